@@ -1,0 +1,68 @@
+"""Where a platform's state, input and secrets are: read once from the environment, then passed along."""
+
+from __future__ import annotations
+
+import os
+import secrets as token_source
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One platform's settings.
+
+    `home` holds all local state; `landing` and `switch` are fsspec URLs; `warehouse_dsn` is a libpq
+    connection string to an outside PostgreSQL >= 15, or None for the embedded one.
+    """
+
+    home: Path
+    landing: str
+    switch: str
+    warehouse_dsn: str | None = field(default=None, repr=False)
+    project: Path = PROJECT
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read PARC_HOME, PARC_LANDING, PARC_SWITCH and PARC_WAREHOUSE_DSN."""
+        home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
+        return cls(
+            home=home,
+            landing=os.environ.get("PARC_LANDING") or str(home / "landing"),
+            switch=os.environ.get("PARC_SWITCH") or str(home / "switch"),
+            warehouse_dsn=os.environ.get("PARC_WAREHOUSE_DSN") or None,
+        )
+
+    def with_warehouse(self, dsn: str) -> Self:
+        """These settings on another warehouse."""
+        return replace(self, warehouse_dsn=dsn)
+
+    def secret(self, name: str) -> str:
+        """A secret of this platform: `PARC_<NAME>` from the environment, else made once under `home/secrets`.
+
+        Two processes that ask at once get the same one.
+        """
+        given = os.environ.get(f"PARC_{name.upper()}")
+        if given:
+            return given
+        path = self.home / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = path.with_name(f".{name}.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(token_source.token_urlsafe(32))
+            try:
+                os.link(draft, path)  # fails where another process was first: then its secret counts
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text()
+
+    @property
+    def pseudonym_secret(self) -> bytes:
+        """Key of every HMAC that stands for a person; changing it severs all history."""
+        return self.secret("pseudonym_secret").encode()

