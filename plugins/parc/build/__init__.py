@@ -1,0 +1,5 @@
+"""From published deliveries to published marts: which days changed, dbt on those, publication."""
+
+from parc.build.build import BuildResult, Progress, build
+
+__all__ = ["BuildResult", "Progress", "build"]

