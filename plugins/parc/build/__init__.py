@@ -1,5 +1,5 @@
 """From published deliveries to published marts: which days changed, dbt on those, publication."""
 
-from parc.build.build import BuildResult, Progress, build
+from parc.build.build import BuildResult, build
 
-__all__ = ["BuildResult", "Progress", "build"]
+__all__ = ["BuildResult", "build"]

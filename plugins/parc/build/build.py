@@ -76,7 +76,7 @@ def _open(
     """Record the build and the dates it recomputes, all from one view of the ledger."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
-        found = changes.find(connection, settings.project / "dbt_project" / "seeds")
+        found = changes.find(connection, settings.project / "dbt_project" / "seeds", everything=full_refresh)
         if found.is_empty and not full_refresh:
             return found, None
         row = connection.execute(

@@ -31,10 +31,14 @@ class Changes:
         return not self.delivery_ids and not self.are_seeds_changed
 
 
-def find(connection: psycopg.Connection[Any], seeds_folder: Path) -> Changes:
-    """Compare the ledger and the seeds with what published builds have seen."""
+def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything: bool = False) -> Changes:
+    """Compare the ledger and the seeds with what published builds have seen.
+
+    With `everything`, all published dates count as changed (a full refresh).
+    """
     pending = connection.execute(
-        "select delivery_id, feed, business_date from ops.delivery where status = 'published' and built_in is null"
+        "select delivery_id, feed, business_date from ops.delivery "
+        "where status = 'published' and built_in is null"
     ).fetchall()
     seeds = {
         path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -46,13 +50,14 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path) -> Changes:
     for _, feed, business_date in pending:
         arrived.setdefault(feed, []).append(business_date)
 
-    if are_seeds_changed:
+    if everything or are_seeds_changed:
         # Reference data reaches every figure: until a seed tells which dates its change governs, all of them.
         calls = _published_calls(connection)
     else:
         new = arrived.get("calls", [])
         calls = {
             *new,
+            *_dates_left_unpublished(connection),
             *_dates_sharing_keys(connection, new),
             *_dates_governed(connection, "numbering_plan", arrived.get("numbering_plan", [])),
             *_dates_governed(connection, "line_assignments", arrived.get("line_assignments", [])),
@@ -64,6 +69,15 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path) -> Changes:
 def _published_calls(connection: psycopg.Connection[Any]) -> set[date]:
     rows = connection.execute(
         "select business_date from ops.delivery where feed = 'calls' and status = 'published'"
+    )
+    return {row[0] for row in rows.fetchall()}
+
+
+def _dates_left_unpublished(connection: psycopg.Connection[Any]) -> set[date]:
+    """Dates that builds recomputed since the last published one: their tables changed, BI has not seen it."""
+    rows = connection.execute(
+        "select business_date from ops.build_date where feed = 'calls' and build_id > "
+        "(select coalesce(max(build_id), 0) from ops.build where status = 'published')"
     )
     return {row[0] for row in rows.fetchall()}
 

@@ -25,12 +25,12 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
     """
     written = {}
     for name, meta in sorted(_published_models(manifest).items()):
+        is_new = not _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
-        written[name] = (
-            _replace_dates(connection, name, columns, meta)
-            if meta["publish"] == "by_date"
-            else _replace_whole(connection, name, columns)
-        )
+        if meta["publish"] == "whole" or is_new:
+            written[name] = _replace_whole(connection, name, columns)
+        else:
+            written[name] = _replace_dates(connection, name, columns, meta)
     connection.execute("delete from marts.published_build")
     connection.execute(
         "insert into marts.published_build (build_id, published_at) values (%s, clock_timestamp())",
@@ -67,26 +67,20 @@ def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composabl
     built, mart = _columns(connection, "build", name), _columns(connection, "marts", name)
     if not mart:
         connection.execute(sql.SQL("create table {mart} (like {built} including all)").format(**tables))
-    for column in mart.keys() - built.keys() if mart else ():
+        mart = built
+    for column in mart.keys() - built.keys():
+        drop = sql.SQL("alter table {mart} drop column {column}")
         try:
-            connection.execute(
-                sql.SQL("alter table {mart} drop column {column}").format(
-                    column=sql.Identifier(column), **tables
-                )
-            )
+            connection.execute(drop.format(column=sql.Identifier(column), **tables))
         except psycopg.errors.DependentObjectsStillExist as error:
             raise BuildFailed(
-                f"marts.{name}: column {column} has left the model but is still used: {error.diag.message_detail}; "
-                "keep the column in the model, or change what uses it first"
+                f"marts.{name}: column {column} has left the model but is still used: "
+                f"{error.diag.message_detail}; keep it in the model, or change what uses it first"
             ) from None
-    for column in built.keys() - mart.keys() if mart else ():
-        connection.execute(
-            sql.SQL("alter table {mart} add column {column} {type}").format(
-                column=sql.Identifier(column),
-                type=sql.SQL(built[column]),
-                **tables,  # type: ignore[arg-type]
-            )
-        )
+    for column in built.keys() - mart.keys():
+        kind = sql.SQL(built[column])  # type: ignore[arg-type]  # format_type's own words
+        add = sql.SQL("alter table {mart} add column {column} {kind}")
+        connection.execute(add.format(column=sql.Identifier(column), kind=kind, **tables))
     for column in built.keys() & mart.keys():
         if built[column] != mart[column]:
             raise BuildFailed(
