@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
@@ -52,7 +54,18 @@ def migrate(settings: Settings) -> list[str]:
     return applied
 
 
-def _ensure_roles(connection, settings: Settings) -> None:  # type: ignore[no-untyped-def]
+def pending_migrations(settings: Settings) -> list[str]:
+    """Schema files that this warehouse does not have yet."""
+    names = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
+    with connect(settings, "admin") as connection:
+        row = connection.execute("select to_regclass('ops.schema_version') is not null").fetchone()
+        if not (row and row[0]):
+            return names
+        known = {name for (name,) in connection.execute("select name from ops.schema_version").fetchall()}
+    return [name for name in names if name not in known]
+
+
+def _ensure_roles(connection: psycopg.Connection[Any], settings: Settings) -> None:
     for role in GROUP_ROLES:
         if not connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
             connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))

@@ -1,0 +1,51 @@
+"""
+### Build the marts
+
+**Purpose.** Computes, tests and publishes the marts that BI reads: dbt on the days that changed, then all
+marts visible together.
+
+**Grain.** One run builds everything that is published in the ledger and not yet in the marts, whatever
+triggered it: ninety ingested days make a few builds, not ninety.
+
+**Late data.** A late or restated delivery triggers a run of its own, which recomputes that day and the days
+whose figures look at it. At the nightly deadline a run builds what has come by then.
+
+**Rerun.** Always safe. `full_refresh` recomputes all days; the result is the same.
+
+**Triage.** The failed task names each model or test that failed, its error and its compiled query. What BI
+sees stays the last good build. Mend, then run again: no day is forgotten, they stay unbuilt in the ledger
+(`parc status`).
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param
+from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
+from parc.orchestration.assets import feed_asset
+from parc.orchestration.marts import build_marts
+
+with DAG(
+    dag_id="build_marts",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 5 * * *", timezone="Europe/Paris"),
+        assets=(
+            feed_asset("calls")
+            | feed_asset("line_assignments")
+            | feed_asset("active_lines")
+            | feed_asset("numbering_plan")
+        ),
+    ),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=3),
+    default_args={
+        "owner": "data-platform",
+        "retries": 1,
+        "retry_delay": timedelta(minutes=1),
+        "execution_timeout": timedelta(hours=2),
+    },
+    tags=["marts"],
+    params={"full_refresh": Param(False, type="boolean", description="Recompute all days.")},
+) as dag:
+    build_marts()

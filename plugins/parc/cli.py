@@ -1,0 +1,267 @@
+"""The command line: every task of the platform, without Airflow.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the environment; 4 a delivery was refused or is missing;
+5 a build failed; 6 routing refused; 7 a routing plan waits for approval; 8 another run holds the lock.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+import click
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from parc.errors import DeliveryRefused, ParcError
+from parc.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+routing_app = typer.Typer(
+    no_args_is_help=True, help="The switch's routing table: plan, apply, verify, take back."
+)
+app.add_typer(routing_app, name="routing")
+screen = Console()
+
+DATE = ["%Y-%m-%d"]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
+To = Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last business date.")]
+Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Business date.")]
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one message, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except ParcError as error:
+        print(f"parc: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        print("parc: interrupted; what was not finished is done again by the next run", file=sys.stderr)
+        sys.exit(130)
+    except psycopg.OperationalError as error:
+        print(f"parc: the warehouse went away: {str(error).strip()}; run this again", file=sys.stderr)
+        sys.exit(3)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.command()
+def up(
+    no_airflow: Annotated[bool, typer.Option("--no-airflow", help="Only the warehouse.")] = False,
+) -> None:
+    """Start the platform: the warehouse (embedded unless PARC_WAREHOUSE_DSN names one) and Airflow."""
+    from parc import platform
+
+    settings = Settings.from_env()
+    with waiting("starting"):
+        started = platform.up(settings, with_airflow=not no_airflow)
+    for line in started.lines():
+        screen.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def stop() -> None:
+    """Stop what `up` started; nothing is lost."""
+    from parc import platform
+
+    with waiting("stopping"):
+        stopped = platform.down(Settings.from_env())
+    print("stopped: " + (", ".join(stopped) or "nothing was running"))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """What runs, what has been loaded, built and released, and what waits."""
+    from parc import platform
+
+    found = platform.status(Settings.from_env())
+    if as_json:
+        dump(found)
+        return
+    for section, rows in found.items():
+        table(section, rows)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check everything the platform stands on, and name the command that mends what is wrong."""
+    from parc import platform
+
+    checks = platform.doctor(Settings.from_env())
+    if as_json:
+        dump([vars(check) for check in checks])
+    else:
+        for check in checks:
+            mark = "[green]ok[/]    " if check.is_ok else "[red]wrong[/] "
+            screen.print(f"{mark} {check.name}: {check.finding}", highlight=False, soft_wrap=True)
+    if not all(check.is_ok for check in checks):
+        raise typer.Exit(3)
+
+
+@app.command()
+def demo() -> None:
+    """Simulate fourteen days of a small operator and let Airflow load, build and release them."""
+    from parc import demo
+
+    demo.run(Settings.from_env(), screen)
+
+
+@app.command()
+def simulate(
+    first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First business date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last business date.")],
+    scale: Annotated[float, typer.Option(help="1 is the nation: 220,000 calls a day.", min=0.0001)] = 0.02,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    out: Annotated[str | None, typer.Option(help="URL to write to; default: the landing zone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write deliveries of a synthetic operator."""
+    from parc.simulate import simulate as run
+
+    with progress_bar() as advance:
+        summary = run(
+            first.date(), last.date(), scale=scale, seed=seed,
+            out=out or Settings.from_env().landing, progress=advance,
+        )  # fmt: skip
+    dump(vars(summary)) if as_json else print(summary)
+
+
+@app.command()
+def ingest(
+    feed: Annotated[str, typer.Argument(help="calls, numbering_plan, active_lines or line_assignments.")],
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    as_json: Json = False,
+) -> None:
+    """Load the deliveries of a feed; the same bytes again are a no-op."""
+    from parc.loading import ingest as load
+
+    settings = Settings.from_env()
+    days = list(date_range(day, first, last))
+    outcomes = []
+    with progress_bar() as advance:
+        for done, each in enumerate(days, start=1):
+            outcomes.append(load(settings, feed, each))
+            advance(f"{feed} {each}", done, len(days))
+    if as_json:
+        dump([vars(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            print(outcome.message)
+    bad = [outcome for outcome in outcomes if outcome.status in ("refused", "missing")]
+    if bad:
+        raise typer.Exit(DeliveryRefused.exit_code)
+
+
+@app.command()
+def build(
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Recompute all days.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build what is published and not yet built, test it, and show it to BI all at once."""
+    from parc.build import build as run
+
+    with progress_bar() as advance:
+        result = run(Settings.from_env(), full_refresh=full_refresh, progress=advance)
+    if as_json:
+        dump(vars(result))
+    elif result.build_id is None:
+        print("the marts already hold every published delivery")
+    else:
+        print(
+            f"build {result.build_id} published: {result.delivery_count} deliveries, "
+            f"{result.date_count} days of calls, {sum(result.rows_by_mart.values()):,} rows in "
+            f"{len(result.rows_by_mart)} marts"
+        )
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One query.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Query the warehouse, read-only: marts, ledger, everything but the routing numbers."""
+    from parc.warehouse import connect
+
+    with connect(Settings.from_env(), "reader") as connection:
+        connection.read_only = True
+        try:
+            cursor = connection.execute(query.encode())
+            rows = cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise ParcError(f"the query failed: {str(error).strip()}") from None
+        names = [column.name for column in cursor.description or []]
+    if as_json:
+        dump([dict(zip(names, row, strict=True)) for row in rows])
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    else:
+        table(None, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> Iterator[date]:
+    """The dates of `--date D`, or of `--from D --to D`."""
+    if (day is None) == (first is None or last is None) or (day is not None and (first or last)):
+        raise click.UsageError("name the days: --date D, or --from D --to D")
+    start, end = (day, day) if day else (first, last)
+    assert start is not None and end is not None
+    if end < start:
+        raise click.UsageError(f"--from {start.date()} is after --to {end.date()}")
+    for offset in range((end - start).days + 1):
+        yield start.date() + timedelta(days=offset)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error where a person looks on; silent elsewhere."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on standard error where a person looks on."""
+    with Console(stderr=True).status(what):
+        yield
+
+
+def table(title: str | None, rows: list[dict[str, Any]]) -> None:
+    """Print rows as a table."""
+    if not rows:
+        screen.print(f"{title}: nothing" if title else "(no rows)")
+        return
+    grid = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*("" if value is None else str(value) for value in row.values()))
+    screen.print(grid)
+
+
+def dump(value: object) -> None:
+    """Print JSON; what JSON has no word for becomes text."""
+    json.dump(value, sys.stdout, default=str, ensure_ascii=False, indent=2)
+    print()

@@ -1,0 +1,164 @@
+"""Airflow's four processes: started, watched and stopped by pid."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from parc.errors import ConfigurationError
+from parc.orchestration import environment
+from parc.settings import Settings
+from parc.warehouse import embedded
+
+COMMANDS = {
+    "api-server": ["api-server"],
+    # Logs are read from the common folder; the processes' own log servers would listen on every interface.
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
+START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of Airflow's processes: its pid while it runs, else None, and its log."""
+
+    name: str
+    pid: int | None
+    log: Path
+
+
+def start(settings: Settings) -> str:
+    """Start what does not run yet and wait until the API server answers; returns its address.
+
+    Raises ConfigurationError naming the process that ended early, and its log.
+    """
+    run = _run_folder(settings)
+    if all(service.pid for service in services(settings)):
+        return address(settings)
+    stop(settings)
+    port_file = run / "airflow_port"
+    preferred = int(port_file.read_text()) if port_file.exists() else 8080
+    port = embedded.free_port(preferred)
+    port_file.write_text(str(port))
+    variables = environment.variables(settings, port)
+    _airflow(settings, variables, "migrate", ["db", "migrate"]).wait()
+    for name, command in COMMANDS.items():
+        process = _airflow(settings, variables, name, command)
+        created = psutil.Process(process.pid).create_time()
+        (run / f"{name}.json").write_text(json.dumps({"pid": process.pid, "created": created}))
+    _wait(settings, port)
+    return address(settings)
+
+
+def stop(settings: Settings) -> list[str]:
+    """Stop the processes that run, their children too; returns their names."""
+    stopped, processes = [], []
+    for name in COMMANDS:
+        process = _process(settings, name)
+        if process is not None:
+            stopped.append(name)
+            processes += [process, *process.children(recursive=True)]
+        (_run_folder(settings) / f"{name}.json").unlink(missing_ok=True)
+    for process in processes:
+        _signal(process.terminate)
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    for process in alive:
+        _signal(process.kill)
+    return stopped
+
+
+def services(settings: Settings) -> list[Service]:
+    """Airflow's processes as they are now."""
+    found = {name: _process(settings, name) for name in COMMANDS}
+    return [
+        Service(name, process.pid if process else None, _log(settings, name))
+        for name, process in found.items()
+    ]
+
+
+def address(settings: Settings) -> str:
+    """The UI's address; the processes need not run."""
+    port_file = _run_folder(settings) / "airflow_port"
+    if not port_file.exists():
+        raise ConfigurationError(f"Airflow has never been started in {settings.home}; `parc up` starts it")
+    return f"http://127.0.0.1:{port_file.read_text()}"
+
+
+def _run_folder(settings: Settings) -> Path:
+    folder = settings.home / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return settings.home / "logs" / f"airflow-{name}.log"
+
+
+def _airflow(
+    settings: Settings, variables: dict[str, str], name: str, command: list[str]
+) -> subprocess.Popen[bytes]:
+    log = _log(settings, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    output: IO[bytes]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("airflow")), *command],
+            env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            cwd=settings.home, start_new_session=True,
+        )  # fmt: skip
+
+
+def _process(settings: Settings, name: str) -> psutil.Process | None:
+    """The process of that name if the one we started still lives (a pid alone may have been given anew)."""
+    try:
+        recorded = json.loads((_run_folder(settings) / f"{name}.json").read_text())
+        process = psutil.Process(recorded["pid"])
+        is_ours = abs(process.create_time() - recorded["created"]) < 1
+        return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return None
+
+
+def _signal(act) -> None:  # type: ignore[no-untyped-def]
+    try:
+        act()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _wait(settings: Settings, port: int) -> None:
+    """Until the API server answers and reports a scheduler and a dag processor at work."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        ended = [service for service in services(settings) if service.pid is None]
+        if ended:
+            last = ended[0].log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise ConfigurationError(
+                f"Airflow's {ended[0].name} ended while starting: {' '.join(last)} (log: {ended[0].log})"
+            )
+        if _is_healthy(port):
+            return
+        time.sleep(0.3)
+    raise ConfigurationError(
+        f"Airflow was not ready within {START_SECONDS} s; see the logs in {settings.home / 'logs'}"
+    )
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=2) as answer:
+            health = json.load(answer)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+    return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
