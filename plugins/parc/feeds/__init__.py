@@ -1,0 +1,54 @@
+"""The feeds that the platform takes, each declared once."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from parc.feeds.active_lines import ACTIVE_LINES
+from parc.feeds.calls import CALLS
+from parc.feeds.declaration import (
+    Column,
+    Derivation,
+    Derived,
+    Feed,
+    Form,
+    Keeping,
+    Needs,
+    Personal,
+    Stored,
+    Type,
+    UnknownFeed,
+)
+from parc.feeds.line_assignments import LINE_ASSIGNMENTS
+from parc.feeds.numbering_plan import NUMBERING_PLAN
+
+FEEDS: Mapping[str, Feed] = MappingProxyType(
+    {feed.name: feed for feed in (CALLS, ACTIVE_LINES, NUMBERING_PLAN, LINE_ASSIGNMENTS)}
+)
+
+
+def get(name: str) -> Feed:
+    """The feed of this name.
+
+    Raises UnknownFeed, naming those that are declared.
+    """
+    try:
+        return FEEDS[name]
+    except KeyError:
+        raise UnknownFeed(f"no feed `{name}` is declared; there are {', '.join(sorted(FEEDS))}") from None
+
+
+__all__ = [
+    "FEEDS",
+    "Column",
+    "Derivation",
+    "Derived",
+    "Feed",
+    "Form",
+    "Keeping",
+    "Needs",
+    "Personal",
+    "Stored",
+    "Type",
+    "UnknownFeed",
+    "get",
+]

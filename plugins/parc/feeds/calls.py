@@ -1,0 +1,108 @@
+"""The `calls` feed: who called, when, who answered."""
+
+from parc.feeds.declaration import (
+    DEPARTMENT,
+    MARKETS,
+    Column,
+    Derivation,
+    Derived,
+    Feed,
+    Keeping,
+    Needs,
+    Personal,
+    Type,
+)
+
+CALLS = Feed(
+    name="calls",
+    grain="One row per call leg; the legs of a contact (transfers) share its `call_id`.",
+    keeping=Keeping.DAYS,
+    columns=(
+        Column("call_id", Type.TEXT, "The root contact: the same on every leg."),
+        Column("leg_no", Type.SMALLINT, "Number of the leg in its contact, from 1.", at_least=1),
+        Column(
+            "offered_at", Type.INSTANT, "When the root contact reached the service; the same on every leg."
+        ),
+        Column("queued_at", Type.INSTANT, "When it left the IVR for a queue; null = never.", nullable=True),
+        Column("answered_at", Type.INSTANT, "When an agent picked up; null = nobody did.", nullable=True),
+        Column("ended_at", Type.INSTANT, "When the leg ended."),
+        Column(
+            "caller_number",
+            Type.TEXT,
+            "The caller's number in any spelling; empty, anonymous, restricted, unavailable and +266696687 "
+            "mean withheld.",
+            nullable=True,
+            personal=Personal.NUMBER,
+        ),
+        Derived(
+            "caller_key", "caller_number", Derivation.KEY, "HMAC of the caller's number; null = withheld."
+        ),
+        Derived(
+            "caller_prefix",
+            "caller_number",
+            Derivation.PREFIX,
+            "First six digits of the caller's national number (`029912`); null = withheld or foreign.",
+        ),
+        Column("dialled_number", Type.TEXT, "The service number that was called (`3900`)."),
+        Column("market", Type.TEXT, "Market of the call.", one_of=MARKETS),
+        Column(
+            "customer_ref",
+            Type.TEXT,
+            "The customer, when identified.",
+            nullable=True,
+            personal=Personal.REFERENCE,
+        ),
+        Derived(
+            "customer_key", "customer_ref", Derivation.KEY, "HMAC of the customer; null = not identified."
+        ),
+        Column(
+            "line_department",
+            Type.TEXT,
+            "Department of the customer's line, from the customer file, when identified.",
+            nullable=True,
+            form=DEPARTMENT,
+        ),
+        Column("site_code", Type.TEXT, "Site that answered, or where the leg was queued.", nullable=True),
+        Column("queue_code", Type.TEXT, "Queue of the leg.", nullable=True),
+        Column(
+            "outcome",
+            Type.TEXT,
+            "How the leg ended.",
+            one_of=("answered", "abandoned", "ivr_resolved", "overflowed", "blocked"),
+        ),
+        Column("agent_ref", Type.TEXT, "Agent who answered.", nullable=True, personal=Personal.REFERENCE),
+        Derived("agent_key", "agent_ref", Derivation.KEY, "HMAC of the agent; null = nobody answered."),
+        Column("hold_s", Type.INTEGER, "Seconds on hold.", nullable=True, at_least=0),
+        Column("talk_s", Type.INTEGER, "Seconds of talk.", nullable=True, at_least=0),
+        Column("wrap_up_s", Type.INTEGER, "Seconds of work after the call.", nullable=True, at_least=0),
+        Column("transferred_to", Type.TEXT, "Queue or site the leg was transferred to.", nullable=True),
+        Column("reason_code", Type.TEXT, "Reason of the call, as the agent coded it.", nullable=True),
+        Column("satisfaction", Type.SMALLINT, "Survey answer.", nullable=True, at_least=1, at_most=5),
+        Column("recommend", Type.SMALLINT, "Survey: would recommend.", nullable=True, at_least=0, at_most=10),
+        Derived(
+            "customer_identity",
+            "customer_ref",
+            Derivation.IDENTITY,
+            "Identity of the customer across channels; null = not identified.",
+            namespace="customer:",
+        ),
+        Derived(
+            "caller_identity",
+            "caller_number",
+            Derivation.IDENTITY,
+            "Identity of the number; null = withheld.",
+            namespace="number:",
+        ),
+        Derived(
+            "row_identity",
+            "call_id",
+            Derivation.IDENTITY,
+            "Identity of the contact, where neither customer nor number is known.",
+            namespace="row:",
+        ),
+    ),
+    key=("call_id", "leg_no"),
+    in_order=("offered_at", "queued_at", "answered_at", "ended_at"),
+    needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),
+    dated_by="offered_at",
+)

@@ -1,0 +1,198 @@
+"""What a feed is: the shapes in which each feed is declared once.
+
+The reader, the row rules, the raw table with its comments, and the reference documentation all come from
+these declarations. Nothing here reads or writes anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from parc.errors import ParcError
+
+
+class Type(StrEnum):
+    """How a column's text is read, and as which PostgreSQL type it is stored."""
+
+    TEXT = "text"
+    SMALLINT = "smallint"
+    INTEGER = "integer"
+    BIGINT = "bigint"
+    INSTANT = "timestamptz"  # ISO 8601, explicit offset demanded
+    DATE = "date"  # YYYY-MM-DD
+    MONTH = "month"  # YYYY-MM or YYYY-MM-DD, stored as the month's first day
+
+    @property
+    def sql(self) -> str:
+        """Name of the PostgreSQL type."""
+        return "date" if self is Type.MONTH else self.value
+
+
+class Personal(StrEnum):
+    """Why a column is personal data: its text is never stored and is masked wherever a row is shown."""
+
+    NUMBER = "telephone number"
+    REFERENCE = "reference to a person"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text must look like as a whole: a regular expression, and the same in words."""
+
+    pattern: str
+    words: str
+
+
+DEPARTMENT = Form("2[AB]|[0-9]{2,3}", "a department code (35, 2A, 971)")
+MARKETS = ("fixe", "internet", "open")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the delivered files.
+
+    A value must be present unless `nullable`, be one of `one_of` (where given), lie between `at_least` and
+    `at_most` (numbers), and have the `form`.
+    """
+
+    name: str
+    type: Type
+    description: str
+    nullable: bool = False
+    one_of: tuple[str, ...] = ()
+    at_least: int | None = None
+    at_most: int | None = None
+    form: Form | None = None
+    personal: Personal | None = None
+
+
+class Derivation(StrEnum):
+    """How a column that is not in the files comes from one that is."""
+
+    KEY = "hex HMAC-SHA256"
+    IDENTITY = "first 8 bytes of an HMAC-SHA256, as a signed big-endian integer"
+    PREFIX = "six-digit national prefix"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A stored column made from the file's column `source`; HMAC inputs begin with `namespace`."""
+
+    name: str
+    source: str
+    by: Derivation
+    description: str
+    namespace: str = ""
+
+    @property
+    def type(self) -> Type:
+        """Type of the stored column."""
+        return Type.BIGINT if self.by is Derivation.IDENTITY else Type.TEXT
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A row whose `column` is `value` must fill every column of `needed`."""
+
+    column: str
+    value: str
+    needed: tuple[str, ...]
+
+
+class Keeping(StrEnum):
+    """How published rows are kept."""
+
+    DAYS = "one partition per business date"
+    SNAPSHOTS = "one partition per snapshot date"
+    RANGES = "validity ranges, merged from snapshots"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A column of the raw table."""
+
+    name: str
+    type: Type
+    nullable: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One feed, declared once.
+
+    `columns` lists the columns of the files and those derived from them in the order of the raw table;
+    personal columns are in the files only. Where present, the instants of `in_order` must not go backwards.
+    `dated_by` is the instant whose local date (Europe/Paris) must be the delivery's business date.
+    A delivery of which more than `reject_limit` (a share of its rows) breaks rules is refused as a whole.
+    `number_table` names the table of schema `routing` that keeps the raw numbers of a feed of ranges.
+    """
+
+    name: str
+    grain: str
+    keeping: Keeping
+    columns: tuple[Column | Derived, ...]
+    key: tuple[str, ...]
+    in_order: tuple[str, ...] = ()
+    needs: tuple[Needs, ...] = ()
+    dated_by: str | None = None
+    reject_limit: float = 0.01
+    number_table: str | None = None
+
+    @cached_property
+    def file_columns(self) -> tuple[Column, ...]:
+        """What the files must hold, by name, in any order."""
+        return tuple(column for column in self.columns if isinstance(column, Column))
+
+    @cached_property
+    def derived_columns(self) -> tuple[Derived, ...]:
+        """What is made from the files' columns."""
+        return tuple(column for column in self.columns if isinstance(column, Derived))
+
+    @cached_property
+    def row_columns(self) -> tuple[Stored, ...]:
+        """What is stored of a row: neither its origin nor any personal text."""
+        files = {column.name: column for column in self.file_columns}
+        stored = []
+        for column in self.columns:
+            if isinstance(column, Derived):
+                source = files[column.source]
+                # A withheld number has no key, whether or not the column may be empty.
+                nullable = source.nullable or column.by is Derivation.PREFIX
+                stored.append(Stored(column.name, column.type, nullable, column.description))
+            elif column.personal is None:
+                stored.append(Stored(column.name, column.type, column.nullable, column.description))
+        return tuple(stored)
+
+    @cached_property
+    def stored_columns(self) -> tuple[Stored, ...]:
+        """Columns of the raw table, in order."""
+        if self.keeping is Keeping.RANGES:
+            return (*self.row_columns, *VALIDITY)
+        return (*ORIGIN, *self.row_columns)
+
+    @cached_property
+    def stored_key(self) -> tuple[str, ...]:
+        """The key as the raw table knows it: a personal column stands there as its HMAC."""
+        personal = {column.name for column in self.file_columns if column.personal}
+        keys = {column.source: column.name for column in self.derived_columns if column.by is Derivation.KEY}
+        return tuple(keys[name] if name in personal else name for name in self.key)
+
+
+ORIGIN = (
+    Stored("business_date", Type.DATE, False, "Date of the delivery (local, Europe/Paris)."),
+    Stored("file_number", Type.SMALLINT, False, "Number of the file in its delivery, by name, from 1."),
+    Stored("line_number", Type.INTEGER, False, "Line of the file on which the row begins, from 1."),
+)
+VALIDITY = (
+    Stored("valid_from", Type.DATE, False, "First date on which the row holds: that of a snapshot."),
+    Stored("valid_to", Type.DATE, True, "First date on which it no longer holds; null = holds still."),
+)
+
+
+class UnknownFeed(ParcError):
+    """No feed is declared under this name."""
+
+    exit_code = 2
