@@ -26,7 +26,7 @@ from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 routing_app = typer.Typer(
-    no_args_is_help=True, help="The switch's routing table: plan, apply, verify, take back."
+    no_args_is_help=True, help="The switch: plan, apply, verify, take back."
 )
 app.add_typer(routing_app, name="routing")
 screen = Console()

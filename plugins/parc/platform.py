@@ -174,8 +174,8 @@ def _landing(settings: Settings) -> str:
 
 def _warehouse(settings: Settings) -> str:
     with connect(settings, "admin") as connection:
-        version = connection.info.server_version
-        return f"PostgreSQL {version // 10000}.{version % 10000} at {connection.info.host}:{connection.info.port}"
+        info = connection.info
+        return f"PostgreSQL {info.server_version // 10000} at {info.host}:{info.port}/{info.dbname}"
 
 
 def _schema(settings: Settings) -> str:

@@ -39,7 +39,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
         locked = connection.execute("select pg_try_advisory_lock(%s)", [BUILD_LOCK]).fetchone()
         if not (locked and locked[0]):
             raise Busy(
-                "another build of the marts is running; `parc status` shows it; run this again when it has ended"
+                "another build of the marts is running (`parc status`); run this again when it has ended"
             )
         connection.execute(
             "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "

@@ -27,6 +27,7 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "CORE__DAGS_FOLDER": str(settings.project / "dags"),
         "CORE__PLUGINS_FOLDER": str(settings.project / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(key).decode(),
@@ -55,5 +56,4 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "PARC_LANDING": settings.landing,
         "PARC_SWITCH": settings.switch,
         "NO_COLOR": "1",
-        "_AIRFLOW__AS_LIBRARY": "",
     }

@@ -1,0 +1,46 @@
+# `make help` lists what there is. State lives in PARC_HOME (default .parc/).
+PYTHON ?= python3
+PARC = .venv/bin/parc
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run stop test lint lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Make the environment in .venv from the hashed lock
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "$$($(PYTHON) --version) is not supported: make setup PYTHON=python3.11 (or 3.12, 3.13)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "python venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@sed -n '/^uv==/,/^ *# via/p' requirements.lock > .venv/uv.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
+	@.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv/bin/python --editable .
+	@touch $@
+
+run: setup ## Start the platform; without PARC_LANDING, also load fourteen simulated days
+	@if [ -z "$$PARC_LANDING" ]; then $(PARC) demo; else $(PARC) up; fi
+
+stop: ## Stop what `make run` started; `make run` resumes
+	@$(PARC) stop
+
+test: setup ## Run every test (installs Chromium on Debian when run as root)
+	@tests/install_tools.sh
+	@.venv/bin/pytest
+
+lint: setup ## Check style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+
+lock: ## Resolve pyproject.toml into requirements.lock (Python 3.11 to 3.13)
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock
+
+clean: ## Remove the environment and all state; stop the platform first
+	@test ! -x $(PARC) || $(PARC) stop
+	@rm -rf .venv .parc

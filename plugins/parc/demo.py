@@ -1,0 +1,175 @@
+"""The demonstration behind `make run`: fourteen days of a small operator, loaded, built and released by
+Airflow itself, through the interface that a data engineer uses."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from parc import platform
+from parc.errors import ConfigurationError, ParcError
+from parc.orchestration.client import POLL_SECONDS, Airflow
+from parc.settings import Settings
+from parc.simulate import simulate
+from parc.warehouse import connect
+
+FIRST, LAST = date(2012, 4, 16), date(2012, 4, 29)
+BEFORE_GO_LIVE = date(2012, 4, 23)
+SCALE, SEED = 0.03, 2012
+FEEDS = ("numbering_plan", "line_assignments", "active_lines", "calls")
+RUN_SECONDS = 600
+
+
+def run(settings: Settings, screen: Console) -> None:
+    """Start the platform and bring it to the evening of 29 April 2012; does only what is not yet done.
+
+    Raises ConfigurationError when PARC_LANDING names a landing zone (simulated deliveries belong in the
+    demonstration's own), ParcError naming the DAG that failed and where its log is.
+    """
+    if os.environ.get("PARC_LANDING"):
+        raise ConfigurationError(
+            "PARC_LANDING is set: the demonstration writes simulated deliveries and stays away from a real "
+            "landing zone; unset it, or use `parc up`"
+        )
+    columns = (TextColumn("{task.description:<58}"), BarColumn(20), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as bar:
+        started = _step(bar, "Start PostgreSQL and Airflow", lambda _: platform.up(settings))
+        airflow = Airflow(settings)
+        _step(bar, "Read the DAGs", lambda _: airflow.wait_for_dags(_dag_ids()))
+        if not _is_loaded(settings):
+            _step(bar, "Simulate 16-29 April 2012", lambda advance: simulate(
+                FIRST, LAST, scale=SCALE, seed=SEED, out=settings.landing, progress=advance
+            ))  # fmt: skip
+            airflow.pause("export_routing", True)  # until there are marts to release from
+            _step(bar, "Airflow loads the deliveries", lambda advance: _load(airflow, advance))
+        _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
+        airflow.pause("export_routing", False)
+        if not _has_release(settings):
+            _step(bar, "Release the table of before 25 April, approved by name", lambda _: _release(
+                airflow, BEFORE_GO_LIVE
+            ))  # fmt: skip
+        if _released_date(settings) < LAST:
+            _step(bar, "Release the go-live of 25 April, approved by name", lambda _: _release(airflow, LAST))
+    for line in (*_summary(settings), *started.lines()):
+        screen.print(line, highlight=False, soft_wrap=True)
+
+
+def _dag_ids() -> set[str]:
+    return {"build_marts", "export_routing", *(f"ingest_{feed}" for feed in FEEDS)}
+
+
+def _step(bar: Progress, what: str, act: Callable[[Callable[[str, int, int], None]], Any]) -> Any:
+    task: TaskID = bar.add_task(what, total=None)
+
+    def advance(_: str, done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+
+    result = act(advance)
+    bar.update(task, completed=1, total=1)
+    bar.stop_task(task)
+    return result
+
+
+def _load(airflow: Airflow, advance: Callable[[str, int, int], None]) -> None:
+    """One run per feed over all days; the calls last, for the marts are built as soon as anything came."""
+    runs = {
+        f"ingest_{feed}": airflow.trigger(f"ingest_{feed}", first_date=str(FIRST), last_date=str(LAST))
+        for feed in FEEDS
+    }
+    for done, (dag_id, run_id) in enumerate(runs.items(), start=1):
+        _wait(airflow, dag_id, run_id, lambda: None)
+        advance(dag_id, done, len(runs))
+
+
+def _wait(airflow: Airflow, dag_id: str, run_id: str, each_poll: Callable[[], None]) -> None:
+    deadline = time.monotonic() + RUN_SECONDS
+    while (state := airflow.state(dag_id, run_id)) != "success":
+        if state == "failed":
+            raise ParcError(airflow.failures(dag_id, run_id))
+        if time.monotonic() > deadline:
+            raise ParcError(f"{dag_id} is still {state} after {RUN_SECONDS} s; see {airflow.address}")
+        each_poll()
+        time.sleep(POLL_SECONDS)
+
+
+def _wait_for_marts(settings: Settings, airflow: Airflow) -> None:
+    deadline = time.monotonic() + RUN_SECONDS
+    while _count(
+        settings, "select count(*) from ops.delivery where status = 'published' and built_in is null"
+    ):
+        runs = airflow.runs("build_marts")
+        if runs and runs[-1]["state"] == "failed":
+            raise ParcError(airflow.failures("build_marts", runs[-1]["dag_run_id"]))
+        if time.monotonic() > deadline:
+            raise ParcError(
+                f"the marts were not built in {RUN_SECONDS} s; see {airflow.address}/dags/build_marts"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _release(airflow: Airflow, business_date: date) -> None:
+    run_id = airflow.trigger("export_routing", business_date=str(business_date))
+
+    def approve() -> None:
+        for detail in airflow.pending_approvals("export_routing", run_id):
+            airflow.approve(detail)
+
+    _wait(airflow, "export_routing", run_id, approve)
+
+
+def _is_loaded(settings: Settings) -> bool:
+    days = (LAST - FIRST).days + 1
+    query = "select count(*) from ops.delivery where feed = 'calls' and status = 'published'"
+    return _count(settings, query) >= days
+
+
+def _has_release(settings: Settings) -> bool:
+    return _count(settings, "select count(*) from ops.routing_release") > 0
+
+
+def _released_date(settings: Settings) -> date:
+    with connect(settings, "reader") as connection:
+        row = connection.execute("select max(business_date) from ops.routing_release").fetchone()
+    return row[0] if row and row[0] else date.min
+
+
+def _count(settings: Settings, query: str) -> int:
+    with connect(settings, "reader") as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _summary(settings: Settings) -> list[str]:
+    """The night in five lines."""
+    with connect(settings, "reader") as connection:
+        loaded = connection.execute(
+            "select sum(rows_published), sum(rows_quarantined) from ops.delivery where status = 'published'"
+        ).fetchone()
+        rates = connection.execute(
+            """
+            select
+                sum(home_in_hours_count) filter (where not is_live)
+                    / nullif(sum(in_hours_known_answered_count) filter (where not is_live), 0),
+                sum(home_in_hours_count) filter (where is_live)
+                    / nullif(sum(in_hours_known_answered_count) filter (where is_live), 0)
+            from marts.mart_service_quality_daily
+            cross join lateral (select business_date >= '2012-04-25' as is_live) as go_live
+            where region_code in ('52', '53') and market in ('fixe', 'internet')
+            """
+        ).fetchone()
+    assert loaded is not None and rates is not None
+    active = platform.status(settings)["routing"][0]
+    return [
+        "",
+        f"rows       {loaded[0]:,} published, {loaded[1]:,} quarantined",
+        f"home rate  Bretagne and Pays de la Loire, fixe and internet: {rates[0]:.1%} before 25 April, "
+        f"{rates[1]:.1%} from then on",
+        f"routing    version {active['active_version']}, approved by {active['approved_by']}",
+        "",
+    ]

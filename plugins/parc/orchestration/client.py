@@ -1,0 +1,100 @@
+"""A small client of the running Airflow: trigger a DAG, wait for it, answer an approval."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from parc.errors import ConfigurationError, ParcError
+from parc.orchestration import environment, services
+from parc.settings import Settings
+
+POLL_SECONDS = 0.5
+
+
+class Airflow:
+    """Airflow's REST API as the platform's administrator."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.address = services.address(settings)
+        self._http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
+        login = {"username": environment.LOGIN, "password": settings.secret("airflow_admin_password")}
+        try:
+            token = self._http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        except httpx.HTTPError as error:
+            raise ConfigurationError(
+                f"Airflow at {self.address} does not let us in ({error}); `parc doctor`"
+            ) from None
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, method: str, path: str, **keywords: Any) -> Any:
+        """One call of /api/v2; returns the answer's JSON.
+
+        Raises ParcError with Airflow's own words when it refuses.
+        """
+        answer = self._http.request(method, f"/api/v2{path}", **keywords)
+        if answer.is_error:
+            raise ParcError(
+                f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]} "
+                f"(logs: parc status)"
+            )
+        return answer.json()
+
+    def wait_for_dags(self, dag_ids: set[str], seconds: float = 90) -> None:
+        """Until the DAGs have been read.
+
+        Raises ParcError with the import errors, or naming what is missing, when they have not in time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            found = {dag["dag_id"] for dag in self.call("GET", "/dags", params={"limit": 100})["dags"]}
+            if dag_ids <= found:
+                return
+            errors = self.call("GET", "/importErrors")["import_errors"]
+            if errors or time.monotonic() > deadline:
+                reasons = "; ".join(error["stack_trace"].strip().splitlines()[-1] for error in errors)
+                raise ParcError(f"DAGs missing: {', '.join(sorted(dag_ids - found))} {reasons}")
+            time.sleep(POLL_SECONDS)
+
+    def pause(self, dag_id: str, is_paused: bool) -> None:
+        """Pause a DAG, or let it run."""
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": is_paused})
+
+    def trigger(self, dag_id: str, **conf: Any) -> str:
+        """Start a run with these parameters; returns its id."""
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+        return str(run["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The DAG's runs, oldest first."""
+        params = {"order_by": "run_after", "limit": 100}
+        return list(self.call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """The state of a run: queued, running, success, failed."""
+        return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def pending_approvals(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """What waits for a person in a run."""
+        details = self.call(
+            "GET", f"/dags/{dag_id}/dagRuns/{run_id}/hitlDetails", params={"response_received": False}
+        )
+        return list(details["hitl_details"])
+
+    def approve(self, detail: dict[str, Any]) -> None:
+        """Answer an approval with Approve, under this login's name."""
+        ti = detail["task_instance"]
+        self.call(
+            "PATCH",
+            f"/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/-1/hitlDetails",
+            json={"chosen_options": ["Approve"], "params_input": {}},
+        )
+
+    def failures(self, dag_id: str, run_id: str) -> str:
+        """The failed tasks of a run and the address of their logs."""
+        tasks = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+        names = ", ".join(failed) or "no task"
+        return f"{dag_id}: {names} failed; see {self.address}/dags/{dag_id}/runs/{run_id}"
