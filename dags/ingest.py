@@ -19,6 +19,7 @@ published day as it was: have it sent again, then run the day again.
 
 from parc.orchestration.ingest import IngestSpec, ingest_dag
 
+# Airflow reads only DAG files in which both of these words stand.
 SPECS = (
     IngestSpec("numbering_plan", cron="0 1 * * *", owner="routing"),
     IngestSpec("line_assignments", cron="10 1 * * *", owner="routing"),

@@ -1,0 +1,48 @@
+"""
+### Export the routing table
+
+**Purpose.** Brings the regional assignments that are due the day after the business date to the telephone
+switch: planned against what the switch holds, checked, approved by a person where that is asked for,
+activated atomically, read back.
+
+**Grain.** One run is one release, or none when the switch holds the desired table already.
+
+**Late data.** Late calls do not hold a go-live back: at the nightly deadline a run releases from the last
+published marts, whatever has or has not come.
+
+**Rerun.** Always safe: a release that is live is not made again. A plan whose switch has moved since is
+stale and refused; run again for a new one.
+
+**Triage.** `plan_release` prints the plan and says what refuses or blocks it. `approve` waits under Required
+Actions; without an answer the switch keeps its table. `parc routing status` and `parc routing verify` tell
+what is live, `parc routing rollback` takes the last release back.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, AssetOrTimeSchedule
+from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
+from parc.orchestration.assets import MARTS
+from parc.orchestration.dates import date_param
+from parc.orchestration.release import apply_release, approve_release, plan_release
+
+with DAG(
+    dag_id="export_routing",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 6 * * *", timezone="Europe/Paris"), assets=[MARTS]
+    ),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=20),
+    default_args={
+        "owner": "routing",
+        "retries": 0,
+        "execution_timeout": timedelta(minutes=30),
+    },
+    tags=["routing", "switch"],
+    params={"business_date": date_param("Business date", "Release what is due the day after this one.")},
+) as dag:
+    plan, approval, release = plan_release(), approve_release(), apply_release()
+    plan >> [approval, release]
+    approval >> release

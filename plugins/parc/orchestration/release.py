@@ -1,0 +1,105 @@
+"""The tasks that bring a routing release from its plan to the switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from parc.orchestration.dates import night_of
+
+if TYPE_CHECKING:
+    from parc.settings import Settings
+
+
+@task.branch(doc_md="Plan the release against the live switch, and decide who has to agree.")
+def plan_release() -> str:
+    """Plan for the run's business date; the next task is `approve` or `apply_release`."""
+    from parc import routing
+    from parc.settings import Settings
+
+    context = get_current_context()
+    settings = Settings.from_env()
+    business_date = business_date_of(context, settings)
+    plan = routing.plan(settings, business_date)
+    print(plan.to_text())
+    ti = context["ti"]
+    ti.xcom_push(key="business_date", value=str(business_date))
+    ti.xcom_push(key="plan_hash", value=plan.plan_hash)
+    ti.xcom_push(key="text", value=f"```\n{plan.to_text()}\n```")
+    if plan.verdict == "nothing to do":
+        raise AirflowSkipException("the switch holds the desired table already")
+    if plan.verdict in ("refused", "blocked"):
+        reasons = [str(finding) for finding in plan.refusals] + plan.blocks
+        raise AirflowFailException(
+            f"the release for {business_date + timedelta(days=1)} is {plan.verdict}; "
+            "the switch keeps its table:\n" + "\n".join(reasons)
+        )
+    return "approve" if plan.verdict == "needs approval" else "apply_release"
+
+
+def approve_release() -> ApprovalOperator:
+    """A person reads the plan and answers; without an answer the switch keeps its table."""
+    return ApprovalOperator(
+        task_id="approve",
+        doc_md="Read the plan, then approve or reject it. If the switch moves meanwhile, it is stale.",
+        subject="Routing release of {{ ti.xcom_pull(task_ids='plan_release', key='business_date') }}",
+        body="{{ ti.xcom_pull(task_ids='plan_release', key='text') }}",
+        response_timeout=timedelta(hours=18),
+        defaults="Reject",
+    )
+
+
+@task(
+    trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+    doc_md="Apply exactly the plan that was made and, where needed, approved; verify; take back what fails.",
+)
+def apply_release() -> None:
+    """Apply the planned release under the name of who approved it."""
+    from parc import routing
+    from parc.settings import Settings
+
+    ti = get_current_context()["ti"]
+    business_date = date.fromisoformat(ti.xcom_pull(task_ids="plan_release", key="business_date"))
+    plan_hash = ti.xcom_pull(task_ids="plan_release", key="plan_hash")
+    answer = ti.xcom_pull(task_ids="approve") or {}
+    user = (answer.get("responded_by_user") or {}).get("name")
+    release = routing.apply(
+        Settings.from_env(),
+        business_date,
+        approve=plan_hash if user else None,
+        approved_by=user or "limits",
+        reason=f"Airflow run {ti.run_id}",
+    )
+    print(release)
+
+
+def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
+    """The business date of a release: the run's parameter, else its tick's night, else (a run that the marts
+    triggered) the last day they hold - never before the last release's, so that a backfill of old days
+    does not take the switch back to them."""
+    from parc.warehouse import connect
+
+    given = context["params"].get("business_date")
+    if given:
+        return date.fromisoformat(given)
+    logical_date = context["dag_run"].logical_date
+    if logical_date is not None:
+        return night_of(logical_date)
+    with connect(settings, "reader") as connection:
+        row = connection.execute(
+            """
+            select greatest(
+                (select max(business_date) from ops.delivery where feed = 'calls' and built_in is not null),
+                (select max(business_date) from ops.routing_release)
+            )
+            """
+        ).fetchone()
+    if not row or row[0] is None:
+        raise AirflowSkipException("the marts hold no calls yet: there is nothing to release from")
+    newest: date = row[0]
+    return newest

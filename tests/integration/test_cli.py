@@ -1,0 +1,99 @@
+"""The command line as a person and a script meet it: messages, JSON, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parc.settings import Settings
+
+
+def parc(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command on a platform."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("parc")), *arguments],
+        env=os.environ
+        | {
+            "PARC_HOME": str(settings.home),
+            "PARC_WAREHOUSE_DSN": settings.warehouse_dsn or "",
+            "PARC_LANDING": settings.landing,
+            "PARC_SWITCH": settings.switch,
+        }
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ingest", "calls"], 2, "--date D, or --from D --to D"),
+        (["ingest", "calls", "--date", "25/04/2012"], 2, "does not match"),
+        (["ingest", "calls", "--from", "2012-04-26", "--to", "2012-04-25"], 2, "is after"),
+        (["ingest", "letters", "--date", "2012-04-25"], 1, "letters"),
+        (["ingest", "calls", "--date", "2012-04-25"], 4, "calls 2012-04-25"),
+        (["sql", "select * from nowhere"], 1, "nowhere"),
+        (["sql", "delete from ops.delivery"], 1, "read-only"),
+        (["sql", "select * from routing.line_assignment"], 1, "permission denied"),
+        (["routing", "plan", "--date", "2012-04-24"], 6, "parc build"),
+        (["routing", "rollback"], 6, "release"),
+    ],
+)
+def test_what_goes_wrong_is_one_message_and_a_code(
+    warehouse: Settings, arguments: list[str], code: int, message: str
+) -> None:
+    done = parc(warehouse, *arguments)
+    said = done.stdout + done.stderr
+    assert (done.returncode, message in said) == (code, True), said
+    assert "Traceback" not in said
+
+
+def test_unreachable_warehouse(warehouse: Settings) -> None:
+    done = parc(warehouse, "status", PARC_WAREHOUSE_DSN="postgresql://x@127.0.0.1:1/x")
+    assert done.returncode == 3
+    assert "127.0.0.1:1/x cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sql_speaks_csv_and_json(warehouse: Settings) -> None:
+    query = "select 'é,\"' as text, null as nothing, date '2012-04-25' as day"
+    rows = list(csv.DictReader(io.StringIO(parc(warehouse, "sql", query, "--csv").stdout)))
+    assert rows == [{"text": 'é,"', "nothing": "", "day": "2012-04-25"}]
+    assert json.loads(parc(warehouse, "sql", query, "--json").stdout) == [
+        {"text": 'é,"', "nothing": None, "day": "2012-04-25"}
+    ]
+
+
+def test_sql_sees_the_ledger(warehouse: Settings) -> None:
+    done = parc(warehouse, "sql", "select count(*) as deliveries from ops.delivery", "--json")
+    assert json.loads(done.stdout) == [{"deliveries": 0}]
+
+
+def test_doctor_names_what_mends(warehouse: Settings) -> None:
+    done = parc(warehouse, "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(done.stdout)}
+    assert done.returncode == 3  # Airflow does not run here
+    assert "parc up" in checks["airflow"]["finding"]
+    assert checks["warehouse"]["is_ok"] and checks["schema"]["is_ok"]
+    assert "PARC_LANDING" in checks["landing zone"]["finding"]
+
+
+def test_status_as_json(warehouse: Settings) -> None:
+    done = parc(warehouse, "status", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {"processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
+
+
+def test_demo_stays_away_from_a_real_landing_zone(warehouse: Settings) -> None:
+    done = parc(warehouse, "demo")
+    assert done.returncode == 3
+    assert "PARC_LANDING is set" in done.stderr
