@@ -1,0 +1,97 @@
+with legs as (
+    select *
+    from {{ ref('stg_calls__legs') }}
+    {% if is_incremental() -%}
+        where {{ is_changed() }}
+    {%- endif %}
+),
+
+-- Arrays in leg order, of which the first element is wanted: one pass over the legs, no self-join.
+collected as (
+    select
+        business_date,
+        call_id,
+        min(row_identity) as row_identity,
+        min(offered_at) as offered_at,
+        min(queued_at) as queued_at,
+        min(answered_at) filter (where outcome = 'answered') as answered_at,
+        max(ended_at) as ended_at,
+        count(*)::integer as leg_count,
+        (count(*) filter (where outcome = 'answered'))::integer as answered_leg_count,
+        sum(talk_seconds)::integer as talk_seconds,
+        sum(hold_seconds)::integer as hold_seconds,
+        sum(wrap_up_seconds)::integer as wrap_up_seconds,
+        array_agg(market order by leg_no) as markets,
+        array_agg(dialled_number order by leg_no) as dialled_numbers,
+        array_agg(outcome order by leg_no desc) as last_outcomes,
+        array_agg(outcome order by leg_no desc) filter (where queued_at is not null) as last_queued_outcomes,
+        array_agg(ended_at order by leg_no desc) filter (where queued_at is not null) as last_queued_ends,
+        array_agg(customer_identity order by leg_no)
+            filter (where customer_identity is not null) as customer_identities,
+        array_agg(customer_key order by leg_no) filter (where customer_key is not null) as customer_keys,
+        array_agg(caller_identity order by leg_no)
+            filter (where caller_identity is not null) as caller_identities,
+        array_agg(caller_key order by leg_no) filter (where caller_key is not null) as caller_keys,
+        array_agg(caller_prefix order by leg_no) filter (where caller_prefix is not null) as caller_prefixes,
+        array_agg(line_department_code order by leg_no)
+            filter (where line_department_code is not null) as line_departments,
+        array_agg(site_code order by leg_no) filter (where outcome = 'answered') as answering_sites,
+        array_agg(site_code order by leg_no) filter (where queued_at is not null) as queued_sites,
+        array_agg(reason_code order by leg_no) filter (where outcome = 'answered') as answering_reasons,
+        array_agg(reason_code order by leg_no) filter (where queued_at is not null) as queued_reasons,
+        array_agg(satisfaction order by leg_no desc)
+            filter (where satisfaction is not null) as last_satisfactions,
+        array_agg(recommend order by leg_no desc) filter (where recommend is not null) as last_recommends
+    from legs
+    group by business_date, call_id
+),
+
+resolved as (
+    select
+        *,
+        case
+            when answered_leg_count > 0 then 'answered'
+            when queued_at is not null and last_queued_outcomes[1] = 'abandoned' then 'abandoned'
+            when queued_at is not null then 'overflowed_lost'
+            when last_outcomes[1] = 'ivr_resolved' then 'ivr_resolved'
+            when last_outcomes[1] = 'abandoned' then 'ivr_abandoned'
+            else 'blocked'
+        end as outcome
+    from collected
+),
+
+final as (
+    select
+        business_date,
+        call_id,
+        row_identity,
+        coalesce(customer_identities[1], caller_identities[1], row_identity) as identity_key,
+        customer_identities is not null or caller_identities is not null as is_identified,
+        caller_keys[1] as caller_key,
+        caller_prefixes[1] as caller_prefix,
+        customer_keys[1] as customer_key,
+        line_departments[1] as line_department_code,
+        dialled_numbers[1] as dialled_number,
+        markets[1] as market,
+        outcome,
+        offered_at,
+        queued_at,
+        answered_at,
+        ended_at,
+        case outcome
+            when 'answered' then extract(epoch from answered_at - queued_at)
+            when 'abandoned' then extract(epoch from last_queued_ends[1] - queued_at)
+        end as wait_seconds,
+        talk_seconds,
+        hold_seconds,
+        wrap_up_seconds,
+        leg_count,
+        answered_leg_count,
+        case when outcome = 'answered' then answering_sites[1] else queued_sites[1] end as site_code,
+        case when outcome = 'answered' then answering_reasons[1] else queued_reasons[1] end as reason_code,
+        last_satisfactions[1] as satisfaction,
+        last_recommends[1] as recommend
+    from resolved
+)
+
+select * from final

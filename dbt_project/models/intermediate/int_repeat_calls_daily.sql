@@ -1,0 +1,55 @@
+-- A repeat within 30 x 24 hours falls at most 31 dates later: the clock may change in between.
+{% set follow_up_days = 31 %}
+
+with calls as (
+    select
+        business_date,
+        home_directorate_code as directorate_code,
+        home_region_code as region_code,
+        market,
+        identity_key,
+        offered_at,
+        outcome = 'answered' as is_answered
+    from {{ ref('fct_calls') }}
+    where
+        is_offered
+        and is_identified
+        {% if is_incremental() -%}
+            and business_date in (
+                select changed.business_date + following.day
+                from {{ ref('stg_ledger__published_deliveries') }} as changed
+                cross join generate_series(0, {{ follow_up_days }}) as following (day)
+                where {{ is_changed('changed.business_date') }}
+            )
+        {%- endif %}
+),
+
+followed as (
+    select
+        *,
+        min(offered_at) over (
+            partition by identity_key order by offered_at
+            groups between 1 following and 1 following
+        ) - offered_at as until_next_call
+    from calls
+),
+
+final as (
+    select
+        business_date,
+        directorate_code,
+        region_code,
+        market,
+        count(*) filter (where until_next_call <= interval '24 hours') as repeat_1d_count,
+        count(*) filter (where until_next_call <= interval '168 hours') as repeat_7d_count,
+        count(*) filter (where until_next_call <= interval '720 hours') as repeat_30d_count
+    from followed
+    where
+        is_answered
+        {% if is_incremental() -%}
+            and {{ is_changed() }}
+        {%- endif %}
+    group by business_date, directorate_code, region_code, market
+)
+
+select * from final

@@ -1,0 +1,30 @@
+with public_holidays as (
+    select * from {{ ref('public_holidays') }}
+    where holiday_calendar = 'FR'
+),
+
+-- The years that the holiday calendars cover.
+dates as (
+    select day::date as business_date
+    from generate_series(timestamp '1999-01-01', timestamp '2035-12-31', interval '1 day') as day
+),
+
+final as (
+    select
+        dates.business_date,
+        extract(isoyear from dates.business_date)::integer as iso_year,
+        extract(week from dates.business_date)::integer as iso_week,
+        date_trunc('week', dates.business_date::timestamp)::date as week_start_date,
+        date_trunc('month', dates.business_date::timestamp)::date as month_date,
+        extract(isodow from dates.business_date)::integer as weekday,
+        public_holidays.holiday_date is not null as is_public_holiday,
+        public_holidays.holiday_name,
+        (extract(
+            epoch from (dates.business_date + 1)::timestamp at time zone 'Europe/Paris'
+            - dates.business_date::timestamp at time zone 'Europe/Paris'
+        ) / 3600)::integer as hour_count
+    from dates
+    left join public_holidays on dates.business_date = public_holidays.holiday_date
+)
+
+select * from final

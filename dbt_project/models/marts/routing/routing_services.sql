@@ -1,0 +1,4 @@
+select
+    dialled_number,
+    market
+from {{ ref('service_numbers') }}

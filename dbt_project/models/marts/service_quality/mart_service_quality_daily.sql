@@ -1,0 +1,94 @@
+with calls as (
+    select *
+    from {{ ref('int_calls_daily') }}
+    {% if is_incremental() -%}
+        where {{ is_changed() }}
+    {%- endif %}
+),
+
+repeats as (
+    select * from {{ ref('int_repeat_calls_daily') }}
+),
+
+active_lines as (
+    select * from {{ ref('int_active_lines_monthly') }}
+),
+
+homes as (
+    select * from {{ ref('int_homes') }}
+),
+
+dates as (
+    select distinct business_date from calls
+),
+
+lines_daily as (
+    select
+        dates.business_date,
+        coalesce(homes.directorate_code, 'unknown') as directorate_code,
+        coalesce(homes.region_code, 'unknown') as region_code,
+        active_lines.market,
+        sum(active_lines.line_count) as active_line_count
+    from dates
+    inner join active_lines
+        on dates.business_date >= active_lines.month_date
+        and dates.business_date < active_lines.next_month_date
+    left join homes
+        on active_lines.department_code = homes.home_key
+        and dates.business_date >= homes.valid_from
+        and dates.business_date < homes.valid_to
+    group by 1, 2, 3, 4
+),
+
+-- Regions with lines and without calls have a row too, or the lines of all regions would not add up.
+cells as (
+    select business_date, directorate_code, region_code, market from calls
+    union
+    select business_date, directorate_code, region_code, market from lines_daily
+),
+
+final as (
+    select
+        cells.business_date,
+        cells.directorate_code,
+        cells.region_code,
+        cells.market,
+        coalesce(calls.offered_count, 0) as offered_count,
+        coalesce(calls.answered_count, 0) as answered_count,
+        coalesce(calls.abandoned_count, 0) as abandoned_count,
+        coalesce(calls.short_abandoned_count, 0) as short_abandoned_count,
+        coalesce(calls.overflowed_lost_count, 0) as overflowed_lost_count,
+        coalesce(calls.ivr_resolved_count, 0) as ivr_resolved_count,
+        coalesce(calls.ivr_abandoned_count, 0) as ivr_abandoned_count,
+        coalesce(calls.blocked_count, 0) as blocked_count,
+        coalesce(calls.answered_within_20s_count, 0) as answered_within_20s_count,
+        coalesce(calls.wait_answered_seconds, 0) as wait_answered_seconds,
+        coalesce(calls.handle_seconds, 0) as handle_seconds,
+        coalesce(calls.transferred_count, 0) as transferred_count,
+        coalesce(calls.identified_answered_count, 0) as identified_answered_count,
+        coalesce(repeats.repeat_1d_count, 0) as repeat_1d_count,
+        coalesce(repeats.repeat_7d_count, 0) as repeat_7d_count,
+        coalesce(repeats.repeat_30d_count, 0) as repeat_30d_count,
+        coalesce(calls.home_in_hours_count, 0) as home_in_hours_count,
+        coalesce(calls.home_off_hours_count, 0) as home_off_hours_count,
+        coalesce(calls.other_directorate_count, 0) as other_directorate_count,
+        coalesce(calls.offshore_in_hours_count, 0) as offshore_in_hours_count,
+        coalesce(calls.offshore_off_hours_count, 0) as offshore_off_hours_count,
+        coalesce(calls.other_site_count, 0) as other_site_count,
+        coalesce(calls.in_hours_known_answered_count, 0) as in_hours_known_answered_count,
+        coalesce(calls.resolved_by_customer_file_count, 0) as resolved_by_customer_file_count,
+        coalesce(calls.resolved_by_line_assignment_count, 0) as resolved_by_line_assignment_count,
+        coalesce(calls.resolved_by_prefix_count, 0) as resolved_by_prefix_count,
+        coalesce(calls.survey_count, 0) as survey_count,
+        coalesce(calls.satisfied_count, 0) as satisfied_count,
+        coalesce(calls.recommend_count, 0) as recommend_count,
+        coalesce(calls.promoter_count, 0) as promoter_count,
+        coalesce(calls.detractor_count, 0) as detractor_count,
+        lines_daily.active_line_count
+    from cells
+    left join calls using (business_date, directorate_code, region_code, market)
+    left join repeats using (business_date, directorate_code, region_code, market)
+    left join lines_daily using (business_date, directorate_code, region_code, market)
+)
+
+select * from final
