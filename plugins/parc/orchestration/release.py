@@ -68,21 +68,22 @@ def apply_release() -> None:
     plan_hash = ti.xcom_pull(task_ids="plan_release", key="plan_hash")
     answer = ti.xcom_pull(task_ids="approve") or {}
     user = (answer.get("responded_by_user") or {}).get("name")
-    release = routing.apply(
+    outcome = routing.apply(
         Settings.from_env(),
         business_date,
-        approve=plan_hash if user else None,
-        approved_by=user or "limits",
+        requested_by="export_routing",
         reason=f"Airflow run {ti.run_id}",
+        approve=plan_hash if user else None,
+        approved_by=user,
     )
-    print(release)
+    print(outcome.message)
 
 
 def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
     """The business date of a release: the run's parameter, else its tick's night, else (a run that the marts
-    triggered) the last day they hold - never before the last release's, so that a backfill of old days
-    does not take the switch back to them."""
-    from parc.warehouse import connect
+    triggered) the newest one there is."""
+    from parc.errors import RoutingRefused
+    from parc.routing.night import newest_business_date
 
     given = context["params"].get("business_date")
     if given:
@@ -90,16 +91,7 @@ def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
     logical_date = context["dag_run"].logical_date
     if logical_date is not None:
         return night_of(logical_date)
-    with connect(settings, "reader") as connection:
-        row = connection.execute(
-            """
-            select greatest(
-                (select max(business_date) from ops.delivery where feed = 'calls' and built_in is not null),
-                (select max(business_date) from ops.routing_release)
-            )
-            """
-        ).fetchone()
-    if not row or row[0] is None:
-        raise AirflowSkipException("the marts hold no calls yet: there is nothing to release from")
-    newest: date = row[0]
-    return newest
+    try:
+        return newest_business_date(settings)
+    except RoutingRefused as error:
+        raise AirflowSkipException(str(error)) from None
