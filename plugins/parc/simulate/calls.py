@@ -1,0 +1,512 @@
+"""From contacts to the feed `calls`: what the IVR, the queues and the agents make of them, leg by leg."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from parc.feeds.declaration import MARKETS
+from parc.simulate.chance import Bools, Choices, Floats, Ints, hash_unit, stream
+from parc.simulate.clock import HALF_HOUR, business_day, iso_paris
+from parc.simulate.contacts import REASONS, Contacts
+from parc.simulate.demand import Demand
+from parc.simulate.effects import Effects
+from parc.simulate.geography import NATIONAL, Geography
+from parc.simulate.population import GEOGRAPHIC, Population
+
+OUTCOMES = ("answered", "abandoned", "ivr_resolved", "overflowed", "blocked")
+_ANSWERED, _ABANDONED, _IVR_RESOLVED, _OVERFLOWED, _BLOCKED = range(5)
+
+_WITHHELD = (None, "anonymous", "restricted", "unavailable", "+266696687")
+_WITHHELD_SHARE = np.array([[0.45, 0.33, 0.12, 0.07, 0.03]])
+_WITHHELD_HABIT = 0.05
+_WITHHELD_ONCE = 0.02
+# A withheld caller whom the network tells to the switch all the same.
+_NETWORK_TELLS = 0.8
+_OTHER_MARKET = 0.02
+_PERSONAL_MOBILE = 0.02
+_FOREIGN = 0.002
+_IDENTIFIED_HABIT, _IDENTIFIED_ONCE = 0.92, 0.28
+_NO_DEPARTMENT_ON_FILE = 0.02
+
+_IVR_RESOLVED_SHARE = 0.045
+_IVR_ABANDONED_SHARE = 0.02
+_BLOCKED_SHARE = 0.004
+# From this load on every tenth of load blocks or tires one caller more in a hundred.
+_STRAINED = 0.9
+_STRAIN = 0.1
+
+_LATE_DESK = 0.08
+_LATE_DESK_HOURS = (7, 22)
+# Chance to overflow, its growth with load above the usual, and the partners' share of what overflows.
+_NATIONAL_OVERFLOW = (0.15, 0.30, 0.85)
+_HOME_OVERFLOW = (0.04, 0.12, 0.50)
+_OVERFLOW_RECORDED = 0.6
+_OVERFLOW_LOST = 0.03
+_USUAL_LOAD = 0.8
+
+_IMPATIENT = 0.012
+_PATIENCE_MEAN = 270.0
+_TRANSFERRED = 0.25
+_TRANSFERRED_AGAIN = 0.12
+_OTHER_SITE = 0.3
+_TALK_MEDIAN, _TALK_SIGMA = 235.0, 0.70
+_WRAP_UP_MEDIAN, _WRAP_UP_SIGMA = 32.0, 0.60
+_HELD, _HOLD_MEAN = 0.28, 55.0
+_SURVEYED, _RECOMMENDS = 0.13, 0.75
+_SCORE_EDGES = np.array([-1.1, -0.55, 0.05, 0.95])
+
+
+@dataclass(frozen=True)
+class _Roots:
+    """What is settled of each call before it reaches a queue; -1 for what is not there."""
+
+    market: Ints
+    zone: Ints
+    is_routed_home: Bools
+    load: Floats
+    number: Ints
+    withheld: Ints
+    is_identified: Bools
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """Calls in a queue: `site` is where, `route` the route that brought them there (0: national)."""
+
+    root: Ints
+    leg_no: Ints
+    queued_at: Ints
+    site: Ints
+    queue: Ints
+    expert_queue: Ints
+    route: Ints
+    market: Ints
+    is_open: Bools
+    load: Floats
+
+    def take(self, rows: Ints) -> _Waiting:
+        return _Waiting(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+class _Legs:
+    """The legs made so far: columns of arrays, -1 for what a leg does not have."""
+
+    COLUMNS = (
+        "root", "leg_no", "queued_at", "answered_at", "ended_at", "site", "queue", "outcome",
+        "agent", "hold_s", "talk_s", "wrap_up_s", "transferred_to",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, Ints]] = []
+
+    def add(self, root: Ints, **columns: Ints | int) -> None:
+        """Add one leg for each of the roots; what is not given is -1."""
+        part = {name: np.broadcast_to(columns.get(name, -1), root.shape) for name in self.COLUMNS}
+        self._parts.append(part | {"root": root})
+
+    def sorted(self) -> dict[str, Ints]:
+        """All legs by root and leg number."""
+        columns = {name: np.concatenate([part[name] for part in self._parts]) for name in self.COLUMNS}
+        order = np.lexsort((columns["leg_no"], columns["root"]))
+        return {name: column[order] for name, column in columns.items()}
+
+
+class CallCentre:
+    """The operator's service on any business date."""
+
+    def __init__(
+        self,
+        geography: Geography,
+        population: Population,
+        demand: Demand,
+        effects: Effects,
+        *,
+        scale: float,
+        seed: int,
+    ) -> None:
+        """Agents per site follow its greatest number of positions."""
+        self._geography = geography
+        self._population = population
+        self._demand = demand
+        self._effects = effects
+        self._seed = seed
+        most = np.zeros(len(geography.sites))
+        for (site, _), positions in geography.positions.items():
+            most[site] = max(most[site], positions.max())
+        self._agents = np.maximum(3, np.rint(most * scale * 1.5)).astype(np.int64)
+        self._queues = _Queues(geography)
+
+    def legs(self, day: date, contacts: Contacts) -> pl.DataFrame:
+        """The feed `calls` of a day: one row per leg, in order of call and leg.
+
+        `contacts` are those of that day in order of time.
+        """
+        roots = self._meet(day, contacts)
+        legs = _Legs()
+        queued, queued_at = self._ivr(day, contacts, roots, legs)
+        self._serve(day, contacts, roots, queued, queued_at, legs)
+        table = legs.sorted()
+        return self._frame(day, contacts, roots, table, self._survey(day, contacts, roots, table))
+
+    def _meet(self, day: date, contacts: Contacts) -> _Roots:
+        """Number shown, service dialled, identification, and the zone that the switch finds."""
+        geography, population = self._geography, self._population
+        rng = stream(self._seed, "presentation", day)
+        total = len(contacts)
+        customer = contacts.customer
+        who = population.describe(customer)
+
+        shown = rng.random(total)
+        is_foreign = shown < _FOREIGN
+        is_personal = ~is_foreign & (shown < _FOREIGN + _PERSONAL_MOBILE)
+        foreign = 44_2000000000 + np.floor(rng.random(total) * 99_999_999).astype(np.int64)
+        number = np.select(
+            [is_foreign, is_personal], [foreign, population.personal_mobile(customer)], who.number
+        )
+
+        habit = hash_unit(self._seed, "withholds", customer) < _WITHHELD_HABIT
+        is_withheld = habit | (rng.random(total) < _WITHHELD_ONCE)
+        kind = Choices(_WITHHELD_SHARE).draw(np.zeros(total, dtype=np.int64), rng.random(total))
+        is_told = ~is_withheld | (rng.random(total) < _NETWORK_TELLS)
+
+        dials_other = rng.random(total) < _OTHER_MARKET
+        step = np.where(rng.random(total) < 0.5, 1, 2)
+        market = np.where(dials_other, (contacts.market + step) % len(MARKETS), contacts.market)
+        is_used_to_it = hash_unit(self._seed, "identifies", customer) < 0.5
+        identification = np.where(is_used_to_it, _IDENTIFIED_HABIT, _IDENTIFIED_ONCE)
+
+        zones = geography.department_zones(day)
+        listed = (who.kind == GEOGRAPHIC) | population.is_listed(customer, who.kind, day)
+        by_prefix = np.where(who.number_department >= 0, zones[who.number_department], 0)
+        by_number = np.where(listed, zones[who.department], by_prefix)
+        zone = np.where(is_told & ~is_foreign & ~is_personal, by_number, 0)
+        region = geography.zone_region[zone]
+        is_live = geography.days_live(day)[region, market] >= 0
+
+        slot = (contacts.offered_at - business_day(day).starts_at) // HALF_HOUR
+        surprise = self._demand.surprise(day)[geography.department_region[contacts.department]]
+        return _Roots(
+            market=market,
+            zone=zone,
+            is_routed_home=(zone > 0) & is_live,
+            load=self._demand.load(day)[slot] * surprise,
+            number=number,
+            withheld=np.where(is_withheld, kind, -1),
+            is_identified=rng.random(total) < identification,
+        )
+
+    def _ivr(self, day: date, contacts: Contacts, roots: _Roots, legs: _Legs) -> tuple[Ints, Ints]:
+        """Those who leave the IVR for a queue, and when; a leg for each of the others."""
+        rng = stream(self._seed, "ivr", day)
+        total = len(contacts)
+        strain = np.clip(roots.load - _STRAINED, 0, None) * _STRAIN
+        edges = np.cumsum(
+            [_BLOCKED_SHARE + strain, _IVR_ABANDONED_SHARE + strain, np.full(total, _IVR_RESOLVED_SHARE)],
+            axis=0,
+        )
+        fate = (rng.random(total) >= edges).sum(axis=0)
+        patience = rng.standard_exponential(total)
+        spent = np.select(
+            [fate == 0, fate == 1, fate == 2],
+            [1 + patience, 3 + 18 * patience, 35 + 50 * patience],
+            12 + np.minimum(22 * patience, 160),
+        ).astype(np.int64)
+        until = contacts.offered_at + spent
+        gone = np.flatnonzero(fate < 3)
+        legs.add(
+            gone,
+            leg_no=1,
+            ended_at=until[gone],
+            outcome=np.array([_BLOCKED, _ABANDONED, _IVR_RESOLVED])[fate[gone]],
+        )
+        queued = np.flatnonzero(fate == 3)
+        return queued, until[queued]
+
+    def _serve(
+        self, day: date, contacts: Contacts, roots: _Roots, root: Ints, queued_at: Ints, legs: _Legs
+    ) -> None:
+        """Route the queued calls, let them wait, answer, overflow and transfer them."""
+        rng = stream(self._seed, "routing", day)
+        routes = _Routes(self._geography, day)
+        zone, market, home = roots.zone[root], roots.market[root], roots.is_routed_home[root]
+        total = len(root)
+
+        opens, closes = self._geography.windows(day)
+
+        def staffed(place: Ints) -> Bools:
+            is_staffed: Bools = np.any((opens[place] <= at) & (at < closes[place]), axis=1)
+            return is_staffed
+
+        at = queued_at[:, None]
+        national = np.zeros_like(zone)
+        # The national route is staffed by its own hours, whatever the caller's are.
+        is_open = staffed(zone) & (home | staffed(national))
+        hour = (queued_at - business_day(day).starts_at) // 3600
+        at_late_desk = (hour >= _LATE_DESK_HOURS[0]) & (hour < _LATE_DESK_HOURS[1])
+        at_late_desk &= rng.random(total) < _LATE_DESK
+        target = np.where(home, zone, 0)
+        first = routes.first(
+            np.where(at_late_desk, national, target), market, is_open | at_late_desk, rng.random(total)
+        )
+        load = np.where(is_open, roots.load[root], self._demand.partner_load)
+
+        base, growth, partners = (
+            np.where(home, at_home, elsewhere)
+            for at_home, elsewhere in zip(_HOME_OVERFLOW, _NATIONAL_OVERFLOW, strict=True)
+        )
+        chance = base + growth * np.clip(load - _USUAL_LOAD, 0, None)
+        overflows = is_open & (rng.random(total) < chance)
+        to_partner = rng.random(total) < partners
+        second = np.where(
+            to_partner,
+            routes.overflow(target, market, rng.random(total)),
+            routes.first(national, market, is_open, rng.random(total)),
+        )
+        is_recorded = overflows & (rng.random(total) < _OVERFLOW_RECORDED)
+        is_lost = is_recorded & (rng.random(total) < _OVERFLOW_LOST)
+        tried = 25 + np.floor(95 * rng.random(total)).astype(np.int64)
+
+        queues = self._queues
+        queue = np.where(is_open, queues.number(market, target), queues.number(market, queues.night))
+        overflow_queue = queues.number(market, queues.overflow)
+        rows = np.flatnonzero(is_recorded)
+        legs.add(
+            root[rows],
+            leg_no=1,
+            queued_at=queued_at[rows],
+            ended_at=(queued_at + tried)[rows],
+            site=first[rows],
+            queue=queue[rows],
+            outcome=_OVERFLOWED,
+            transferred_to=overflow_queue[rows],
+        )
+        rows = np.flatnonzero(is_lost)
+        legs.add(
+            root[rows],
+            leg_no=2,
+            ended_at=(queued_at + tried)[rows],
+            outcome=_BLOCKED,
+        )
+        rows = np.flatnonzero(~is_lost)
+        waiting = _Waiting(
+            root=root,
+            leg_no=np.where(is_recorded, 2, 1),
+            queued_at=np.where(is_recorded, queued_at + tried, queued_at),
+            site=np.where(overflows, second, first),
+            queue=np.where(overflows, overflow_queue, queue),
+            expert_queue=queues.number(market, queues.expert),
+            route=target,
+            market=market,
+            is_open=is_open,
+            load=load,
+        )
+        self._answer(day, contacts, routes, waiting.take(np.flatnonzero(~is_lost)), legs)
+
+    def _answer(self, day: date, contacts: Contacts, routes: _Routes, waiting: _Waiting, legs: _Legs) -> None:
+        """Answer and transfer, until nobody is transferred any more."""
+        rng = stream(self._seed, "service", day)
+        for transferred_share in (_TRANSFERRED, _TRANSFERRED_AGAIN, 0.0):
+            total = len(waiting.root)
+            wait, patience = _waits(rng, waiting.load, contacts.next_gap[waiting.root])
+            abandons = wait > patience
+            answered_at = waiting.queued_at + wait
+            transfers = ~abandons & (rng.random(total) < transferred_share)
+            talk = np.exp(np.log(_TALK_MEDIAN) + _TALK_SIGMA * rng.standard_normal(total))
+            talk_s = np.clip(np.where(transfers, talk * 0.5, talk), 8, 5_400).astype(np.int64)
+            held = rng.random(total) < _HELD
+            hold_s = np.where(held, 5 + _HOLD_MEAN * rng.standard_exponential(total), 0).astype(np.int64)
+            wrap_up = np.exp(np.log(_WRAP_UP_MEDIAN) + _WRAP_UP_SIGMA * rng.standard_normal(total))
+            wrap_up_s = np.minimum(wrap_up, 900).astype(np.int64)
+            agent = 1 + np.floor(rng.random(total) * self._agents[waiting.site]).astype(np.int64)
+            ended_at = np.where(abandons, waiting.queued_at + patience, answered_at + talk_s + hold_s)
+            legs.add(
+                waiting.root,
+                leg_no=waiting.leg_no,
+                queued_at=waiting.queued_at,
+                answered_at=np.where(abandons, -1, answered_at),
+                ended_at=ended_at,
+                site=waiting.site,
+                queue=waiting.queue,
+                outcome=np.where(abandons, _ABANDONED, _ANSWERED),
+                agent=np.where(abandons, -1, agent),
+                hold_s=np.where(abandons, -1, hold_s),
+                talk_s=np.where(abandons, -1, talk_s),
+                wrap_up_s=np.where(abandons, -1, wrap_up_s),
+                transferred_to=np.where(transfers, waiting.expert_queue, -1),
+            )
+            rows = np.flatnonzero(transfers)
+            moved = waiting.take(rows)
+            elsewhere = routes.first(moved.route, moved.market, moved.is_open, rng.random(len(rows)))
+            waiting = replace(
+                moved,
+                leg_no=moved.leg_no + 1,
+                queued_at=ended_at[rows],
+                site=np.where(rng.random(len(rows)) < _OTHER_SITE, elsewhere, moved.site),
+                queue=moved.expert_queue,
+            )
+
+    def _survey(
+        self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints]
+    ) -> tuple[Ints, Ints]:
+        """Satisfaction and recommendation per leg, on the last answered leg of those who reply; else -1."""
+        rng = stream(self._seed, "survey", day)
+        total = len(contacts)
+        answered = np.flatnonzero(legs["outcome"] == _ANSWERED)
+        legs_answered = np.bincount(legs["root"][answered], minlength=total)
+        last = np.full(total, -1)
+        last[legs["root"][answered]] = answered
+        waited = np.zeros(total, dtype=np.int64)
+        np.maximum.at(waited, legs["root"][answered], (legs["answered_at"] - legs["queued_at"])[answered])
+        live = self._geography.days_live(day)[
+            self._geography.department_region[contacts.department], roots.market
+        ]
+        mood = (
+            0.66
+            + self._effects.satisfaction * (live >= 0)
+            - 0.25 * (waited > 60)
+            - 0.15 * (legs_answered > 1)
+            - 0.35 * (contacts.next_gap >= 0)
+            + rng.standard_normal(total)
+        )
+        score = 1 + np.searchsorted(_SCORE_EDGES, mood)
+        likelihood = np.clip(np.rint(7.0 + 1.9 * (mood - 0.4) + 0.9 * rng.standard_normal(total)), 0, 10)
+        replies = np.flatnonzero((last >= 0) & (rng.random(total) < _SURVEYED))
+        recommends = replies[rng.random(len(replies)) < _RECOMMENDS]
+        satisfaction, recommend = np.full((2, len(legs["root"])), -1)
+        satisfaction[last[replies]] = score[replies]
+        recommend[last[recommends]] = likelihood[recommends].astype(np.int64)
+        return satisfaction, recommend
+
+    def _frame(
+        self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints], survey: tuple[Ints, Ints]
+    ) -> pl.DataFrame:
+        """The legs in the words and order of the feed."""
+        geography = self._geography
+        root = legs["root"]
+        rng = stream(self._seed, "customer file", day)
+        on_file = rng.random(len(contacts)) >= _NO_DEPARTMENT_ON_FILE
+        department = np.where(roots.is_identified & on_file, contacts.department, -1)
+        reason = contacts.market * len(REASONS[0]) + contacts.reason
+        number = ("+" + pl.Series(roots.number).cast(pl.String)).zip_with(
+            pl.Series(roots.withheld < 0), _words(_WITHHELD, roots.withheld)
+        )
+        reference = "C" + pl.Series(self._population.reference(contacts.customer)).cast(pl.String).str.zfill(
+            9
+        )
+        no_text = pl.Series([None], dtype=pl.String)
+        site = _words(tuple(site.code for site in geography.sites), legs["site"])
+        agent = site + "-" + pl.Series(legs["agent"]).cast(pl.String).str.zfill(4)
+        queues = self._queues.names
+        return pl.DataFrame(
+            {
+                "call_id": f"{day:%Y%m%d}-" + pl.Series(root + 1).cast(pl.String).str.zfill(7),
+                "leg_no": legs["leg_no"],
+                "offered_at": iso_paris(contacts.offered_at).gather(root),
+                "queued_at": _moments(legs["queued_at"]),
+                "answered_at": _moments(legs["answered_at"]),
+                "ended_at": _moments(legs["ended_at"]),
+                "caller_number": number.gather(root),
+                "dialled_number": _words(geography.service_numbers, roots.market).gather(root),
+                "market": _words(MARKETS, roots.market).gather(root),
+                "customer_ref": reference.zip_with(pl.Series(roots.is_identified), no_text).gather(root),
+                "line_department": _words(geography.department_codes, department).gather(root),
+                "site_code": site,
+                "queue_code": _words(queues, legs["queue"]),
+                "outcome": _words(OUTCOMES, legs["outcome"]),
+                "agent_ref": agent.zip_with(pl.Series(legs["agent"] >= 0), no_text),
+                "hold_s": _present(legs["hold_s"]),
+                "talk_s": _present(legs["talk_s"]),
+                "wrap_up_s": _present(legs["wrap_up_s"]),
+                "transferred_to": _words(queues, legs["transferred_to"]),
+                "reason_code": _words(sum(REASONS, ()), np.where(legs["queued_at"] >= 0, reason[root], -1)),
+                "satisfaction": _present(survey[0]),
+                "recommend": _present(survey[1]),
+            }
+        )
+
+
+class _Routes:
+    """The sites of each route on a day, as distributions to draw from."""
+
+    def __init__(self, geography: Geography, day: date) -> None:
+        def weights(zone: int, market: int, band: str, priority: int) -> Floats:
+            """Weights of the sites open on the day; the national route's where a zone has none."""
+            found = np.zeros(len(geography.sites))
+            for route in (geography.zone_codes[zone], NATIONAL):
+                for key in ((route, MARKETS[market], band), (route, "*", band)):
+                    for site, weight in geography.routes.get(key, {}).get(priority, []):
+                        if geography.sites[site].is_open(day):
+                            found[site] += weight
+                    if found.any():
+                        return found
+            return weights(0, market, band, 1)
+
+        pairs = [
+            (zone, market) for zone in range(len(geography.zone_codes)) for market in range(len(MARKETS))
+        ]
+        self._closed_from = len(pairs)
+        self._first = Choices(
+            np.array([weights(*pair, band, 1) for band in ("open", "closed") for pair in pairs])
+        )
+        self._overflow = Choices(np.array([weights(*pair, "open", 2) for pair in pairs]))
+
+    def first(self, zone: Ints, market: Ints, is_open: Bools, unit: Floats) -> Ints:
+        """A site of the first priority; zone 0 is the national route."""
+        return self._first.draw(zone * len(MARKETS) + market + np.where(is_open, 0, self._closed_from), unit)
+
+    def overflow(self, zone: Ints, market: Ints, unit: Floats) -> Ints:
+        """A site of the second priority in opening hours."""
+        return self._overflow.draw(zone * len(MARKETS) + market, unit)
+
+
+class _Queues:
+    """Queue codes: one per market and zone (0: national), and three that serve all zones."""
+
+    def __init__(self, geography: Geography) -> None:
+        places = (NATIONAL.upper(), *geography.zone_codes[1:], "NIGHT", "OVERFLOW", "EXPERT")
+        self._places = len(places)
+        self.names = tuple(f"{market.upper()}_{place}" for market in MARKETS for place in places)
+        self.night, self.overflow, self.expert = range(self._places - 3, self._places)
+
+    def number(self, market: Ints, place: Ints | int) -> Ints:
+        """The place of a queue in `names`."""
+        number: Ints = market * self._places + place
+        return number
+
+
+def _waits(rng: np.random.Generator, load: Floats, next_gap: Ints) -> tuple[Ints, Ints]:
+    """Seconds each caller would wait, and seconds each is willing to; both grow whole.
+
+    The share that waits and how long it does grow with load. Who will call again within two hours waited
+    longer: that is often why.
+    """
+    total = len(load)
+    at_once = np.clip(1.24 - 0.66 * load, 0.15, 0.95)
+    mean = 70 * np.exp(1.8 * (load - 0.8))
+    soon_again = np.where((next_gap >= 0) & (next_gap < 7_200), 1.7, 1.0)
+    queues = rng.random(total) >= at_once
+    wait = np.where(queues, mean * soon_again, 2.5) * rng.standard_exponential(total)
+    impatient = rng.random(total) < _IMPATIENT
+    patience = np.where(
+        impatient, 4 * rng.random(total), 5 + _PATIENCE_MEAN * rng.standard_exponential(total)
+    )
+    return np.minimum(wait, 3_000).astype(np.int64), patience.astype(np.int64)
+
+
+def _words(words: tuple[str | None, ...], number: Ints) -> pl.Series:
+    """Each number's word; null for -1."""
+    position = pl.Series(number)
+    return pl.Series(words, dtype=pl.String).gather(position.set(position < 0, None))
+
+
+def _moments(seconds: Ints) -> pl.Series:
+    return iso_paris(seconds, pl.Series(seconds >= 0))
+
+
+def _present(values: Ints) -> pl.Series:
+    found = pl.Series(values)
+    return found.set(found < 0, None)

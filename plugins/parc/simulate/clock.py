@@ -1,0 +1,63 @@
+"""Business days in Europe/Paris as stretches of UTC, and instants as the feeds write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from parc.simulate.chance import Ints
+
+PARIS = "Europe/Paris"
+HALF_HOUR = 1_800
+
+
+@dataclass(frozen=True)
+class BusinessDay:
+    """One Europe/Paris day in seconds since 1970 UTC: 46, 48 or 50 half-hours long."""
+
+    day: date
+    starts_at: int
+    ends_at: int
+
+    @property
+    def half_hours(self) -> int:
+        """How many half-hours the day has."""
+        return (self.ends_at - self.starts_at) // HALF_HOUR
+
+
+@lru_cache(maxsize=64)
+def business_day(day: date) -> BusinessDay:
+    """The stretch of UTC that is `day` in Paris."""
+    place = ZoneInfo(PARIS)
+    midnights = (datetime.combine(d, time(), place) for d in (day, day + timedelta(days=1)))
+    starts_at, ends_at = (int(midnight.timestamp()) for midnight in midnights)
+    return BusinessDay(day, starts_at, ends_at)
+
+
+@lru_cache(maxsize=512)
+def local_half_hours(day: date, time_zone: str) -> tuple[tuple[date, int], ...]:
+    """For each half-hour of the business date: the local date and half-hour (0-47) elsewhere."""
+    stretch = business_day(day)
+    place = ZoneInfo(time_zone)
+    moments = (
+        datetime.fromtimestamp(stretch.starts_at + n * HALF_HOUR, place) for n in range(stretch.half_hours)
+    )
+    return tuple((moment.date(), moment.hour * 2 + moment.minute // 30) for moment in moments)
+
+
+def iso_paris(seconds: Ints, present: pl.Series | None = None) -> pl.Series:
+    """ISO 8601 texts with the offset of Paris at that moment; null where not `present`."""
+    moments = pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(PARIS)
+    texts = moments.dt.to_string("%Y-%m-%dT%H:%M:%S%:z")
+    if present is None:
+        return texts
+    return texts.zip_with(present, pl.Series([None], dtype=pl.String))
+
+
+def week_number(day: date) -> int:
+    """Number of the week from Monday to Sunday that holds `day`, counted without end."""
+    return (day.toordinal() - 1) // 7

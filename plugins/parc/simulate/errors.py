@@ -1,0 +1,9 @@
+"""What may go wrong while a synthetic operator is made."""
+
+from parc.errors import ParcError
+
+
+class SimulationError(ParcError):
+    """The request or the governed seeds do not describe an operator that can be simulated."""
+
+    exit_code = 9

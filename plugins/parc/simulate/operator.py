@@ -1,0 +1,98 @@
+"""The synthetic operator as a whole: which feed it delivers on which dates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from parc import feeds
+from parc.simulate.calls import CallCentre
+from parc.simulate.contacts import HORIZON, ContactBook
+from parc.simulate.demand import Demand
+from parc.simulate.effects import EFFECTS
+from parc.simulate.errors import SimulationError
+from parc.simulate.geography import Geography
+from parc.simulate.numbering import Numbering
+from parc.simulate.population import Population
+from parc.simulate.references import active_lines, line_assignments
+from parc.simulate.writing import LandingZone
+
+_EARLIEST = date(1999, 1, 1) + timedelta(days=HORIZON)
+_LATEST = date(2035, 12, 1)
+
+
+@dataclass(frozen=True)
+class SimulationSummary:
+    """What was delivered: rows per feed, number of deliveries and their size in bytes."""
+
+    first: date
+    last: date
+    scale: float
+    seed: int
+    out: str
+    deliveries: int
+    rows: dict[str, int]
+    bytes: int
+
+
+def simulate(
+    first: date,
+    last: date,
+    *,
+    scale: float,
+    seed: int,
+    out: str,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SimulationSummary:
+    """Deliver the feeds of a synthetic operator for the business dates `first` to `last`, both included.
+
+    `scale` 1 is the nation: 23 million lines, about 220,000 calls a day. `out` is the landing zone, a path
+    or an fsspec URL. Calls come every day; the references on every Monday, on the first date asked, and
+    the numbering plan and active lines also on the first of a month. A delivery depends on its date,
+    `scale` and `seed` alone, byte for byte. `progress` hears (what is made, days done, days in all).
+
+    Raises SimulationError for a request that makes no sense and for seeds that lack what is needed.
+    """
+    if last < first:
+        raise SimulationError(f"the range ends on {last}, before it begins on {first}; swap the dates")
+    if first < _EARLIEST or last > _LATEST:
+        raise SimulationError(
+            f"{first} to {last}: the public holidays are known from {_EARLIEST} to {_LATEST}; stay within"
+        )
+    if scale <= 0:
+        raise SimulationError(f"scale {scale}: give a positive share of the nation, e.g. 0.02")
+    if seed < 0:
+        raise SimulationError(f"seed {seed}: give a whole number from 0 on")
+
+    landing = LandingZone(out)
+    geography = Geography.load()
+    numbering = Numbering.of(geography)
+    population = Population(geography, numbering, scale=scale, seed=seed)
+    demand = Demand(geography, seed=seed)
+    contacts = ContactBook(geography, population, demand, EFFECTS, seed=seed)
+    centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
+
+    rows: Counter[str] = Counter()
+    deliveries = size = 0
+    days = (last - first).days + 1
+    for done in range(days):
+        day = first + timedelta(days=done)
+        if progress:
+            progress(f"calls {day}", done, days)
+        frames = {"calls": centre.legs(day, contacts.on(day))}
+        if day == first or day.weekday() == 0:
+            frames["line_assignments"] = line_assignments(geography, population, day)
+        if day == first or day.weekday() == 0 or day.day == 1:
+            frames["numbering_plan"] = numbering.plan(seed, day)
+            frames["active_lines"] = active_lines(geography, population, day)
+        for feed, frame in frames.items():
+            columns = [column.name for column in feeds.get(feed).file_columns]
+            delivered = landing.deliver(feed, day, frame.select(columns), compressed=feed == "calls")
+            rows[feed] += delivered.rows
+            size += delivered.bytes
+            deliveries += 1
+    if progress:
+        progress("done", days, days)
+    return SimulationSummary(first, last, scale, seed, out, deliveries, dict(rows), size)
