@@ -20,12 +20,22 @@
 
 {#-
     The dates that this model recomputes, by the `feeds` and `lookback_days` of its meta - the same that its publication
-    goes by - as an SQL condition on literals, so that partitions are pruned when the query is planned.
+    goes by - as an SQL condition on literals, so that partitions are pruned when the query is planned. With
+    `days_after`, also that many dates after each.
 -#}
-{% macro is_changed(column='business_date') %}
+{% macro is_changed(column='business_date', days_after=0) %}
     {%- set meta = model.config.meta -%}
-    {%- set dates = changed_dates(meta.feeds, meta.get('lookback_days', 0)) -%}
-    {%- if dates -%} {{ column }} in ({{ dates | join(', ') }}) {%- else -%} false {%- endif -%}
+    {%- set dates = changed_dates(meta.feeds, meta.get('lookback_days', 0)) | join(', ') -%}
+    {%- if not dates -%}
+        false
+    {%- elif days_after -%}
+        {{ column }} in (
+            select changed_date + day
+            from unnest(array[{{ dates }}]) as changed_date, generate_series(0, {{ days_after }}) as day
+        )
+    {%- else -%}
+        {{ column }} in ({{ dates }})
+    {%- endif -%}
 {% endmacro %}
 
 

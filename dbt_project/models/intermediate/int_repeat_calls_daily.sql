@@ -1,6 +1,4 @@
--- A repeat within 30 x 24 hours falls at most 31 dates later: the clock may change in between.
-{% set follow_up_days = 31 %}
-
+-- A contact within 30 x 24 hours comes at most 31 dates later: the clock may change in between.
 with calls as (
     select
         business_date,
@@ -15,12 +13,7 @@ with calls as (
         is_offered
         and is_identified
         {% if is_incremental() -%}
-            and business_date in (
-                select changed.business_date + following.day
-                from {{ ref('stg_ledger__published_deliveries') }} as changed
-                cross join generate_series(0, {{ follow_up_days }}) as following (day)
-                where {{ is_changed('changed.business_date') }}
-            )
+            and {{ is_changed(days_after=31) }}
         {%- endif %}
 ),
 

@@ -135,7 +135,7 @@ final as (
         located.queued_at,
         located.answered_at,
         located.ended_at,
-        located.wait_seconds,
+        located.wait_seconds::numeric(16, 6) as wait_seconds,
         located.outcome = 'abandoned'
         and located.wait_seconds < {{ var('short_abandon_seconds') }} as is_short_abandon,
         located.talk_seconds,

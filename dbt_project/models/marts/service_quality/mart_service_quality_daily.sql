@@ -62,7 +62,7 @@ final as (
         coalesce(calls.ivr_abandoned_count, 0) as ivr_abandoned_count,
         coalesce(calls.blocked_count, 0) as blocked_count,
         coalesce(calls.answered_within_20s_count, 0) as answered_within_20s_count,
-        coalesce(calls.wait_answered_seconds, 0) as wait_answered_seconds,
+        coalesce(calls.wait_answered_seconds, 0)::numeric(16, 6) as wait_answered_seconds,
         coalesce(calls.handle_seconds, 0) as handle_seconds,
         coalesce(calls.transferred_count, 0) as transferred_count,
         coalesce(calls.identified_answered_count, 0) as identified_answered_count,
