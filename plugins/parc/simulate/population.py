@@ -93,7 +93,7 @@ class Population:
     def draw(self, department: Ints, market: Ints, unit: Floats) -> Ints:
         """A customer of each cell; some of them call far more often than others."""
         size = self.lines[department, market]
-        rank = np.floor(size * unit**1.4).astype(np.int64)
+        rank = np.floor(size * unit**1.6).astype(np.int64)
         drawn: Ints = self._cell_start[department, market] + permute(rank, size)
         return drawn
 
