@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,14 +32,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture
 def warehouse(server: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a platform of its own: an empty, migrated database and empty folders."""
+    """A platform of the test's own: an empty, migrated database and empty folders."""
+    with empty_platform(server, tmp_path) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The same for all tests of a module, which go on from each other."""
+    with empty_platform(server, tmp_path_factory.mktemp("platform")) as settings:
+        yield settings
+
+
+@contextmanager
+def empty_platform(server: Settings, folder: Path) -> Iterator[Settings]:
+    """A fresh copy of the template database, dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     given = connections.parameters(server, "admin")
     with psycopg.connect(**given | {"dbname": "postgres"}, autocommit=True) as connection:  # type: ignore[arg-type]
         connection.execute(sql.SQL("create database {} template parc").format(sql.Identifier(name)))
     address = connections.dsn(replace_database(server, name), "admin")
     yield replace(
-        server, warehouse_dsn=address, landing=str(tmp_path / "landing"), switch=str(tmp_path / "switch")
+        server, warehouse_dsn=address, landing=str(folder / "landing"), switch=str(folder / "switch")
     )
     with psycopg.connect(**given | {"dbname": "postgres"}, autocommit=True) as connection:  # type: ignore[arg-type]
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

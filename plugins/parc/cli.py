@@ -199,9 +199,7 @@ Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="The first table of
 @routing_app.command("plan")
 def routing_plan(
     day: Due = None,
-    bootstrap: Annotated[
-        bool, typer.Option("--bootstrap", help="As the first table of an empty switch.")
-    ] = False,
+    bootstrap: Bootstrap = False,
     as_json: Json = False,
 ) -> None:
     """Show exactly what a release would change on the live switch; changes nothing."""
@@ -222,9 +220,7 @@ def routing_apply(
     by: By,
     day: Due = None,
     reason: Why = "from the command line",
-    bootstrap: Annotated[
-        bool, typer.Option("--bootstrap", help="Make the first table of an empty switch.")
-    ] = False,
+    bootstrap: Bootstrap = False,
     approve: Annotated[str | None, typer.Option(help="Hash of the plan that you have read.")] = None,
     drift: Annotated[str | None, typer.Option(help="Accept drift: adopt or overwrite.")] = None,
     as_json: Json = False,

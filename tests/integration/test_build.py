@@ -1,0 +1,252 @@
+"""From deliveries to marts: what BI sees, what a build touches, and that no order of arrival matters."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from parc.build import build
+from parc.errors import BuildFailed, Busy
+from parc.loading import ingest
+from parc.settings import Settings
+from parc.simulate import simulate
+from parc.warehouse import connect
+
+FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
+DAYS = [FIRST + timedelta(days=day) for day in range(4)]
+FEEDS = ("numbering_plan", "line_assignments", "active_lines", "calls")
+
+
+@pytest.fixture(scope="module")
+def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four simulated days, about 900 legs each."""
+    folder = tmp_path_factory.mktemp("landing")
+    simulate(FIRST, LAST, scale=0.003, seed=7, out=str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(module_warehouse: Settings, deliveries: Path) -> Iterator[Settings]:
+    """A platform that has loaded and built the four days; the tests below go on from each other."""
+    shutil.copytree(deliveries, module_warehouse.landing, dirs_exist_ok=True)
+    load_everything(module_warehouse, DAYS)
+    result = build(module_warehouse)
+    assert result.date_count == len(DAYS)
+    yield module_warehouse
+
+
+def load_everything(settings: Settings, days: list[date]) -> None:
+    for feed in FEEDS:
+        for day in days:
+            outcome = ingest(settings, feed, day)
+            assert outcome.status in ("published", "unchanged", "missing"), outcome.message
+
+
+def rows(settings: Settings, query: str, role: str = "reader") -> list[tuple]:
+    with connect(settings, role) as connection:  # type: ignore[arg-type]
+        return connection.execute(query).fetchall()
+
+
+def marts(settings: Settings) -> dict[str, list[tuple]]:
+    """Every row of every mart, sorted; the build's own number and instant apart."""
+    names = rows(
+        settings,
+        "select table_name from information_schema.tables where table_schema = 'marts' "
+        "and table_type = 'BASE TABLE' and table_name <> 'published_build' order by 1",
+    )
+    assert len(names) > 10
+    return {name: rows(settings, f'select m::text from marts."{name}" as m order by 1') for (name,) in names}
+
+
+def restate(settings: Settings, day: date, drop: int) -> None:
+    """Deliver the day again, without its first `drop` rows."""
+    folder = Path(settings.landing) / "calls" / f"date={day}"
+    (folder / "_CONTROL.json").unlink(missing_ok=True)
+    path = folder / "calls.csv.gz"
+    header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(gzip.compress(b"".join([header, *lines[drop:]]), mtime=0))
+
+
+def test_bi_reads_the_marts_and_nothing_else(built: Settings) -> None:
+    found = rows(built, "select sum(offered_count) from marts.mart_service_quality_daily", "bi_reader")
+    assert found[0][0] > 1000
+    for schema, table in (("build", "fct_calls"), ("raw", "calls"), ("reference", "sites")):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            rows(built, f"select * from {schema}.{table}", "bi_reader")
+
+
+def test_every_mart_and_column_is_described(built: Settings) -> None:
+    missing = rows(
+        built,
+        """
+        select c.relname, a.attname
+        from pg_class c
+        inner join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'marts'
+        inner join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relkind = 'r'
+            and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)
+        """,
+    )
+    assert missing == []
+
+
+def test_legs_and_totals_add_up(built: Settings) -> None:
+    [(legs,)] = rows(built, "select sum(leg_count) from marts.fct_calls")
+    [(lost,)] = rows(
+        built, "select coalesce(sum(leg_count), 0) from intermediate.int_call_cross_date_duplicates"
+    )
+    [(published,)] = rows(
+        built, "select sum(rows_published) from ops.delivery where feed = 'calls' and status = 'published'"
+    )
+    assert legs + lost == published
+    assert rows(
+        built,
+        """
+        select business_date, count(*) filter (where is_offered)
+        from marts.fct_calls group by 1 order by 1
+        """,
+    ) == rows(
+        built,
+        """
+        select business_date, sum(offered_count)::bigint
+        from marts.mart_service_quality_daily group by 1 order by 1
+        """,
+    )
+
+
+def test_nothing_new_builds_nothing(built: Settings) -> None:
+    assert build(built).build_id is None
+
+
+def test_the_go_live_shows_in_the_home_region_rate(built: Settings) -> None:
+    [(before, after)] = rows(
+        built,
+        """
+        select
+            sum(home_in_hours_count) filter (where business_date < '2012-04-25')::float
+                / sum(in_hours_known_answered_count) filter (where business_date < '2012-04-25'),
+            sum(home_in_hours_count) filter (where business_date >= '2012-04-25')::float
+                / sum(in_hours_known_answered_count) filter (where business_date >= '2012-04-25')
+        from marts.mart_service_quality_daily
+        where region_code in ('52', '53') and market in ('fixe', 'internet')
+        """,
+    )
+    assert before < 0.3 < 0.7 < after
+
+
+def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
+    def written() -> dict[date, str]:
+        query = "select business_date, min(xmin::text::bigint) from marts.fct_calls group by 1"
+        return dict(rows(built, query))
+
+    before = written()
+    restate(built, DAYS[2], drop=40)
+    outcome = ingest(built, "calls", DAYS[2])
+    assert outcome.status == "published"
+    result = build(built)
+    assert result.date_count == 1
+    after = written()
+    assert {day for day in DAYS if before[day] != after[day]} == {DAYS[2]}
+
+
+def test_incremental_equals_full_refresh_and_what_bi_holds_survives(built: Settings) -> None:
+    with connect(built, "admin") as connection:
+        connection.execute("create view public.of_bi as select * from marts.mart_service_quality_daily")
+    incremental = marts(built)
+    [(count,)] = rows(built, "select count(*) from public.of_bi", "admin")
+    assert build(built, full_refresh=True).build_id
+    assert marts(built) == incremental
+    assert rows(built, "select count(*) from public.of_bi", "admin") == [(count,)]
+    rows(built, "select count(*) from marts.fct_calls", "bi_reader")
+
+
+def test_a_call_delivered_on_two_dates_counts_once(built: Settings) -> None:
+    """The earliest date keeps it; when that one no longer delivers it, the later date has it back."""
+    early = Path(built.landing) / "calls" / f"date={DAYS[0]}" / "calls.csv.gz"
+    kept = early.read_bytes()
+    [(call_id,)] = rows(
+        built, f"select min(call_id) from marts.fct_calls where business_date = '{DAYS[3]}' and leg_count = 1"
+    )
+    header, first, *lines = gzip.decompress(kept).splitlines(keepends=True)
+    stray = first.split(b",")
+    stray[0] = call_id.encode()
+    (early.parent / "_CONTROL.json").unlink(missing_ok=True)
+    early.write_bytes(gzip.compress(b"".join([header, first, *lines, b",".join(stray)]), mtime=0))
+    query = f"select business_date from marts.fct_calls where call_id = '{call_id}'"
+
+    assert ingest(built, "calls", DAYS[0]).status == "published"
+    build(built)
+    assert rows(built, query) == [(DAYS[0],)]
+    early.write_bytes(kept)
+    assert ingest(built, "calls", DAYS[0]).status == "published"
+    build(built)
+    assert rows(built, query) == [(DAYS[3],)]
+    incremental = marts(built)
+    build(built, full_refresh=True)
+    assert marts(built) == incremental
+
+
+def test_a_failed_test_leaves_what_bi_sees(built: Settings) -> None:
+    before = marts(built), rows(built, "select build_id from marts.published_build")
+    restate(built, DAYS[1], drop=10)
+    ingest(built, "calls", DAYS[1])
+    with connect(built, "admin") as connection:
+        connection.execute(
+            "update ops.delivery set rows_published = rows_published - 1, rows_read = rows_read - 1 "
+            "where feed = 'calls' and business_date = %s and status = 'published'",
+            [DAYS[1]],
+        )
+    with pytest.raises(BuildFailed, match="legs_add_up_to_the_ledger"):
+        build(built)
+    assert (marts(built), rows(built, "select build_id from marts.published_build")) == before
+    assert rows(built, "select status from ops.build order by build_id desc limit 1") == [("failed",)]
+
+    with connect(built, "admin") as connection:
+        connection.execute(
+            "update ops.delivery set rows_published = rows_published + 1, rows_read = rows_read + 1 "
+            "where feed = 'calls' and business_date = %s and status = 'published'",
+            [DAYS[1]],
+        )
+    assert build(built).date_count >= 1
+    assert marts(built) != before[0]
+
+
+def test_two_builds_at_once_and_one_that_died(built: Settings) -> None:
+    from parc.build.build import BUILD_LOCK
+
+    restate(built, DAYS[1], drop=5)
+    ingest(built, "calls", DAYS[1])
+    with connect(built, "transformer") as connection:
+        connection.execute("select pg_advisory_lock(%s)", [BUILD_LOCK])
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('running', false)")
+        connection.commit()
+        with pytest.raises(Busy, match="another build"):
+            build(built)
+    assert build(built).date_count >= 1
+    states = rows(built, "select status from ops.build order by build_id desc limit 2")
+    assert states == [("published",), ("abandoned",)]
+
+
+def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings, deliveries: Path) -> None:
+    """Days and references out of order, a restatement in between, builds after each third of it."""
+    shutil.copytree(deliveries, warehouse.landing, dirs_exist_ok=True)
+    arrivals = [(feed, day) for feed in FEEDS for day in DAYS]
+    random.Random(4).shuffle(arrivals)
+    for number, (feed, day) in enumerate(arrivals, start=1):
+        outcome = ingest(warehouse, feed, day)
+        if feed == "calls" and number % 2:
+            restate(warehouse, day, drop=3)
+            outcome = ingest(warehouse, feed, day)
+        assert outcome.status in ("published", "missing"), outcome.message
+        if number % 5 == 0:
+            build(warehouse)
+    build(warehouse)
+    incremental = marts(warehouse)
+    build(warehouse, full_refresh=True)
+    assert marts(warehouse) == incremental
