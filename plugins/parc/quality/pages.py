@@ -1,0 +1,135 @@
+"""Data Docs: a page for each run of a suite, and an index, as files that a browser opens without a server.
+
+They are rendered here and not by the library, whose pages fetch their styles and scripts from nine outside
+hosts (without a network the index stays empty) and copy 4 MB of assets on every build.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from parc.quality.verdict import Finding
+
+INDEXED_RUNS = 200
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a run says of one expectation. `limits` holds `min_value`, `max_value` or both, inclusive."""
+
+    expectation: str
+    owner: str
+    sentence: str
+    measure: str
+    observed: float | str | None
+    limits: dict[str, float]
+    refuses: bool
+    has_value: bool
+    finding: Finding | None
+
+    @property
+    def status(self) -> str:
+        """`holds`, `refuses`, `warns`, or `not judged`."""
+        if self.finding:
+            return "refuses" if self.refuses else "warns"
+        return "holds" if self.has_value else "not judged"
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run of a suite; `result` is the library's own validation result."""
+
+    suite: str
+    subject: str
+    checked_at: datetime
+    parameters: dict[str, float | date | None]
+    measures: dict[str, Any]
+    judgements: list[Judgement]
+    result: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        """`refused`, `passed with warnings`, or `passed`."""
+        found = {judgement.status for judgement in self.judgements}
+        return "refused" if "refuses" in found else "passed with warnings" if "warns" in found else "passed"
+
+    @property
+    def messages(self) -> list[str]:
+        """What was found, what refuses first."""
+        found = [judgement.finding for judgement in self.judgements if judgement.finding]
+        return [finding.message for finding in sorted(found, key=lambda finding: finding.severity != "fail")]
+
+
+def write(folder: Path, report: Report) -> Path:
+    """Save a run under `folder` as JSON and as a page, renew the index; returns the page's path."""
+    place = folder / report.suite / re.sub(r"[^\w.-]+", "_", report.subject)
+    place.mkdir(parents=True, exist_ok=True)
+    name = f"{report.checked_at:%Y%m%dT%H%M%S%f}Z"
+    page = place / f"{name}.html"
+    home = "../" * (len(place.relative_to(folder).parts))
+    _replace(page, _template("run").render(report=report, home=home))
+    summary = {
+        "suite": report.suite,
+        "subject": report.subject,
+        "checked_at": report.checked_at.isoformat(),
+        "status": report.status,
+        "messages": report.messages,
+        "parameters": report.parameters,
+        "measures": report.measures,
+        "judgements": [asdict(judgement) for judgement in report.judgements],
+        "result": report.result,
+    }
+    _replace(place / f"{name}.json", json.dumps(summary, indent=1, default=str))
+    _index(folder)
+    return page
+
+
+def _index(folder: Path) -> None:
+    """The newest runs, newest first. One process at a time: none writes an older list over a newer one."""
+    with (folder / ".index.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        newest = sorted(folder.rglob("*.json"), key=lambda path: path.name, reverse=True)[:INDEXED_RUNS]
+        runs = [
+            json.loads(path.read_text()) | {"page": path.with_suffix(".html").relative_to(folder).as_posix()}
+            for path in newest
+        ]
+        _replace(folder / "index.html", _template("index").render(runs=runs, limit=INDEXED_RUNS))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("parc.quality"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["figure"] = _figure
+    return environment.get_template(f"{name}.html.j2")
+
+
+def _figure(value: object) -> str:
+    """A measure as people read it: thousands apart, at most two decimals."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
