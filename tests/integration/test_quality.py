@@ -1,0 +1,386 @@
+"""The landing suites on real PostgreSQL: a healthy delivery passes, and every expectation can fail."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+from parc import feeds, quality, warehouse
+from parc.quality import QualityError, Verdict
+from parc.settings import PROJECT, Settings
+from parc.simulate import simulate
+from psycopg import sql
+
+DAY = date(2012, 4, 25)
+NO_HISTORY: dict[str, float | None] = {"usual_rows": None, "like_days": 0}
+Connection = psycopg.Connection[tuple[object, ...]]
+
+HEALTHY = {
+    # 2,000 contacts over the day; every fifth is transferred once, so there are 2,400 legs.
+    "calls": """
+        insert into raw.aside (
+            business_date, file_number, line_number, call_id, leg_no,
+            offered_at, queued_at, answered_at, ended_at,
+            caller_key, caller_prefix, dialled_number, market, customer_key, line_department,
+            site_code, queue_code, outcome, agent_key, hold_s, talk_s, wrap_up_s, transferred_to, row_identity
+        )
+        select
+            '2012-04-25', 1, contact * 2 + leg, 'C' || contact, leg, offered, offered + interval '20 s',
+            case when answered then offered + interval '60 s' end, offered + interval '5 min',
+            case when contact % 10 > 0 then md5(contact::text) end,
+            case when contact % 10 > 0 then '029912' end,
+            (array['3901', '3900', '3902'])[1 + contact % 3],
+            (array['fixe', 'internet', 'open'])[1 + contact % 3],
+            case when contact % 2 = 0 then md5('c' || contact) end, case when contact % 2 = 0 then '35' end,
+            (array['RENNES', 'BREST', 'CASABLANCA'])[1 + contact % 3], 'Q1',
+            case when answered then 'answered'
+                else (array['abandoned', 'ivr_resolved', 'overflowed', 'blocked'])[1 + contact / 20 % 4] end,
+            case when answered then md5('a' || contact % 90) end, 0,
+            case when answered then 180 end, 30,
+            case when contact % 5 = 0 and leg = 1 then 'EXPERT' end, contact
+        from generate_series(1, 2000) as contact
+        cross join generate_series(1, 2) as leg
+        cross join lateral (
+            select timestamptz '2012-04-25 07:00+02' + contact * interval '28 s' as offered,
+                contact % 20 < 17 as answered
+        ) as times
+        where leg = 1 or contact % 5 = 0
+    """,
+    "numbering_plan": """
+        insert into raw.aside (business_date, file_number, line_number, prefix, department_code)
+        select '2012-04-25', 1, block, '0' || 1 + block % 5 || lpad(block::text, 4, '0'),
+            (array['35', '20', '975'])[1 + block % 3]
+        from generate_series(1, 1200) as block
+    """,
+    "active_lines": """
+        insert into raw.aside (business_date, file_number, line_number, month, department_code, market, lines)
+        select '2012-04-25', 1, 1, '2012-04-01', lpad(department::text, 2, '0'), market, 1000
+        from generate_series(21, 60) as department, unnest(array['fixe', 'internet', 'open']) as market
+    """,
+    "line_assignments": """
+        insert into raw.aside (caller_key, department_code, reason)
+        select md5(number::text), '35', 'ported' from generate_series(1, 200) as number
+    """,
+}
+USUAL = {"calls": 2400.0, "numbering_plan": 1200.0, "active_lines": 120.0, "line_assignments": 200.0}
+
+# What breaks just the one expectation: SQL on the healthy delivery, and/or a factor on what is usual.
+BREAKS: dict[str, dict[str, str | float]] = {
+    "calls": {
+        "not_empty": "delete from raw.aside",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "answered_share": """
+            update raw.aside
+            set outcome = (array['abandoned', 'ivr_resolved', 'overflowed'])[1 + line_number % 3]
+            where line_number % 20 > 0""",
+        "unanswered_legs_present": "delete from raw.aside where outcome <> 'answered'",
+        "abandoned_share": "update raw.aside set outcome = 'abandoned' where line_number % 10 < 7",
+        "ivr_resolved_share": "update raw.aside set outcome = 'ivr_resolved' where line_number % 10 < 6",
+        "overflowed_share": "update raw.aside set outcome = 'overflowed' where line_number % 10 < 5",
+        "blocked_share": "update raw.aside set outcome = 'blocked' where line_number % 10 < 4",
+        "fixe_present": "update raw.aside set market = 'internet' where market = 'fixe'",
+        "internet_present": "update raw.aside set market = 'fixe' where market = 'internet'",
+        "withheld_share": """
+            update raw.aside set caller_key = null, caller_prefix = null, line_department = '35'
+            where line_number % 10 < 7""",
+        "region_share": """
+            update raw.aside set caller_prefix = null, line_department = null
+            where line_number % 10 < 7""",
+        "customers_identified": "update raw.aside set customer_key = null",
+        "answered_have_talk": "update raw.aside set talk_s = null where line_number % 5 = 0",
+        "answered_have_site": "update raw.aside set site_code = null where line_number % 5 = 0",
+        "answered_have_agent": "update raw.aside set agent_key = null where line_number % 3 = 0",
+        "talk_in_seconds": "update raw.aside set talk_s = 1000 * talk_s",
+        "morning_present": "update raw.aside set offered_at = offered_at + interval '6 h'",
+        "afternoon_present": "update raw.aside set offered_at = offered_at - interval '8 h'",
+        "transfers_followed": "delete from raw.aside where leg_no > 1",
+        "sites_known": "update raw.aside set site_code = 'ATLANTIS' where line_number % 1000 = 1",
+        "numbers_known": "update raw.aside set dialled_number = '3999' where line_number % 1000 = 1",
+        "departments_known": "update raw.aside set line_department = '20' where line_number % 1000 = 1",
+    },
+    "numbering_plan": {
+        "not_empty": "delete from raw.aside",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "prefixes_resolved": "update raw.aside set department_code = null where line_number % 4 = 0",
+        "zones_present": "update raw.aside set prefix = '01' || substr(prefix, 3) where prefix like '05%'",
+        "departments_known": "update raw.aside set department_code = '99' where line_number = 7",
+    },
+    "active_lines": {
+        "not_empty": "delete from raw.aside",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "markets_present": "update raw.aside set market = 'fixe' where market = 'open'",
+        "lines_present": "update raw.aside set lines = 0",
+        "months_recent": "update raw.aside set month = '2011-12-01'",
+        "departments_known": "update raw.aside set department_code = '20' where department_code = '29'",
+    },
+    "line_assignments": {
+        "not_empty": "delete from raw.aside",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "departments_known": "update raw.aside set department_code = '999' where caller_key = md5('7')",
+    },
+}
+# Below half is also below 70 %.
+ALSO = {"volume_floor": {"volume_low"}}
+
+
+def expectations(feed: str) -> dict[str, str]:
+    """Name and severity of every expectation of the feed's suite."""
+    suite = json.loads((PROJECT / "expectations" / "landing" / f"{feed}.json").read_text())
+    return {each["meta"]["name"]: each["severity"] for each in suite["expectations"]}
+
+
+@pytest.fixture
+def platform(warehouse: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """A warehouse with a home of its own, where Data Docs go."""
+    return replace(warehouse, home=tmp_path / "home")
+
+
+def load(settings: Settings, feed: str) -> None:
+    """A healthy delivery of `feed`, aside in raw.aside."""
+    columns = ", ".join(f"{column.name} {column.type.sql}" for column in feeds.get(feed).stored_columns)
+    with warehouse.connect(settings, "loader") as connection:
+        connection.execute(f"create table raw.aside ({columns})")
+        connection.execute(HEALTHY[feed])
+
+
+def execute(settings: Settings, statement: str) -> None:
+    with warehouse.connect(settings, "loader") as connection:
+        connection.execute(statement)
+
+
+def check(
+    settings: Settings, feed: str, history: Mapping[str, float | None] = NO_HISTORY, day: date = DAY
+) -> Verdict:
+    return quality.check_delivery(settings, feed, "raw.aside", day, history)
+
+
+def found(verdict: Verdict) -> set[str]:
+    return {finding.expectation for finding in (*verdict.failures, *verdict.warnings)}
+
+
+@pytest.mark.parametrize("feed", sorted(HEALTHY))
+def test_a_healthy_delivery_passes_and_every_expectation_is_judged(platform: Settings, feed: str) -> None:
+    load(platform, feed)
+    verdict = check(platform, feed, {"usual_rows": USUAL[feed], "like_days": 4})
+    assert verdict.passed
+    assert found(verdict) == set()
+    assert verdict.not_evaluated == []
+    assert verdict.suite == f"landing/{feed}"
+
+
+def test_every_expectation_is_shown_to_fail() -> None:
+    assert {feed: set(breaks) for feed, breaks in BREAKS.items()} == {
+        path.stem: set(expectations(path.stem)) for path in (PROJECT / "expectations/landing").glob("*.json")
+    }
+
+
+@pytest.mark.parametrize(("feed", "name"), [(feed, name) for feed in BREAKS for name in BREAKS[feed]])
+def test_a_delivery_that_breaks_one_expectation_is_reported_for_just_that(
+    platform: Settings, feed: str, name: str
+) -> None:
+    load(platform, feed)
+    broken = BREAKS[feed][name]
+    history: Mapping[str, float | None] = NO_HISTORY
+    if isinstance(broken, str):
+        execute(platform, broken)
+    else:
+        history = {"usual_rows": broken * USUAL[feed], "like_days": 4}
+    verdict = check(platform, feed, history)
+    assert found(verdict) == {name} | ALSO.get(name, set())
+    refuses = expectations(feed)[name] == "critical"
+    assert verdict.passed is not refuses
+    (finding,) = (each for each in (*verdict.failures, *verdict.warnings) if each.expectation == name)
+    assert finding.severity == ("fail" if refuses else "warn")
+    assert finding.message.startswith(f"{feed} 2012-04-25: ")
+    assert finding.message.endswith(f"(expectation {name}, owner {finding.owner})")
+    assert "{" not in finding.message and "None" not in finding.message
+
+
+def test_a_collapsed_volume_is_refused_in_plain_words(platform: Settings) -> None:
+    load(platform, "calls")
+    verdict = check(platform, "calls", {"usual_rows": 10_400, "like_days": 4})
+    assert [finding.message for finding in verdict.failures] == [
+        "calls 2012-04-25: 2,400 legs, below 50 % of the usual 10,400 for a day like this Wednesday; "
+        "have the extract completed and deliver the day again "
+        "(expectation volume_floor, owner telephony-data)"
+    ]
+
+
+@pytest.mark.parametrize(("factor", "names"), [(0.7143, {"volume_high"}), (0.77, set()), (1.42, set())])
+def test_volume_between_seventy_and_hundred_and_thirty_percent_is_quiet(
+    platform: Settings, factor: float, names: set[str]
+) -> None:
+    load(platform, "calls")
+    verdict = check(platform, "calls", {"usual_rows": factor * 2400, "like_days": 4})
+    assert verdict.passed
+    assert found(verdict) == names
+
+
+def test_fewer_than_four_like_days_only_warn(platform: Settings) -> None:
+    load(platform, "calls")
+    verdict = check(platform, "calls", {"usual_rows": 10_400, "like_days": 3})
+    assert verdict.passed
+    assert found(verdict) == {"volume_low"}
+    assert "10,400 for a day like this Wednesday (median of 3 like days)" in verdict.warnings[0].message
+    assert verdict.not_evaluated == ["volume_floor"]
+
+
+def test_without_history_volume_is_not_judged(platform: Settings) -> None:
+    load(platform, "calls")
+    verdict = check(platform, "calls", {"usual_rows": None, "like_days": 0})
+    assert verdict.passed
+    assert verdict.not_evaluated == ["volume_floor", "volume_low", "volume_high"]
+
+
+def test_a_handful_of_legs_has_no_shares_to_judge(platform: Settings) -> None:
+    load(platform, "calls")
+    execute(platform, "delete from raw.aside where line_number > 20 or outcome <> 'blocked'")
+    execute(platform, "insert into raw.aside (call_id, leg_no, outcome) values ('C1', 1, 'blocked')")
+    verdict = check(platform, "calls")
+    assert verdict.passed
+    assert found(verdict) == set()
+    assert "answered_share" in verdict.not_evaluated
+
+
+def test_findings_name_the_unknown_codes_and_how_many_rows_hold_them(platform: Settings) -> None:
+    load(platform, "calls")
+    execute(
+        platform, "update raw.aside set site_code = 'LOST' || line_number % 7 where line_number % 100 = 1"
+    )
+    verdict = check(platform, "calls")
+    (warning,) = verdict.warnings
+    assert "40 legs name a site that is not known (LOST0, LOST1, LOST2, LOST3, LOST4)" in warning.message
+    assert "add the site to dbt_project/seeds/sites.csv" in warning.message
+
+
+def test_a_feed_without_a_suite_passes_and_says_so(platform: Settings) -> None:
+    assert check(platform, "boutiques") == Verdict(passed=True, suite=None)
+    assert not platform.home.exists()
+
+
+def test_a_parameter_that_the_caller_forgot_is_no_silent_pass(platform: Settings) -> None:
+    load(platform, "calls")
+    with pytest.raises(QualityError, match=r"landing/calls needs usual_rows, which the caller did not give"):
+        check(platform, "calls", {"like_days": 4})
+
+
+def test_measures_that_do_not_fit_the_table_name_both(platform: Settings) -> None:
+    load(platform, "line_assignments")
+    with pytest.raises(
+        QualityError, match=r"expectations/landing/calls.sql cannot measure raw.aside: column"
+    ):
+        check(platform, "calls")
+
+
+def test_an_expectation_of_something_unmeasured_is_an_error_and_no_failure(
+    platform: Settings, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    folder = project / "expectations" / "landing"
+    folder.mkdir(parents=True)
+    (project / "dbt_project").symlink_to(PROJECT / "dbt_project")
+    for name in ("line_assignments.json", "line_assignments.sql"):
+        text = (PROJECT / "expectations" / "landing" / name).read_text()
+        (folder / name).write_text(text.replace('"column": "numbers"', '"column": "nombres"'))
+    load(platform, "line_assignments")
+    with pytest.raises(QualityError, match=r"not_empty judges `nombres`, which its SQL does not measure"):
+        check(replace(platform, project=project), "line_assignments")
+
+
+def test_the_run_is_saved_with_its_page_and_no_secret(platform: Settings) -> None:
+    load(platform, "calls")
+    execute(platform, "update raw.aside set site_code = 'ATLANTIS' where line_number % 1000 = 1")
+    verdict = check(platform, "calls")
+    assert verdict.docs_uri is not None
+    page = Path(verdict.docs_uri.removeprefix("file://"))
+    assert page.is_relative_to(platform.home / "data_docs")
+    assert "ATLANTIS" in page.read_text()
+    saved = json.loads(page.with_suffix(".json").read_text())
+    assert saved["result"]["statistics"]["evaluated_expectations"] == len(expectations("calls"))
+    assert saved["measures"]["legs"] == 2400
+    password = warehouse.parameters(platform, "loader")["password"]
+    files = [path for path in platform.home.rglob("*") if path.is_file()]
+    assert len(files) == 4
+    assert not [path for path in files if password in path.read_text()]
+
+
+def test_no_connection_is_left_on_the_table(platform: Settings) -> None:
+    load(platform, "calls")
+    check(platform, "calls")
+    with warehouse.connect(platform, "admin") as connection:
+        others = connection.execute(
+            "select count(*) from pg_stat_activity where datname = current_database()"
+            " and pid <> pg_backend_pid() and backend_type = 'client backend'"
+        ).fetchone()
+    assert others == (0,)
+
+
+def copy_calls(settings: Settings, files: list[Path], day: date) -> None:
+    """A delivered day as the loader would put it aside, pseudonyms apart."""
+    columns = [column.name for column in feeds.get("calls").stored_columns]
+    with warehouse.connect(settings, "loader") as connection:
+        types = ", ".join(f"{column.name} {column.type.sql}" for column in feeds.get("calls").stored_columns)
+        connection.execute("drop table if exists raw.aside")
+        connection.execute(f"create table raw.aside ({types})")
+        statement = sql.SQL("copy raw.aside ({}) from stdin").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with connection.cursor().copy(statement) as copy:
+            for file in files:
+                with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
+                    for number, row in enumerate(csv.DictReader(lines), start=2):
+                        copy.write_row([stored(row, name, day, number) for name in columns])
+
+
+def stored(row: dict[str, str], column: str, day: date, line: int) -> str | int | date | None:
+    number = row["caller_number"] if row["caller_number"][:1] in "+0" else ""
+    number = "" if number == "+266696687" else number
+    made = {
+        "business_date": day,
+        "file_number": 1,
+        "line_number": line,
+        "caller_key": number or None,
+        "caller_prefix": f"0{number[3:8]}" if number.startswith("+33") else None,
+        "customer_key": row["customer_ref"] or None,
+        "agent_key": row["agent_ref"] or None,
+        "customer_identity": None,
+        "caller_identity": None,
+        "row_identity": line,
+    }
+    return made[column] if column in made else row[column] or None
+
+
+def test_every_day_of_a_real_call_log_passes(platform: Settings, shared_data: Path) -> None:
+    folders = sorted((shared_data / "bank_1999_02" / "calls").glob("date=*"))
+    assert len(folders) == 28
+    for folder in folders:
+        day = date.fromisoformat(folder.name.removeprefix("date="))
+        copy_calls(platform, [folder / "calls.csv.gz"], day)
+        verdict = check(platform, "calls", day=day)
+        assert verdict.passed
+        # The bank's one site is not among the operator's: counted as unknown, never refused.
+        assert found(verdict) == {"sites_known"}, day
+
+
+def test_ordinary_simulated_days_pass_without_a_word(platform: Settings, tmp_path: Path) -> None:
+    simulate(date(2012, 4, 28), date(2012, 5, 1), scale=0.01, seed=7, out=str(tmp_path / "landing"))
+    folders = sorted((tmp_path / "landing" / "calls").glob("date=*"))
+    assert len(folders) == 4
+    for folder in folders:
+        day = date.fromisoformat(folder.name.removeprefix("date="))
+        copy_calls(platform, sorted(folder.glob("*.csv*")), day)
+        verdict = check(platform, "calls", day=day)
+        assert found(verdict) == set(), day

@@ -1,0 +1,85 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from parc.quality import Finding, pages
+from parc.quality.pages import Judgement, Report
+
+NIGHT = datetime(2012, 4, 26, 3, 0, tzinfo=UTC)
+
+
+def report(at: datetime, *, observed: str | None = None, refuses: bool = False) -> Report:
+    finding = Finding(
+        "sites_known", "fail" if refuses else "warn", "somebody", f"site {observed} is not known"
+    )
+    judgement = Judgement(
+        expectation="sites_known",
+        owner="somebody",
+        sentence="Every site is known.",
+        measure="unknown_sites",
+        observed=observed,
+        limits={},
+        refuses=refuses,
+        has_value=True,
+        finding=finding if observed else None,
+    )
+    return Report(
+        suite="landing/calls",
+        subject="calls 2012-04-25",
+        checked_at=at,
+        parameters={"usual_rows": None},
+        measures={"unknown_sites": observed, "legs": 12345, "share": 12.5},
+        judgements=[judgement],
+        result={"success": observed is None},
+    )
+
+
+def test_index_lists_runs_newest_first_with_links_that_lead_to_their_pages(tmp_path: Path) -> None:
+    pages.write(tmp_path, report(NIGHT, observed="ATLANTIS", refuses=True))
+    pages.write(tmp_path, report(NIGHT + timedelta(hours=1)))
+    index = (tmp_path / "index.html").read_text()
+    links = [line.split('href="')[1].split('"')[0] for line in index.splitlines() if 'href="' in line]
+    assert links == [
+        "landing/calls/calls_2012-04-25/20120426T040000000000Z.html",
+        "landing/calls/calls_2012-04-25/20120426T030000000000Z.html",
+    ]
+    assert all((tmp_path / link).exists() for link in links)
+    assert index.index(">passed<") < index.index(">refused<")
+
+
+def test_a_page_leads_back_to_the_index_and_fetches_nothing_from_outside(tmp_path: Path) -> None:
+    page = pages.write(tmp_path, report(NIGHT, observed="ATLANTIS"))
+    back = page.read_text().split('href="')[1].split('"')[0]
+    assert (page.parent / back).resolve() == tmp_path / "index.html"
+    for file in tmp_path.rglob("*.html"):
+        assert "http" not in file.read_text().replace("<!doctype html>", "")
+        assert "src=" not in file.read_text()
+
+
+def test_delivered_text_is_shown_and_not_interpreted(tmp_path: Path) -> None:
+    page = pages.write(tmp_path, report(NIGHT, observed="<script>alert(1)</script>"))
+    for text in (page.read_text(), (tmp_path / "index.html").read_text()):
+        assert "<script>" not in text
+        assert "&lt;script&gt;" in text
+
+
+def test_the_saved_run_holds_verdict_measures_and_the_librarys_result(tmp_path: Path) -> None:
+    page = pages.write(tmp_path, report(NIGHT, observed="ATLANTIS"))
+    saved = json.loads(page.with_suffix(".json").read_text())
+    assert saved["status"] == "passed with warnings"
+    assert saved["messages"] == ["site ATLANTIS is not known"]
+    assert saved["measures"] == {"unknown_sites": "ATLANTIS", "legs": 12345, "share": 12.5}
+    assert saved["result"] == {"success": False}
+    assert [path.name for path in tmp_path.rglob(".*")] == [".index.lock"]
+
+
+def test_figures_read_well() -> None:
+    assert [pages._figure(value) for value in (None, 12345, 12.5, 0.0, 1200000.0, "x", True)] == [
+        "–",
+        "12,345",
+        "12.5",
+        "0",
+        "1,200,000",
+        "x",
+        "True",
+    ]

@@ -1,0 +1,125 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from great_expectations import ExpectationSuite
+from parc import feeds
+from parc.quality import QualityError, suites
+from parc.settings import PROJECT
+
+LANDING = sorted((PROJECT / "expectations" / "landing").glob("*.json"))
+GIVEN = {"business_date", "usual_rows", "like_days"}
+
+
+def test_every_declared_suite_belongs_to_a_feed_and_loads_whole() -> None:
+    assert {path.stem for path in LANDING} == {
+        "calls",
+        "numbering_plan",
+        "active_lines",
+        "line_assignments",
+    }
+    for path in LANDING:
+        declared = suites.load(PROJECT, f"landing/{path.stem}")
+        assert path.stem in feeds.FEEDS
+        assert declared.expectations == ExpectationSuite(**json.loads(path.read_text()))
+        assert declared.expectations.name == f"landing/{path.stem}"
+        assert len(declared.expectations.expectations) == len(json.loads(path.read_text())["expectations"])
+
+
+@pytest.mark.parametrize("path", LANDING, ids=lambda path: path.stem)
+def test_measures_ask_for_nothing_but_the_ledger_and_declared_references(path: Path) -> None:
+    declared = suites.load(PROJECT, f"landing/{path.stem}")
+    asked = set(re.findall(r"%\((\w+)\)s", declared.sql))
+    assert asked <= GIVEN | set(declared.references)
+    assert all(declared.references.values())
+
+
+@pytest.mark.parametrize("path", LANDING, ids=lambda path: path.stem)
+def test_codes_unknown_to_the_reference_data_never_refuse(path: Path) -> None:
+    unknown = [
+        each for each in json.loads(path.read_text())["expectations"] if "unknown" in each["kwargs"]["column"]
+    ]
+    assert unknown
+    assert {each["severity"] for each in unknown} == {"warning"}
+
+
+def test_volume_refuses_below_half_of_four_like_days_and_warns_beyond_thirty_percent() -> None:
+    for path in LANDING:
+        by_name = {each["meta"]["name"]: each for each in json.loads(path.read_text())["expectations"]}
+        limits = {
+            name: (each["severity"], each["kwargs"])
+            for name, each in by_name.items()
+            if name.startswith("volume")
+        }
+        assert limits == {
+            "volume_floor": ("critical", {"column": "percent_of_usual_over_4_days", "min_value": 50}),
+            "volume_low": ("warning", {"column": "percent_of_usual", "min_value": 70}),
+            "volume_high": ("warning", {"column": "percent_of_usual", "max_value": 130}),
+        }
+
+
+def test_a_feed_without_a_suite_is_told_apart() -> None:
+    assert suites.exists(PROJECT, "landing/calls")
+    assert not suites.exists(PROJECT, "landing/boutiques")
+
+
+def expectation(**changes: Any) -> dict[str, Any]:
+    meta = {"name": "enough", "owner": "somebody", "message": "only {rows}", "way_out": "deliver again"}
+    return {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "rows", "min_value": 1},
+        "severity": "critical",
+        "description": "There are rows.",
+        "meta": meta,
+    } | changes
+
+
+def declare(project: Path, *expectations: dict[str, Any], references: dict[str, str] | None = None) -> None:
+    folder = project / "expectations" / "landing"
+    folder.mkdir(parents=True)
+    (folder / "things.sql").write_text("select count(*) as rows from {table}")
+    (folder / "things.json").write_text(
+        json.dumps(
+            {
+                "name": "landing/things",
+                "meta": {"references": references or {}},
+                "expectations": list(expectations),
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "complaint"),
+    [
+        ([expectation(type="expect_wonders")], r"landing/things.json: .* does not take enough"),
+        ([expectation(kwargs={"column": "rows", "at_least": 1})], r"does not take enough"),
+        ([expectation(description="")], r"enough has no description"),
+        ([expectation(meta={"name": "enough"})], r"enough has no owner, message, way_out"),
+        ([expectation(severity="info")], r"enough has severity info"),
+        ([expectation(), expectation()], r"enough names more than one expectation"),
+    ],
+)
+def test_a_suite_that_would_check_less_than_it_says_is_not_run(
+    tmp_path: Path, declared: list[dict[str, Any]], complaint: str
+) -> None:
+    declare(tmp_path, *declared)
+    with pytest.raises(QualityError, match=complaint):
+        suites.load(tmp_path, "landing/things")
+
+
+def test_a_reference_to_an_unknown_seed_column_names_both_places(tmp_path: Path) -> None:
+    declare(tmp_path, expectation(), references={"known": "sites.code"})
+    (tmp_path / "dbt_project" / "seeds").mkdir(parents=True)
+    (tmp_path / "dbt_project" / "seeds" / "sites.csv").write_text("site_code\nRENNES\n")
+    with pytest.raises(QualityError, match=r"things.json refers to sites.code, but dbt_project/seeds/sites"):
+        suites.load(tmp_path, "landing/things")
+
+
+def test_a_suite_that_is_not_json_says_where(tmp_path: Path) -> None:
+    declare(tmp_path, expectation())
+    (tmp_path / "expectations" / "landing" / "things.json").write_text("{")
+    with pytest.raises(QualityError, match=r"suite landing/things cannot be read: .*line 1"):
+        suites.load(tmp_path, "landing/things")
