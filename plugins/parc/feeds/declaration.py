@@ -174,6 +174,25 @@ class Feed:
         return (*ORIGIN, *self.row_columns)
 
     @cached_property
+    def loaded_columns(self) -> tuple[Stored, ...]:
+        """Columns of the table a delivery is loaded into before it is published."""
+        if self.keeping is Keeping.RANGES:
+            return (*ORIGIN, *self._number_columns, *self.row_columns)
+        return self.stored_columns
+
+    @cached_property
+    def number_table_columns(self) -> tuple[Stored, ...]:
+        """Columns of `number_table`, in order."""
+        made = {column.name for column in self.derived_columns}
+        values = (column for column in self.row_columns if column.name not in made)
+        return (*self._number_columns, *values, *VALIDITY)
+
+    @cached_property
+    def _number_columns(self) -> tuple[Stored, ...]:
+        numbers = (column for column in self.file_columns if column.personal is Personal.NUMBER)
+        return tuple(Stored(column.name, column.type, False, column.description) for column in numbers)
+
+    @cached_property
     def stored_key(self) -> tuple[str, ...]:
         """The key as the raw table knows it: a personal column stands there as its HMAC."""
         personal = {column.name for column in self.file_columns if column.personal}

@@ -1,0 +1,35 @@
+"""Delivered files as blocks of rows: every column as text, every row with the line it stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from parc.errors import DeliveryRefused
+
+NUL = "holds a NUL byte"  # the one character that PostgreSQL cannot store
+
+
+class UnreadableFile(DeliveryRefused):
+    """A file that cannot be read as what its name says it is; the message names it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of a file.
+
+    `rows` holds those that could be split, all columns as text, an empty one as null; `lines` the line on
+    which each begins; `unreadable` the line and the reason of the others.
+    """
+
+    rows: pl.DataFrame
+    lines: npt.NDArray[np.int32]
+    unreadable: list[tuple[int, str]]
+
+    @property
+    def row_count(self) -> int:
+        """Rows read, whether or not they could be split."""
+        return self.rows.height + len(self.unreadable)

@@ -1,0 +1,48 @@
+"""What a restatement changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection, sql
+
+from parc.feeds import Feed
+from parc.warehouse.partitions import Table
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows of a restatement against the delivery it supersedes, told apart by key."""
+
+    rows_added: int
+    rows_removed: int
+    rows_altered: int
+
+    def __str__(self) -> str:
+        return f"{self.rows_added:,} rows added, {self.rows_removed:,} removed, {self.rows_altered:,} altered"
+
+
+def compare(connection: Connection[Any], feed: Feed, old: Table, new: Table) -> Changes:
+    """Compare two deliveries of one date; where a row stood in its file makes no difference."""
+    values = [column.name for column in feed.row_columns if column.name not in feed.stored_key]
+    row = connection.execute(
+        sql.SQL(
+            "select count(*) filter (where old.business_date is null), "
+            "count(*) filter (where new.business_date is null), "
+            "count(*) filter (where old.business_date = new.business_date and ({}) is distinct from ({})) "
+            "from {} as old full join {} as new using ({})"
+        ).format(
+            _names("old", values),
+            _names("new", values),
+            old.identifier,
+            new.identifier,
+            sql.SQL(", ").join(map(sql.Identifier, feed.stored_key)),
+        )
+    ).fetchone()
+    assert row
+    return Changes(*row)
+
+
+def _names(table: str, names: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(table, name) for name in names)

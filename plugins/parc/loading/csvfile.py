@@ -1,0 +1,172 @@
+"""CSV in blocks of bounded size, no row lost.
+
+A block is cut at a row's end and laid out here (row ends, fields of each row); Polars then parses the bytes
+of the sound rows alone. So a row that cannot be split - ragged, badly quoted, not UTF-8 - is told apart by
+its line and costs no other row, where Polars alone pads it in silence or fails on the whole file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from parc.loading.blocks import NUL, Block, UnreadableFile
+
+BLOCK_BYTES = 8 << 20
+LONGEST_ROW_BYTES = 64 << 10
+"""A longer row is taken for one whose quote was never closed."""
+
+TOO_FEW = "has fewer fields than the header"
+TOO_MANY = "has more fields than the header"
+BADLY_QUOTED = "has a quote that is not closed, or stands inside a field"
+NOT_UTF8 = "is not UTF-8"
+_REASONS = (TOO_FEW, TOO_MANY, BADLY_QUOTED, NUL, NOT_UTF8)
+_SOUND, _BLANK = 0, len(_REASONS) + 1
+
+_FIELD = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\n]*+)'
+_ROW = re.compile(rb"%b(?:,%b)*+\r?\n" % (_FIELD, _FIELD))
+_QUOTED = re.compile(rb'"[^"]*+"')
+
+
+def read_header(stream: BinaryIO) -> list[str]:
+    """The names in the first line; the stream then stands at the second.
+
+    Raises UnreadableFile where the line is not UTF-8 or never ends.
+    """
+    line = stream.readline(LONGEST_ROW_BYTES).removeprefix(codecs.BOM_UTF8)
+    try:
+        return next(csv.reader([line.decode().rstrip("\r\n")]), [])
+    except (UnicodeDecodeError, csv.Error):
+        raise UnreadableFile("its first line is no CSV header in UTF-8") from None
+
+
+def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """The rows below the header, from a stream that stands at the second line; blank lines are no rows.
+
+    Raises UnreadableFile where a line is longer than LONGEST_ROW_BYTES.
+    """
+    line = 2
+    rest = b""
+    at_end = False
+    while not at_end:
+        read = stream.read(block_bytes)
+        at_end = not read
+        data = rest + read
+        if at_end and data and not data.endswith(b"\n"):
+            data += b"\n"
+        layout = _scan(data, len(names), at_end) if b'"' in data else _lay_out(data)
+        size = int(layout.ends[-1]) + 1 if layout.ends.size else 0
+        rest = data[size:]
+        if len(rest) > LONGEST_ROW_BYTES and b"\n" not in rest:
+            line += data.count(b"\n")
+            raise UnreadableFile(f"line {line} is longer than {LONGEST_ROW_BYTES:,} bytes")
+        if size:
+            yield _block(data[:size], layout, names, line)
+            line += data.count(b"\n", 0, size)
+
+
+class _Layout:
+    """Rows of some bytes, one after the other: the position of each one's last newline, and its fields.
+
+    A badly quoted row has -1 fields.
+    """
+
+    def __init__(self, ends: npt.ArrayLike, field_counts: npt.ArrayLike) -> None:
+        self.ends = np.asarray(ends, dtype=np.int64)
+        self.field_counts = np.asarray(field_counts, dtype=np.int64)
+
+
+def _lay_out(data: bytes) -> _Layout:
+    """Rows of bytes without quotes, up to the last newline."""
+    characters = np.frombuffer(data, np.uint8)
+    marks = np.flatnonzero((characters == ord(",")) | (characters == ord("\n")))
+    last_marks = np.flatnonzero(characters[marks] == ord("\n"))
+    return _Layout(marks[last_marks], np.diff(last_marks, prepend=-1))
+
+
+def _scan(data: bytes, width: int, at_end: bool) -> _Layout:
+    """Rows of bytes with quotes, up to the last one that is surely complete.
+
+    A badly quoted row ends at its first newline, so that it does not swallow those below it; so does one
+    over several lines whose fields are not as many as the header's, for the same reason.
+    """
+    ends, field_counts = [], []
+    start = 0
+    while (newline := data.find(b"\n", start)) >= 0:
+        if data.find(b'"', start, newline) < 0:
+            end, fields = newline, data.count(b",", start, newline) + 1
+        else:
+            found = _ROW.match(data, start, start + LONGEST_ROW_BYTES)
+            if not found and not at_end and len(data) - start < LONGEST_ROW_BYTES:
+                break
+            end, fields = newline, -1
+            if found:
+                found_fields = _QUOTED.sub(b"", found[0]).count(b",") + 1
+                if found_fields == width or found.end() == newline + 1:
+                    end, fields = found.end() - 1, found_fields
+        ends.append(end)
+        field_counts.append(fields)
+        start = end + 1
+    return _Layout(ends, field_counts)
+
+
+def _block(data: bytes, layout: _Layout, names: Sequence[str], first_line: int) -> Block:
+    characters = np.frombuffer(data, np.uint8)
+    ends, field_counts = layout.ends, layout.field_counts
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    newlines = np.flatnonzero(characters == ord("\n"))
+    lines = (first_line + np.searchsorted(newlines, starts)).astype(np.int32)
+
+    states = np.full(ends.size, _SOUND, dtype=np.uint8)
+    if not data.isascii():
+        states[_rows_not_utf8(data, starts, ends)] = _state(NOT_UTF8)
+    if b"\0" in data:
+        states[np.searchsorted(ends, np.flatnonzero(characters == 0))] = _state(NUL)
+    states[field_counts < len(names)] = _state(TOO_FEW)
+    states[field_counts > len(names)] = _state(TOO_MANY)
+    states[field_counts < 0] = _state(BADLY_QUOTED)
+    lengths = ends - starts
+    states[(lengths == 0) | ((lengths == 1) & (characters[starts] == ord("\r")))] = _BLANK
+
+    sound = states == _SOUND
+    if not sound.all():
+        data = characters[np.repeat(sound, lengths + 1)].tobytes()
+    rows = pl.read_csv(
+        data,
+        has_header=False,
+        schema=dict.fromkeys(names, pl.String),
+        quote_char='"' if b'"' in data else None,
+        raise_if_empty=False,
+    )
+    if rows.height != sound.sum():
+        raise UnreadableFile(f"{sound.sum():,} rows from line {first_line} on were parsed as {rows.height:,}")
+    if b'"' in data:
+        rows = rows.with_columns(pl.when(pl.all() != "").then(pl.all()))  # a quoted empty text is empty too
+    broken = np.flatnonzero((states != _SOUND) & (states != _BLANK))
+    return Block(rows, lines[sound], [(int(lines[row]), _REASONS[states[row] - 1]) for row in broken])
+
+
+def _state(reason: str) -> int:
+    return _REASONS.index(reason) + 1
+
+
+def _rows_not_utf8(data: bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> list[int]:
+    if _is_utf8(data):
+        return []
+    extents = zip(starts.tolist(), ends.tolist(), strict=True)
+    return [row for row, (start, end) in enumerate(extents) if not _is_utf8(data[start:end])]
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

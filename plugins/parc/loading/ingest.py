@@ -1,0 +1,234 @@
+"""One delivery from the landing zone into the warehouse: loaded aside, audited, published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from psycopg import Connection
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from parc import feeds, warehouse
+from parc.errors import Busy, DeliveryRefused
+from parc.feeds import Feed, Keeping
+from parc.loading import ledger, ranges
+from parc.loading.changes import Changes, compare
+from parc.loading.history import usual_volume
+from parc.loading.landing import CONTROL, SUFFIXES, Delivery, collect
+from parc.loading.ledger import Published
+from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
+from parc.settings import Settings
+from parc.warehouse import partitions
+from parc.warehouse.partitions import Table
+
+REFUSED_ROWS_LISTED = 1_000
+"""Rejected rows of a refused delivery that quarantine lists; its ledger row counts them all."""
+
+REASONS_NAMED = 3
+
+SAME_DATE_PATIENCE = "30min"
+LOCK_PATIENCE = "2s"
+PUBLICATION_PATIENCE_SECONDS = 300
+"""A publication that waits for a reader holds up all readers behind it: it waits briefly, and tries again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a delivery; `message` says it to a person.
+
+    `unchanged`: the same bytes are published already. `missing`: nothing was delivered, so there is no ledger
+    row and `delivery_id` is None. Of a refused delivery every row counts as quarantined.
+    """
+
+    feed: str
+    business_date: date
+    status: Literal["published", "unchanged", "refused", "missing"]
+    delivery_id: int | None
+    rows_read: int
+    rows_published: int
+    rows_quarantined: int
+    message: str
+    warnings: list[str] = field(default_factory=list)
+
+
+def ingest(settings: Settings, feed: str, business_date: date) -> Outcome:
+    """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
+
+    The same bytes as those published are a no-op, others replace them. A run that is killed leaves nothing
+    behind that the next one does not clear away; of two runs at once the second waits.
+
+    Raises UnknownFeed, ConfigurationError (no warehouse), Busy (a lock that stays held).
+    """
+    declared = feeds.get(feed)
+    try:
+        with _alone(settings, declared, business_date) as connection:
+            with connection.transaction():
+                partitions.ensure_table(connection, declared)
+                partitions.drop_leftovers(connection, declared, business_date)
+            with collect(settings, feed, business_date) as delivery:
+                return _Run(settings, connection, declared, business_date, delivery).outcome()
+    except (LockNotAvailable, DeadlockDetected) as error:
+        raise Busy(
+            f"{feed} {business_date}: another session holds what this run needs "
+            f"({str(error).splitlines()[0]}); run it again when that one has ended"
+        ) from None
+
+
+@contextmanager
+def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Connection[Any]]:
+    """A connection that holds the lock of the feed and date for as long as it lives."""
+    with warehouse.connect(settings, "loader", autocommit=True) as connection:
+        connection.execute(f"set lock_timeout = '{SAME_DATE_PATIENCE}'")
+        key = [f"ingest {feed.name}", int(f"{business_date:%Y%m%d}")]
+        connection.execute("select pg_advisory_lock(hashtext(%s), %s)", key)
+        yield connection
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One delivery on its way, under the lock of its feed and date."""
+
+    settings: Settings
+    connection: Connection[Any]
+    feed: Feed
+    business_date: date
+    delivery: Delivery
+
+    def outcome(self) -> Outcome:
+        """Publish or refuse the delivery, or find that there is nothing to do."""
+        current = ledger.published(self.connection, self.feed.name, self.business_date)
+        control_problem = self.delivery.check_control()
+        if not self.delivery.files:
+            ledger.abandon(self.connection, self.feed.name, self.business_date)
+            return self._told("missing", None, 0, 0, 0, self._nothing_there())
+        if current and not control_problem and self._is_same_as(current):
+            ledger.abandon(self.connection, self.feed.name, self.business_date)
+            counts = (current.rows_read, current.rows_published, current.rows_quarantined)
+            text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
+            return self._told("unchanged", current.delivery_id, *counts, text)
+
+        delivery_id = ledger.land(self.connection, self.feed.name, self.business_date, self.delivery)
+        table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
+        loaded = Loaded()
+        warnings = [f"{name} is no data file and was left aside" for name in self.delivery.ignored]
+        try:
+            if control_problem:
+                raise DeliveryRefused(control_problem)
+            load(
+                self.connection, self.feed, self.business_date, self.delivery.files, table,
+                self.settings.pseudonym_secret, loaded,
+            )  # fmt: skip
+            self._check_counts(loaded)
+            self._audit(table, warnings)
+        except DeliveryRefused as refusal:
+            return self._refuse(delivery_id, str(refusal), loaded, warnings)
+        ledger.audit(self.connection, delivery_id, loaded.rows_read, loaded.rows_rejected, warnings)
+        changes = self._publish(delivery_id, table, loaded, current)
+        with self.connection.transaction():
+            partitions.drop_leftovers(self.connection, self.feed, self.business_date)
+
+        good = loaded.rows_read - loaded.rows_rejected
+        text = f"{good:,} of {loaded.rows_read:,} rows published as delivery {delivery_id}"
+        if loaded.rows_rejected:
+            text += f", {loaded.rows_rejected:,} quarantined: {_top_reasons(loaded)}"
+        if current:
+            text += f"; replaces delivery {current.delivery_id}: {changes}"
+        counts = (loaded.rows_read, good, loaded.rows_rejected)
+        return self._told("published", delivery_id, *counts, text, warnings)
+
+    def _told(
+        self,
+        status: Literal["published", "unchanged", "refused", "missing"],
+        delivery_id: int | None,
+        read: int,
+        published: int,
+        quarantined: int,
+        text: str,
+        warnings: list[str] | None = None,
+    ) -> Outcome:
+        message = f"{self.feed.name} {self.business_date}: {text}"
+        feed, day = self.feed.name, self.business_date
+        return Outcome(feed, day, status, delivery_id, read, published, quarantined, message, warnings or [])
+
+    def _nothing_there(self) -> str:
+        kinds = ", ".join(SUFFIXES)
+        return f"nothing was delivered: there is no {kinds} file under {self.delivery.url}"
+
+    def _is_same_as(self, current: Published) -> bool:
+        said = self.delivery.control_rows
+        return self.delivery.content_sha256 == current.content_sha256 and said in (None, current.rows_read)
+
+    def _check_counts(self, loaded: Loaded) -> None:
+        said = self.delivery.control_rows
+        if said is not None and said != loaded.rows_read:
+            raise DeliveryRefused(
+                f"{CONTROL} says {said:,} rows, the files hold {loaded.rows_read:,}; "
+                "deliver the whole day again"
+            )
+        limit = self.feed.reject_limit
+        if loaded.rows_rejected > min(limit * loaded.rows_read, MOST_REJECTED_KEPT):
+            share = 100 * loaded.rows_rejected / loaded.rows_read
+            raise DeliveryRefused(
+                f"{loaded.rows_rejected:,} of {loaded.rows_read:,} rows ({share:.1f} %) break rules, "
+                f"limit {100 * limit:g} % and {MOST_REJECTED_KEPT:,} rows: {_top_reasons(loaded)}"
+            )
+
+    def _audit(self, table: Table, warnings: list[str]) -> None:
+        """Have the delivery judged as a whole; adds to `warnings`."""
+        from parc.quality import check_delivery  # its library takes seconds to import
+
+        past = ledger.rows_of_days_before(self.connection, self.feed.name, self.business_date)
+        usual = usual_volume(self.feed, self.business_date, past)
+        verdict = check_delivery(self.settings, self.feed.name, str(table), self.business_date, usual)
+        warnings += [finding.message for finding in verdict.warnings]
+        if not verdict.passed:
+            subject = f"{self.feed.name} {self.business_date}: "
+            raise DeliveryRefused("; ".join(each.message.removeprefix(subject) for each in verdict.failures))
+
+    def _refuse(self, delivery_id: int, reason: str, loaded: Loaded, warnings: list[str]) -> Outcome:
+        with self.connection.transaction():
+            read, rejected = loaded.rows_read, loaded.rows_rejected
+            ledger.refuse(self.connection, delivery_id, reason, read, rejected, warnings)
+            ledger.quarantine(self.connection, delivery_id, loaded.rejected[:REFUSED_ROWS_LISTED])
+            partitions.drop_leftovers(self.connection, self.feed, self.business_date)
+        text = f"refused as a whole (delivery {delivery_id}): {reason}"
+        return self._told("refused", delivery_id, read, 0, read, text, warnings)
+
+    def _publish(
+        self, delivery_id: int, table: Table, loaded: Loaded, current: Published | None
+    ) -> Changes | None:
+        """Swap the delivery in, in one short transaction; returns what it changed if it replaces another."""
+        changes = None
+        is_ranges = self.feed.keeping is Keeping.RANGES
+        if current and not is_ranges:
+            old = partitions.delivery_table(self.feed, self.business_date, current.delivery_id)
+            changes = compare(self.connection, self.feed, old, table)
+        for attempt in Retrying(
+            retry=retry_if_exception_type((LockNotAvailable, DeadlockDetected)),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            stop=stop_after_delay(PUBLICATION_PATIENCE_SECONDS),
+            reraise=True,
+        ):
+            with attempt, self.connection.transaction():
+                if is_ranges:
+                    merged = ranges.merge(self.connection, self.feed, table, self.business_date)
+                    changes = merged if current else None
+                ledger.quarantine(self.connection, delivery_id, loaded.rejected)
+                ledger.publish(self.connection, delivery_id, current, changes)
+                if not is_ranges:
+                    self.connection.execute(f"set local lock_timeout = '{LOCK_PATIENCE}'")
+                    partitions.attach(self.connection, self.feed, table, self.business_date)
+        return changes
+
+
+def _top_reasons(loaded: Loaded) -> str:
+    told = []
+    for reason, count in loaded.reasons.most_common(REASONS_NAMED):
+        first = loaded.first_by_reason[reason]
+        value = f", {first.value!r}" if first.value is not None else ""
+        told.append(f"{reason} in {count:,} (first: {first.file_name} line {first.line}{value})")
+    return "; ".join(told)

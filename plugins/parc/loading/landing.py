@@ -1,0 +1,129 @@
+"""What lies in the landing zone for a feed and a date: data files, their digests, the control file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from parc.settings import Settings
+
+CONTROL = "_CONTROL.json"
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+@dataclass(frozen=True)
+class DeliveredFile:
+    """A data file; `path` is where its bytes are on this machine."""
+
+    name: str
+    uri: str
+    path: Path
+    bytes: int
+    sha256: str
+    modified_ns: int
+
+    def has_changed(self) -> bool:
+        """Whether someone wrote to the file since its digest was taken."""
+        try:
+            now = self.path.stat()
+        except FileNotFoundError:
+            return True
+        return (now.st_size, now.st_mtime_ns) != (self.bytes, self.modified_ns)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files that were delivered for a feed and a date, by name; `control` is the control file's text."""
+
+    url: str
+    files: tuple[DeliveredFile, ...]
+    ignored: tuple[str, ...]
+    control: str | None
+
+    @property
+    def content_sha256(self) -> str:
+        """Digest of the files' digests: the same bytes give the same one, whatever the files are called."""
+        digests = sorted(file.sha256 for file in self.files)
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    def check_control(self) -> str | None:
+        """What the control file says that the files are not, or None."""
+        try:
+            said = self._said()
+        except ValueError as error:
+            return f"{CONTROL} cannot be read: {error}"
+        digests = {file.name: file.sha256 for file in self.files}
+        for name, digest in said["sha256"].items():
+            if name not in digests:
+                return f"{CONTROL} names {name}, which is not there"
+            if digests[name] != digest:
+                return f"{CONTROL} gives {name} the sha256 {digest}, it is {digests[name]}"
+        unnamed = sorted(digests.keys() - said["sha256"].keys()) if said["sha256"] else []
+        return f"{CONTROL} does not name {', '.join(unnamed)}" if unnamed else None
+
+    @property
+    def control_rows(self) -> int | None:
+        """Rows that the files hold according to a readable control file; None = it does not say."""
+        rows: int | None = self._said()["rows"]
+        return rows
+
+    def _said(self) -> dict[str, Any]:
+        """The control file's content.
+
+        Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}.
+        """
+        said = json.loads(self.control) if self.control is not None else {}
+        if not isinstance(said, dict):
+            raise ValueError("it holds no JSON object")
+        rows, digests = said.get("rows"), said.get("sha256", {})
+        if not isinstance(rows, int | None) or isinstance(rows, bool) or not isinstance(digests, dict):
+            raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')
+        return {"rows": rows, "sha256": digests}
+
+
+@contextmanager
+def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Delivery]:
+    """The delivery as it lies there now; without a folder, one without files.
+
+    Files of another machine are copied here first and the copies removed in the end.
+    """
+    url = f"{settings.landing.rstrip('/')}/{feed}/date={business_date}"
+    filesystem, folder = fsspec.core.url_to_fs(url)
+    filesystem.invalidate_cache()
+    try:
+        entries = filesystem.ls(folder, detail=True)
+    except FileNotFoundError:
+        entries = []
+    names = sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "file")
+    data = [name for name in names if name.endswith(SUFFIXES) and not name.startswith((".", "_"))]
+    control = None
+    if CONTROL in names:
+        control = filesystem.cat_file(f"{folder}/{CONTROL}").decode(errors="replace")
+    ignored = tuple(name for name in names if name not in data and name != CONTROL)
+    with tempfile.TemporaryDirectory(prefix="parc-") as copies:
+        files = []
+        for name in data:
+            if isinstance(filesystem, LocalFileSystem):
+                path = Path(folder) / name
+            else:
+                path = Path(copies) / name
+                filesystem.get_file(f"{folder}/{name}", str(path))
+            files.append(_delivered(path, f"{url}/{name}"))
+        yield Delivery(url, tuple(files), ignored, control)
+
+
+def _delivered(path: Path, uri: str) -> DeliveredFile:
+    with path.open("rb") as stream:
+        before = path.stat()
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return DeliveredFile(path.name, uri, path, before.st_size, digest, before.st_mtime_ns)

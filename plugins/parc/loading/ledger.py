@@ -1,0 +1,142 @@
+"""The ledger: one row per delivery in `ops.delivery`, its rejected rows in `ops.quarantine`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from parc.loading.changes import Changes
+from parc.loading.landing import Delivery
+from parc.loading.rows import Rejected
+
+
+@dataclass(frozen=True)
+class Published:
+    """The current delivery of a feed and a date."""
+
+    delivery_id: int
+    content_sha256: str
+    rows_read: int
+    rows_published: int
+    rows_quarantined: int
+
+
+def published(connection: Connection[Any], feed: str, business_date: date) -> Published | None:
+    """The delivery that is published for the date."""
+    row = connection.execute(
+        "select delivery_id, content_sha256, rows_read, rows_published, rows_quarantined from ops.delivery "
+        "where feed = %s and business_date = %s and status = 'published'",
+        [feed, business_date],
+    ).fetchone()
+    return Published(*row) if row else None
+
+
+def land(connection: Connection[Any], feed: str, business_date: date, delivery: Delivery) -> int:
+    """Enter the delivery as `landed`; returns its id.
+
+    A run of this date that died left its row `landed` or `audited`: that row is taken over, so that a run
+    killed and repeated leaves the same ledger as one undisturbed. The caller holds the date's lock.
+    """
+    files = [
+        {"name": file.name, "uri": file.uri, "bytes": file.bytes, "sha256": file.sha256}
+        for file in delivery.files
+    ]
+    values = [Jsonb(files), delivery.content_sha256, feed, business_date]
+    row = (
+        connection.execute(
+            "update ops.delivery set status = 'landed', files = %s, content_sha256 = %s, rows_read = 0, "
+            "rows_published = 0, rows_quarantined = 0, rows_rejected = 0, warnings = '[]', "
+            "audited_at = null, landed_at = clock_timestamp() "
+            "where feed = %s and business_date = %s and status in ('landed', 'audited') "
+            "returning delivery_id",
+            values,
+        ).fetchone()
+        or connection.execute(
+            "insert into ops.delivery (status, files, content_sha256, feed, business_date) "
+            "values ('landed', %s, %s, %s, %s) returning delivery_id",
+            values,
+        ).fetchone()
+    )
+    assert row
+    return int(row[0])
+
+
+def abandon(connection: Connection[Any], feed: str, business_date: date) -> None:
+    """Close the row that a dead run of the date left, where this run does not take it over."""
+    connection.execute(
+        "update ops.delivery set status = 'refused', reason = %s, "
+        "rows_published = 0, rows_quarantined = rows_read "
+        "where feed = %s and business_date = %s and status in ('landed', 'audited')",
+        [
+            "its run was interrupted, and the files that lie there now are others",
+            feed,
+            business_date,
+        ],
+    )
+
+
+def audit(
+    connection: Connection[Any], delivery_id: int, read: int, rejected: int, warnings: Sequence[str]
+) -> None:
+    """Mark the delivery as loaded aside and found good."""
+    connection.execute(
+        "update ops.delivery set status = 'audited', audited_at = clock_timestamp(), rows_read = %s, "
+        "rows_published = %s, rows_quarantined = %s, rows_rejected = %s, warnings = %s "
+        "where delivery_id = %s",
+        [read, read - rejected, rejected, rejected, Jsonb(list(warnings)), delivery_id],
+    )
+
+
+def publish(
+    connection: Connection[Any], delivery_id: int, superseded: Published | None, changes: Changes | None
+) -> None:
+    """Make an audited delivery the current one of its date."""
+    if superseded:
+        connection.execute(
+            "update ops.delivery set status = 'superseded' where delivery_id = %s", [superseded.delivery_id]
+        )
+    connection.execute(
+        "update ops.delivery set status = 'published', published_at = clock_timestamp(), changes = %s, "
+        "supersedes_delivery_id = %s where delivery_id = %s",
+        [
+            Jsonb(asdict(changes)) if changes else None,
+            superseded.delivery_id if superseded else None,
+            delivery_id,
+        ],
+    )
+
+
+def refuse(
+    connection: Connection[Any], delivery_id: int, reason: str, read: int, rejected: int,
+    warnings: Sequence[str],
+) -> None:  # fmt: skip
+    """Hold the delivery back as a whole."""
+    connection.execute(
+        "update ops.delivery set status = 'refused', reason = %s, rows_read = %s, rows_published = 0, "
+        "rows_quarantined = %s, rows_rejected = %s, warnings = %s where delivery_id = %s",
+        [reason, read, read, rejected, Jsonb(list(warnings)), delivery_id],
+    )
+
+
+def quarantine(connection: Connection[Any], delivery_id: int, rows: Iterable[Rejected]) -> None:
+    """Keep rejected rows: where they stand, which rule they broke, their masked text."""
+    command = (
+        "copy ops.quarantine (delivery_id, file_name, line_number, column_name, reason, row_text) from stdin"
+    )
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        for row in rows:
+            copy.write_row((delivery_id, row.file_name, row.line, row.column, row.reason, row.text))
+
+
+def rows_of_days_before(connection: Connection[Any], feed: str, before: date) -> list[tuple[date, int]]:
+    """Published rows of each date before this one, newest first."""
+    return connection.execute(
+        "select business_date, rows_published from ops.delivery "
+        "where feed = %s and business_date < %s and status = 'published' order by business_date desc",
+        [feed, before],
+    ).fetchall()

@@ -1,0 +1,215 @@
+"""A delivery's files into a table of its own: read, checked, sent, freed of duplicates; in bounded memory."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+from psycopg import Connection, sql
+
+from parc.feeds import Feed
+from parc.loading import binarycopy
+from parc.loading.blocks import UnreadableFile
+from parc.loading.landing import DeliveredFile
+from parc.loading.reader import read
+from parc.loading.rows import Rejected, RowRules, key_hashes
+from parc.warehouse import partitions
+from parc.warehouse.partitions import Table
+
+MOST_REJECTED_KEPT = 100_000
+"""Rejected rows held in memory; a delivery with more of them is refused whatever share they are."""
+
+DUPLICATE = "the row repeats the key of an earlier one"
+BLOCKS_AHEAD = 2
+STATISTICS_TARGET = 25
+"""Enough for the planner on a table of one day; the server's default reads five times the rows."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Loaded:
+    """What has been read so far: all rows, and those that broke a rule (`rejected` up to a bound)."""
+
+    rows_read: int = 0
+    rows_rejected: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_by_reason: dict[str, Rejected] = field(default_factory=dict)
+
+    def reject(self, rows: Iterable[Rejected], reason: str | None = None) -> None:
+        """Count rejected rows under their reason (or `reason`) and keep them."""
+        for row in rows:
+            self.rows_rejected += 1
+            self.reasons[reason or row.reason] += 1
+            self.first_by_reason.setdefault(reason or row.reason, row)
+            if len(self.rejected) < MOST_REJECTED_KEPT:
+                self.rejected.append(row)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` are theirs."""
+
+    file_number: int
+    row_count: int
+    rejected: list[Rejected]
+    lines: pl.Series
+    key_hashes: pl.Series
+    payload: memoryview
+
+
+def load(
+    connection: Connection[Any],
+    feed: Feed,
+    business_date: date,
+    files: Sequence[DeliveredFile],
+    table: Table,
+    secret: bytes,
+    loaded: Loaded,
+) -> None:
+    """Make `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps account.
+
+    Parsing runs ahead of sending, in a thread. Rows of a table made in the same transaction need no
+    write-ahead log (where `wal_level` is minimal) and are frozen as they are written.
+
+    Raises UnreadableFile where a file is not what it should be, or was written to meanwhile.
+    """
+    rules = RowRules(feed, business_date, secret)
+    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in feed.loaded_columns)
+    command = sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(table.identifier, columns)
+    places = []
+    with connection.transaction():
+        partitions.create_delivery_table(connection, feed, table, business_date)
+        with connection.cursor() as cursor, cursor.copy(command) as copy:
+            copy.write(binarycopy.HEADER)
+            for chunk in _ahead(_chunks(feed, files, rules)):
+                copy.write(chunk.payload)
+                loaded.rows_read += chunk.row_count
+                loaded.reject(chunk.rejected)
+                places.append((chunk.file_number, chunk.lines, chunk.key_hashes))
+            copy.write(binarycopy.TRAILER)
+        for file in files:
+            if file.has_changed():
+                raise UnreadableFile(f"{file.name} was written to while it was read; run it again")
+        suspects = _suspects(places)
+        if suspects.height:
+            _set_duplicates_aside(connection, feed, files, table, rules, suspects, loaded)
+        connection.execute(f"set local default_statistics_target = {STATISTICS_TARGET}")
+        connection.execute(sql.SQL("analyze {}").format(table.identifier))
+
+
+def _chunks(feed: Feed, files: Sequence[DeliveredFile], rules: RowRules) -> Iterator[_Chunk]:
+    for number, file in enumerate(files, start=1):
+        for block in read(file, feed):
+            rows, rejected = rules.sort_out(block, number, file.name)
+            hashes = key_hashes(rows, feed)
+            yield _Chunk(
+                number, block.row_count, rejected, rows["line_number"], hashes, binarycopy.encode(rows)
+            )
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, each made in a thread while those before it are used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
+        coming = deque(pool.submit(next, items, None) for _ in range(BLOCKS_AHEAD))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, items, None))
+            yield item
+
+
+def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> pl.DataFrame:
+    """Where rows stand whose key's hash occurs more than once: file_number, line_number."""
+    if not places:
+        return pl.DataFrame()
+    repeated = pl.concat([hashes for _, _, hashes in places]).is_duplicated()
+    if not repeated.any():
+        return pl.DataFrame()
+    numbers = pl.concat(
+        [pl.repeat(number, len(lines), dtype=pl.Int16, eager=True) for number, lines, _ in places]
+    )
+    lines = pl.concat([lines for _, lines, _ in places])
+    return pl.DataFrame({"file_number": numbers, "line_number": lines}).filter(repeated)
+
+
+def _set_duplicates_aside(
+    connection: Connection[Any],
+    feed: Feed,
+    files: Sequence[DeliveredFile],
+    table: Table,
+    rules: RowRules,
+    suspects: pl.DataFrame,
+    loaded: Loaded,
+) -> None:
+    """Remove the later copies of each key from the table, and reject them.
+
+    The hashes only narrow the search: PostgreSQL compares the keys themselves. The text of a copy is read
+    again from its file.
+    """
+    names = {"table": table.identifier, "key": sql.SQL(", ").join(map(sql.Identifier, feed.stored_key))}
+    connection.execute("create temp table suspect (file_number smallint, line_number integer) on commit drop")
+    with connection.cursor() as cursor, cursor.copy("copy suspect from stdin (format binary)") as copy:
+        for part in (binarycopy.HEADER, binarycopy.encode(suspects), binarycopy.TRAILER):
+            copy.write(part)
+    connection.execute("analyze suspect")
+    connection.execute(
+        sql.SQL(
+            "create temp table duplicate on commit drop as "
+            "select place, file_number, line_number, first_file, first_line from ("
+            "  select loaded.ctid as place, file_number, line_number, row_number() over same_key as copy,"
+            "    first_value(file_number) over same_key as first_file,"
+            "    first_value(line_number) over same_key as first_line"
+            "  from {table} as loaded join suspect using (file_number, line_number)"
+            "  window same_key as (partition by {key} order by file_number, line_number)"
+            ") as ranked where copy > 1"
+        ).format(**names)
+    )
+    connection.execute(
+        sql.SQL("delete from {table} as loaded using duplicate where loaded.ctid = duplicate.place").format(
+            **names
+        )
+    )
+    row = connection.execute("select count(*) from duplicate").fetchone()
+    assert row
+    found = connection.execute(
+        "select file_number, line_number, first_file, first_line from duplicate order by 1, 2 limit %s",
+        [MOST_REJECTED_KEPT],
+    ).fetchall()
+    texts = _texts(feed, files, rules, {(number, line) for number, line, _, _ in found})
+    duplicates = (
+        Rejected(
+            files[number - 1].name,
+            line,
+            None,
+            f"duplicate of {files[first_file - 1].name} line {first_line}",
+            None,
+            texts[number, line],
+        )
+        for number, line, first_file, first_line in found
+    )
+    loaded.reject(duplicates, DUPLICATE)
+    loaded.rows_rejected += row[0] - len(found)
+    loaded.reasons[DUPLICATE] += row[0] - len(found)
+
+
+def _texts(
+    feed: Feed, files: Sequence[DeliveredFile], rules: RowRules, wanted: set[tuple[int, int]]
+) -> dict[tuple[int, int], str]:
+    """The masked texts of the rows at these places (file_number, line), read again."""
+    texts: dict[tuple[int, int], str] = {}
+    for number, file in enumerate(files, start=1):
+        lines = [line for wanted_number, line in wanted if wanted_number == number]
+        for block in read(file, feed) if lines else ():
+            is_wanted = np.isin(block.lines, lines)
+            shown = rules.show(block.rows.filter(pl.Series(is_wanted)))
+            texts |= {
+                (number, line): text
+                for line, text in zip(block.lines[is_wanted].tolist(), shown, strict=True)
+            }
+    return texts
