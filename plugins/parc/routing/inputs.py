@@ -1,0 +1,208 @@
+"""Reads what a release is made from, at one instant: published marts, and the numbers of exceptions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+
+from parc.errors import ConfigurationError
+from parc.routing.tables import INSTANT
+from parc.settings import Settings
+from parc.warehouse import connect, dsn
+
+VOLUME_DAYS = 28
+
+Columns = Mapping[str, pl.DataType]
+TEXT, DAY, COUNT = pl.String(), pl.Date(), pl.Int64()
+
+SOURCES: dict[str, tuple[str, Columns]] = {
+    "services": ("marts.routing_services", {"dialled_number": TEXT, "market": TEXT}),
+    "prefixes": ("marts.routing_prefixes", {"snapshot_date": DAY, "prefix": TEXT, "zone_code": TEXT}),
+    "department_zones": (
+        "marts.routing_department_zones",
+        {"department_code": TEXT, "zone_code": TEXT, "valid_from": DAY, "valid_to": DAY},
+    ),
+    "windows": (
+        "marts.routing_windows",
+        {"zone_code": TEXT, "local_date": DAY, "opens_at": INSTANT, "closes_at": INSTANT},
+    ),
+    "routes": (
+        "marts.routing_routes",
+        {
+            "route_code": TEXT, "market": TEXT, "band": TEXT, "priority": pl.Int32(), "site_code": TEXT,
+            "weight": pl.Int32(),
+        },
+    ),
+    "rollout": (
+        "marts.routing_rollout",
+        {"zone_code": TEXT, "market": TEXT, "planned_go_live_date": DAY, "withdrawn_on": DAY},
+    ),
+    "sites": (
+        "marts.routing_sites",
+        {"site_code": TEXT, "sip_address": TEXT, "valid_from": DAY, "valid_to": DAY},
+    ),
+    "line_assignments": (
+        "routing.line_assignment",
+        {"number": TEXT, "department_code": TEXT, "valid_from": DAY, "valid_to": DAY},
+    ),
+}  # fmt: skip
+DEMAND: tuple[str, Columns] = (
+    "marts.mart_routing_demand_half_hourly",
+    {
+        "half_hour_at": INSTANT,
+        "business_date": DAY,
+        "zone_code": TEXT,
+        "market": TEXT,
+        "offered_count": COUNT,
+    },
+)
+FREEZES: tuple[str, Columns] = (
+    "marts.routing_freeze_windows",
+    {"starts_at": INSTANT, "ends_at": INSTANT, "reason": TEXT},
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a release came from: enough to tell which data, definitions, plan and code made it."""
+
+    build_id: int | None = None
+    delivery_ids: dict[str, int] = field(default_factory=dict)
+    rollout_sha256: str | None = None
+    input_sha256: dict[str, str] = field(default_factory=dict)
+    code_version: str = ""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the desired state is a function of; columns as in SOURCES, periods [valid_from, valid_to)."""
+
+    services: pl.DataFrame
+    prefixes: pl.DataFrame
+    department_zones: pl.DataFrame
+    windows: pl.DataFrame
+    routes: pl.DataFrame
+    rollout: pl.DataFrame
+    sites: pl.DataFrame
+    line_assignments: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What judges a release without entering it: recent volumes, freeze windows; and where it came from.
+
+    `demand` (half_hour_at, business_date, zone_code, market, offered_count) covers the last 28 days that
+    have volumes on or before the business date.
+    """
+
+    demand: pl.DataFrame
+    freezes: pl.DataFrame
+    provenance: Provenance
+
+
+def read_inputs(settings: Settings, business_date: date, effective_date: date) -> tuple[Inputs, Surroundings]:
+    """Inputs and surroundings of one night's release, all read in one snapshot as the export role.
+
+    Raises ConfigurationError when a table is missing.
+    """
+    _require_tables(settings, [table for table, _ in [*SOURCES.values(), DEMAND, FREEZES]])
+    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        frames = {name: _read(cursor, *source) for name, source in SOURCES.items()}
+        demand = _read_demand(cursor, business_date)
+        freezes = _read(cursor, *FREEZES)
+        build = _fetch(cursor, "select max(build_id) as build_id from marts.published_build")
+        deliveries = _fetch(
+            cursor,
+            "select feed, business_date, delivery_id from ops.delivery "
+            "where status = 'published' and feed in ('numbering_plan', 'line_assignments')",
+        )
+    sha256 = {name: _sha256(frame) for name, frame in frames.items() if name != "line_assignments"}
+    provenance = Provenance(
+        build_id=build["build_id"].item(),
+        delivery_ids=_governing(deliveries, effective_date),
+        rollout_sha256=sha256["rollout"],
+        input_sha256=sha256,
+        code_version=code_version(),
+    )
+    return Inputs(**frames), Surroundings(demand, freezes, provenance)
+
+
+def read_demand(settings: Settings, business_date: date) -> pl.DataFrame:
+    """The recent volumes alone."""
+    _require_tables(settings, [DEMAND[0]])
+    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+        return _read_demand(cursor, business_date)
+
+
+def read_freezes(settings: Settings) -> pl.DataFrame:
+    """The freeze windows alone."""
+    _require_tables(settings, [FREEZES[0]])
+    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+        return _read(cursor, *FREEZES)
+
+
+def code_version() -> str:
+    """The package's version and a digest of this room's own source: what turned inputs into a table."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{importlib.metadata.version('parc')}+{digest.hexdigest()[:12]}"
+
+
+def _require_tables(settings: Settings, tables: list[str]) -> None:
+    with connect(settings, "exporter") as connection:
+        rows = connection.execute(
+            "select name from unnest(%s::text[]) as name where to_regclass(name) is null", [tables]
+        ).fetchall()
+    if rows:
+        missing = ", ".join(sorted(row[0] for row in rows))
+        raise ConfigurationError(
+            f"routing reads {missing}, which the warehouse does not have yet: ingest the reference feeds "
+            "(`parc ingest numbering_plan|line_assignments --date D`), then `parc build`"
+        )
+
+
+def _read(cursor: dbapi.Cursor, table: str, columns: Columns) -> pl.DataFrame:
+    return _fetch(cursor, f"select {', '.join(columns)} from {table}").cast(dict(columns))  # type: ignore[arg-type]
+
+
+def _read_demand(cursor: dbapi.Cursor, business_date: date) -> pl.DataFrame:
+    table, columns = DEMAND
+    query = (
+        f"select {', '.join(columns)} from {table} where business_date <= '{business_date}' "
+        f"and business_date > "
+        f"(select max(business_date) from {table} where business_date <= '{business_date}') - {VOLUME_DAYS}"
+    )
+    return _fetch(cursor, query).cast(dict(columns))  # type: ignore[arg-type]
+
+
+def _fetch(cursor: dbapi.Cursor, query: str) -> pl.DataFrame:
+    cursor.execute(query)
+    frame = pl.from_arrow(cursor.fetch_arrow_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _sha256(frame: pl.DataFrame) -> str:
+    buffer = io.BytesIO()
+    frame.sort(frame.columns).write_csv(buffer)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _governing(deliveries: pl.DataFrame, day: date) -> dict[str, int]:
+    """For each feed the delivery in force on `day`: the newest up to it, else the earliest."""
+    chosen = {}
+    for (feed,), rows in deliveries.group_by("feed"):
+        past = rows.filter(pl.col("business_date") <= day).sort("business_date").tail(1)
+        rows = past if past.height else rows.sort("business_date").head(1)
+        chosen[str(feed)] = int(rows["delivery_id"].item())
+    return dict(sorted(chosen.items()))
