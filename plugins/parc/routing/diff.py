@@ -1,0 +1,122 @@
+"""What changes between two routing tables, row by row and by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content, Frames
+
+Route = frozenset[tuple[str, int, str, int]]
+"""Where calls of one zone and market go: (band, priority, site_code, weight) each."""
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """Rows of one table that a release adds, removes or changes.
+
+    `added` and `removed` have the table's columns; `changed` has its key and each other column twice:
+    as it is on the switch, and with the suffix `_after`.
+    """
+
+    name: str
+    added: pl.DataFrame
+    removed: pl.DataFrame
+    changed: pl.DataFrame
+    live_rows: int
+    desired_rows: int
+
+    @property
+    def row_count(self) -> int:
+        """Rows added, removed and changed."""
+        return self.added.height + self.removed.height + self.changed.height
+
+    @property
+    def share(self) -> float:
+        """Rows removed or changed / rows on the switch; 1 where it had none and gets some."""
+        if not self.live_rows:
+            return 1.0 if self.added.height else 0.0
+        return (self.removed.height + self.changed.height) / self.live_rows
+
+    def counts(self) -> dict[str, float]:
+        """Rows added, removed and changed, and the share removed or changed."""
+        return {
+            "added": self.added.height,
+            "removed": self.removed.height,
+            "changed": self.changed.height,
+            "share": self.share,
+        }
+
+    def zone_flows(self) -> pl.DataFrame:
+        """(change, before, after, rows): how many rows go from which zone to which; for exceptions."""
+        none = pl.lit(None, dtype=pl.String)
+        parts = [
+            self.removed.select(change=pl.lit("removed"), before="zone_code", after=none),
+            self.added.select(change=pl.lit("added"), before=none, after="zone_code"),
+            self.changed.select(change=pl.lit("changed"), before="zone_code", after="zone_code_after"),
+        ]
+        keys = ["change", "before", "after"]
+        return pl.concat(parts).group_by(keys).agg(rows=pl.len()).sort(keys)
+
+    def rows(
+        self,
+    ) -> Iterator[tuple[str, dict[str, object], dict[str, object] | None, dict[str, object] | None]]:
+        """(change, key, other columns before, other columns after) of every row that changes."""
+        shape = SHAPES[self.name]
+        for row in self.removed.iter_rows(named=True):
+            yield "removed", {c: row[c] for c in shape.key}, {c: row[c] for c in shape.values}, None
+        for row in self.added.iter_rows(named=True):
+            yield "added", {c: row[c] for c in shape.key}, None, {c: row[c] for c in shape.values}
+        for row in self.changed.iter_rows(named=True):
+            before = {c: row[c] for c in shape.values}
+            yield (
+                "changed",
+                {c: row[c] for c in shape.key},
+                before,
+                {c: row[f"{c}_after"] for c in shape.values},
+            )
+
+
+def diff(live: Content | None, desired: Content) -> dict[str, TableDiff]:
+    """The differences of each table; against an empty switch (None) every row is added."""
+    return {name: _diff_table(name, live, desired) for name in SHAPES}
+
+
+def _diff_table(name: str, live: Content | None, desired: Content) -> TableDiff:
+    shape, after = SHAPES[name], desired.frames[name]
+    before = live.frames[name] if live else after.clear()
+    columns, key = list(shape.columns), list(shape.key)
+    if live and live.sha256[name] == desired.sha256[name]:
+        only_before, only_after = before.clear(), after.clear()
+    else:
+        only_before = before.join(after, on=columns, how="anti")
+        only_after = after.join(before, on=columns, how="anti")
+    changed = only_before.join(only_after, on=key, how="inner", suffix="_after")
+    return TableDiff(
+        name=name,
+        added=only_after.join(only_before, on=key, how="anti").sort(key),
+        removed=only_before.join(only_after, on=key, how="anti").sort(key),
+        changed=changed.sort(key),
+        live_rows=before.height,
+        desired_rows=after.height,
+    )
+
+
+def routes_by_pair(frames: Frames) -> dict[tuple[str, str], Route]:
+    """(zone_code, market) -> its route."""
+    found: dict[tuple[str, str], set[tuple[str, int, str, int]]] = {}
+    for zone, market, *rest in frames["routes"].iter_rows():
+        found.setdefault((zone, market), set()).add(tuple(rest))
+    return {pair: frozenset(rows) for pair, rows in found.items()}
+
+
+def own_pairs(frames: Frames) -> set[tuple[str, str]]:
+    """The (zone_code, market) whose route is not the national one of that market."""
+    routes = routes_by_pair(frames)
+    return {
+        (zone, market)
+        for (zone, market), route in routes.items()
+        if zone != NATIONAL_ZONE and route != routes.get((NATIONAL_ZONE, market))
+    }

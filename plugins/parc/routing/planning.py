@@ -1,0 +1,270 @@
+"""The plan of a release: what would change on the switch, what stands in its way, and the hash to approve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from parc.routing.diff import TableDiff, routes_by_pair
+from parc.routing.guards import Finding, Proposal, examine, going
+from parc.routing.inputs import Provenance
+from parc.routing.tables import SHAPES, Content
+from parc.routing.volumes import CallsMoved
+
+ROWS_SHOWN = 40
+ROWS_IN_JSON = 10_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A release that could be applied.
+
+    `findings` are the guards' (refusals and reasons for approval); `blocks` are circumstances that keep any
+    release away for now (drift, hold, freeze, kill switch). `is_drifted`: the live base is not what was
+    recorded, so that even the same content is worth a release. `business_date` is None for a rollback and an
+    emergency. `moved` is None where there was nothing to compare with.
+    """
+
+    business_date: date | None
+    effective_date: date | None
+    base_version: str | None
+    base_digest: str | None
+    live: Content | None
+    desired: Content
+    diffs: dict[str, TableDiff]
+    moved: CallsMoved | None
+    findings: list[Finding] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
+    is_drifted: bool = False
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def plan_hash(self) -> str:
+        """SHA-256 over the desired content and the live base: its version and what it holds."""
+        bound = {"base": self.base_version, "base_digest": self.base_digest, "desired": self.desired.digest}
+        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def refusals(self) -> list[Finding]:
+        """What no approval overcomes."""
+        return [finding for finding in self.findings if finding.verdict == "refuse"]
+
+    @property
+    def approvals(self) -> list[Finding]:
+        """Why a person must approve."""
+        return [finding for finding in self.findings if finding.verdict == "approve"]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the switch holds the desired content already, as recorded."""
+        return self.base_digest == self.desired.digest and not self.is_drifted
+
+    @property
+    def verdict(self) -> str:
+        """nothing to do | refused | blocked | needs approval | ready"""
+        if self.refusals:
+            return "refused"
+        if self.is_empty:
+            return "nothing to do"
+        if self.blocks:
+            return "blocked"
+        return "needs approval" if self.approvals else "ready"
+
+    def going(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """The (zone_code, market) that leave the national route, and those that return to it."""
+        return going(self.live.frames, self.desired.frames) if self.live else ([], [])
+
+    def moved_pairs(self) -> list[dict[str, Any]]:
+        """Zones and markets of which calls move: zone_code, market, calls, moved_calls, share."""
+        if self.moved is None:
+            return []
+        rows = self.moved.by_pair.filter(pl.col("moved_calls") > 0).with_columns(
+            share=pl.col("moved_calls") / pl.col("calls")
+        )
+        return rows.to_dicts()
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values; rows of each table up to 10,000, exceptions only counted by zone."""
+        live, back = self.going()
+        return {
+            "plan_hash": self.plan_hash,
+            "verdict": self.verdict,
+            "business_date": self.business_date and self.business_date.isoformat(),
+            "effective_date": self.effective_date and self.effective_date.isoformat(),
+            "base_version": self.base_version,
+            "base_digest": self.base_digest,
+            "content_digest": self.desired.digest,
+            "refusals": [str(finding) for finding in self.refusals],
+            "approvals": [str(finding) for finding in self.approvals],
+            "blocks": self.blocks,
+            "going_live": [list(pair) for pair in live],
+            "going_back": [list(pair) for pair in back],
+            "calls_moved_share": self.moved.share if self.moved else None,
+            "calls_moved": self.moved_pairs(),
+            "volumes": [day.isoformat() for day in self.moved.days]
+            if self.moved and self.moved.days
+            else None,
+            "rows": {name: table.counts() for name, table in self.diffs.items()},
+            "changes": {
+                name: self._rows(table, ROWS_IN_JSON) for name, table in self.diffs.items() if table.row_count
+            },
+        }
+
+    def _rows(self, table: TableDiff, limit: int) -> list[dict[str, Any]]:
+        if SHAPES[table.name].has_numbers:
+            return table.zone_flows().to_dicts()
+        shown: list[dict[str, Any]] = []
+        for change, key, before, after in table.rows():
+            if len(shown) == limit:
+                break
+            row = {"change": change, "key": key, "before": before, "after": after}
+            shown.append(json.loads(json.dumps(row, default=_plain)))
+        return shown
+
+    def to_text(self, rows_shown: int = ROWS_SHOWN) -> str:
+        """The plan as a person reads it; of each table at most `rows_shown` rows, exceptions by zone only."""
+        lines = [self._title(), f"  plan hash  {self.plan_hash}", f"  live       {self._base()}"]
+        lines.append(f"  desired    {self.desired.digest[:12]}")
+        lines.append(f"  verdict    {self.verdict}")
+        for heading, entries in (
+            ("Refused", [str(finding) for finding in self.refusals]),
+            ("Blocked", self.blocks),
+            ("Needs approval", [str(finding) for finding in self.approvals]),
+        ):
+            if entries:
+                lines += ["", heading, *(f"  - {entry}" for entry in entries)]
+        live, back = self.going()
+        for heading, pairs in (("Going live", live), ("Back to the national route", back)):
+            if pairs:
+                lines += ["", heading, *(f"  {zone} {market}" for zone, market in pairs)]
+        lines += ["", *self._calls_text(), "", *self._counts_text()]
+        for table in self.diffs.values():
+            if table.row_count:
+                lines += ["", *self._table_text(table, rows_shown)]
+        return "\n".join(lines)
+
+    def _title(self) -> str:
+        if self.business_date is None:
+            return "Routing plan, at once"
+        return f"Routing plan for {self.effective_date} (business date {self.business_date})"
+
+    def _base(self) -> str:
+        if self.base_version is None:
+            return "(empty switch)"
+        return f"{(self.base_digest or 'unreadable')[:12]} (version {self.base_version})"
+
+    def _calls_text(self) -> list[str]:
+        if self.moved is None:
+            return ["Calls moved: unknown (nothing to compare with)"]
+        days = self.moved.days
+        basis = (
+            f"volumes of {days[0]} to {days[1]}" if days else "no volumes known: every zone weighs the same"
+        )
+        lines = [f"Calls moved: {self.moved.share:.2%} ({basis})"]
+        for pair in self.moved_pairs():
+            lines.append(
+                f"  {pair['zone_code']:<6} {pair['market']:<9} {pair['moved_calls']:>12,.0f}"
+                f" of {pair['calls']:,.0f} ({pair['share']:.1%})"
+            )
+        return lines
+
+    def _counts_text(self) -> list[str]:
+        lines = [f"{'Rows':<12}{'live':>10}{'desired':>10}{'added':>9}{'removed':>9}{'changed':>9}  share"]
+        for table in self.diffs.values():
+            lines.append(
+                f"{table.name:<12}{table.live_rows:>10}{table.desired_rows:>10}{table.added.height:>9}"
+                f"{table.removed.height:>9}{table.changed.height:>9}  {table.share:.1%}"
+            )
+        return lines
+
+    def _table_text(self, table: TableDiff, rows_shown: int) -> list[str]:
+        if SHAPES[table.name].has_numbers:
+            return [
+                f"{table.name}: {table.row_count} rows, by zone",
+                *(
+                    f"  {flow['change']} {flow['before'] or '-'} -> {flow['after'] or '-'}: {flow['rows']}"
+                    for flow in table.zone_flows().iter_rows(named=True)
+                ),
+            ]
+        if table.name == "routes":
+            return ["routes, before and after (sites by priority, with weights)", *self._routes_text()]
+        lines = [f"{table.name}: {table.row_count} rows"]
+        marks = {"added": "+", "removed": "-", "changed": "~"}
+        for shown, (change, key, before, after) in enumerate(table.rows()):
+            if shown == rows_shown:
+                lines.append(f"  ... and {table.row_count - shown} more")
+                break
+            values = " -> ".join(" ".join(map(_plain, v.values())) for v in (before, after) if v is not None)
+            lines.append(f"  {marks[change]} {' '.join(map(_plain, key.values()))}: {values}")
+        return lines
+
+    def _routes_text(self) -> list[str]:
+        before = routes_by_pair(self.live.frames) if self.live else {}
+        after = routes_by_pair(self.desired.frames)
+        lines = []
+        for pair in sorted(before.keys() | after.keys()):
+            old, new = before.get(pair, frozenset()), after.get(pair, frozenset())
+            for band in sorted({row[0] for row in old ^ new}, reverse=True):
+                lines.append(f"  {pair[0]} {pair[1]} {band}")
+                lines.append(f"    - {_route(band, old)}")
+                lines.append(f"    + {_route(band, new)}")
+        return lines
+
+
+def make_plan(
+    proposal: Proposal,
+    *,
+    business_date: date,
+    base_version: str | None,
+    base_digest: str | None,
+    blocks: list[str],
+    is_drifted: bool,
+    provenance: Provenance,
+    is_bootstrap_allowed: bool = False,
+) -> Plan:
+    """A night's plan: the proposal examined by every guard."""
+    findings = examine(proposal)
+    is_valid = not any(finding.rule == 3 for finding in findings)
+    if base_version is None and not is_bootstrap_allowed:
+        findings.append(
+            Finding(
+                4, "approve", "the switch is empty: a first table is a bootstrap (`--bootstrap`, or approval)"
+            )
+        )
+    elif base_version is not None and proposal.live is None:
+        findings.append(
+            Finding(4, "approve", "the table on the switch cannot be read: nothing to compare with")
+        )
+    return Plan(
+        business_date=business_date,
+        effective_date=proposal.day,
+        base_version=base_version,
+        base_digest=base_digest,
+        live=proposal.live,
+        desired=proposal.desired,
+        diffs=proposal.diffs,
+        moved=proposal.moved if is_valid else None,
+        findings=findings,
+        blocks=blocks,
+        is_drifted=is_drifted,
+        provenance=provenance,
+    )
+
+
+def _route(band: str, route: frozenset[tuple[str, int, str, int]]) -> str:
+    priorities: dict[int, list[str]] = {}
+    for row_band, priority, site, weight in sorted(route):
+        if row_band == band:
+            priorities.setdefault(priority, []).append(f"{site} {weight}")
+    return " | ".join(", ".join(sites) for _, sites in sorted(priorities.items())) or "(none)"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M}Z"
+    return str(value)
