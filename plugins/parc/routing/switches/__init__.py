@@ -1,0 +1,81 @@
+"""Switches: one small protocol that every adapter keeps, and the adapter that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from parc.routing.tables import Content
+from parc.settings import Settings
+
+
+@dataclass(frozen=True)
+class Release:
+    """A routing table on its way to the switch, and what it came from (JSON values)."""
+
+    version: str
+    content: Content
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Which version the switch uses (None: none), which it used before, and the token of the last flip."""
+
+    version: str | None
+    previous: str | None
+    fence: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a switch itself holds under a version, told from the data and not from what was sent.
+
+    `content` is None where it cannot be read; `problems` says why, or in what the data contradict the
+    switch's own account of them. Without problems the content is what was staged.
+    """
+
+    version: str
+    content: Content | None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the content held."""
+        return self.content.digest if self.content else None
+
+
+class Switch(Protocol):
+    """What a switch must be able to do. Only `activate` and `rollback` change where calls go."""
+
+    def pointer(self) -> Pointer:
+        """What is active, without reading it."""
+
+    def read_live(self) -> Reading | None:
+        """The active table, read from the switch; None where it has none."""
+
+    def stage(self, release: Release) -> None:
+        """Write a release where no call looks yet; a stage that was cut short is not a release."""
+
+    def verify(self, version: str) -> Reading:
+        """Read a staged or former version back."""
+
+    def activate(self, version: str, fence: int) -> None:
+        """Make a staged or former version the active one, atomically.
+
+        Raises RoutingRefused when a flip with a newer token has happened, or the version is not there.
+        """
+
+    def rollback(self, fence: int) -> None:
+        """Make the previously active version active again; raises as `activate`."""
+
+    def discard(self, keep: Collection[str]) -> None:
+        """Forget versions other than these, the active and the previous one."""
+
+
+def open_switch(settings: Settings) -> Switch:
+    """The switch that `settings.switch` (a URL) names."""
+    from parc.routing.switches.file import FileSwitch
+
+    return FileSwitch(settings.switch)

@@ -1,0 +1,163 @@
+"""The file switch: a folder that a switch imports from, local or at any fsspec URL.
+
+    current.json                      which release is active; replaced as a whole
+    releases/<version>/<table>.csv    the six tables in their canonical bytes
+    releases/<version>/manifest.json  written last: digest, and per table its sha256, bytes and rows
+
+The files hold raw numbers (the exceptions): a folder made here is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+import fsspec
+
+from parc.errors import RoutingRefused
+from parc.routing.switches import Pointer, Reading, Release
+from parc.routing.tables import SHAPES, Content
+
+POINTER = "current.json"
+MANIFEST = "manifest.json"
+FORMAT = 1
+UNREADABLE = "unreadable"
+
+
+class FileSwitch:
+    """Releases as files under a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+        self._is_local = "file" in self._fs.protocol
+
+    def pointer(self) -> Pointer:
+        """The pointer file's content; version UNREADABLE where it is damaged."""
+        try:
+            given = json.loads(self._fs.cat_file(f"{self._root}/{POINTER}"))
+            return Pointer(given["version"], given["previous"], int(given["fence"]))
+        except FileNotFoundError:
+            return Pointer(None, None, 0)
+        except (ValueError, KeyError, TypeError):
+            return Pointer(UNREADABLE, None, 0)
+
+    def read_live(self) -> Reading | None:
+        """The release that the pointer names, read from its files."""
+        version = self.pointer().version
+        if version == UNREADABLE:
+            return Reading(version, None, (f"{self._root}/{POINTER} is not a pointer to a release",))
+        return None if version is None else self.verify(version)
+
+    def stage(self, release: Release) -> None:
+        """Write the tables, then the manifest that makes them a release."""
+        folder = self._folder(release.version)
+        self._make_folders(folder)
+        for name, data in release.content.files.items():
+            self._write(f"{folder}/{name}.csv", data)
+        manifest = {
+            "format": FORMAT,
+            "version": release.version,
+            "content_digest": release.content.digest,
+            "tables": {
+                name: {
+                    "file": f"{name}.csv",
+                    "rows": release.content.row_counts[name],
+                    "bytes": len(data),
+                    "sha256": release.content.sha256[name],
+                }
+                for name, data in release.content.files.items()
+            },
+            "provenance": release.provenance,
+        }
+        self._write(f"{folder}/{MANIFEST}", json.dumps(manifest, indent=2, sort_keys=True).encode())
+
+    def verify(self, version: str) -> Reading:
+        """Read a version's files and hold them against its manifest."""
+        folder = self._folder(version)
+        try:
+            manifest = json.loads(self._fs.cat_file(f"{folder}/{MANIFEST}"))
+            expected = {name: manifest["tables"][name] for name in SHAPES}
+            digest = manifest["content_digest"]
+        except FileNotFoundError:
+            return Reading(version, None, (f"{folder} is not a complete release: it has no {MANIFEST}",))
+        except (ValueError, KeyError, TypeError):
+            return Reading(version, None, (f"{folder}/{MANIFEST} is not a manifest",))
+        files, problems = {}, []
+        for name, said in expected.items():
+            try:
+                files[name] = self._fs.cat_file(f"{folder}/{name}.csv")
+            except FileNotFoundError:
+                problems.append(f"{name}.csv is missing")
+                continue
+            if hashlib.sha256(files[name]).hexdigest() != said["sha256"]:
+                problems.append(f"{name}.csv is not the file that the manifest describes (sha256)")
+        try:
+            content = Content.read(files)
+        except ValueError as error:
+            return Reading(version, None, (*problems, str(error)))
+        for name, rows in content.row_counts.items():
+            if rows != expected[name]["rows"]:
+                problems.append(f"{name}.csv has {rows} rows, its manifest says {expected[name]['rows']}")
+        if content.digest != digest and not problems:
+            problems.append(f"{MANIFEST} names another content digest than its files have")
+        return Reading(version, content, tuple(problems))
+
+    def activate(self, version: str, fence: int) -> None:
+        """Point at a complete version."""
+        try:
+            self._fs.cat_file(f"{self._folder(version)}/{MANIFEST}")
+        except FileNotFoundError:
+            raise RoutingRefused(f"the switch has no complete release {version}") from None
+        self._point(version, fence)
+
+    def rollback(self, fence: int) -> None:
+        """Point at the previous version; at none where there was none."""
+        self._point(self.pointer().previous, fence)
+
+    def discard(self, keep: Collection[str]) -> None:
+        """Delete the other releases' folders."""
+        pointer = self.pointer()
+        kept = {*keep, pointer.version, pointer.previous}
+        self._fs.invalidate_cache()
+        for path in self._fs.ls(f"{self._root}/releases", detail=False):
+            if _name(path) not in kept:
+                self._fs.rm(path, recursive=True)
+        for path in self._fs.ls(self._root, detail=False):
+            if _name(path).startswith(f"{POINTER}."):  # the draft of a run that was killed
+                self._fs.rm(path)
+
+    def _folder(self, version: str) -> str:
+        return f"{self._root}/releases/{version}"
+
+    def _point(self, version: str | None, fence: int) -> None:
+        now = self.pointer()
+        if now.fence > fence:
+            raise RoutingRefused(
+                f"another release (token {now.fence}) has reached the switch since this one (token {fence}) "
+                "began; this one stops: see `parc routing status`"
+            )
+        pointer = {"version": version, "previous": now.version, "fence": fence}
+        draft = f"{self._root}/{POINTER}.{fence}"
+        self._write(draft, json.dumps(pointer).encode())
+        # One operation on every store: rename(2), posix-rename over sftp, a single put of the target object.
+        self._fs.mv(draft, f"{self._root}/{POINTER}")
+
+    def _make_folders(self, folder: str) -> None:
+        if self._is_local and not self._fs.exists(self._root):
+            Path(self._root).mkdir(parents=True, mode=0o700)
+        self._fs.makedirs(folder, exist_ok=True)
+
+    def _write(self, path: str, data: bytes) -> None:
+        with self._fs.open(path, "wb") as file:
+            file.write(data)
+            if self._is_local:
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _name(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
