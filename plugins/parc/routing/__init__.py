@@ -1,0 +1,31 @@
+"""Routing: from marts to the telephone switch, planned, guarded, activated atomically, reversible."""
+
+from parc.routing.oversight import Status, Verification, disable, enable, release_hold, status, verify
+from parc.routing.planning import Plan
+from parc.routing.release import (
+    Outcome,
+    apply,
+    emergency_national,
+    plan,
+    plan_emergency,
+    plan_rollback,
+    rollback,
+)
+
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Status",
+    "Verification",
+    "apply",
+    "disable",
+    "emergency_national",
+    "enable",
+    "plan",
+    "plan_emergency",
+    "plan_rollback",
+    "release_hold",
+    "rollback",
+    "status",
+    "verify",
+]

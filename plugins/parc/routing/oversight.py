@@ -1,0 +1,150 @@
+"""Looking at the switch and steering releases: verify, status, the hold, the kill switch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from parc.errors import RoutingRefused
+from parc.routing import audit
+from parc.routing.planning import Plan
+from parc.routing.release import drift_of, plan
+from parc.routing.switches import open_switch
+from parc.settings import Settings
+from parc.warehouse import connect
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether the switch holds the last recorded release, whole; `problems` says how not."""
+
+    version: str | None
+    row_counts: dict[str, int]
+    problems: list[str]
+
+    @property
+    def is_ok(self) -> bool:
+        """No problem was found."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "is_ok": self.is_ok}
+
+    def to_text(self) -> str:
+        """One paragraph."""
+        if self.is_ok:
+            rows = ", ".join(f"{name} {count}" for name, count in self.row_counts.items())
+            return f"{self.version} is live and whole ({rows})"
+        return f"{self.version or 'an empty switch'} does not verify:\n" + "\n".join(
+            f"  - {problem}" for problem in self.problems
+        )
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where routing stands; `pending` is the plan of the date asked for, None where none was."""
+
+    version: str | None
+    kind: str | None
+    since: datetime | None
+    released_by: str | None
+    drift: str | None
+    unfinished: str | None
+    hold: str | None
+    kill_switch: str | None
+    pending: Plan | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; of the pending plan its verdict and hash."""
+        return {
+            "version": self.version,
+            "kind": self.kind,
+            "since": self.since and self.since.isoformat(),
+            "released_by": self.released_by,
+            "drift": self.drift,
+            "unfinished": self.unfinished,
+            "hold": self.hold,
+            "kill_switch": self.kill_switch,
+            "pending": self.pending
+            and {"verdict": self.pending.verdict, "plan_hash": self.pending.plan_hash},
+        }
+
+    def to_text(self) -> str:
+        """One line per fact."""
+        active = "none: the switch is empty"
+        if self.version:
+            active = self.version
+            if self.since:
+                active += f" ({self.kind} by {self.released_by}, since {self.since:%Y-%m-%d %H:%M} UTC)"
+        facts = {
+            "active version": active,
+            "drift": self.drift or "none",
+            "unfinished release": self.unfinished or "none",
+            "hold": self.hold or "none",
+            "kill switch": self.kill_switch or "off",
+        }
+        if self.pending:
+            facts["pending plan"] = f"{self.pending.verdict} ({self.pending.plan_hash})"
+        return "\n".join(f"{name:<20}{value}" for name, value in facts.items())
+
+
+def verify(settings: Settings) -> Verification:
+    """Read the live table back and hold it against the last recorded release."""
+    switch = open_switch(settings)
+    with connect(settings, "exporter") as connection:
+        live = switch.read_live()
+        found = drift_of(connection, live)
+    counts = live.content.row_counts if live and live.content else {}
+    problems = [found.detail] if found else []
+    if live is None and not problems:
+        problems = ["no release was made yet: `parc routing apply --bootstrap`"]
+    return Verification(live.version if live else None, counts, problems)
+
+
+def status(settings: Settings, business_date: date | None = None) -> Status:
+    """Where routing stands, and with a business date what its release would be."""
+    switch = open_switch(settings)
+    with connect(settings, "exporter") as connection:
+        live = switch.read_live()
+        found = drift_of(connection, live)
+        recorded, left = audit.last_activated(connection), audit.unfinished(connection)
+        held, disabled = audit.hold(connection), audit.kill_switch(connection)
+    is_recorded = recorded is not None and live is not None and live.version == recorded.version
+    return Status(
+        version=live.version if live else None,
+        kind=recorded.kind if recorded and is_recorded else None,
+        since=recorded.at if recorded and is_recorded else None,
+        released_by=recorded.requested_by if recorded and is_recorded else None,
+        drift=found.detail if found else None,
+        unfinished=f"{left.version} ({left.kind} by {left.requested_by}): the next run settles it"
+        if left
+        else None,
+        hold=str(held) if held else None,
+        kill_switch=f"disabled by {disabled}" if disabled else None,
+        pending=plan(settings, business_date) if business_date else None,
+    )
+
+
+def release_hold(settings: Settings, *, released_by: str, reason: str) -> None:
+    """Let releases through again after a rollback or an emergency.
+
+    Raises RoutingRefused when no hold is set.
+    """
+    with connect(settings, "exporter") as connection:
+        if audit.hold(connection) is None:
+            raise RoutingRefused("no hold is set: there is nothing to release")
+        audit.record_hold(connection, "released", set_by=released_by, reason=reason)
+
+
+def disable(settings: Settings, *, disabled_by: str, reason: str) -> None:
+    """Throw the kill switch: nothing is sent to the switch any more, a rollback neither."""
+    with connect(settings, "exporter") as connection:
+        audit.record_kill_switch(connection, "disabled", set_by=disabled_by, reason=reason)
+
+
+def enable(settings: Settings, *, enabled_by: str, reason: str) -> None:
+    """Allow releases again."""
+    with connect(settings, "exporter") as connection:
+        audit.record_kill_switch(connection, "enabled", set_by=enabled_by, reason=reason)
