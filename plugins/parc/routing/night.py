@@ -1,4 +1,4 @@
-"""Which night a release is for, where nobody says."""
+"""The business date that a release works on where nobody names one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from parc.warehouse import connect
 
 
 def newest_business_date(settings: Settings) -> date:
-    """The newest business date in the published marts.
+    """The last day of calls in the marts, but never before the last release's: a backfill of old days does
+    not take the switch back to them.
 
-    Raises RoutingRefused when there is none yet.
+    Raises RoutingRefused when the marts hold no calls yet.
     """
-    table = "marts.mart_routing_demand_half_hourly"
     with connect(settings, "exporter") as connection:
-        row = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
-        if row and row[0]:
-            row = connection.execute(f"select max(business_date) from {table}".encode()).fetchone()
-            if row and isinstance(row[0], date):
-                return row[0]
-    raise RoutingRefused("no business date was built yet: ingest deliveries, then `parc build`")
+        row = connection.execute(
+            """
+            select greatest(
+                (select max(business_date) from ops.delivery where feed = 'calls' and built_in is not null),
+                (select max(business_date) from ops.routing_release)
+            )
+            """
+        ).fetchone()
+    if not row or row[0] is None:
+        raise RoutingRefused(
+            "the marts hold no calls yet, so there is no night to release for: `parc ingest calls`, then "
+            "`parc build`, or name the day with --date"
+        )
+    newest: date = row[0]
+    return newest

@@ -167,6 +167,8 @@ class Plan:
         )
         lines = [f"Calls moved: {self.moved.share:.2%} ({basis})"]
         for pair in self.moved_pairs():
+            if round(pair["moved_calls"]) == 0:
+                continue
             lines.append(
                 f"  {pair['zone_code']:<6} {pair['market']:<9} {pair['moved_calls']:>12,.0f}"
                 f" of {pair['calls']:,.0f} ({pair['share']:.1%})"
