@@ -39,7 +39,7 @@
 {% endmacro %}
 
 
-{#- Incremental strategy `changed_dates`: the model's changed dates are replaced as a whole, also where nothing is left. -#}
+{#- Incremental strategy `changed_dates`: the changed dates are replaced as a whole, also where nothing is left. -#}
 {% macro get_incremental_changed_dates_sql(arg_dict) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
     delete from {{ arg_dict['target_relation'] }} where {{ is_changed() }};

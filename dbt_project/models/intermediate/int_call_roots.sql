@@ -26,21 +26,17 @@ collected as (
         array_agg(outcome order by leg_no desc) as last_outcomes,
         array_agg(outcome order by leg_no desc) filter (where queued_at is not null) as last_queued_outcomes,
         array_agg(ended_at order by leg_no desc) filter (where queued_at is not null) as last_queued_ends,
-        array_agg(customer_identity order by leg_no)
-            filter (where customer_identity is not null) as customer_identities,
+        array_agg(customer_identity order by leg_no) filter (where customer_identity is not null) as customers,
         array_agg(customer_key order by leg_no) filter (where customer_key is not null) as customer_keys,
-        array_agg(caller_identity order by leg_no)
-            filter (where caller_identity is not null) as caller_identities,
+        array_agg(caller_identity order by leg_no) filter (where caller_identity is not null) as caller_identities,
         array_agg(caller_key order by leg_no) filter (where caller_key is not null) as caller_keys,
         array_agg(caller_prefix order by leg_no) filter (where caller_prefix is not null) as caller_prefixes,
-        array_agg(line_department_code order by leg_no)
-            filter (where line_department_code is not null) as line_departments,
+        array_agg(line_department_code order by leg_no) filter (where line_department_code is not null) as departments,
         array_agg(site_code order by leg_no) filter (where outcome = 'answered') as answering_sites,
         array_agg(site_code order by leg_no) filter (where queued_at is not null) as queued_sites,
         array_agg(reason_code order by leg_no) filter (where outcome = 'answered') as answering_reasons,
         array_agg(reason_code order by leg_no) filter (where queued_at is not null) as queued_reasons,
-        array_agg(satisfaction order by leg_no desc)
-            filter (where satisfaction is not null) as last_satisfactions,
+        array_agg(satisfaction order by leg_no desc) filter (where satisfaction is not null) as last_satisfactions,
         array_agg(recommend order by leg_no desc) filter (where recommend is not null) as last_recommends
     from legs
     group by business_date, call_id
@@ -65,12 +61,12 @@ final as (
         business_date,
         call_id,
         row_identity,
-        coalesce(customer_identities[1], caller_identities[1], row_identity) as identity_key,
-        customer_identities is not null or caller_identities is not null as is_identified,
+        coalesce(customers[1], caller_identities[1], row_identity) as identity_key,
+        customers is not null or caller_identities is not null as is_identified,
         caller_keys[1] as caller_key,
         caller_prefixes[1] as caller_prefix,
         customer_keys[1] as customer_key,
-        line_departments[1] as line_department_code,
+        departments[1] as line_department_code,
         dialled_numbers[1] as dialled_number,
         markets[1] as market,
         outcome,

@@ -13,11 +13,13 @@ routing_zones as (
 starts as (
     select valid_from from department_directorate
     union
-    select valid_to from department_directorate where valid_to is not null
+    select valid_to from department_directorate
+    where valid_to is not null
     union
     select valid_from from routing_zones
     union
-    select valid_to from routing_zones where valid_to is not null
+    select valid_to from routing_zones
+    where valid_to is not null
 ),
 
 periods as (

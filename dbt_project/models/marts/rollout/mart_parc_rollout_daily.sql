@@ -1,5 +1,3 @@
-{% set go_live_days = var('go_live_open_days') %}
-
 with calls as (
     select * from {{ ref('int_calls_daily') }}
 ),
@@ -57,24 +55,35 @@ days as (
 ),
 
 -- Closed days neither break nor lengthen a run, so runs are looked for among the open days alone.
+numbered as (
+    select
+        region_code,
+        market,
+        business_date,
+        is_home_day,
+        row_number() over (partition by region_code, market order by business_date)
+        - row_number() over (partition by region_code, market, is_home_day order by business_date) as run_number
+    from days
+    where is_open_day
+),
+
+home_runs as (
+    select
+        region_code,
+        market,
+        min(business_date) as first_date
+    from numbered
+    where is_home_day
+    group by region_code, market, run_number
+    having count(*) >= {{ var('go_live_open_days') }}
+),
+
 observed as (
     select
         region_code,
         market,
-        min(business_date) as observed_go_live_date
-    from (
-        select
-            region_code,
-            market,
-            business_date,
-            count(*) filter (where is_home_day) over (
-                partition by region_code, market order by business_date
-                rows between current row and {{ go_live_days - 1 }} following
-            ) as home_day_count
-        from days
-        where is_open_day
-    ) as runs
-    where home_day_count = {{ go_live_days }}
+        min(first_date) as observed_go_live_date
+    from home_runs
     group by region_code, market
 ),
 
