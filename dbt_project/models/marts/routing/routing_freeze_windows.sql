@@ -1,0 +1,5 @@
+select
+    starts_at,
+    ends_at,
+    reason
+from {{ ref('freeze_windows') }}
