@@ -1,6 +1,7 @@
 -- One row of measures for one delivery of the feed `calls`.
 -- Shares need a sample: 100 legs (or answered legs, or transfers); what only a national day must have is
 -- measured from 1,000 legs over several sites on. The first five unknown codes are named.
+-- `20` is Corsica where its two departments are not told apart.
 with counted as (
     select
         count(*) as legs,
@@ -33,7 +34,8 @@ with counted as (
         ) as transferred_on,
         count(*) filter (where site_code <> all (%(known_site_codes)s::text[])) as unknown_site_legs,
         count(*) filter (where dialled_number <> all (%(known_numbers)s::text[])) as unknown_number_legs,
-        count(*) filter (where line_department <> all (%(known_departments)s::text[])) as unknown_department_legs,
+        count(*) filter (where line_department <> all (%(known_departments)s::text[] || '{{20}}'))
+            as unknown_department_legs,
         min(site_code) < max(site_code) as has_several_sites
     from {table}
 ),
@@ -84,6 +86,6 @@ select
     unknown_department_legs,
     case when unknown_department_legs > 0 then (
         select array_to_string((array_agg(distinct line_department))[1:5], ', ') from {table}
-        where line_department <> all (%(known_departments)s::text[])
+        where line_department <> all (%(known_departments)s::text[] || '{{20}}')
     ) end as unknown_departments
 from sampled

@@ -1,8 +1,10 @@
 -- One row of measures for one snapshot of the feed `line_assignments`.
+-- `20` is Corsica where its two departments are not told apart.
 with counted as (
     select
         count(*) as numbers,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[])) as unknown_department_numbers
+        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20}}'))
+            as unknown_department_numbers
     from {table}
 )
 
@@ -14,6 +16,6 @@ select
     unknown_department_numbers,
     case when unknown_department_numbers > 0 then (
         select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[])
+        where department_code <> all (%(known_departments)s::text[] || '{{20}}')
     ) end as unknown_departments
 from counted
