@@ -36,7 +36,8 @@ HEALTHY = {
             case when contact % 10 > 0 then '029912' end,
             (array['3901', '3900', '3902'])[1 + contact % 3],
             (array['fixe', 'internet', 'open'])[1 + contact % 3],
-            case when contact % 2 = 0 then md5('c' || contact) end, case when contact % 2 = 0 then '35' end,
+            case when contact % 2 = 0 then md5('c' || contact) end,
+            case when contact % 2 = 0 then (array['35', '20'])[1 + contact / 2 % 2] end,
             (array['RENNES', 'BREST', 'CASABLANCA'])[1 + contact % 3], 'Q1',
             case when answered then 'answered'
                 else (array['abandoned', 'ivr_resolved', 'overflowed', 'blocked'])[1 + contact / 20 % 4] end,
@@ -103,7 +104,7 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "transfers_followed": "delete from raw.aside where leg_no > 1",
         "sites_known": "update raw.aside set site_code = 'ATLANTIS' where line_number % 1000 = 1",
         "numbers_known": "update raw.aside set dialled_number = '3999' where line_number % 1000 = 1",
-        "departments_known": "update raw.aside set line_department = '20' where line_number % 1000 = 1",
+        "departments_known": "update raw.aside set line_department = '99' where line_number % 1000 = 1",
     },
     "numbering_plan": {
         "not_empty": "delete from raw.aside",
@@ -309,11 +310,12 @@ def test_the_run_is_saved_with_its_page_and_no_secret(platform: Settings) -> Non
     assert page.is_relative_to(platform.home / "data_docs")
     assert "ATLANTIS" in page.read_text()
     saved = json.loads(page.with_suffix(".json").read_text())
-    assert saved["result"]["statistics"]["evaluated_expectations"] == len(expectations("calls"))
     assert saved["measures"]["legs"] == 2400
+    result = json.loads(page.with_suffix(".result.json").read_text())
+    assert result["statistics"]["evaluated_expectations"] == len(expectations("calls"))
     password = warehouse.parameters(platform, "loader")["password"]
     files = [path for path in platform.home.rglob("*") if path.is_file()]
-    assert len(files) == 4
+    assert len(files) == 5
     assert not [path for path in files if password in path.read_text()]
 
 

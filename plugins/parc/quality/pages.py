@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -71,7 +71,7 @@ class Report:
 
 
 def write(folder: Path, report: Report) -> Path:
-    """Save a run under `folder` as JSON and as a page, renew the index; returns the page's path."""
+    """Save a run under `folder` (page, summary, the library's result), renew the index; returns the page."""
     place = folder / report.suite / re.sub(r"[^\w.-]+", "_", report.subject)
     place.mkdir(parents=True, exist_ok=True)
     name = f"{report.checked_at:%Y%m%dT%H%M%S%f}Z"
@@ -86,9 +86,8 @@ def write(folder: Path, report: Report) -> Path:
         "messages": report.messages,
         "parameters": report.parameters,
         "measures": report.measures,
-        "judgements": [asdict(judgement) for judgement in report.judgements],
-        "result": report.result,
     }
+    _replace(place / f"{name}.result.json", json.dumps(report.result, indent=1, default=str))
     _replace(place / f"{name}.json", json.dumps(summary, indent=1, default=str))
     _index(folder)
     return page
@@ -98,7 +97,7 @@ def _index(folder: Path) -> None:
     """The newest runs, newest first. One process at a time: none writes an older list over a newer one."""
     with (folder / ".index.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        newest = sorted(folder.rglob("*.json"), key=lambda path: path.name, reverse=True)[:INDEXED_RUNS]
+        newest = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)[:INDEXED_RUNS]
         runs = [
             json.loads(path.read_text()) | {"page": path.with_suffix(".html").relative_to(folder).as_posix()}
             for path in newest

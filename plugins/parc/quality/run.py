@@ -1,8 +1,9 @@
 """Judging a table by a suite: measures read from the warehouse in one pass, Great Expectations over them.
 
 The library could query the table itself, but it scans it twice for every expectation written in SQL
-(2 s for 20 of them on 300,000 rows, against 0.2 s for all measures in one pass), would need the
-connection string, and keeps connections open on a table that is about to be attached or dropped.
+(3.0 s for 24 expectations on 300,000 rows, against 0.2 s for all measures in one pass and 0.2 s for the
+expectations), would need the connection string, and keeps connections open on a table that is about to be
+attached or dropped.
 """
 
 from __future__ import annotations
