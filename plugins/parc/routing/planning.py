@@ -16,7 +16,7 @@ from parc.routing.inputs import Provenance
 from parc.routing.tables import SHAPES, Content
 from parc.routing.volumes import CallsMoved
 
-ROWS_SHOWN = 40
+ROWS_SHOWN = 20
 ROWS_IN_JSON = 10_000
 
 
@@ -206,15 +206,18 @@ class Plan:
         return lines
 
     def _routes_text(self) -> list[str]:
+        """Each change of a route once, with all the zones and markets that have it."""
         before = routes_by_pair(self.live.frames) if self.live else {}
         after = routes_by_pair(self.desired.frames)
-        lines = []
+        changes: dict[tuple[str, str, str], list[str]] = {}
         for pair in sorted(before.keys() | after.keys()):
             old, new = before.get(pair, frozenset()), after.get(pair, frozenset())
             for band in sorted({row[0] for row in old ^ new}, reverse=True):
-                lines.append(f"  {pair[0]} {pair[1]} {band}")
-                lines.append(f"    - {_route(band, old)}")
-                lines.append(f"    + {_route(band, new)}")
+                change = (band, _route(band, old), _route(band, new))
+                changes.setdefault(change, []).append(" ".join(pair))
+        lines = []
+        for (band, old_route, new_route), pairs in changes.items():
+            lines += [f"  {band}: {', '.join(pairs)}", f"    - {old_route}", f"    + {new_route}"]
         return lines
 
 
