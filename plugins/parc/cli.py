@@ -134,7 +134,11 @@ def simulate(
             first.date(), last.date(), scale=scale, seed=seed,
             out=out or Settings.from_env().landing, progress=advance,
         )  # fmt: skip
-    dump(vars(summary)) if as_json else print(summary)
+    if as_json:
+        dump(vars(summary))
+    else:
+        counts = ", ".join(f"{count:,} {feed}" for feed, count in summary.rows.items())
+        print(f"{summary.deliveries} deliveries in {summary.out}: rows of {counts}")
 
 
 @app.command()
@@ -160,8 +164,7 @@ def ingest(
     else:
         for outcome in outcomes:
             print(outcome.message)
-    bad = [outcome for outcome in outcomes if outcome.status in ("refused", "missing")]
-    if bad:
+    if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(DeliveryRefused.exit_code)
 
 

@@ -234,4 +234,9 @@ def _marts(settings: Settings) -> str:
 def _routing(settings: Settings) -> str:
     from parc import routing
 
-    return routing.verify(settings).to_text()
+    if routing.status(settings).version is None:
+        return "no release yet"
+    verification = routing.verify(settings)
+    if not verification.is_ok:
+        raise ConfigurationError(verification.to_text())
+    return verification.to_text()

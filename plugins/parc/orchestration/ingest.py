@@ -77,7 +77,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
         )
         def report() -> None:
             outcomes = get_current_context()["ti"].xcom_pull(task_ids="load", key="outcomes") or []
-            bad = [row["message"] for row in outcomes if row["status"] in ("refused", "missing")]
+            bad = [row["message"] for row in outcomes if row["is_failure"]]
             if bad:
                 raise AirflowFailException("\n".join(bad))
 
@@ -89,6 +89,7 @@ def _row(outcome: Any) -> dict[str, Any]:
     return {
         "business_date": str(outcome.business_date),
         "status": outcome.status,
+        "is_failure": outcome.is_failure,
         "delivery_id": outcome.delivery_id,
         "rows_read": outcome.rows_read,
         "rows_published": outcome.rows_published,

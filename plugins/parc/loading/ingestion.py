@@ -54,6 +54,13 @@ class Outcome:
     message: str
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether somebody must act: refused, or missing where every day is due. A snapshot that did not come
+        leaves the one before it in force."""
+        is_daily = feeds.get(self.feed).keeping is Keeping.DAYS
+        return self.status == "refused" or (self.status == "missing" and is_daily)
+
 
 def ingest(settings: Settings, feed: str, business_date: date) -> Outcome:
     """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
