@@ -260,6 +260,15 @@ def test_an_approval_of_a_plan_whose_base_has_moved_is_stale(live: Settings) -> 
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
 
 
+def test_an_approval_does_not_outlive_a_release_and_its_rollback(live: Settings) -> None:
+    approved = routing.plan(live, EVE).plan_hash
+    routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
+    routing.rollback(live, requested_by="Paul", reason="echo")
+    routing.release_hold(live, released_by="Paul", reason="mended")
+    with pytest.raises(RoutingRefused, match="the approval is for plan"):
+        routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
+
+
 def test_an_approval_needs_a_name(live: Settings) -> None:
     with pytest.raises(RoutingRefused, match="needs a name"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=routing.plan(live, EVE).plan_hash)

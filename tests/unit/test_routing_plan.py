@@ -13,6 +13,7 @@ from parc.routing.guards import Proposal, frozen
 from parc.routing.inputs import DEMAND, Inputs
 from parc.routing.planning import Plan, make_plan
 from parc.routing.state import desired_state
+from parc.routing.switches import Reading
 from parc.routing.tables import Content
 from parc.routing.volumes import calls_moved
 from test_routing_state import EVE, GO_LIVE, frame, world
@@ -45,8 +46,7 @@ def plan_for(
             day, desired_inputs, demand() if volumes is None else volumes, live, desired, diff(live, desired)
         ),
         business_date=day - timedelta(days=1),
-        base_version="00000001-aaaa" if live else None,
-        base_digest=live.digest if live else None,
+        base=Reading("00000001-aaaa", live, (), 1) if live else None,
         blocks=[],
         is_drifted=False,
         provenance=None,  # type: ignore[arg-type]
@@ -364,6 +364,7 @@ def test_the_plan_hash_binds_content_and_live_base() -> None:
     assert plan.plan_hash == plan_for(world(), LIVE).plan_hash
     assert plan.plan_hash != replace(plan, base_version="00000002-aaaa").plan_hash
     assert plan.plan_hash != replace(plan, base_digest="0").plan_hash
+    assert plan.plan_hash != replace(plan, base_fence=2).plan_hash
     assert plan.plan_hash != plan_for(world(), LIVE, day=EVE).plan_hash
     assert plan.plan_hash == replace(plan, business_date=date(2012, 4, 26)).plan_hash
 
@@ -373,7 +374,8 @@ def test_the_plan_reads_like_a_change() -> None:
     text = plan.to_text()
     for line in (
         "Routing plan for 2012-04-25 (business date 2012-04-24)",
-        "  open: 53 fixe, 53 internet\n    - LYON 60, LYON_2 40 | TUNIS 100\n    + RENNES 60, RENNES_2 40 | TUNIS 100",
+        "  open: 53 fixe, 53 internet\n    - LYON 60, LYON_2 40 | TUNIS 100\n"
+        "    + RENNES 60, RENNES_2 40 | TUNIS 100",
         "Calls moved: 10.00% (volumes of 2012-03-28 to 2012-04-24)",
         "  + RENNES: sip:rennes@127.0.0.1",
         plan.plan_hash,

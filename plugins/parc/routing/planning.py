@@ -13,6 +13,7 @@ import polars as pl
 from parc.routing.diff import TableDiff, routes_by_pair
 from parc.routing.guards import Finding, Proposal, examine, going
 from parc.routing.inputs import Provenance
+from parc.routing.switches import Reading
 from parc.routing.tables import SHAPES, Content
 from parc.routing.volumes import CallsMoved
 
@@ -34,6 +35,7 @@ class Plan:
     effective_date: date | None
     base_version: str | None
     base_digest: str | None
+    base_fence: int
     live: Content | None
     desired: Content
     diffs: dict[str, TableDiff]
@@ -45,8 +47,14 @@ class Plan:
 
     @property
     def plan_hash(self) -> str:
-        """SHA-256 over the desired content and the live base: its version and what it holds."""
-        bound = {"base": self.base_version, "base_digest": self.base_digest, "desired": self.desired.digest}
+        """SHA-256 over the desired content and the live base: its version, what it holds, and the token of
+        the flip that made it live, so that an approval does not outlive a release and its rollback."""
+        bound = {
+            "base_version": self.base_version,
+            "base_digest": self.base_digest,
+            "base_fence": self.base_fence,
+            "desired": self.desired.digest,
+        }
         return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -225,8 +233,7 @@ def make_plan(
     proposal: Proposal,
     *,
     business_date: date,
-    base_version: str | None,
-    base_digest: str | None,
+    base: Reading | None,
     blocks: list[str],
     is_drifted: bool,
     provenance: Provenance,
@@ -235,21 +242,22 @@ def make_plan(
     """A night's plan: the proposal examined by every guard."""
     findings = examine(proposal)
     is_valid = not any(finding.rule == 3 for finding in findings)
-    if base_version is None and not is_bootstrap_allowed:
+    if base is None and not is_bootstrap_allowed:
         findings.append(
             Finding(
                 4, "approve", "the switch is empty: a first table is a bootstrap (`--bootstrap`, or approval)"
             )
         )
-    elif base_version is not None and proposal.live is None:
+    elif base is not None and proposal.live is None:
         findings.append(
             Finding(4, "approve", "the table on the switch cannot be read: nothing to compare with")
         )
     return Plan(
         business_date=business_date,
         effective_date=proposal.day,
-        base_version=base_version,
-        base_digest=base_digest,
+        base_version=base.version if base else None,
+        base_digest=base.digest if base else None,
+        base_fence=base.fence if base else 0,
         live=proposal.live,
         desired=proposal.desired,
         diffs=proposal.diffs,

@@ -241,8 +241,7 @@ def _night_plan(
     return make_plan(
         Proposal(day, inputs, around.demand, base, desired, diff(base, desired)),
         business_date=business_date,
-        base_version=live.version if live else None,
-        base_digest=live.digest if live else None,
+        base=live,
         blocks=blocks,
         is_drifted=found is not None and found.live is not None,
         provenance=around.provenance,
@@ -327,6 +326,7 @@ def _exempt_plan(
         effective_date=day,
         base_version=live.version if live else None,
         base_digest=live.digest if live else None,
+        base_fence=live.fence if live else 0,
         live=base,
         desired=desired,
         diffs=diffs,

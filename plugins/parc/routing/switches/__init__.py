@@ -33,12 +33,14 @@ class Reading:
     """What a switch itself holds under a version, told from the data and not from what was sent.
 
     `content` is None where it cannot be read; `problems` says why, or in what the data contradict the
-    switch's own account of them. Without problems the content is what was staged.
+    switch's own account of them. Without problems the content is what was staged. `fence` is the token of
+    the flip that made it live; 0 where it is not.
     """
 
     version: str
     content: Content | None
     problems: tuple[str, ...] = ()
+    fence: int = 0
 
     @property
     def digest(self) -> str | None:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -47,10 +48,10 @@ class FileSwitch:
 
     def read_live(self) -> Reading | None:
         """The release that the pointer names, read from its files."""
-        version = self.pointer().version
-        if version == UNREADABLE:
-            return Reading(version, None, (f"{self._root}/{POINTER} is not a pointer to a release",))
-        return None if version is None else self.verify(version)
+        pointer = self.pointer()
+        if pointer.version == UNREADABLE:
+            return Reading(UNREADABLE, None, (f"{self._root}/{POINTER} is not a pointer to a release",))
+        return None if pointer.version is None else replace(self.verify(pointer.version), fence=pointer.fence)
 
     def stage(self, release: Release) -> None:
         """Write the tables, then the manifest that makes them a release."""
