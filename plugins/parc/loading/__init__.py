@@ -1,5 +1,5 @@
 """Deliveries into the warehouse: loaded aside, audited, published in one transaction, with a ledger."""
 
-from parc.loading.ingest import Outcome, ingest
+from parc.loading.ingestion import Outcome, ingest
 
 __all__ = ["Outcome", "ingest"]

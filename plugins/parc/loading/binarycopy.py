@@ -29,8 +29,8 @@ def encode(frame: pl.DataFrame) -> memoryview:
     below 2 GiB.
     """
     cells = [piece for column in frame for piece in _pieces(column)]
-    count = pa.scalar(frame.width.to_bytes(2, "big"), pa.binary())
-    rows = pc.binary_join_element_wise(count, *cells, pa.scalar(b"", pa.binary()))
+    count = _scalar(frame.width.to_bytes(2, "big"))
+    rows = pc.binary_join_element_wise(count, *cells, _scalar(b""))
     _, offsets, values = rows.buffers()
     size = int(np.frombuffer(offsets, np.int32, frame.height + 1)[-1])
     return memoryview(values)[:size]
@@ -51,7 +51,13 @@ def _pieces(column: pl.Series) -> list[pa.Array]:
     cells["value"] = values
     if not column.null_count():
         return [_binary(cells)]
-    return [pc.if_else(column.is_not_null().to_arrow(), _binary(cells), pa.scalar(_NULL, pa.binary()))]
+    return [pc.if_else(column.is_not_null().to_arrow(), _binary(cells), _scalar(_NULL))]
+
+
+def _scalar(value: bytes) -> pa.Scalar:
+    # pa.scalar imports pandas, which takes longer than a delivery.
+    offsets = np.array([0, len(value)], dtype=np.int32)
+    return pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(value)])[0]
 
 
 def _binary(cells: npt.NDArray[np.void] | npt.NDArray[np.int32]) -> pa.Array:

@@ -7,10 +7,9 @@ import polars as pl
 from parc.feeds import Column, Personal, Type
 from parc.loading import numbers
 
-_INSTANT = (
-    r"^(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
-    r"(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
-)
+_CLOCK = r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
+_INSTANT = rf"^{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"
+_PARIS_INSTANT = rf"^{_CLOCK}\+0[12]:00$"
 _DATE = r"^(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 _MONTH = r"^(?:19|20)[0-9]{2}-[0-9]{2}(?:-[0-9]{2})?$"
 
@@ -39,7 +38,7 @@ EXPECTED = {
 def cast(column: Column, text: pl.Expr) -> pl.Expr:
     """The column's typed value; null where the text is null or cannot be read.
 
-    Of a telephone number only the usual spelling is read here: see `cast_rest`.
+    Of telephone numbers and instants only the usual spelling is read here: see `cast_rest`.
     """
     if column.personal is Personal.NUMBER:
         return pl.when(numbers.is_plain(text)).then(text)
@@ -47,7 +46,7 @@ def cast(column: Column, text: pl.Expr) -> pl.Expr:
         case Type.TEXT:
             return text
         case Type.INSTANT:
-            return _instant(text)
+            return _paris_instant(text)
         case Type.DATE:
             return pl.when(text.str.contains(_DATE)).then(text.str.to_date("%Y-%m-%d", strict=False))
         case Type.MONTH:
@@ -68,6 +67,13 @@ def cast_rest(column: Column, text: pl.Expr) -> pl.Expr | None:
     if column.type is Type.INSTANT:  # many programs write a space for the T
         return _instant(text.str.replace(" ", "T", literal=True))
     return None
+
+
+def _paris_instant(text: pl.Expr) -> pl.Expr:
+    """An instant with an offset of French local time, in a third of the time that any offset takes."""
+    clock = text.str.head(19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, cache=False)
+    offset = pl.when(text.str.ends_with("+02:00")).then(pl.duration(hours=2)).otherwise(pl.duration(hours=1))
+    return pl.when(text.str.contains(_PARIS_INSTANT)).then((clock - offset).dt.replace_time_zone("UTC"))
 
 
 def _instant(text: pl.Expr) -> pl.Expr:

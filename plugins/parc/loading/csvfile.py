@@ -68,8 +68,9 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
             line += data.count(b"\n")
             raise UnreadableFile(f"line {line} is longer than {LONGEST_ROW_BYTES:,} bytes")
         if size:
-            yield _block(data[:size], layout, names, line)
-            line += data.count(b"\n", 0, size)
+            newlines = np.flatnonzero(np.frombuffer(data, np.uint8, size) == ord("\n"))
+            yield _block(data[:size], layout, names, line + np.searchsorted(newlines, layout.starts))
+            line += newlines.size
 
 
 class _Layout:
@@ -80,6 +81,7 @@ class _Layout:
 
     def __init__(self, ends: npt.ArrayLike, field_counts: npt.ArrayLike) -> None:
         self.ends = np.asarray(ends, dtype=np.int64)
+        self.starts = np.concatenate(([0], self.ends[:-1] + 1))
         self.field_counts = np.asarray(field_counts, dtype=np.int64)
 
 
@@ -117,13 +119,9 @@ def _scan(data: bytes, width: int, at_end: bool) -> _Layout:
     return _Layout(ends, field_counts)
 
 
-def _block(data: bytes, layout: _Layout, names: Sequence[str], first_line: int) -> Block:
+def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArray[np.int64]) -> Block:
     characters = np.frombuffer(data, np.uint8)
-    ends, field_counts = layout.ends, layout.field_counts
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    newlines = np.flatnonzero(characters == ord("\n"))
-    lines = (first_line + np.searchsorted(newlines, starts)).astype(np.int32)
-
+    starts, ends, field_counts = layout.starts, layout.ends, layout.field_counts
     states = np.full(ends.size, _SOUND, dtype=np.uint8)
     if not data.isascii():
         states[_rows_not_utf8(data, starts, ends)] = _state(NOT_UTF8)
@@ -146,11 +144,13 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], first_line: int) 
         raise_if_empty=False,
     )
     if rows.height != sound.sum():
-        raise UnreadableFile(f"{sound.sum():,} rows from line {first_line} on were parsed as {rows.height:,}")
+        raise UnreadableFile(f"its rows from line {lines[0]} on cannot be parsed")
     if b'"' in data:
         rows = rows.with_columns(pl.when(pl.all() != "").then(pl.all()))  # a quoted empty text is empty too
     broken = np.flatnonzero((states != _SOUND) & (states != _BLANK))
-    return Block(rows, lines[sound], [(int(lines[row]), _REASONS[states[row] - 1]) for row in broken])
+    return Block(
+        rows, lines[sound].astype(np.int32), [(int(lines[row]), _REASONS[states[row] - 1]) for row in broken]
+    )
 
 
 def _state(reason: str) -> int:
