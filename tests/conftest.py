@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +19,29 @@ SHARED = PROJECT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def server() -> Iterator[Settings]:
     """A running embedded PostgreSQL with a migrated template database."""
-    home = tmp_path_factory.mktemp("parc", numbered=True)
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)  # pytest's folders are private; the server runs as another user
-    settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
-    embedded.start(settings)
-    migrate(settings)
-    yield settings
-    embedded.stop(settings)
+    with folder_for_everyone() as home:
+        settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
+        embedded.start(settings)
+        migrate(settings)
+        yield settings
+        embedded.stop(settings)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can reach; pytest's own are private."""
+    with folder_for_everyone() as folder:
+        yield folder
+
+
+@contextmanager
+def folder_for_everyone() -> Iterator[Path]:
+    """A temporary folder with mode 0755."""
+    with tempfile.TemporaryDirectory(prefix="parc-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -55,10 +55,8 @@ def test_raw_numbers_are_for_the_export_alone(warehouse: Settings) -> None:
             connection.execute("select * from routing.numbers")
 
 
-def test_two_homes_side_by_side_and_restart(server: Settings, tmp_path) -> None:
-    for folder in (tmp_path, tmp_path.parent):
-        folder.chmod(0o755)
-    other = Settings(home=tmp_path / "home", landing="", switch="")
+def test_two_homes_side_by_side_and_restart(server: Settings, open_folder: Path) -> None:
+    other = Settings(home=open_folder / "home", landing="", switch="")
     embedded.start(other)
     try:
         assert embedded.address(other) != embedded.address(server)
@@ -97,12 +95,10 @@ def interpreter_for_everyone() -> str:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-def test_starts_as_a_plain_user(tmp_path) -> None:
-    home = tmp_path / "home"
+def test_starts_as_a_plain_user(open_folder: Path) -> None:
+    home = open_folder / "home"
     home.mkdir()
     os.chown(home, embedded.NOBODY, embedded.NOBODY)
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     program = (
         "from parc.settings import Settings; from parc.warehouse import embedded, migrate; "
         "s = Settings.from_env(); embedded.start(s); print(migrate(s)); embedded.stop(s)"

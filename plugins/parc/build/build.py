@@ -13,7 +13,7 @@ from parc.errors import Busy, ParcError
 from parc.settings import Settings
 from parc.warehouse import connect
 
-BUILD_LOCK = 7_201_200_002
+BUILD_LOCK = 7_201_200_010
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                 arguments += ["--exclude-resource-type", "seed"]
             run = dbt.run(settings, "build", *arguments, progress=progress)
             rows_by_mart = _close(connection, run.manifest, found, build_id)
+            dates = connection.execute(
+                "select count(*) from ops.build_date where build_id = %s and feed = 'calls'", [build_id]
+            ).fetchone()
         except (ParcError, psycopg.Error) as error:
             connection.execute(
                 "update ops.build set status = 'failed', finished_at = clock_timestamp(), reason = %s "
@@ -64,7 +67,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
         return BuildResult(
             build_id,
             delivery_count=len(found.delivery_ids),
-            date_count=len(found.dates["calls"]),
+            date_count=dates[0] if dates else 0,
             rows_by_mart=rows_by_mart,
             nodes_by_status=run.statuses,
         )

@@ -13,7 +13,7 @@ import psycopg
 
 @dataclass(frozen=True)
 class Changes:
-    """What the marts have not seen yet.
+    """What the marts have not seen yet. (Later dates that share a call with these are found by dbt.)
 
     `dates` maps a feed to the business dates of *calls* that its new deliveries touch; `delivery_ids` are
     the current deliveries seen for the first time; `seeds` maps each seed to its digest and
@@ -54,11 +54,9 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
         # Reference data reaches every figure: until a seed tells which dates its change governs, all of them.
         calls = _published_calls(connection)
     else:
-        new = arrived.get("calls", [])
         calls = {
-            *new,
+            *arrived.get("calls", []),
             *_dates_left_unpublished(connection),
-            *_dates_sharing_keys(connection, new),
             *_dates_governed(connection, "numbering_plan", arrived.get("numbering_plan", [])),
             *_dates_governed(connection, "line_assignments", arrived.get("line_assignments", [])),
         }
@@ -78,31 +76,6 @@ def _dates_left_unpublished(connection: psycopg.Connection[Any]) -> set[date]:
     rows = connection.execute(
         "select business_date from ops.build_date where feed = 'calls' and build_id > "
         "(select coalesce(max(build_id), 0) from ops.build where status = 'published')"
-    )
-    return {row[0] for row in rows.fetchall()}
-
-
-def _dates_sharing_keys(connection: psycopg.Connection[Any], changed: list[date]) -> set[date]:
-    """Later dates whose calls win or lose to those of the changed dates: a call_id's earliest date counts.
-
-    A key that arrives takes the call from the later date that holds it now; a key that leaves gives it back
-    to the dates that lost it.
-    """
-    if not changed or not _exists(connection, "build.fct_calls"):
-        return set()
-    rows = connection.execute(
-        """
-        select distinct held.business_date
-        from raw.calls as arrived
-        inner join build.fct_calls as held using (call_id)
-        where arrived.business_date = any (%(changed)s) and held.business_date > arrived.business_date
-        union
-        select distinct lost.business_date
-        from build.fct_calls as held
-        inner join intermediate.int_call_cross_date_duplicates as lost using (call_id)
-        where held.business_date = any (%(changed)s)
-        """,
-        {"changed": changed},
     )
     return {row[0] for row in rows.fetchall()}
 
@@ -155,8 +128,3 @@ def _dates_of_months(connection: psycopg.Connection[Any], pending: list[tuple[An
         [snapshots],
     )
     return {row[0] for row in rows.fetchall()}
-
-
-def _exists(connection: psycopg.Connection[Any], relation: str) -> bool:
-    row = connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()
-    return bool(row and row[0])

@@ -111,6 +111,8 @@ def _lock(settings: Settings) -> Iterator[None]:
 
 def _server_folder(settings: Settings) -> Path:
     link = settings.home / "postgres"
+    if link.exists():
+        return link.resolve()
     if os.getuid() != 0 or _reachable(settings.home):
         link.mkdir(mode=0o711, exist_ok=True)
         return link

@@ -12,6 +12,7 @@ from psycopg import sql
 from parc.errors import ConfigurationError
 from parc.settings import Settings
 from parc.warehouse.connections import connect
+from parc.warehouse.partitions import ensure_tables
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 GROUP_ROLES = ("parc_loader", "parc_transformer", "parc_exporter", "parc_reader")
@@ -19,7 +20,7 @@ MIGRATION_LOCK = 7_201_200_001
 
 
 def migrate(settings: Settings) -> list[str]:
-    """Bring the warehouse's own schemas (not dbt's tables) up to date; returns the files applied.
+    """Bring the ledger's schemas and the feeds' tables (not dbt's) up to date; returns the files applied.
 
     Raises ConfigurationError when the server is older than 15 or an applied file has been altered since.
     """
@@ -51,6 +52,7 @@ def migrate(settings: Settings) -> list[str]:
                     f"{path.name} was applied to this warehouse with other content; "
                     "a schema change is a new file, an applied one stays as it was"
                 )
+    ensure_tables(settings)
     return applied
 
 
