@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-import click
 import psycopg
 import typer
 from rich.console import Console
@@ -25,7 +24,7 @@ from rich.table import Table
 from parc.errors import ApprovalNeeded, DeliveryRefused, ParcError, RoutingRefused
 from parc.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 routing_app = typer.Typer(no_args_is_help=True, help="The switch: plan, apply, verify, take back.")
 app.add_typer(routing_app, name="routing")
 screen = Console()
@@ -40,20 +39,16 @@ Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Busi
 def main() -> None:
     """Run the command line; what a user can mend is one message, never a traceback."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except ParcError as error:
         print(f"parc: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         print("parc: interrupted; what was not finished is done again by the next run", file=sys.stderr)
         sys.exit(130)
     except psycopg.OperationalError as error:
         print(f"parc: the warehouse went away: {str(error).strip()}; run this again", file=sys.stderr)
         sys.exit(3)
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 @app.command()
@@ -232,7 +227,7 @@ def routing_apply(
     from parc import routing
 
     if drift not in (None, "adopt", "overwrite"):
-        raise click.UsageError("--drift takes adopt or overwrite")
+        raise typer.BadParameter("--drift takes adopt or overwrite")
     with waiting("releasing"):
         settings = Settings.from_env()
         outcome = routing.apply(
@@ -268,7 +263,7 @@ def routing_emergency(
     from parc import routing
 
     if what != "national":
-        raise click.UsageError("the emergency there is: `parc routing emergency national`")
+        raise typer.BadParameter("the emergency there is: `parc routing emergency national`")
     with waiting("releasing"):
         outcome = routing.emergency_national(Settings.from_env(), requested_by=by, reason=reason)
     tell(outcome, as_json)
@@ -367,11 +362,11 @@ def tell(outcome: Any, as_json: bool) -> None:
 def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> Iterator[date]:
     """The dates of `--date D`, or of `--from D --to D`."""
     if (day is None) == (first is None or last is None) or (day is not None and (first or last)):
-        raise click.UsageError("name the days: --date D, or --from D --to D")
+        raise typer.BadParameter("name the days: --date D, or --from D --to D")
     start, end = (day, day) if day else (first, last)
     assert start is not None and end is not None
     if end < start:
-        raise click.UsageError(f"--from {start.date()} is after --to {end.date()}")
+        raise typer.BadParameter(f"--from {start.date()} is after --to {end.date()}")
     for offset in range((end - start).days + 1):
         yield start.date() + timedelta(days=offset)
 

@@ -35,15 +35,15 @@ def parc(settings: Settings, *arguments: str, **environment: str) -> subprocess.
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["ingest", "calls"], 2, "--date D, or --from D --to D"),
+        (["ingest", "calls"], 2, "--from D --to D"),
         (["ingest", "calls", "--date", "25/04/2012"], 2, "does not match"),
         (["ingest", "calls", "--from", "2012-04-26", "--to", "2012-04-25"], 2, "is after"),
-        (["ingest", "letters", "--date", "2012-04-25"], 1, "letters"),
+        (["ingest", "letters", "--date", "2012-04-25"], 2, "letters"),
         (["ingest", "calls", "--date", "2012-04-25"], 4, "calls 2012-04-25"),
         (["sql", "select * from nowhere"], 1, "nowhere"),
         (["sql", "delete from ops.delivery"], 1, "read-only"),
         (["sql", "select * from routing.line_assignment"], 1, "permission denied"),
-        (["routing", "plan", "--date", "2012-04-24"], 6, "parc build"),
+        (["routing", "plan", "--date", "2012-04-24"], 3, "parc build"),
         (["routing", "rollback"], 6, "release"),
     ],
 )

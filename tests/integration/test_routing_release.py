@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -230,7 +231,7 @@ def test_a_release_records_who_what_why_and_from_which_data(live: Settings) -> N
         "line_assignments": deliveries["line_assignments2012-04-01"],
     }
     assert row["rollout_sha256"] == row["input_sha256"]["rollout"]
-    assert row["code_version"].startswith("0.1.0+")
+    assert re.fullmatch(r"[\w.]+\+[0-9a-f]{12}", row["code_version"])
     changes = rows(
         live, "select table_name, change, row_key, before, after, calls_moved_share from ops.routing_change "
         f"where release_id = {row['release_id']}",
