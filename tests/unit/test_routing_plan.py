@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from parc.routing.diff import diff
 from parc.routing.guards import Proposal, frozen
 from parc.routing.inputs import DEMAND, Inputs
@@ -68,6 +70,7 @@ def change(content: Content, name: str, table: pl.DataFrame) -> Content:
 
 
 LIVE = desired_state(world(), EVE)
+OWN = desired_state(world(), GO_LIVE)
 
 
 def test_a_go_live_changes_exactly_the_zones_open_rows() -> None:
@@ -415,3 +418,36 @@ def test_a_freeze_counts_now_and_on_the_effective_date() -> None:
     assert frozen(freezes, now, date(2013, 1, 2)) == expected
     assert frozen(freezes, now, date(2013, 1, 3)) == []
     assert frozen(freezes, datetime(2012, 12, 25, tzinfo=UTC), date(2012, 4, 25)) == expected
+
+
+prefixes = st.dictionaries(
+    st.from_regex(r"0[1-9][0-9]{2,4}", fullmatch=True),
+    st.sampled_from(["53", "52", "04", "*"]),
+    min_size=1,
+    max_size=30,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(prefixes, prefixes)
+def test_a_diff_applied_to_the_live_table_gives_the_desired_one(
+    one: dict[str, str], other: dict[str, str]
+) -> None:
+    before, after = (
+        change(OWN, "prefixes", pl.DataFrame({"prefix": list(rows), "zone_code": list(rows.values())}))
+        for rows in (one, other)
+    )
+    table = diff(before, after)["prefixes"]
+    patched = dict(one)
+    for what, key, old, new in table.rows():
+        prefix = str(key["prefix"])
+        assert (old is None) == (what == "added") and (new is None) == (what == "removed")
+        assert old is None or patched[prefix] == old["zone_code"]
+        if new is None:
+            del patched[prefix]
+        else:
+            patched[prefix] = str(new["zone_code"])
+    assert patched == other
+    assert table.row_count == sum(one.get(p) != other.get(p) for p in one.keys() | other.keys())
+    assert 0 <= moved(before, after) <= 1 + 1e-9
+    assert moved(before, before) == 0

@@ -155,7 +155,11 @@ def code_version() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
-    return f"{importlib.metadata.version('parc')}+{digest.hexdigest()[:12]}"
+    try:
+        version = importlib.metadata.version("parc")
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        version = "unpackaged"
+    return f"{version}+{digest.hexdigest()[:12]}"
 
 
 def _require_tables(settings: Settings, tables: list[str]) -> None:

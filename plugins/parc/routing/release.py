@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 import polars as pl
+import psycopg
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, RoutingRefused
@@ -205,15 +206,20 @@ def _exclusive(settings: Settings) -> Iterator[tuple[Connection, Switch]]:
             raise Busy(
                 "another routing release is running; try again when it has ended (`parc routing status`)"
             )
-        disabled = audit.kill_switch(connection)
-        if disabled:
-            raise RoutingRefused(
-                f"routing is disabled by {disabled}; `parc routing enable` allows releases again"
-            )
-        left = audit.unfinished(connection)
-        if left:
-            _settle(connection, switch, left, audit.next_fence(connection))
-        yield connection, switch
+        try:
+            disabled = audit.kill_switch(connection)
+            if disabled:
+                raise RoutingRefused(
+                    f"routing is disabled by {disabled}; `parc routing enable` allows releases again"
+                )
+            left = audit.unfinished(connection)
+            if left:
+                _settle(connection, switch, left, audit.next_fence(connection))
+            yield connection, switch
+        finally:
+            # The server ends a closed session in its own time, and the next run would find the lock taken.
+            with suppress(psycopg.OperationalError):
+                connection.execute("select pg_advisory_unlock(%s)", [LOCK])
 
 
 def _night_plan(
