@@ -176,13 +176,17 @@ class _Run:
                 f"{CONTROL} says {said:,} rows, the files hold {loaded.rows_read:,}; "
                 "deliver the whole day again"
             )
-        limit = self.feed.reject_limit
-        if loaded.rows_rejected > min(limit * loaded.rows_read, MOST_REJECTED_KEPT):
-            share = 100 * loaded.rows_rejected / loaded.rows_read
-            raise DeliveryRefused(
-                f"{loaded.rows_rejected:,} of {loaded.rows_read:,} rows ({share:.1f} %) break rules, "
-                f"limit {100 * limit:g} % and {MOST_REJECTED_KEPT:,} rows: {_top_reasons(loaded)}"
-            )
+        if loaded.rows_rejected > self.feed.reject_limit * loaded.rows_read:
+            limit = f"{100 * self.feed.reject_limit:g} %"
+        elif loaded.rows_rejected > MOST_REJECTED_KEPT:
+            limit = f"{MOST_REJECTED_KEPT:,} rows"
+        else:
+            return
+        share = 100 * loaded.rows_rejected / loaded.rows_read
+        raise DeliveryRefused(
+            f"{loaded.rows_rejected:,} of {loaded.rows_read:,} rows ({share:.1f} %) break rules, "
+            f"limit {limit}: {_top_reasons(loaded)}"
+        )
 
     def _audit(self, table: Table, warnings: list[str]) -> None:
         """Have the delivery judged as a whole; adds to `warnings`."""

@@ -1,0 +1,56 @@
+"""The declarations hold together, and give the tables of the contract."""
+
+from __future__ import annotations
+
+import pytest
+from parc import feeds
+from parc.feeds import FEEDS, Derived, Feed, Keeping
+
+
+def test_calls_are_stored_without_any_personal_text() -> None:
+    assert [column.name for column in FEEDS["calls"].stored_columns] == [
+        "business_date", "file_number", "line_number", "call_id", "leg_no", "offered_at", "queued_at",
+        "answered_at", "ended_at", "caller_key", "caller_prefix", "dialled_number", "market", "customer_key",
+        "line_department", "site_code", "queue_code", "outcome", "agent_key", "hold_s", "talk_s", "wrap_up_s",
+        "transferred_to", "reason_code", "satisfaction", "recommend", "customer_identity", "caller_identity",
+        "row_identity",
+    ]  # fmt: skip
+
+
+def test_only_the_routing_schema_keeps_numbers() -> None:
+    assignments = FEEDS["line_assignments"]
+    assert [column.name for column in assignments.stored_columns] == [
+        "caller_key", "department_code", "reason", "valid_from", "valid_to",
+    ]  # fmt: skip
+    assert [column.name for column in assignments.number_table_columns] == [
+        "number", "department_code", "reason", "valid_from", "valid_to",
+    ]  # fmt: skip
+    for feed in FEEDS.values():
+        personal = {column.name for column in feed.file_columns if column.personal}
+        assert not personal & {column.name for column in feed.stored_columns}
+
+
+@pytest.mark.parametrize("feed", FEEDS.values(), ids=lambda feed: feed.name)
+def test_a_declaration_names_only_what_it_declares(feed: Feed) -> None:
+    columns = {column.name: column for column in feed.file_columns}
+    named = {*feed.key, *feed.in_order, *(derived.source for derived in feed.derived_columns)}
+    named |= {name for need in feed.needs for name in (need.column, *need.needed)}
+    named |= {feed.dated_by} if feed.dated_by else set()
+    assert named <= columns.keys()
+    assert not any(columns[name].nullable for name in feed.key)
+    names = [column.name for column in (*feed.stored_columns, *feed.file_columns)]
+    assert all(column.description for column in feed.columns)
+    assert len(set(feed.columns)) == len(feed.columns)
+    assert (feed.keeping is Keeping.RANGES) == bool(feed.number_table)
+    assert set(feed.stored_key) <= set(names)
+
+
+def test_a_derived_column_is_empty_where_its_source_may_be() -> None:
+    nullable = {column.name: column.nullable for column in FEEDS["calls"].stored_columns}
+    derived = {column.name for column in FEEDS["calls"].columns if isinstance(column, Derived)}
+    assert {name for name in derived if not nullable[name]} == {"row_identity"}
+
+
+def test_an_unknown_feed_is_refused_with_those_there_are() -> None:
+    with pytest.raises(feeds.UnknownFeed, match=r"no feed `call`.*active_lines, calls, line_assignments"):
+        feeds.get("call")

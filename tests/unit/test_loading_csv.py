@@ -1,0 +1,143 @@
+"""Reading CSV: no row lost, each with the line on which it stands, whatever the file looks like."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from parc.loading.blocks import UnreadableFile
+from parc.loading.csvfile import LONGEST_ROW_BYTES, read_blocks, read_header
+
+Row = tuple[str | None, ...]
+
+
+def everything(
+    data: bytes, names: str = "a,b,c", block_bytes: int = 1 << 20
+) -> tuple[dict[int, Row], dict[int, str]]:
+    """Rows by line, and reasons by line of those that cannot be split."""
+    rows: dict[int, Row] = {}
+    unreadable: dict[int, str] = {}
+    stream = io.BytesIO(names.encode() + b"\n" + data)
+    for block in read_blocks(stream, read_header(stream), block_bytes):
+        for line, row in zip(block.lines.tolist(), block.rows.iter_rows(), strict=True):
+            assert line not in rows
+            rows[line] = row
+        unreadable |= dict(block.unreadable)
+    return rows, unreadable
+
+
+BLOCK_SIZES = pytest.mark.parametrize("block_bytes", [1, 7, 64, 1 << 20])
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("last", [b"", b"\n"])
+def test_plain_rows(block_bytes: int, end: bytes, last: bytes) -> None:
+    data = end.join([b"1,2,3", b"4,,6", b"", b"7,8,", b"a,b,c"]) + last
+    rows, unreadable = everything(data, block_bytes=block_bytes)
+    assert rows == {2: ("1", "2", "3"), 3: ("4", None, "6"), 5: ("7", "8", None), 6: ("a", "b", "c")}
+    assert not unreadable
+
+
+@BLOCK_SIZES
+def test_a_row_that_cannot_be_split_costs_no_other(block_bytes: int) -> None:
+    data = (
+        b"1,2,3\n"
+        b"1,2\n"  # line 3
+        b"1,2,3,\n"
+        b'"two\nlines","say ""so""",""\n'  # lines 5 and 6
+        b"\xe9,2,3\n"
+        b"\xc3\xa9,2,3\n"
+        b"1,\x00,3\n"
+        b'1,in"side,3\n'  # line 10
+        b'1,"never closed,3\n'
+        b"4,5,6\n"
+        b'"two\nlines",but too few\n'  # lines 13 and 14
+        b"7,8,9\n"
+    )
+    rows, unreadable = everything(data, block_bytes=block_bytes)
+    assert rows == {
+        2: ("1", "2", "3"),
+        5: ("two\nlines", 'say "so"', None),
+        8: ("é", "2", "3"),
+        12: ("4", "5", "6"),
+        15: ("7", "8", "9"),
+    }
+    assert unreadable == {
+        3: "has fewer fields than the header",
+        4: "has more fields than the header",
+        7: "is not UTF-8",
+        9: "holds a NUL byte",
+        10: "has a quote that is not closed, or stands inside a field",
+        11: "has a quote that is not closed, or stands inside a field",
+        13: "has a quote that is not closed, or stands inside a field",
+        14: "has a quote that is not closed, or stands inside a field",
+    }
+
+
+def test_an_unclosed_quote_swallows_no_later_row() -> None:
+    good = b"".join(b"%d,x,y\n" % number for number in range(20_000))
+    rows, unreadable = everything(b'1,"2,3\n' + good, block_bytes=1 << 14)
+    assert list(unreadable) == [2]
+    assert len(rows) == 20_000
+    assert rows[20_002] == ("19999", "x", "y")
+
+
+def test_a_line_that_never_ends_is_refused_in_bounded_memory() -> None:
+    with pytest.raises(UnreadableFile, match="line 3 is longer than 65,536 bytes"):
+        everything(b"1,2,3\n" + b"x" * (3 * LONGEST_ROW_BYTES), block_bytes=1 << 14)
+
+
+def test_byte_order_mark_and_quoted_header() -> None:
+    stream = io.BytesIO(b'\xef\xbb\xbf"a",b,"c"\r\n1,2,3\r\n')
+    assert read_header(stream) == ["a", "b", "c"]
+    assert [block.rows.rows() for block in read_blocks(stream, ["a", "b", "c"])] == [[("1", "2", "3")]]
+
+
+def test_an_empty_file_has_no_header() -> None:
+    assert read_header(io.BytesIO(b"")) == []
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
+TABLES = st.lists(st.lists(TEXTS, min_size=3, max_size=3), max_size=8)
+
+
+@given(
+    table=TABLES,
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    block_bytes=st.integers(1, 60),
+)
+@example(table=[["\n", '"', ","], ["\r", "\n\n", "x"]], end="\n", quoting=csv.QUOTE_ALL, block_bytes=3)
+def test_reads_whatever_the_csv_module_writes(
+    table: list[list[str]], end: str, quoting: int, block_bytes: int
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
+    expected: dict[int, Row] = {}
+    line = 2
+    for row in table:
+        before = text.getvalue().count("\n")
+        writer.writerow(row)
+        expected[line] = tuple(value or None for value in row)
+        line += text.getvalue().count("\n") - before
+    rows, unreadable = everything(text.getvalue().encode(), block_bytes=block_bytes)
+    assert not unreadable
+    assert rows == expected
+
+
+@given(
+    data=st.binary(max_size=60) | st.text('ab,"\n\r', max_size=60).map(str.encode), size=st.integers(1, 70)
+)
+def test_any_bytes_are_accounted_for_line_by_line(data: bytes, size: int) -> None:
+    rows, unreadable = everything(data, block_bytes=size)
+    whole = everything(data)
+    assert (rows, unreadable) == whole, "where blocks are cut makes no difference"
+    assert not rows.keys() & unreadable.keys()
+    if b'"' not in data:
+        lines = data.split(b"\n")
+        filled = {number for number, line in enumerate(lines, start=2) if line.removesuffix(b"\r")}
+        assert rows.keys() | unreadable.keys() == filled

@@ -1,0 +1,260 @@
+"""What lies in the landing zone, and files that are not what their name says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import fsspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from parc.feeds import FEEDS
+from parc.loading.blocks import UnreadableFile
+from parc.loading.landing import Delivery, collect
+from parc.loading.reader import read
+from parc.settings import Settings
+
+DAY = date(2012, 4, 25)
+LINES = FEEDS["active_lines"]
+HEADER = b"month,department_code,market,lines\n"
+ROW = b"2012-04,35,fixe,1200\n"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, landing=str(tmp_path / "landing"), switch=str(tmp_path / "switch"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "landing" / "active_lines" / f"date={DAY}"
+    path.mkdir(parents=True)
+    return path
+
+
+def delivered(settings: Settings) -> Delivery:
+    with collect(settings, "active_lines", DAY) as delivery:
+        return delivery
+
+
+def rows_of(settings: Settings) -> list[tuple[object, ...]]:
+    with collect(settings, "active_lines", DAY) as delivery:
+        return [
+            row for file in delivery.files for block in read(file, LINES) for row in block.rows.iter_rows()
+        ]
+
+
+def refusal(settings: Settings) -> str:
+    with pytest.raises(UnreadableFile) as refused:
+        rows_of(settings)
+    return str(refused.value)
+
+
+def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> None:
+    for name in ("b.csv", "a.csv.gz", "c.parquet", "notes.txt", "d.csv.part", ".e.csv", "_f.csv"):
+        (folder / name).write_bytes(name.encode())
+    (folder / "g.csv").mkdir()
+    (folder / "_CONTROL.json").write_text("{}")
+    delivery = delivered(settings)
+    assert [file.name for file in delivery.files] == ["a.csv.gz", "b.csv", "c.parquet"]
+    assert delivery.ignored == (".e.csv", "_f.csv", "d.csv.part", "notes.txt")
+    assert delivery.files[1].sha256 == hashlib.sha256(b"b.csv").hexdigest()
+    assert delivery.files[1].bytes == len(b"b.csv")
+
+
+def test_the_same_bytes_are_the_same_content_whatever_their_names(settings: Settings, folder: Path) -> None:
+    (folder / "a.csv").write_bytes(b"1")
+    (folder / "b.csv").write_bytes(b"2")
+    before = delivered(settings).content_sha256
+    (folder / "a.csv").rename(folder / "z.csv")
+    assert delivered(settings).content_sha256 == before
+    (folder / "z.csv").write_bytes(b"3")
+    assert delivered(settings).content_sha256 != before
+
+
+def test_no_folder_is_a_delivery_without_files(settings: Settings) -> None:
+    assert delivered(settings).files == ()
+
+
+def test_a_landing_zone_on_another_machine_is_copied_here(settings: Settings) -> None:
+    remote = fsspec.filesystem("memory")
+    remote.pipe(f"/landing/active_lines/date={DAY}/lines.csv.gz", gzip.compress(HEADER + ROW))
+    remote.pipe(f"/landing/active_lines/date={DAY}/_CONTROL.json", b'{"rows": 1}')
+    try:
+        settings = replace(settings, landing="memory://landing")
+        assert rows_of(settings) == [("2012-04", "35", "fixe", "1200")]
+        delivery = delivered(settings)
+        assert delivery.control_rows == 1
+        assert delivery.files[0].uri == f"memory://landing/active_lines/date={DAY}/lines.csv.gz"
+        assert not delivery.files[0].path.exists(), "the copy is gone"
+    finally:
+        remote.rm("/landing", recursive=True)
+
+
+def test_a_file_written_to_is_noticed(settings: Settings, folder: Path) -> None:
+    path = folder / "lines.csv"
+    path.write_bytes(HEADER + ROW)
+    file = delivered(settings).files[0]
+    assert not file.has_changed()
+    os.utime(path, (1, 1))
+    assert file.has_changed()
+    path.unlink()
+    assert file.has_changed()
+
+
+DIGEST = hashlib.sha256(HEADER + ROW).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("control", "problem"),
+    [
+        ({"rows": 1, "sha256": {"lines.csv": DIGEST}}, None),
+        ({"rows": 1}, None),
+        ({}, None),
+        ({"sha256": {"lines.csv": "00"}}, f"gives lines.csv the sha256 00, it is {DIGEST}"),
+        ({"sha256": {"lines.csv": DIGEST, "more.csv": "00"}}, "names more.csv, which is not there"),
+        ({"sha256": {"other.csv": DIGEST}}, "names other.csv, which is not there"),
+        ([1], "cannot be read: it holds no JSON object"),
+        ({"rows": "many"}, "cannot be read: it is not of the shape"),
+        ({"rows": True}, "cannot be read: it is not of the shape"),
+    ],
+)
+def test_the_control_file_must_agree(
+    settings: Settings, folder: Path, control: object, problem: str | None
+) -> None:
+    (folder / "lines.csv").write_bytes(HEADER + ROW)
+    (folder / "_CONTROL.json").write_text(json.dumps(control))
+    found = delivered(settings).check_control()
+    assert found is None if problem is None else problem in str(found)
+
+
+def test_the_control_file_must_name_every_file(settings: Settings, folder: Path) -> None:
+    (folder / "lines.csv").write_bytes(HEADER + ROW)
+    (folder / "more.csv").write_bytes(HEADER)
+    (folder / "_CONTROL.json").write_text(json.dumps({"sha256": {"lines.csv": DIGEST}}))
+    assert delivered(settings).check_control() == "_CONTROL.json does not name more.csv"
+
+
+def test_a_broken_control_file_is_told(settings: Settings, folder: Path) -> None:
+    (folder / "_CONTROL.json").write_text("{rows: 1}")
+    assert "_CONTROL.json cannot be read" in str(delivered(settings).check_control())
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("month,department_code,lines", "lacks column `market`"),
+        ("month,lines", "lacks columns `department_code`, `market`"),
+        ("month,department_code,market,lines,colour", "has the unknown column `colour`"),
+        ("month,department_code,market,lines,lines", "repeats column `lines`"),
+        ("month,department_code,Market,lines", "lacks column `market` and has the unknown column `Market`"),
+        ("month,department_code,market,lines,+33299123456", "has the unknown column (not a name)"),
+        ("", "it is empty, without even a header"),
+        (
+            "2012-04,35,fixe,+33299123456",
+            "its first line is no header: it names none of month, department_code",
+        ),
+    ],
+)
+def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header: str, message: str) -> None:
+    (folder / "lines.csv").write_text(header)
+    assert refusal(settings).startswith(f"lines.csv: {message}")
+    assert "+33299123456" not in refusal(settings)
+
+
+def test_a_header_that_is_not_utf8(settings: Settings, folder: Path) -> None:
+    (folder / "lines.csv").write_bytes("mois,département\n".encode("latin-1"))
+    assert refusal(settings) == "lines.csv: its first line is no CSV header in UTF-8"
+
+
+def test_a_cut_off_gzip_file(settings: Settings, folder: Path) -> None:
+    whole = gzip.compress(HEADER + ROW * 100_000)
+    (folder / "lines.csv.gz").write_bytes(whole[: len(whole) // 2])
+    assert refusal(settings) == "lines.csv.gz: its gzip stream is cut off; deliver the whole file"
+
+
+def test_a_damaged_gzip_file(settings: Settings, folder: Path) -> None:
+    whole = bytearray(gzip.compress(HEADER + os.urandom(1_000).hex().encode()))
+    whole[len(whole) // 2] ^= 0xFF
+    (folder / "lines.csv.gz").write_bytes(whole)
+    assert refusal(settings).startswith("lines.csv.gz: its gzip stream is damaged")
+
+
+def test_a_file_that_is_no_gzip(settings: Settings, folder: Path) -> None:
+    (folder / "lines.csv.gz").write_bytes(HEADER + ROW)
+    assert refusal(settings).startswith("lines.csv.gz: its gzip stream is damaged")
+
+
+def write_parquet(path: Path, **columns: pl.Series | list[object]) -> None:
+    pl.DataFrame(columns).write_parquet(path)
+
+
+def test_parquet_of_any_type_gives_the_text_of_csv(settings: Settings, folder: Path) -> None:
+    write_parquet(
+        folder / "lines.parquet",
+        lines=pl.Series([1200.0, None, 7.5]),
+        market=pl.Series(["fixe", "", None], dtype=pl.Categorical),
+        department_code=["35", "2A", None],
+        month=[date(2012, 4, 1), None, None],
+    )
+    assert rows_of(settings) == [
+        ("1200", "fixe", "35", "2012-04-01"),
+        (None, None, "2A", None),
+        ("7.5", None, None, None),
+    ]
+
+
+def test_parquet_instants_keep_their_offset(settings: Settings, folder: Path, tmp_path: Path) -> None:
+    calls = FEEDS["calls"]
+    path = tmp_path / "landing" / "calls" / f"date={DAY}" / "calls.parquet"
+    path.parent.mkdir(parents=True)
+    columns: dict[str, list[object]] = {column.name: ["x"] for column in calls.file_columns}
+    at = datetime(2012, 4, 25, 6, 0, 0, 250_000, tzinfo=UTC)
+    columns["offered_at"], columns["queued_at"] = [at], [at.replace(tzinfo=None)]
+    write_parquet(path, **columns)
+    with collect(settings, "calls", DAY) as delivery:
+        (block,) = read(delivery.files[0], calls)
+    assert block.rows["offered_at"].item() == "2012-04-25T06:00:00.250000Z"
+    assert not block.rows["queued_at"].item().endswith("Z"), "no offset is made up"
+
+
+def test_parquet_rows_with_a_nul_byte(settings: Settings, folder: Path) -> None:
+    write_parquet(
+        folder / "lines.parquet",
+        month=["2012-04", "2012-05", None],
+        department_code=["35", "3\x005", "22"],
+        market=["fixe"] * 3,
+        lines=[1, 2, 3],
+    )
+    with collect(settings, "active_lines", DAY) as delivery:
+        (block,) = read(delivery.files[0], LINES)
+    assert block.lines.tolist() == [1, 3]
+    assert block.unreadable == [(2, "holds a NUL byte")]
+
+
+def test_parquet_that_is_none(settings: Settings, folder: Path) -> None:
+    (folder / "lines.parquet").write_bytes(HEADER + ROW)
+    assert refusal(settings).startswith("lines.parquet: it is no Parquet file")
+
+
+def test_parquet_with_a_type_that_no_csv_holds(settings: Settings, folder: Path) -> None:
+    write_parquet(
+        folder / "lines.parquet", month=["2012-04"], department_code=["35"], market=["fixe"], lines=[[1]]
+    )
+    assert "its column `lines` is of type List" in refusal(settings)
+
+
+def test_parquet_with_text_that_is_not_utf8(settings: Settings, folder: Path) -> None:
+    bad = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xe9")]
+    )
+    table = pa.table({"month": ["2012-04"], "department_code": ["35"], "market": bad, "lines": [1]})
+    pq.write_table(table, folder / "lines.parquet")
+    assert refusal(settings).startswith("lines.parquet: it cannot be read as Parquet")

@@ -1,0 +1,319 @@
+"""Row rules, derived columns and masks, as the declarations demand them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+from datetime import UTC, date, datetime
+
+import pytest
+from parc.feeds import FEEDS
+from parc.loading.csvfile import read_blocks, read_header
+from parc.loading.rows import Rejected, RowRules
+
+SECRET = b"a secret that is longer than the sixty-four bytes of one block of SHA-256"
+DAY = date(2012, 4, 25)
+GOOD = {
+    "call_id": "c1",
+    "leg_no": "1",
+    "offered_at": "2012-04-25T08:00:00+02:00",
+    "queued_at": "2012-04-25T08:00:09+02:00",
+    "answered_at": "2012-04-25T08:00:20+02:00",
+    "ended_at": "2012-04-25T08:03:00+02:00",
+    "caller_number": "+33299123456",
+    "dialled_number": "3900",
+    "market": "fixe",
+    "customer_ref": "C0042",
+    "line_department": "35",
+    "site_code": "RENNES",
+    "queue_code": "Q1",
+    "outcome": "answered",
+    "agent_ref": "A7",
+    "hold_s": "0",
+    "talk_s": "160",
+    "wrap_up_s": "20",
+    "transferred_to": "",
+    "reason_code": "bill",
+    "satisfaction": "5",
+    "recommend": "10",
+}
+
+
+def sort_out(feed: str, *rows: dict[str, str], day: date = DAY) -> tuple[list[dict], list[Rejected]]:
+    lines = [",".join(rows[0]), *(",".join(f'"{value}"' for value in row.values()) for row in rows)]
+    text = "".join(f"{line}\n" for line in lines)
+    stream = io.BytesIO(text.encode())
+    (block,) = read_blocks(stream, read_header(stream))
+    stored, rejected = RowRules(FEEDS[feed], day, SECRET).sort_out(block, 1, "calls.csv")
+    return stored.to_dicts(), rejected
+
+
+def call(**changes: str) -> tuple[list[dict], list[Rejected]]:
+    return sort_out("calls", GOOD | changes)
+
+
+def digest(text: str) -> str:
+    return hmac.new(SECRET, text.encode(), hashlib.sha256).hexdigest()
+
+
+def identity(text: str) -> int:
+    return int.from_bytes(bytes.fromhex(digest(text))[:8], "big", signed=True)
+
+
+def test_a_good_row_is_stored_typed_and_pseudonymised() -> None:
+    (stored,), rejected = call()
+    assert not rejected
+    assert stored == {
+        "business_date": DAY,
+        "file_number": 1,
+        "line_number": 2,
+        "call_id": "c1",
+        "leg_no": 1,
+        "offered_at": datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC),
+        "queued_at": datetime(2012, 4, 25, 6, 0, 9, tzinfo=UTC),
+        "answered_at": datetime(2012, 4, 25, 6, 0, 20, tzinfo=UTC),
+        "ended_at": datetime(2012, 4, 25, 6, 3, 0, tzinfo=UTC),
+        "caller_key": digest("+33299123456"),
+        "caller_prefix": "029912",
+        "dialled_number": "3900",
+        "market": "fixe",
+        "customer_key": digest("C0042"),
+        "line_department": "35",
+        "site_code": "RENNES",
+        "queue_code": "Q1",
+        "outcome": "answered",
+        "agent_key": digest("A7"),
+        "hold_s": 0,
+        "talk_s": 160,
+        "wrap_up_s": 20,
+        "transferred_to": None,
+        "reason_code": "bill",
+        "satisfaction": 5,
+        "recommend": 10,
+        "customer_identity": identity("customer:C0042"),
+        "caller_identity": identity("number:+33299123456"),
+        "row_identity": identity("row:c1"),
+    }
+
+
+def test_identities_are_signed() -> None:
+    stored, _ = sort_out("calls", *(GOOD | {"call_id": f"c{number}"} for number in range(20)))
+    assert [row["row_identity"] for row in stored] == [identity(f"row:c{number}") for number in range(20)]
+    assert len({row["row_identity"] > 0 for row in stored}) == 2
+
+
+@pytest.mark.parametrize(
+    "spelling", ["", "anonymous", "Anonymous", "RESTRICTED", "unavailable", "+266696687"]
+)
+def test_a_withheld_number_has_no_key(spelling: str) -> None:
+    (stored,), rejected = call(caller_number=spelling)
+    assert not rejected
+    assert (stored["caller_key"], stored["caller_prefix"], stored["caller_identity"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "number", "prefix"),
+    [
+        ("0299123456", "+33299123456", "029912"),
+        ("02 99 12 34 56", "+33299123456", "029912"),
+        ("02.99.12.34.56", "+33299123456", "029912"),
+        ("+33 2 99 12 34 56", "+33299123456", "029912"),
+        ("+33 (0)2 99 12 34 56", "+33299123456", "029912"),
+        ("0033299123456", "+33299123456", "029912"),
+        ("33299123456", "+33299123456", "029912"),
+        ("0612345678", "+33612345678", "061234"),
+        ("0262123456", "+262262123456", "026212"),
+        ("+33262123456", "+262262123456", "026212"),
+        ("+262 262 12 34 56", "+262262123456", "026212"),
+        ("00262262123456", "+262262123456", "026212"),
+        ("+262 0262 12 34 56", "+262262123456", "026212"),
+        ("0269123456", "+262269123456", "026912"),
+        ("0639123456", "+262639123456", "063912"),
+        ("0692123456", "+262692123456", "069212"),
+        ("0693123456", "+262693123456", "069312"),
+        ("0590123456", "+590590123456", "059012"),
+        ("0690123456", "+590690123456", "069012"),
+        ("0691123456", "+590691123456", "069112"),
+        ("0594123456", "+594594123456", "059412"),
+        ("0694123456", "+594694123456", "069412"),
+        ("0596123456", "+596596123456", "059612"),
+        ("0696123456", "+596696123456", "069612"),
+        ("0508412345", "+508412345", "050841"),
+        ("+508 41 23 45", "+508412345", "050841"),
+        ("+44 20 7946 0958", "+442079460958", None),
+        ("0044 20 7946 0958", "+442079460958", None),
+    ],
+)
+def test_one_number_has_one_key_however_it_is_spelled(spelling: str, number: str, prefix: str | None) -> None:
+    (stored,), _ = call(caller_number=spelling)
+    assert stored["caller_key"] == digest(number)
+    assert stored["caller_identity"] == identity(f"number:{number}")
+    assert stored["caller_prefix"] == prefix
+
+
+@pytest.mark.parametrize("spelling", ["3900", "+33299", "+3329912345678", "call me", "0199", "+5901234567"])
+def test_what_is_no_number_is_rejected_and_not_shown(spelling: str) -> None:
+    stored, (rejected,) = call(caller_number=spelling)
+    assert not stored
+    assert rejected.reason == "`caller_number` is not a telephone number"
+    assert rejected.value == "***"
+    assert spelling not in rejected.text.replace("3900,fixe", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2012-04-25T08:00:00+02:00", datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC)),
+        ("2012-04-25T07:00:00+01:00", datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC)),
+        ("2012-04-25 08:00:00+02:00", datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC)),
+        ("2012-04-25T06:00:00Z", datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC)),
+        ("2012-04-25T08:00:00+0200", datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC)),
+        ("2012-04-25 08:00:00+02", datetime(2012, 4, 25, 6, 0, 0, tzinfo=UTC)),
+        ("2012-04-25T02:00:00.25-04:00", datetime(2012, 4, 25, 6, 0, 0, 250_000, tzinfo=UTC)),
+    ],
+)
+def test_instants_in_any_offset(text: str, instant: datetime) -> None:
+    (stored,), rejected = call(offered_at=text)
+    assert not rejected
+    assert stored["offered_at"] == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2012-04-25T08:00:00",
+        "2012-04-25",
+        "2012-04-31T08:00:00+02:00",
+        "2012-04-25T08:00:60+02:00",
+        "2012-04-25T24:00:00+02:00",
+        "2012-4-25T08:00:00+02:00",
+        "0012-04-25T08:00:00+02:00",
+        "2012-04-25T08:00: 0+02:00",
+        "25/04/2012 08:00:00+02:00",
+        "1335333600",
+    ],
+)
+def test_an_instant_needs_its_offset_and_must_exist(text: str) -> None:
+    stored, (rejected,) = call(offered_at=text)
+    assert not stored
+    assert rejected.reason == "`offered_at` is not an ISO 8601 instant with an offset"
+    assert rejected.value == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "reason"),
+    [
+        ({"call_id": ""}, "call_id", "`call_id` is empty"),
+        ({"leg_no": "0"}, "leg_no", "`leg_no` is below 1"),
+        ({"leg_no": "one"}, "leg_no", "`leg_no` is not a whole number"),
+        ({"leg_no": "1.0"}, "leg_no", "`leg_no` is not a whole number"),
+        ({"leg_no": "40000"}, "leg_no", "`leg_no` is not a whole number"),
+        ({"talk_s": "-1"}, "talk_s", "`talk_s` is below 0"),
+        ({"market": "Internet"}, "market", "`market` is outside fixe|internet|open"),
+        ({"market": ""}, "market", "`market` is empty"),
+        ({"satisfaction": "6"}, "satisfaction", "`satisfaction` is outside 1..5"),
+        ({"recommend": "11"}, "recommend", "`recommend` is outside 0..10"),
+        (
+            {"line_department": "1"},
+            "line_department",
+            "`line_department` is not a department code (35, 2A, 971)",
+        ),
+        ({"queued_at": "2012-04-25T07:59:59+02:00"}, "queued_at", "`queued_at` is before `offered_at`"),
+        ({"ended_at": "2012-04-25T08:00:19+02:00"}, "ended_at", "`ended_at` is before `answered_at`"),
+        (
+            {"answered_at": "", "outcome": "abandoned", "ended_at": "2012-04-25T08:00:08+02:00"},
+            "ended_at",
+            "`ended_at` is before `queued_at`",
+        ),
+        ({"answered_at": ""}, "answered_at", "`answered_at` is empty though `outcome` is answered"),
+        ({"queued_at": ""}, "queued_at", "`queued_at` is empty though `outcome` is answered"),
+    ],
+)
+def test_each_rule_names_its_column(changes: dict[str, str], column: str, reason: str) -> None:
+    stored, (rejected,) = call(**changes)
+    assert not stored
+    assert (rejected.column, rejected.reason) == (column, reason)
+    assert (rejected.file_name, rejected.line) == ("calls.csv", 2)
+
+
+def test_instants_may_be_equal() -> None:
+    at = GOOD["offered_at"]
+    stored, rejected = call(queued_at=at, answered_at=at, ended_at=at)
+    assert stored
+    assert not rejected
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "last"),
+    [
+        (date(2012, 3, 25), "2012-03-25T00:00:00+01:00", "2012-03-25T23:59:59.999999+02:00"),
+        (date(2012, 10, 28), "2012-10-28T00:00:00+02:00", "2012-10-28T23:59:59.999999+01:00"),
+    ],
+)
+def test_a_day_is_local_even_when_the_clock_changes(day: date, first: str, last: str) -> None:
+    def row(offered_at: str) -> dict[str, str]:
+        return GOOD | {
+            "offered_at": offered_at, "queued_at": "", "answered_at": "", "outcome": "blocked",
+            "ended_at": "2012-12-31T00:00:00Z",
+        }  # fmt: skip
+
+    previous = f"{date.fromordinal(day.toordinal() - 1)}T23:59:59.999999{first[-6:]}"
+    following = f"{date.fromordinal(day.toordinal() + 1)}T00:00:00{last[-6:]}"
+    rows = [row(at) for at in (first, last, previous, following)]
+    stored, rejected = sort_out("calls", *rows, day=day)
+    assert [found["line_number"] for found in stored] == [2, 3]
+    assert [found.line for found in rejected] == [4, 5]
+    assert {found.reason for found in rejected} == {f"`offered_at` is not on {day} (Europe/Paris)"}
+
+
+def test_quarantined_text_hides_persons() -> None:
+    _, (rejected,) = call(market="fax", customer_ref="C-17", transferred_to="02 99 12 34 56")
+    assert rejected.text == (
+        "c1,1,2012-04-25T08:00:00+02:00,2012-04-25T08:00:09+02:00,2012-04-25T08:00:20+02:00,"
+        "2012-04-25T08:03:00+02:00,***,3900,fax,***,35,RENNES,Q1,answered,***,0,160,20,***,bill,5,10"
+    )
+
+
+def test_a_number_in_the_wrong_column_is_not_shown_either() -> None:
+    _, (rejected,) = call(market="+33299123456")
+    assert rejected.value == "***"
+    assert "99123456" not in rejected.text
+
+
+def test_columns_may_come_in_any_order() -> None:
+    (expected,), _ = call()
+    (stored,), _ = sort_out("calls", dict(reversed(GOOD.items())))
+    assert stored == expected
+
+
+@pytest.mark.parametrize("text", ["2012-04", "2012-04-01", "2012-04-30"])
+def test_a_month_is_its_first_day(text: str) -> None:
+    (stored,), _ = sort_out(
+        "active_lines", {"month": text, "department_code": "35", "market": "open", "lines": "7"}
+    )
+    assert (stored["month"], stored["lines"]) == (date(2012, 4, 1), 7)
+
+
+@pytest.mark.parametrize("text", ["2012-13", "2012-02-30", "April 2012", "201204"])
+def test_a_month_must_exist(text: str) -> None:
+    _, (rejected,) = sort_out(
+        "active_lines", {"month": text, "department_code": "35", "market": "open", "lines": "7"}
+    )
+    assert rejected.reason == "`month` is not a month YYYY-MM"
+
+
+def test_a_prefix_without_its_zero_is_rejected() -> None:
+    row = dict.fromkeys((column.name for column in FEEDS["numbering_plan"].file_columns), "")
+    stored, (rejected,) = sort_out("numbering_plan", row | {"prefix": "029912"}, row | {"prefix": "29912"})
+    assert [found["prefix"] for found in stored] == ["029912"]
+    assert rejected.reason == "`prefix` is not a national prefix of 4 to 6 digits with its leading zero"
+
+
+def test_an_assignment_needs_a_number() -> None:
+    row = {"number": "0299123456", "department_code": "22", "reason": "moved"}
+    stored, rejected = sort_out("line_assignments", row, row | {"number": "anonymous"})
+    assert [(found["number"], found["caller_key"]) for found in stored] == [
+        ("+33299123456", digest("+33299123456"))
+    ]
+    assert [found.reason for found in rejected] == ["`number` is empty or withheld"]
