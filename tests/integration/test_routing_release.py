@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from parc import routing
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
-from parc.routing import release
+from parc.routing import drafting, release
 from parc.routing.night import newest_business_date
 from parc.routing.switches import Reading, Release
 from parc.routing.switches.file import FileSwitch
@@ -57,7 +57,7 @@ def insert(
 @pytest.fixture
 def world(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Filled inputs: Bretagne (53) goes live on 25 April 2012, Pays de la Loire (52) later, 04 is live."""
-    monkeypatch.setattr(release, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
+    monkeypatch.setattr(drafting, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
     days = [date(2012, 3, 20) + timedelta(days=offset) for offset in range(180)]
     routes = []
     for code, site in (("national", "LYON"), ("53", "RENNES"), ("52", "NANTES"), ("04", "ST_DENIS_RE")):

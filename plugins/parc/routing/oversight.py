@@ -8,8 +8,8 @@ from typing import Any
 
 from parc.errors import RoutingRefused
 from parc.routing import audit
+from parc.routing.drafting import drift_of, plan
 from parc.routing.planning import Plan
-from parc.routing.release import drift_of, plan
 from parc.routing.switches import open_switch
 from parc.settings import Settings
 from parc.warehouse import connect

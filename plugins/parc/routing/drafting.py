@@ -1,0 +1,240 @@
+"""The plans of every kind of release, drafted from the switch, the record and the inputs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import psycopg
+from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+
+from parc.errors import ConfigurationError, RoutingRefused
+from parc.routing import audit
+from parc.routing.audit import Connection, Recorded
+from parc.routing.diff import diff
+from parc.routing.guards import Proposal, frozen, validate
+from parc.routing.inputs import Provenance, code_version, read_demand, read_inputs
+from parc.routing.planning import Plan, make_plan
+from parc.routing.state import desired_state, effective_date
+from parc.routing.switches import Reading, Switch, open_switch
+from parc.routing.tables import NATIONAL_ZONE, Content
+from parc.routing.volumes import calls_moved
+from parc.settings import Settings
+from parc.warehouse import connect
+
+VERSIONS_KEPT = 14
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The switch holds something else than the last release recorded."""
+
+    recorded: Recorded | None
+    live: Reading | None
+    detail: str
+
+
+def plan(settings: Settings, business_date: date, *, bootstrap: bool = False) -> Plan:
+    """What `apply` would do for this business date, and what stands in its way. Changes nothing.
+
+    Raises ConfigurationError when an input is missing, RoutingRefused when the switch cannot be read.
+    """
+    switch = open_switch(settings)
+    with connect(settings, "exporter", autocommit=True) as connection:
+        live = switch.read_live()
+        found = drift_of(connection, live)
+        return night_plan(
+            settings, connection, business_date, live, found, bootstrap=bootstrap, is_accepted=False
+        )
+
+
+def plan_rollback(settings: Settings, *, to: str | None = None) -> Plan:
+    """What `rollback` would change. Changes nothing."""
+    switch = open_switch(settings)
+    with connect(settings, "exporter", autocommit=True) as connection:
+        return rollback_plan(settings, connection, switch, to)[0]
+
+
+def plan_emergency(settings: Settings) -> Plan:
+    """What `emergency_national` would change. Changes nothing."""
+    switch = open_switch(settings)
+    with connect(settings, "exporter", autocommit=True) as connection:
+        return emergency_plan(settings, connection, switch)
+
+
+def night_plan(
+    settings: Settings,
+    connection: Connection,
+    business_date: date,
+    live: Reading | None,
+    found: Drift | None,
+    *,
+    bootstrap: bool,
+    is_accepted: bool,
+) -> Plan:
+    """The plan of a business date against the live table; drift blocks it unless somebody accepted it."""
+    day = effective_date(business_date)
+    inputs, around = read_inputs(settings, business_date, day)
+    desired = desired_state(inputs, day)
+    base = _comparable(live, is_trusted=found is None)
+    blocks = frozen(around.freezes, utc_now(), day)
+    held, disabled = audit.hold(connection), audit.kill_switch(connection)
+    if held:
+        blocks.append(f"held by {held}; `parc routing release-hold` lets releases through again")
+    if disabled:
+        blocks.append(f"routing is disabled by {disabled}; `parc routing enable` allows releases again")
+    if found and found.live is not None and not is_accepted:
+        blocks.append(drift_message(found, business_date))
+    return make_plan(
+        Proposal(day, inputs, around.demand, base, desired, diff(base, desired)),
+        business_date=business_date,
+        base=live,
+        blocks=blocks,
+        is_drifted=found is not None and found.live is not None,
+        provenance=around.provenance,
+        is_bootstrap_allowed=bootstrap,
+    )
+
+
+def rollback_plan(
+    settings: Settings, connection: Connection, switch: Switch, to: str | None
+) -> tuple[Plan, str]:
+    """The plan of going back to a version, and that version; raises RoutingRefused where it cannot be."""
+    live = switch.read_live()
+    version = to or _before(connection, live)
+    origin = audit.first_activation(connection, version) if version else None
+    if version is None or origin is None:
+        known = ", ".join(sorted(audit.recent_versions(connection, VERSIONS_KEPT))) or "none"
+        what = (
+            f"no release was recorded as {version}" if version else "there is no release before the live one"
+        )
+        raise RoutingRefused(f"{what}; the last ones are: {known} (`parc routing rollback --to VERSION`)")
+    if live and live.version == version and not live.problems:
+        raise RoutingRefused(f"{version} is live already")
+    former = switch.verify(version)
+    problem = mismatch(former, origin)
+    if problem or former.content is None:
+        raise RoutingRefused(
+            f"{version} cannot be restored: {problem}; choose another: `parc routing rollback --to VERSION`"
+        )
+    return exempt_plan(settings, live, former.content, origin.effective_date, is_trusted=False), version
+
+
+def _before(connection: Connection, live: Reading | None) -> str | None:
+    """What a rollback goes back to: the last recorded version where the switch has strayed from it, else the
+    one that the live version replaced when it was first released."""
+    recorded = audit.last_activated(connection)
+    if recorded is None:
+        return None
+    if live is None or live.version != recorded.version:
+        return recorded.version
+    origin = audit.first_activation(connection, recorded.version)
+    return origin.base_version if origin else None
+
+
+def emergency_plan(settings: Settings, connection: Connection, switch: Switch) -> Plan:
+    """The plan of every zone on the national route, from the live table alone."""
+    live = switch.read_live()
+    if live is None or live.content is None:
+        what = "; ".join(live.problems) if live else "it is empty"
+        raise RoutingRefused(
+            f"the table on the switch cannot be sent to the national route: {what}. Restore one with "
+            "`parc routing rollback`, or make the first with `parc routing apply --bootstrap`"
+        )
+    frames = live.content.frames
+    national = frames["routes"].filter(pl.col("zone_code") == NATIONAL_ZONE)
+    everywhere = frames["routes"].select("zone_code").unique().join(national.drop("zone_code"), how="cross")
+    desired = Content.of({**frames, "routes": everywhere})
+    problems = validate(desired.frames)
+    if problems:
+        raise RoutingRefused(
+            "the table on the switch has no national route to fall back on; `parc routing rollback` restores "
+            "an earlier one:\n" + bullets(problems)
+        )
+    recorded = audit.last_activated(connection)
+    return exempt_plan(
+        settings, live, desired, recorded.effective_date if recorded else None, is_trusted=True
+    )
+
+
+def exempt_plan(
+    settings: Settings, live: Reading | None, desired: Content, day: date | None, *, is_trusted: bool
+) -> Plan:
+    """The plan of a release that no guard judges; calls moved are told where the volumes can be read."""
+    base = _comparable(live, is_trusted=is_trusted)
+    diffs = diff(base, desired)
+    moved = None
+    if base and day:
+        try:
+            demand = read_demand(settings, day - timedelta(days=1))
+            moved = calls_moved(base.frames, desired.frames, diffs, demand, day)
+        except (ConfigurationError, dbapi.Error, psycopg.Error, pl.exceptions.PolarsError) as error:
+            log.warning("calls moved are unknown: %s", error)
+    return Plan(
+        business_date=None,
+        effective_date=day,
+        base_version=live.version if live else None,
+        base_digest=live.digest if live else None,
+        base_fence=live.fence if live else 0,
+        live=base,
+        desired=desired,
+        diffs=diffs,
+        moved=moved,
+        provenance=Provenance(code_version=code_version()),
+    )
+
+
+def drift_of(connection: Connection, live: Reading | None) -> Drift | None:
+    """How the switch has strayed from what was recorded; a release killed after its flip is no drift."""
+    recorded, left = audit.last_activated(connection), audit.unfinished(connection)
+    if left and live and (left.version, left.content_digest) == (live.version, live.digest):
+        recorded = left
+    if recorded is None:
+        return Drift(None, live, "the switch has a table that no release recorded") if live else None
+    if live is None:
+        return Drift(recorded, None, f"the switch is empty, {recorded.version} was recorded")
+    problem = mismatch(live, recorded)
+    return Drift(recorded, live, problem) if problem else None
+
+
+def drift_message(found: Drift, business_date: date) -> str:
+    """What has strayed, and how to accept it."""
+    version = found.recorded.version if found.recorded else "none"
+    return (
+        f"drift: the switch does not hold the last recorded release ({version}): {found.detail}. Accept it "
+        f"first: `parc routing apply --date {business_date} --drift adopt` (the switch is right) or "
+        "`--drift overwrite` (the release is)"
+    )
+
+
+def _comparable(live: Reading | None, *, is_trusted: bool) -> Content | None:
+    """The live content where changes can be counted against it."""
+    if live is None or live.content is None or (not is_trusted and validate(live.content.frames)):
+        return None
+    return live.content
+
+
+def mismatch(reading: Reading | None, meant: Recorded) -> str:
+    """How what the switch holds differs from what was meant; empty where it does not."""
+    if reading is None:
+        return "the switch has no active table"
+    if reading.version != meant.version:
+        return f"the switch has {reading.version} active"
+    if reading.problems:
+        return "; ".join(reading.problems)
+    return "" if reading.digest == meant.content_digest else "the content is not that of the release (digest)"
+
+
+def bullets(entries: Iterable[object]) -> str:
+    """One indented line per entry."""
+    return "\n".join(f"  - {entry}" for entry in entries)
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
