@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from parc.loading import binarycopy
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -35,7 +36,7 @@ ROWS = st.lists(
         optional(st.integers(-(2**31), 2**31 - 1)),
         optional(st.integers(-(2**63), 2**63 - 1)),
         optional(st.dates(date(1900, 1, 1), date(2099, 12, 31))),
-        X,
+        optional(st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))),
     ),
     max_size=20,
 )
