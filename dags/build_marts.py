@@ -21,6 +21,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, Param
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
+
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.marts import build_marts
 

@@ -22,6 +22,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, AssetOrTimeSchedule
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
+
 from parc.orchestration.assets import MARTS
 from parc.orchestration.dates import date_param
 from parc.orchestration.release import apply_release, approve_release, plan_release

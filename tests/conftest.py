@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
+
 from parc.settings import PROJECT, Settings
 from parc.warehouse import connections, embedded, migrate
-from psycopg import sql
 
 SHARED = PROJECT.parent / "shared" / "data"
 

@@ -207,9 +207,9 @@ def routing_plan(
         settings = Settings.from_env()
         plan = routing.plan(settings, due(settings, day), bootstrap=bootstrap)
     dump(plan.to_json()) if as_json else print(plan.to_text())
-    if plan.refusals or plan.blocks:
+    if plan.verdict in ("refused", "blocked"):
         raise typer.Exit(RoutingRefused.exit_code)
-    if plan.approvals and not plan.is_empty:
+    if plan.verdict == "needs approval":
         raise typer.Exit(ApprovalNeeded.exit_code)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+
 from parc.settings import PROJECT
 
 # dag_id -> (cron, Europe/Paris; owner; max_active_runs; retries; tasks)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from parc.build import build
 from parc.errors import BuildFailed, Busy
 from parc.loading import ingest

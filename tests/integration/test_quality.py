@@ -10,11 +10,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
+
 from parc import feeds, quality, warehouse
 from parc.quality import QualityError, Verdict
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from psycopg import sql
 
 DAY = date(2012, 4, 25)
 NO_HISTORY: dict[str, float | None] = {"usual_rows": None, "like_days": 0}

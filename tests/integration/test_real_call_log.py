@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from parc.build import build
 from parc.loading import ingest
 from parc.settings import Settings

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from parc.build import build
 from parc.feeds import FEEDS, Column
 from parc.loading import ingest

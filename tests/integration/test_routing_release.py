@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from parc import routing
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.routing import drafting, release

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
-import parc
 import psycopg
 import pytest
+
+import parc
 from parc.errors import ConfigurationError
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate, schema
@@ -83,6 +85,7 @@ def test_a_home_that_others_cannot_reach(tmp_path) -> None:
         assert migrate(settings)
     finally:
         embedded.stop(settings)
+        shutil.rmtree((closed / "home" / "postgres").resolve())
 
 
 def interpreter_for_everyone() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from parc.orchestration import environment, services
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded

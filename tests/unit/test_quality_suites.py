@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from great_expectations import ExpectationSuite
+
 from parc import feeds
 from parc.quality import QualityError, suites
 from parc.settings import PROJECT

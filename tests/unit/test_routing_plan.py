@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_routing_state import EVE, GO_LIVE, frame, world
+
 from parc.routing.diff import diff
 from parc.routing.guards import Proposal, frozen
 from parc.routing.inputs import DEMAND, Inputs
@@ -18,7 +20,6 @@ from parc.routing.state import desired_state
 from parc.routing.switches import Reading
 from parc.routing.tables import Content
 from parc.routing.volumes import calls_moved
-from test_routing_state import EVE, GO_LIVE, frame, world
 
 CALLS = {"53": 100, "52": 200, "04": 50, "*": 650}
 

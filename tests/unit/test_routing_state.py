@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from parc.routing.inputs import SOURCES, Inputs
 from parc.routing.state import desired_state, effective_date, horizon
 from parc.routing.tables import SHAPES, Content, decode, encode

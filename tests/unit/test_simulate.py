@@ -15,6 +15,7 @@ from pathlib import Path
 import fsspec
 import polars as pl
 import pytest
+
 from parc import feeds
 from parc.feeds import Type
 from parc.settings import PROJECT

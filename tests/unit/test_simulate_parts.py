@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from parc.simulate import SimulationError
 from parc.simulate.chance import Choices, apportion, hash_unit, permute, stream
 from parc.simulate.clock import business_day, week_number

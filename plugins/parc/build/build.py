@@ -49,9 +49,13 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
         if build_id is None:
             return BuildResult(None)
         try:
-            arguments = ["--full-refresh"] if full_refresh else []
-            if not (full_refresh or found.are_seeds_changed):
-                arguments += ["--exclude-resource-type", "seed"]
+            if full_refresh:
+                arguments = ["--full-refresh"]
+            else:
+                # Unit tests check formulas, which a night does not change.
+                arguments = ["--exclude-resource-type", "unit_test"]
+                if not found.are_seeds_changed:
+                    arguments += ["--exclude-resource-type", "seed"]
             run = dbt.run(settings, "build", *arguments, progress=progress)
             rows_by_mart = _close(connection, run.manifest, found, build_id)
             dates = connection.execute(

@@ -81,16 +81,16 @@ def apply_release() -> None:
 
 def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
     """The business date of a release: the run's parameter, else its tick's night, else (a run that the marts
-    triggered) the newest one there is."""
+    or a person triggered) the newest one there is."""
     from parc.errors import RoutingRefused
     from parc.routing.night import newest_business_date
 
     given = context["params"].get("business_date")
     if given:
         return date.fromisoformat(given)
-    logical_date = context["dag_run"].logical_date
-    if logical_date is not None:
-        return night_of(logical_date)
+    run = context["dag_run"]
+    if run.run_type == "scheduled":
+        return night_of(run.logical_date)
     try:
         return newest_business_date(settings)
     except RoutingRefused as error:
