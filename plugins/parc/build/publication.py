@@ -78,7 +78,7 @@ def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composabl
                 f"{error.diag.message_detail}; keep it in the model, or change what uses it first"
             ) from None
     for column in built.keys() - mart.keys():
-        kind = sql.SQL(built[column])  # type: ignore[arg-type]  # format_type's own words
+        kind = sql.SQL(built[column])  # as format_type words it
         add = sql.SQL("alter table {mart} add column {column} {kind}")
         connection.execute(add.format(column=sql.Identifier(column), kind=kind, **tables))
     for column in built.keys() & mart.keys():
