@@ -15,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from parc.errors import ConfigurationError
 from parc.feeds import FEEDS
 from parc.loading.blocks import UnreadableFile
 from parc.loading.landing import Delivery, collect
@@ -96,6 +98,15 @@ def test_a_landing_zone_on_another_machine_is_copied_here(settings: Settings) ->
         assert not delivery.files[0].path.exists(), "the copy is gone"
     finally:
         remote.rm("/landing", recursive=True)
+
+
+@pytest.mark.parametrize("landing", ["nowhere://landing", "a-file"])
+def test_a_landing_zone_that_cannot_be_read_is_told(settings: Settings, landing: str) -> None:
+    if landing == "a-file":
+        landing = str(settings.home / landing)
+        Path(landing).touch()
+    with pytest.raises(ConfigurationError, match=f"{landing}/active_lines/date=2012-04-25 cannot be read"):
+        delivered(replace(settings, landing=landing))
 
 
 def test_a_file_written_to_is_noticed(settings: Settings, folder: Path) -> None:

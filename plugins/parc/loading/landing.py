@@ -15,6 +15,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from parc.errors import ConfigurationError
 from parc.settings import Settings
 
 CONTROL = "_CONTROL.json"
@@ -96,8 +97,19 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
     """The delivery as it lies there now; without a folder, one without files.
 
     Files of another machine are copied here first and the copies removed in the end.
+
+    Raises ConfigurationError when the landing zone cannot be read.
     """
     url = f"{settings.landing.rstrip('/')}/{feed}/date={business_date}"
+    with tempfile.TemporaryDirectory(prefix="parc-") as copies:
+        try:
+            delivery = _look(url, Path(copies))
+        except (OSError, ImportError, ValueError) as error:
+            raise ConfigurationError(f"{url} cannot be read: {error}; is PARC_LANDING right?") from error
+        yield delivery
+
+
+def _look(url: str, copies: Path) -> Delivery:
     filesystem, folder = fsspec.core.url_to_fs(url)
     filesystem.invalidate_cache()
     try:
@@ -109,17 +121,14 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
     control = None
     if CONTROL in names:
         control = filesystem.cat_file(f"{folder}/{CONTROL}").decode(errors="replace")
-    ignored = tuple(name for name in names if name not in data and name != CONTROL)
-    with tempfile.TemporaryDirectory(prefix="parc-") as copies:
-        files = []
-        for name in data:
-            if isinstance(filesystem, LocalFileSystem):
-                path = Path(folder) / name
-            else:
-                path = Path(copies) / name
-                filesystem.get_file(f"{folder}/{name}", str(path))
-            files.append(_delivered(path, f"{url}/{name}"))
-        yield Delivery(url, tuple(files), ignored, control)
+    files = []
+    for name in data:
+        path = Path(folder) / name
+        if not isinstance(filesystem, LocalFileSystem):
+            path = copies / name
+            filesystem.get_file(f"{folder}/{name}", str(path))
+        files.append(_delivered(path, f"{url}/{name}"))
+    return Delivery(url, tuple(files), tuple(name for name in names if name not in (*data, CONTROL)), control)
 
 
 def _delivered(path: Path, uri: str) -> DeliveredFile:
