@@ -63,15 +63,27 @@ def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory)
 def empty_platform(server: Settings, folder: Path) -> Iterator[Settings]:
     """A fresh copy of the template database, dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    given = connections.parameters(server, "admin")
-    with psycopg.connect(**given | {"dbname": "postgres"}, autocommit=True) as connection:  # type: ignore[arg-type]
-        connection.execute(sql.SQL("create database {} template parc").format(sql.Identifier(name)))
-    address = connections.dsn(replace_database(server, name), "admin")
+    names = {"database": sql.Identifier(name), "login": sql.Identifier(embedded.LOGIN)}
+    as_superuser(server, sql.SQL("create database {database} template parc owner {login}").format(**names))
     yield replace(
-        server, warehouse_dsn=address, landing=str(folder / "landing"), switch=str(folder / "switch")
+        server,
+        warehouse_dsn=connections.dsn(replace_database(server, name), "admin"),
+        landing=str(folder / "landing"),
+        switch=str(folder / "switch"),
     )
-    with psycopg.connect(**given | {"dbname": "postgres"}, autocommit=True) as connection:  # type: ignore[arg-type]
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    # As superuser: an autovacuum worker may be at work in it, which nobody else may end.
+    as_superuser(server, sql.SQL("drop database {database} with (force)").format(**names))
+
+
+def as_superuser(server: Settings, command: sql.Composed) -> None:
+    """One command on the server as its superuser."""
+    given = connections.parameters(server, "admin") | {
+        "dbname": "postgres",
+        "user": "postgres",
+        "password": server.secret("postgres_password"),
+    }
+    with psycopg.connect(**given, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute(command)
 
 
 def replace_database(settings: Settings, name: str) -> Settings:

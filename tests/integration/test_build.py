@@ -12,8 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from parc import routing
 from parc.build import build
-from parc.errors import BuildFailed, Busy
+from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
 from parc.loading import ingest
 from parc.settings import Settings
 from parc.simulate import simulate
@@ -232,6 +233,37 @@ def test_two_builds_at_once_and_one_that_died(built: Settings) -> None:
     assert build(built).date_count >= 1
     states = rows(built, "select status from ops.build order by build_id desc limit 2")
     assert states == [("published",), ("abandoned",)]
+
+
+def test_the_go_live_reaches_the_switch_and_is_taken_back(built: Settings) -> None:
+    """From the built marts to the switch's files: exactly the planned regions change, and come back."""
+
+    def live_files() -> dict[str, bytes]:
+        version = routing.verify(built).version
+        assert version
+        folder = Path(built.switch) / "releases" / version
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+    who = {"requested_by": "test", "reason": "test"}
+    routing.apply(built, date(2012, 4, 23), bootstrap=True, **who)
+    before = live_files()
+    plan = routing.plan(built, date(2012, 4, 24))
+    live, back = plan.going()
+    assert sorted(live) == [("52", "fixe"), ("52", "internet"), ("53", "fixe"), ("53", "internet")]
+    assert back == []
+    assert [name for name, table in plan.diffs.items() if table.row_count] == ["routes"]
+    changed = {(key["zone_code"], key["market"]) for _, key, _, _ in plan.diffs["routes"].rows()}
+    assert changed == set(live)
+    with pytest.raises(ApprovalNeeded, match="go-live"):
+        routing.apply(built, date(2012, 4, 24), **who)
+    routing.apply(built, date(2012, 4, 24), approve=plan.plan_hash, approved_by="Anne", **who)
+    assert routing.verify(built).is_ok
+    assert live_files() != before
+
+    routing.rollback(built, **who)
+    assert live_files() == before
+    with pytest.raises(RoutingRefused, match="release-hold"):
+        routing.apply(built, date(2012, 4, 24), approve=plan.plan_hash, approved_by="Anne", **who)
 
 
 def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings, deliveries: Path) -> None:
