@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from test_loading import DAY, as_csv, deliver, ledger, legs, published, query, raw_tables
+
 from parc import quality
 from parc.errors import Busy
 from parc.loading import Outcome, ingest, ingestion
@@ -17,7 +19,6 @@ from parc.loading.rows import RowRules
 from parc.quality import Verdict
 from parc.settings import Settings
 from parc.warehouse import connect
-from test_loading import DAY, as_csv, deliver, ledger, legs, published, query, raw_tables
 
 # The function in which the process dies: before it does anything, or after it has done all.
 DEATHS = {

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import Connection
+from test_loading import as_csv, counts, deliver, ledger, legs, query, raw_tables
+
 from parc import feeds, quality
 from parc.loading import ingest, ranges
 from parc.loading.changes import Changes
 from parc.quality import Verdict
 from parc.settings import Settings
 from parc.warehouse import connect, partitions
-from psycopg import Connection
-from test_loading import as_csv, counts, deliver, ledger, legs, query, raw_tables
 
 FEED = feeds.get("line_assignments")
 FIRST = date(2012, 3, 5)

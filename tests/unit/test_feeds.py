@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from parc import feeds
 from parc.feeds import FEEDS, Derived, Feed, Keeping
 

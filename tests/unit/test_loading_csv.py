@@ -8,6 +8,7 @@ import io
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from parc.loading.blocks import UnreadableFile
 from parc.loading.csvfile import LONGEST_ROW_BYTES, read_blocks, read_header
 

@@ -8,6 +8,7 @@ import io
 from datetime import UTC, date, datetime
 
 import pytest
+
 from parc.feeds import FEEDS
 from parc.loading.csvfile import read_blocks, read_header
 from parc.loading.rows import Rejected, RowRules

@@ -28,30 +28,44 @@ def encode(frame: pl.DataFrame) -> memoryview:
     Columns are text, Int16, Int32, Int64, Date or Datetime in microseconds. The rows of one call must stay
     below 2 GiB.
     """
-    cells = [piece for column in frame for piece in _pieces(column)]
-    count = _scalar(frame.width.to_bytes(2, "big"))
-    rows = pc.binary_join_element_wise(count, *cells, _scalar(b""))
+    parts = frame.select(
+        part for name, held in frame.schema.items() for part in _parts(name, held)
+    )  # in one go: an operation on a single column costs a tenth of a millisecond before it begins
+    cells = [piece for column in frame for piece in _pieces(column, parts)]
+    rows = pc.binary_join_element_wise(_scalar(frame.width.to_bytes(2, "big")), *cells, _scalar(b""))
     _, offsets, values = rows.buffers()
     size = int(np.frombuffer(offsets, np.int32, frame.height + 1)[-1])
     return memoryview(values)[:size]
 
 
-def _pieces(column: pl.Series) -> list[pa.Array]:
+def _parts(name: str, held: pl.DataType) -> list[pl.Expr]:
+    """What the cells of a column are made of: its values without nulls, and their lengths or validity."""
+    column = pl.col(name)
+    if held == pl.String:
+        length = column.str.len_bytes().cast(pl.Int32).fill_null(-1)
+        return [column.fill_null(""), length.alias(f"{name} length")]
+    value = column.to_physical().fill_null(0)
+    if held == pl.Date:
+        value = value - _DAYS_1970_TO_2000
+    elif held == pl.Datetime("us", "UTC"):
+        value = value - _MICROSECONDS_1970_TO_2000
+    return [value, column.is_not_null().alias(f"{name} is there")]
+
+
+def _pieces(column: pl.Series, parts: pl.DataFrame) -> list[pa.Array]:
+    """The arrays that, joined, are the column's cells."""
+    values = parts[column.name]
     if column.dtype == pl.String:
-        lengths = column.str.len_bytes().cast(pl.Int32).fill_null(-1).to_numpy().astype(">i4")
-        texts = column.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
+        lengths = parts[f"{column.name} length"].to_numpy().astype(">i4")
+        texts = values.to_arrow(compat_level=pl.CompatLevel.oldest())
         return [_binary(lengths), texts.cast(pa.string()).cast(pa.binary())]
-    values = column.to_physical().fill_null(0).to_numpy()
-    if column.dtype == pl.Date:
-        values = values - np.int32(_DAYS_1970_TO_2000)
-    elif column.dtype == pl.Datetime("us", "UTC"):
-        values = values - np.int64(_MICROSECONDS_1970_TO_2000)
-    cells = np.empty(len(values), dtype=[("length", ">i4"), ("value", values.dtype.newbyteorder(">"))])
-    cells["length"] = values.dtype.itemsize
-    cells["value"] = values
+    numbers = values.to_numpy()
+    cells = np.empty(len(numbers), dtype=[("length", ">i4"), ("value", numbers.dtype.newbyteorder(">"))])
+    cells["length"] = numbers.dtype.itemsize
+    cells["value"] = numbers
     if not column.null_count():
         return [_binary(cells)]
-    return [pc.if_else(column.is_not_null().to_arrow(), _binary(cells), _scalar(_NULL))]
+    return [pc.if_else(parts[f"{column.name} is there"].to_arrow(), _binary(cells), _scalar(_NULL))]
 
 
 def _scalar(value: bytes) -> pa.Scalar:

@@ -19,7 +19,7 @@ import polars as pl
 
 from parc.loading.blocks import NUL, Block, UnreadableFile
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 LONGEST_ROW_BYTES = 64 << 10
 """A longer row is taken for one whose quote was never closed."""
 

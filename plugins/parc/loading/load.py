@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 
 from parc.feeds import Feed
 from parc.loading import binarycopy
-from parc.loading.blocks import UnreadableFile
+from parc.loading.blocks import Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
 from parc.loading.reader import read
 from parc.loading.rows import Rejected, RowRules, key_hashes
@@ -26,11 +26,9 @@ MOST_REJECTED_KEPT = 100_000
 """Rejected rows held in memory; a delivery with more of them is refused whatever share they are."""
 
 DUPLICATE = "the row repeats the key of an earlier one"
-BLOCKS_AHEAD = 2
+BLOCKS_AT_ONCE = 2
 STATISTICS_TARGET = 25
 """Enough for the planner on a table of one day; the server's default reads five times the rows."""
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -76,7 +74,7 @@ def load(
 ) -> None:
     """Make `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps account.
 
-    Parsing runs ahead of sending, in a thread. Rows of a table made in the same transaction need no
+    Blocks are parsed in threads while others are sent. Rows of a table made in the same transaction need no
     write-ahead log (where `wal_level` is minimal) and are frozen as they are written.
 
     Raises UnreadableFile where a file is not what it should be, or was written to meanwhile.
@@ -89,7 +87,7 @@ def load(
         partitions.create_delivery_table(connection, feed, table, business_date)
         with connection.cursor() as cursor, cursor.copy(command) as copy:
             copy.write(binarycopy.HEADER)
-            for chunk in _ahead(_chunks(feed, files, rules)):
+            for chunk in _chunks(feed, files, rules):
                 copy.write(chunk.payload)
                 loaded.rows_read += chunk.row_count
                 loaded.reject(chunk.rejected)
@@ -106,36 +104,41 @@ def load(
 
 
 def _chunks(feed: Feed, files: Sequence[DeliveredFile], rules: RowRules) -> Iterator[_Chunk]:
-    for number, file in enumerate(files, start=1):
-        for block in read(file, feed):
-            rows, rejected = rules.sort_out(block, number, file.name)
-            hashes = key_hashes(rows, feed)
-            yield _Chunk(
-                number, block.row_count, rejected, rows["line_number"], hashes, binarycopy.encode(rows)
-            )
+    """The files' blocks in order, each made ready in a thread while others are read and sent."""
 
+    def make_ready(number: int, file: DeliveredFile, block: Block) -> _Chunk:
+        rows, rejected = rules.sort_out(block, number, file.name)
+        hashes = key_hashes(rows, feed)
+        return _Chunk(number, block.row_count, rejected, rows["line_number"], hashes, binarycopy.encode(rows))
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, each made in a thread while those before it are used."""
-    with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
-        coming = deque(pool.submit(next, items, None) for _ in range(BLOCKS_AHEAD))
-        while (item := coming.popleft().result()) is not None:
-            coming.append(pool.submit(next, items, None))
-            yield item
+    with ThreadPoolExecutor(BLOCKS_AT_ONCE, thread_name_prefix="parse") as pool:
+        coming: deque[Future[_Chunk]] = deque()
+        failure: UnreadableFile | None = None
+        try:
+            for number, file in enumerate(files, start=1):
+                for block in read(file, feed):
+                    coming.append(pool.submit(make_ready, number, file, block))
+                    if len(coming) > BLOCKS_AT_ONCE:
+                        yield coming.popleft().result()
+        except UnreadableFile as error:
+            failure = error  # what was read before it is still to be accounted for
+        while coming:
+            yield coming.popleft().result()
+        if failure:
+            raise failure
 
 
 def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> pl.DataFrame:
     """Where rows stand whose key's hash occurs more than once: file_number, line_number."""
-    if not places:
+    hashes = np.concatenate([hashes.to_numpy() for _, _, hashes in places] or [np.array([], np.uint64)])
+    in_order = np.sort(hashes)
+    repeated = in_order[1:][in_order[1:] == in_order[:-1]]
+    if not repeated.size:
         return pl.DataFrame()
-    repeated = pl.concat([hashes for _, _, hashes in places]).is_duplicated()
-    if not repeated.any():
-        return pl.DataFrame()
-    numbers = pl.concat(
-        [pl.repeat(number, len(lines), dtype=pl.Int16, eager=True) for number, lines, _ in places]
-    )
+    numbers = np.repeat([number for number, _, _ in places], [len(lines) for _, lines, _ in places])
     lines = pl.concat([lines for _, lines, _ in places])
-    return pl.DataFrame({"file_number": numbers, "line_number": lines}).filter(repeated)
+    frame = pl.DataFrame({"file_number": pl.Series(numbers, dtype=pl.Int16), "line_number": lines})
+    return frame.filter(pl.Series(np.isin(hashes, repeated)))
 
 
 def _set_duplicates_aside(
