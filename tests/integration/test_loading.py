@@ -544,6 +544,17 @@ def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: S
     assert len(published(warehouse)) == 11
 
 
+def test_a_transaction_older_than_a_restatement_sees_the_new_day_whole(warehouse: Settings) -> None:
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)))
+    ingest(warehouse, "calls", DAY)
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(11)))
+    with connect(warehouse, "reader") as older:
+        older.execute("set transaction isolation level repeatable read")
+        older.execute("select 1 from ops.delivery")
+        assert ingest(warehouse, "calls", DAY).status == "published"
+        assert older.execute("select count(*) from raw.calls").fetchone() == (11,), "rows are frozen"
+
+
 BOUTIQUE_VISITS = Feed(
     name="boutique_visits",
     grain="One row per visitor ticket.",

@@ -203,7 +203,7 @@ class Feed:
 ORIGIN = (
     Stored("business_date", Type.DATE, False, "Date of the delivery (local, Europe/Paris)."),
     Stored("file_number", Type.SMALLINT, False, "Number of the file in its delivery, by name, from 1."),
-    Stored("line_number", Type.INTEGER, False, "Line of the file on which the row begins, from 1."),
+    Stored("line_number", Type.INTEGER, False, "Line on which the row begins, from 1 (Parquet: row)."),
 )
 VALIDITY = (
     Stored("valid_from", Type.DATE, False, "First date on which the row holds: that of a snapshot."),

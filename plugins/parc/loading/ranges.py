@@ -119,6 +119,7 @@ def _merge(
     run("analyze piece")
     run(_DELETE)
     run(_INSERT)
+    run("analyze {ranges}")
     counts = connection.execute(
         "select count(*) filter (where was_there is null), count(*) filter (where is_there is null), "
         "count(*) filter (where was_there and is_there) from changed"
