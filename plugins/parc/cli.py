@@ -27,7 +27,7 @@ from parc.settings import Settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 routing_app = typer.Typer(no_args_is_help=True, help="The switch: plan, apply, verify, take back.")
 app.add_typer(routing_app, name="routing")
-screen = Console()
+screen = Console(width=None if sys.stdout.isatty() else 200)
 
 DATE = ["%Y-%m-%d"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

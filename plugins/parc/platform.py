@@ -107,7 +107,13 @@ def status(settings: Settings) -> dict[str, list[dict[str, Any]]]:
             limit 5
         """,
         "builds": """
-            select build_id, status, is_full_refresh, started_at, finished_at, left(reason, 200) as reason
+            select
+                build_id,
+                status,
+                is_full_refresh,
+                date_trunc('second', started_at) as started_at,
+                date_trunc('second', finished_at) as finished_at,
+                left(reason, 200) as reason
             from ops.build
             order by build_id desc
             limit 3

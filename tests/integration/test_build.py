@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -230,6 +233,30 @@ def test_two_builds_at_once_and_one_that_died(built: Settings) -> None:
         connection.commit()
         with pytest.raises(Busy, match="another build"):
             build(built)
+    assert build(built).date_count >= 1
+    states = rows(built, "select status from ops.build order by build_id desc limit 2")
+    assert states == [("published",), ("abandoned",)]
+
+
+def test_a_killed_build_takes_dbt_with_it_and_the_next_one_does_the_work(built: Settings) -> None:
+    restate(built, DAYS[1], drop=4)
+    ingest(built, "calls", DAYS[1])
+    running = psutil.Popen(
+        [str(Path(sys.executable).with_name("parc")), "build"],
+        env=os.environ | {"PARC_HOME": str(built.home), "PARC_WAREHOUSE_DSN": built.warehouse_dsn or ""},
+    )
+    at_work = (
+        "select count(*) from pg_stat_activity "
+        "where application_name = 'dbt' and datname = current_database()"
+    )
+    while rows(built, at_work, "admin") == [(0,)]:
+        assert running.poll() is None, "the build ended before it could be killed"
+    dbt = [child for child in running.children(recursive=True) if "dbt" in " ".join(child.cmdline())]
+    assert dbt
+    running.kill()
+    running.wait()
+    assert psutil.wait_procs(dbt, timeout=10)[1] == []
+    assert rows(built, "select status from ops.build order by build_id desc limit 1") == [("running",)]
     assert build(built).date_count >= 1
     states = rows(built, "select status from ops.build order by build_id desc limit 2")
     assert states == [("published",), ("abandoned",)]

@@ -52,7 +52,9 @@ def run(settings: Settings, command: str, *arguments: str, progress: Progress | 
     project = settings.project / "dbt_project"
     process = subprocess.Popen(
         [
-            str(Path(sys.executable).with_name("dbt")), "--log-format", "json", command,
+            # A dbt that outlives a killed build would go on writing under the next one: it dies with us.
+            "setpriv", "--pdeathsig", "KILL", str(Path(sys.executable).with_name("dbt")),
+            "--log-format", "json", command,
             "--project-dir", str(project), "--profiles-dir", str(project),
             "--target-path", str(target), "--log-path", str(settings.home / "dbt" / "logs"), *arguments,
         ],
