@@ -159,6 +159,8 @@ def ingest(
     else:
         for outcome in outcomes:
             print(outcome.message)
+            for warning in outcome.warnings:
+                print(f"  warning: {warning}")
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(DeliveryRefused.exit_code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import business_dates, date_param
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,14 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
 
             context = get_current_context()
             settings = Settings.from_env()
-            outcomes = [ingest(settings, spec.feed, day) for day in business_dates(context)]
+            logging.getLogger("great_expectations").setLevel(logging.WARNING)
+            outcomes = []
+            for day in business_dates(context):
+                outcomes.append(ingest(settings, spec.feed, day))
+                log.info(outcomes[-1].message)
+                for warning in outcomes[-1].warnings:
+                    log.warning(warning)
             context["ti"].xcom_push(key="outcomes", value=[_row(outcome) for outcome in outcomes])
-            for outcome in outcomes:
-                print(outcome.message)
             if not any(outcome.status == "published" for outcome in outcomes):
                 raise AirflowSkipException("nothing new was published")
             context["outlet_events"][asset].extra = {
