@@ -569,7 +569,7 @@ BOUTIQUE_VISITS = Feed(
         Column("outcome", Type.TEXT, "Outcome.", one_of=("served", "left_unserved", "sale")),
     ),
     key=("visit_id",),
-    in_order=("arrived_at", "served_at", "left_at"),
+    in_order=(("arrived_at", "served_at", "left_at"),),
     dated_by="arrived_at",
 )
 INTERVENTIONS = Feed(

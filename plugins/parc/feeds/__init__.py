@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from parc.feeds.active_lines import ACTIVE_LINES
+from parc.feeds.boutique_visits import BOUTIQUE_VISITS
+from parc.feeds.boutiques import BOUTIQUES
 from parc.feeds.calls import CALLS
 from parc.feeds.declaration import (
     Column,
@@ -18,11 +20,23 @@ from parc.feeds.declaration import (
     Type,
     UnknownFeed,
 )
+from parc.feeds.interventions import INTERVENTIONS
 from parc.feeds.line_assignments import LINE_ASSIGNMENTS
 from parc.feeds.numbering_plan import NUMBERING_PLAN
 
 FEEDS: Mapping[str, Feed] = MappingProxyType(
-    {feed.name: feed for feed in (CALLS, ACTIVE_LINES, NUMBERING_PLAN, LINE_ASSIGNMENTS)}
+    {
+        feed.name: feed
+        for feed in (
+            CALLS,
+            BOUTIQUE_VISITS,
+            INTERVENTIONS,
+            ACTIVE_LINES,
+            BOUTIQUES,
+            NUMBERING_PLAN,
+            LINE_ASSIGNMENTS,
+        )
+    }
 )
 
 

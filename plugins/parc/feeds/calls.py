@@ -102,7 +102,7 @@ CALLS = Feed(
         ),
     ),
     key=("call_id", "leg_no"),
-    in_order=("offered_at", "queued_at", "answered_at", "ended_at"),
+    in_order=(("offered_at", "queued_at", "answered_at", "ended_at"),),
     needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),
     dated_by="offered_at",
 )

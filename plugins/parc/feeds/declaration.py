@@ -124,7 +124,8 @@ class Feed:
     """One feed, declared once.
 
     `columns` lists the columns of the files and those derived from them in the order of the raw table;
-    personal columns are in the files only. Where present, the instants of `in_order` must not go backwards.
+    personal columns are in the files only. Where present, the moments of each sequence of `in_order` must not
+    go backwards.
     `dated_by` is the instant whose local date (Europe/Paris) must be the delivery's business date.
     A delivery of which more than `reject_limit` (a share of its rows) breaks rules is refused as a whole.
     `number_table` names the table of schema `routing` that keeps the raw numbers of a feed of ranges.
@@ -135,7 +136,7 @@ class Feed:
     keeping: Keeping
     columns: tuple[Column | Derived, ...]
     key: tuple[str, ...]
-    in_order: tuple[str, ...] = ()
+    in_order: tuple[tuple[str, ...], ...] = ()
     needs: tuple[Needs, ...] = ()
     dated_by: str | None = None
     reject_limit: float = 0.01

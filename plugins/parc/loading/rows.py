@@ -137,12 +137,13 @@ def _text_of(name: str) -> str:
 def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
     for column in feed.file_columns:
         yield from _column_rules(column)
-    # The nearest instant before is named first.
-    for earlier, later in sorted(
-        combinations(range(len(feed.in_order)), 2), key=lambda pair: (pair[1], pair[1] - pair[0])
-    ):
-        before, after = feed.in_order[earlier], feed.in_order[later]
-        yield _Rule(after, f"`{after}` is before `{before}`", pl.col(after) < pl.col(before))
+    for sequence in feed.in_order:
+        # The nearest moment before is named first.
+        for earlier, later in sorted(
+            combinations(range(len(sequence)), 2), key=lambda pair: (pair[1], pair[1] - pair[0])
+        ):
+            before, after = sequence[earlier], sequence[later]
+            yield _Rule(after, f"`{after}` is before `{before}`", pl.col(after) < pl.col(before))
     for need in feed.needs:
         for name in need.needed:
             missing = (pl.col(need.column) == need.value) & pl.col(name).is_null()

@@ -1,0 +1,23 @@
+"""The `boutiques` feed: the shops, as a full snapshot."""
+
+from parc.feeds.declaration import DEPARTMENT, Column, Feed, Keeping, Type
+
+BOUTIQUES = Feed(
+    name="boutiques",
+    grain="One row per boutique of a snapshot.",
+    keeping=Keeping.SNAPSHOTS,
+    columns=(
+        Column("boutique_code", Type.TEXT, "Code of the boutique."),
+        Column("name", Type.TEXT, "Name of the boutique."),
+        Column("department_code", Type.TEXT, "Department in which it is.", form=DEPARTMENT),
+        Column("opened_on", Type.DATE, "First day on which it was open."),
+        Column(
+            "closed_on",
+            Type.DATE,
+            "First day on which it is closed for good; null = it is open.",
+            nullable=True,
+        ),
+    ),
+    key=("boutique_code",),
+    in_order=(("opened_on", "closed_on"),),
+)

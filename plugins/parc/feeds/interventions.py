@@ -1,0 +1,73 @@
+"""The `interventions` feed: jobs of the field units, each time they change."""
+
+from parc.feeds.declaration import (
+    DEPARTMENT,
+    MARKETS,
+    Column,
+    Derivation,
+    Derived,
+    Feed,
+    Keeping,
+    Personal,
+    Type,
+)
+
+INTERVENTIONS = Feed(
+    name="interventions",
+    grain="One row per job and change: the job as it stood then; the newest is its state.",
+    keeping=Keeping.DAYS,
+    columns=(
+        Column("job_id", Type.TEXT, "The job."),
+        Column("updated_at", Type.INSTANT, "When the job was created or changed."),
+        Column("unit_code", Type.TEXT, "Field unit in charge."),
+        Column("kind", Type.TEXT, "What is to be done.", one_of=("installation", "repair")),
+        Column("market", Type.TEXT, "Market of the line.", one_of=MARKETS),
+        Column("customer_ref", Type.TEXT, "The customer.", nullable=True, personal=Personal.REFERENCE),
+        Derived("customer_key", "customer_ref", Derivation.KEY, "HMAC of the customer; null = not known."),
+        Column("line_ref", Type.TEXT, "The line.", nullable=True, personal=Personal.REFERENCE),
+        Derived("line_key", "line_ref", Derivation.KEY, "HMAC of the line; null = not known."),
+        Column("department_code", Type.TEXT, "Department of the job.", form=DEPARTMENT),
+        Column("requested_at", Type.INSTANT, "When the customer asked for it."),
+        Column(
+            "first_slot_offered_at",
+            Type.INSTANT,
+            "Start of the first slot that the customer was offered; null = none yet.",
+            nullable=True,
+        ),
+        Column("slot_start", Type.INSTANT, "Start of the slot agreed; null = none.", nullable=True),
+        Column("slot_end", Type.INSTANT, "End of the slot agreed; null = none.", nullable=True),
+        Column(
+            "rescheduled_by",
+            Type.TEXT,
+            "Who moved the slot; null = not moved.",
+            nullable=True,
+            one_of=("customer", "operator"),
+        ),
+        Column("arrived_at", Type.INSTANT, "When the technician arrived; null = not yet.", nullable=True),
+        Column("closed_at", Type.INSTANT, "When the job was closed; null = open.", nullable=True),
+        Column(
+            "result",
+            Type.TEXT,
+            "What came of it; null = open.",
+            nullable=True,
+            one_of=("done", "incomplete", "customer_absent", "technician_absent", "cancelled"),
+        ),
+        Column("cause_code", Type.TEXT, "Cause found.", nullable=True),
+        Derived(
+            "customer_identity",
+            "customer_ref",
+            Derivation.IDENTITY,
+            "Identity of the customer across channels; null = not known.",
+            namespace="customer:",
+        ),
+        Derived(
+            "row_identity",
+            "job_id",
+            Derivation.IDENTITY,
+            "Identity of the job, where the customer is not known.",
+            namespace="row:",
+        ),
+    ),
+    key=("job_id", "updated_at"),
+    in_order=(("requested_at", "arrived_at", "closed_at"), ("slot_start", "slot_end")),
+)
