@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import polars as pl
+
 from parc import feeds
 from parc.simulate.calls import CallCentre
 from parc.simulate.contacts import HORIZON, ContactBook
@@ -17,7 +19,7 @@ from parc.simulate.geography import Geography
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.references import active_lines, line_assignments
-from parc.simulate.writing import LandingZone
+from parc.simulate.writing import Delivery, LandingZone
 
 _EARLIEST = date(1999, 1, 1) + timedelta(days=HORIZON)
 _LATEST = date(2035, 12, 1)
@@ -74,6 +76,19 @@ def simulate(
     contacts = ContactBook(geography, population, demand, EFFECTS, seed=seed)
     centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
 
+    def made(day: date) -> dict[str, pl.DataFrame]:
+        """What is due on a day, by feed, in the columns of the feed's files."""
+        frames = {"calls": centre.legs(day, contacts.on(day))}
+        if day == first or day.weekday() == 0:
+            frames["line_assignments"] = line_assignments(geography, population, day)
+        if day == first or day.weekday() == 0 or day.day == 1:
+            frames["numbering_plan"] = numbering.plan(seed, day)
+            frames["active_lines"] = active_lines(geography, population, day)
+        return {
+            feed: frame.select(column.name for column in feeds.get(feed).file_columns)
+            for feed, frame in frames.items()
+        }
+
     rows: Counter[str] = Counter()
     deliveries = size = 0
     days = (last - first).days + 1
@@ -81,17 +96,11 @@ def simulate(
         day = first + timedelta(days=done)
         if progress:
             progress(f"calls {day}", done, days)
-        frames = {"calls": centre.legs(day, contacts.on(day))}
-        if day == first or day.weekday() == 0:
-            frames["line_assignments"] = line_assignments(geography, population, day)
-        if day == first or day.weekday() == 0 or day.day == 1:
-            frames["numbering_plan"] = numbering.plan(seed, day)
-            frames["active_lines"] = active_lines(geography, population, day)
-        for feed, frame in frames.items():
-            columns = [column.name for column in feeds.get(feed).file_columns]
-            delivered = landing.deliver(feed, day, frame.select(columns), compressed=feed == "calls")
-            rows[feed] += delivered.rows
-            size += delivered.bytes
+        for feed, frame in made(day).items():
+            delivery = Delivery.of(feed, day, frame)
+            landing.write(delivery)
+            rows[feed] += delivery.rows
+            size += len(delivery.content)
             deliveries += 1
     if progress:
         progress("done", days, days)

@@ -12,14 +12,34 @@ import fsspec
 import polars as pl
 
 CONTROL = "_CONTROL.json"
+_COMPRESSED = ("calls",)
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """Size of one delivery."""
+class Delivery:
+    """One delivery before it is written: its data file, and what its control file says of it."""
 
+    feed: str
+    day: date
+    name: str
+    content: bytes
     rows: int
-    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, feed: str, day: date, frame: pl.DataFrame) -> Delivery:
+        """The delivery of a frame; equal frames give equal bytes.
+
+        Polars carries its own gzip and writes no time into the header.
+        """
+        is_compressed = feed in _COMPRESSED
+        buffer = BytesIO()
+        frame.rechunk().write_csv(
+            buffer, compression="gzip" if is_compressed else "uncompressed", compression_level=6
+        )
+        name = f"{feed}.csv.gz" if is_compressed else f"{feed}.csv"
+        content = buffer.getvalue()
+        return cls(feed, day, name, content, frame.height, hashlib.sha256(content).hexdigest())
 
 
 class LandingZone:
@@ -29,24 +49,16 @@ class LandingZone:
         """Nothing is touched until the first delivery."""
         self._files, self._root = fsspec.core.url_to_fs(url)
 
-    def deliver(self, feed: str, day: date, frame: pl.DataFrame, *, compressed: bool) -> Delivered:
-        """Write one delivery; one of the same feed and day is replaced.
+    def write(self, delivery: Delivery) -> None:
+        """Write a delivery; one of the same feed and day is replaced.
 
         The control file of a delivery that is replaced goes first and the new one comes last: whoever
-        waits for it never pairs it with another delivery's data. Equal frames give equal bytes: polars
-        carries its own gzip and writes no time into the header.
+        waits for it never pairs it with another delivery's data.
         """
-        folder = f"{self._root}/{feed}/date={day.isoformat()}"
-        name = f"{feed}.csv.gz" if compressed else f"{feed}.csv"
-        buffer = BytesIO()
-        frame.rechunk().write_csv(
-            buffer, compression="gzip" if compressed else "uncompressed", compression_level=6
-        )
-        content = buffer.getvalue()
+        folder = f"{self._root}/{delivery.feed}/date={delivery.day.isoformat()}"
         self._files.makedirs(folder, exist_ok=True)
         if self._files.exists(f"{folder}/{CONTROL}"):
             self._files.rm(f"{folder}/{CONTROL}")
-        self._files.pipe_file(f"{folder}/{name}", content)
-        control = {"rows": frame.height, "sha256": {name: hashlib.sha256(content).hexdigest()}}
+        self._files.pipe_file(f"{folder}/{delivery.name}", delivery.content)
+        control = {"rows": delivery.rows, "sha256": {delivery.name: delivery.sha256}}
         self._files.pipe_file(f"{folder}/{CONTROL}", json.dumps(control).encode())
-        return Delivered(frame.height, len(content))
