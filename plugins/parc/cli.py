@@ -182,7 +182,7 @@ def build(
     else:
         print(
             f"build {result.build_id} published: {result.delivery_count} deliveries, "
-            f"{result.date_count} days of calls, {sum(result.rows_by_mart.values()):,} rows in "
+            f"{result.date_count} days, {sum(result.rows_by_mart.values()):,} rows in "
             f"{len(result.rows_by_mart)} marts"
         )
 

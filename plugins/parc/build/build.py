@@ -54,12 +54,14 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             else:
                 # Unit tests check formulas, which a night does not change.
                 arguments = ["--exclude-resource-type", "unit_test"]
-                if not found.are_seeds_changed:
+                if not (found.are_seeds_changed or found.are_seeds_in_doubt):
                     arguments += ["--exclude-resource-type", "seed"]
             run = dbt.run(settings, "build", *arguments, progress=progress)
             rows_by_mart = _close(connection, run.manifest, found, build_id)
             dates = connection.execute(
-                "select count(*) from ops.build_date where build_id = %s and feed = 'calls'", [build_id]
+                "select count(distinct business_date) from ops.build_date "
+                "where build_id = %s and feed = any (%s)",
+                [build_id, list(changes.FACTS)],
             ).fetchone()
         except (ParcError, psycopg.Error) as error:
             connection.execute(
@@ -95,9 +97,15 @@ def _open(
         connection.execute(
             "insert into ops.build_delivery select %s, unnest(%s::bigint[])", [build_id, found.delivery_ids]
         )
-        for feed, dates in found.dates.items():
+        for subject, dates in found.dates.items():
             connection.execute(
-                "insert into ops.build_date select %s, %s, unnest(%s::date[])", [build_id, feed, dates]
+                "insert into ops.build_date select %s, %s, unnest(%s::date[])", [build_id, subject, dates]
+            )
+        if found.request_dates:
+            connection.execute(
+                "insert into ops.build_job select %s, job_id from build.fct_interventions "
+                "where requested_date = any (%s)",
+                [build_id, found.request_dates],
             )
     return found, build_id
 
@@ -113,13 +121,14 @@ def _close(
             [build_id, found.delivery_ids],
         )
         connection.execute("delete from ops.seed_version where not seed = any (%s)", [list(found.seeds)])
-        for seed, digest in found.seeds.items():
+        for seed in found.seeds.values():
             connection.execute(
-                "insert into ops.seed_version (seed, sha256, build_id) values (%s, %s, %s) "
-                "on conflict (seed) do update set sha256 = excluded.sha256, build_id = excluded.build_id "
-                "where seed_version.sha256 <> excluded.sha256",
-                [seed, digest, build_id],
+                "insert into ops.seed_version (seed, sha256, content, build_id) values (%s, %s, %s, %s) "
+                "on conflict (seed) do update set sha256 = excluded.sha256, content = excluded.content, "
+                "build_id = excluded.build_id where seed_version.sha256 <> excluded.sha256",
+                [seed.name, seed.sha256, seed.content, build_id],
             )
+        connection.execute("delete from ops.build_job where build_id <= %s", [build_id])
         connection.execute(
             "update ops.build set status = 'published', finished_at = clock_timestamp() where build_id = %s",
             [build_id],

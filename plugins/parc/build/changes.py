@@ -1,8 +1,7 @@
-"""Which business dates a build must recompute: read from the ledger, never guessed from a clock."""
+"""What a build must recompute: read from the ledger and the seeds, never guessed from a clock."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,20 +9,30 @@ from typing import Any
 
 import psycopg
 
+from parc.build import seeds
+from parc.build.seeds import Seed
+
+# The reference snapshots by which the facts of a date are read.
+GOVERNED_BY = {"calls": ("numbering_plan", "line_assignments"), "boutique_visits": ("boutiques",)}
+FACTS = ("calls", "boutique_visits", "interventions")
+
 
 @dataclass(frozen=True)
 class Changes:
-    """What the marts have not seen yet. (Later dates that share a call with these are found by dbt.)
+    """What the marts have not seen yet. (Later dates that share a row with these are found by dbt.)
 
-    `dates` maps a feed to the business dates of *calls* that its new deliveries touch; `delivery_ids` are
-    the current deliveries seen for the first time; `seeds` maps each seed to its digest and
-    `are_seeds_changed` tells whether any differs from the published build's.
+    `delivery_ids` are the current deliveries seen for the first time; `dates` maps a subject of
+    `ops.build_date` to the dates to recompute; `request_dates` are those whose jobs a seed's change reaches;
+    `seeds` are all seeds; `are_seeds_changed` tells whether any differs from the published build's, and
+    `are_seeds_in_doubt` whether a build that was not published may have loaded others.
     """
 
     delivery_ids: list[int]
     dates: dict[str, list[date]]
-    seeds: dict[str, str]
+    request_dates: list[date]
+    seeds: dict[str, Seed]
     are_seeds_changed: bool
+    are_seeds_in_doubt: bool
 
     @property
     def is_empty(self) -> bool:
@@ -35,53 +44,90 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
     """Compare the ledger and the seeds with what published builds have seen.
 
     With `everything`, all published dates count as changed (a full refresh).
+
+    Raises BuildFailed for a seed that does not say what it governs.
     """
     pending = connection.execute(
         "select delivery_id, feed, business_date from ops.delivery "
         "where status = 'published' and built_in is null"
     ).fetchall()
-    seeds = {
-        path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(seeds_folder.rglob("*.csv"))
+    now = seeds.read(seeds_folder)
+    before = {
+        name: (digest, content)
+        for name, digest, content in connection.execute("select seed, sha256, content from ops.seed_version")
     }
-    published_seeds = dict(connection.execute("select seed, sha256 from ops.seed_version").fetchall())
-    are_seeds_changed = seeds != published_seeds
-    arrived: dict[str, list[date]] = {}
+    changed_seeds = [seed for name, seed in now.items() if seed.sha256 != before.get(name, ("", None))[0]]
+    arrived: dict[str, set[date]] = {}
     for _, feed, business_date in pending:
-        arrived.setdefault(feed, []).append(business_date)
+        arrived.setdefault(feed, set()).add(business_date)
 
-    if everything or are_seeds_changed:
-        # Reference data reaches every figure: until a seed tells which dates its change governs, all of them.
-        calls = _published_calls(connection)
-    else:
-        calls = {
-            *arrived.get("calls", []),
-            *_dates_left_unpublished(connection),
-            *_dates_governed(connection, "numbering_plan", arrived.get("numbering_plan", [])),
-            *_dates_governed(connection, "line_assignments", arrived.get("line_assignments", [])),
-        }
-    dates = {"calls": sorted(calls), "active_lines": sorted(_dates_of_months(connection, pending))}
-    return Changes([row[0] for row in pending], dates, seeds, are_seeds_changed)
-
-
-def _published_calls(connection: psycopg.Connection[Any]) -> set[date]:
-    rows = connection.execute(
-        "select business_date from ops.delivery where feed = 'calls' and status = 'published'"
+    dates = _dates_left_unpublished(connection)
+    request_dates: set[date] = set()
+    for fact in FACTS:
+        published = _published(connection, fact)
+        changed = dates.setdefault(fact, set())
+        changed |= set(published) if everything else arrived.get(fact, set())
+        for reference in GOVERNED_BY.get(fact, ()):
+            changed |= _dates_governed(connection, fact, reference, arrived.get(reference, set()))
+        known = _request_dates(connection) if fact == "interventions" and changed_seeds else published
+        for seed in changed_seeds:
+            if fact not in seed.subjects:
+                continue
+            governed = seed.governed_dates(before.get(seed.name, ("", ""))[1], known)
+            # Jobs are read one by one: what a seed says of them reaches no delivery's date.
+            (request_dates if fact == "interventions" else changed).update(governed)
+    lines = _dates_of_months(connection, arrived.get("active_lines", set()))
+    dates["active_lines"] = dates.get("active_lines", set()) | lines
+    return Changes(
+        [row[0] for row in pending],
+        {subject: sorted(found) for subject, found in dates.items()},
+        sorted(request_dates),
+        now,
+        are_seeds_changed=bool(changed_seeds) or now.keys() != before.keys(),
+        are_seeds_in_doubt=_has_failed_builds(connection),
     )
-    return {row[0] for row in rows.fetchall()}
 
 
-def _dates_left_unpublished(connection: psycopg.Connection[Any]) -> set[date]:
+def _has_failed_builds(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "select status <> 'published' from ops.build where status <> 'running' order by build_id desc limit 1"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _published(connection: psycopg.Connection[Any], feed: str) -> list[date]:
+    rows = connection.execute(
+        "select business_date from ops.delivery where feed = %s and status = 'published' "
+        "order by business_date",
+        [feed],
+    )
+    return [row[0] for row in rows]
+
+
+def _request_dates(connection: psycopg.Connection[Any]) -> list[date]:
+    row = connection.execute("select to_regclass('build.fct_interventions') is not null").fetchone()
+    if not (row and row[0]):
+        return []
+    rows = connection.execute("select distinct requested_date from build.fct_interventions order by 1")
+    return [row[0] for row in rows]
+
+
+def _dates_left_unpublished(connection: psycopg.Connection[Any]) -> dict[str, set[date]]:
     """Dates that builds recomputed since the last published one: their tables changed, BI has not seen it."""
     rows = connection.execute(
-        "select business_date from ops.build_date where feed = 'calls' and build_id > "
+        "select distinct feed, business_date from ops.build_date where build_id > "
         "(select coalesce(max(build_id), 0) from ops.build where status = 'published')"
     )
-    return {row[0] for row in rows.fetchall()}
+    dates: dict[str, set[date]] = {}
+    for subject, business_date in rows:
+        dates.setdefault(subject, set()).add(business_date)
+    return dates
 
 
-def _dates_governed(connection: psycopg.Connection[Any], feed: str, snapshots: list[date]) -> set[date]:
-    """Dates of calls for which one of these snapshots of a reference feed is the one in force.
+def _dates_governed(
+    connection: psycopg.Connection[Any], fact: str, reference: str, snapshots: set[date]
+) -> set[date]:
+    """Dates of the fact feed for which one of these snapshots of a reference feed is the one in force.
 
     A snapshot is in force from its date to the next one; the earliest also for all dates before it.
     """
@@ -95,25 +141,24 @@ def _dates_governed(connection: psycopg.Connection[Any], feed: str, snapshots: l
                 lag(business_date) over (order by business_date) as previous_date,
                 lead(business_date) over (order by business_date) as next_date
             from ops.delivery
-            where feed = %(feed)s and status = 'published'
+            where feed = %(reference)s and status = 'published'
         )
-        select calls.business_date
-        from ops.delivery as calls
+        select facts.business_date
+        from ops.delivery as facts
         inner join snapshots
-            on (calls.business_date >= snapshots.business_date or snapshots.previous_date is null)
-            and (calls.business_date < snapshots.next_date or snapshots.next_date is null)
-        where calls.feed = 'calls' and calls.status = 'published'
+            on (facts.business_date >= snapshots.business_date or snapshots.previous_date is null)
+            and (facts.business_date < snapshots.next_date or snapshots.next_date is null)
+        where facts.feed = %(fact)s and facts.status = 'published'
             and snapshots.business_date = any (%(snapshots)s)
         """,
-        {"feed": feed, "snapshots": snapshots},
+        {"fact": fact, "reference": reference, "snapshots": list(snapshots)},
     )
     return {row[0] for row in rows.fetchall()}
 
 
-def _dates_of_months(connection: psycopg.Connection[Any], pending: list[tuple[Any, ...]]) -> set[date]:
+def _dates_of_months(connection: psycopg.Connection[Any], snapshots: set[date]) -> set[date]:
     """Dates of calls from the first month of the new active_lines snapshots on: a later month without lines
     of its own takes the last known one's."""
-    snapshots = [business_date for _, feed, business_date in pending if feed == "active_lines"]
     if not snapshots:
         return set()
     rows = connection.execute(
@@ -125,6 +170,6 @@ def _dates_of_months(connection: psycopg.Connection[Any], pending: list[tuple[An
                 select date_trunc('month', min(month)) from raw.active_lines where business_date = any (%s)
             )
         """,
-        [snapshots],
+        [list(snapshots)],
     )
     return {row[0] for row in rows.fetchall()}

@@ -18,19 +18,33 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
     """Copy what the running build changed; the caller's transaction makes it visible.
 
     Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
-    (`meta.feeds`, `meta.lookback_days`), `whole` replaces the table where it differs. Returns rows written
-    per mart.
+    (`meta.feeds`, `meta.lookback_days`), `by_job` the jobs, `whole` the table where it differs. A
+    full refresh replaces every table. Returns rows written per mart.
 
     Raises BuildFailed when a mart's published table cannot take the new shape.
     """
+    row = connection.execute(
+        "select is_full_refresh from ops.build where build_id = %s", [build_id]
+    ).fetchone()
+    assert row is not None
+    is_full_refresh = bool(row[0])
     written = {}
     for name, meta in sorted(_published_models(manifest).items()):
         is_new = not _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
-        if meta["publish"] == "whole" or is_new:
-            written[name] = _replace_whole(connection, name, columns)
+        if is_new or is_full_refresh:
+            written[name] = _replace(connection, name, columns, sql.SQL("true"))
+        elif meta["publish"] == "whole":
+            written[name] = (
+                0
+                if _is_same(connection, name, columns)
+                else _replace(connection, name, columns, sql.SQL("true"))
+            )
+        elif meta["publish"] == "by_job":
+            changed = sql.SQL("job_id in (select ops.changed_jobs())")
+            written[name] = _replace(connection, name, columns, changed)
         else:
-            written[name] = _replace_dates(connection, name, columns, meta)
+            written[name] = _replace(connection, name, columns, _changed_dates(connection, meta))
     connection.execute("delete from marts.published_build")
     connection.execute(
         "insert into marts.published_build (build_id, published_at) values (%s, clock_timestamp())",
@@ -115,42 +129,30 @@ def _copy_comments(connection: psycopg.Connection[Any], name: str) -> None:
         connection.execute(sql.SQL("comment on {} is {}").format(target, sql.Literal(text)))
 
 
-def _replace_dates(
-    connection: psycopg.Connection[Any], name: str, columns: sql.Composable, meta: dict[str, Any]
-) -> int:
+def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
     rows = connection.execute(
-        "select ops.changed_dates(%s, %s)", [meta.get("feeds", ["calls"]), meta.get("lookback_days", 0)]
+        "select ops.changed_dates(%s, %s)", [meta["feeds"], meta.get("lookback_days", 0)]
     )
     dates = [row[0] for row in rows.fetchall()]
-    tables = _tables(name)
-    full = connection.execute("select is_full_refresh from ops.build where status = 'running'").fetchone()
-    if full and full[0]:
-        connection.execute(sql.SQL("delete from {mart}").format(**tables))
-    else:
-        connection.execute(
-            sql.SQL("delete from {mart} where business_date = any (%s)").format(**tables), [dates]
-        )
-    return connection.execute(
-        sql.SQL(
-            "insert into {mart} ({columns}) select {columns} from {built} where business_date = any (%s)"
-        ).format(columns=columns, **tables),
-        [dates],
-    ).rowcount
+    return sql.SQL("business_date = any ({})").format(sql.Literal(dates)) if dates else sql.SQL("false")
 
 
-def _replace_whole(connection: psycopg.Connection[Any], name: str, columns: sql.Composable) -> int:
-    tables = _tables(name)
+def _is_same(connection: psycopg.Connection[Any], name: str, columns: sql.Composable) -> bool:
     same = connection.execute(
         sql.SQL(
             "select not exists ((select {columns} from {built} except all select {columns} from {mart}) "
             "union all (select {columns} from {mart} except all select {columns} from {built}))"
-        ).format(columns=columns, **tables)
+        ).format(columns=columns, **_tables(name))
     ).fetchone()
-    if same and same[0]:
-        return 0
-    connection.execute(sql.SQL("delete from {mart}").format(**tables))
+    return bool(same and same[0])
+
+
+def _replace(
+    connection: psycopg.Connection[Any], name: str, columns: sql.Composable, rows: sql.Composable
+) -> int:
+    """Take the built table's rows for those of the mart, as far as the condition `rows` holds."""
+    names = {"columns": columns, "rows": rows, **_tables(name)}
+    connection.execute(sql.SQL("delete from {mart} where {rows}").format(**names))
     return connection.execute(
-        sql.SQL("insert into {mart} ({columns}) select {columns} from {built}").format(
-            columns=columns, **tables
-        )
+        sql.SQL("insert into {mart} ({columns}) select {columns} from {built} where {rows}").format(**names)
     ).rowcount

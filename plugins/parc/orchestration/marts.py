@@ -31,4 +31,4 @@ def build_marts() -> None:
         "delivery_count": result.delivery_count,
         "date_count": result.date_count,
     }
-    print(f"build {result.build_id}: {result.delivery_count} deliveries, {result.date_count} days of calls")
+    print(f"build {result.build_id}: {result.delivery_count} deliveries, {result.date_count} days")

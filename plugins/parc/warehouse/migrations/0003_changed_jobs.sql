@@ -46,3 +46,7 @@ comment on function ops.changed_jobs is
     'Jobs recomputed since the last published build: by the running one, and by failed ones that BI has not seen.';
 
 grant select, insert, delete on ops.build_job to parc_transformer;
+
+-- With the content, a changed seed tells which dates it changed; without it (null), all of them.
+alter table ops.seed_version add column content text;
+comment on column ops.seed_version.content is 'The seed''s CSV text.';

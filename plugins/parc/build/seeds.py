@@ -1,0 +1,112 @@
+"""The governed seeds: their content, and which dates a change of one governs."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from parc.errors import BuildFailed
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One seed: its CSV text, and what its rows govern (`config.meta.governs` of its properties).
+
+    `subjects` are the facts that read it; none where every model that reads it is made anew by each build.
+    A row governs the dates from column `starts` on, up to but without the one in column `ends` (empty: for
+    good); with `starts` alone just that date, with neither all dates. `margin_days` widens that by local
+    clocks.
+    """
+
+    name: str
+    content: str
+    subjects: tuple[str, ...]
+    starts: str | None = None
+    ends: str | None = None
+    margin_days: int = 0
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the content."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+    def governed_dates(self, before: str | None, dates: Sequence[date]) -> set[date]:
+        """Which of the sorted `dates` see other rows now than with the content `before` (None: not known).
+
+        Rows are compared as they stand on each date: one that is closed and continued with the same values
+        changes nothing.
+        """
+        if before is None:
+            return set(dates)
+        old, new = _rows(before), _rows(self.content)
+        if self.starts is None:
+            return set(dates) if old != new else set()
+        margin = timedelta(days=self.margin_days)
+        seen: dict[date, _InForce] = defaultdict(_InForce)
+        for row in old ^ new:
+            values = frozenset(cell for cell in row if cell[0] not in (self.starts, self.ends))
+            for day in _between(dates, *self._span(dict(row)), margin):
+                (seen[day].gone if row in old else seen[day].come).append(values)
+        return {day for day, rows in seen.items() if rows.is_change(self.margin_days)}
+
+    def _span(self, row: dict[str, str]) -> tuple[date, date]:
+        assert self.starts is not None
+        start = date.fromisoformat(row[self.starts]) if row.get(self.starts) else date.min
+        if self.ends is None:
+            return start, start + timedelta(days=1)
+        return start, date.fromisoformat(row[self.ends]) if row.get(self.ends) else date.max
+
+
+@dataclass
+class _InForce:
+    """Rows that left and rows that came on one date."""
+
+    gone: list[frozenset[tuple[str, str]]] = field(default_factory=list)
+    come: list[frozenset[tuple[str, str]]] = field(default_factory=list)
+
+    def is_change(self, margin_days: int) -> bool:
+        # Within a margin rows of several dates meet, of which one may leave as its like comes.
+        return margin_days > 0 or set(self.gone) != set(self.come)
+
+
+def read(folder: Path) -> dict[str, Seed]:
+    """All seeds of the folder, by name.
+
+    Raises BuildFailed for a seed whose properties do not say what it governs.
+    """
+    governs: dict[str, dict[str, Any]] = {}
+    for properties in sorted(folder.rglob("*.yml")):
+        for seed in (yaml.safe_load(properties.read_text()) or {}).get("seeds", []):
+            rule = seed.get("config", {}).get("meta", {}).get("governs")
+            if rule is not None:
+                governs[seed["name"]] = rule
+    seeds = {}
+    for path in sorted(folder.rglob("*.csv")):
+        if path.stem not in governs:
+            raise BuildFailed(
+                f"seed {path.stem}: its properties do not say what it governs; add config.meta.governs "
+                f"beside its description ({folder}/seeds.yml has examples)"
+            )
+        rule = governs[path.stem]
+        seeds[path.stem] = Seed(path.stem, path.read_text(), **(rule | {"subjects": tuple(rule["subjects"])}))
+    return seeds
+
+
+def _rows(content: str) -> set[frozenset[tuple[str, str]]]:
+    return {frozenset(row.items()) for row in csv.DictReader(io.StringIO(content))}
+
+
+def _between(dates: Sequence[date], start: date, end: date, margin: timedelta) -> Iterator[date]:
+    first = bisect_left(dates, start - margin if start > date.min + margin else date.min)
+    last = bisect_left(dates, end + margin if end < date.max - margin else date.max)
+    yield from dates[first:last]
