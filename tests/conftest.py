@@ -61,7 +61,8 @@ def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory)
 
 @contextmanager
 def empty_platform(server: Settings, folder: Path) -> Iterator[Settings]:
-    """A fresh copy of the template database, dropped afterwards."""
+    """A fresh copy of the template database, dropped afterwards, and an empty landing zone."""
+    (folder / "landing").mkdir()
     name = f"test_{uuid.uuid4().hex[:12]}"
     names = {"database": sql.Identifier(name), "login": sql.Identifier(embedded.LOGIN)}
     as_superuser(server, sql.SQL("create database {database} template parc owner {login}").format(**names))

@@ -31,6 +31,7 @@ ROW = b"2012-04,35,fixe,1200\n"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "landing").mkdir()
     return Settings(home=tmp_path, landing=str(tmp_path / "landing"), switch=str(tmp_path / "switch"))
 
 
@@ -107,6 +108,22 @@ def test_a_landing_zone_that_cannot_be_read_is_told(settings: Settings, landing:
         Path(landing).touch()
     with pytest.raises(ConfigurationError, match=f"{landing}/active_lines/date=2012-04-25 cannot be read"):
         delivered(replace(settings, landing=landing))
+
+
+def test_a_landing_zone_that_is_not_there_is_no_empty_one(settings: Settings, folder: Path) -> None:
+    for place in (settings.landing, f"file://{settings.landing}"):
+        zone = replace(settings, landing=place)
+        with (
+            collect(zone, "active_lines", date(2012, 4, 26)) as delivery,
+            collect(zone, "calls", DAY) as other,
+        ):
+            assert (delivery.files, other.files) == ((), ()), "a date and a feed may be missing"
+        gone = replace(settings, landing=f"{place}/gone")
+        with pytest.raises(
+            ConfigurationError, match=f"landing zone {place}/gone does not .* set PARC_LANDING"
+        ):
+            delivered(gone)
+    assert delivered(replace(settings, landing="memory://gone")).files == (), "a store has no folders"
 
 
 def test_a_file_written_to_is_noticed(settings: Settings, folder: Path) -> None:

@@ -98,8 +98,9 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
 
     Files of another machine are copied here first and the copies removed in the end.
 
-    Raises ConfigurationError when the landing zone cannot be read.
+    Raises ConfigurationError when the landing zone cannot be read, or is not there at all.
     """
+    _check_root(settings.landing)
     url = f"{settings.landing.rstrip('/')}/{feed}/date={business_date}"
     with tempfile.TemporaryDirectory(prefix="parc-") as copies:
         try:
@@ -107,6 +108,16 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
         except (OSError, ImportError, ValueError) as error:
             raise ConfigurationError(f"{url} cannot be read: {error}; is PARC_LANDING right?") from error
         yield delivery
+
+
+def _check_root(landing: str) -> None:
+    """An object store has no folders: a zone that is not there differs from an empty one on disk alone."""
+    is_on_disk = fsspec.utils.get_protocol(landing) in LocalFileSystem.protocol
+    if is_on_disk and not LocalFileSystem().exists(landing):
+        raise ConfigurationError(
+            f"the landing zone {landing} does not exist: nothing was looked for; "
+            "set PARC_LANDING to where deliveries arrive, or make the folder"
+        )
 
 
 def _look(url: str, copies: Path) -> Delivery:
