@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from parc import feeds, warehouse
 from parc.errors import Busy, DeliveryRefused
 from parc.feeds import Feed, Keeping
-from parc.loading import ledger, ranges
+from parc.loading import ledger, pseudonyms, ranges
 from parc.loading.changes import Changes, compare
 from parc.loading.history import usual_volume
 from parc.loading.landing import CONTROL, SUFFIXES, Delivery, collect
@@ -68,11 +68,13 @@ def ingest(settings: Settings, feed: str, business_date: date) -> Outcome:
     The same bytes as those published are a no-op, others replace them. A run that is killed leaves nothing
     behind that the next one does not clear away; of two runs at once the second waits.
 
-    Raises UnknownFeed, ConfigurationError (no warehouse), Busy (a lock that stays held).
+    Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, another key of the pseudonyms than
+    the warehouse's), Busy (a lock that stays held).
     """
     declared = feeds.get(feed)
     try:
         with _alone(settings, declared, business_date) as connection:
+            pseudonyms.check_key(connection, settings)
             with connection.transaction():
                 partitions.ensure_table(connection, declared)
                 partitions.drop_leftovers(connection, declared, business_date)
@@ -118,6 +120,7 @@ class _Run:
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
             return self._told("unchanged", current.delivery_id, *counts, text)
 
+        pseudonyms.keep_key(self.connection, self.settings)
         delivery_id = ledger.land(self.connection, self.feed.name, self.business_date, self.delivery)
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         loaded = Loaded()

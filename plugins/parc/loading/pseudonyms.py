@@ -1,0 +1,46 @@
+"""The key of the pseudonyms: the warehouse knows its fingerprint and takes no load under another."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+from psycopg import Connection
+
+from parc.errors import ConfigurationError
+from parc.settings import Settings
+
+_TEXT = b"fingerprint of the pseudonym key"  # no reference or number: it is nobody's pseudonym
+
+
+def check_key(connection: Connection[Any], settings: Settings) -> None:
+    """See that these settings have the key that the warehouse was loaded with, if it was.
+
+    Raises ConfigurationError under another key.
+    """
+    row = connection.execute("select fingerprint, recorded_at::date from ops.pseudonym_key").fetchone()
+    ours = _fingerprint(settings)
+    if row and not hmac.compare_digest(row[0], ours):
+        raise ConfigurationError(
+            "PARC_PSEUDONYM_SECRET is not the key that this warehouse has been loaded with since "
+            f"{row[1]} (fingerprint {ours[:8]}, not {row[0][:8]}): under another key every person would be "
+            f"another; set the former one (where the variable is unset, {settings.home}/secrets/"
+            "pseudonym_secret holds it), or load into an empty warehouse"
+        )
+
+
+def keep_key(connection: Connection[Any], settings: Settings) -> None:
+    """Record the key's fingerprint where there is none, and check it: of two first loads at once one counts.
+
+    Raises ConfigurationError under another key than the one recorded.
+    """
+    connection.execute(
+        "insert into ops.pseudonym_key (fingerprint) values (%s) on conflict do nothing",
+        [_fingerprint(settings)],
+    )
+    check_key(connection, settings)
+
+
+def _fingerprint(settings: Settings) -> str:
+    return hmac.new(settings.pseudonym_secret, _TEXT, hashlib.sha256).hexdigest()
