@@ -19,9 +19,10 @@ sees stays the last good build. Mend, then run again: no day is forgotten, they 
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, Param
+from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, Param
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
+from parc.feeds import FEEDS
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.marts import build_marts
 
@@ -30,12 +31,7 @@ with DAG(
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
         timetable=CronTriggerTimetable("0 5 * * *", timezone="Europe/Paris"),
-        assets=(
-            feed_asset("calls")
-            | feed_asset("line_assignments")
-            | feed_asset("active_lines")
-            | feed_asset("numbering_plan")
-        ),
+        assets=AssetAny(*map(feed_asset, FEEDS)),
     ),
     catchup=False,
     max_active_runs=1,

@@ -24,7 +24,10 @@ SPECS = (
     IngestSpec("numbering_plan", cron="0 1 * * *", owner="routing"),
     IngestSpec("line_assignments", cron="10 1 * * *", owner="routing"),
     IngestSpec("active_lines", cron="20 1 * * *", owner="customer-service"),
+    IngestSpec("boutiques", cron="30 1 * * *", owner="retail"),
     IngestSpec("calls", cron="0 2 * * *", owner="customer-service"),
+    IngestSpec("boutique_visits", cron="10 2 * * *", owner="retail"),
+    IngestSpec("interventions", cron="20 2 * * *", owner="field-service"),
 )
 
 for spec in SPECS:

@@ -14,12 +14,23 @@ EXPECTED = {
     "ingest_numbering_plan": ("0 1 * * *", "routing", 2, 2, ["load", "report"]),
     "ingest_line_assignments": ("10 1 * * *", "routing", 2, 2, ["load", "report"]),
     "ingest_active_lines": ("20 1 * * *", "customer-service", 2, 2, ["load", "report"]),
+    "ingest_boutiques": ("30 1 * * *", "retail", 2, 2, ["load", "report"]),
     "ingest_calls": ("0 2 * * *", "customer-service", 2, 2, ["load", "report"]),
+    "ingest_boutique_visits": ("10 2 * * *", "retail", 2, 2, ["load", "report"]),
+    "ingest_interventions": ("20 2 * * *", "field-service", 2, 2, ["load", "report"]),
     "build_marts": ("0 5 * * *", "data-platform", 1, 1, ["build_marts"]),
     "export_routing": ("0 6 * * *", "routing", 1, 0, ["plan_release", "approve", "apply_release"]),
 }
 TRIGGERED_BY = {
-    "build_marts": {"raw_calls", "raw_line_assignments", "raw_active_lines", "raw_numbering_plan"},
+    "build_marts": {
+        "raw_calls",
+        "raw_boutique_visits",
+        "raw_interventions",
+        "raw_active_lines",
+        "raw_boutiques",
+        "raw_numbering_plan",
+        "raw_line_assignments",
+    },
     "export_routing": {"marts"},
 }
 
