@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fsspec
+import psycopg
 
 from parc.errors import ConfigurationError, ParcError
 from parc.orchestration import environment, services
@@ -75,7 +76,7 @@ def down(settings: Settings) -> list[str]:
 
 
 def status(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Sections of rows: processes, feeds, what waits to be built, the latest builds, routing."""
+    """Sections of rows: processes, feeds, what is missing or refused, the latest builds, routing."""
     from parc import routing
 
     found: dict[str, list[dict[str, Any]]] = {
@@ -120,12 +121,27 @@ def status(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         """,
     }
     with connect(settings, "reader") as connection:
+        found["missing"] = _missing(connection)
         for section, query in queries.items():
             cursor = connection.execute(query.encode())
             names = [column.name for column in cursor.description or []]
             found[section] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     found["routing"] = [routing.status(settings).to_json()]
     return found
+
+
+def _missing(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    """Deliveries that are due by the feed calendar and not published: feed, business_date, due_at.
+
+    Nothing before the first build, which makes the calendar known to the warehouse.
+    """
+    known = connection.execute("select to_regclass('intermediate.int_missing_deliveries')").fetchone()
+    if not (known and known[0]):
+        return []
+    rows = connection.execute(
+        "select feed, business_date, due_at from intermediate.int_missing_deliveries order by 2, 1"
+    )
+    return [dict(zip(("feed", "business_date", "due_at"), row, strict=True)) for row in rows]
 
 
 def doctor(settings: Settings) -> list[Check]:
@@ -213,13 +229,20 @@ def _deliveries(settings: Settings) -> str:
             order by latest.business_date
             """
         ).fetchall()
+        missing = _missing(connection)
     if refused:
         feed, day, reason = refused[-1]
         raise ConfigurationError(
             f"{len(refused)} days were refused and not sent again, the latest: {reason} "
             f"(once it has come again: parc ingest {feed} --date {day})"
         )
-    return "none refused"
+    if missing:
+        feed, day = missing[-1]["feed"], missing[-1]["business_date"]
+        raise ConfigurationError(
+            f"{len(missing)} deliveries are due and have not come, the latest: {feed} {day} "
+            f"(once it has come: parc ingest {feed} --date {day})"
+        )
+    return "none refused, none missing"
 
 
 def _marts(settings: Settings) -> str:
