@@ -502,8 +502,9 @@ def test_tables_carry_the_declarations_words(warehouse: Settings) -> None:
     uncommented = query(
         warehouse,
         "select attrelid::regclass::text, attname from pg_attribute join pg_class on pg_class.oid = attrelid "
-        "where relname in ('calls', 'numbering_plan', 'active_lines', 'line_assignments', 'line_assignment') "
+        "where (relname = any (%s) or relname = 'line_assignment') and relkind in ('r', 'p') "
         "and attnum > 0 and col_description(attrelid, attnum) is null",
+        list(feeds.FEEDS),
     )
     assert uncommented == []
     assert query(warehouse, "select obj_description('raw.calls'::regclass)") == [
@@ -555,61 +556,40 @@ def test_a_transaction_older_than_a_restatement_sees_the_new_day_whole(warehouse
         assert older.execute("select count(*) from raw.calls").fetchone() == (11,), "rows are frozen"
 
 
-BOUTIQUE_VISITS = Feed(
-    name="boutique_visits",
-    grain="One row per visitor ticket.",
+FIELD_TESTS = Feed(
+    name="field_tests",
+    grain="One row per line and test.",
     keeping=Keeping.DAYS,
     columns=(
-        Column("visit_id", Type.TEXT, "The ticket."),
-        Column("arrived_at", Type.INSTANT, "Arrival."),
-        Column("served_at", Type.INSTANT, "Service.", nullable=True),
-        Column("left_at", Type.INSTANT, "Leaving."),
-        Column("customer_ref", Type.TEXT, "Customer.", nullable=True, personal=Personal.REFERENCE),
-        Derived("customer_key", "customer_ref", Derivation.KEY, "HMAC of the customer."),
-        Column("outcome", Type.TEXT, "Outcome.", one_of=("served", "left_unserved", "sale")),
-    ),
-    key=("visit_id",),
-    in_order=(("arrived_at", "served_at", "left_at"),),
-    dated_by="arrived_at",
-)
-INTERVENTIONS = Feed(
-    name="interventions",
-    grain="One row per job and state.",
-    keeping=Keeping.DAYS,
-    columns=(
-        Column("job_id", Type.TEXT, "The job."),
-        Column("updated_at", Type.INSTANT, "When it changed."),
-        Column("opened_on", Type.DATE, "When it was opened."),
-        Column("line_ref", Type.TEXT, "Line.", nullable=True, personal=Personal.REFERENCE),
+        Column("line_ref", Type.TEXT, "The line.", personal=Personal.REFERENCE),
         Derived("line_key", "line_ref", Derivation.KEY, "HMAC of the line."),
+        Column("began_at", Type.INSTANT, "When the test began."),
+        Column("ended_at", Type.INSTANT, "When it ended.", nullable=True),
+        Column("installed_on", Type.DATE, "When the line was installed."),
+        Column("verdict", Type.TEXT, "What it showed.", one_of=("sound", "faulty")),
     ),
-    key=("job_id", "updated_at"),
+    key=("line_ref", "began_at"),
+    in_order=(("began_at", "ended_at"),),
+    dated_by="began_at",
+    reject_limit=0.5,
 )
 
 
 def test_a_new_feed_is_a_declaration_and_nothing_else(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = {feed.name: feed for feed in (BOUTIQUE_VISITS, INTERVENTIONS)}
-    monkeypatch.setattr(feeds, "FEEDS", {**feeds.FEEDS, **declared})
-    visits = (
-        "visit_id,arrived_at,served_at,left_at,customer_ref,outcome\n"
-        "v1,2012-04-25T10:00:00+02:00,,2012-04-25T10:20:00+02:00,CUST1,left_unserved\n"
+    monkeypatch.setattr(feeds, "FEEDS", {**feeds.FEEDS, FIELD_TESTS.name: FIELD_TESTS})
+    tests = (
+        "line_ref,began_at,ended_at,installed_on,verdict\n"
+        "L1,2012-04-25T10:00:00+02:00,,2012-04-02,sound\n"
+        "L1,2012-04-25T11:00:00+02:00,2012-04-25T11:01:00+02:00,2012-04-02,faulty\n"
+        "L1,2012-04-25T12:00:00+02:00,2012-04-25T11:59:00+02:00,2012-04-02,faulty\n"
     )
-    jobs = (
-        "job_id,updated_at,opened_on,line_ref\n"
-        "j1,2012-04-20T10:00:00+02:00,2012-04-02,L1\nj1,2012-04-25T10:00:00+02:00,2012-04-02,L1\n"
-    )
-    deliver(warehouse, "boutique_visits", DAY, visits__csv=visits.encode())
-    deliver(warehouse, "interventions", DAY, jobs__csv=jobs.encode())
-    assert counts(ingest(warehouse, "boutique_visits", DAY)) == ("published", 1, 1, 0)
-    assert counts(ingest(warehouse, "interventions", DAY)) == ("published", 2, 2, 0)
-    assert query(warehouse, "select visit_id, outcome, length(customer_key) from raw.boutique_visits") == [
-        ("v1", "left_unserved", 64)
-    ]
-    assert query(warehouse, "select job_id, opened_on from raw.interventions limit 1") == [
-        ("j1", date(2012, 4, 2))
-    ]
+    deliver(warehouse, "field_tests", DAY, tests__csv=tests.encode())
+    assert counts(ingest(warehouse, "field_tests", DAY)) == ("published", 3, 2, 1)
+    assert query(
+        warehouse, "select length(line_key), installed_on, verdict from raw.field_tests order by began_at"
+    ) == [(64, date(2012, 4, 2), "sound"), (64, date(2012, 4, 2), "faulty")]
 
 
 def test_a_table_that_is_not_as_declared_is_told(warehouse: Settings) -> None:
