@@ -112,6 +112,20 @@ def demo() -> None:
     demo.run(Settings.from_env(), screen)
 
 
+def list_faults(is_wanted: bool) -> None:
+    """Show every fault with what the platform promises to make of it, and end."""
+    if is_wanted:
+        from parc.simulate.faults import FAULTS
+
+        rows = [
+            {"fault": each.name, "what it does": each.does, "what becomes of it": each.promise,
+             "feeds": ", ".join(each.feeds)}
+            for each in FAULTS.values()
+        ]  # fmt: skip
+        table(None, rows)
+        raise typer.Exit
+
+
 @app.command()
 def simulate(
     first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First business date.")],
@@ -119,21 +133,32 @@ def simulate(
     scale: Annotated[float, typer.Option(help="1 is the nation: 220,000 calls a day.", min=0.0001)] = 0.02,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     out: Annotated[str | None, typer.Option(help="URL to write to; default: the landing zone.")] = None,
+    faults: Annotated[
+        str,
+        typer.Option(help="Faults to make: bad_rows,late@calls,missing@calls:2012-04-20 (see --list-faults)."),
+    ] = "",
+    list_faults: Annotated[
+        bool,
+        typer.Option("--list-faults", callback=list_faults, is_eager=True, help="Show the faults there are."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write deliveries of a synthetic operator."""
+    """Write deliveries of a synthetic operator, with faults on request."""
     from parc.simulate import simulate as run
 
     with progress_bar() as advance:
         summary = run(
             first.date(), last.date(), scale=scale, seed=seed,
-            out=out or Settings.from_env().landing, progress=advance,
+            out=out or Settings.from_env().landing, faults=[each for each in faults.split(",") if each],
+            progress=advance,
         )  # fmt: skip
     if as_json:
         dump(vars(summary))
     else:
         counts = ", ".join(f"{count:,} {feed}" for feed, count in summary.rows.items())
         print(f"{summary.deliveries} deliveries in {summary.out}: rows of {counts}")
+        for aim in summary.faults:
+            print(f"  fault: {aim}")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,11 +15,12 @@ from parc.simulate.contacts import HORIZON, ContactBook
 from parc.simulate.demand import Demand
 from parc.simulate.effects import EFFECTS
 from parc.simulate.errors import SimulationError
+from parc.simulate.faults import Story
 from parc.simulate.geography import Geography
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.references import active_lines, line_assignments
-from parc.simulate.writing import Delivery, LandingZone
+from parc.simulate.writing import LandingZone
 
 _EARLIEST = date(1999, 1, 1) + timedelta(days=HORIZON)
 _LATEST = date(2035, 12, 1)
@@ -27,7 +28,7 @@ _LATEST = date(2035, 12, 1)
 
 @dataclass(frozen=True)
 class SimulationSummary:
-    """What was delivered: rows per feed, number of deliveries and their size in bytes."""
+    """What was delivered: rows per feed, number of deliveries, their size in bytes, and faults as aimed."""
 
     first: date
     last: date
@@ -37,6 +38,7 @@ class SimulationSummary:
     deliveries: int
     rows: dict[str, int]
     bytes: int
+    faults: list[str]
 
 
 def simulate(
@@ -46,6 +48,7 @@ def simulate(
     scale: float,
     seed: int,
     out: str,
+    faults: Iterable[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SimulationSummary:
     """Deliver the feeds of a synthetic operator for the business dates `first` to `last`, both included.
@@ -53,7 +56,10 @@ def simulate(
     `scale` 1 is the nation: 23 million lines, about 220,000 calls a day. `out` is the landing zone, a path
     or an fsspec URL. Calls come every day; the references on every Monday, on the first date asked, and
     the numbering plan and active lines also on the first of a month. A delivery depends on its date,
-    `scale` and `seed` alone, byte for byte. `progress` hears (what is made, days done, days in all).
+    `scale` and `seed` alone, byte for byte, and on its fault: `faults` are names of `FAULTS`, each with a
+    feed and date where wanted (`late@calls:2012-04-20`); what they did is told in `faults.json` beside the
+    feeds. The landing zone is left as it stands on the evening of `last`. `progress` hears (what is made,
+    days done, days in all).
 
     Raises SimulationError for a request that makes no sense and for seeds that lack what is needed.
     """
@@ -70,6 +76,10 @@ def simulate(
 
     landing = LandingZone(out)
     geography = Geography.load()
+    story = Story.of(
+        faults, first, last, seed=seed,
+        is_working=lambda day: day.weekday() < 6 and not geography.is_holiday(0, day),
+    )  # fmt: skip
     numbering = Numbering.of(geography)
     population = Population(geography, numbering, scale=scale, seed=seed)
     demand = Demand(geography, seed=seed)
@@ -91,17 +101,22 @@ def simulate(
 
     rows: Counter[str] = Counter()
     deliveries = size = 0
-    days = (last - first).days + 1
-    for done in range(days):
-        day = first + timedelta(days=done)
+    days = story.dates
+    for done, day in enumerate(days):
         if progress:
-            progress(f"calls {day}", done, days)
+            progress(f"calls {day}", done, len(days))
         for feed, frame in made(day).items():
-            delivery = Delivery.of(feed, day, frame)
+            if not story.concerns(feed, day):
+                continue
+            delivery = story.delivery(feed, day, frame, made)
+            if delivery is None:
+                landing.withdraw(feed, day)
+                continue
             landing.write(delivery)
             rows[feed] += delivery.rows
             size += len(delivery.content)
             deliveries += 1
+    story.write(landing)
     if progress:
-        progress("done", days, days)
-    return SimulationSummary(first, last, scale, seed, out, deliveries, dict(rows), size)
+        progress("done", len(days), len(days))
+    return SimulationSummary(first, last, scale, seed, out, deliveries, dict(rows), size, story.aims)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
+from typing import Any
 
 import fsspec
 import polars as pl
 
 CONTROL = "_CONTROL.json"
-_COMPRESSED = ("calls",)
+COMPRESSED = ("calls",)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Delivery:
 
         Polars carries its own gzip and writes no time into the header.
         """
-        is_compressed = feed in _COMPRESSED
+        is_compressed = feed in COMPRESSED
         buffer = BytesIO()
         frame.rechunk().write_csv(
             buffer, compression="gzip" if is_compressed else "uncompressed", compression_level=6
@@ -40,6 +42,13 @@ class Delivery:
         name = f"{feed}.csv.gz" if is_compressed else f"{feed}.csv"
         content = buffer.getvalue()
         return cls(feed, day, name, content, frame.height, hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def of_text(cls, feed: str, day: date, text: bytes, *, rows: int) -> Delivery:
+        """The delivery of a file's text as it stands, compressed where the feed is."""
+        name = f"{feed}.csv.gz" if feed in COMPRESSED else f"{feed}.csv"
+        content = gzip.compress(text, 6, mtime=0) if feed in COMPRESSED else text
+        return cls(feed, day, name, content, rows, hashlib.sha256(content).hexdigest())
 
 
 class LandingZone:
@@ -55,10 +64,28 @@ class LandingZone:
         The control file of a delivery that is replaced goes first and the new one comes last: whoever
         waits for it never pairs it with another delivery's data.
         """
-        folder = f"{self._root}/{delivery.feed}/date={delivery.day.isoformat()}"
+        folder = self._folder(delivery.feed, delivery.day)
         self._files.makedirs(folder, exist_ok=True)
         if self._files.exists(f"{folder}/{CONTROL}"):
             self._files.rm(f"{folder}/{CONTROL}")
         self._files.pipe_file(f"{folder}/{delivery.name}", delivery.content)
         control = {"rows": delivery.rows, "sha256": {delivery.name: delivery.sha256}}
         self._files.pipe_file(f"{folder}/{CONTROL}", json.dumps(control).encode())
+
+    def withdraw(self, feed: str, day: date) -> None:
+        """Leave nothing of a delivery there."""
+        if self._files.exists(folder := self._folder(feed, day)):
+            self._files.rm(folder, recursive=True)
+
+    def read_json(self, name: str) -> Any:
+        """The content of a JSON file beside the feeds; None where there is none."""
+        path = f"{self._root}/{name}"
+        return json.loads(self._files.cat_file(path)) if self._files.exists(path) else None
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write a JSON file beside the feeds."""
+        self._files.makedirs(self._root, exist_ok=True)
+        self._files.pipe_file(f"{self._root}/{name}", json.dumps(value, indent=1).encode())
+
+    def _folder(self, feed: str, day: date) -> str:
+        return f"{self._root}/{feed}/date={day.isoformat()}"
