@@ -135,7 +135,7 @@ def simulate(
     out: Annotated[str | None, typer.Option(help="URL to write to; default: the landing zone.")] = None,
     faults: Annotated[
         str,
-        typer.Option(help="Faults to make: bad_rows,late@calls,missing@calls:2012-04-20 (see --list-faults)."),
+        typer.Option(help="Faults to make: bad_rows,late@calls:2012-04-20 (see --list-faults)."),
     ] = "",
     list_faults: Annotated[
         bool,
