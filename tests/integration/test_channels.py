@@ -1,0 +1,161 @@
+"""Boutiques, feed health, finality and the scorecard, from deliveries written by hand to what BI reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parc.build import build
+from parc.loading import ingest
+from parc.settings import Settings
+from parc.warehouse import connect
+
+MONDAY = date(2012, 4, 23)
+TUESDAY, WEDNESDAY, THURSDAY = (MONDAY + timedelta(days=day) for day in (1, 2, 3))
+Row = dict[str, Any]
+
+
+def boutique(code: str, department: str, closed_on: date | str = "") -> Row:
+    """A boutique that has been open for ever."""
+    return {
+        "boutique_code": code,
+        "name": code.title(),
+        "department_code": department,
+        "opened_on": "1990-01-01",
+        "closed_on": str(closed_on),
+    }
+
+
+FIRST_SNAPSHOT = [
+    boutique("RENNES", "35"),
+    boutique("BREST", "29", closed_on=WEDNESDAY),
+    boutique("VALENCE", "26"),
+]
+LATE_SNAPSHOT = [boutique("RENNES", "35"), boutique("VALENCE", "44")]
+
+
+def visit(visit_id: str, day: date, boutique: str = "RENNES", **values: Any) -> Row:
+    """A visitor of ten o'clock who is served after five minutes."""
+    return {
+        "visit_id": visit_id,
+        "boutique_code": boutique,
+        "arrived_at": f"{day}T10:00:00+02:00",
+        "served_at": f"{day}T10:05:00+02:00",
+        "left_at": f"{day}T10:20:00+02:00",
+        "customer_ref": "",
+        "reason_code": "bill",
+        "outcome": "served",
+        "satisfaction": "",
+    } | values
+
+
+def day_of(day: date, *more: Row) -> list[Row]:
+    """Three visits of Rennes, two of Brest, one of a boutique that nobody knows; and `more`."""
+    return [
+        visit(f"{day}-1", day, customer_ref="C1", satisfaction="5"),
+        visit(f"{day}-2", day, outcome="sale", served_at=f"{day}T10:00:30+02:00", satisfaction="2"),
+        visit(f"{day}-3", day, outcome="left_unserved", served_at=""),
+        visit(f"{day}-4", day, "BREST"),
+        visit(f"{day}-5", day, "BREST"),
+        visit(f"{day}-6", day, "NOWHERE"),
+        *more,
+    ]
+
+
+def deliver(settings: Settings, feed: str, day: date, rows: list[Row], expect: str = "published") -> None:
+    """Write a delivery into the landing zone and load it."""
+    folder = Path(settings.landing) / feed / f"date={day}"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    (folder / f"{feed}.csv").write_text(text.getvalue())
+    outcome = ingest(settings, feed, day)
+    assert outcome.status == expect, outcome.message
+
+
+def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings, "reader") as connection:
+        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+def marts(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every mart, sorted; the build's own number and instant apart."""
+    names = rows(
+        settings,
+        "select table_name from information_schema.tables where table_schema = 'marts' "
+        "and table_type = 'BASE TABLE' and table_name <> 'published_build' order by 1",
+    )
+    return {name: rows(settings, f'select m::text from marts."{name}" as m order by 1') for (name,) in names}
+
+
+def boutiques_of(settings: Settings, day: date) -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select region_code, visit_count, open_boutique_count from marts.mart_boutiques_daily "
+        f"where business_date = '{day}' order by 1",
+    )
+
+
+@pytest.fixture(scope="module")
+def built(module_warehouse: Settings) -> Iterator[Settings]:
+    """Two days of visits and one snapshot of boutiques, of Tuesday; the tests go on from each other."""
+    for day in (MONDAY, TUESDAY):
+        deliver(module_warehouse, "boutique_visits", day, day_of(day))
+    deliver(module_warehouse, "boutiques", TUESDAY, FIRST_SNAPSHOT)
+    build(module_warehouse)
+    yield module_warehouse
+
+
+def test_regions_have_their_visits_and_open_boutiques(built: Settings) -> None:
+    assert boutiques_of(built, MONDAY) == [("53", 5, 2), ("82", 0, 1), ("unknown", 1, 0)]
+    [found] = rows(
+        built,
+        "select directorate_code, served_count, sale_count, left_unserved_count, wait_served_count, "
+        "wait_served_seconds::float, identified_count, survey_count, satisfied_count "
+        f"from marts.mart_boutiques_daily where business_date = '{MONDAY}' and region_code = '53'",
+    )
+    assert found == ("OUEST", 4, 1, 1, 4, 930.0, 1, 2, 1)
+
+
+def test_a_closed_boutique_and_a_snapshot_that_arrives_late(built: Settings) -> None:
+    """Brest closes on Wednesday and its visitors still count; a late snapshot of Wednesday moves Valence."""
+    deliver(built, "boutique_visits", WEDNESDAY, day_of(WEDNESDAY))
+    build(built)
+    assert boutiques_of(built, WEDNESDAY) == [("53", 5, 1), ("82", 0, 1), ("unknown", 1, 0)]
+
+    deliver(built, "boutiques", WEDNESDAY, LATE_SNAPSHOT)
+    build(built)
+    assert boutiques_of(built, TUESDAY) == [("53", 5, 2), ("82", 0, 1), ("unknown", 1, 0)]
+    assert boutiques_of(built, WEDNESDAY) == [("52", 0, 1), ("53", 3, 1), ("unknown", 3, 0)]
+
+
+def test_a_visit_delivered_on_two_dates_counts_once(built: Settings) -> None:
+    """The earliest date keeps it; when that one no longer delivers it, the later date has it back."""
+    stray = visit(f"{WEDNESDAY}-4", MONDAY)
+    query = f"select business_date from marts.fct_boutique_visits where visit_id = '{WEDNESDAY}-4'"
+    deliver(built, "boutique_visits", MONDAY, day_of(MONDAY, stray))
+    build(built)
+    assert rows(built, query) == [(MONDAY,)]
+    assert rows(
+        built,
+        "select business_date, visit_id, kept_business_date "
+        "from intermediate.int_boutique_visit_cross_date_duplicates",
+    ) == [(WEDNESDAY, f"{WEDNESDAY}-4", MONDAY)]
+
+    deliver(built, "boutique_visits", MONDAY, day_of(MONDAY))
+    build(built)
+    assert rows(built, query) == [(WEDNESDAY,)]
+
+
+def test_incremental_equals_full_refresh(built: Settings) -> None:
+    incremental = marts(built)
+    assert build(built, full_refresh=True).build_id
+    assert marts(built) == incremental
