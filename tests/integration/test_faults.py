@@ -1,0 +1,216 @@
+"""Every named fault of the simulated operator, loaded: the ledger holds what the fault's record promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parc import feeds
+from parc.loading import Outcome, ingest
+from parc.settings import Settings
+from parc.simulate import simulate
+from parc.simulate.faults import FAULTS, UNKNOWN_CODE
+from parc.warehouse import connect
+
+SCALE, SEED = 0.003, 5
+FIRST, LAST = date(2012, 3, 5), date(2012, 4, 14)
+DAY = date(2012, 4, 17)
+FEEDS = ("calls",)
+STORIES = [name for name, fault in FAULTS.items() if len(fault.turns) > 1]
+AT_ONCE = [
+    (name, feed)
+    for name, fault in FAULTS.items()
+    for feed in fault.feeds
+    if name not in STORIES and feed in FEEDS
+]
+REFUSED = [each for each in AT_ONCE if FAULTS[each[0]].turns[0].outcome == "refused"]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What came of every fault that is over in one evening, the days that it stands on being published."""
+
+    settings: Settings
+    outcomes: dict[tuple[str, str], Outcome]
+    records: dict[tuple[str, str], Record]
+
+
+def make(settings: Settings, first: date, last: date, faults: Iterable[str] = ()) -> None:
+    simulate(first, last, scale=SCALE, seed=SEED, out=settings.landing, faults=faults)
+
+
+def records(settings: Settings) -> list[Record]:
+    told: list[Record] = json.loads((Path(settings.landing) / "faults.json").read_text())
+    return told
+
+
+def query(settings: Settings, text: str, *values: object) -> list[tuple[Any, ...]]:
+    with connect(settings, "admin") as connection:
+        return connection.execute(text.encode(), values or None).fetchall()
+
+
+def raw_rows(settings: Settings, feed: str, day: date) -> int:
+    return int(query(settings, f"select count(*) from raw.{feed} where business_date = %s", day)[0][0])
+
+
+def days_before(fault: str, day: date) -> list[date]:
+    """The days that must be published for the fault's promise: a week of Easter is no like day."""
+    if FAULTS[fault].needs_day_before:
+        return [day - timedelta(days=1)]
+    weeks = [day - timedelta(days=7 * ago) for ago in range(1, 6)] if FAULTS[fault].like_days else []
+    return [each for each in weeks if each >= FIRST]
+
+
+@pytest.fixture(scope="module")
+def loaded(module_warehouse: Settings) -> Loaded:
+    make(module_warehouse, FIRST, LAST, [f"{name}@{feed}" for name, feed in AT_ONCE])
+    told = {(each["fault"], each["feed"]): each for each in records(module_warehouse)}
+    hit = {(each["feed"], date.fromisoformat(each["business_date"])) for each in told.values()}
+    wanted = {
+        (feed, each) for (name, feed), record in told.items()
+        for each in days_before(name, date.fromisoformat(record["business_date"]))
+    }  # fmt: skip
+    found = {
+        (feed, day): ingest(module_warehouse, feed, day)
+        for feed, day in sorted(hit | wanted, key=lambda each: each[1])
+    }
+    outcomes = {
+        key: found[record["feed"], date.fromisoformat(record["business_date"])]
+        for key, record in told.items()
+    }
+    return Loaded(module_warehouse, outcomes, told)
+
+
+@pytest.fixture(scope="module")
+def clean(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same warehouse before a landing zone where nothing went wrong."""
+    settings = replace(module_warehouse, landing=str(tmp_path_factory.mktemp("clean")))
+    make(settings, FIRST, LAST)
+    return settings
+
+
+def hold(settings: Settings, outcome: Outcome, record: Record) -> None:
+    """Hold an outcome, its ledger row, the quarantine and the raw table against the record."""
+    assert outcome.status == record["outcome"]
+    assert raw_rows(settings, outcome.feed, outcome.business_date) == outcome.rows_published
+    if outcome.delivery_id is None:
+        assert (outcome.status, outcome.rows_read) == ("missing", 0)
+        return
+    ((status, read, published, quarantined, reason, warnings),) = query(
+        settings,
+        "select status, rows_read, rows_published, rows_quarantined, reason, warnings from ops.delivery "
+        "where delivery_id = %s",
+        outcome.delivery_id,
+    )
+    kept = query(
+        settings, "select line_number, reason from ops.quarantine where delivery_id = %s", outcome.delivery_id
+    )
+    assert status == ("published" if outcome.status == "unchanged" else outcome.status)
+    assert (read, published) == (outcome.rows_read, outcome.rows_published)
+    assert read == published + quarantined
+    assert (reason is not None) == (status == "refused")
+    if status == "refused":
+        assert published == 0
+    else:
+        assert quarantined == len(kept) == record["rows_quarantined"]
+    assert all(line > 1 for line, _ in kept)
+    if record["names"]:
+        told = [reason or "", *warnings, *(reason for _, reason in kept)]
+        assert any(record["names"] in text for text in told), told
+
+
+@pytest.mark.parametrize(("fault", "feed"), AT_ONCE)
+def test_the_promise_is_kept(loaded: Loaded, fault: str, feed: str) -> None:
+    hold(loaded.settings, loaded.outcomes[fault, feed], loaded.records[fault, feed])
+
+
+def test_every_fault_is_loaded(loaded: Loaded) -> None:
+    assert set(loaded.outcomes) == set(AT_ONCE)
+    assert {name for name, _ in AT_ONCE} | set(STORIES) == set(FAULTS)
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_only_what_should_warns(loaded: Loaded, feed: str) -> None:
+    warned = {fault for (fault, of), outcome in loaded.outcomes.items() if of == feed and outcome.warnings}
+    assert warned <= {"volume_collapse", "volume_surge", "unknown_codes"}
+    assert {"volume_surge", "unknown_codes"} <= warned
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_keys_of_the_day_before_are_published_on_both_dates(loaded: Loaded, feed: str) -> None:
+    outcome = loaded.outcomes["repeated_keys", feed]
+    key = ", ".join(feeds.get(feed).key)
+    ((repeated,),) = query(
+        loaded.settings,
+        f"select count(*) from raw.{feed} join raw.{feed} as before using ({key}) "
+        f"where {feed}.business_date = %s and before.business_date = %s",
+        outcome.business_date,
+        outcome.business_date - timedelta(days=1),
+    )
+    assert repeated == loaded.records["repeated_keys", feed]["rows_touched"] > 0
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_unknown_codes_are_published_as_they_came(loaded: Loaded, feed: str) -> None:
+    column = {"calls": "site_code", "boutique_visits": "boutique_code", "interventions": "unit_code"}[feed]
+    day = loaded.outcomes["unknown_codes", feed].business_date
+    ((rows,),) = query(
+        loaded.settings,
+        f"select count(*) from raw.{feed} where business_date = %s and {column} = %s",
+        day,
+        UNKNOWN_CODE,
+    )
+    assert rows == loaded.records["unknown_codes", feed]["rows_touched"] > 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "feed"), [each for each in AT_ONCE if each[0] in ("byte_order_mark", "mixed_spellings")]
+)
+def test_what_is_only_written_otherwise_is_the_same(
+    loaded: Loaded, clean: Settings, fault: str, feed: str
+) -> None:
+    again = ingest(clean, feed, loaded.outcomes[fault, feed].business_date)
+    assert again.message.endswith("0 rows added, 0 removed, 0 altered")
+
+
+@pytest.mark.parametrize(("fault", "feed"), REFUSED)
+def test_what_was_refused_is_published_once_it_is_good(
+    loaded: Loaded, clean: Settings, fault: str, feed: str
+) -> None:
+    outcome = loaded.outcomes[fault, feed]
+    good = ingest(clean, feed, outcome.business_date)
+    assert (good.status, good.rows_quarantined) == ("published", 0)
+    assert ingest(loaded.settings, feed, outcome.business_date).status == "refused"
+    assert raw_rows(clean, feed, outcome.business_date) == good.rows_published > 0
+
+
+@pytest.mark.parametrize("fault", STORIES)
+def test_night_after_night(warehouse: Settings, fault: str) -> None:
+    """Each evening simulates its own day alone, with the same faults."""
+    for days_after in range(FAULTS[fault].turns[-1].days_after + 1):
+        evening = DAY + timedelta(days=days_after)
+        make(warehouse, evening, evening, [f"{fault}@{feed}:{DAY}" for feed in FEEDS])
+        for feed in FEEDS:
+            told = [each for each in records(warehouse) if each["feed"] == feed][-1]
+            outcome = ingest(warehouse, feed, DAY)
+            if told["evening"] == str(evening):
+                hold(warehouse, outcome, told)
+            else:
+                assert outcome.status == ("missing" if told["outcome"] == "missing" else "unchanged")
+    statuses = query(warehouse, "select feed, status, changes from ops.delivery order by feed, delivery_id")
+    for feed in FEEDS:
+        mine = [(status, changes) for of, status, changes in statuses if of == feed]
+        if fault == "restated":
+            (_, first), (_, changes) = mine
+            assert [status for status, _ in mine] == ["superseded", "published"]
+            assert first is None
+            assert changes["rows_added"] > 0 == changes["rows_removed"] < changes["rows_altered"]
+        else:
+            assert mine == [("published", None)]

@@ -1,0 +1,197 @@
+"""Named faults: which delivery each hits, what is left in the landing zone, what is told of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from parc.cli import app
+from parc.simulate import SimulationError, simulate
+from parc.simulate.faults import FAULTS
+
+SCALE, SEED = 0.003, 5
+FIRST, LAST = date(2012, 3, 5), date(2012, 4, 14)
+DAY = date(2012, 4, 17)
+
+
+def run(folder: Path, first: date, last: date, *faults: str) -> list[str]:
+    """Simulate into the folder; returns the faults as aimed."""
+    return simulate(first, last, scale=SCALE, seed=SEED, out=str(folder), faults=faults).faults
+
+
+def days_after(count: int) -> date:
+    return DAY + timedelta(days=count)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Of every file of a delivery, by its path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.glob("*/date=*/*")
+    }
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = json.loads((folder / "faults.json").read_text())
+    return told
+
+
+@pytest.fixture(scope="module")
+def every_fault(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("every_fault")
+    return folder, run(folder, FIRST, LAST, *FAULTS)
+
+
+# ---- what is asked
+
+
+@pytest.mark.parametrize(
+    ("faults", "message"),
+    [
+        (["bad_row"], r"no fault is called `bad_row`; there are bad_rows, .*, mixed_spellings"),
+        (["bad_rows@letters"], r"made in calls, boutique_visits, interventions, not in `letters`"),
+        (
+            ["mixed_spellings@interventions"],
+            r"made in calls, not in `interventions`; write mixed_spellings@c",
+        ),
+        (["late@calls:20/04/2012"], r"`20/04/2012` is no date YYYY-MM-DD"),
+        (["late@calls:2012-04-19"], r"late@calls:2012-04-19: nothing of it falls into 2012-04-17 to 2012-04"),
+        (["late@calls:2012-04-14"], r"late@calls:2012-04-14: nothing of it falls into"),
+        (["missing@calls:2012-04-16"], r"missing@calls:2012-04-16: nothing of it falls into"),
+        (
+            ["late@calls:2012-04-17", "missing@calls:2012-04-17"],
+            r"calls 2012-04-17: hit by both late and mis",
+        ),
+        (["late", "missing", "restated"], r"every delivery of calls from 2012-04-17 to 2012-04-18 is hit"),
+    ],
+)
+def test_what_cannot_be_made_is_told(tmp_path: Path, faults: list[str], message: str) -> None:
+    with pytest.raises(SimulationError, match=message):
+        run(tmp_path, DAY, days_after(1), *faults)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bare_faults_hit_a_working_day_each(every_fault: tuple[Path, list[str]]) -> None:
+    _, aims = every_fault
+    assert sorted(aim.split("@")[0] for aim in aims) == sorted(FAULTS)
+    days = [date.fromisoformat(aim.rpartition(":")[2]) for aim in aims]
+    assert len(set(days)) == len(FAULTS)
+    easter_monday = date(2012, 4, 9)
+    assert all(FIRST <= day <= LAST and day.weekday() < 6 and day != easter_monday for day in days)
+
+
+def test_the_days_that_a_bare_fault_stands_on_are_spared(every_fault: tuple[Path, list[str]]) -> None:
+    _, aims = every_fault
+    hit = {name: date.fromisoformat(day) for name, day in (aim.split("@calls:") for aim in aims)}
+    for name in ("repeated_keys", "wrong_date"):
+        assert hit[name] - timedelta(days=1) not in hit.values()
+    before = [hit["volume_collapse"] - timedelta(days=7 * ago) for ago in range(1, 6)]
+    assert sum(day >= FIRST and day not in hit.values() for day in before) >= 4
+
+
+def test_the_command_lists_every_fault() -> None:
+    said = CliRunner().invoke(app, ["simulate", "--list-faults"], env={"COLUMNS": "200"})
+    assert said.exit_code == 0
+    assert all(f" {name} " in said.stdout for name in FAULTS)
+
+
+def test_the_command_makes_faults(tmp_path: Path) -> None:
+    days = ["--from", str(DAY), "--to", str(DAY), "--scale", str(SCALE), "--out", str(tmp_path)]
+    said = CliRunner().invoke(app, ["simulate", *days, "--faults", f"empty_file@calls:{DAY}"])
+    assert said.exit_code == 0, said.output
+    assert f"empty_file@calls:{DAY}" in said.stdout
+    assert [record["fault"] for record in records(tmp_path)] == ["empty_file"]
+
+
+# ---- what is made
+
+
+def test_a_faulty_delivery_is_the_same_whatever_range_is_asked(
+    tmp_path: Path, every_fault: tuple[Path, list[str]]
+) -> None:
+    folder, aims = every_fault
+    found = digests(folder)
+    for aim in aims:
+        day = date.fromisoformat(aim.rpartition(":")[2])
+        turns = FAULTS[aim.split("@")[0]].turns
+        run(tmp_path, day, min(LAST, day + timedelta(days=turns[-1].days_after)), aim)
+        mine = {path for path in found if path.startswith(f"calls/date={day}/")}
+        assert {path: found[path] for path in mine} == {
+            path: digest for path, digest in digests(tmp_path).items() if f"calls/date={day}/" in path
+        }, aim
+
+
+def test_only_what_is_hit_differs(tmp_path: Path, every_fault: tuple[Path, list[str]]) -> None:
+    folder, aims = every_fault
+    run(tmp_path, FIRST, LAST)
+    clean, faulty = digests(tmp_path), digests(folder)
+    differing = {path.split("/date=")[1][:10] for path in clean if clean[path] != faulty.get(path)}
+    hit = {aim.split("@")[0]: aim.rpartition(":")[2] for aim in aims}
+    in_the_end_good = {hit[name] for name in ("late", "restated", "same_again")}
+    assert differing == set(hit.values()) - in_the_end_good
+    assert faulty.keys() < clean.keys()
+    assert not (tmp_path / "faults.json").exists()
+
+
+def test_a_late_delivery_comes_two_days_later(tmp_path: Path) -> None:
+    run(tmp_path / "clean", DAY, DAY)
+    for last in (DAY, days_after(1)):
+        run(tmp_path / "late", DAY, last, f"late@calls:{DAY}")
+        assert not (tmp_path / "late" / "calls" / f"date={DAY}").exists()
+    run(tmp_path / "late", days_after(2), days_after(3), f"late@calls:{DAY}")
+    calls = {path: digest for path, digest in digests(tmp_path / "clean").items() if "calls/" in path}
+    assert calls.items() < digests(tmp_path / "late").items()
+    assert [(each["evening"], each["outcome"]) for each in records(tmp_path / "late")] == [
+        (str(DAY), "missing"),
+        (str(days_after(2)), "published"),
+    ]
+
+
+def test_a_delivery_is_restated_two_days_later(tmp_path: Path) -> None:
+    found = []
+    for last in (DAY, days_after(1), days_after(2)):
+        run(tmp_path, last, last, f"restated@calls:{DAY}")
+        found.append(digests(tmp_path)[f"calls/date={DAY}/calls.csv.gz"])
+    run(tmp_path / "clean", DAY, DAY)
+    assert found[0] == found[1] != found[2]
+    assert found[2] == digests(tmp_path / "clean")[f"calls/date={DAY}/calls.csv.gz"]
+
+
+def test_the_same_bytes_are_written_anew_a_day_later(tmp_path: Path) -> None:
+    run(tmp_path, DAY, DAY, f"same_again@calls:{DAY}")
+    file = tmp_path / "calls" / f"date={DAY}" / "calls.csv.gz"
+    content, written_at = file.read_bytes(), file.stat().st_mtime_ns
+    run(tmp_path, days_after(1), days_after(1), f"same_again@calls:{DAY}")
+    assert file.read_bytes() == content
+    assert file.stat().st_mtime_ns > written_at
+
+
+def test_a_missing_delivery_is_taken_away(tmp_path: Path) -> None:
+    run(tmp_path, DAY, DAY)
+    run(tmp_path, DAY, DAY, f"missing@calls:{DAY}")
+    assert not (tmp_path / "calls" / f"date={DAY}").exists()
+
+
+def test_too_small_a_delivery_cannot_hold_a_few_bad_rows(tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match=r"calls 2012-04-15: of \d+ rows a single bad one is above the"):
+        simulate(
+            date(2012, 4, 15), date(2012, 4, 15), scale=0.0003, seed=SEED, out=str(tmp_path),
+            faults=["bad_rows"],
+        )  # fmt: skip
+
+
+def test_what_is_told_is_what_lies_there(tmp_path: Path) -> None:
+    run(tmp_path, DAY, days_after(1), f"bad_rows@calls:{DAY}", f"missing@calls:{days_after(1)}")
+    run(tmp_path, days_after(1), days_after(2), f"empty_file@calls:{days_after(2)}")
+    assert [(each["fault"], each["business_date"]) for each in records(tmp_path)] == [
+        ("bad_rows", str(DAY)),
+        ("empty_file", str(days_after(2))),
+    ]
+    run(tmp_path, DAY, days_after(2))
+    assert records(tmp_path) == []
