@@ -7,6 +7,7 @@ months as (
     select
         month_date,
         max(snapshot_date) as snapshot_date,
+        min(snapshot_date) as first_snapshot_date,
         coalesce(lead(month_date) over (order by month_date), 'infinity') as next_month_date
     from lines
     group by month_date
@@ -16,6 +17,7 @@ final as (
     select
         months.month_date,
         months.next_month_date,
+        months.first_snapshot_date,
         lines.department_code,
         lines.market,
         lines.line_count

@@ -1,5 +1,5 @@
 with deliveries as (
-    select * from {{ source('ops', 'delivery') }}
+    select * from {{ ref('stg_ledger__deliveries') }}
     where status in ('published', 'superseded')
 ),
 

@@ -1,0 +1,5 @@
+with final as (
+    {{ due_deliveries() }}
+)
+
+select * from final

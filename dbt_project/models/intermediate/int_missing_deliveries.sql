@@ -1,0 +1,22 @@
+with due as (
+    {{ due_deliveries() }}
+),
+
+deliveries as (
+    select * from {{ source('ops', 'delivery') }}
+    where status = 'published'
+),
+
+final as (
+    select
+        due.feed,
+        due.business_date,
+        due.due_at
+    from due
+    left join deliveries
+        on due.feed = deliveries.feed
+        and due.business_date = deliveries.business_date
+    where deliveries.delivery_id is null
+)
+
+select * from final
