@@ -1,0 +1,155 @@
+{%- set sums = [
+    'requested_count',
+    'requested_after_installation_count',
+    'closed_count',
+    'done_count',
+    'incomplete_count',
+    'customer_absent_count',
+    'technician_absent_count',
+    'cancelled_count',
+    'done_with_line_count',
+    'first_time_right_count',
+    'promised_slot_count',
+    'appointment_count',
+    'appointment_kept_count',
+    'operator_no_show_count',
+    'customer_no_access_count',
+    'appointment_delay_count',
+    'appointment_delay_days',
+    'supply_count',
+    'supply_days',
+    'repair_count',
+    'repair_hours',
+] -%}
+
+with daily as (
+    select * from {{ ref('int_interventions_daily') }}
+),
+
+extracts as (
+    select
+        min(business_date) as first_date,
+        max(business_date) as last_date
+    from {{ ref('int_built_deliveries') }}
+    where feed = 'interventions'
+),
+
+active_lines as (
+    select * from {{ ref('int_active_lines_monthly') }}
+),
+
+homes as (
+    select * from {{ ref('int_homes') }}
+),
+
+-- Of the days before the first extract only what was still open is known.
+dates as (
+    select day::date as business_date
+    from extracts
+    cross join generate_series(first_date::timestamp, last_date::timestamp, interval '1 day') as day
+),
+
+department_kinds as (
+    select distinct department_code, kind from daily
+),
+
+opened_before as (
+    select
+        daily.department_code,
+        daily.kind,
+        sum(daily.requested_count) - sum(daily.closed_count) as open_count
+    from daily
+    inner join extracts on daily.business_date < extracts.first_date
+    group by 1, 2
+),
+
+departments_daily as (
+    select
+        dates.business_date,
+        department_kinds.department_code,
+        department_kinds.kind,
+        {% for column in sums -%}
+            daily.{{ column }},
+        {% endfor -%}
+        coalesce(opened_before.open_count, 0)
+        + sum(coalesce(daily.requested_count, 0) - coalesce(daily.closed_count, 0)) over (
+            partition by department_kinds.department_code, department_kinds.kind
+            order by dates.business_date
+        ) as open_count
+    from dates
+    cross join department_kinds
+    left join opened_before using (department_code, kind)
+    left join daily using (business_date, department_code, kind)
+),
+
+jobs as (
+    select
+        departments_daily.business_date,
+        coalesce(homes.directorate_code, 'unknown') as directorate_code,
+        coalesce(homes.region_code, 'unknown') as region_code,
+        departments_daily.kind,
+        {% for column in sums -%}
+            sum(departments_daily.{{ column }}) as {{ column }},
+        {% endfor -%}
+        sum(departments_daily.open_count) as open_count
+    from departments_daily
+    left join homes
+        on departments_daily.department_code = homes.home_key
+        and departments_daily.business_date >= homes.valid_from
+        and departments_daily.business_date < homes.valid_to
+    group by 1, 2, 3, 4
+),
+
+lines_monthly as (
+    select
+        month_date,
+        next_month_date,
+        department_code,
+        sum(line_count) as line_count
+    from active_lines
+    group by 1, 2, 3
+),
+
+lines_daily as (
+    select
+        dates.business_date,
+        coalesce(homes.directorate_code, 'unknown') as directorate_code,
+        coalesce(homes.region_code, 'unknown') as region_code,
+        'repair' as kind,
+        sum(lines_monthly.line_count) as active_line_count
+    from dates
+    inner join lines_monthly
+        on dates.business_date >= lines_monthly.month_date
+        and dates.business_date < lines_monthly.next_month_date
+    left join homes
+        on lines_monthly.department_code = homes.home_key
+        and dates.business_date >= homes.valid_from
+        and dates.business_date < homes.valid_to
+    group by 1, 2, 3
+),
+
+-- Regions with lines and without jobs have a row too, or the lines of all regions would not add up.
+cells as (
+    select business_date, directorate_code, region_code, kind from jobs
+    union
+    select business_date, directorate_code, region_code, kind from lines_daily
+),
+
+final as (
+    select
+        cells.business_date,
+        cells.directorate_code,
+        cells.region_code,
+        cells.kind,
+        {% for column in sums -%}
+            {%- set type = 'bigint' if column.endswith('_count') else 'numeric(16, 6)' %}
+            coalesce(jobs.{{ column }}, 0)::{{ type }} as {{ column }},
+        {% endfor -%}
+        coalesce(jobs.open_count, 0)::bigint as open_count,
+        lines_daily.active_line_count::bigint as active_line_count
+    from cells
+    left join jobs using (business_date, directorate_code, region_code, kind)
+    left join lines_daily using (business_date, directorate_code, region_code, kind)
+)
+
+select * from final

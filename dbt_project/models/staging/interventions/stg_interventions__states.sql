@@ -1,0 +1,22 @@
+select
+    business_date,
+    job_id,
+    updated_at,
+    unit_code,
+    kind,
+    market,
+    customer_key,
+    line_key,
+    department_code,
+    requested_at,
+    first_slot_offered_at,
+    slot_start as slot_starts_at,
+    slot_end as slot_ends_at,
+    rescheduled_by,
+    arrived_at,
+    closed_at,
+    result,
+    cause_code,
+    customer_identity,
+    row_identity
+from {{ source('raw', 'interventions') }}
