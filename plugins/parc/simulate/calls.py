@@ -16,6 +16,7 @@ from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
 from parc.simulate.geography import NATIONAL, Geography
 from parc.simulate.population import GEOGRAPHIC, Population
+from parc.simulate.words import moments, present, words
 
 OUTCOMES = ("answered", "abandoned", "ivr_resolved", "overflowed", "blocked")
 _ANSWERED, _ABANDONED, _IVR_RESOLVED, _OVERFLOWED, _BLOCKED = range(5)
@@ -392,13 +393,11 @@ class CallCentre:
         department = np.where(roots.is_identified & on_file, contacts.department, -1)
         reason = contacts.market * len(REASONS[0]) + contacts.reason
         number = ("+" + pl.Series(roots.number).cast(pl.String)).zip_with(
-            pl.Series(roots.withheld < 0), _words(_WITHHELD, roots.withheld)
+            pl.Series(roots.withheld < 0), words(_WITHHELD, roots.withheld)
         )
-        reference = "C" + pl.Series(self._population.reference(contacts.customer)).cast(pl.String).str.zfill(
-            9
-        )
+        reference = self._population.customer_refs(contacts.customer)
         no_text = pl.Series([None], dtype=pl.String)
-        site = _words(tuple(site.code for site in geography.sites), legs["site"])
+        site = words(tuple(site.code for site in geography.sites), legs["site"])
         agent = site + "-" + pl.Series(legs["agent"]).cast(pl.String).str.zfill(4)
         queues = self._queues.names
         return pl.DataFrame(
@@ -406,25 +405,25 @@ class CallCentre:
                 "call_id": f"{day:%Y%m%d}-" + pl.Series(root + 1).cast(pl.String).str.zfill(7),
                 "leg_no": legs["leg_no"],
                 "offered_at": iso_paris(contacts.offered_at).gather(root),
-                "queued_at": _moments(legs["queued_at"]),
-                "answered_at": _moments(legs["answered_at"]),
-                "ended_at": _moments(legs["ended_at"]),
+                "queued_at": moments(legs["queued_at"]),
+                "answered_at": moments(legs["answered_at"]),
+                "ended_at": moments(legs["ended_at"]),
                 "caller_number": number.gather(root),
-                "dialled_number": _words(geography.service_numbers, roots.market).gather(root),
-                "market": _words(MARKETS, roots.market).gather(root),
+                "dialled_number": words(geography.service_numbers, roots.market).gather(root),
+                "market": words(MARKETS, roots.market).gather(root),
                 "customer_ref": reference.zip_with(pl.Series(roots.is_identified), no_text).gather(root),
-                "line_department": _words(geography.department_codes, department).gather(root),
+                "line_department": words(geography.department_codes, department).gather(root),
                 "site_code": site,
-                "queue_code": _words(queues, legs["queue"]),
-                "outcome": _words(OUTCOMES, legs["outcome"]),
+                "queue_code": words(queues, legs["queue"]),
+                "outcome": words(OUTCOMES, legs["outcome"]),
                 "agent_ref": agent.zip_with(pl.Series(legs["agent"] >= 0), no_text),
-                "hold_s": _present(legs["hold_s"]),
-                "talk_s": _present(legs["talk_s"]),
-                "wrap_up_s": _present(legs["wrap_up_s"]),
-                "transferred_to": _words(queues, legs["transferred_to"]),
-                "reason_code": _words(sum(REASONS, ()), np.where(legs["queued_at"] >= 0, reason[root], -1)),
-                "satisfaction": _present(survey[0]),
-                "recommend": _present(survey[1]),
+                "hold_s": present(legs["hold_s"]),
+                "talk_s": present(legs["talk_s"]),
+                "wrap_up_s": present(legs["wrap_up_s"]),
+                "transferred_to": words(queues, legs["transferred_to"]),
+                "reason_code": words(sum(REASONS, ()), np.where(legs["queued_at"] >= 0, reason[root], -1)),
+                "satisfaction": present(survey[0]),
+                "recommend": present(survey[1]),
             }
         )
 
@@ -495,18 +494,3 @@ def _waits(rng: np.random.Generator, load: Floats, next_gap: Ints) -> tuple[Ints
         impatient, 4 * rng.random(total), 5 + _PATIENCE_MEAN * rng.standard_exponential(total)
     )
     return np.minimum(wait, 3_000).astype(np.int64), patience.astype(np.int64)
-
-
-def _words(words: tuple[str | None, ...], number: Ints) -> pl.Series:
-    """Each number's word; null for -1."""
-    position = pl.Series(number)
-    return pl.Series(words, dtype=pl.String).gather(position.set(position < 0, None))
-
-
-def _moments(seconds: Ints) -> pl.Series:
-    return iso_paris(seconds, pl.Series(seconds >= 0))
-
-
-def _present(values: Ints) -> pl.Series:
-    found = pl.Series(values)
-    return found.set(found < 0, None)

@@ -7,12 +7,15 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from parc.simulate.chance import Ints
 
 PARIS = "Europe/Paris"
 HALF_HOUR = 1_800
+FIRST_DAY, LAST_DAY = date(1998, 12, 1), date(2037, 12, 31)
+"""Days between which tables of days reach; place 0 is the first of them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def business_day(day: date) -> BusinessDay:
     return BusinessDay(day, starts_at, ends_at)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2_048)
 def local_half_hours(day: date, time_zone: str) -> tuple[tuple[date, int], ...]:
     """For each half-hour of the business date: the local date and half-hour (0-47) elsewhere."""
     stretch = business_day(day)
@@ -47,6 +50,32 @@ def local_half_hours(day: date, time_zone: str) -> tuple[tuple[date, int], ...]:
         datetime.fromtimestamp(stretch.starts_at + n * HALF_HOUR, place) for n in range(stretch.half_hours)
     )
     return tuple((moment.date(), moment.hour * 2 + moment.minute // 30) for moment in moments)
+
+
+@lru_cache(maxsize=32)
+def local_noons(time_zone: str) -> Ints:
+    """Seconds since 1970 UTC of noon on every day from FIRST_DAY to LAST_DAY.
+
+    Clocks change at night, so that noon and a few hours more or less is that hour of the local clock.
+    """
+    place = ZoneInfo(time_zone)
+    ordinals = range(FIRST_DAY.toordinal(), LAST_DAY.toordinal() + 1)
+    noons = (datetime.combine(date.fromordinal(day), time(12), place) for day in ordinals)
+    return np.array([int(noon.timestamp()) for noon in noons])
+
+
+@lru_cache(maxsize=1)
+def _midnights() -> Ints:
+    place = ZoneInfo(PARIS)
+    ordinals = range(FIRST_DAY.toordinal(), LAST_DAY.toordinal() + 1)
+    midnights = (datetime.combine(date.fromordinal(day), time(), place) for day in ordinals)
+    return np.array([int(midnight.timestamp()) for midnight in midnights])
+
+
+def business_dates(seconds: Ints) -> Ints:
+    """Ordinals of the business dates (Europe/Paris) in which instants lie."""
+    found: Ints = np.searchsorted(_midnights(), seconds, side="right") - 1 + FIRST_DAY.toordinal()
+    return found
 
 
 def iso_paris(seconds: Ints, present: pl.Series | None = None) -> pl.Series:

@@ -1,8 +1,8 @@
-"""Why and when customers call: a need, met or not by the first call, and the calls that follow from it.
+"""Why and when customers call: a need, met or not by the first call, and what follows from it.
 
-A need belongs to the day of its first call and is drawn whole on that day, repeats included. A business
-date is made of what the needs of the last `HORIZON` days send to it, so it comes out the same wherever a
-range begins.
+A need belongs to the day of its first call and is drawn whole on that day: the calls that follow, and the
+visits to a shop. A business date is made of what the needs of the last `HORIZON` days send to it, so it
+comes out the same wherever a range begins.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from datetime import date, timedelta
 import numpy as np
 
 from parc.feeds.declaration import MARKETS
-from parc.simulate.chance import Choices, Floats, Ints, stream
-from parc.simulate.clock import HALF_HOUR, business_day, local_half_hours
+from parc.simulate.chance import Bools, Choices, Floats, Ints, stream
+from parc.simulate.clock import HALF_HOUR, local_half_hours
 from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
+from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
 from parc.simulate.population import NATION_LINES, Population
+from parc.simulate.rhythm import Rhythm
 
 HORIZON = 14
 CALLS_A_DAY = 220_000
+# The rest begins with a visit to a shop or comes with a job of the field units.
+_NEEDS_SHARE = 0.965
 # Calls per line of each market against the mean of all lines.
 _MARKET_RATE = np.array([0.88, 1.15, 1.03])
 _CALL_AGAIN = 0.20
@@ -33,6 +37,9 @@ _GAP_DAYS = np.array([0.36, 0.20, 0.12, 0.09, 0.07, 0.06, 0.05, 0.05])
 _SAME_REASON = 0.8
 # Same-day repeats come between these local half-hours.
 _MORNING, _EVENING = 16, 41
+_TO_SHOP = 0.04
+# Weights of the days until the visit, never the same day.
+_SHOP_GAP_DAYS = np.array([0.0, 0.30, 0.22, 0.16, 0.13, 0.11, 0.08])
 
 REASONS = (
     ("LINE_FAULT", "BILLING", "CONTRACT", "ORDER", "MOVE", "INFORMATION"),
@@ -46,6 +53,10 @@ _REASON_WEIGHTS = np.array(
         [0.27, 0.22, 0.19, 0.14, 0.10, 0.08],
     ]
 )
+SHOP_REASONS = ("PURCHASE", "MOBILE", "BILLING", "EQUIPMENT", "FAULT", "CONTRACT", "INFORMATION")
+# The shop's reason for each of REASONS, and the other way round.
+_AT_SHOP = np.array([[4, 2, 5, 0, 5, 6], [3, 2, 3, 3, 0, 5], [2, 1, 3, 5, 0, 6]])
+AT_CALL = np.array([[3, 2, 1, 0, 0, 2, 5], [4, 5, 1, 2, 0, 5, 3], [4, 1, 0, 2, 2, 3, 5]])
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,8 @@ class Contacts:
 
     `day` is the ordinal of the business date, `offered_at` seconds since 1970 UTC, `market` the line's,
     `reason` a place in REASONS[market], `attempt` 1 for the first call of a need, `next_gap` the seconds
-    until its next call (-1: none).
+    until its next call (-1: none). `is_made` marks the calls that are made; `without` those that would have
+    been had no region gone live, and `again_without` those that would then have been followed by another.
     """
 
     day: Ints
@@ -65,13 +77,20 @@ class Contacts:
     reason: Ints
     attempt: Ints
     next_gap: Ints
+    is_made: Bools
+    without: Bools
+    again_without: Bools
 
     def __len__(self) -> int:
         return len(self.customer)
 
-    def take(self, rows: Ints) -> Contacts:
-        """Some of the contacts, in the order of `rows`."""
+    def take(self, rows: Ints | Bools) -> Contacts:
+        """Some of the contacts: those at the places `rows`, or where `rows` is true."""
         return Contacts(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def in_order(self) -> Contacts:
+        """The contacts in order of time."""
+        return self.take(np.lexsort((self.attempt, self.customer, self.offered_at)))
 
     @staticmethod
     def concat(parts: list[Contacts]) -> Contacts:
@@ -81,54 +100,107 @@ class Contacts:
         )
 
 
+@dataclass(frozen=True)
+class Visits:
+    """Visits to a shop as customers make them: arrays of one length.
+
+    `day` is the ordinal of the business date, `arrived_at` seconds since 1970 UTC, `department` the shop's,
+    `reason` a place in SHOP_REASONS.
+    """
+
+    day: Ints
+    arrived_at: Ints
+    customer: Ints
+    department: Ints
+    reason: Ints
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def take(self, rows: Ints | Bools) -> Visits:
+        """Some of the visits: those at the places `rows`, or where `rows` is true."""
+        return Visits(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @staticmethod
+    def concat(parts: list[Visits]) -> Visits:
+        """All visits of several parts."""
+        return Visits(
+            *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Visits))
+        )
+
+
 def ramp(days_live: Ints, effects: Effects) -> Floats:
     """How much of an effect is reached: 0 where not live, 1 from the end of the ramp on."""
     reached: Floats = np.clip((days_live + 1) / effects.ramp_days, 0.0, 1.0)
     return reached
 
 
+def thinned(unit: Floats, change: Floats | float) -> tuple[Bools, Bools]:
+    """Of things drawn with the chance `drawn_rate(change)`: those that are, and those that would be.
+
+    `change` is the relative change of their number, `unit` a number in [0, 1) for each.
+    """
+    scaled = unit * drawn_rate(change)
+    return scaled < 1 + change, scaled < 1.0
+
+
+def drawn_rate(change: Floats | float) -> Floats:
+    """How many to draw for each one that would be without the change."""
+    rate: Floats = np.maximum(1.0, 1 + np.asarray(change))
+    return rate
+
+
 class ContactBook:
-    """The contacts of any business date."""
+    """The contacts of any business date that belong to needs, and the visits that follow from them."""
 
     def __init__(
-        self, geography: Geography, population: Population, demand: Demand, effects: Effects, *, seed: int
+        self,
+        geography: Geography,
+        population: Population,
+        demand: Demand,
+        footfall: Footfall,
+        effects: Effects,
+        *,
+        seed: int,
     ) -> None:
         """Nothing is drawn yet."""
         self._geography = geography
         self._population = population
         self._demand = demand
+        self._footfall = footfall
         self._effects = effects
         self._seed = seed
         self._reasons = Choices(_REASON_WEIGHTS)
-        self._needs: dict[date, Contacts] = {}
+        self._needs: dict[date, tuple[Contacts, Visits]] = {}
 
-    def on(self, day: date) -> Contacts:
-        """The contacts of `day` in order of time; those of the days before are kept for the next call."""
+    def on(self, day: date) -> tuple[Contacts, Visits]:
+        """The contacts and visits of `day`; those of the days before are kept for the next call."""
         first = day - timedelta(days=HORIZON)
         self._needs = {start: needs for start, needs in self._needs.items() if first <= start <= day}
-        parts = []
+        calls, visits = [], []
         for age in range(HORIZON, -1, -1):
             start = day - timedelta(days=age)
             if start not in self._needs:
                 self._needs[start] = self._draw(start)
-            needs = self._needs[start]
-            parts.append(needs.take(np.flatnonzero(needs.day == day.toordinal())))
-        found = Contacts.concat(parts)
-        return found.take(np.lexsort((found.attempt, found.customer, found.offered_at)))
+            called, visited = self._needs[start]
+            calls.append(called.take(called.day == day.toordinal()))
+            visits.append(visited.take(visited.day == day.toordinal()))
+        return Contacts.concat(calls), Visits.concat(visits)
 
-    def _draw(self, start: date) -> Contacts:
-        """All calls of the needs that begin on `start`."""
+    def _draw(self, start: date) -> tuple[Contacts, Visits]:
+        """All calls of the needs that begin on `start`, and the visits that follow."""
         geography, demand = self._geography, self._demand
         rng = stream(self._seed, "needs", start)
         zones = geography.department_zones(start)
         live = ramp(geography.days_live(start), self._effects)[geography.department_region]
-        rate = CALLS_A_DAY / NATION_LINES / _CALLS_PER_NEED * _MARKET_RATE
+        rarer = self._effects.call_rate * live
+        rate = CALLS_A_DAY * _NEEDS_SHARE / NATION_LINES / _CALLS_PER_NEED * _MARKET_RATE
         expected = (
             self._population.lines_in(start)
             * rate
             * demand.intensity(start).sum(axis=1)[zones][:, None]
             * demand.surprise(start)[geography.department_region][:, None]
-            * (1 + self._effects.call_rate * live)
+            * drawn_rate(rarer)
         )
         # A cell without customers has nobody to call.
         count = rng.poisson(np.where(self._population.lines > 0, expected, 0.0)).ravel()
@@ -136,6 +208,7 @@ class ContactBook:
         department, market = cell // len(MARKETS), cell % len(MARKETS)
         total = len(cell)
         clock = _Clock(geography, demand, start)
+        made, without = thinned(rng.random(total), rarer[department, market])
         call = Contacts(
             day=np.full(total, start.toordinal()),
             offered_at=clock.moment(
@@ -147,11 +220,17 @@ class ContactBook:
             reason=self._reasons.draw(market, rng.random(total)),
             attempt=np.ones(total, dtype=np.int64),
             next_gap=np.full(total, -1),
+            is_made=made,
+            without=without,
+            again_without=np.zeros(total, dtype=np.bool_),
         )
         again = _CALL_AGAIN * (1 + self._effects.repeat * live)
         parts = []
         for attempt in range(2, _MAX_CALLS + 1):
-            rows = np.flatnonzero(rng.random(len(call)) < again[call.department, call.market])
+            unit = rng.random(len(call))
+            calls_again = call.is_made & (unit < again[call.department, call.market])
+            would_again = call.without & (unit < _CALL_AGAIN)
+            rows = np.flatnonzero(calls_again | would_again)
             before = call.take(rows)
             age, offered_at = clock.again(
                 zones[before.department],
@@ -160,7 +239,9 @@ class ContactBook:
                 *rng.random((3, len(rows))),
             )
             within = age <= HORIZON
-            call.next_gap[rows[within]] = (offered_at - before.offered_at)[within]
+            gap = np.where(calls_again[rows], offered_at - before.offered_at, -1)
+            call.next_gap[rows[within]] = gap[within]
+            call.again_without[rows[within]] = would_again[rows[within]]
             parts.append(call)
             other_reason = self._reasons.draw(before.market, rng.random(len(rows)))
             call = Contacts(
@@ -172,41 +253,42 @@ class ContactBook:
                 reason=np.where(rng.random(len(rows)) < _SAME_REASON, before.reason, other_reason),
                 attempt=np.full(len(rows), attempt),
                 next_gap=np.full(len(rows), -1),
-            ).take(np.flatnonzero(within))
-        return Contacts.concat([*parts, call])
+                is_made=calls_again[rows],
+                without=would_again[rows],
+                again_without=np.zeros(len(rows), dtype=np.bool_),
+            ).take(within)
+        calls = Contacts.concat([*parts, call])
+        return calls, self._to_the_shop(start, calls.take(calls.is_made))
+
+    def _to_the_shop(self, start: date, calls: Contacts) -> Visits:
+        """The visits of those whom a call did not help enough."""
+        rng = stream(self._seed, "call then visit", start)
+        rhythm = Rhythm(self._footfall.intensity, start, horizon=HORIZON, gap_days=_SHOP_GAP_DAYS)
+        gone = calls.take(rng.random(len(calls)) < _TO_SHOP)
+        zone = self._geography.department_zones(start)[gone.department]
+        age = gone.day - start.toordinal()
+        gap_unit, slot_unit, second_unit = rng.random((3, len(gone)))
+        age = age + rhythm.gap(zone, age, gap_unit)
+        return Visits(
+            day=start.toordinal() + age,
+            arrived_at=rhythm.moment(zone, age, slot_unit, second_unit),
+            customer=gone.customer,
+            department=gone.department,
+            reason=_AT_SHOP[gone.market, gone.reason],
+        ).take(age <= HORIZON)
 
 
-class _Clock:
-    """When in the days after a start calls come, per zone."""
+class _Clock(Rhythm):
+    """When calls come after a start, and when those who call again do."""
 
     def __init__(self, geography: Geography, demand: Demand, start: date) -> None:
-        days = [start + timedelta(days=age) for age in range(HORIZON + 1)]
-        stretches = [business_day(day) for day in days]
-        self._zones = len(geography.zone_codes)
-        widest = max(stretch.half_hours for stretch in stretches)
-        table = np.zeros((HORIZON + 1, self._zones, widest))
-        for age, day in enumerate(days):
-            table[age, :, : stretches[age].half_hours] = demand.intensity(day)
-        self._half_hours = Choices(table.reshape(-1, widest))
-        self._starts_at = np.array([stretch.starts_at for stretch in stretches])
-        level = table.sum(axis=2)
-        gaps = np.zeros((HORIZON + 1, self._zones, len(_GAP_DAYS)))
-        for age in range(HORIZON + 1):
-            ahead = np.minimum(age + np.arange(len(_GAP_DAYS)), HORIZON)
-            gaps[age] = (level[ahead] * _GAP_DAYS[:, None]).T
-        self._gap_days = Choices(gaps.reshape(-1, len(_GAP_DAYS)))
-        self._evening = np.empty((HORIZON + 1, self._zones), dtype=np.int64)
+        super().__init__(demand.intensity, start, horizon=HORIZON, gap_days=_GAP_DAYS)
+        self._evening = np.empty((HORIZON + 1, len(geography.zone_codes)), dtype=np.int64)
         for zone, name in enumerate(geography.zone_time_zone):
-            for age, day in enumerate(days):
-                local = [half_hour for _, half_hour in local_half_hours(day, name)]
+            for age in range(HORIZON + 1):
+                local = [half_hour for _, half_hour in local_half_hours(self.days[age], name)]
                 last = max(n for n, half_hour in enumerate(local) if _MORNING <= half_hour < _EVENING)
-                self._evening[age, zone] = stretches[age].starts_at + (last + 1) * HALF_HOUR
-
-    def moment(self, zone: Ints, age: Ints, slot_unit: Floats, second_unit: Floats) -> Ints:
-        """An instant in the business date `age` days after the start, by the zone's habits."""
-        slot = self._half_hours.draw(age * self._zones + zone, slot_unit)
-        moment: Ints = self._starts_at[age] + slot * HALF_HOUR + (second_unit * HALF_HOUR).astype(np.int64)
-        return moment
+                self._evening[age, zone] = self.stretches[age].starts_at + (last + 1) * HALF_HOUR
 
     def again(
         self,
@@ -218,7 +300,7 @@ class _Clock:
         second_unit: Floats,
     ) -> tuple[Ints, Ints]:
         """The next call after one: days since the start (beyond HORIZON: never) and instant."""
-        gap = self._gap_days.draw(age * self._zones + zone, gap_unit)
+        gap = self.gap(zone, age, gap_unit)
         left = self._evening[age, zone] - offered_at
         # Too late today: tomorrow.
         gap = np.where((gap == 0) & (left < HALF_HOUR), 1, gap)

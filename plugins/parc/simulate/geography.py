@@ -35,10 +35,11 @@ _INHABITANTS = """
 
 @dataclass(frozen=True)
 class Site:
-    """A call site; `closed_on` is the first day on which it is closed."""
+    """A call site; `directorate` is -1 for partners, `closed_on` the first day on which it is closed."""
 
     code: str
     is_partner: bool
+    directorate: int
     time_zone: str
     opened_on: date
     closed_on: date | None
@@ -50,7 +51,8 @@ class Site:
 
 @dataclass(frozen=True)
 class Geography:
-    """The operator's map. Departments, regions, zones and sites are numbered by their place in the tuples.
+    """The operator's map. Departments, regions, zones, sites and whatever else has codes are numbered by
+    their place in the tuples.
 
     Zone 0 is the caller whose zone is unknown; it has no region (-1).
     """
@@ -61,6 +63,10 @@ class Geography:
     region_codes: tuple[str, ...]
     region_names: tuple[str, ...]
     region_is_overseas: Bools
+    directorate_codes: tuple[str, ...]
+    directorate_spans: tuple[tuple[int, int, date, date | None], ...]
+    unit_codes: tuple[str, ...]
+    unit_directorate: Ints
     zone_codes: tuple[str, ...]
     zone_region: Ints
     zone_time_zone: tuple[str, ...]
@@ -98,6 +104,9 @@ class Geography:
             raise SimulationError("zones.csv: the national default zone '*' is missing; add its row")
         department_number = {row["department_code"]: n for n, row in enumerate(departments)}
 
+        directorates = [row["directorate_code"] for row in _rows(seeds, "directorates")]
+        directorate_number = {code: n for n, code in enumerate(directorates)}
+        units = _rows(seeds, "intervention_units")
         sites = _rows(seeds, "sites")
         site_number = {row["site_code"]: n for n, row in enumerate(sites)}
         routes: dict[tuple[str, str, str], dict[int, list[tuple[int, float]]]] = defaultdict(
@@ -127,19 +136,17 @@ class Geography:
             region_codes=tuple(region_number),
             region_names=tuple(row["region_name"] for row in regions),
             region_is_overseas=np.array([row["is_overseas"] == "true" for row in regions]),
+            directorate_codes=tuple(directorates),
+            directorate_spans=_spans(
+                seeds, "department_directorate", "directorate_code", department_number, directorate_number
+            ),
+            unit_codes=tuple(row["unit_code"] for row in units),
+            unit_directorate=np.array([directorate_number[row["directorate_code"]] for row in units]),
             zone_codes=tuple(zone_number),
             zone_region=np.array([region_number.get(row["region_code"], -1) for row in zones]),
             zone_time_zone=tuple(row["time_zone"] for row in zones),
             zone_calendar=tuple(row["holiday_calendar"] for row in zones),
-            zone_spans=tuple(
-                (
-                    department_number[row["department_code"]],
-                    zone_number[row["zone_code"]],
-                    date.fromisoformat(row["valid_from"]),
-                    _date(row["valid_to"]),
-                )
-                for row in _rows(seeds, "routing_zones")
-            ),
+            zone_spans=_spans(seeds, "routing_zones", "zone_code", department_number, zone_number),
             hours=dict(hours),
             holidays={calendar: frozenset(dates) for calendar, dates in holidays.items()},
             plan={
@@ -153,6 +160,7 @@ class Geography:
                 Site(
                     row["site_code"],
                     row["site_kind"] == "partner",
+                    directorate_number.get(row["directorate_code"], -1),
                     row["time_zone"],
                     date.fromisoformat(row["opened_on"]),
                     _date(row["closed_on"]),
@@ -182,11 +190,18 @@ class Geography:
 
     def department_zones(self, day: date) -> Ints:
         """The zone of each department on `day` (0 where it has none)."""
-        zones = np.zeros(len(self.department_codes), dtype=np.int64)
-        for department, zone, valid_from, valid_to in self.zone_spans:
+        return self._held_on(day, self.zone_spans, 0)
+
+    def department_directorates(self, day: date) -> Ints:
+        """The directorate of each department on `day` (-1 where it has none)."""
+        return self._held_on(day, self.directorate_spans, -1)
+
+    def _held_on(self, day: date, spans: tuple[tuple[int, int, date, date | None], ...], none: int) -> Ints:
+        held = np.full(len(self.department_codes), none, dtype=np.int64)
+        for department, holder, valid_from, valid_to in spans:
             if valid_from <= day and (valid_to is None or day < valid_to):
-                zones[department] = zone
-        return zones
+                held[department] = holder
+        return held
 
     def days_live(self, day: date) -> Ints:
         """Days since going live per (region, market): 0 on the first day, -1 where not live."""
@@ -235,6 +250,21 @@ def _rows(seeds: Path, name: str) -> list[dict[str, str]]:
         )
     frame = pl.read_csv(path, infer_schema=False).fill_null("")
     return frame.to_dicts()
+
+
+def _spans(
+    seeds: Path, name: str, column: str, departments: dict[str, int], holders: dict[str, int]
+) -> tuple[tuple[int, int, date, date | None], ...]:
+    """Which zone or directorate holds a department from when until when."""
+    return tuple(
+        (
+            departments[row["department_code"]],
+            holders[row[column]],
+            date.fromisoformat(row["valid_from"]),
+            _date(row["valid_to"]),
+        )
+        for row in _rows(seeds, name)
+    )
 
 
 def _date(text: str) -> date | None:

@@ -10,16 +10,20 @@ from datetime import date, timedelta
 import polars as pl
 
 from parc import feeds
+from parc.simulate.boutiques import Boutiques
 from parc.simulate.calls import CallCentre
-from parc.simulate.contacts import HORIZON, ContactBook
+from parc.simulate.contacts import ContactBook, Contacts
 from parc.simulate.demand import Demand
 from parc.simulate.effects import EFFECTS
 from parc.simulate.errors import SimulationError
 from parc.simulate.faults import Story
+from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
+from parc.simulate.jobs import HORIZON, JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.references import active_lines, line_assignments
+from parc.simulate.visits import VisitBook
 from parc.simulate.writing import LandingZone
 
 _EARLIEST = date(1999, 1, 1) + timedelta(days=HORIZON)
@@ -83,17 +87,30 @@ def simulate(
     numbering = Numbering.of(geography)
     population = Population(geography, numbering, scale=scale, seed=seed)
     demand = Demand(geography, seed=seed)
-    contacts = ContactBook(geography, population, demand, EFFECTS, seed=seed)
+    footfall = Footfall(geography)
+    boutiques = Boutiques(geography, population, scale=scale, seed=seed)
+    contacts = ContactBook(geography, population, demand, footfall, EFFECTS, seed=seed)
+    shops = VisitBook(geography, population, boutiques, demand, footfall, EFFECTS, seed=seed)
+    field = JobBook(geography, population, demand, EFFECTS, seed=seed)
     centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
 
     def made(day: date) -> dict[str, pl.DataFrame]:
         """What is due on a day, by feed, in the columns of the feed's files."""
-        frames = {"calls": centre.legs(day, contacts.on(day))}
+        called, visited = contacts.on(day)
+        states, _, around_jobs = field.on(day)
+        calls = Contacts.concat([called, shops.calls(day), around_jobs])
+        frames = {
+            "calls": centre.legs(day, calls.take(calls.is_made).in_order()),
+            "boutique_visits": shops.visits(day, visited),
+            "interventions": field.frame(states),
+        }
         if day == first or day.weekday() == 0:
             frames["line_assignments"] = line_assignments(geography, population, day)
         if day == first or day.weekday() == 0 or day.day == 1:
             frames["numbering_plan"] = numbering.plan(seed, day)
             frames["active_lines"] = active_lines(geography, population, day)
+        if day == first or day.day == 1:
+            frames["boutiques"] = boutiques.snapshot(day)
         return {
             feed: frame.select(column.name for column in feeds.get(feed).file_columns)
             for feed, frame in frames.items()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 
 import numpy as np
+import polars as pl
 
 from parc.simulate.chance import Bools, Floats, Ints, apportion, hash_unit, permute
 from parc.simulate.clock import week_number
@@ -32,6 +33,7 @@ _LISTED_SHARE = np.array([0.0, 0.0, 0.95, 0.85, 0.94, 0.85])
 # Share of a kind that leaves the list every week, as many others entering it.
 _WEEKLY_CHURN = 0.002
 _REFERENCE_SPAN = 1_000_000_000
+_LINE_STEP = 271_828_183
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,15 @@ class Population:
     def reference(self, customer: Ints) -> Ints:
         """The number in the customer file, nine digits, of its own for each customer."""
         return permute(customer, _REFERENCE_SPAN)
+
+    def customer_refs(self, customer: Ints) -> pl.Series:
+        """The customers as the feeds refer to them."""
+        return "C" + pl.Series(self.reference(customer)).cast(pl.String).str.zfill(9)
+
+    def line_refs(self, customer: Ints) -> pl.Series:
+        """The customers' lines as the feeds refer to them, unlike the customers' own references."""
+        line = (self.reference(customer) + _LINE_STEP) % _REFERENCE_SPAN
+        return "L" + pl.Series(line).cast(pl.String).str.zfill(9)
 
     def is_listed(self, customer: Ints, kind: Ints, day: date) -> Bools:
         """Whether line_assignments, as it stands in the week of `day`, holds the customer's number."""

@@ -14,7 +14,7 @@ import fsspec
 import polars as pl
 
 CONTROL = "_CONTROL.json"
-COMPRESSED = ("calls",)
+COMPRESSED = ("calls", "boutique_visits", "interventions")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""The days on which the field units work, and the hours of the local clocks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from parc.simulate.chance import Ints
+from parc.simulate.clock import FIRST_DAY, LAST_DAY, local_noons
+from parc.simulate.geography import Geography
+
+_NOON = 12 * 3_600
+_DAY = 24 * 3_600
+
+
+class FieldDays:
+    """Working days (Monday to Friday, no holidays) of every zone; days are ordinals."""
+
+    def __init__(self, geography: Geography) -> None:
+        """Count the working days of every zone once."""
+        self._first = FIRST_DAY.toordinal()
+        ordinals = np.arange(self._first, LAST_DAY.toordinal() + 1)
+        self._width = len(ordinals)
+        zones = range(len(geography.zone_codes))
+        is_working = np.tile((ordinals - 1) % 7 < 5, (len(zones), 1))
+        for zone in zones:
+            holidays = geography.holidays.get(geography.zone_calendar[zone], frozenset())
+            days = np.array([day.toordinal() for day in holidays], dtype=np.int64) - self._first
+            is_working[zone, days[(days >= 0) & (days < self._width)]] = False
+        # One rising sequence: each zone begins above the last count of the one before.
+        self._count = np.cumsum(is_working, axis=1) + self._width * np.arange(len(zones))[:, None]
+        self._counts = self._count.ravel()
+        self._noon = np.array([local_noons(name) for name in geography.zone_time_zone])
+
+    def after(self, zone: Ints, day: Ints, number: Ints) -> Ints:
+        """The working day that is the `number`th after `day`, from 1 on."""
+        sought = self._count[zone, day - self._first] + number
+        found: Ints = np.searchsorted(self._counts, sought) - zone * self._width + self._first
+        return found
+
+    def at(self, zone: Ints, day: Ints, second: Ints) -> Ints:
+        """The instant at which a local clock shows `second` seconds of a day (any but those of the night)."""
+        instant: Ints = self._noon[zone, day - self._first] - _NOON + second
+        return instant
+
+    def local_day(self, zone: Ints, near: Ints, instant: Ints) -> Ints:
+        """The local day of an instant not too far from the day `near`."""
+        elapsed = instant - self._noon[zone, near - self._first] + _NOON
+        local: Ints = near + elapsed // _DAY
+        return local

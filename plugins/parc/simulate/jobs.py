@@ -1,0 +1,635 @@
+"""The feed `interventions`: jobs of the field units, from the call that asks for one to what comes of it.
+
+A job belongs to the day on which the call comes that asks for it, and is drawn whole on that day: its
+slots, its states, the calls that it brings, and the repair that the same line may need within a month. A
+business date is made of what the jobs of the last `HORIZON` days send to it, so it comes out the same
+wherever a range begins. A state due later than that never comes: the job stays open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from parc.feeds.declaration import MARKETS
+from parc.simulate.chance import Bools, Choices, Floats, Ints, stream
+from parc.simulate.clock import business_dates, iso_paris
+from parc.simulate.contacts import Contacts, ramp, thinned
+from parc.simulate.demand import Demand
+from parc.simulate.effects import Effects
+from parc.simulate.field_days import FieldDays
+from parc.simulate.geography import Geography
+from parc.simulate.population import NATION_LINES, Population
+from parc.simulate.rhythm import Rhythm
+from parc.simulate.words import moments, words
+
+HORIZON = 84
+KINDS = ("installation", "repair")
+_INSTALLATION, _REPAIR = range(2)
+RESULTS = ("done", "incomplete", "customer_absent", "technician_absent", "cancelled")
+_DONE, _INCOMPLETE, _CUSTOMER_ABSENT, _TECHNICIAN_ABSENT, _CANCELLED = range(5)
+SLOT_FATES = (
+    "kept", "arrived_outside", "customer_absent", "technician_absent", "moved_by_customer",
+    "moved_by_operator", "cancelled",
+)  # fmt: skip
+_KEPT, _OUTSIDE, _NOBODY_HOME, _NO_SHOW, _MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR, _CALLED_OFF = range(7)
+_MOVERS = ("customer", "operator")
+_BY_CUSTOMER, _BY_OPERATOR = range(2)
+CAUSES = (
+    "LINE_CUT", "DISTRIBUTION_POINT", "EXCHANGE", "CUSTOMER_EQUIPMENT", "NO_FAULT_FOUND", "NETWORK_WORKS",
+    "PARTS_MISSING", "NO_ACCESS", "CUSTOMER_REQUEST", "OVERRUN",
+)  # fmt: skip
+_REPAIR_CAUSES = np.array([[0.24, 0.26, 0.14, 0.22, 0.14, 0, 0, 0, 0, 0]])
+_INCOMPLETE_CAUSES = np.array([[0, 0, 0, 0, 0, 0.35, 0.40, 0.25, 0, 0]])
+_NETWORK_WORKS, _CUSTOMER_REQUEST, _OVERRUN = 5, 8, 9
+
+# Jobs a day that customers ask for, those on a line seen before left out, and their share per line of each
+# market against the mean of all lines.
+_JOBS_A_DAY = np.array([2_600, 4_000])
+_MARKET_RATE = np.array([[0.55, 1.45, 1.45], [0.85, 1.15, 1.15]])
+# Places in REASONS[market] of the calls that ask for each kind; MOVE and ORDER stand for installations.
+_CALL_REASONS = np.array([[[3, 4], [0, 0]], [[4, 4], [0, 0]], [[4, 4], [2, 2]]])
+
+_SLOT_AT_ONCE = 0.82
+# Working days until the slot: at least, and the mean of what comes on top; a few wait for network works.
+_LEAD_LEAST, _LEAD_MEAN = np.array([3, 1]), np.array([5.5, 1.5])
+_LONG_LEAD, _LONG_LEAD_DAYS = np.array([0.03, 0.0]), (16, 32)
+_SLOT_STARTS = np.array([8, 10, 13, 15]) * 3_600
+_SLOT_LENGTH = 2 * 3_600
+_OFFICE_OPENS, _OFFICE_HOURS = 8.5 * 3_600, 10 * 3_600
+# Of slots: moved by the customer, by the operator, cancelled; nobody comes, nobody is home.
+_BEFORE_SLOT = (0.07, 0.045, 0.025)
+_AT_SLOT = (0.035, 0.05)
+_CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS = 3.0, 4.5
+_LATE, _EARLY = 0.07, 0.01
+_IS_INCOMPLETE = np.array([0.15, 0.11])
+_ARRIVAL_TOLD = 0.75
+_GOES_ON = 0.86
+_WORKS_DAYS = (18, 33)
+_ATTEMPTS = 5
+
+_COMES_BACK = np.array([0.055, 0.075])
+_COMES_BACK_DAYS = 28
+_KNOWN_LATE, _NEVER_KNOWN = 0.045, 0.005
+_FOREIGN_UNIT = 0.02
+# Chance of a call by what came last: done, another result, a slot moved by the operator.
+_CALL_AFTER_DONE, _CALL_AFTER_OTHER, _CALL_AFTER_MOVE = 0.13, 0.34, 0.18
+
+
+class _Rows:
+    """Arrays of one length, one per field."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """Some of the rows: those at the places `rows`, or where `rows` is true."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))  # type: ignore[arg-type]
+
+    @classmethod
+    def concat(cls, parts: list[Self]) -> Self:
+        """All rows of several parts."""
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
+class _Asked(_Rows):
+    """Jobs as they are asked for; `local_day` is that of the zone's clock."""
+
+    number: Ints
+    kind: Ints
+    market: Ints
+    customer: Ints
+    department: Ints
+    zone: Ints
+    reason: Ints
+    requested_at: Ints
+    local_day: Ints
+
+
+@dataclass(frozen=True)
+class States(_Rows):
+    """Jobs as they stand after a change; -1 for what is not there, or not yet.
+
+    `day` is the business date of the change, `job` a number of its own for each job, `known` whether the
+    customer is. `next_day` is the business date of the job's next change (-1: none).
+    """
+
+    job: Ints
+    day: Ints
+    updated_at: Ints
+    unit: Ints
+    kind: Ints
+    market: Ints
+    customer: Ints
+    known: Bools
+    department: Ints
+    requested_at: Ints
+    first_slot: Ints
+    slot_start: Ints
+    slot_end: Ints
+    moved_by: Ints
+    arrived_at: Ints
+    closed_at: Ints
+    result: Ints
+    cause: Ints
+    next_day: Ints
+
+
+@dataclass(frozen=True)
+class Slots(_Rows):
+    """Slots promised: the business date on which each ends, the job's kind, and a place in SLOT_FATES."""
+
+    day: Ints
+    kind: Ints
+    fate: Ints
+
+
+@dataclass(frozen=True)
+class _Born:
+    """All that jobs of one day bring."""
+
+    states: States
+    slots: Slots
+    calls: Contacts
+
+
+class JobBook:
+    """The states of jobs of any business date, and the calls around them."""
+
+    def __init__(
+        self, geography: Geography, population: Population, demand: Demand, effects: Effects, *, seed: int
+    ) -> None:
+        """Nothing is drawn yet."""
+        self._geography = geography
+        self._population = population
+        self._demand = demand
+        self._effects = effects
+        self._seed = seed
+        self._days = FieldDays(geography)
+        self._born: dict[date, _Born] = {}
+        self._reached: dict[date, Floats] = {}
+
+    def on(self, day: date) -> tuple[States, Slots, Contacts]:
+        """Of a business date: states in order of time, slots that end, and calls."""
+        first = day - timedelta(days=HORIZON)
+        self._born = {start: born for start, born in self._born.items() if first <= start <= day}
+        self._reached = {start: reached for start, reached in self._reached.items() if start >= first}
+        states, slots, calls = [], [], []
+        for age in range(HORIZON, -1, -1):
+            start = day - timedelta(days=age)
+            if start not in self._born:
+                self._born[start] = self._draw(start)
+            born, today = self._born[start], day.toordinal()
+            states.append(born.states.take(born.states.day == today))
+            slots.append(born.slots.take(born.slots.day == today))
+            calls.append(born.calls.take(born.calls.day == today))
+        found = States.concat(states)
+        ordered = found.take(np.lexsort((found.job, found.updated_at)))
+        return ordered, Slots.concat(slots), Contacts.concat(calls)
+
+    def frame(self, states: States) -> pl.DataFrame:
+        """The feed `interventions`: the states in its words."""
+        geography = self._geography
+        no_text = pl.Series([None], dtype=pl.String)
+        return pl.DataFrame(
+            {
+                "job_id": "J" + pl.Series(states.job).cast(pl.String),
+                "updated_at": iso_paris(states.updated_at),
+                "unit_code": words(geography.unit_codes, states.unit),
+                "kind": words(KINDS, states.kind),
+                "market": words(MARKETS, states.market),
+                "customer_ref": self._population.customer_refs(states.customer).zip_with(
+                    pl.Series(states.known), no_text
+                ),
+                "line_ref": self._population.line_refs(states.customer),
+                "department_code": words(geography.department_codes, states.department),
+                "requested_at": iso_paris(states.requested_at),
+                "first_slot_offered_at": moments(states.first_slot),
+                "slot_start": moments(states.slot_start),
+                "slot_end": moments(states.slot_end),
+                "rescheduled_by": words(_MOVERS, states.moved_by),
+                "arrived_at": moments(states.arrived_at),
+                "closed_at": moments(states.closed_at),
+                "result": words(RESULTS, states.result),
+                "cause_code": words(CAUSES, states.cause),
+            }
+        )
+
+    def _draw(self, start: date) -> _Born:
+        """The jobs asked for on `start`, the repairs that follow on their lines, and the calls of both."""
+        rng = stream(self._seed, "jobs", start)
+        asked, called_at = self._ask(start, rng)
+        life = _Life(self._days, asked, rng)
+        back = self._come_back(asked, life, rng)
+        again = _Life(self._days, back, rng)
+        calls = [
+            self._calls(start, asked, np.arange(len(asked)), called_at, rng),
+            self._calls(start, back, np.arange(len(back)), back.requested_at - 420, rng),
+            self._calls_after(start, asked, life, rng),
+            self._calls_after(start, back, again, rng),
+        ]
+        jobs, states, slots = (
+            _Asked.concat([asked, back]),
+            _Changes.concat([life.changes, again.changes]),
+            Slots.concat([life.slots, again.slots]),
+        )
+        last = start.toordinal() + HORIZON
+        made = Contacts.concat(calls)
+        return _Born(
+            states=self._states(start, jobs, states, rng),
+            slots=slots,
+            calls=made.take(made.day <= last),
+        )
+
+    def _ask(self, start: date, rng: np.random.Generator) -> tuple[_Asked, Ints]:
+        """Jobs asked for by the calls of a day, and when these calls came."""
+        geography = self._geography
+        zones = geography.department_zones(start)
+        surprise = self._demand.surprise(start)[geography.department_region]
+        expected = (
+            (_JOBS_A_DAY[:, None] / NATION_LINES * _MARKET_RATE)[:, None, :]
+            * self._population.lines
+            * self._demand.intensity(start).sum(axis=1)[zones][:, None]
+            # Storms cut lines; nobody orders one for that.
+            * np.stack([np.ones_like(surprise), surprise])[:, :, None]
+        )
+        count = rng.poisson(expected).ravel()
+        cell = np.repeat(np.arange(count.size), count)
+        kind, department, market = (
+            place.astype(np.int64) for place in np.unravel_index(cell, expected.shape)
+        )
+        total = len(cell)
+        zone = zones[department]
+        rhythm = Rhythm(self._demand.intensity, start, horizon=0, gap_days=np.ones(1))
+        called_at = rhythm.moment(zone, np.zeros(total, dtype=np.int64), *rng.random((2, total)))
+        asked = _Asked(
+            number=start.toordinal() * 100_000 + np.arange(total),
+            kind=kind,
+            market=market,
+            customer=self._population.draw(department, market, rng.random(total)),
+            department=department,
+            zone=zone,
+            reason=_CALL_REASONS[market, kind, (rng.random(total) < 0.5).astype(np.int64)],
+            requested_at=called_at + 240 + (600 * rng.random(total)).astype(np.int64),
+            local_day=self._days.local_day(zone, np.full(total, start.toordinal()), called_at),
+        )
+        return asked, called_at
+
+    def _come_back(self, asked: _Asked, life: _Life, rng: np.random.Generator) -> _Asked:
+        """Repairs on lines where a job was done within the month before."""
+        chance = np.where(life.result == _DONE, _COMES_BACK[asked.kind], 0.0)
+        rows = np.flatnonzero(rng.random(len(asked)) < chance)
+        before = asked.take(rows)
+        gap = 1 + np.floor(_COMES_BACK_DAYS * rng.random(len(rows)) ** 1.5).astype(np.int64)
+        day = life.local_day[rows] + np.minimum(gap, _COMES_BACK_DAYS)
+        second = _OFFICE_OPENS + _OFFICE_HOURS * rng.random((2, len(rows))).mean(axis=0)
+        return _Asked(
+            number=asked.number.max(initial=-1) + 1 + np.arange(len(rows)),
+            kind=np.full(len(rows), _REPAIR),
+            market=before.market,
+            customer=before.customer,
+            department=before.department,
+            zone=before.zone,
+            reason=_CALL_REASONS[before.market, _REPAIR, 0],
+            requested_at=self._days.at(before.zone, day, second.astype(np.int64)),
+            local_day=day,
+        )
+
+    def _calls(
+        self, start: date, asked: _Asked, rows: Ints, offered_at: Ints, rng: np.random.Generator
+    ) -> Contacts:
+        """A call of the customer of each of the jobs `rows`, rarer where the region is live by then."""
+        jobs = asked.take(rows)
+        total = len(jobs)
+        day = business_dates(offered_at)
+        age = np.minimum(day - start.toordinal(), HORIZON)
+        live = self._live(start)[age, self._geography.department_region[jobs.department], jobs.market]
+        made, without = thinned(rng.random(total), np.minimum(self._effects.call_rate * live, 0.0))
+        return Contacts(
+            day=day,
+            offered_at=offered_at,
+            customer=jobs.customer,
+            department=jobs.department,
+            market=jobs.market,
+            reason=jobs.reason,
+            attempt=np.ones(total, dtype=np.int64),
+            next_gap=np.full(total, -1),
+            is_made=made,
+            without=without,
+            again_without=np.zeros(total, dtype=np.bool_),
+        )
+
+    def _calls_after(self, start: date, asked: _Asked, life: _Life, rng: np.random.Generator) -> Contacts:
+        """Calls about what came of a job, or about a slot that the operator moved."""
+        changes = life.changes
+        chance = np.select(
+            [changes.result == _DONE, changes.result >= 0, changes.moved_by == _BY_OPERATOR],
+            [_CALL_AFTER_DONE, _CALL_AFTER_OTHER, np.where(changes.arrived_at < 0, _CALL_AFTER_MOVE, 0.0)],
+            0.0,
+        )
+        rows = np.flatnonzero(rng.random(len(changes)) < chance)
+        row = changes.row[rows]
+        gap = 1 + np.floor(1.1 * rng.standard_exponential(len(rows))).astype(np.int64)
+        local = self._days.local_day(asked.zone[row], asked.local_day[row], changes.updated_at[rows])
+        day = self._days.after(asked.zone[row], local, np.minimum(gap, 6))
+        second = _OFFICE_OPENS + _OFFICE_HOURS * rng.random((2, len(rows))).mean(axis=0)
+        offered_at = self._days.at(asked.zone[row], day, second.astype(np.int64))
+        return self._calls(start, asked, row, offered_at, rng)
+
+    def _live(self, start: date) -> Floats:
+        """How much of the effects is reached per (days after `start`, region, market)."""
+        days = [start + timedelta(days=age) for age in range(HORIZON + 1)]
+        for day in days:
+            if day not in self._reached:
+                self._reached[day] = ramp(self._geography.days_live(day), self._effects)
+        return np.stack([self._reached[day] for day in days])
+
+    def _states(self, start: date, jobs: _Asked, changes: _Changes, rng: np.random.Generator) -> States:
+        """The changes as states of their jobs, as far as they come within the horizon."""
+        geography = self._geography
+        total = len(jobs)
+        units = _units_of_departments(geography, start)[jobs.department]
+        anywhere = np.floor(rng.random(total) * len(geography.unit_codes)).astype(np.int64)
+        unit = np.where(rng.random(total) < _FOREIGN_UNIT, anywhere, units)
+        chance = rng.random(total)
+        # The place of the state from which on the customer is known.
+        known_from = np.select([chance < _NEVER_KNOWN, chance < _KNOWN_LATE], [total + 99, 1], 0)
+
+        job = np.searchsorted(jobs.number, changes.number)
+        order = np.lexsort((changes.updated_at, job))
+        changes, job = changes.take(order), job[order]
+        day = business_dates(changes.updated_at)
+        place = np.arange(len(job)) - np.searchsorted(job, job)
+        kept = np.flatnonzero(day <= start.toordinal() + HORIZON)
+        changes, job, day, place = changes.take(kept), job[kept], day[kept], place[kept]
+        is_last = np.append(job[1:] != job[:-1], True)[: len(job)]
+        return States(
+            job=changes.number,
+            day=day,
+            updated_at=changes.updated_at,
+            unit=unit[job],
+            kind=jobs.kind[job],
+            market=jobs.market[job],
+            customer=jobs.customer[job],
+            known=place >= known_from[job],
+            department=jobs.department[job],
+            requested_at=jobs.requested_at[job],
+            first_slot=changes.first_slot,
+            slot_start=changes.slot_start,
+            slot_end=changes.slot_end,
+            moved_by=changes.moved_by,
+            arrived_at=changes.arrived_at,
+            closed_at=changes.closed_at,
+            result=changes.result,
+            cause=changes.cause,
+            next_day=np.where(is_last, -1, np.append(day[1:], -1)[: len(day)]),
+        )
+
+
+@dataclass(frozen=True)
+class _Changes(_Rows):
+    """What changes of jobs tell; `row` is the job's place among those that live together."""
+
+    number: Ints
+    row: Ints
+    updated_at: Ints
+    first_slot: Ints
+    slot_start: Ints
+    slot_end: Ints
+    moved_by: Ints
+    arrived_at: Ints
+    closed_at: Ints
+    result: Ints
+    cause: Ints
+
+
+class _Life:
+    """What becomes of jobs, slot by slot.
+
+    `changes` and `slots` are all that happens; `result` is what each job ends with and `local_day` when.
+    """
+
+    def __init__(self, days: FieldDays, asked: _Asked, rng: np.random.Generator) -> None:
+        self._days = days
+        self._asked = asked
+        self._rng = rng
+        total = len(asked)
+        self.result = np.full(total, -1)
+        self.local_day = asked.local_day.copy()
+        self._updated_at = asked.requested_at.copy()
+        self._first_slot, self._slot_start, self._slot_end, self._moved_by = np.full((4, total), -1)
+        self._slot_day = np.zeros(total, dtype=np.int64)
+        self._parts: list[_Changes] = []
+        self._slot_parts: list[Slots] = []
+        self._begin()
+        going = np.arange(total)
+        for attempt in range(1, _ATTEMPTS + 1):
+            going = self._slot(going, is_last=attempt == _ATTEMPTS)
+        self.changes = _Changes.concat(self._parts)
+        self.slots = Slots.concat(self._slot_parts)
+
+    def _begin(self) -> None:
+        """Create the jobs, most of them with a slot; the others get theirs later."""
+        rng, asked = self._rng, self._asked
+        rows = np.arange(len(asked))
+        at_once = rng.random(len(rows)) < _SLOT_AT_ONCE
+        self._updated_at = asked.requested_at + self._between(rows, 5, 240)
+        given = self._promise(rows, asked.local_day, self._lead(rows))
+        self._give(rows[at_once], *(value[at_once] for value in given))
+        self._tell(rows)
+        later = rows[~at_once]
+        self._move_on(
+            later, self._days.after(asked.zone[later], asked.local_day[later], self._few(later, 1.0))
+        )
+        self._give(later, *self._promise(later, self.local_day[later], self._lead(later)))
+        self._tell(later)
+
+    def _slot(self, rows: Ints, *, is_last: bool) -> Ints:
+        """What comes of the slots agreed; returns the jobs that have got another one."""
+        rng, zone = self._rng, self._asked.zone
+        slot_day = self._slot_day[rows]
+        # Before the slot, at an hour of the office; who has no time left for that keeps the slot.
+        ahead = np.floor((slot_day - self.local_day[rows]) * rng.random(len(rows))).astype(np.int64)
+        moved_day = self.local_day[rows] + ahead
+        moved_at = self._days.at(zone[rows], moved_day, self._office(rows))
+        has_time = (moved_at > self._updated_at[rows] + 600) & (moved_at < self._slot_start[rows] - 1_800)
+        edges = np.cumsum(_BEFORE_SLOT)
+        before = (rng.random(len(rows))[:, None] >= edges).sum(axis=1)
+        before = np.where(has_time & (not is_last), before, len(edges))
+
+        going = []
+        for number, mover in enumerate((_BY_CUSTOMER, _BY_OPERATOR)):
+            moved = np.flatnonzero(before == number)
+            at = rows[moved]
+            self._end_slot(at, (_MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR)[mover])
+            self._updated_at[at], self.local_day[at] = moved_at[moved], moved_day[moved]
+            mean = (_CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS)[mover]
+            self._give(at, *self._promise(at, slot_day[moved], self._few(at, mean)))
+            self._moved_by[at] = mover
+            self._tell(at)
+            going.append(at)
+
+        cancelled = np.flatnonzero(before == 2)
+        at = rows[cancelled]
+        self._end_slot(at, _CALLED_OFF)
+        self._updated_at[at], self.local_day[at] = moved_at[cancelled], moved_day[cancelled]
+        self._close(
+            at, np.full(len(at), -1), moved_at[cancelled], _CANCELLED, np.full(len(at), _CUSTOMER_REQUEST)
+        )
+
+        due = rows[before == len(edges)]
+        self.local_day[due] = self._slot_day[due]
+        edges = np.cumsum((0.0, 0.0) if is_last else _AT_SLOT)
+        fate = (rng.random(len(due))[:, None] >= edges).sum(axis=1)
+
+        absent = due[fate == 0]
+        self._end_slot(absent, _NO_SHOW)
+        noticed = self._slot_end[absent] + self._between(absent, 1_200, 10_800)
+        never = np.full(len(absent), -1)
+        self._close(absent, never, noticed, _TECHNICIAN_ABSENT, np.full(len(absent), _OVERRUN))
+
+        home = due[fate == 1]
+        arrived = self._arrive(home, _NOBODY_HOME)
+        self._close(
+            home, arrived, arrived + self._between(home, 480, 1_200), _CUSTOMER_ABSENT, np.full(len(home), -1)
+        )
+
+        worked = due[fate == 2]
+        kind = self._asked.kind[worked]
+        arrived = self._arrive(worked, None)
+        incomplete = rng.random(len(worked)) < (0.0 if is_last else _IS_INCOMPLETE[kind])
+        nothing = np.zeros(len(worked), dtype=np.int64)
+        found = np.where(kind == _REPAIR, Choices(_REPAIR_CAUSES).draw(nothing, rng.random(len(worked))), -1)
+        missing = Choices(_INCOMPLETE_CAUSES).draw(nothing, rng.random(len(worked)))
+        cause = np.where(incomplete, missing, found)
+        length = np.where(kind == _REPAIR, 1.0, 1.6) * self._between(worked, 1_500, 6_000)
+        self._close(
+            worked,
+            arrived,
+            arrived + length.astype(np.int64),
+            np.where(incomplete, _INCOMPLETE, _DONE),
+            cause,
+        )
+
+        waits_for_works = np.full(len(self._asked), False)
+        waits_for_works[worked[incomplete & (cause == _NETWORK_WORKS)]] = True
+        failed = np.concatenate([absent, home, worked[incomplete]])
+        again = failed[rng.random(len(failed)) < _GOES_ON]
+        self._move_on(again, self._days.after(zone[again], self._slot_day[again], self._few(again, 0.5)))
+        works = _WORKS_DAYS[0] + np.floor((_WORKS_DAYS[1] - _WORKS_DAYS[0]) * rng.random(len(again)))
+        lead = np.where(waits_for_works[again], works.astype(np.int64), self._few(again, 2.5))
+        self.result[again] = -1
+        self._give(again, *self._promise(again, self.local_day[again], lead))
+        self._tell(again)
+        return np.concatenate([*going, again])
+
+    def _arrive(self, rows: Ints, fate: int | None) -> Ints:
+        """The technician's arrival, told at once by most; it settles the slot unless `fate` does."""
+        rng = self._rng
+        chance = rng.random(len(rows))
+        start, end = self._slot_start[rows], self._slot_end[rows]
+        arrived = np.select(
+            [chance < _LATE, chance < _LATE + _EARLY],
+            [end + self._between(rows, 120, 5_400), start - self._between(rows, 120, 1_200)],
+            start + self._between(rows, 0, 6_600),
+        )
+        is_kept = (start <= arrived) & (arrived <= end)
+        self._end_slot(rows, np.where(is_kept, _KEPT, _OUTSIDE) if fate is None else fate)
+        told = rng.random(len(rows)) < _ARRIVAL_TOLD
+        self._updated_at[rows[told]] = arrived[told] + self._between(rows[told], 5, 120)
+        self._tell(rows[told], arrived_at=arrived[told])
+        return arrived
+
+    def _close(self, rows: Ints, arrived_at: Ints, closed_at: Ints, result: Ints | int, cause: Ints) -> None:
+        """Close jobs, some of them to be opened again."""
+        self._updated_at[rows] = closed_at + self._between(rows, 5, 300)
+        self.result[rows] = result
+        self._tell(
+            rows,
+            arrived_at=arrived_at,
+            closed_at=closed_at,
+            result=np.broadcast_to(result, rows.shape),
+            cause=cause,
+        )
+
+    def _promise(self, rows: Ints, day: Ints, lead: Ints) -> tuple[Ints, Ints]:
+        """A slot for each job: its day, some working days after `day`, and its start."""
+        slot_day = self._days.after(self._asked.zone[rows], day, lead)
+        number = np.floor(self._rng.random(len(rows)) * len(_SLOT_STARTS)).astype(np.int64)
+        return slot_day, self._days.at(self._asked.zone[rows], slot_day, _SLOT_STARTS[number])
+
+    def _give(self, rows: Ints, slot_day: Ints, slot_start: Ints) -> None:
+        self._slot_day[rows] = slot_day
+        self._slot_start[rows], self._slot_end[rows] = slot_start, slot_start + _SLOT_LENGTH
+        self._first_slot[rows] = np.where(self._first_slot[rows] < 0, slot_start, self._first_slot[rows])
+        self._moved_by[rows] = -1
+
+    def _end_slot(self, rows: Ints, fate: Ints | int) -> None:
+        self._slot_parts.append(
+            Slots(
+                day=business_dates(self._slot_end[rows]),
+                kind=self._asked.kind[rows],
+                fate=np.broadcast_to(fate, rows.shape),
+            )
+        )
+
+    def _move_on(self, rows: Ints, day: Ints) -> None:
+        """Let the next change happen in the office on a later day."""
+        self.local_day[rows] = day
+        self._updated_at[rows] = self._days.at(self._asked.zone[rows], day, self._office(rows))
+
+    def _tell(self, rows: Ints, **more: Ints) -> None:
+        """Note how jobs stand now."""
+        columns = {"arrived_at": -1, "closed_at": -1, "result": -1, "cause": -1} | more
+        self._parts.append(
+            _Changes(
+                number=self._asked.number[rows],
+                row=rows,
+                updated_at=self._updated_at[rows],
+                first_slot=self._first_slot[rows],
+                slot_start=self._slot_start[rows],
+                slot_end=self._slot_end[rows],
+                moved_by=self._moved_by[rows],
+                **{name: np.broadcast_to(value, rows.shape) for name, value in columns.items()},
+            )
+        )
+
+    def _lead(self, rows: Ints) -> Ints:
+        """Working days until the first slot."""
+        kind = self._asked.kind[rows]
+        more = np.floor(_LEAD_MEAN[kind] * self._rng.standard_exponential(len(rows))).astype(np.int64)
+        long = self._between(rows, *_LONG_LEAD_DAYS)
+        is_long = self._rng.random(len(rows)) < _LONG_LEAD[kind]
+        lead: Ints = np.where(is_long, long, _LEAD_LEAST[kind] + np.minimum(more, 30))
+        return lead
+
+    def _few(self, rows: Ints, mean: float) -> Ints:
+        """Working days, at least 1, some `mean` more."""
+        more = np.floor(mean * self._rng.standard_exponential(len(rows)))
+        return 1 + np.minimum(more, 20).astype(np.int64)
+
+    def _office(self, rows: Ints) -> Ints:
+        second: Ints = (_OFFICE_OPENS + _OFFICE_HOURS * self._rng.random(len(rows))).astype(np.int64)
+        return second
+
+    def _between(self, rows: Ints, least: int, most: int) -> Ints:
+        number: Ints = (least + (most - least) * self._rng.random(len(rows))).astype(np.int64)
+        return number
+
+
+def _units_of_departments(geography: Geography, day: date) -> Ints:
+    """The field unit of each department: neighbours in the list share one, each of their directorate."""
+    directorates = geography.department_directorates(day)
+    units = np.zeros(len(directorates), dtype=np.int64)
+    for directorate in np.unique(directorates):
+        members = np.flatnonzero(directorates == directorate)
+        own = np.flatnonzero(geography.unit_directorate == directorate)
+        if len(own):
+            units[members] = own[np.arange(len(members)) * len(own) // len(members)]
+    return units
