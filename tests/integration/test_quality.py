@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from parc import feeds, quality, warehouse
+from parc.loading import ingest
 from parc.quality import QualityError, Verdict
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
@@ -68,8 +69,77 @@ HEALTHY = {
         insert into raw.aside (caller_key, department_code, reason)
         select md5(number::text), '35', 'ported' from generate_series(1, 200) as number
     """,
+    # The snapshot published before it had ten boutiques more.
+    "boutiques": """
+        create table raw.boutiques__20120301_1 partition of raw.boutiques for values in ('2012-03-01');
+        insert into raw.boutiques (
+            business_date, file_number, line_number, boutique_code, name, department_code, opened_on
+        )
+        select '2012-03-01', 1, number, 'B' || number, 'Boutique', '35', '2001-01-01'
+        from generate_series(1, 130) as number;
+        insert into raw.aside (
+            business_date, line_number, boutique_code, name, department_code, opened_on, closed_on
+        )
+        select
+            '2012-04-25', number, 'B' || number, 'Boutique', (array['35', '2A', '971'])[1 + number % 3],
+            '2001-01-01',
+            (array[null, '2010-01-01', '2012-06-01'])[1 + number % 3]::date
+        from generate_series(1, 120) as number
+    """,
+    # Every twentieth visitor leaves unserved.
+    "boutique_visits": """
+        create table raw.boutiques__20120401_1 partition of raw.boutiques for values in ('2012-04-01');
+        insert into raw.boutiques (
+            business_date, file_number, line_number, boutique_code, name, department_code, opened_on
+        )
+        select '2012-04-01', 1, number, 'B' || number, 'Boutique', '35', '2001-01-01'
+        from generate_series(0, 39) as number;
+        insert into raw.aside (
+            business_date, line_number, visit_id, boutique_code, arrived_at, served_at, left_at, customer_key,
+            reason_code, outcome
+        )
+        select
+            '2012-04-25', visit, 'V' || visit, 'B' || visit % 40, arrived,
+            case when visit % 20 > 0 then arrived + interval '5 min' end, arrived + interval '20 min',
+            case when visit % 2 = 0 then md5(visit::text) end, 'bill',
+            case when visit % 20 = 0 then 'left_unserved' when visit % 20 < 6 then 'sale' else 'served' end
+        from generate_series(1, 2400) as visit
+        cross join lateral (
+            select timestamptz '2012-04-25 09:00+02' + visit * interval '14 s' as arrived
+        ) as times
+    """,
+    # Every state has a slot; every second one is closed, four in five of these done.
+    "interventions": """
+        insert into raw.aside (
+            business_date, line_number, job_id, updated_at, unit_code, kind, market, customer_key, line_key,
+            department_code, requested_at, first_slot_offered_at, slot_start, slot_end, arrived_at, closed_at,
+            result
+        )
+        select
+            '2012-04-25', state, 'J' || state, timestamptz '2012-04-25 18:00+02',
+            (array['UI_RENNES', 'UI_BREST'])[1 + state % 2],
+            (array['repair', 'installation', 'repair'])[1 + state % 3], 'fixe',
+            md5('c' || state), md5('l' || state), (array['35', '20', '2A'])[1 + state % 3],
+            timestamptz '2012-04-20 10:00+02', timestamptz '2012-04-25 08:00+02',
+            timestamptz '2012-04-25 13:00+02', timestamptz '2012-04-25 17:00+02',
+            case when state % 2 = 0 then timestamptz '2012-04-25 14:00+02' end,
+            case when state % 2 = 0 then timestamptz '2012-04-25 15:00+02' end,
+            case when state % 2 = 0 then (
+                array['done', 'done', 'done', 'done', 'done', 'done', 'done', 'done',
+                    'incomplete', 'customer_absent', 'technician_absent', 'cancelled']
+            )[1 + state / 2 % 12] end
+        from generate_series(1, 2400) as state
+    """,
 }
-USUAL = {"calls": 2400.0, "numbering_plan": 1200.0, "active_lines": 120.0, "line_assignments": 200.0}
+USUAL = {
+    "calls": 2400.0,
+    "numbering_plan": 1200.0,
+    "active_lines": 120.0,
+    "line_assignments": 200.0,
+    "boutiques": 120.0,
+    "boutique_visits": 2400.0,
+    "interventions": 2400.0,
+}
 
 # What breaks just the one expectation: SQL on the healthy delivery, and/or a factor on what is usual.
 BREAKS: dict[str, dict[str, str | float]] = {
@@ -133,9 +203,79 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "volume_high": 0.7,
         "departments_known": "update raw.aside set department_code = '999' where caller_key = md5('7')",
     },
+    "boutiques": {
+        "not_empty": "delete from raw.aside; delete from raw.boutiques",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "last_snapshot_floor": "delete from raw.aside where line_number > 64",
+        "boutiques_open": "update raw.aside set closed_on = '2012-04-25' where line_number > 5",
+        "departments_known": "update raw.aside set department_code = '20' where line_number = 7",
+    },
+    "boutique_visits": {
+        "not_empty": "delete from raw.aside",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "served_share": """
+            update raw.aside
+            set outcome = case when line_number % 16 = 0 then 'sale' else 'left_unserved' end,
+                served_at = case when line_number % 16 = 0 then arrived_at end""",
+        "left_unserved_share": """
+            update raw.aside set outcome = 'left_unserved', served_at = null where line_number % 10 > 2""",
+        "unserved_visits_present": "delete from raw.aside where outcome = 'left_unserved'",
+        "sale_share": "update raw.aside set outcome = 'served' where outcome = 'sale'",
+        "customers_identified": "update raw.aside set customer_key = null",
+        "served_have_served_at": "update raw.aside set served_at = null where line_number % 5 = 1",
+        "unserved_have_no_served_at": "update raw.aside set served_at = left_at where line_number % 100 = 0",
+        "morning_present": "update raw.aside set arrived_at = arrived_at + interval '6 h'",
+        "afternoon_present": "update raw.aside set arrived_at = arrived_at - interval '8 h'",
+        "boutiques_known": "update raw.aside set boutique_code = 'LOST' where line_number = 7",
+    },
+    "interventions": {
+        "not_empty": "delete from raw.aside",
+        "volume_floor": 2.1,
+        "volume_low": 1.5,
+        "volume_high": 0.7,
+        "kinds_present": "update raw.aside set kind = 'repair'",
+        "closed_share": "update raw.aside set closed_at = null, result = null",
+        "done_share": """
+            update raw.aside
+            set result = (array['incomplete', 'customer_absent', 'cancelled'])[1 + line_number / 2 % 3]
+            where closed_at is not null and line_number % 40 > 0""",
+        "undone_jobs_present": "update raw.aside set result = 'done' where closed_at is not null",
+        "incomplete_share": """
+            update raw.aside set result = 'incomplete'
+            where line_number / 2 % 10 < 6 and closed_at is not null""",
+        "customer_absent_share": """
+            update raw.aside set result = 'customer_absent'
+            where line_number / 2 % 10 < 5 and closed_at is not null""",
+        "technician_absent_share": """
+            update raw.aside set result = 'technician_absent'
+            where line_number / 2 % 10 < 4 and closed_at is not null""",
+        "cancelled_share": """
+            update raw.aside set result = 'cancelled'
+            where line_number / 2 % 10 < 7 and closed_at is not null""",
+        "updated_on_the_day": """
+            update raw.aside set updated_at = updated_at + interval '1 day' where line_number % 5 = 0""",
+        "nothing_ahead_of_its_state": """
+            update raw.aside set closed_at = updated_at + interval '1 min' where line_number % 4 = 0""",
+        "closed_have_result": "update raw.aside set result = null where line_number % 10 = 0",
+        "results_have_closed_at": "update raw.aside set closed_at = null where line_number % 10 = 0",
+        "slots_have_first_offer": """
+            update raw.aside set first_slot_offered_at = null where line_number % 5 = 0""",
+        "slots_whole": "update raw.aside set slot_end = null where line_number % 10 = 0",
+        "offers_after_request": """
+            update raw.aside set first_slot_offered_at = requested_at - interval '1 h'
+            where line_number % 10 = 0""",
+        "jobs_have_customer": "update raw.aside set customer_key = null where line_number % 3 = 0",
+        "jobs_have_line": "update raw.aside set line_key = null where line_number % 3 = 0",
+        "units_known": "update raw.aside set unit_code = 'UI_ATLANTIS' where line_number = 7",
+        "departments_known": "update raw.aside set department_code = '99' where line_number = 7",
+    },
 }
-# Below half is also below 70 %.
-ALSO = {"volume_floor": {"volume_low"}}
+# Below half is also below 70 %; who is not served leaves unserved.
+ALSO = {"volume_floor": {"volume_low"}, "served_share": {"left_unserved_share"}}
 
 
 def expectations(feed: str) -> dict[str, str]:
@@ -257,6 +397,99 @@ def test_a_handful_of_legs_has_no_shares_to_judge(platform: Settings) -> None:
     assert "answered_share" in verdict.not_evaluated
 
 
+@pytest.mark.parametrize("feed", ["boutique_visits", "interventions", "boutiques"])
+def test_a_handful_of_rows_of_any_feed_has_no_shares_to_judge(platform: Settings, feed: str) -> None:
+    load(platform, feed)
+    strange = {
+        "boutique_visits": "outcome = 'left_unserved', customer_key = null",
+        "interventions": "result = null, slot_end = null, customer_key = null, updated_at = '2011-01-01'",
+        "boutiques": "closed_on = opened_on",
+    }
+    execute(platform, "delete from raw.aside where line_number > 90")
+    execute(platform, f"update raw.aside set {strange[feed]}")
+    assert found(check(platform, feed, {"usual_rows": 90, "like_days": 4})) == set()
+
+
+@pytest.mark.parametrize("feed", ["boutique_visits", "interventions"])
+@pytest.mark.parametrize(
+    ("day", "is_due"),
+    [(DAY, True), (date(2012, 4, 29), False), (date(2012, 5, 1), False), (date(2012, 4, 6), True)],
+    ids=["Wednesday", "Sunday", "public holiday", "holiday of some departments"],
+)
+def test_on_sundays_and_public_holidays_nobody_need_come(
+    platform: Settings, feed: str, day: date, is_due: bool
+) -> None:
+    load(platform, feed)
+    execute(platform, "delete from raw.aside")
+    verdict = check(platform, feed, day=day)
+    assert found(verdict) == ({"not_empty"} if is_due else set())
+    assert verdict.passed is not is_due
+
+
+def test_how_many_boutiques_open_on_a_sunday_is_no_matter_of_volume(platform: Settings) -> None:
+    load(platform, "boutique_visits")
+    history = {"usual_rows": 20 * USUAL["boutique_visits"], "like_days": 4}
+    assert found(check(platform, "boutique_visits", history, DAY)) == {"volume_floor", "volume_low"}
+    execute(platform, "update raw.aside set arrived_at = arrived_at + interval '4 days'")
+    verdict = check(platform, "boutique_visits", history, date(2012, 4, 29))
+    assert not found(verdict) & {"volume_floor", "volume_low"}
+    assert {"volume_floor", "volume_low", "volume_high"} <= set(verdict.not_evaluated)
+
+
+def test_a_boutique_is_known_by_the_snapshot_that_governs_the_day(platform: Settings) -> None:
+    load(platform, "boutique_visits")
+    execute(
+        platform,
+        "create table raw.boutiques__20120501_2 partition of raw.boutiques for values in ('2012-05-01');"
+        "insert into raw.boutiques (business_date, file_number, line_number, boutique_code, name, "
+        "department_code, opened_on) values ('2012-05-01', 1, 2, 'B1', 'Boutique', '35', '2001-01-01')",
+    )
+
+    def told(day: date) -> list[str]:
+        verdict = check(platform, "boutique_visits", day=day)
+        assert verdict.passed
+        return [each.message for each in verdict.warnings if each.expectation == "boutiques_known"]
+
+    assert told(DAY) == [], "a later snapshot says nothing of the day"
+    assert told(date(2012, 3, 28)) == [], "before the first snapshot the first one counts"
+    (message,) = told(date(2012, 5, 2))
+    assert (
+        "2,340 visits name a boutique that is not in the snapshot of 2012-05-01 (B0, B10, B11, B12, B13) "
+        "and count as boutique unknown" in message
+    )
+    execute(platform, "delete from raw.boutiques")
+    verdict = check(platform, "boutique_visits")
+    assert found(verdict) == set()
+    assert verdict.not_evaluated[-1] == "boutiques_known", "nothing is known of any boutique yet"
+
+
+def test_nothing_but_unknown_codes_refuses_nothing(platform: Settings) -> None:
+    load(platform, "interventions")
+    execute(platform, "update raw.aside set unit_code = 'UI_' || line_number, department_code = '99'")
+    verdict = check(platform, "interventions")
+    assert verdict.passed
+    assert found(verdict) == {"units_known", "departments_known"}
+    assert "2,400 states name a unit that is not known (UI_1, UI_10, UI_100, " in verdict.warnings[0].message
+
+
+def test_a_snapshot_of_less_than_half_the_boutiques_is_refused_in_plain_words(platform: Settings) -> None:
+    load(platform, "boutiques")
+    execute(platform, "delete from raw.aside where line_number > 64")
+    (failure,) = check(platform, "boutiques").failures
+    assert failure.message == (
+        "boutiques 2012-04-25: 64 boutiques, below 50 % of the 130 of the snapshot of 2012-03-01; "
+        "have the snapshot completed and deliver it again "
+        "(expectation last_snapshot_floor, owner reference-data)"
+    )
+    # Earlier than all that are published: there is none before it.
+    verdict = check(platform, "boutiques", day=date(2012, 2, 1))
+    assert verdict.passed
+    assert "last_snapshot_floor" in verdict.not_evaluated
+    # The snapshot of its own date, which it would replace, is not the one before it.
+    verdict = check(platform, "boutiques", day=date(2012, 3, 1))
+    assert "last_snapshot_floor" in verdict.not_evaluated
+
+
 def test_findings_name_the_unknown_codes_and_how_many_rows_hold_them(platform: Settings) -> None:
     load(platform, "calls")
     execute(
@@ -269,7 +502,7 @@ def test_findings_name_the_unknown_codes_and_how_many_rows_hold_them(platform: S
 
 
 def test_a_feed_without_a_suite_passes_and_says_so(platform: Settings) -> None:
-    assert check(platform, "boutiques") == Verdict(passed=True, suite=None)
+    assert check(platform, "payphones") == Verdict(passed=True, suite=None)
     assert not platform.home.exists()
 
 
@@ -387,3 +620,21 @@ def test_ordinary_simulated_days_pass_without_a_word(platform: Settings, tmp_pat
         copy_calls(platform, sorted(folder.glob("*.csv*")), day)
         verdict = check(platform, "calls", day=day)
         assert found(verdict) == set(), day
+
+
+def test_ordinary_simulated_shops_and_units_pass_without_a_word(platform: Settings, tmp_path: Path) -> None:
+    """A Saturday, a Sunday, a Monday, a public holiday and a Wednesday."""
+    landing = tmp_path / "deliveries"
+    simulate(date(2012, 4, 28), date(2012, 5, 2), scale=0.01, seed=7, out=str(landing))
+    platform = replace(platform, landing=str(landing))
+    read = {}
+    for feed in ("boutiques", "boutique_visits", "interventions"):
+        folders = sorted((landing / feed).glob("date=*"))
+        outcomes = [ingest(platform, feed, date.fromisoformat(folder.name[5:])) for folder in folders]
+        assert [(outcome.status, outcome.warnings) for outcome in outcomes] == [("published", [])] * len(
+            folders
+        )
+        read[feed] = [outcome.rows_read for outcome in outcomes]
+    assert len(read["boutique_visits"]) == len(read["interventions"]) == 5
+    assert min(read["boutique_visits"]) < 10 and max(read["boutique_visits"]) > 1000
+    assert min(read["interventions"]) > 0 and read["boutiques"]
