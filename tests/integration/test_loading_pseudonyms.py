@@ -147,3 +147,10 @@ def test_the_fingerprint_is_the_loaders_and_stays(warehouse: Settings, role: Rol
 def test_there_is_one_key(warehouse: Settings) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation), connect(warehouse, "loader") as connection:
         connection.execute("insert into ops.pseudonym_key (fingerprint) values ('a'), ('b')")
+
+
+def test_a_warehouse_that_was_not_brought_up_to_date_is_told(warehouse: Settings) -> None:
+    with connect(warehouse, "admin") as connection:
+        connection.execute("drop table ops.pseudonym_key")
+    with pytest.raises(ConfigurationError, match="older than the platform; `parc up --no-airflow`"):
+        ingest(warehouse, "calls", DAY)

@@ -7,6 +7,7 @@ import hmac
 from typing import Any
 
 from psycopg import Connection
+from psycopg.errors import UndefinedTable
 
 from parc.errors import ConfigurationError
 from parc.settings import Settings
@@ -17,9 +18,14 @@ _TEXT = b"fingerprint of the pseudonym key"  # no reference or number: it is nob
 def check_key(connection: Connection[Any], settings: Settings) -> None:
     """See that these settings have the key that the warehouse was loaded with, if it was.
 
-    Raises ConfigurationError under another key.
+    Raises ConfigurationError under another key, or where the schema is older than this table.
     """
-    row = connection.execute("select fingerprint, recorded_at::date from ops.pseudonym_key").fetchone()
+    try:
+        row = connection.execute("select fingerprint, recorded_at::date from ops.pseudonym_key").fetchone()
+    except UndefinedTable:
+        raise ConfigurationError(
+            "the warehouse's schema is older than the platform; `parc up --no-airflow` brings it up to date"
+        ) from None
     ours = _fingerprint(settings)
     if row and not hmac.compare_digest(row[0], ours):
         raise ConfigurationError(
