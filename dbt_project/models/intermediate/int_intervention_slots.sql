@@ -37,14 +37,19 @@ compared as (
 numbered as (
     select
         *,
-        count(*) filter (where is_new_slot) over (partition by job_id order by updated_at) as slot_no
+        count(*) filter (where is_new_slot) over (partition by job_id order by updated_at) as slot_no,
+        array_agg(arrived_at) filter (where arrived_at is not null) over of_job as arrivals,
+        array_agg(updated_at) filter (where arrived_at is not null) over of_job as arrivals_told
     from compared
+    window of_job as (partition by job_id)
 ),
 
 promised as (
     select
         job_id,
         slot_no,
+        arrivals,
+        arrivals_told,
         min(slot_starts_at) filter (where has_slot) as slot_starts_at,
         min(slot_ends_at) filter (where has_slot) as slot_ends_at,
         min(updated_at) as promised_at,
@@ -55,7 +60,7 @@ promised as (
         (array_agg(closed_at order by updated_at desc))[1] as closed_at
     from numbered
     where slot_no > 0
-    group by job_id, slot_no
+    group by job_id, slot_no, arrivals, arrivals_told
 ),
 
 followed as (
@@ -67,43 +72,41 @@ followed as (
 ),
 
 -- An arrival may be told only together with the next slot: then it counts if it came before that was promised.
-arrived as (
-    select distinct
-        followed.job_id,
-        followed.slot_no
+visited as (
+    select
+        *,
+        exists(
+            select 1
+            from unnest(followed.arrivals, followed.arrivals_told) as told (arrived_at, updated_at)
+            where
+                told.updated_at >= followed.last_updated_at
+                and told.arrived_at between followed.slot_starts_at and followed.slot_ends_at
+                and told.arrived_at <= coalesce(followed.moved_at, 'infinity')
+        ) as is_visited
     from followed
-    inner join states
-        on followed.job_id = states.job_id
-        and followed.last_updated_at <= states.updated_at
-    where
-        states.arrived_at between followed.slot_starts_at and followed.slot_ends_at
-        and states.arrived_at <= coalesce(followed.moved_at, 'infinity')
 ),
 
 final as (
     select
-        followed.job_id,
-        followed.slot_no::integer as slot_no,
+        visited.job_id,
+        visited.slot_no::integer as slot_no,
         jobs.kind,
         jobs.department_code,
-        followed.promised_at,
-        followed.slot_starts_at,
-        followed.slot_ends_at,
-        (followed.slot_ends_at at time zone 'Europe/Paris')::date as slot_date,
+        visited.promised_at,
+        visited.slot_starts_at,
+        visited.slot_ends_at,
+        (visited.slot_ends_at at time zone 'Europe/Paris')::date as slot_date,
         case
-            when followed.result = 'customer_absent' then 'customer_absent'
-            when arrived.job_id is not null then 'kept'
-            when followed.result = 'technician_absent' then 'technician_absent'
-            when followed.result = 'cancelled' and followed.closed_at < followed.slot_starts_at then 'cancelled'
-            when followed.moved_by = 'customer' then 'moved_by_customer'
-            when followed.moved_by = 'operator' or followed.moved_at is not null then 'moved_by_operator'
+            when visited.result = 'customer_absent' then 'customer_absent'
+            when visited.is_visited then 'kept'
+            when visited.result = 'technician_absent' then 'technician_absent'
+            when visited.result = 'cancelled' and visited.closed_at < visited.slot_starts_at then 'cancelled'
+            when visited.moved_by = 'customer' then 'moved_by_customer'
+            when visited.moved_by = 'operator' or visited.moved_at is not null then 'moved_by_operator'
             else 'missed'
         end as outcome
-    from followed
-    inner join jobs on followed.job_id = jobs.job_id
-    left join arrived
-        on followed.job_id = arrived.job_id
-        and followed.slot_no = arrived.slot_no
+    from visited
+    inner join jobs on visited.job_id = jobs.job_id
 )
 
 select * from final

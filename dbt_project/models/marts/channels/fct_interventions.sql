@@ -18,22 +18,6 @@ units as (
     select * from {{ ref('intervention_units') }}
 ),
 
-neighbours as (
-    select
-        jobs.job_id,
-        min(line_jobs.requested_at) filter (
-            where line_jobs.kind = 'repair' and line_jobs.requested_at > jobs.closed_at
-        ) as next_repair_requested_at,
-        max(line_jobs.closed_at) filter (
-            where line_jobs.closed_at < jobs.requested_at
-            and line_jobs.kind = 'installation'
-            and line_jobs.result = 'done'
-        ) as previous_installation_closed_at
-    from jobs
-    inner join line_jobs on jobs.line_key = line_jobs.line_key
-    group by jobs.job_id
-),
-
 final as (
     select
         jobs.job_id,
@@ -67,7 +51,20 @@ final as (
         jobs.last_updated_at,
         jobs.business_date
     from jobs
-    left join neighbours on jobs.job_id = neighbours.job_id
+    -- Job by job, so that the night's few jobs never read the lines of all.
+    left join lateral (
+        select
+            min(line_jobs.requested_at) filter (
+                where line_jobs.kind = 'repair' and line_jobs.requested_at > jobs.closed_at
+            ) as next_repair_requested_at,
+            max(line_jobs.closed_at) filter (
+                where line_jobs.closed_at < jobs.requested_at
+                and line_jobs.kind = 'installation'
+                and line_jobs.result = 'done'
+            ) as previous_installation_closed_at
+        from line_jobs
+        where line_jobs.line_key = jobs.line_key
+    ) as neighbours on true
     left join homes
         on jobs.department_code = homes.home_key
         and jobs.requested_date >= homes.valid_from
