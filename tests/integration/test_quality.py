@@ -81,7 +81,7 @@ HEALTHY = {
             business_date, line_number, boutique_code, name, department_code, opened_on, closed_on
         )
         select
-            '2012-04-25', number, 'B' || number, 'Boutique', (array['35', '2A', '971'])[1 + number % 3],
+            '2012-04-25', number, 'B' || number, 'Boutique', (array['35', '20', '971'])[1 + number % 3],
             '2001-01-01',
             (array[null, '2010-01-01', '2012-06-01'])[1 + number % 3]::date
         from generate_series(1, 120) as number
@@ -210,7 +210,7 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "volume_high": 0.7,
         "last_snapshot_floor": "delete from raw.aside where line_number > 64",
         "boutiques_open": "update raw.aside set closed_on = '2012-04-25' where line_number > 5",
-        "departments_known": "update raw.aside set department_code = '20' where line_number = 7",
+        "departments_known": "update raw.aside set department_code = '99' where line_number = 7",
     },
     "boutique_visits": {
         "not_empty": "delete from raw.aside",
