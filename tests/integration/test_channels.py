@@ -155,6 +155,44 @@ def test_a_visit_delivered_on_two_dates_counts_once(built: Settings) -> None:
     assert rows(built, query) == [(WEDNESDAY,)]
 
 
+def test_a_refused_day_is_missing_until_it_comes_again(built: Settings) -> None:
+    """The gap detector follows the ledger between builds; the marts tell what happened once it is built."""
+    missing = (
+        "select business_date from intermediate.int_missing_deliveries "
+        "where feed = 'boutique_visits' order by 1"
+    )
+    bad = [row | {"outcome": "asleep"} for row in day_of(THURSDAY)]
+    deliver(built, "boutique_visits", THURSDAY, bad, expect="refused")
+    assert rows(built, missing) == [(THURSDAY,)]
+    deliver(built, "boutique_visits", THURSDAY, day_of(THURSDAY))
+    assert rows(built, missing) == []
+    build(built)
+    assert rows(
+        built,
+        "select feed, status, is_due, rows_published, delivery_count, refused_count, lateness_seconds > 0 "
+        f"from marts.mart_feed_health where business_date = '{THURSDAY}' order by 1",
+    ) == [
+        ("boutique_visits", "published", True, 6, 2, 1, True),
+        ("calls", "missing", True, None, 0, 0, None),
+        ("interventions", "missing", True, None, 0, 0, None),
+    ]
+    assert rows(
+        built,
+        "select figure_window, status, missing_count from marts.mart_finality_daily "
+        f"where business_date = '{THURSDAY}' and figure_window in ('boutique_visits', 'repeat_7d') "
+        "order by 1",
+    ) == [("boutique_visits", "final", 0), ("repeat_7d", "provisional", 8)]
+
+
+def test_the_scorecard_adds_up(built: Settings) -> None:
+    [(visits, boutiques)] = rows(
+        built,
+        "select sum(visit_count)::int, sum(open_boutique_count)::int "
+        f"from marts.mart_directorate_scorecard_daily where business_date = '{WEDNESDAY}'",
+    )
+    assert (visits, boutiques) == (6, 2)
+
+
 def test_incremental_equals_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     assert build(built, full_refresh=True).build_id

@@ -1,0 +1,21 @@
+with calls as (
+    select *
+    from {{ ref('fct_calls') }}
+    where
+        outcome = 'answered'
+        {% if is_incremental() -%}
+            and {{ is_changed() }}
+        {%- endif %}
+),
+
+final as (
+    select
+        business_date,
+        coalesce(site_code, 'unknown') as site_code,
+        count(*) as answered_count,
+        sum(handle_seconds) as handle_seconds
+    from calls
+    group by 1, 2
+)
+
+select * from final
