@@ -140,12 +140,16 @@ def known(roots: pl.DataFrame, region: str, markets: tuple[str, ...] = ("fixe", 
 
 
 def test_a_day_is_the_same_whatever_range_is_asked(tmp_path: Path) -> None:
-    simulate(date(2012, 4, 20), date(2012, 4, 23), scale=0.003, seed=5, out=str(tmp_path / "long"))
-    simulate(date(2012, 4, 23), date(2012, 4, 24), scale=0.003, seed=5, out=str(tmp_path / "short"))
+    # A Monday and the first of a month: every feed is delivered.
+    day = date(2012, 10, 1)
+    simulate(day - timedelta(days=3), day, scale=0.003, seed=5, out=str(tmp_path / "long"))
+    simulate(day, day + timedelta(days=1), scale=0.003, seed=5, out=str(tmp_path / "short"))
     long, short = digests(tmp_path / "long"), digests(tmp_path / "short")
-    monday = {name for name in long if "date=2012-04-23" in name}
+    monday = {name for name in long if f"date={day}" in name}
     assert {name.split("/")[0] for name in monday} == set(feeds.FEEDS)
     assert {name: long[name] for name in monday} == {name: short[name] for name in monday}
+    truths = [json.loads((tmp_path / name / "truth.json").read_text()) for name in ("long", "short")]
+    assert truths[0]["dates"][str(day)] == truths[1]["dates"][str(day)]
 
 
 def test_another_process_with_other_threads_and_clock_makes_the_same_bytes(tmp_path: Path) -> None:
@@ -182,6 +186,9 @@ def test_deliveries_come_on_their_dates(landing: Path) -> None:
     mondays = {day for day in days if day.weekday() == 0}
     expected = {
         "calls": days,
+        "boutique_visits": days,
+        "interventions": days,
+        "boutiques": {FIRST, date(2012, 5, 1)},
         "line_assignments": mondays,
         "numbering_plan": mondays | {date(2012, 5, 1)},
         "active_lines": mondays | {date(2012, 5, 1)},
@@ -189,6 +196,7 @@ def test_deliveries_come_on_their_dates(landing: Path) -> None:
     found = {
         feed.name: {date.fromisoformat(folder.name.removeprefix("date=")) for folder in feed.iterdir()}
         for feed in landing.iterdir()
+        if feed.is_dir()
     }
     assert found == expected
 
@@ -197,13 +205,13 @@ def test_references_come_on_the_first_date_too_as_of_their_week(tmp_path: Path) 
     wednesday, monday = date(2012, 4, 25), date(2012, 4, 23)
     for day in (wednesday, monday):
         simulate(day, day, scale=0.003, seed=5, out=str(tmp_path))
-    for feed in ("line_assignments", "numbering_plan", "active_lines"):
+    for feed in ("line_assignments", "numbering_plan", "active_lines", "boutiques"):
         assert read(tmp_path, feed, wednesday).equals(read(tmp_path, feed, monday))
 
 
 def test_control_files_tell_rows_and_digests(landing: Path) -> None:
     controls = list(landing.rglob("_CONTROL.json"))
-    assert len(controls) == 24 + 4 + 5 + 5
+    assert len(controls) == 3 * 24 + 4 + 5 + 5 + 2
     for path in controls:
         control = json.loads(path.read_text())
         (file,) = (other for other in path.parent.iterdir() if other != path)
@@ -230,14 +238,9 @@ def test_the_control_file_goes_first_and_comes_last(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(type(files), "rm", recording_remove)
     for _ in range(2):
         simulate(date(2012, 4, 24), date(2012, 4, 24), scale=0.0002, seed=1, out="memory://control-last")
-    calls = [step for step in done if "calls" in step or "CONTROL" in step]
-    assert calls[:2] == ["write calls.csv.gz", "write _CONTROL.json"]
-    again = done[len(done) // 2 - 2 :]
-    assert again[again.index("remove _CONTROL.json") :][:3] == [
-        "remove _CONTROL.json",
-        "write calls.csv.gz",
-        "write _CONTROL.json",
-    ]
+    assert done[:2] == ["write calls.csv.gz", "write _CONTROL.json"]
+    again = done.index("remove _CONTROL.json")
+    assert done[again : again + 3] == ["remove _CONTROL.json", "write calls.csv.gz", "write _CONTROL.json"]
 
 
 def test_summary_and_progress(tmp_path: Path) -> None:
@@ -252,7 +255,8 @@ def test_summary_and_progress(tmp_path: Path) -> None:
     )
     rows = sum(read(tmp_path, "calls", date(2012, 4, day)).height for day in (24, 25))
     assert summary.rows["calls"] == rows
-    assert summary.deliveries == 5
+    assert summary.deliveries == 2 * 3 + 4
+    assert set(summary.rows) == set(feeds.FEEDS)
     assert summary.bytes == sum(path.stat().st_size for path in tmp_path.rglob("*.csv*"))
     assert heard == [("calls 2012-04-24", 0, 2), ("calls 2012-04-25", 1, 2), ("done", 2, 2)]
 

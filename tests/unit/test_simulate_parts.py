@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 
 from parc.simulate import SimulationError
+from parc.simulate.boutiques import Boutiques
 from parc.simulate.chance import Choices, apportion, hash_unit, permute, stream
 from parc.simulate.clock import business_day, week_number
-from parc.simulate.contacts import CALLS_A_DAY, ContactBook, ramp
+from parc.simulate.contacts import CALLS_A_DAY, ContactBook, Contacts, ramp, relative_call_rate
 from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
+from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
+from parc.simulate.jobs import JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import REASONS, Population
+from parc.simulate.visits import VisitBook
 
 SCALE, SEED = 0.02, 3
 
@@ -36,8 +40,31 @@ def demand(geography: Geography) -> Demand:
     return Demand(geography, seed=SEED)
 
 
+class Everyone:
+    """All who call: for needs of their own, after a visit, and around a job."""
+
+    def __init__(
+        self, geography: Geography, population: Population, demand: Demand, effects: Effects
+    ) -> None:
+        footfall = Footfall(geography)
+        boutiques = Boutiques(geography, population, scale=SCALE, seed=SEED)
+        self._contacts = ContactBook(geography, population, demand, footfall, effects, seed=SEED)
+        self._shops = VisitBook(geography, population, boutiques, demand, footfall, effects, seed=SEED)
+        self._field = JobBook(geography, population, demand, effects, seed=SEED)
+
+    def on(self, day: date) -> Contacts:
+        parts = [self._contacts.on(day)[0], self._shops.calls(day), self._field.on(day).calls]
+        return Contacts.concat(parts)
+
+
 def book(geography: Geography, population: Population, demand: Demand, effects: Effects) -> ContactBook:
-    return ContactBook(geography, population, demand, effects, seed=SEED)
+    return ContactBook(geography, population, demand, Footfall(geography), effects, seed=SEED)
+
+
+def needs(contacts: ContactBook, day: date) -> Contacts:
+    """The calls of a day that belong to needs and are made, in order of time."""
+    called, _ = contacts.on(day)
+    return called.take(called.is_made).in_order()
 
 
 def test_streams_depend_on_seed_purpose_and_day() -> None:
@@ -139,7 +166,7 @@ def test_an_average_day_of_the_year_is_average(demand: Demand) -> None:
 def test_contacts_add_up_to_the_calls_of_the_nation(
     geography: Geography, population: Population, demand: Demand
 ) -> None:
-    contacts = book(geography, population, demand, Effects(call_rate=0, repeat=0))
+    contacts = Everyone(geography, population, demand, Effects(call_rate=0, repeat=0))
     days = [date(2012, 3, 5) + timedelta(days=n) for n in range(14)]
     made = sum(len(contacts.on(day)) for day in days)
     planned = sum(demand.level(day) for day in days) * CALLS_A_DAY * SCALE
@@ -151,7 +178,7 @@ def test_contacts_stay_in_their_day_and_in_order(
 ) -> None:
     contacts = book(geography, population, demand, Effects())
     for day in (date(2012, 3, 24), date(2012, 3, 25), date(2012, 3, 26)):
-        made, stretch = contacts.on(day), business_day(day)
+        made, stretch = needs(contacts, day), business_day(day)
         assert stretch.starts_at <= made.offered_at.min()
         assert made.offered_at.max() < stretch.ends_at
         assert (np.diff(made.offered_at) >= 0).all()
@@ -204,12 +231,43 @@ def test_effects_are_reached_over_the_ramp_and_change_what_they_say(
     )
     counts = {}
     for name, effects in (("drastic", drastic), ("plain", plain)):
-        made = book(geography, population, demand, effects).on(date(2012, 4, 18))
+        made = needs(book(geography, population, demand, effects), date(2012, 4, 18))
         live = normandie[made.department] & (made.market < 2)
         counts[name] = (live.sum(), (made.attempt[live] > 1).sum(), (~live).sum())
     assert counts["drastic"][1] == 0
     assert counts["drastic"][0] == pytest.approx(0.5 * (counts["plain"][0] - counts["plain"][1]), rel=0.15)
     assert counts["drastic"][2] == pytest.approx(counts["plain"][2], rel=0.05)
+
+
+def test_what_would_be_without_the_rollout_is_what_is_where_nobody_goes_live(
+    geography: Geography, population: Population, demand: Demand
+) -> None:
+    with_effects = Everyone(geography, population, demand, Effects(call_rate=-0.3, repeat=-0.5))
+    without_effects = Everyone(geography, population, demand, Effects(call_rate=0, repeat=0))
+    day = date(2012, 4, 18)
+    told, plain = with_effects.on(day), without_effects.on(day)
+    assert plain.is_made.all()
+    assert plain.without.all()
+    assert told.without.sum() == len(plain)
+    assert (np.sort(told.offered_at[told.without]) == np.sort(plain.offered_at)).all()
+    assert told.is_made.sum() < told.without.sum()
+
+
+def test_the_relative_call_rate_is_that_of_the_calls_drawn(
+    geography: Geography, population: Population, demand: Demand
+) -> None:
+    effects = Effects(ramp_days=1, call_rate=-0.3, repeat=-0.5)
+    contacts = Everyone(geography, population, demand, effects)
+    normandie = np.isin(
+        geography.department_region, [geography.region_codes.index(region) for region in ("23", "25")]
+    )
+    made = without = 0
+    for day in (date(2012, 5, 14) + timedelta(days=n) for n in range(7)):
+        calls = contacts.on(day)
+        live = normandie[calls.department] & (calls.market < 2)
+        made += (calls.is_made & live).sum()
+        without += (calls.without & live).sum()
+    assert made / without - 1 == pytest.approx(float(relative_call_rate(effects, 1.0)), abs=0.02)
 
 
 def test_missing_seeds_are_named(tmp_path: Path) -> None:

@@ -16,10 +16,15 @@ from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
 from parc.simulate.geography import NATIONAL, Geography
 from parc.simulate.population import GEOGRAPHIC, Population
+from parc.simulate.rows import Rows
 from parc.simulate.words import moments, present, words
 
 OUTCOMES = ("answered", "abandoned", "ivr_resolved", "overflowed", "blocked")
 _ANSWERED, _ABANDONED, _IVR_RESOLVED, _OVERFLOWED, _BLOCKED = range(5)
+# What becomes of a call as a whole; the first three reached a queue.
+FATES = ("answered", "abandoned", "overflowed_lost", "ivr_resolved", "ivr_abandoned", "blocked")
+OFFERED_FATES = 3
+_IVR_FATE = np.array([-1, 4, 3, -1, 5])
 
 _WITHHELD = (None, "anonymous", "restricted", "unavailable", "+266696687")
 _WITHHELD_SHARE = np.array([[0.45, 0.33, 0.12, 0.07, 0.03]])
@@ -59,6 +64,30 @@ _WRAP_UP_MEDIAN, _WRAP_UP_SIGMA = 32.0, 0.60
 _HELD, _HOLD_MEAN = 0.28, 55.0
 _SURVEYED, _RECOMMENDS = 0.13, 0.75
 _SCORE_EDGES = np.array([-1.1, -0.55, 0.05, 0.95])
+
+
+@dataclass(frozen=True)
+class Served(Rows):
+    """How calls went: one row per call.
+
+    `market` is that of the number dialled, `fate` a place in FATES, `legs` their number, `wait` the seconds
+    until an agent picked up (0 where none did). `in_hours` are the calls that reached a queue in the opening
+    hours of the zone where the customer lives, `at_home` those first answered in the directorate of that
+    place, `home_chance` the chance of that once answered. `satisfied` and `satisfied_without` are answers
+    of 4 or 5 with the rollout and, by the same people, without it.
+    """
+
+    market: Ints
+    fate: Ints
+    legs: Ints
+    wait: Ints
+    is_identified: Bools
+    in_hours: Bools
+    at_home: Bools
+    home_chance: Floats
+    surveyed: Bools
+    satisfied: Bools
+    satisfied_without: Bools
 
 
 @dataclass(frozen=True)
@@ -141,17 +170,20 @@ class CallCentre:
         self._agents = np.maximum(3, np.rint(most * scale * 1.5)).astype(np.int64)
         self._queues = _Queues(geography)
 
-    def legs(self, day: date, contacts: Contacts) -> pl.DataFrame:
-        """The feed `calls` of a day: one row per leg, in order of call and leg.
+    def legs(self, day: date, contacts: Contacts) -> tuple[pl.DataFrame, Served]:
+        """The feed `calls` of a day: one row per leg, in order of call and leg; and how each call went.
 
         `contacts` are those of that day in order of time.
         """
         roots = self._meet(day, contacts)
         legs = _Legs()
         queued, queued_at = self._ivr(day, contacts, roots, legs)
-        self._serve(day, contacts, roots, queued, queued_at, legs)
+        home_chance = np.zeros(len(contacts))
+        home_chance[queued] = self._serve(day, contacts, roots, queued, queued_at, legs)
         table = legs.sorted()
-        return self._frame(day, contacts, roots, table, self._survey(day, contacts, roots, table))
+        satisfaction, recommend, without = self._survey(day, contacts, roots, table)
+        frame = self._frame(day, contacts, roots, table, (satisfaction, recommend))
+        return frame, self._served(day, contacts, roots, table, home_chance, satisfaction, without)
 
     def _meet(self, day: date, contacts: Contacts) -> _Roots:
         """Number shown, service dialled, identification, and the zone that the switch finds."""
@@ -229,8 +261,11 @@ class CallCentre:
 
     def _serve(
         self, day: date, contacts: Contacts, roots: _Roots, root: Ints, queued_at: Ints, legs: _Legs
-    ) -> None:
-        """Route the queued calls, let them wait, answer, overflow and transfer them."""
+    ) -> Floats:
+        """Route the queued calls, let them wait, answer, overflow and transfer them.
+
+        Returns each one's chance to be answered in its own directorate, should it be answered.
+        """
         rng = stream(self._seed, "routing", day)
         routes = _Routes(self._geography, day)
         zone, market, home = roots.zone[root], roots.market[root], roots.is_routed_home[root]
@@ -307,6 +342,15 @@ class CallCentre:
         )
         self._answer(day, contacts, routes, waiting.take(np.flatnonzero(~is_lost)), legs)
 
+        directorate = self._geography.department_directorates(day)[contacts.department[root]]
+        late = np.where((hour >= _LATE_DESK_HOURS[0]) & (hour < _LATE_DESK_HOURS[1]), _LATE_DESK, 0.0)
+        by_nation = routes.share(national, market, is_open, directorate)
+        by_desk = routes.share(national, market, np.full(total, True), directorate)
+        direct = (1 - late) * routes.share(target, market, is_open, directorate) + late * by_desk
+        overflow = np.where(is_open, chance, 0.0)
+        home_chance: Floats = (1 - overflow) * direct + overflow * (1 - partners) * by_nation
+        return home_chance
+
     def _answer(self, day: date, contacts: Contacts, routes: _Routes, waiting: _Waiting, legs: _Legs) -> None:
         """Answer and transfer, until nobody is transferred any more."""
         rng = stream(self._seed, "service", day)
@@ -352,8 +396,11 @@ class CallCentre:
 
     def _survey(
         self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints]
-    ) -> tuple[Ints, Ints]:
-        """Satisfaction and recommendation per leg, on the last answered leg of those who reply; else -1."""
+    ) -> tuple[Ints, Ints, Ints]:
+        """Satisfaction and recommendation per leg, on the last answered leg of those who reply; else -1.
+
+        Third comes the satisfaction that the same answers would show without the rollout.
+        """
         rng = stream(self._seed, "survey", day)
         total = len(contacts)
         answered = np.flatnonzero(legs["outcome"] == _ANSWERED)
@@ -374,13 +421,70 @@ class CallCentre:
             + rng.standard_normal(total)
         )
         score = 1 + np.searchsorted(_SCORE_EDGES, mood)
+        calls_again = contacts.again_without.astype(np.int64) - (contacts.next_gap >= 0)
+        mood_without = mood - self._effects.satisfaction * (live >= 0) - 0.35 * calls_again
+        score_without = 1 + np.searchsorted(_SCORE_EDGES, mood_without)
         likelihood = np.clip(np.rint(7.0 + 1.9 * (mood - 0.4) + 0.9 * rng.standard_normal(total)), 0, 10)
         replies = np.flatnonzero((last >= 0) & (rng.random(total) < _SURVEYED))
         recommends = replies[rng.random(len(replies)) < _RECOMMENDS]
-        satisfaction, recommend = np.full((2, len(legs["root"])), -1)
+        satisfaction, recommend, without = np.full((3, len(legs["root"])), -1)
         satisfaction[last[replies]] = score[replies]
+        without[last[replies]] = score_without[replies]
         recommend[last[recommends]] = likelihood[recommends].astype(np.int64)
-        return satisfaction, recommend
+        return satisfaction, recommend, without
+
+    def _served(
+        self,
+        day: date,
+        contacts: Contacts,
+        roots: _Roots,
+        legs: dict[str, Ints],
+        home_chance: Floats,
+        satisfaction: Ints,
+        without: Ints,
+    ) -> Served:
+        """How each call went, by its legs."""
+        geography = self._geography
+        total = len(contacts)
+        root, outcome, is_queued = legs["root"], legs["outcome"], legs["queued_at"] >= 0
+
+        def first(rows: Ints) -> Ints:
+            found = np.full(total, -1)
+            found[root[rows[::-1]]] = rows[::-1]
+            return found
+
+        def last(rows: Ints) -> Ints:
+            found = np.full(total, -1)
+            found[root[rows]] = rows
+            return found
+
+        answered = first(np.flatnonzero(outcome == _ANSWERED))
+        queued = first(np.flatnonzero(is_queued))
+        in_queue = np.where(outcome[last(np.flatnonzero(is_queued))] == _ABANDONED, 1, 2)
+        in_ivr = _IVR_FATE[outcome[last(np.arange(len(root)))]]
+        is_answered, was_queued = answered >= 0, queued >= 0
+        queued_at = legs["queued_at"][queued]
+        opens, closes = geography.windows(day)
+        zone = geography.department_zones(day)[contacts.department]
+        is_open = np.any((opens[zone] <= queued_at[:, None]) & (queued_at[:, None] < closes[zone]), axis=1)
+        directorates = np.array([site.directorate for site in geography.sites])
+        home = geography.department_directorates(day)[contacts.department]
+        score, score_without = np.full((2, total), -1)
+        replies = np.flatnonzero(satisfaction >= 0)
+        score[root[replies]], score_without[root[replies]] = satisfaction[replies], without[replies]
+        return Served(
+            market=roots.market,
+            fate=np.where(is_answered, 0, np.where(was_queued, in_queue, in_ivr)),
+            legs=np.bincount(root, minlength=total),
+            wait=np.where(is_answered, legs["answered_at"][answered] - queued_at, 0),
+            is_identified=roots.is_identified,
+            in_hours=was_queued & is_open,
+            at_home=is_answered & (directorates[legs["site"][answered]] == home),
+            home_chance=home_chance,
+            surveyed=score >= 0,
+            satisfied=score >= 4,
+            satisfied_without=score_without >= 4,
+        )
 
     def _frame(
         self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints], survey: tuple[Ints, Ints]
@@ -448,14 +552,23 @@ class _Routes:
             (zone, market) for zone in range(len(geography.zone_codes)) for market in range(len(MARKETS))
         ]
         self._closed_from = len(pairs)
-        self._first = Choices(
-            np.array([weights(*pair, band, 1) for band in ("open", "closed") for pair in pairs])
-        )
+        first = np.array([weights(*pair, band, 1) for band in ("open", "closed") for pair in pairs])
+        self._first = Choices(first)
         self._overflow = Choices(np.array([weights(*pair, "open", 2) for pair in pairs]))
+        # One column more for partners, at the end: -1.
+        self._share = np.zeros((len(first), len(geography.directorate_codes) + 1))
+        for number, site in enumerate(geography.sites):
+            self._share[:, site.directorate] += first[:, number] / first.sum(axis=1)
 
     def first(self, zone: Ints, market: Ints, is_open: Bools, unit: Floats) -> Ints:
         """A site of the first priority; zone 0 is the national route."""
         return self._first.draw(zone * len(MARKETS) + market + np.where(is_open, 0, self._closed_from), unit)
+
+    def share(self, zone: Ints, market: Ints, is_open: Bools, directorate: Ints) -> Floats:
+        """Share of the first priority's calls that goes to the sites of a directorate."""
+        row = zone * len(MARKETS) + market + np.where(is_open, 0, self._closed_from)
+        share: Floats = self._share[row, directorate]
+        return share
 
     def overflow(self, zone: Ints, market: Ints, unit: Floats) -> Ints:
         """A site of the second priority in opening hours."""

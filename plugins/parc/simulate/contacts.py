@@ -7,7 +7,7 @@ comes out the same wherever a range begins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -21,11 +21,12 @@ from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
 from parc.simulate.population import NATION_LINES, Population
 from parc.simulate.rhythm import Rhythm
+from parc.simulate.rows import Rows
 
 HORIZON = 14
 CALLS_A_DAY = 220_000
 # The rest begins with a visit to a shop or comes with a job of the field units.
-_NEEDS_SHARE = 0.965
+_NEEDS_SHARE = 0.945
 # Calls per line of each market against the mean of all lines.
 _MARKET_RATE = np.array([0.88, 1.15, 1.03])
 _CALL_AGAIN = 0.20
@@ -60,8 +61,8 @@ AT_CALL = np.array([[3, 2, 1, 0, 0, 2, 5], [4, 5, 1, 2, 0, 5, 3], [4, 1, 0, 2, 2
 
 
 @dataclass(frozen=True)
-class Contacts:
-    """Calls as customers make them: arrays of one length.
+class Contacts(Rows):
+    """Calls as customers make them.
 
     `day` is the ordinal of the business date, `offered_at` seconds since 1970 UTC, `market` the line's,
     `reason` a place in REASONS[market], `attempt` 1 for the first call of a need, `next_gap` the seconds
@@ -81,28 +82,14 @@ class Contacts:
     without: Bools
     again_without: Bools
 
-    def __len__(self) -> int:
-        return len(self.customer)
-
-    def take(self, rows: Ints | Bools) -> Contacts:
-        """Some of the contacts: those at the places `rows`, or where `rows` is true."""
-        return Contacts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
     def in_order(self) -> Contacts:
         """The contacts in order of time."""
         return self.take(np.lexsort((self.attempt, self.customer, self.offered_at)))
 
-    @staticmethod
-    def concat(parts: list[Contacts]) -> Contacts:
-        """All contacts of several parts."""
-        return Contacts(
-            *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Contacts))
-        )
-
 
 @dataclass(frozen=True)
-class Visits:
-    """Visits to a shop as customers make them: arrays of one length.
+class Visits(Rows):
+    """Visits to a shop as customers make them.
 
     `day` is the ordinal of the business date, `arrived_at` seconds since 1970 UTC, `department` the shop's,
     `reason` a place in SHOP_REASONS.
@@ -114,25 +101,24 @@ class Visits:
     department: Ints
     reason: Ints
 
-    def __len__(self) -> int:
-        return len(self.customer)
-
-    def take(self, rows: Ints | Bools) -> Visits:
-        """Some of the visits: those at the places `rows`, or where `rows` is true."""
-        return Visits(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    @staticmethod
-    def concat(parts: list[Visits]) -> Visits:
-        """All visits of several parts."""
-        return Visits(
-            *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Visits))
-        )
-
 
 def ramp(days_live: Ints, effects: Effects) -> Floats:
     """How much of an effect is reached: 0 where not live, 1 from the end of the ramp on."""
     reached: Floats = np.clip((days_live + 1) / effects.ramp_days, 0.0, 1.0)
     return reached
+
+
+def relative_call_rate(effects: Effects, reached: Floats | float) -> Floats:
+    """Relative change of a line's calls that belong to needs, where so much of the effects is reached."""
+    chain = np.arange(_MAX_CALLS)
+
+    def calls(again: Floats) -> Floats:
+        made: Floats = (again[..., None] ** chain).sum(axis=-1)
+        return made
+
+    share = np.asarray(reached, dtype=np.float64)
+    usual = calls(np.full_like(share, _CALL_AGAIN))
+    return (1 + effects.call_rate * share) * calls(_CALL_AGAIN * (1 + effects.repeat * share)) / usual - 1
 
 
 def thinned(unit: Floats, change: Floats | float) -> tuple[Bools, Bools]:

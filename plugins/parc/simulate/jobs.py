@@ -8,9 +8,8 @@ wherever a range begins. A state due later than that never comes: the job stays 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Self
 
 import numpy as np
 import polars as pl
@@ -25,6 +24,7 @@ from parc.simulate.field_days import FieldDays
 from parc.simulate.geography import Geography
 from parc.simulate.population import NATION_LINES, Population
 from parc.simulate.rhythm import Rhythm
+from parc.simulate.rows import Rows
 from parc.simulate.words import moments, words
 
 HORIZON = 84
@@ -80,25 +80,8 @@ _FOREIGN_UNIT = 0.02
 _CALL_AFTER_DONE, _CALL_AFTER_OTHER, _CALL_AFTER_MOVE = 0.13, 0.34, 0.18
 
 
-class _Rows:
-    """Arrays of one length, one per field."""
-
-    def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
-
-    def take(self, rows: Ints | Bools) -> Self:
-        """Some of the rows: those at the places `rows`, or where `rows` is true."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))  # type: ignore[arg-type]
-
-    @classmethod
-    def concat(cls, parts: list[Self]) -> Self:
-        """All rows of several parts."""
-        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
 @dataclass(frozen=True)
-class _Asked(_Rows):
+class _Asked(Rows):
     """Jobs as they are asked for; `local_day` is that of the zone's clock."""
 
     number: Ints
@@ -113,7 +96,7 @@ class _Asked(_Rows):
 
 
 @dataclass(frozen=True)
-class States(_Rows):
+class States(Rows):
     """Jobs as they stand after a change; -1 for what is not there, or not yet.
 
     `day` is the business date of the change, `job` a number of its own for each job, `known` whether the
@@ -142,7 +125,27 @@ class States(_Rows):
 
 
 @dataclass(frozen=True)
-class Slots(_Rows):
+class Requests(Rows):
+    """Jobs asked for: the business date of `requested_at`, kind and department."""
+
+    day: Ints
+    kind: Ints
+    department: Ints
+
+
+@dataclass(frozen=True)
+class Closings(Rows):
+    """Jobs closed: the business date of `closed_at`, kind, a place in RESULTS, and the business date of the
+    job's next change, by which it is open again (-1: never)."""
+
+    day: Ints
+    kind: Ints
+    result: Ints
+    next_day: Ints
+
+
+@dataclass(frozen=True)
+class Slots(Rows):
     """Slots promised: the business date on which each ends, the job's kind, and a place in SLOT_FATES."""
 
     day: Ints
@@ -151,10 +154,12 @@ class Slots(_Rows):
 
 
 @dataclass(frozen=True)
-class _Born:
-    """All that jobs of one day bring."""
+class FieldDay:
+    """All that jobs bring: to one business date, or from one day on which they are asked for."""
 
     states: States
+    requests: Requests
+    closings: Closings
     slots: Slots
     calls: Contacts
 
@@ -172,26 +177,28 @@ class JobBook:
         self._effects = effects
         self._seed = seed
         self._days = FieldDays(geography)
-        self._born: dict[date, _Born] = {}
+        self._born: dict[date, FieldDay] = {}
         self._reached: dict[date, Floats] = {}
 
-    def on(self, day: date) -> tuple[States, Slots, Contacts]:
-        """Of a business date: states in order of time, slots that end, and calls."""
+    def on(self, day: date) -> FieldDay:
+        """What happens on a business date, the states in order of time."""
         first = day - timedelta(days=HORIZON)
         self._born = {start: born for start, born in self._born.items() if first <= start <= day}
         self._reached = {start: reached for start, reached in self._reached.items() if start >= first}
-        states, slots, calls = [], [], []
-        for age in range(HORIZON, -1, -1):
-            start = day - timedelta(days=age)
+        starts = [first + timedelta(days=age) for age in range(HORIZON + 1)]
+        for start in starts:
             if start not in self._born:
                 self._born[start] = self._draw(start)
-            born, today = self._born[start], day.toordinal()
-            states.append(born.states.take(born.states.day == today))
-            slots.append(born.slots.take(born.slots.day == today))
-            calls.append(born.calls.take(born.calls.day == today))
-        found = States.concat(states)
-        ordered = found.take(np.lexsort((found.job, found.updated_at)))
-        return ordered, Slots.concat(slots), Contacts.concat(calls)
+        born = [self._born[start] for start in starts]
+        today = day.toordinal()
+        states = States.concat([part.states.take(part.states.day == today) for part in born])
+        return FieldDay(
+            states=states.take(np.lexsort((states.job, states.updated_at))),
+            requests=Requests.concat([part.requests.take(part.requests.day == today) for part in born]),
+            closings=Closings.concat([part.closings.take(part.closings.day == today) for part in born]),
+            slots=Slots.concat([part.slots.take(part.slots.day == today) for part in born]),
+            calls=Contacts.concat([part.calls.take(part.calls.day == today) for part in born]),
+        )
 
     def frame(self, states: States) -> pl.DataFrame:
         """The feed `interventions`: the states in its words."""
@@ -221,7 +228,7 @@ class JobBook:
             }
         )
 
-    def _draw(self, start: date) -> _Born:
+    def _draw(self, start: date) -> FieldDay:
         """The jobs asked for on `start`, the repairs that follow on their lines, and the calls of both."""
         rng = stream(self._seed, "jobs", start)
         asked, called_at = self._ask(start, rng)
@@ -234,17 +241,15 @@ class JobBook:
             self._calls_after(start, asked, life, rng),
             self._calls_after(start, back, again, rng),
         ]
-        jobs, states, slots = (
-            _Asked.concat([asked, back]),
-            _Changes.concat([life.changes, again.changes]),
-            Slots.concat([life.slots, again.slots]),
-        )
-        last = start.toordinal() + HORIZON
-        made = Contacts.concat(calls)
-        return _Born(
-            states=self._states(start, jobs, states, rng),
-            slots=slots,
-            calls=made.take(made.day <= last),
+        jobs = _Asked.concat([asked, back])
+        states = self._states(start, jobs, _Changes.concat([life.changes, again.changes]), rng)
+        closed = states.take(states.closed_at >= 0)
+        return FieldDay(
+            states=states,
+            requests=Requests(business_dates(jobs.requested_at), jobs.kind, jobs.department),
+            closings=Closings(business_dates(closed.closed_at), closed.kind, closed.result, closed.next_day),
+            slots=Slots.concat([life.slots, again.slots]),
+            calls=Contacts.concat(calls),
         )
 
     def _ask(self, start: date, rng: np.random.Generator) -> tuple[_Asked, Ints]:
@@ -393,7 +398,7 @@ class JobBook:
 
 
 @dataclass(frozen=True)
-class _Changes(_Rows):
+class _Changes(Rows):
     """What changes of jobs tell; `row` is the job's place among those that live together."""
 
     number: Ints

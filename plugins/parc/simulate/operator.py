@@ -23,6 +23,7 @@ from parc.simulate.jobs import HORIZON, JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.references import active_lines, line_assignments
+from parc.simulate.truth import Truth
 from parc.simulate.visits import VisitBook
 from parc.simulate.writing import LandingZone
 
@@ -58,12 +59,13 @@ def simulate(
     """Deliver the feeds of a synthetic operator for the business dates `first` to `last`, both included.
 
     `scale` 1 is the nation: 23 million lines, about 220,000 calls a day. `out` is the landing zone, a path
-    or an fsspec URL. Calls come every day; the references on every Monday, on the first date asked, and
-    the numbering plan and active lines also on the first of a month. A delivery depends on its date,
-    `scale` and `seed` alone, byte for byte, and on its fault: `faults` are names of `FAULTS`, each with a
-    feed and date where wanted (`late@calls:2012-04-20`); what they did is told in `faults.json` beside the
-    feeds. The landing zone is left as it stands on the evening of `last`. `progress` hears (what is made,
-    days done, days in all).
+    or an fsspec URL. Calls, visits and interventions come every day, references on the first date asked:
+    boutiques also on the first of a month, the others on every Monday, and the numbering plan and active
+    lines on both. A delivery depends on its date, `scale` and `seed` alone, byte for byte, and on its
+    fault: `faults` are names of `FAULTS`, each with a feed and date where wanted
+    (`late@calls:2012-04-20`); what they did is told in `faults.json` beside the feeds, and what there is to
+    be found in `truth.json` (see `parc.simulate.truth`). The landing zone is left as it stands on the
+    evening of `last`. `progress` hears (what is made, days done, days in all).
 
     Raises SimulationError for a request that makes no sense and for seeds that lack what is needed.
     """
@@ -82,7 +84,7 @@ def simulate(
     geography = Geography.load()
     story = Story.of(
         faults, first, last, seed=seed,
-        is_working=lambda day: day.weekday() < 6 and not geography.is_holiday(0, day),
+        is_working=lambda day: day.weekday() < 5 and not geography.is_holiday(0, day),
     )  # fmt: skip
     numbering = Numbering.of(geography)
     population = Population(geography, numbering, scale=scale, seed=seed)
@@ -93,17 +95,18 @@ def simulate(
     shops = VisitBook(geography, population, boutiques, demand, footfall, EFFECTS, seed=seed)
     field = JobBook(geography, population, demand, EFFECTS, seed=seed)
     centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
+    truth = Truth(geography, population, EFFECTS, scale=scale, seed=seed)
 
     def made(day: date) -> dict[str, pl.DataFrame]:
         """What is due on a day, by feed, in the columns of the feed's files."""
         called, visited = contacts.on(day)
-        states, _, around_jobs = field.on(day)
-        calls = Contacts.concat([called, shops.calls(day), around_jobs])
-        frames = {
-            "calls": centre.legs(day, calls.take(calls.is_made).in_order()),
-            "boutique_visits": shops.visits(day, visited),
-            "interventions": field.frame(states),
-        }
+        worked = field.on(day)
+        calls = Contacts.concat([called, shops.calls(day), worked.calls])
+        legs, served = centre.legs(day, calls.take(calls.is_made).in_order())
+        visits = shops.visits(day, visited)
+        if first <= day <= last:
+            truth.tell(day, calls, served, visits, worked)
+        frames = {"calls": legs, "boutique_visits": visits, "interventions": field.frame(worked.states)}
         if day == first or day.weekday() == 0:
             frames["line_assignments"] = line_assignments(geography, population, day)
         if day == first or day.weekday() == 0 or day.day == 1:
@@ -134,6 +137,7 @@ def simulate(
             size += len(delivery.content)
             deliveries += 1
     story.write(landing)
+    truth.write(landing)
     if progress:
         progress("done", len(days), len(days))
     return SimulationSummary(first, last, scale, seed, out, deliveries, dict(rows), size, story.aims)
