@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 import polars as pl
 
@@ -97,6 +98,7 @@ def simulate(
     centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
     truth = Truth(geography, population, EFFECTS, scale=scale, seed=seed)
 
+    @lru_cache(maxsize=2)  # a fault may ask for the day before
     def made(day: date) -> dict[str, pl.DataFrame]:
         """What is due on a day, by feed, in the columns of the feed's files."""
         called, visited = contacts.on(day)
