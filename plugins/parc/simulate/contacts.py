@@ -26,7 +26,7 @@ from parc.simulate.rows import Rows
 HORIZON = 14
 CALLS_A_DAY = 220_000
 # The rest begins with a visit to a shop or comes with a job of the field units.
-_NEEDS_SHARE = 0.945
+_NEEDS_SHARE = 0.93
 # Calls per line of each market against the mean of all lines.
 _MARKET_RATE = np.array([0.88, 1.15, 1.03])
 _CALL_AGAIN = 0.20
@@ -270,11 +270,12 @@ class _Clock(Rhythm):
     def __init__(self, geography: Geography, demand: Demand, start: date) -> None:
         super().__init__(demand.intensity, start, horizon=HORIZON, gap_days=_GAP_DAYS)
         self._evening = np.empty((HORIZON + 1, len(geography.zone_codes)), dtype=np.int64)
-        for zone, name in enumerate(geography.zone_time_zone):
+        for zones in geography.zones_alike:
+            name = geography.zone_time_zone[zones[0]]
             for age in range(HORIZON + 1):
                 local = [half_hour for _, half_hour in local_half_hours(self.days[age], name)]
                 last = max(n for n, half_hour in enumerate(local) if _MORNING <= half_hour < _EVENING)
-                self._evening[age, zone] = self.stretches[age].starts_at + (last + 1) * HALF_HOUR
+                self._evening[age, zones] = self.stretches[age].starts_at + (last + 1) * HALF_HOUR
 
     def again(
         self,

@@ -29,6 +29,7 @@ _WEEKEND = np.concatenate(
 )
 _SHAPES = (_WEEKDAY / _WEEKDAY.sum(), _WEEKEND / _WEEKEND.sum())
 _DAY_LEVEL = np.array([1.25, 1.15, 1.09, 1.06, 1.09, 0.86, 0.26])
+_WEEKDAY_LEVEL = _DAY_LEVEL / _DAY_LEVEL.mean()
 _MONTH_LEVEL = np.array([1.05, 1.02, 1.01, 0.98, 0.95, 0.98, 0.96, 0.90, 1.07, 1.06, 1.02, 1.00])
 _HOLIDAY_LEVEL = 0.24
 # Lifts an average year, its eleven holidays included, to a mean of 1.
@@ -75,10 +76,11 @@ class Demand:
         if day not in self._intensity:
             geography = self._geography
             table = np.zeros((len(geography.zone_codes), business_day(day).half_hours))
-            for zone, name in enumerate(geography.zone_time_zone):
-                for slot, (local, half_hour) in enumerate(local_half_hours(day, name)):
-                    level = _level(local) * (_HOLIDAY_LEVEL if geography.is_holiday(zone, local) else 1.0)
-                    table[zone, slot] = level * _SHAPES[local.weekday() >= 5][half_hour]
+            for zones in geography.zones_alike:
+                hours = local_half_hours(day, geography.zone_time_zone[zones[0]])
+                for slot, (local, half_hour) in enumerate(hours):
+                    level = _level(local) * (_HOLIDAY_LEVEL if geography.is_holiday(zones[0], local) else 1.0)
+                    table[zones, slot] = level * _SHAPES[local.weekday() >= 5][half_hour]
             self._intensity[day] = table
         return self._intensity[day]
 
@@ -130,5 +132,4 @@ class Demand:
 
 
 def _level(day: date) -> float:
-    weekday = _DAY_LEVEL[day.weekday()] / _DAY_LEVEL.mean()
-    return float(weekday * _MONTH_LEVEL[day.month - 1] * _YEAR_LEVEL)
+    return float(_WEEKDAY_LEVEL[day.weekday()] * _MONTH_LEVEL[day.month - 1] * _YEAR_LEVEL)

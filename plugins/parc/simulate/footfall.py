@@ -21,6 +21,7 @@ _STAFF_SHARE = (_STAFF / _STAFF.sum(), _SATURDAY_STAFF / _STAFF.sum())
 
 _DAY_LEVEL = np.array([0.95, 0.85, 1.05, 0.86, 1.00, 1.50, 0.0])
 _MONTH_LEVEL = np.array([1.02, 0.93, 0.95, 0.95, 0.93, 0.96, 0.97, 0.85, 1.05, 1.00, 1.02, 1.34])
+_WEEKDAY_LEVEL, _SEASON_LEVEL = _DAY_LEVEL / _DAY_LEVEL.mean(), _MONTH_LEVEL / _MONTH_LEVEL.mean()
 # Lifts an average year, its closed days included, to a mean of 1.
 _YEAR_LEVEL = 1.031
 _USUAL_LOAD = 0.78
@@ -53,20 +54,19 @@ class Footfall:
             geography = self._geography
             shape = (len(geography.zone_codes), business_day(day).half_hours)
             visitors, load = np.zeros(shape), np.zeros(shape)
-            for zone, name in enumerate(geography.zone_time_zone):
-                for slot, (local, half_hour) in enumerate(local_half_hours(day, name)):
+            for zones in geography.zones_alike:
+                hours = local_half_hours(day, geography.zone_time_zone[zones[0]])
+                for slot, (local, half_hour) in enumerate(hours):
                     place = half_hour - _OPENS
-                    if not 0 <= place < len(_STAFF) or geography.is_holiday(zone, local):
+                    weekday, season = _WEEKDAY_LEVEL[local.weekday()], _SEASON_LEVEL[local.month - 1]
+                    is_open = 0 <= place < len(_STAFF) and weekday > 0
+                    if not is_open or geography.is_holiday(zones[0], local):
                         continue
-                    weekday = _DAY_LEVEL[local.weekday()] / _DAY_LEVEL.mean()
-                    season = _MONTH_LEVEL[local.month - 1] / _MONTH_LEVEL.mean()
                     is_saturday = local.weekday() == 5
                     share = _SHAPES[is_saturday][place]
-                    visitors[zone, slot] = weekday * season * _YEAR_LEVEL * share
-                    load[zone, slot] = (
+                    visitors[zones, slot] = weekday * season * _YEAR_LEVEL * share
+                    load[zones, slot] = (
                         _USUAL_LOAD * np.sqrt(season) * share / _STAFF_SHARE[is_saturday][place]
-                        if weekday
-                        else 0.0
                     )
             self._tables[day] = visitors, load
         return self._tables[day]

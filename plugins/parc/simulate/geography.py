@@ -188,6 +188,14 @@ class Geography:
         overseas: Bools = self.region_is_overseas[self.department_region]
         return overseas
 
+    @cached_property
+    def zones_alike(self) -> tuple[Ints, ...]:
+        """The zones, those of one clock and one holiday calendar together."""
+        alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for zone, key in enumerate(zip(self.zone_time_zone, self.zone_calendar, strict=True)):
+            alike[key].append(zone)
+        return tuple(np.array(zones) for zones in alike.values())
+
     def department_zones(self, day: date) -> Ints:
         """The zone of each department on `day` (0 where it has none)."""
         return self._held_on(day, self.zone_spans, 0)
