@@ -17,7 +17,7 @@ from parc.settings import Settings
 from parc.warehouse import connect
 
 MONDAY = date(2012, 4, 23)
-TUESDAY, WEDNESDAY, THURSDAY = (MONDAY + timedelta(days=day) for day in (1, 2, 3))
+TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (MONDAY + timedelta(days=day) for day in (1, 2, 3, 4))
 Row = dict[str, Any]
 
 
@@ -191,6 +191,25 @@ def test_the_scorecard_adds_up(built: Settings) -> None:
         f"from marts.mart_directorate_scorecard_daily where business_date = '{WEDNESDAY}'",
     )
     assert (visits, boutiques) == (6, 2)
+
+
+def test_what_lands_during_a_build_is_the_next_builds(built: Settings) -> None:
+    def land(node: str, _done: int, _total: int) -> None:
+        if node == "int_boutique_visits":
+            deliver(built, "boutique_visits", MONDAY, day_of(MONDAY, visit("late", MONDAY)))
+            deliver(built, "boutique_visits", FRIDAY, day_of(FRIDAY))
+
+    told = (
+        "select status, rows_published, (select count(*) from marts.fct_boutique_visits as visits "
+        "where visits.business_date = health.business_date) from marts.mart_feed_health as health "
+        f"where feed = 'boutique_visits' and business_date in ('{MONDAY}', '{FRIDAY}') "
+        "order by business_date"
+    )
+    deliver(built, "boutique_visits", THURSDAY, day_of(THURSDAY, visit("one more", THURSDAY)))
+    build(built, progress=land)
+    assert rows(built, told) == [("published", 6, 6), ("arriving", 6, 0)]
+    build(built)
+    assert rows(built, told) == [("published", 7, 7), ("published", 6, 6)]
 
 
 def test_incremental_equals_full_refresh(built: Settings) -> None:
