@@ -502,27 +502,40 @@ class Story:
     last: date
     seed: int
     hits: Mapping[tuple[str, date], Fault]
+    told_before: list[dict[str, Any]]
     records: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, wanted: Iterable[str], first: date, last: date, *, seed: int, is_working: Callable[[date], bool]
+        cls,
+        wanted: Iterable[str],
+        landing: LandingZone,
+        first: date,
+        last: date,
+        *,
+        seed: int,
+        is_working: Callable[[date], bool],
     ) -> Story:
         """The story of faults written `name`, `name@feed` or `name@feed:date`.
 
         Those without a date get one in the range each, a working day where there is one, and never the
-        same delivery. An aimed date may lie before the range as long as the fault's story goes on in it.
+        same delivery. An aimed date may lie before the range where the fault's story goes on, or where the
+        landing zone tells that it was made and is over: the same faults may be asked for night after night.
 
         Raises SimulationError for what is unknown, outside the range or hit twice.
         """
         hits: dict[tuple[str, date], Fault] = {}
         calendar = _Calendar(first, last, seed, is_working, hits)
+        told_before = landing.read_json(RECORDS) or []
+        made = {(each["fault"], each["feed"], each["business_date"]) for each in told_before}
         aims = [_aim(text) for text in wanted]
         # What stands on other days chooses first.
         for fault, feed, day in sorted(aims, key=lambda aim: (aim[2] is None, -aim[0].like_days)):
             if day is None:
                 day = calendar.choose(fault, feed)
             elif day > last or day + timedelta(days=fault.turns[-1].days_after) < first:
+                if day < first and (fault.name, feed, day.isoformat()) in made:
+                    continue
                 raise SimulationError(
                     f"fault {fault.name}@{feed}:{day}: nothing of it falls into {first} to {last}; "
                     "aim it at one of these dates"
@@ -533,7 +546,7 @@ class Story:
                     "different dates"
                 )
             hits[feed, day] = fault
-        return cls(first, last, seed, hits)
+        return cls(first, last, seed, hits, told_before)
 
     @property
     def dates(self) -> list[date]:
@@ -583,13 +596,12 @@ class Story:
 
     def write(self, landing: LandingZone) -> None:
         """Tell the faults of all deliveries that lie in the landing zone, those of earlier runs included."""
-        before = landing.read_json(RECORDS) or []
         kept = [
             record
-            for record in before
+            for record in self.told_before
             if not self.concerns(record["feed"], date.fromisoformat(record["business_date"]))
         ]
-        if before or self.records:
+        if self.told_before or self.records:
             told = sorted(kept + self.records, key=lambda each: (each["evening"], each["feed"]))
             landing.write_json(RECORDS, told)
 
