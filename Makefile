@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint lock clean
+.PHONY: help setup run stop test lint plots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ lint: setup ## Check style and types
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+
+plots: setup ## Draw a month of the simulated operator into docs/reference/
+	@.venv/bin/python docs/reference/plot_simulated_month.py
 
 lock: ## Resolve pyproject.toml into requirements.lock (Python 3.11 to 3.13)
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
