@@ -62,7 +62,13 @@ INSTALLED = state(
 )
 FAULT_AFTER = state("FAULT_AFTER", "04-25T18:00", line_ref="L1", requested_at="04-25T17:00")
 UNPLACED = state(
-    "UNPLACED", "04-26T09:00", department_code="99", unit_code="UI_NOWHERE", requested_at="04-26T08:00"
+    "UNPLACED",
+    "04-26T09:00",
+    department_code="99",
+    unit_code="UI_NOWHERE",
+    requested_at="04-26T08:00",
+    slot_start="04-27T08:00",
+    slot_end="04-27T10:00",
 )
 EXTRACTS = {
     TUESDAY: [
@@ -277,7 +283,9 @@ def test_a_full_refresh_that_fails_halfway_forgets_nothing(built: Settings) -> N
     units.write_text(sound)
     build(built)
     assert rows(built, "select count(*) from marts.fct_interventions") == [(3,)]
-    assert rows(built, f"select distinct region_code from {MART} where requested_count > 0") == [("53",)]
+    assert rows(
+        built, f"select distinct region_code from {MART} where requested_count + promised_slot_count > 0"
+    ) == [("53",)]
 
 
 def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) -> None:
