@@ -175,12 +175,21 @@ def of_day(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.parts[-3]: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-def test_too_small_a_delivery_cannot_hold_a_few_bad_rows(tmp_path: Path) -> None:
-    with pytest.raises(SimulationError, match=r"calls 2012-04-15: of \d+ rows a single bad one is above the"):
-        simulate(
-            date(2012, 4, 15), date(2012, 4, 15), scale=0.0003, seed=SEED, out=str(tmp_path),
-            faults=["bad_rows"],
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    ("aim", "message"),
+    [
+        (
+            "bad_rows@interventions:2012-04-15",
+            r"interventions 2012-04-15: of \d+ rows a single bad one is ab",
+        ),
+        ("too_many_bad_rows@boutique_visits:2012-04-09", r"boutique_visits 2012-04-09 has no rows for too_m"),
+        ("wrong_date@boutique_visits:2012-04-10", r"boutique_visits 2012-04-10: the day before has no rows"),
+    ],
+)
+def test_too_few_rows_to_spoil_are_told(tmp_path: Path, aim: str, message: str) -> None:
+    day = date.fromisoformat(aim.rpartition(":")[2])
+    with pytest.raises(SimulationError, match=message):
+        run(tmp_path, day, day, aim)
 
 
 def test_what_is_told_is_what_lies_there(tmp_path: Path) -> None:

@@ -46,8 +46,17 @@ class Clean:
 
     @property
     def rows_before(self) -> pl.DataFrame:
-        """The delivery of the day before."""
-        return self.made(self.day - timedelta(days=1))[self.feed.name]
+        """The delivery of the day before.
+
+        Raises SimulationError where it is empty.
+        """
+        rows = self.made(self.day - timedelta(days=1))[self.feed.name]
+        if rows.is_empty():
+            raise SimulationError(
+                f"{self.feed.name} {self.day}: the day before has no rows to take; "
+                "aim the fault at another date"
+            )
+        return rows
 
     def delivery(self, rows: pl.DataFrame | None = None) -> Delivery:
         """A delivery of these rows, or of the good ones."""
@@ -307,15 +316,7 @@ def _capitalised(clean: Clean, chosen: Bools) -> pl.DataFrame:
 
 
 def _drawn(clean: Clean, rows: pl.DataFrame, count: int) -> pl.DataFrame:
-    """Some of the rows, in their order.
-
-    Raises SimulationError where there are none.
-    """
-    if rows.is_empty():
-        raise SimulationError(
-            f"{clean.feed.name} {clean.day}: the day before has no rows to take; "
-            "aim the fault at another date"
-        )
+    """Some of the rows, in their order."""
     return rows[np.sort(clean.rng.permutation(rows.height)[:count])]
 
 
@@ -567,10 +568,18 @@ class Story:
         return self.first <= day <= self.last or (feed, day) in self.hits
 
     def delivery(self, feed: str, day: date, rows: pl.DataFrame, made: Made) -> Delivery | None:
-        """What lies there for a feed and date on the evening of `last`; None = nothing."""
+        """What lies there for a feed and date on the evening of `last`; None = nothing.
+
+        Raises SimulationError where a fault finds too few rows to spoil.
+        """
         fault = self.hits.get((feed, day))
         if fault is None:
             return Delivery.of(feed, day, rows)
+        if rows.is_empty():
+            raise SimulationError(
+                f"{feed} {day} has no rows for {fault.name} to spoil; take a larger scale or aim it at "
+                "another date"
+            )
         found = None
         for turn in fault.turns:
             evening = day + timedelta(days=turn.days_after)
