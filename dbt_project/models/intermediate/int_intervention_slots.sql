@@ -101,6 +101,8 @@ final as (
             when visited.is_visited then 'kept'
             when visited.result = 'technician_absent' then 'technician_absent'
             when visited.result = 'cancelled' and visited.closed_at < visited.slot_starts_at then 'cancelled'
+            -- Nobody moves a slot that is over.
+            when visited.moved_at >= visited.slot_ends_at then 'missed'
             when visited.moved_by = 'customer' then 'moved_by_customer'
             when visited.moved_by = 'operator' or visited.moved_at is not null then 'moved_by_operator'
             else 'missed'
