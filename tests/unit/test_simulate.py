@@ -258,7 +258,11 @@ def test_summary_and_progress(tmp_path: Path) -> None:
     assert summary.deliveries == 2 * 3 + 4
     assert set(summary.rows) == set(feeds.FEEDS)
     assert summary.bytes == sum(path.stat().st_size for path in tmp_path.rglob("*.csv*"))
-    assert heard == [("calls 2012-04-24", 0, 2), ("calls 2012-04-25", 1, 2), ("done", 2, 2)]
+    assert heard == [
+        ("deliveries of 2012-04-24", 0, 2),
+        ("deliveries of 2012-04-25", 1, 2),
+        ("done", 2, 2),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -357,6 +357,26 @@ def test_slots_told_by_the_truth_are_those_in_the_states() -> None:
     assert sum(missing.values()) <= 0.02 * sum(told.values())
 
 
+@pytest.mark.parametrize("day", [date(2012, 3, 25), date(2012, 10, 28)])
+def test_offsets_are_those_of_paris_around_the_clock_changes(tmp_path: Path, day: date) -> None:
+    simulate(day - timedelta(days=1), day + timedelta(days=1), scale=0.01, seed=3, out=str(tmp_path))
+    for feed in ("boutique_visits", "interventions"):
+        seen = set()
+        for file in tmp_path.glob(f"{feed}/date=*/*.csv.gz"):
+            frame = pl.read_csv(BytesIO(gzip.decompress(file.read_bytes())), infer_schema=False)
+            business = file.parent.name.removeprefix("date=")
+            dated = "arrived_at" if feed == "boutique_visits" else "updated_at"
+            assert frame[dated].str.starts_with(business).all()
+            for column in feeds.get(feed).file_columns:
+                if column.type != "timestamptz":
+                    continue
+                texts = frame[column.name].drop_nulls()
+                moments = texts.str.to_datetime(MOMENT, time_zone="Europe/Paris")
+                assert (moments.dt.to_string("%Y-%m-%dT%H:%M:%S%:z") == texts).all()
+                seen |= set(texts.str.tail(6))
+        assert seen == {"+01:00", "+02:00"}
+
+
 # ---- the same customers everywhere
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 class Effects:
     """Effects of going live, reached linearly over `ramp_days` unless said otherwise.
 
-    `call_rate` and `repeat` are relative changes of first contacts per line and of the chance to call
-    again; `satisfaction` is in standard deviations of the survey's latent score, from the first day on;
-    neither identification nor hours nor waits are touched.
+    `call_rate` and `repeat` are relative changes of first contacts per line (among them calls after a visit
+    to a shop or around a job) and of the chance to call again; `satisfaction` is in standard deviations of
+    the survey's latent score, from the first day on; neither identification nor hours nor waits are
+    touched.
     """
 
     ramp_days: int = 56

@@ -126,7 +126,7 @@ def simulate(
     days = story.dates
     for done, day in enumerate(days):
         if progress:
-            progress(f"calls {day}", done, len(days))
+            progress(f"deliveries of {day}", done, len(days))
         for feed, frame in made(day).items():
             if not story.concerns(feed, day):
                 continue
