@@ -206,18 +206,18 @@ def test_holidays_are_those_of_the_zone(geography: Geography, demand: Demand) ->
     assert today[bretagne].any()
 
 
+@pytest.mark.parametrize("day", [date(2012, 3, 12), date(2012, 3, 17)])
 def test_regional_sites_can_carry_the_calls_of_their_zones(
-    geography: Geography, population: Population, demand: Demand
+    geography: Geography, population: Population, demand: Demand, day: date
 ) -> None:
     # Of the calls: offered to a queue, and the seconds of work that each brings; of these the shares that
     # come to the region's own sites and to the nation's, live or not. The rest overflows.
     offered, seconds = 0.93, 405
     own, nations, nations_before = 0.82, 0.13, 0.82
-    monday = date(2012, 3, 12)
-    zones = geography.department_zones(monday)
+    zones = geography.department_zones(day)
     lines = np.zeros((len(geography.zone_codes), 3))
     np.add.at(lines, zones, population.lines)
-    intensity = demand.intensity(monday)
+    intensity = demand.intensity(day)
     calls = CALLS_A_DAY * offered * lines[:, :, None] / lines.sum() * intensity[:, None, :]
     waves = sorted({go_live for go_live, _ in geography.plan.values()})
     worst = np.zeros(len(geography.sites))
@@ -234,10 +234,12 @@ def test_regional_sites_can_carry_the_calls_of_their_zones(
         national = geography.routes["national", "*", "open"][1]
         for site, weight in national:
             reached[site] += nation * weight / sum(weight for _, weight in national)
-        for site, planned in ((site, geography.positions.get((site, 1))) for site in range(len(reached))):
+        for site, planned in (
+            (site, geography.positions.get((site, day.isoweekday()))) for site in range(len(reached))
+        ):
             if planned is None or geography.sites[site].is_partner:
                 continue
-            local = [half for _, half in local_half_hours(monday, geography.sites[site].time_zone)]
+            local = [half for _, half in local_half_hours(day, geography.sites[site].time_zone)]
             staffed = planned[local] > 0
             load = reached[site] * seconds / 1_800
             worst[site] = max(worst[site], (load[staffed] / planned[local][staffed]).max())
