@@ -76,6 +76,12 @@ problems as (
         left join {{ ref('sites') }} as sites on site_positions.site_code = sites.site_code
     ) as sites
     where (site_kind = 'regional') is distinct from (directorate_code is not null)
+    union all
+    select
+        'a field unit is of no directorate' as problem,
+        unit_code as place
+    from {{ ref('intervention_units') }}
+    where directorate_code not in (select directorate_code from {{ ref('directorates') }})
 )
 
 select * from problems
