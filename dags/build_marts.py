@@ -30,7 +30,7 @@ with DAG(
     dag_id="build_marts",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 5 * * *", timezone="Europe/Paris"),
+        timetable=CronTriggerTimetable("0 5 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
         assets=AssetAny(*map(feed_asset, FEEDS)),
     ),
     catchup=False,

@@ -31,7 +31,8 @@ with DAG(
     dag_id="export_routing",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 6 * * *", timezone="Europe/Paris"), assets=[MARTS]
+        timetable=CronTriggerTimetable("0 6 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
+        assets=[MARTS],
     ),
     catchup=False,
     max_active_runs=1,

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -30,6 +31,7 @@ app.add_typer(routing_app, name="routing")
 screen = Console(width=None if sys.stdout.isatty() else 200)
 
 DATE = ["%Y-%m-%d"]
+NARROWEST_COLUMN = 10
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
 To = Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last business date.")]
@@ -420,15 +422,22 @@ def waiting(what: str) -> Iterator[None]:
 
 
 def table(title: str | None, rows: list[dict[str, Any]]) -> None:
-    """Print rows as a table."""
+    """Print rows as a table; one below the other where they have too many columns for the screen."""
     if not rows:
         screen.print(f"{title}: nothing" if title else "(no rows)")
+        return
+    if len(rows[0]) * NARROWEST_COLUMN > screen.width:
+        for number, row in enumerate(rows, start=1):
+            record = Table(title=f"row {number}", title_justify="left", show_header=False)
+            for name, value in row.items():
+                record.add_row(name, "" if value is None else escape(str(value)))
+            screen.print(record)
         return
     grid = Table(title=title, title_justify="left")
     for name in rows[0]:
         grid.add_column(name, overflow="fold")
     for row in rows:
-        grid.add_row(*("" if value is None else str(value) for value in row.values()))
+        grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     screen.print(grid)
 
 

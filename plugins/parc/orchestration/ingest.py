@@ -36,7 +36,12 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
     with DAG(
         dag_id=f"ingest_{spec.feed}",
         doc_md=doc_md,
-        schedule=CronTriggerTimetable(spec.cron, timezone="Europe/Paris"),
+        schedule=CronTriggerTimetable(
+            # Whatever its documentation says, without a zero the night before the platform began is run too.
+            spec.cron,
+            timezone="Europe/Paris",
+            run_immediately=timedelta(0),
+        ),
         catchup=False,
         max_active_runs=2,
         dagrun_timeout=timedelta(hours=6),
