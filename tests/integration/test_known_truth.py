@@ -1,0 +1,229 @@
+"""What the synthetic operator knows of itself is found again in the marts: the test that guards both.
+
+Counts are equal. Rates by cohort of the rollout differ by chance alone, and by the few callers whose home the
+platform cannot know: the truth goes by where they live.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_build import rows
+
+from parc.build import build
+from parc.feeds import FEEDS
+from parc.loading import ingest
+from parc.settings import Settings
+from parc.simulate import simulate
+
+FIRST, LAST = date(2012, 4, 19), date(2012, 4, 29)
+DAYS = [FIRST + timedelta(days=day) for day in range((LAST - FIRST).days + 1)]
+CALLS = {
+    "contacts": "count(*)",
+    "legs": "sum(leg_count)",
+    "offered": "count(*) filter (where is_offered)",
+    "answered": "count(*) filter (where outcome = 'answered')",
+    "abandoned": "count(*) filter (where outcome = 'abandoned')",
+    "overflowed_lost": "count(*) filter (where outcome = 'overflowed_lost')",
+    "ivr_resolved": "count(*) filter (where outcome = 'ivr_resolved')",
+    "ivr_abandoned": "count(*) filter (where outcome = 'ivr_abandoned')",
+    "blocked": "count(*) filter (where outcome = 'blocked')",
+    "answered_wait_seconds": "coalesce(sum(wait_seconds) filter (where outcome = 'answered'), 0)",
+    "identified": "count(customer_key)",
+    "surveys": "count(satisfaction)",
+    "satisfied": "count(*) filter (where satisfaction >= 4)",
+}
+CALLS_IN_MART = {
+    "offered": "offered_count",
+    "answered": "answered_count",
+    "abandoned": "abandoned_count",
+    "overflowed_lost": "overflowed_lost_count",
+    "ivr_resolved": "ivr_resolved_count",
+    "ivr_abandoned": "ivr_abandoned_count",
+    "blocked": "blocked_count",
+    "answered_wait_seconds": "wait_answered_seconds",
+    "surveys": "survey_count",
+    "satisfied": "satisfied_count",
+}
+VISITS = {
+    "visits": "visit_count",
+    "served": "served_count",
+    "sales": "sale_count",
+    "left_unserved": "left_unserved_count",
+    "served_wait_seconds": "wait_served_seconds",
+    "identified": "identified_count",
+    "surveys": "survey_count",
+    "satisfied": "satisfied_count",
+}
+# How the platform names what became of a slot, and how the operator does. Those called off or moved stay apart,
+# as that may have happened before the range, where nobody saw it.
+SLOTS = {
+    "kept": "kept",
+    "missed": "arrived_outside",
+    "customer_absent": "customer_absent",
+    "technician_absent": "technician_absent",
+}
+
+
+@pytest.fixture(scope="module")
+def built(module_warehouse: Settings) -> Iterator[Settings]:
+    """Eleven days around the go-live of 25 April, loaded and built."""
+    simulate(FIRST, LAST, scale=0.02, seed=425, out=module_warehouse.landing)
+    for feed in FEEDS:
+        for day in DAYS:
+            outcome = ingest(module_warehouse, feed, day)
+            assert outcome.status in ("published", "missing"), outcome.message
+    build(module_warehouse)
+    yield module_warehouse
+
+
+@pytest.fixture(scope="module")
+def truth(built: Settings) -> dict[str, Any]:
+    """The operator's own account."""
+    told: dict[str, Any] = json.loads((Path(built.landing) / "truth.json").read_text())
+    assert list(told["dates"]) == [str(day) for day in DAYS]
+    return told
+
+
+def by_name(row: tuple, names: list[str]) -> dict[str, int]:
+    return {name: int(value) for name, value in zip(names, row, strict=True)}
+
+
+def test_every_call_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
+    expected = {
+        (day, market): figures
+        for day, told in truth["dates"].items()
+        for market, figures in told["calls"].items()
+    }
+    assert len(expected) == 3 * len(DAYS)
+    facts = rows(
+        built,
+        f"select business_date::text, market, {', '.join(CALLS.values())} from marts.fct_calls group by 1, 2",
+    )
+    assert {(day, market): by_name(tuple(rest), list(CALLS)) for day, market, *rest in facts} == expected
+    sums = ", ".join(f"sum({column})" for column in CALLS_IN_MART.values())
+    mart = rows(
+        built,
+        f"select business_date::text, market, {sums} from marts.mart_service_quality_daily group by 1, 2",
+    )
+    for day, market, *rest in mart:
+        figures = by_name(tuple(rest), list(CALLS_IN_MART))
+        assert figures == {name: expected[day, market][name] for name in CALLS_IN_MART}, (day, market)
+
+
+def test_every_visit_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
+    sums = ", ".join(f"sum({column})" for column in VISITS.values())
+    mart = rows(built, f"select business_date::text, {sums} from marts.mart_boutiques_daily group by 1")
+    found = {day: by_name(tuple(rest), list(VISITS)) for day, *rest in mart}
+    assert found == {day: told["boutique_visits"] for day, told in truth["dates"].items()}
+
+
+def test_every_job_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
+    requested = {
+        (day, kind, department): jobs
+        for day, told in truth["dates"].items()
+        for kind, departments in told["interventions"]["requested"].items()
+        for department, jobs in departments.items()
+    }
+    found = rows(
+        built,
+        "select requested_date::text, kind, department_code, count(*) from marts.fct_interventions "
+        f"where requested_date >= '{FIRST}' group by 1, 2, 3",
+    )
+    assert {(day, kind, department): jobs for day, kind, department, jobs in found} == requested
+
+    closed: dict[tuple[str, str, str], int] = defaultdict(int)
+    for day, told in truth["dates"].items():
+        for jobs in told["interventions"]["closed"]:
+            if jobs["reopened_on"] is None or jobs["reopened_on"] > str(LAST):
+                closed[day, jobs["kind"], jobs["result"]] += jobs["jobs"]
+    found = rows(
+        built,
+        "select closed_date::text, kind, result, count(*) from marts.fct_interventions "
+        "where closed_date is not null group by 1, 2, 3",
+    )
+    assert {(day, kind, result): jobs for day, kind, result, jobs in found} == closed
+    assert rows(
+        built,
+        "select sum(requested_count), sum(closed_count) from marts.mart_interventions_daily",
+    ) == [(sum(requested.values()), sum(closed.values()))]
+
+
+def test_every_slot_seen_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
+    expected = {
+        (day, kind, ours): slots[theirs]
+        for day, told in truth["dates"].items()
+        for kind, slots in told["interventions"]["slots"].items()
+        for ours, theirs in SLOTS.items()
+        if slots[theirs]
+    }
+    found = rows(
+        built,
+        "select slot_date::text, kind, outcome, count(*) from intermediate.int_intervention_slots "
+        f"where slot_date between '{FIRST}' and '{LAST}' group by 1, 2, 3",
+    )
+    found = [row for row in found if row[2] in SLOTS]
+    assert {(day, kind, outcome): slots for day, kind, outcome, slots in found} == expected
+
+
+def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any]) -> None:
+    for name, cohort in truth["cohorts"].items():
+        found = rows(
+            built,
+            "select business_date::text, sum(active_line_count) from marts.mart_service_quality_daily "
+            f"where market = '{cohort['market']}' "
+            f"and region_code = any ('{{{','.join(cohort['regions'])}}}') group by 1",
+        )
+        assert dict(found) == {day: told["cohorts"][name]["lines"] for day, told in truth["dates"].items()}, (
+            name
+        )
+
+
+@pytest.mark.parametrize("stretch", ["before", "from go-live"])
+def test_rates_of_each_cohort_are_found_again(built: Settings, truth: dict[str, Any], stretch: str) -> None:
+    compared = 0
+    for name, cohort in truth["cohorts"].items():
+        go_live = cohort["go_live"] or str(date.max)
+        days = [str(day) for day in DAYS if (str(day) >= go_live) == (stretch == "from go-live")]
+        if not days:
+            continue
+        expected: dict[str, int] = defaultdict(int)
+        for day in days:
+            for figure, value in truth["dates"][day]["cohorts"][name].items():
+                expected[figure] += value
+        [found] = rows(
+            built,
+            "select sum(home_in_hours_count)::int, sum(in_hours_known_answered_count)::int, "
+            "sum(answered_count)::int, sum(offered_count)::int, sum(satisfied_count)::int, "
+            "sum(survey_count)::int from marts.mart_service_quality_daily "
+            f"where market = '{cohort['market']}' and business_date between '{days[0]}' and '{days[-1]}' "
+            f"and region_code = any ('{{{','.join(cohort['regions'])}}}')",
+        )
+        home, in_hours, answered, offered, satisfied, surveys = found
+        assert_alike(f"{name}: home-region rate", home, in_hours, expected["at_home"], expected["in_hours"])
+        assert_alike(f"{name}: answered", answered, offered, expected["answered"], expected["offered"])
+        assert_alike(f"{name}: satisfaction", satisfied, surveys, expected["satisfied"], expected["surveys"])
+        # Nearly all callers have a home that is known, and it is the right one.
+        assert 0.9 < offered / expected["offered"] < 1.05, name
+        compared += 1
+    assert compared >= (2 if stretch == "from go-live" else 10)
+
+
+def assert_alike(what: str, count: int, total: int, true_count: int, true_total: int) -> None:
+    """Two shares of nearly the same people: no further apart than four standard errors of what differs.
+
+    At most a tenth of them differs; a share of fewer than fifty says nothing.
+    """
+    if total < 50:
+        return
+    share, true_share = count / total, true_count / true_total
+    variance = max(true_share * (1 - true_share), 0.01)
+    allowed = 4 * sqrt(variance * 0.1 / total) + 0.01
+    assert abs(share - true_share) < allowed, f"{what}: {share:.3f}, in truth {true_share:.3f}"
