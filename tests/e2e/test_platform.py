@@ -104,6 +104,42 @@ def test_every_delivery_was_published_and_built(platform: Platform) -> None:
     ) == [{"lost": "0"}]
 
 
+def test_faulty_deliveries_ended_as_promised(platform: Platform) -> None:
+    """The demonstration's six faults, in the health of the feeds."""
+    health = platform.sql(
+        "select feed, business_date::text as day, status, refused_count, restatement_count, "
+        "rows_quarantined, warning_count from marts.mart_feed_health "
+        "where feed in ('calls', 'boutique_visits', 'interventions') "
+        "and (refused_count + restatement_count + rows_quarantined + warning_count) > 0 order by 1, 2"
+    )
+    assert {(row["feed"], row["day"]) for row in health} == {
+        ("calls", "2012-04-18"),
+        ("interventions", "2012-04-19"),
+        ("boutique_visits", "2012-04-20"),
+        ("interventions", "2012-04-23"),
+        ("calls", "2012-04-24"),
+    }
+    assert {row["status"] for row in health} == {"published"}
+    assert [row["day"] for row in health if row["refused_count"]] == ["2012-04-23"]
+    assert [row["day"] for row in health if row["restatement_count"]] == ["2012-04-24"]
+    told = json.loads((platform.home / "landing" / "faults.json").read_text())
+    assert sum(row["rows_quarantined"] for row in health) == sum(
+        record["rows_quarantined"] or 0 for record in told
+    )
+    assert platform.sql("select * from intermediate.int_missing_deliveries") == []
+
+
+def test_shops_sites_and_units_stand_side_by_side(platform: Platform) -> None:
+    rows = platform.sql(
+        "select directorate_code, offered_count, site_count, visit_count, open_boutique_count, done_count, "
+        "unit_count from marts.mart_directorate_scorecard_daily where business_date = '2012-04-27' "
+        "and directorate_code <> 'unknown'"
+    )
+    assert len(rows) == 11
+    for row in rows:
+        assert all(float(row[column]) > 0 for column in row if column != "directorate_code"), row
+
+
 def test_many_deliveries_make_few_builds(platform: Platform) -> None:
     [row] = platform.sql("select count(*) as builds from ops.build where status = 'published'")
     assert 1 <= row["builds"] <= 4
@@ -161,6 +197,20 @@ def test_the_ui_shows_the_dags_green(platform: Platform, airflow: Airflow, page)
     page.screenshot(path=str(platform.home / "dags.png"))
 
 
+def test_the_ui_tells_what_was_refused_and_what_did_not_come(
+    platform: Platform, airflow: Airflow, page
+) -> None:
+    for feed, text in (
+        ("interventions", "lacks column `kind`"),
+        ("boutique_visits", "boutique_visits 2012-04-24: nothing was delivered"),
+    ):
+        first, second = airflow.runs(f"ingest_{feed}")
+        assert (first["state"], second["state"]) == ("failed", "success")
+        page.goto(f"/dags/ingest_{feed}/runs/{first['dag_run_id']}/tasks/report")
+        page.get_by_text(text).first.wait_for()
+    page.screenshot(path=str(platform.home / "late.png"))
+
+
 def test_a_day_is_run_again_from_the_ui(platform: Platform, airflow: Airflow, page) -> None:
     """A refused delivery fails its run and says why; sent again, the day is triggered, loaded and built."""
     landing = platform.home / "landing"
@@ -172,7 +222,7 @@ def test_a_day_is_run_again_from_the_ui(platform: Platform, airflow: Airflow, pa
     page.goto(f"/dags/ingest_calls/runs/{run_id}/tasks/report")
     page.get_by_text("unknown column `who`").first.wait_for()
     page.screenshot(path=str(platform.home / "refused.png"))
-    [(refused)] = platform.sql("select reason from ops.delivery where status = 'refused'")
+    [refused] = platform.sql("select reason from ops.delivery where status = 'refused' and feed = 'calls'")
     assert "`who`" in refused["reason"]
 
     shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from parc import feeds
+from parc.build import build
 from parc.loading import Outcome, ingest
 from parc.settings import Settings
 from parc.simulate import simulate
@@ -223,3 +224,44 @@ def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -
         (first, _), (second, changes) = entries["restated"]
         assert (first, second) == ("superseded", "published")
         assert changes["rows_added"] > 0 == changes["rows_removed"] < changes["rows_altered"]
+
+
+def test_the_feeds_health_tells_every_fault(loaded: Loaded) -> None:
+    """After all of the above: the mart against the ledger, and repeated keys counted once."""
+    settings = loaded.settings
+    build(settings)
+    entries = query(
+        settings,
+        "select feed, business_date, count(*), count(*) filter (where status = 'refused'), "
+        "count(*) filter (where status = 'superseded'), "
+        "coalesce(sum(rows_published) filter (where status = 'published'), 0) "
+        "from ops.delivery where feed = any (%s) group by 1, 2",
+        list(FEEDS),
+    )
+    health = query(
+        settings,
+        "select feed, business_date, delivery_count, refused_count, restatement_count, "
+        "case when status = 'published' then rows_published else 0 end "
+        "from marts.mart_feed_health where feed = any (%s) and delivery_count > 0",
+        list(FEEDS),
+    )
+    assert sorted(health) == sorted(entries)
+
+    told = {
+        (feed, day): (status, is_due)
+        for feed, day, status, is_due in query(
+            settings, "select feed, business_date, status, is_due from marts.mart_feed_health"
+        )
+    }
+    for (fault, feed), outcome in loaded.outcomes.items():
+        sent_again = fault in REFUSED and feed == "calls"
+        expected = "published" if sent_again else outcome.status
+        assert told[feed, outcome.business_date] == (expected, True), (fault, feed)
+
+    repeated = {feed: loaded.records["repeated_keys", feed]["rows_touched"] for feed in FEEDS}
+    assert query(
+        settings,
+        "select (select sum(leg_count) from intermediate.int_call_cross_date_duplicates), "
+        "(select count(*) from intermediate.int_boutique_visit_cross_date_duplicates), "
+        "(select sum(duplicate_state_count) from marts.fct_interventions)",
+    ) == [tuple(repeated.values())]

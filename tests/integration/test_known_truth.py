@@ -62,7 +62,7 @@ VISITS = {
     "surveys": "survey_count",
     "satisfied": "satisfied_count",
 }
-# How the platform names what became of a slot, and how the operator does. Those called off or moved stay apart,
+# What became of a slot, as the platform and as the operator names it. Those called off or moved stay apart,
 # as that may have happened before the range, where nobody saw it.
 SLOTS = {
     "kept": "kept",
