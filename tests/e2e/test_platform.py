@@ -193,7 +193,8 @@ def test_the_ui_shows_the_dags_green(platform: Platform, airflow: Airflow, page)
     page.goto("/dags")
     for dag_id in ("ingest_calls", "build_marts", "export_routing"):
         page.get_by_role("link", name=dag_id).first.wait_for()
-        assert {run["state"] for run in airflow.runs(dag_id)} == {"success"}
+        states = [wait(airflow, dag_id, run["dag_run_id"]) for run in airflow.runs(dag_id)]
+        assert set(states) == {"success"}, (dag_id, states)
     page.screenshot(path=str(platform.home / "dags.png"))
 
 
