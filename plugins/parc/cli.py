@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from parc.errors import ApprovalNeeded, DeliveryRefused, ParcError, RoutingRefused
+from parc.feeds import FEEDS
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -165,7 +166,7 @@ def simulate(
 
 @app.command()
 def ingest(
-    feed: Annotated[str, typer.Argument(help="calls, numbering_plan, active_lines or line_assignments.")],
+    feed: Annotated[str, typer.Argument(help=f"One of {', '.join(FEEDS)}.")],
     day: Day = None,
     first: From = None,
     last: To = None,
