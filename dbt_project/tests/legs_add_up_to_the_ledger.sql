@@ -1,23 +1,11 @@
 -- No leg is lost and none counts twice: legs of all contacts + legs left out as duplicates = rows the ledger published.
--- A delivery that arrived after this build began is the next build's.
+-- A day of which another delivery came after this build began is the next build's.
 with deliveries as (
-    select deliveries.*
-    from {{ ref('stg_ledger__published_deliveries') }} as deliveries
-    where
-        deliveries.feed = 'calls'
-        and (
-            deliveries.built_in is not null
-            or not exists (
-                select 1 from {{ source('ops', 'build') }}
-                where status = 'running'
-            )
-            or exists (
-                select 1
-                from {{ source('ops', 'build_delivery') }} as seen
-                inner join {{ source('ops', 'build') }} as build on seen.build_id = build.build_id
-                where build.status = 'running' and deliveries.delivery_id = seen.delivery_id
-            )
-        )
+    select built.*
+    from {{ ref('int_built_deliveries') }} as built
+    inner join {{ ref('stg_ledger__published_deliveries') }} as published
+        on built.delivery_id = published.delivery_id
+    where built.feed = 'calls'
 ),
 
 legs as (

@@ -194,8 +194,8 @@ def test_the_scorecard_adds_up(built: Settings) -> None:
 
 
 def test_what_lands_during_a_build_is_the_next_builds(built: Settings) -> None:
-    def land(node: str, _done: int, _total: int) -> None:
-        if node == "int_boutique_visits":
+    def land(_node: str, done: int, _total: int) -> None:
+        if done == 1:
             deliver(built, "boutique_visits", MONDAY, day_of(MONDAY, visit("late", MONDAY)))
             deliver(built, "boutique_visits", FRIDAY, day_of(FRIDAY))
 
@@ -216,3 +216,18 @@ def test_incremental_equals_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     assert build(built, full_refresh=True).build_id
     assert marts(built) == incremental
+
+
+def test_what_lands_during_a_full_refresh_is_the_next_builds(built: Settings) -> None:
+    """Tables made anew read the days that the build found, not those that come while it runs."""
+    saturday = FRIDAY + timedelta(days=1)
+    query = f"select count(*) from marts.fct_boutique_visits where business_date = '{saturday}'"
+
+    def land(_node: str, done: int, _total: int) -> None:
+        if done == 1:
+            deliver(built, "boutique_visits", saturday, day_of(saturday))
+
+    build(built, full_refresh=True, progress=land)
+    assert rows(built, query) == [(0,)]
+    build(built)
+    assert rows(built, query) == [(6,)]

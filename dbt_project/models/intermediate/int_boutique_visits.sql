@@ -3,6 +3,11 @@ with visits as (
     from {{ ref('stg_boutique_visits__visits') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
+    {%- else -%}
+        where business_date in (
+            select business_date from {{ ref('int_built_deliveries') }}
+            where feed = 'boutique_visits'
+        )
     {%- endif %}
 ),
 

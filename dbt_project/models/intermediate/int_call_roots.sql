@@ -3,6 +3,11 @@ with legs as (
     from {{ ref('stg_calls__legs') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
+    {%- else -%}
+        where business_date in (
+            select business_date from {{ ref('int_built_deliveries') }}
+            where feed = 'calls'
+        )
     {%- endif %}
 ),
 

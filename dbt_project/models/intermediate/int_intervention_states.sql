@@ -3,6 +3,11 @@ with states as (
     from {{ ref('stg_interventions__states') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
+    {%- else -%}
+        where business_date in (
+            select business_date from {{ ref('int_built_deliveries') }}
+            where feed = 'interventions'
+        )
     {%- endif %}
 ),
 
