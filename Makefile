@@ -28,7 +28,7 @@ stop: ## Stop what `make run` started; `make run` resumes
 
 test: setup ## Run every test (installs Chromium on Debian when run as root)
 	@tests/install_tools.sh
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n 2 --dist loadfile
 
 lint: setup ## Check style and types
 	@.venv/bin/ruff check .
