@@ -12,6 +12,7 @@ import fsspec
 import psycopg
 
 from parc.errors import ConfigurationError, ParcError
+from parc.loading.pseudonyms import check_key
 from parc.orchestration import environment, services
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate
@@ -152,6 +153,7 @@ def doctor(settings: Settings) -> list[Check]:
         ("landing zone", _landing),
         ("warehouse", _warehouse),
         ("schema", _schema),
+        ("pseudonym key", _pseudonym_key),
         ("airflow", _airflow),
         ("deliveries", _deliveries),
         ("marts", _marts),
@@ -205,6 +207,12 @@ def _schema(settings: Settings) -> str:
     if pending:
         raise ConfigurationError(f"{', '.join(pending)} not applied; `parc up --no-airflow` applies them")
     return "up to date"
+
+
+def _pseudonym_key(settings: Settings) -> str:
+    with connect(settings, "loader") as connection:
+        check_key(connection, settings)
+    return "that of the warehouse"
 
 
 def _airflow(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from parc.settings import Settings
+from parc.warehouse import connect
 
 
 def parc(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,12 +80,15 @@ def test_sql_sees_the_ledger(warehouse: Settings) -> None:
 
 
 def test_doctor_names_what_mends(warehouse: Settings) -> None:
+    with connect(warehouse, "admin") as connection:
+        connection.execute("insert into ops.pseudonym_key (fingerprint) values ('that of another key')")
     done = parc(warehouse, "doctor", "--json", PARC_LANDING=f"{warehouse.landing}/nowhere")
     checks = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 3  # Airflow does not run here
     assert "parc up" in checks["airflow"]["finding"]
     assert checks["warehouse"]["is_ok"] and checks["schema"]["is_ok"]
     assert "PARC_LANDING" in checks["landing zone"]["finding"]
+    assert "PARC_PSEUDONYM_SECRET" in checks["pseudonym key"]["finding"]
 
 
 def test_status_as_json(warehouse: Settings) -> None:
