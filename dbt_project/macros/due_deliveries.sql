@@ -1,13 +1,13 @@
 {#-
     One row per feed and business date on which the calendar expects a delivery, up to the newest date that any feed has
-    in the ledger. The two views that the command line reads are both written with it, and with nothing between them and
+    in the ledger, and of later dates those that were looked for in vain. The two views that the command line reads are both written with it, and with nothing between them and
     the tables: a view on a view is gone while dbt replaces the one below.
 -#}
 {% macro due_deliveries() %}
     select
         calendar.feed,
-        day::date as business_date,
-        (day::date + 1 + calendar.due_time_local) at time zone 'Europe/Paris' as due_at
+        day.business_date,
+        (day.business_date + 1 + calendar.due_time_local) at time zone 'Europe/Paris' as due_at
     from {{ ref('feed_calendar') }} as calendar
     cross join (
         select
@@ -15,13 +15,19 @@
             max(business_date) as last_date
         from {{ source('ops', 'delivery') }}
     ) as ledger
-    cross join generate_series(
-        greatest(calendar.first_due_date, ledger.first_date)::timestamp, ledger.last_date::timestamp, interval '1 day'
+    cross join lateral (
+        select generate_series(
+            greatest(calendar.first_due_date, ledger.first_date)::timestamp, ledger.last_date::timestamp, interval '1 day'
+        )::date as business_date
+        union
+        select looked_for.business_date
+        from {{ source('ops', 'looked_for') }} as looked_for
+        where looked_for.feed = calendar.feed and looked_for.business_date > greatest(calendar.first_due_date, ledger.last_date)
     ) as day
     where
         case calendar.cadence
             when 'daily' then true
-            when 'weekly' then extract(isodow from day) = 1
-            when 'monthly' then extract(day from day) = 1
+            when 'weekly' then extract(isodow from day.business_date) = 1
+            when 'monthly' then extract(day from day.business_date) = 1
         end
 {% endmacro %}

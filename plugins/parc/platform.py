@@ -19,6 +19,7 @@ from parc.warehouse import connect, embedded, migrate
 from parc.warehouse.schema import pending_migrations
 
 NEEDED_BYTES = 2 * 1024**3
+TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def status(settings: Settings) -> dict[str, list[dict[str, Any]]]:
 
 
 def _missing(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """Deliveries that are due by the feed calendar and not published: feed, business_date, due_at.
+    """Deliveries that are due by the feed calendar and have not come: feed, business_date, due_at.
 
     Nothing before the first build, which makes the calendar known to the warehouse.
     """
@@ -140,7 +141,9 @@ def _missing(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
     if not (known and known[0]):
         return []
     rows = connection.execute(
-        "select feed, business_date, due_at from intermediate.int_missing_deliveries order by 2, 1"
+        "select feed, business_date, due_at from intermediate.int_missing_deliveries as missing "
+        "where not exists (select from ops.delivery where status = 'refused' "
+        "and delivery.feed = missing.feed and delivery.business_date = missing.business_date) order by 2, 1"
     )
     return [dict(zip(("feed", "business_date", "due_at"), row, strict=True)) for row in rows]
 
@@ -238,17 +241,12 @@ def _deliveries(settings: Settings) -> str:
             """
         ).fetchall()
         missing = _missing(connection)
-    if refused:
-        feed, day, reason = refused[-1]
+    problems = [f"{feed} {day} was refused: {reason}" for feed, day, reason in refused]
+    problems += [f"{row['feed']} {row['business_date']} is due and has not come" for row in missing]
+    if problems:
+        more = f"; and {len(problems) - TOLD} more (parc status)" if len(problems) > TOLD else ""
         raise ConfigurationError(
-            f"{len(refused)} days were refused and not sent again, the latest: {reason} "
-            f"(once it has come again: parc ingest {feed} --date {day})"
-        )
-    if missing:
-        feed, day = missing[-1]["feed"], missing[-1]["business_date"]
-        raise ConfigurationError(
-            f"{len(missing)} deliveries are due and have not come, the latest: {feed} {day} "
-            f"(once it has come: parc ingest {feed} --date {day})"
+            f"{'; '.join(problems[-TOLD:])}{more}. Once it has come (again): parc ingest FEED --date DATE"
         )
     return "none refused, none missing"
 

@@ -36,8 +36,8 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the published marts already hold everything."""
-        return not self.delivery_ids and not self.are_seeds_changed
+        """Whether the published marts already hold everything, and the tables they come from hold no more."""
+        return not (self.delivery_ids or self.are_seeds_changed or self.are_seeds_in_doubt)
 
 
 def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything: bool = False) -> Changes:

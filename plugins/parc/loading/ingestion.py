@@ -113,6 +113,7 @@ class _Run:
         control_problem = self.delivery.check_control()
         if not self.delivery.files:
             ledger.abandon(self.connection, self.feed.name, self.business_date)
+            ledger.note_missing(self.connection, self.feed.name, self.business_date)
             return self._told("missing", None, 0, 0, 0, self._nothing_there())
         if current and not control_problem and self._is_same_as(current):
             ledger.abandon(self.connection, self.feed.name, self.business_date)

@@ -66,6 +66,15 @@ def land(connection: Connection[Any], feed: str, business_date: date, delivery: 
     return int(row[0])
 
 
+def note_missing(connection: Connection[Any], feed: str, business_date: date) -> None:
+    """Note that this delivery was looked for in vain: a gap that no other delivery's date would tell."""
+    connection.execute(
+        "insert into ops.looked_for (feed, business_date) values (%s, %s) "
+        "on conflict (feed, business_date) do update set looked_at = excluded.looked_at",
+        [feed, business_date],
+    )
+
+
 def abandon(connection: Connection[Any], feed: str, business_date: date) -> None:
     """Close the row that a dead run of the date left, where this run does not take it over."""
     connection.execute(

@@ -90,8 +90,10 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
         def report() -> None:
             outcomes = get_current_context()["ti"].xcom_pull(task_ids="load", key="outcomes") or []
             bad = [row["message"] for row in outcomes if row["is_failure"]]
+            for message in bad:
+                log.error(message)
             if bad:
-                raise AirflowFailException("\n".join(bad))
+                raise AirflowFailException(f"{len(bad)} refused or missing: which and why, above")
 
         load() >> report()
     return dag

@@ -6,4 +6,4 @@ from parc.errors import ParcError
 class SimulationError(ParcError):
     """The request or the governed seeds do not describe an operator that can be simulated."""
 
-    exit_code = 9
+    exit_code = 2
