@@ -1,7 +1,7 @@
 {#-
-    Business dates that the running build recomputes, as SQL literals: the published dates of the first feed on which
-    any of the feeds changed, and those up to `lookback_days` before them. Without a running build, or in a full
-    refresh, all published dates.
+    Business dates that the running build recomputes, as SQL literals: those on which any of the feeds (subjects of
+    ops.build_date) changed, and those up to `lookback_days` before them. Without a running build, or in a full refresh,
+    all known dates.
 -#}
 {% macro changed_dates(feeds, lookback_days=0) %}
     {%- if not execute -%}{{ return([]) }}{%- endif -%}

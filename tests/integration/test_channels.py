@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_build import marts, rows
 
 from parc.build import build
 from parc.loading import ingest
 from parc.settings import Settings
-from parc.warehouse import connect
 
 MONDAY = date(2012, 4, 23)
 TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (MONDAY + timedelta(days=day) for day in (1, 2, 3, 4))
@@ -79,21 +79,6 @@ def deliver(settings: Settings, feed: str, day: date, rows: list[Row], expect: s
     (folder / f"{feed}.csv").write_text(text.getvalue())
     outcome = ingest(settings, feed, day)
     assert outcome.status == expect, outcome.message
-
-
-def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with connect(settings, "reader") as connection:
-        return connection.execute(query).fetchall()  # type: ignore[arg-type]
-
-
-def marts(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every mart, sorted; the build's own number and instant apart."""
-    names = rows(
-        settings,
-        "select table_name from information_schema.tables where table_schema = 'marts' "
-        "and table_type = 'BASE TABLE' and table_name <> 'published_build' order by 1",
-    )
-    return {name: rows(settings, f'select m::text from marts."{name}" as m order by 1') for (name,) in names}
 
 
 def boutiques_of(settings: Settings, day: date) -> list[tuple[Any, ...]]:
