@@ -1,0 +1,93 @@
+"""Deliveries: simulated, loaded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from parc.cli.printing import DATE, Day, From, Json, To, date_range, dump, progress_bar, table
+from parc.errors import DeliveryRefused
+from parc.feeds import FEEDS
+from parc.settings import Settings
+
+app = typer.Typer()
+
+
+def list_faults(is_wanted: bool) -> None:
+    """Show every fault with what the platform promises to make of it, and end."""
+    if is_wanted:
+        from parc.simulate.faults import FAULTS
+
+        rows = [
+            {"fault": each.name, "what it does": each.does, "what becomes of it": each.promise,
+             "feeds": ", ".join(each.feeds)}
+            for each in FAULTS.values()
+        ]  # fmt: skip
+        table(None, rows)
+        raise typer.Exit
+
+
+@app.command()
+def simulate(
+    first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First business date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last business date.")],
+    scale: Annotated[float, typer.Option(help="1 is the nation: 220,000 calls a day.", min=0.0001)] = 0.02,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    out: Annotated[str | None, typer.Option(help="URL to write to; default: the landing zone.")] = None,
+    faults: Annotated[
+        str,
+        typer.Option(help="Faults to make: bad_rows,late@calls:2012-04-20 (see --list-faults)."),
+    ] = "",
+    list_faults: Annotated[
+        bool,
+        typer.Option("--list-faults", callback=list_faults, is_eager=True, help="Show the faults there are."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write deliveries of a synthetic operator, with faults on request."""
+    from parc.simulate import simulate as run
+
+    with progress_bar() as advance:
+        summary = run(
+            first.date(), last.date(), scale=scale, seed=seed,
+            out=out or Settings.from_env().landing, faults=[each for each in faults.split(",") if each],
+            progress=advance,
+        )  # fmt: skip
+    if as_json:
+        dump(vars(summary))
+    else:
+        counts = ", ".join(f"{count:,} {feed}" for feed, count in summary.rows.items())
+        print(f"{summary.deliveries} deliveries in {summary.out}: rows of {counts}")
+        for aim in summary.faults:
+            print(f"  fault: {aim}")
+
+
+@app.command()
+def ingest(
+    feed: Annotated[str, typer.Argument(help=f"One of {', '.join(FEEDS)}.")],
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    as_json: Json = False,
+) -> None:
+    """Load the deliveries of a feed; the same bytes again are a no-op."""
+    from parc.loading import ingest as load
+
+    settings = Settings.from_env()
+    days = list(date_range(day, first, last))
+    outcomes = []
+    with progress_bar() as advance:
+        for done, each in enumerate(days, start=1):
+            outcomes.append(load(settings, feed, each))
+            advance(f"{feed} {each}", done, len(days))
+    if as_json:
+        dump([vars(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            print(outcome.message)
+            for warning in outcome.warnings:
+                print(f"  warning: {warning}")
+    if any(outcome.is_failure for outcome in outcomes):
+        raise typer.Exit(DeliveryRefused.exit_code)

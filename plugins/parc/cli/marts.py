@@ -1,0 +1,65 @@
+"""The marts: built, and the warehouse queried."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import Annotated
+
+import psycopg
+import typer
+
+from parc.cli.printing import Json, dump, progress_bar, table
+from parc.errors import ParcError
+from parc.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def build(
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Recompute all days.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build what is published and not yet built, test it, and show it to BI all at once."""
+    from parc.build import build as run
+
+    with progress_bar() as advance:
+        result = run(Settings.from_env(), full_refresh=full_refresh, progress=advance)
+    if as_json:
+        dump(vars(result))
+    elif result.build_id is None:
+        print("the marts already hold every published delivery")
+    else:
+        print(
+            f"build {result.build_id} published: {result.delivery_count} deliveries, "
+            f"{result.date_count} days, {sum(result.rows_by_mart.values()):,} rows in "
+            f"{len(result.rows_by_mart)} marts"
+        )
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One query.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Query the warehouse, read-only: marts, ledger, everything but the routing numbers."""
+    from parc.warehouse import connect
+
+    with connect(Settings.from_env(), "reader") as connection:
+        connection.read_only = True
+        try:
+            cursor = connection.execute(query.encode())
+            rows = cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise ParcError(f"the query failed: {str(error).strip()}") from None
+        names = [column.name for column in cursor.description or []]
+    if as_json:
+        dump([dict(zip(names, row, strict=True)) for row in rows])
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    else:
+        table(None, [dict(zip(names, row, strict=True)) for row in rows])

@@ -1,0 +1,84 @@
+"""What the commands share: options, dates, tables, JSON, bars."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+screen = Console(width=None if sys.stdout.isatty() else 200)
+
+DATE = ["%Y-%m-%d"]
+NARROWEST_COLUMN = 10
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
+To = Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last business date.")]
+Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Business date.")]
+
+
+def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> Iterator[date]:
+    """The dates of `--date D`, or of `--from D --to D`."""
+    if (day is None) == (first is None or last is None) or (day is not None and (first or last)):
+        raise typer.BadParameter("name the days: --date D, or --from D --to D")
+    start, end = (day, day) if day else (first, last)
+    assert start is not None and end is not None
+    if end < start:
+        raise typer.BadParameter(f"--from {start.date()} is after --to {end.date()}")
+    for offset in range((end - start).days + 1):
+        yield start.date() + timedelta(days=offset)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error where a person looks on; silent elsewhere."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on standard error where a person looks on."""
+    with Console(stderr=True).status(what):
+        yield
+
+
+def table(title: str | None, rows: list[dict[str, Any]]) -> None:
+    """Print rows as a table; one below the other where they have too many columns for the screen."""
+    if not rows:
+        screen.print(f"{title}: nothing" if title else "(no rows)")
+        return
+    if len(rows[0]) * NARROWEST_COLUMN > screen.width:
+        for number, row in enumerate(rows, start=1):
+            record = Table(title=f"row {number}", title_justify="left", show_header=False)
+            for name, value in row.items():
+                record.add_row(name, "" if value is None else escape(str(value)))
+            screen.print(record)
+        return
+    grid = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    screen.print(grid)
+
+
+def dump(value: object) -> None:
+    """Print JSON; what JSON has no word for becomes text."""
+    json.dump(value, sys.stdout, default=str, ensure_ascii=False, indent=2)
+    print()

@@ -1,0 +1,160 @@
+"""The switch: plan, apply, verify, take back."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import typer
+
+from parc.cli.printing import DATE, Json, dump, waiting
+from parc.errors import ApprovalNeeded, RoutingRefused
+from parc.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
+By = Annotated[str, typer.Option("--by", default_factory=getpass.getuser, help="Who; kept in the audit.")]
+Due = Annotated[
+    datetime | None,
+    typer.Option("--date", formats=DATE, help="Business date, due the day after; default: the newest built."),
+]
+Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="The first table of an empty switch.")]
+
+
+@app.command("plan")
+def routing_plan(
+    day: Due = None,
+    bootstrap: Bootstrap = False,
+    as_json: Json = False,
+) -> None:
+    """Show exactly what a release would change on the live switch; changes nothing."""
+    from parc import routing
+
+    with waiting("planning"):
+        settings = Settings.from_env()
+        plan = routing.plan(settings, due(settings, day), bootstrap=bootstrap)
+    dump(plan.to_json()) if as_json else print(plan.to_text())
+    if plan.verdict in ("refused", "blocked"):
+        raise typer.Exit(RoutingRefused.exit_code)
+    if plan.verdict == "needs approval":
+        raise typer.Exit(ApprovalNeeded.exit_code)
+
+
+@app.command("apply")
+def routing_apply(
+    by: By,
+    day: Due = None,
+    reason: Why = "from the command line",
+    bootstrap: Bootstrap = False,
+    approve: Annotated[str | None, typer.Option(help="Hash of the plan that you have read.")] = None,
+    drift: Annotated[str | None, typer.Option(help="Accept drift: adopt or overwrite.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan again and bring the release to the switch; verified, or taken back."""
+    from parc import routing
+
+    if drift not in (None, "adopt", "overwrite"):
+        raise typer.BadParameter("--drift takes adopt or overwrite")
+    with waiting("releasing"):
+        settings = Settings.from_env()
+        outcome = routing.apply(
+            settings, due(settings, day), requested_by=by, reason=reason, bootstrap=bootstrap,
+            approve=approve, approved_by=by if approve else None, drift=drift,  # type: ignore[arg-type]
+        )  # fmt: skip
+    tell(outcome, as_json)
+
+
+@app.command("rollback")
+def routing_rollback(
+    by: By,
+    reason: Why = "from the command line",
+    to: Annotated[str | None, typer.Option(help="A version; default: the one before the live one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the former table live again, byte for byte, and hold further releases."""
+    from parc import routing
+
+    with waiting("rolling back"):
+        outcome = routing.rollback(Settings.from_env(), requested_by=by, reason=reason, to=to)
+    tell(outcome, as_json)
+
+
+@app.command("emergency")
+def routing_emergency(
+    what: Annotated[str, typer.Argument(help="national: every zone to the national route.")],
+    by: By,
+    reason: Why = "from the command line",
+    as_json: Json = False,
+) -> None:
+    """Send all calls to the national route at once, and hold further releases."""
+    from parc import routing
+
+    if what != "national":
+        raise typer.BadParameter("the emergency there is: `parc routing emergency national`")
+    with waiting("releasing"):
+        outcome = routing.emergency_national(Settings.from_env(), requested_by=by, reason=reason)
+    tell(outcome, as_json)
+
+
+@app.command("verify")
+def routing_verify(as_json: Json = False) -> None:
+    """Read the live table back and compare it with the last release."""
+    from parc import routing
+
+    with waiting("reading back"):
+        verification = routing.verify(Settings.from_env())
+    dump(verification.to_json()) if as_json else print(verification.to_text())
+    if not verification.is_ok:
+        raise typer.Exit(RoutingRefused.exit_code)
+
+
+@app.command("status")
+def routing_status(as_json: Json = False) -> None:
+    """What is live, since when, and what holds or blocks the next release."""
+    from parc import routing
+
+    found = routing.status(Settings.from_env())
+    dump(found.to_json()) if as_json else print(found.to_text())
+
+
+@app.command("release-hold")
+def routing_release_hold(by: By, reason: Why = "from the command line") -> None:
+    """Let nightly releases go on after a rollback or an emergency."""
+    from parc import routing
+
+    routing.release_hold(Settings.from_env(), released_by=by, reason=reason)
+    print("the hold is released; the next release brings the desired table again")
+
+
+@app.command("disable")
+def routing_disable(by: By, reason: Why = "from the command line") -> None:
+    """The kill switch: no release of any kind until `enable`."""
+    from parc import routing
+
+    routing.disable(Settings.from_env(), disabled_by=by, reason=reason)
+    print("routing is disabled; `parc routing enable` allows releases again")
+
+
+@app.command("enable")
+def routing_enable(by: By, reason: Why = "from the command line") -> None:
+    """Allow releases again."""
+    from parc import routing
+
+    routing.enable(Settings.from_env(), enabled_by=by, reason=reason)
+    print("routing is enabled")
+
+
+def due(settings: Settings, day: datetime | None) -> date:
+    """The business date of a release: the given one, else the newest built."""
+    from parc.routing.night import newest_business_date
+
+    return day.date() if day else newest_business_date(settings)
+
+
+def tell(outcome: Any, as_json: bool) -> None:
+    """Print what came of a release."""
+    if as_json:
+        dump({"status": outcome.status, "version": outcome.version, "message": outcome.message})
+    else:
+        print(outcome.message)
