@@ -11,7 +11,7 @@ from parc.build import changes, dbt, publication
 from parc.build.dbt import Progress
 from parc.errors import Busy, ParcError
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, runs
 
 BUILD_LOCK = 7_201_200_010
 
@@ -94,6 +94,7 @@ def _open(
         ).fetchone()
         assert row is not None
         build_id = int(row[0])
+        runs.note(connection, settings, build_id=build_id)
         connection.execute(
             "insert into ops.build_delivery select %s, unnest(%s::bigint[])", [build_id, found.delivery_ids]
         )

@@ -22,7 +22,7 @@ from parc.loading.landing import CONTROL, SUFFIXES, Delivery, collect
 from parc.loading.ledger import Published
 from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
 from parc.settings import Settings
-from parc.warehouse import partitions
+from parc.warehouse import partitions, runs
 from parc.warehouse.partitions import Table
 
 REFUSED_ROWS_LISTED = 1_000
@@ -119,10 +119,12 @@ class _Run:
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
+            runs.note(self.connection, self.settings, delivery_id=current.delivery_id)
             return self._told("unchanged", current.delivery_id, *counts, text)
 
         pseudonyms.keep_key(self.connection, self.settings)
         delivery_id = ledger.land(self.connection, self.feed.name, self.business_date, self.delivery)
+        runs.note(self.connection, self.settings, delivery_id=delivery_id)
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         loaded = Loaded()
         warnings = [f"{name} is no data file and was left aside" for name in self.delivery.ignored]
