@@ -35,6 +35,7 @@ class Recorded:
     effective_date: date | None
     base_version: str | None
     base_digest: str | None
+    approved_by: str | None
     requested_by: str
     reason: str
     at: datetime
@@ -55,7 +56,7 @@ class Entry:
 
 _RECORDED = (
     "release_id, version, kind, fence, content_digest, effective_date, base_version, base_digest, "
-    "requested_by, reason"
+    "approved_by, requested_by, reason"
 )
 
 

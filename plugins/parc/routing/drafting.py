@@ -197,16 +197,15 @@ def drift_of(connection: Connection, live: Reading | None) -> Drift | None:
     if recorded is None:
         return Drift(None, live, "the switch has a table that no release recorded") if live else None
     if live is None:
-        return Drift(recorded, None, f"the switch is empty, {recorded.version} was recorded")
+        return Drift(recorded, None, f"{recorded.version} is expected, the switch is empty")
     problem = mismatch(live, recorded)
-    return Drift(recorded, live, problem) if problem else None
+    return Drift(recorded, live, f"{recorded.version} is expected, {problem}") if problem else None
 
 
 def drift_message(found: Drift, business_date: date) -> str:
     """What has strayed, and how to accept it."""
-    version = found.recorded.version if found.recorded else "none"
     return (
-        f"drift: the switch does not hold the last recorded release ({version}): {found.detail}. Accept it "
+        f"drift: the switch does not hold the last recorded release: {found.detail}. Accept that "
         f"first: `parc routing apply --date {business_date} --drift adopt` (the switch is right) or "
         "`--drift overwrite` (the release is)"
     )

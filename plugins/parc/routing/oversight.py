@@ -49,6 +49,7 @@ class Status:
     version: str | None
     kind: str | None
     since: datetime | None
+    approved_by: str | None
     released_by: str | None
     drift: str | None
     unfinished: str | None
@@ -62,6 +63,7 @@ class Status:
             "version": self.version,
             "kind": self.kind,
             "since": self.since and self.since.isoformat(),
+            "approved_by": self.approved_by,
             "released_by": self.released_by,
             "drift": self.drift,
             "unfinished": self.unfinished,
@@ -77,7 +79,9 @@ class Status:
         if self.version:
             active = self.version
             if self.since:
-                active += f" ({self.kind} by {self.released_by}, since {self.since:%Y-%m-%d %H:%M} UTC)"
+                approved = f"approved by {self.approved_by}, " if self.approved_by else ""
+                active += f" ({self.kind}, {approved}run by {self.released_by}, "
+                active += f"since {self.since:%Y-%m-%d %H:%M} UTC)"
         facts = {
             "active version": active,
             "drift": self.drift or "none",
@@ -116,6 +120,7 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         version=live.version if live else None,
         kind=recorded.kind if recorded and is_recorded else None,
         since=recorded.at if recorded and is_recorded else None,
+        approved_by=recorded.approved_by if recorded and is_recorded else None,
         released_by=recorded.requested_by if recorded and is_recorded else None,
         drift=found.detail if found else None,
         unfinished=f"{left.version} ({left.kind} by {left.requested_by}): the next run settles it"
