@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
@@ -19,8 +19,10 @@ from parc.build import seeds
 from parc.build.build import BUILD_LOCK
 from parc.errors import ParcError
 from parc.feeds import FEEDS, Keeping
+from parc.routing import audit
 from parc.routing.night import newest_business_date
 from parc.routing.release import LOCK as ROUTING_LOCK
+from parc.routing.state import effective_date, horizon
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations
@@ -54,8 +56,8 @@ class Matter:
 @dataclass(frozen=True)
 class Due:
     """A delivery that the calendar expects of a night, and what became of it. `due_at` is UTC; `detail` says
-    how many rows, or why it was refused. A snapshot (`is_daily` false) that has not come leaves the one before
-    it in force."""
+    how many rows, or why it was refused. A snapshot (not `is_daily`) that has not come leaves the one before it
+    in force."""
 
     feed: str
     business_date: date
@@ -379,7 +381,60 @@ def _routing(settings: Settings, with_plan: bool) -> list[Matter]:
         found.append(Matter("hold", False, "switch", text, "parc routing release-hold"))
     if status.kill_switch:
         found.append(Matter("kill switch", False, "switch", status.kill_switch, "parc routing enable"))
-    return found
+    if newest is None or status.drift or status.hold or status.kill_switch:
+        return found  # nothing can be released, or there is nothing to release yet
+    if with_plan:
+        return found + _planned(settings, newest)
+    return found + _behind(settings, status, newest)
+
+
+def _planned(settings: Settings, newest: date) -> list[Matter]:
+    """What the release of the newest night is waiting for."""
+    subject = f"release for {effective_date(newest)}"
+    look, apply = f"parc routing plan --date {newest}", f"parc routing apply --date {newest}"
+    try:
+        plan = routing.plan(settings, newest)
+    except ParcError as error:
+        return [Matter("switch", True, subject, str(error), "")]
+    if plan.verdict == "refused":
+        command = f"mend the data or the seeds, then parc build; {look} shows the whole plan"
+        return [Matter("routing refused", True, subject, _joined(plan.refusals), command)]
+    if plan.verdict == "blocked":
+        return [Matter("waiting", False, subject, _joined(plan.blocks), "")]
+    if plan.verdict == "needs approval":
+        text = f"needs a person's approval: {_joined(plan.approvals)}"
+        command = f"{look}, then {apply} --approve {plan.plan_hash}"
+        return [Matter("waiting", False, subject, text, command)]
+    if plan.verdict == "ready":
+        return [Matter("switch behind", True, subject, "ready, and not on the switch", apply)]
+    return []
+
+
+def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Matter]:
+    """What is certainly due and not on the switch; a night on which nothing changes makes no release."""
+    command = f"parc routing plan --date {newest}, then parc routing apply --date {newest}"
+    if status.version is None:
+        return [Matter("waiting", False, "switch", "it has no table yet", f"{command} --bootstrap")]
+    day = effective_date(newest)
+    with connect(settings, "exporter") as connection:
+        released = audit.last_activated(connection)
+        if released is None or released.effective_date is None:
+            return []
+        rows = connection.execute(
+            "select distinct day from marts.routing_rollout "
+            "cross join unnest(array[planned_go_live_date, withdrawn_on]) as day "
+            "where day > %s and day <= %s order by 1",
+            [released.effective_date, day],
+        ).fetchall()
+    reasons = (
+        [f"the rollout plan changes on {_listed([str(changed) for (changed,) in rows])}"] if rows else []
+    )
+    if horizon(released.effective_date) != horizon(day):
+        reasons.append("its opening windows are those of an earlier month")
+    if not reasons:
+        return []
+    text = f"{status.version} was made for {released.effective_date}, the marts hold {newest}: "
+    return [Matter("switch behind", True, "switch", text + ", and ".join(reasons), command)]
 
 
 def _is_locked(connection: psycopg.Connection[Any], lock: int) -> bool:
@@ -415,6 +470,10 @@ def _ingest(feed: str, first: date, last: date) -> str:
 
 def _count(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
+
+
+def _joined(entries: Iterable[object]) -> str:
+    return "; ".join(map(str, entries))
 
 
 def _listed(names: Sequence[str]) -> str:
