@@ -56,8 +56,8 @@ class Matter:
 @dataclass(frozen=True)
 class Due:
     """A delivery that the calendar expects of a night, and what became of it. `due_at` is UTC; `detail` says
-    how many rows, or why it was refused. A snapshot (not `is_daily`) that has not come leaves the one before it
-    in force."""
+    how many rows, or why it was refused. Where a snapshot (not `is_daily`) has not come, the one before it
+    stays in force."""
 
     feed: str
     business_date: date
@@ -67,11 +67,11 @@ class Due:
     detail: str
 
 
-def matters(settings: Settings, *, with_plan: bool = False) -> list[Matter]:
+def matters(settings: Settings, *, plan_for: date | None = None) -> list[Matter]:
     """Everything that wants a person, in the order in which one would mend it; empty when all is well.
 
-    `with_plan` plans the next release, which takes seconds, to tell whether it waits for approval or would be
-    refused; without it only what is certainly due and not on the switch is told.
+    `plan_for` is a business date whose release is planned, which takes seconds, to tell whether it waits for
+    approval or would be refused; without it only what is certainly due and not on the switch is told.
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
@@ -84,7 +84,7 @@ def matters(settings: Settings, *, with_plan: bool = False) -> list[Matter]:
         found += [*_refused(connection), *_missing(settings, connection), *_interrupted(connection)]
         found += [*_quarantined(connection), *_builds(connection)]
         found += _seeds(settings, connection)
-    return found + _routing(settings, with_plan)
+    return found + _routing(settings, plan_for)
 
 
 def due(settings: Settings, business_date: date) -> list[Due]:
@@ -355,7 +355,7 @@ def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matt
     return [Matter("seeds", True, _count(len(changed), "seed", "seeds"), text, "parc build")]
 
 
-def _routing(settings: Settings, with_plan: bool) -> list[Matter]:
+def _routing(settings: Settings, plan_for: date | None) -> list[Matter]:
     """What keeps the switch from the table it should have."""
     try:
         status = routing.status(settings)
@@ -381,19 +381,19 @@ def _routing(settings: Settings, with_plan: bool) -> list[Matter]:
         found.append(Matter("hold", False, "switch", text, "parc routing release-hold"))
     if status.kill_switch:
         found.append(Matter("kill switch", False, "switch", status.kill_switch, "parc routing enable"))
-    if newest is None or status.drift or status.hold or status.kill_switch:
-        return found  # nothing can be released, or there is nothing to release yet
-    if with_plan:
-        return found + _planned(settings, newest)
-    return found + _behind(settings, status, newest)
+    if status.drift or status.hold or status.kill_switch:
+        return found  # nothing can be released until that is settled
+    if plan_for:
+        return found + _planned(settings, plan_for)
+    return found + (_behind(settings, status, newest) if newest else [])
 
 
-def _planned(settings: Settings, newest: date) -> list[Matter]:
-    """What the release of the newest night is waiting for."""
-    subject = f"release for {effective_date(newest)}"
-    look, apply = f"parc routing plan --date {newest}", f"parc routing apply --date {newest}"
+def _planned(settings: Settings, business_date: date) -> list[Matter]:
+    """What the release of a business date is waiting for."""
+    subject = f"release for {effective_date(business_date)}"
+    look, apply = f"parc routing plan --date {business_date}", f"parc routing apply --date {business_date}"
     try:
-        plan = routing.plan(settings, newest)
+        plan = routing.plan(settings, business_date)
     except ParcError as error:
         return [Matter("switch", True, subject, str(error), "")]
     if plan.verdict == "refused":
@@ -426,9 +426,8 @@ def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Ma
             "where day > %s and day <= %s order by 1",
             [released.effective_date, day],
         ).fetchall()
-    reasons = (
-        [f"the rollout plan changes on {_listed([str(changed) for (changed,) in rows])}"] if rows else []
-    )
+    changes = _listed([str(changed) for (changed,) in rows])
+    reasons = [f"the rollout plan changes on {changes}"] if changes else []
     if horizon(released.effective_date) != horizon(day):
         reasons.append("its opening windows are those of an earlier month")
     if not reasons:
