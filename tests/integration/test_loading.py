@@ -22,7 +22,7 @@ import pytest
 
 from parc import feeds, quality
 from parc.errors import ConfigurationError
-from parc.feeds import Column, Derivation, Derived, Feed, Keeping, Personal, Type
+from parc.feeds import Column, Derivation, Derived, Feed, Keeping, Personal, Retention, Type
 from parc.loading import Outcome, ingest
 from parc.quality import Verdict
 from parc.settings import Settings
@@ -569,6 +569,7 @@ FIELD_TESTS = Feed(
         Column("verdict", Type.TEXT, "What it showed.", one_of=("sound", "faulty")),
     ),
     key=("line_ref", "began_at"),
+    retention=Retention(30, "Nobody asks for older ones."),
     in_order=(("began_at", "ended_at"),),
     dated_by="began_at",
     reject_limit=0.5,

@@ -1,6 +1,6 @@
 """The `active_lines` feed: the denominator of the call rate."""
 
-from parc.feeds.declaration import DEPARTMENT, MARKETS, Column, Feed, Keeping, Type
+from parc.feeds.declaration import DEPARTMENT, MARKETS, Column, Feed, Keeping, Retention, Type
 
 ACTIVE_LINES = Feed(
     name="active_lines",
@@ -18,4 +18,9 @@ ACTIVE_LINES = Feed(
         Column("lines", Type.INTEGER, "Lines in service.", at_least=0),
     ),
     key=("month", "department_code", "market"),
+    retention=Retention(
+        None,
+        "The denominator of every month: a few hundred rows a snapshot, of no person, by which rates of the "
+        "field units are divided on every date.",
+    ),
 )

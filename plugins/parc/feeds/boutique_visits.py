@@ -1,6 +1,6 @@
 """The `boutique_visits` feed: who came into a shop, how long they waited, how they left."""
 
-from parc.feeds.declaration import Column, Derivation, Derived, Feed, Keeping, Personal, Type
+from parc.feeds.declaration import Column, Derivation, Derived, Feed, Keeping, Personal, Retention, Type
 
 BOUTIQUE_VISITS = Feed(
     name="boutique_visits",
@@ -41,6 +41,10 @@ BOUTIQUE_VISITS = Feed(
         ),
     ),
     key=("visit_id",),
+    retention=Retention(
+        400,
+        "As the calls, with which they are read across channels.",
+    ),
     in_order=(("arrived_at", "served_at", "left_at"),),
     dated_by="arrived_at",
 )

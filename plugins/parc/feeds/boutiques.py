@@ -1,6 +1,6 @@
 """The `boutiques` feed: the shops, as a full snapshot."""
 
-from parc.feeds.declaration import DEPARTMENT, Column, Feed, Keeping, Type
+from parc.feeds.declaration import DEPARTMENT, Column, Feed, Keeping, Retention, Type
 
 BOUTIQUES = Feed(
     name="boutiques",
@@ -19,5 +19,10 @@ BOUTIQUES = Feed(
         ),
     ),
     key=("boutique_code",),
+    retention=Retention(
+        400,
+        "As the visits that it governs.",
+    ),
+    governs=("boutique_visits",),
     in_order=(("opened_on", "closed_on"),),
 )

@@ -10,6 +10,7 @@ from parc.feeds.declaration import (
     Keeping,
     Needs,
     Personal,
+    Retention,
     Type,
 )
 
@@ -102,6 +103,11 @@ CALLS = Feed(
         ),
     ),
     key=("call_id", "leg_no"),
+    retention=Retention(
+        400,
+        "A year and a month: a changed formula still reaches the same month a year before. Legs name agents; "
+        "what the figures need of a contact for good is in the marts.",
+    ),
     in_order=(("offered_at", "queued_at", "answered_at", "ended_at"),),
     needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),
     dated_by="offered_at",

@@ -120,6 +120,17 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long raw rows are kept, and why.
+
+    `days` business dates, counted back from the feed's newest published one; None keeps them for good.
+    """
+
+    days: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class Feed:
     """One feed, declared once.
 
@@ -129,6 +140,8 @@ class Feed:
     `dated_by` is the instant whose local date (Europe/Paris) must be the delivery's business date.
     A delivery of which more than `reject_limit` (a share of its rows) breaks rules is refused as a whole.
     `number_table` names the table of schema `routing` that keeps the raw numbers of a feed of ranges.
+    `governs` names the fact feeds of which a date is read by the snapshot in force on it; however old, such a
+    snapshot is kept while it governs a date that is.
     """
 
     name: str
@@ -136,11 +149,13 @@ class Feed:
     keeping: Keeping
     columns: tuple[Column | Derived, ...]
     key: tuple[str, ...]
+    retention: Retention
     in_order: tuple[tuple[str, ...], ...] = ()
     needs: tuple[Needs, ...] = ()
     dated_by: str | None = None
     reject_limit: float = 0.01
     number_table: str | None = None
+    governs: tuple[str, ...] = ()
 
     @cached_property
     def file_columns(self) -> tuple[Column, ...]:

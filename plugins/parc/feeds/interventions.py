@@ -9,6 +9,7 @@ from parc.feeds.declaration import (
     Feed,
     Keeping,
     Personal,
+    Retention,
     Type,
 )
 
@@ -69,5 +70,10 @@ INTERVENTIONS = Feed(
         ),
     ),
     key=("job_id", "updated_at"),
+    retention=Retention(
+        800,
+        "The whole rollout of 2012 and 2013 can be computed anew: a job's states come over months. Few rows, "
+        "and no agent is named.",
+    ),
     in_order=(("requested_at", "arrived_at", "closed_at"), ("slot_start", "slot_end")),
 )

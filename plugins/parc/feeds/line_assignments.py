@@ -1,6 +1,16 @@
 """The `line_assignments` feed: numbers whose home is not what their prefix says."""
 
-from parc.feeds.declaration import DEPARTMENT, Column, Derivation, Derived, Feed, Keeping, Personal, Type
+from parc.feeds.declaration import (
+    DEPARTMENT,
+    Column,
+    Derivation,
+    Derived,
+    Feed,
+    Keeping,
+    Personal,
+    Retention,
+    Type,
+)
 
 LINE_ASSIGNMENTS = Feed(
     name="line_assignments",
@@ -18,5 +28,10 @@ LINE_ASSIGNMENTS = Feed(
         Column("reason", Type.TEXT, "Why the prefix misleads.", one_of=("ported", "voip", "mobile", "moved")),
     ),
     key=("number",),
+    retention=Retention(
+        400,
+        "People's numbers: a range that ended before the first call that is kept serves nobody.",
+    ),
+    governs=("calls",),
     number_table="line_assignment",
 )
