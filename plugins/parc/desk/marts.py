@@ -1,0 +1,77 @@
+"""Builds that failed, and what is not in the marts yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from parc.build import seeds
+from parc.build.build import BUILD_LOCK
+from parc.desk.locks import is_locked
+from parc.desk.matter import Matter, counted, listed
+from parc.errors import ParcError
+from parc.settings import Settings
+
+MOST_MESSAGE_CHARACTERS = 200
+
+
+def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
+    """The last build where it failed, else what is published or changed in git and not built."""
+    waiting = connection.execute(
+        "select feed, business_date from ops.delivery where status = 'published' and built_in is null "
+        "order by business_date, feed"
+    ).fetchall()
+    last = connection.execute(
+        "select build_id, status, coalesce(reason, '') from ops.build order by build_id desc limit 1"
+    ).fetchone()
+    is_running = is_locked(connection, BUILD_LOCK)
+    if last and not is_running and last[1] != "published":
+        return [_failed(connection, *last, waiting_count=len(waiting))]
+    found = []
+    if waiting:
+        names = listed([f"{feed} {day}" for feed, day in waiting])
+        text = f"published and not in the marts yet: {names}" + ("; a build is running" if is_running else "")
+        subject = counted(len(waiting), "delivery", "deliveries")
+        found.append(Matter("not built", not is_running, subject, text, "" if is_running else "parc build"))
+    return found + _seeds(settings, connection)
+
+
+def _failed(
+    connection: psycopg.Connection[Any], build_id: int, status: str, reason: str, *, waiting_count: int
+) -> Matter:
+    waits = ""
+    if waiting_count:
+        waits = f"; {counted(waiting_count, 'published delivery waits', 'published deliveries wait')} for it"
+    if status != "failed":
+        text = "its process ended before it did" + waits
+        return Matter("build failed", True, f"build {build_id}", text, "parc build")
+    nodes = connection.execute(
+        "select node, coalesce(message, status) from ops.build_node "
+        "where build_id = %s and status in ('fail', 'error') order by position",
+        [build_id],
+    ).fetchall()
+    if nodes:
+        message = " ".join(nodes[0][1].split())[:MOST_MESSAGE_CHARACTERS]
+        text = f"{listed([node for node, _ in nodes])} failed ({message})"
+    else:
+        text = " ".join(reason.split())
+    command = "mend the data or the model, then parc build"
+    return Matter("build failed", True, f"build {build_id}", text + waits, command)
+
+
+def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
+    """Seeds whose content in git is not that of the published marts."""
+    before = dict(connection.execute("select seed, sha256 from ops.seed_version").fetchall())
+    if not before:
+        return []
+    try:
+        now = seeds.read(settings.project / "dbt_project" / "seeds")
+    except ParcError as error:
+        return [Matter("seeds", True, "seeds", str(error), "")]
+    changed = sorted(name for name, seed in now.items() if before.get(name) != seed.sha256)
+    changed += sorted(before.keys() - now.keys())
+    if not changed:
+        return []
+    text = f"{listed(changed)} changed since the last build"
+    return [Matter("seeds", True, counted(len(changed), "seed", "seeds"), text, "parc build")]
