@@ -515,7 +515,7 @@ def test_a_parameter_that_the_caller_forgot_is_no_silent_pass(platform: Settings
 def test_measures_that_do_not_fit_the_table_name_both(platform: Settings) -> None:
     load(platform, "line_assignments")
     with pytest.raises(
-        QualityError, match=r"expectations/landing/calls.sql cannot measure raw.aside: column"
+        QualityError, match=r"expectations/landing/calls.sql cannot measure calls 2012-04-25: column"
     ):
         check(platform, "calls")
 
@@ -539,9 +539,8 @@ def test_the_run_is_saved_with_its_page_and_no_secret(platform: Settings) -> Non
     load(platform, "calls")
     execute(platform, "update raw.aside set site_code = 'ATLANTIS' where line_number % 1000 = 1")
     verdict = check(platform, "calls")
-    assert verdict.docs_uri is not None
-    page = Path(verdict.docs_uri.removeprefix("file://"))
-    assert page.is_relative_to(platform.home / "data_docs")
+    assert verdict.page is not None
+    page = quality.data_docs(platform) / verdict.page
     assert "ATLANTIS" in page.read_text()
     saved = json.loads(page.with_suffix(".json").read_text())
     assert saved["measures"]["legs"] == 2400

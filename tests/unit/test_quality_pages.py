@@ -1,9 +1,13 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from parc.quality import Finding, pages
-from parc.quality.pages import Judgement, Report
+import pytest
+
+from parc.quality import Finding, Judgement, pages
+from parc.quality.pages import Report
+from parc.quality.verdict import figure
 
 NIGHT = datetime(2012, 4, 26, 3, 0, tzinfo=UTC)
 
@@ -34,17 +38,39 @@ def report(at: datetime, *, observed: str | None = None, refuses: bool = False) 
     )
 
 
+def links(tmp_path: Path) -> list[str]:
+    index = (tmp_path / "index.html").read_text()
+    return [line.split('href="')[1].split('"')[0] for line in index.splitlines() if 'href="' in line]
+
+
 def test_index_lists_runs_newest_first_with_links_that_lead_to_their_pages(tmp_path: Path) -> None:
     pages.write(tmp_path, report(NIGHT, observed="ATLANTIS", refuses=True))
     pages.write(tmp_path, report(NIGHT + timedelta(hours=1)))
-    index = (tmp_path / "index.html").read_text()
-    links = [line.split('href="')[1].split('"')[0] for line in index.splitlines() if 'href="' in line]
-    assert links == [
+    newest, *runs = links(tmp_path)
+    assert runs == [
         "landing/calls/calls_2012-04-25/20120426T040000000000Z.html",
         "landing/calls/calls_2012-04-25/20120426T030000000000Z.html",
     ]
-    assert all((tmp_path / link).exists() for link in links)
+    assert newest == runs[0]
+    assert all((tmp_path / link).exists() for link in runs)
+    index = (tmp_path / "index.html").read_text().split("newest first")[1]
     assert index.index(">passed<") < index.index(">refused<")
+
+
+def test_index_shows_the_newest_run_of_every_suite_however_long_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "INDEXED_RUNS", 2)
+    export = replace(report(NIGHT), suite="export/routing", subject="routing 2012-04-26")
+    pages.write(tmp_path, export)
+    for hour in range(1, 4):
+        pages.write(tmp_path, report(NIGHT + timedelta(hours=hour)))
+    assert links(tmp_path) == [
+        "export/routing/routing_2012-04-26/20120426T030000000000Z.html",
+        "landing/calls/calls_2012-04-25/20120426T060000000000Z.html",
+        "landing/calls/calls_2012-04-25/20120426T060000000000Z.html",
+        "landing/calls/calls_2012-04-25/20120426T050000000000Z.html",
+    ]
 
 
 def test_a_page_leads_back_to_the_index_and_fetches_nothing_from_outside(tmp_path: Path) -> None:
@@ -74,7 +100,7 @@ def test_the_saved_run_holds_verdict_measures_and_the_librarys_result(tmp_path: 
 
 
 def test_figures_read_well() -> None:
-    assert [pages._figure(value) for value in (None, 12345, 12.5, 0.0, 1200000.0, "x", True)] == [
+    assert [figure(value) for value in (None, 12345, 12.5, 0.0, 1200000.0, "x", True)] == [
         "–",
         "12,345",
         "12.5",

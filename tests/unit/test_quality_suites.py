@@ -7,7 +7,7 @@ import pytest
 from great_expectations import ExpectationSuite
 
 from parc import feeds
-from parc.quality import QualityError, suites
+from parc.quality import QualityError, declared
 from parc.settings import PROJECT
 
 LANDING = sorted((PROJECT / "expectations" / "landing").glob("*.json"))
@@ -17,18 +17,18 @@ GIVEN = {"business_date", "usual_rows", "like_days"}
 def test_every_feed_has_a_suite_and_each_loads_whole() -> None:
     assert {path.stem for path in LANDING} == set(feeds.FEEDS)
     for path in LANDING:
-        declared = suites.load(PROJECT, f"landing/{path.stem}")
-        assert declared.expectations == ExpectationSuite(**json.loads(path.read_text()))
-        assert declared.expectations.name == f"landing/{path.stem}"
-        assert len(declared.expectations.expectations) == len(json.loads(path.read_text())["expectations"])
+        suite = declared.load(PROJECT, f"landing/{path.stem}")
+        assert suite.expectations == ExpectationSuite(**json.loads(path.read_text()))
+        assert suite.expectations.name == f"landing/{path.stem}"
+        assert len(suite.expectations.expectations) == len(json.loads(path.read_text())["expectations"])
 
 
 @pytest.mark.parametrize("path", LANDING, ids=lambda path: path.stem)
 def test_measures_ask_for_nothing_but_the_ledger_and_declared_references(path: Path) -> None:
-    declared = suites.load(PROJECT, f"landing/{path.stem}")
-    asked = set(re.findall(r"%\((\w+)\)s", declared.sql))
-    assert asked <= GIVEN | set(declared.references)
-    assert all(declared.references.values())
+    suite = declared.load(PROJECT, f"landing/{path.stem}")
+    asked = set(re.findall(r"%\((\w+)\)s", suite.sql))
+    assert asked <= GIVEN | set(suite.references)
+    assert all(suite.references.values())
 
 
 @pytest.mark.parametrize("path", LANDING, ids=lambda path: path.stem)
@@ -56,8 +56,8 @@ def test_volume_refuses_below_half_of_four_like_days_and_warns_beyond_thirty_per
 
 
 def test_a_feed_without_a_suite_is_told_apart() -> None:
-    assert suites.exists(PROJECT, "landing/calls")
-    assert not suites.exists(PROJECT, "landing/payphones")
+    assert declared.exists(PROJECT, "landing/calls")
+    assert not declared.exists(PROJECT, "landing/payphones")
 
 
 def expectation(**changes: Any) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def declare(project: Path, *expectations: dict[str, Any], references: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("declared", "complaint"),
+    ("expectations", "complaint"),
     [
         ([expectation(type="expect_wonders")], r"landing/things.json: .* does not take enough"),
         ([expectation(kwargs={"column": "rows", "at_least": 1})], r"does not take enough"),
@@ -98,11 +98,11 @@ def declare(project: Path, *expectations: dict[str, Any], references: dict[str, 
     ],
 )
 def test_a_suite_that_would_check_less_than_it_says_is_not_run(
-    tmp_path: Path, declared: list[dict[str, Any]], complaint: str
+    tmp_path: Path, expectations: list[dict[str, Any]], complaint: str
 ) -> None:
-    declare(tmp_path, *declared)
+    declare(tmp_path, *expectations)
     with pytest.raises(QualityError, match=complaint):
-        suites.load(tmp_path, "landing/things")
+        declared.load(tmp_path, "landing/things")
 
 
 def test_a_reference_to_an_unknown_seed_column_names_both_places(tmp_path: Path) -> None:
@@ -110,11 +110,11 @@ def test_a_reference_to_an_unknown_seed_column_names_both_places(tmp_path: Path)
     (tmp_path / "dbt_project" / "seeds").mkdir(parents=True)
     (tmp_path / "dbt_project" / "seeds" / "sites.csv").write_text("site_code\nRENNES\n")
     with pytest.raises(QualityError, match=r"things.json refers to sites.code, but dbt_project/seeds/sites"):
-        suites.load(tmp_path, "landing/things")
+        declared.load(tmp_path, "landing/things")
 
 
 def test_a_suite_that_is_not_json_says_where(tmp_path: Path) -> None:
     declare(tmp_path, expectation())
     (tmp_path / "expectations" / "landing" / "things.json").write_text("{")
-    with pytest.raises(QualityError, match=r"suite landing/things cannot be read: .*line 1"):
-        suites.load(tmp_path, "landing/things")
+    with pytest.raises(QualityError, match=r"expectations/landing/things.json cannot be read: .*line 1"):
+        declared.load(tmp_path, "landing/things")

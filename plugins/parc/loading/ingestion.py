@@ -17,7 +17,6 @@ from parc.errors import Busy, DeliveryRefused
 from parc.feeds import Feed, Keeping
 from parc.loading import ledger, pseudonyms, ranges
 from parc.loading.changes import Changes, compare
-from parc.loading.history import usual_volume
 from parc.loading.landing import CONTROL, SUFFIXES, Delivery, collect
 from parc.loading.ledger import Published
 from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
@@ -196,15 +195,16 @@ class _Run:
 
     def _audit(self, table: Table, warnings: list[str]) -> None:
         """Have the delivery judged as a whole; adds to `warnings`."""
-        from parc.quality import check_delivery  # its library takes seconds to import
+        from parc.quality import check_delivery, usual_of_ledger
 
-        past = ledger.rows_of_days_before(self.connection, self.feed.name, self.business_date)
-        usual = usual_volume(self.feed, self.business_date, past)
+        usual = usual_of_ledger(self.connection, self.feed, self.business_date)
         verdict = check_delivery(self.settings, self.feed.name, str(table), self.business_date, usual)
-        warnings += [finding.message for finding in verdict.warnings]
+        place = f"; Data Docs: {verdict.page}"
+        warnings += [f"{finding.message}{place}" for finding in verdict.warnings]
         if not verdict.passed:
             subject = f"{self.feed.name} {self.business_date}: "
-            raise DeliveryRefused("; ".join(each.message.removeprefix(subject) for each in verdict.failures))
+            reasons = "; ".join(each.message.removeprefix(subject) for each in verdict.failures)
+            raise DeliveryRefused(f"{reasons}{place}")
 
     def _refuse(self, delivery_id: int, reason: str, loaded: Loaded, warnings: list[str]) -> Outcome:
         with self.connection.transaction():

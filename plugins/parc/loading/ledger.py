@@ -140,12 +140,3 @@ def quarantine(connection: Connection[Any], delivery_id: int, rows: Iterable[Rej
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         for row in rows:
             copy.write_row((delivery_id, row.file_name, row.line, row.column, row.reason, row.text))
-
-
-def rows_of_days_before(connection: Connection[Any], feed: str, before: date) -> list[tuple[date, int]]:
-    """Published rows of each date before this one, newest first."""
-    return connection.execute(
-        "select business_date, rows_published from ops.delivery "
-        "where feed = %s and business_date < %s and status = 'published' order by business_date desc",
-        [feed, before],
-    ).fetchall()

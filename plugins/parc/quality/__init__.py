@@ -1,7 +1,22 @@
-"""Runs what `expectations/` declares on a delivery as a whole, and says what came of it."""
+"""Runs what `expectations/` declares: of a delivery as a whole, of what an export is made of."""
 
-from parc.quality.run import check_delivery, run_suite
-from parc.quality.suites import QualityError
-from parc.quality.verdict import Finding, Verdict
+from parc.quality.declared import QualityError, Suite, UnknownSuite
+from parc.quality.history import usual_of_ledger
+from parc.quality.run import NothingToJudge, check, check_delivery, check_export, data_docs, suites
+from parc.quality.verdict import Finding, Judgement, Verdict
 
-__all__ = ["Finding", "QualityError", "Verdict", "check_delivery", "run_suite"]
+__all__ = [
+    "Finding",
+    "Judgement",
+    "NothingToJudge",
+    "QualityError",
+    "Suite",
+    "UnknownSuite",
+    "Verdict",
+    "check",
+    "check_delivery",
+    "check_export",
+    "data_docs",
+    "suites",
+    "usual_of_ledger",
+]

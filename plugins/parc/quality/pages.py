@@ -18,31 +18,9 @@ from typing import Any
 
 import jinja2
 
-from parc.quality.verdict import Finding
+from parc.quality.verdict import Judgement, figure
 
 INDEXED_RUNS = 200
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a run says of one expectation. `limits` holds `min_value`, `max_value` or both, inclusive."""
-
-    expectation: str
-    owner: str
-    sentence: str
-    measure: str
-    observed: float | str | None
-    limits: dict[str, float]
-    refuses: bool
-    has_value: bool
-    finding: Finding | None
-
-    @property
-    def status(self) -> str:
-        """`holds`, `refuses`, `warns`, or `not judged`."""
-        if self.finding:
-            return "refuses" if self.refuses else "warns"
-        return "holds" if self.has_value else "not judged"
 
 
 @dataclass(frozen=True)
@@ -94,15 +72,24 @@ def write(folder: Path, report: Report) -> Path:
 
 
 def _index(folder: Path) -> None:
-    """The newest runs, newest first. One process at a time: none writes an older list over a newer one."""
+    """The newest run of each suite, then the newest of all.
+
+    One process at a time: none writes an older list over a newer one.
+    """
     with (folder / ".index.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        newest = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)[:INDEXED_RUNS]
-        runs = [
-            json.loads(path.read_text()) | {"page": path.with_suffix(".html").relative_to(folder).as_posix()}
-            for path in newest
-        ]
-        _replace(folder / "index.html", _template("index").render(runs=runs, limit=INDEXED_RUNS))
+        saved = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)
+        newest = {path.relative_to(folder).parent.parent: path for path in reversed(saved)}
+        by_suite = [_saved(folder, path) for _, path in sorted(newest.items())]
+        runs = [_saved(folder, path) for path in saved[:INDEXED_RUNS]]
+        text = _template("index").render(newest_by_suite=by_suite, runs=runs, limit=INDEXED_RUNS)
+        _replace(folder / "index.html", text)
+
+
+def _saved(folder: Path, summary: Path) -> dict[str, Any]:
+    """What a run's summary says, and where its page is."""
+    page = summary.with_suffix(".html").relative_to(folder).as_posix()
+    return {**json.loads(summary.read_text()), "page": page}
 
 
 def _replace(path: Path, text: str) -> None:
@@ -121,14 +108,5 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["figure"] = _figure
+    environment.filters["figure"] = figure
     return environment.get_template(f"{name}.html.j2")
-
-
-def _figure(value: object) -> str:
-    """A measure as people read it: thousands apart, at most two decimals."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""Judging a table by a suite: measures read from the warehouse in one pass, Great Expectations over them.
+"""Judging by a suite: measures read from the warehouse in one pass, Great Expectations over them.
 
 The library could query the table itself, but it scans it twice for every expectation written in SQL
 (3.0 s for 24 expectations on 300,000 rows, against 0.2 s for all measures in one pass and 0.2 s for the
@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from parc import warehouse
-from parc.quality import pages, suites
-from parc.quality.pages import Judgement, Report
-from parc.quality.suites import Declared, QualityError
-from parc.quality.verdict import Finding, Verdict
+from parc import feeds, warehouse
+from parc.errors import ParcError
+from parc.feeds import Feed, Keeping
+from parc.quality import declared, pages
+from parc.quality.declared import Declared, QualityError, Suite, UnknownSuite
+from parc.quality.history import usual_of_ledger
+from parc.quality.pages import Report
+from parc.quality.verdict import Finding, Judgement, Verdict
 from parc.settings import Settings
+from parc.warehouse import partitions
 from parc.warehouse.connections import Role
 
 if TYPE_CHECKING:
@@ -33,6 +38,39 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, float | date | None]
 Measures = dict[str, float | int | str | bool | None]
+
+
+class NothingToJudge(ParcError):
+    """A suite was asked to judge what is not there."""
+
+    exit_code = 4
+
+
+def check(settings: Settings, suite: str, business_date: date) -> Verdict:
+    """Judge by one of `suites()` what is there now: what is published of a feed on a business date
+    (`landing/calls`), or what an export of that date would be made of (`export/routing`).
+
+    Of a feed kept as ranges the numbers in force on the date are judged, as its snapshot left them.
+
+    Raises UnknownSuite, NothingToJudge where nothing of the date is published, QualityError when the suite
+    cannot be evaluated.
+    """
+    known = [each.name for each in suites(settings)]
+    if suite not in known:
+        raise UnknownSuite(f"no suite `{suite}` is declared; there are {', '.join(known)}")
+    kind, _, name = suite.partition("/")
+    if kind == "export":
+        return check_export(settings, name, business_date)
+    feed = feeds.get(name)
+    with warehouse.connect(settings, "loader") as connection:
+        table = _published(connection, feed, business_date)
+        usual = usual_of_ledger(connection, feed, business_date)
+    return _check_delivery(settings, name, table, business_date, usual)
+
+
+def suites(settings: Settings) -> list[Suite]:
+    """The suites that `check` takes."""
+    return declared.listed(settings.project)
 
 
 def check_delivery(
@@ -50,7 +88,36 @@ def check_delivery(
 
     Raises QualityError when the suite cannot be evaluated.
     """
-    return run_suite(
+    return _check_delivery(settings, feed, sql.Identifier(*table.split(".")), business_date, parameters)
+
+
+def check_export(
+    settings: Settings, name: str, business_date: date, *, build_id: int | None = None
+) -> Verdict:
+    """Judge what the export `name` of a business date is made of, by the suite `export/<name>`.
+
+    An export takes effect on the day after; messages and page name that day. `build_id` is the published
+    build that the caller has read; None where nobody has.
+
+    Raises QualityError when the suite cannot be evaluated.
+    """
+    return _run_suite(
+        settings,
+        f"export/{name}",
+        role="exporter",
+        subject=f"{name} {business_date + timedelta(days=1)}",
+        parameters={"business_date": business_date, "read_build_id": build_id},
+    )
+
+
+def _check_delivery(
+    settings: Settings,
+    feed: str,
+    table: sql.Composable,
+    business_date: date,
+    parameters: Mapping[str, float | None],
+) -> Verdict:
+    return _run_suite(
         settings,
         f"landing/{feed}",
         role="loader",
@@ -60,22 +127,53 @@ def check_delivery(
     )
 
 
-def run_suite(
-    settings: Settings, suite: str, *, role: Role, table: str, subject: str, parameters: Parameters
+def _published(connection: psycopg.Connection[Any], feed: Feed, business_date: date) -> sql.Composable:
+    """Where the published rows of a date are read; raises NothingToJudge where there are none."""
+    row = connection.execute(
+        "select delivery_id from ops.delivery "
+        "where feed = %s and business_date = %s and status = 'published'",
+        [feed.name, business_date],
+    ).fetchone()
+    if row is None:
+        raise NothingToJudge(
+            f"{feed.name} {business_date} is not published, so there is nothing to judge "
+            f"(`parc ingest {feed.name} --date {business_date}`)"
+        )
+    if feed.keeping is Keeping.RANGES:
+        return sql.SQL(
+            "(select * from {ranges} "
+            "where valid_from <= {day} and coalesce(valid_to, 'infinity') > {day}) as held"
+        ).format(ranges=partitions.parent(feed).identifier, day=sql.Literal(business_date))
+    table = partitions.delivery_table(feed, business_date, row[0])
+    is_there = connection.execute("select to_regclass(%s) is not null", [str(table)]).fetchone()
+    if not (is_there and is_there[0]):
+        raise NothingToJudge(
+            f"{feed.name} {business_date}: the rows of delivery {row[0]} are no longer kept; its page of the "
+            f"time is under landing/{feed.name} in Data Docs"
+        )
+    return table.identifier
+
+
+def _run_suite(
+    settings: Settings,
+    suite: str,
+    *,
+    role: Role,
+    subject: str,
+    parameters: Parameters,
+    table: sql.Composable | None = None,
 ) -> Verdict:
-    """Judge `table` (`schema.name`, read as `role`) by a declared suite; result and page go to Data Docs.
+    """Judge `table`, or the tables that the suite's measures name, read as `role`; the page is kept.
 
     `subject` is what messages call the thing judged. `parameters` must hold all that the suite's
     measures name; None means unknown.
-
-    Raises QualityError when the suite cannot be evaluated.
     """
-    if not suites.exists(settings.project, suite):
+    if not declared.exists(settings.project, suite):
         return Verdict(passed=True)
-    declared = suites.load(settings.project, suite)
-    measures = _measure(settings, declared, role, table, parameters)
-    result = _evaluate(declared, measures)
-    judgements = _judge(declared, result, subject, {**parameters, **measures})
+    read = declared.load(settings.project, suite)
+    measures = _measure(settings, read, role, subject, table, parameters)
+    result = _evaluate(read, measures)
+    judgements = _judge(read, result, subject, {**parameters, **measures})
     report = Report(
         suite=suite,
         subject=subject,
@@ -85,39 +183,51 @@ def run_suite(
         judgements=judgements,
         result=result.to_json_dict(),  # type: ignore[no-untyped-call]
     )
-    page = pages.write(settings.home / "data_docs", report)
+    folder = data_docs(settings)
+    page = pages.write(folder, report)
     findings = [judgement.finding for judgement in judgements if judgement.finding]
     failures = [finding for finding in findings if finding.severity == "fail"]
     return Verdict(
         passed=not failures,
         failures=failures,
         warnings=[finding for finding in findings if finding.severity == "warn"],
-        docs_uri=page.as_uri(),
+        page=page.relative_to(folder).as_posix(),
         suite=suite,
         not_evaluated=[judgement.expectation for judgement in judgements if judgement.status == "not judged"],
+        judgements=judgements,
     )
 
 
+def data_docs(settings: Settings) -> Path:
+    """The folder of the pages; `index.html` leads to all of them."""
+    return settings.home / "data_docs"
+
+
 def _measure(
-    settings: Settings, declared: Declared, role: Role, table: str, parameters: Parameters
+    settings: Settings,
+    declared: Declared,
+    role: Role,
+    subject: str,
+    table: sql.Composable | None,
+    parameters: Parameters,
 ) -> Measures:
-    """Read the table once, into one row."""
+    """Read what is judged, into one row."""
     given = {**declared.references, **parameters}
     if missing := sorted(set(re.findall(r"%\((\w+)\)s", declared.sql)) - set(given)):
         raise QualityError(
             f"suite {declared.name} needs {', '.join(missing)}, which the caller did not give; "
             "None stands for what is not known"
         )
-    query = sql.SQL(declared.sql).format(table=sql.Identifier(*table.split(".")))
+    query = sql.SQL(declared.sql).format(**({"table": table} if table else {}))
     try:
         with warehouse.connect(settings, role, row_factory=dict_row) as connection:
             connection.read_only = True
             row = connection.execute(query, given).fetchone()
     except psycopg.DatabaseError as error:
         reason = str(error).splitlines()[0]
-        raise QualityError(f"expectations/{declared.name}.sql cannot measure {table}: {reason}") from None
+        raise QualityError(f"expectations/{declared.name}.sql cannot measure {subject}: {reason}") from None
     if row is None:
-        raise QualityError(f"expectations/{declared.name}.sql gives no row of measures for {table}")
+        raise QualityError(f"expectations/{declared.name}.sql gives no row of measures for {subject}")
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
@@ -125,7 +235,7 @@ def _evaluate(declared: Declared, measures: Measures) -> ExpectationSuiteValidat
     import pandas as pd  # type: ignore[import-untyped]
 
     batch = _batch_definition().get_batch(batch_parameters={"dataframe": pd.DataFrame([measures])})
-    return batch.validate(declared.expectations, result_format="SUMMARY")
+    return batch.validate(declared.expectations, result_format="BASIC")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a suite says of a delivery."""
+"""What a suite says of what it judges."""
 
 from __future__ import annotations
 
@@ -17,17 +17,60 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a delivery may be published, and why (not).
+class Judgement:
+    """What a run says of one expectation. `limits` holds `min_value`, `max_value` or both, inclusive."""
 
-    `passed` is false when an expectation of severity fail does not hold. `not_evaluated` names the
-    expectations that had nothing to judge: no history yet, or too few rows for a share. `suite` is the
-    suite that ran, None where none is declared for the feed; `docs_uri` leads to its page in Data Docs.
+    expectation: str
+    owner: str
+    sentence: str
+    measure: str
+    observed: float | str | None
+    limits: dict[str, float]
+    refuses: bool
+    has_value: bool
+    finding: Finding | None
+
+    @property
+    def status(self) -> str:
+        """`holds`, `refuses`, `warns`, or `not judged`."""
+        if self.finding:
+            return "refuses" if self.refuses else "warns"
+        return "holds" if self.has_value else "not judged"
+
+    @property
+    def limit(self) -> str:
+        """The limits in words: `none`, `10 to 90`, `≥ 10`, `≤ 90`."""
+        low, high = (figure(self.limits.get(name)) for name in ("min_value", "max_value"))
+        if not self.limits:
+            return "none"
+        if len(self.limits) == 2:
+            return f"{low} to {high}"
+        return f"≥ {low}" if "min_value" in self.limits else f"≤ {high}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether what was judged may go on, and why (not).
+
+    `passed` is false when an expectation of severity fail does not hold. `judgements` are all expectations
+    in the order of the suite, `not_evaluated` the names of those that had nothing to judge: no history yet,
+    or too few rows for a share. `suite` is the suite that ran, None where none is declared for the feed;
+    `page` is its page, as a path inside Data Docs.
     """
 
     passed: bool
     failures: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
-    docs_uri: str | None = None
+    page: str | None = None
     suite: str | None = None
     not_evaluated: list[str] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+
+
+def figure(value: object) -> str:
+    """A measure as people read it: thousands apart, at most two decimals."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")

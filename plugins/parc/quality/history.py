@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from statistics import median
+from typing import Any
 
 import holidays
+from psycopg import Connection
 
 from parc.feeds import Feed, Keeping
 
 LIKE_DAYS = 4
+
+
+def usual_of_ledger(connection: Connection[Any], feed: Feed, business_date: date) -> dict[str, float | None]:
+    """Parameters of the audit, as in `usual_volume`, from what the ledger knows of the dates before."""
+    past = connection.execute(
+        "select business_date, rows_published from ops.delivery "
+        "where feed = %s and business_date < %s and status = 'published' order by business_date desc",
+        [feed.name, business_date],
+    ).fetchall()
+    return usual_volume(feed, business_date, past)
 
 
 def usual_volume(

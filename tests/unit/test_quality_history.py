@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from parc.feeds import FEEDS
-from parc.loading.history import usual_volume
+from parc.quality.history import usual_volume
 
 CALLS, PLAN = FEEDS["calls"], FEEDS["numbering_plan"]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parc.errors import ParcError
 
@@ -18,17 +19,60 @@ REQUIRED_META = ("name", "owner", "message", "way_out")
 
 
 class QualityError(ParcError):
-    """A suite cannot be evaluated: nothing is said of the delivery, the check itself must be mended."""
+    """A suite cannot be evaluated: nothing is said of what it judges, the check itself must be mended."""
+
+
+class UnknownSuite(ParcError):
+    """No suite is declared under this name."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A suite as declared: `sql` gives one row of measures, `references` are lists by parameter name."""
+    """A suite as declared: `sql` gives one row of measures, `references` are lists by parameter name.
+
+    Where the suite names `seeds`, `seed_names` and `seed_digests` are among the lists: which, and the SHA-256
+    of each one's text in the project.
+    """
 
     name: str
     sql: str
     expectations: ExpectationSuite
     references: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as people choose it: how many of its expectations refuse, how many warn, and who owns them."""
+
+    name: str
+    critical: int
+    warning: int
+    owners: tuple[str, ...]
+
+    @property
+    def expectations(self) -> int:
+        """How many there are."""
+        return self.critical + self.warning
+
+
+def listed(project: Path) -> list[Suite]:
+    """All declared suites by name, read without the library."""
+    found = []
+    for path in sorted((project / "expectations").glob("*/*.json")):
+        declared = _read(path)["expectations"]
+        severities = [each.get("severity") for each in declared]
+        owners = {each["meta"]["owner"] for each in declared}
+        found.append(
+            Suite(
+                f"{path.parent.name}/{path.stem}",
+                critical=severities.count("critical"),
+                warning=severities.count("warning"),
+                owners=tuple(sorted(owners)),
+            )
+        )
+    return found
 
 
 def exists(project: Path, name: str) -> bool:
@@ -48,11 +92,11 @@ def load(project: Path, name: str) -> Declared:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     path = _path(project, name)
+    declared = _read(path)
     try:
-        declared = json.loads(path.read_text())
         sql = path.with_suffix(".sql").read_text()
-    except (OSError, ValueError) as error:
-        raise QualityError(f"suite {name} cannot be read: {error}") from None
+    except OSError as error:
+        raise QualityError(f"suite {name} has no measures: {error}") from None
     # One by one: a suite read whole logs an expectation that it does not know and goes on without it.
     expectations = []
     for each in declared["expectations"]:
@@ -81,12 +125,23 @@ def load(project: Path, name: str) -> Declared:
         names.append(meta["name"])
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise QualityError(f"{_place(path)}: {', '.join(twice)} names more than one expectation")
+    meta = declared.get("meta") or {}
     references = {
         parameter: _seed_column(project, path, column)
-        for parameter, column in (declared.get("meta") or {}).get("references", {}).items()
+        for parameter, column in meta.get("references", {}).items()
     }
-    suite = ExpectationSuite(name=declared["name"], expectations=expectations, meta=declared.get("meta"))
+    if "seeds" in meta:
+        references |= {"seed_names": meta["seeds"], "seed_digests": _digests(project, path, meta["seeds"])}
+    suite = ExpectationSuite(name=declared["name"], expectations=expectations, meta=meta)
     return Declared(name, sql, suite, references)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        declared: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise QualityError(f"{_place(path)} cannot be read: {error}") from None
+    return declared
 
 
 def _path(project: Path, name: str) -> Path:
@@ -107,3 +162,17 @@ def _seed_column(project: Path, path: Path, reference: str) -> list[str]:
         raise QualityError(
             f"{_place(path)} refers to {reference}, but dbt_project/seeds/{seed}.csv has no such column"
         ) from None
+
+
+def _digests(project: Path, path: Path, seeds: list[str]) -> list[str]:
+    """The SHA-256 of each seed's text, as a build records it."""
+    digests = []
+    for seed in seeds:
+        try:
+            text = (project / "dbt_project" / "seeds" / f"{seed}.csv").read_text()
+        except OSError:
+            raise QualityError(
+                f"{_place(path)} names the seed {seed}, but there is no dbt_project/seeds/{seed}.csv"
+            ) from None
+        digests.append(hashlib.sha256(text.encode()).hexdigest())
+    return digests
