@@ -118,6 +118,7 @@ class _Run:
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
+            ledger.see_again(self.connection, current.delivery_id, self.delivery)
             runs.note(self.connection, self.settings, delivery_id=current.delivery_id)
             return self._told("unchanged", current.delivery_id, *counts, text)
 

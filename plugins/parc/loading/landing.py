@@ -100,7 +100,7 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
 
     Raises ConfigurationError when the landing zone cannot be read, or is not there at all.
     """
-    _check_root(settings.landing)
+    check_root(settings.landing)
     url = f"{settings.landing.rstrip('/')}/{feed}/date={business_date}"
     with tempfile.TemporaryDirectory(prefix="parc-") as copies:
         try:
@@ -110,8 +110,16 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
         yield delivery
 
 
-def _check_root(landing: str) -> None:
-    """An object store has no folders: a zone that is not there differs from an empty one on disk alone."""
+def is_data(name: str) -> bool:
+    """Whether a file of this name belongs to the data of a delivery."""
+    return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
+
+
+def check_root(landing: str) -> None:
+    """An object store has no folders: a zone that is not there differs from an empty one on disk alone.
+
+    Raises ConfigurationError.
+    """
     is_on_disk = fsspec.utils.get_protocol(landing) in LocalFileSystem.protocol
     if is_on_disk and not LocalFileSystem().exists(landing):
         raise ConfigurationError(
@@ -128,7 +136,7 @@ def _look(url: str, copies: Path) -> Delivery:
     except FileNotFoundError:
         entries = []
     names = sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "file")
-    data = [name for name in names if name.endswith(SUFFIXES) and not name.startswith((".", "_"))]
+    data = [name for name in names if is_data(name)]
     control = None
     if CONTROL in names:
         control = filesystem.cat_file(f"{folder}/{CONTROL}").decode(errors="replace")

@@ -42,11 +42,7 @@ def land(connection: Connection[Any], feed: str, business_date: date, delivery: 
     A run of this date that died left its row `landed` or `audited`: that row is taken over, so that a run
     killed and repeated leaves the same ledger as one undisturbed. The caller holds the date's lock.
     """
-    files = [
-        {"name": file.name, "uri": file.uri, "bytes": file.bytes, "sha256": file.sha256}
-        for file in delivery.files
-    ]
-    values = [Jsonb(files), delivery.content_sha256, feed, business_date]
+    values = [_files(delivery), delivery.content_sha256, feed, business_date]
     row = (
         connection.execute(
             "update ops.delivery set status = 'landed', files = %s, content_sha256 = %s, rows_read = 0, "
@@ -64,6 +60,14 @@ def land(connection: Connection[Any], feed: str, business_date: date, delivery: 
     )
     assert row
     return int(row[0])
+
+
+def see_again(connection: Connection[Any], delivery_id: int, delivery: Delivery) -> None:
+    """Note that the same bytes lie there, where and when."""
+    connection.execute(
+        "update ops.delivery set files = %s, seen_at = clock_timestamp() where delivery_id = %s",
+        [_files(delivery), delivery_id],
+    )
 
 
 def note_missing(connection: Connection[Any], feed: str, business_date: date) -> None:
@@ -140,3 +144,12 @@ def quarantine(connection: Connection[Any], delivery_id: int, rows: Iterable[Rej
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         for row in rows:
             copy.write_row((delivery_id, row.file_name, row.line, row.column, row.reason, row.text))
+
+
+def _files(delivery: Delivery) -> Jsonb:
+    return Jsonb(
+        [
+            {"name": file.name, "uri": file.uri, "bytes": file.bytes, "sha256": file.sha256}
+            for file in delivery.files
+        ]
+    )
