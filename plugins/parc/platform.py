@@ -5,21 +5,55 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
 
 import fsspec
-import psycopg
+from psycopg.rows import dict_row
 
+from parc import desk, routing
+from parc.desk import Due, Matter
 from parc.errors import ConfigurationError, ParcError
 from parc.loading.pseudonyms import check_key
 from parc.orchestration import environment, services
+from parc.routing.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate
-from parc.warehouse.schema import pending_migrations
 
-NEEDED_BYTES = 2 * 1024**3
-TOLD = 5
+FEEDS = """
+    select
+        feed,
+        count(*) filter (where status = 'published') as published_days,
+        min(business_date) filter (where status = 'published') as first_day,
+        max(business_date) filter (where status = 'published') as last_day,
+        coalesce(sum(rows_published) filter (where status = 'published'), 0) as rows_published,
+        coalesce(sum(rows_quarantined) filter (where status = 'published'), 0) as rows_quarantined,
+        count(*) filter (where status = 'refused') as refused_deliveries,
+        count(*) filter (where status = 'published' and built_in is null) as days_not_built
+    from ops.delivery
+    group by feed
+    order by feed
+"""
+REFUSED = """
+    select delivery_id, feed, business_date, reason
+    from ops.delivery
+    where status = 'refused'
+    order by delivery_id desc
+    limit 5
+"""
+BUILDS = """
+    select
+        build_id,
+        status,
+        is_full_refresh,
+        date_trunc('second', started_at) as started_at,
+        date_trunc('second', finished_at) as finished_at,
+        left(reason, 200) as reason
+    from ops.build
+    order by build_id desc
+    limit 3
+"""
 
 
 @dataclass(frozen=True)
@@ -41,11 +75,47 @@ class Started:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing the platform stands on: whether it holds, and if not, what mends it."""
+    """One thing the platform stands on: whether it holds, wants a look (`note`) or is wrong; what was found,
+    and the command that mends it."""
 
     name: str
-    is_ok: bool
+    state: Literal["ok", "note", "wrong"]
     finding: str
+    command: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Nothing is wrong with it; somebody may still have to look."""
+        return self.state != "wrong"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "is_ok": self.is_ok}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the platform is doing: what wants a person, what was due of the newest night (None before the
+    first), where routing stands, and rows of what runs, was loaded and built."""
+
+    matters: list[Matter]
+    night: date | None
+    due: list[Due]
+    processes: list[dict[str, Any]]
+    feeds: list[dict[str, Any]]
+    missing: list[dict[str, Any]]
+    refused_lately: list[dict[str, Any]]
+    builds: list[dict[str, Any]]
+    routing: routing.Status
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values (dates and instants as text)."""
+        return {
+            **vars(self),
+            "matters": [asdict(matter) for matter in self.matters],
+            "due": [asdict(delivery) for delivery in self.due],
+            "routing": [self.routing.to_json()],
+        }
 
 
 def up(settings: Settings, *, with_airflow: bool = True) -> Started:
@@ -77,98 +147,100 @@ def down(settings: Settings) -> list[str]:
     return stopped
 
 
-def status(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Sections of rows: processes, feeds, what is missing or refused, the latest builds, routing."""
-    from parc import routing
+def matters(settings: Settings, *, plan_for: date | None = None) -> list[Matter]:
+    """Everything that wants a person: Airflow's processes that ended by themselves, then `desk.matters`.
 
-    found: dict[str, list[dict[str, Any]]] = {
-        "processes": [
+    Raises ConfigurationError when the warehouse cannot be reached.
+    """
+    return _processes_gone(settings) + desk.matters(settings, plan_for=plan_for)
+
+
+def status(settings: Settings) -> Overview:
+    """What the platform is doing, and what waits for a person.
+
+    Raises ConfigurationError when the warehouse cannot be reached, or its schema is not up to date.
+    """
+    found = matters(settings)
+    for matter in found:
+        if matter.kind == "schema":  # nothing else can be asked for
+            raise ConfigurationError(f"{matter.what}; `{matter.command}` applies what is missing")
+    night = desk.newest_night(settings)
+    with connect(settings, "reader") as connection, connection.cursor(row_factory=dict_row) as cursor:
+        feeds, refused, builds = (
+            cursor.execute(query.encode()).fetchall() for query in (FEEDS, REFUSED, BUILDS)
+        )
+    return Overview(
+        matters=found,
+        night=night,
+        due=desk.due(settings, night) if night else [],
+        processes=[
             {"process": service.name, "pid": service.pid, "log": str(service.log)}
             for service in services.services(settings)
-        ]
-    }
-    queries = {
-        "feeds": """
-            select
-                feed,
-                count(*) filter (where status = 'published') as published_days,
-                min(business_date) filter (where status = 'published') as first_day,
-                max(business_date) filter (where status = 'published') as last_day,
-                coalesce(sum(rows_published) filter (where status = 'published'), 0) as rows_published,
-                coalesce(sum(rows_quarantined) filter (where status = 'published'), 0) as rows_quarantined,
-                count(*) filter (where status = 'refused') as refused_deliveries,
-                count(*) filter (where status = 'published' and built_in is null) as days_not_built
-            from ops.delivery
-            group by feed
-            order by feed
-        """,
-        "refused lately": """
-            select delivery_id, feed, business_date, reason
-            from ops.delivery
-            where status = 'refused'
-            order by delivery_id desc
-            limit 5
-        """,
-        "builds": """
-            select
-                build_id,
-                status,
-                is_full_refresh,
-                date_trunc('second', started_at) as started_at,
-                date_trunc('second', finished_at) as finished_at,
-                left(reason, 200) as reason
-            from ops.build
-            order by build_id desc
-            limit 3
-        """,
-    }
-    with connect(settings, "reader") as connection:
-        found["missing"] = _missing(connection)
-        for section, query in queries.items():
-            cursor = connection.execute(query.encode())
-            names = [column.name for column in cursor.description or []]
-            found[section] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    found["routing"] = [routing.status(settings).to_json()]
-    return found
-
-
-def _missing(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """Deliveries that are due by the feed calendar and have not come: feed, business_date, due_at.
-
-    Nothing before the first build, which makes the calendar known to the warehouse.
-    """
-    known = connection.execute("select to_regclass('intermediate.int_missing_deliveries')").fetchone()
-    if not (known and known[0]):
-        return []
-    rows = connection.execute(
-        "select feed, business_date, due_at from intermediate.int_missing_deliveries as missing "
-        "where not exists (select from ops.delivery where status = 'refused' "
-        "and delivery.feed = missing.feed and delivery.business_date = missing.business_date) order by 2, 1"
+        ],
+        feeds=feeds,
+        missing=desk.missing(settings),
+        refused_lately=refused,
+        builds=builds,
+        routing=routing.status(settings),
     )
-    return [dict(zip(("feed", "business_date", "due_at"), row, strict=True)) for row in rows]
 
 
 def doctor(settings: Settings) -> list[Check]:
-    """Every check, in the order in which one would mend them."""
-    checks: list[tuple[str, Callable[[Settings], str]]] = [
-        ("python", _python),
-        ("disk", _disk),
-        ("landing zone", _landing),
-        ("warehouse", _warehouse),
-        ("schema", _schema),
-        ("pseudonym key", _pseudonym_key),
-        ("airflow", _airflow),
-        ("deliveries", _deliveries),
-        ("marts", _marts),
-        ("routing", _routing),
+    """Every check, in the order in which one would mend them: the environment, then what is on the desk.
+
+    A warehouse that cannot be reached, or is not up to date, cannot be asked for the rest.
+    """
+    found = [
+        _check("python", _python, settings),
+        _check("landing zone", _landing, settings),
+        _check("warehouse", _warehouse, settings),
     ]
-    found = []
-    for name, check in checks:
-        try:
-            found.append(Check(name, True, check(settings)))
-        except ParcError as error:
-            found.append(Check(name, False, str(error)))
+    areas = dict(AREAS)
+    on_desk = _processes_gone(settings)
+    if found[-1].is_ok:
+        on_desk += desk.matters(settings, plan_for=_newest(settings))
+    if not found[-1].is_ok or any(matter.kind == "schema" for matter in on_desk):
+        areas = {name: areas[name] for name in ("schema", "airflow") if found[-1].is_ok or name == "airflow"}
+    else:
+        found.append(_check("pseudonym key", _pseudonym_key, settings))
+    for name, (kinds, all_is_well) in areas.items():
+        matters_there = [matter for matter in on_desk if matter.kind in kinds]
+        found += [
+            Check(
+                name,
+                "wrong" if matter.is_wrong else "note",
+                f"{matter.subject}: {matter.what}",
+                matter.command,
+            )
+            for matter in matters_there
+        ]
+        if not matters_there:
+            found.append(_check(name, all_is_well, settings))
     return found
+
+
+def _check(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    try:
+        return Check(name, "ok", check(settings))
+    except ParcError as error:
+        return Check(name, "wrong", str(error))
+
+
+def _newest(settings: Settings) -> date | None:
+    try:
+        return newest_business_date(settings)
+    except ParcError:
+        return None
+
+
+def _processes_gone(settings: Settings) -> list[Matter]:
+    return [
+        Matter(
+            "process", True, f"airflow {service.name}", f"its process ended (log: {service.log})", "parc up"
+        )
+        for service in services.services(settings)
+        if service.is_gone
+    ]
 
 
 def _python(_: Settings) -> str:
@@ -176,16 +248,6 @@ def _python(_: Settings) -> str:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise ConfigurationError(f"Python {version}: 3.11 to 3.13 is needed; make setup PYTHON=python3.11")
     return version
-
-
-def _disk(settings: Settings) -> str:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.home).free
-    if free < NEEDED_BYTES:
-        raise ConfigurationError(
-            f"{free / 1024**3:.1f} GiB free at {settings.home}: make room, or move PARC_HOME"
-        )
-    return f"{free / 1024**3:.0f} GiB free at {settings.home}"
 
 
 def _landing(settings: Settings) -> str:
@@ -205,73 +267,53 @@ def _warehouse(settings: Settings) -> str:
         return f"PostgreSQL {info.server_version // 10000} at {info.host}:{info.port}/{info.dbname}"
 
 
-def _schema(settings: Settings) -> str:
-    pending = pending_migrations(settings)
-    if pending:
-        raise ConfigurationError(f"{', '.join(pending)} not applied; `parc up --no-airflow` applies them")
-    return "up to date"
-
-
 def _pseudonym_key(settings: Settings) -> str:
     with connect(settings, "loader") as connection:
         check_key(connection, settings)
     return "that of the warehouse"
 
 
+def _disk(settings: Settings) -> str:
+    free = shutil.disk_usage(settings.home).free
+    return f"{free / 1024**3:.0f} GiB free at {settings.home}"
+
+
+def _schema(_: Settings) -> str:
+    return "up to date"
+
+
 def _airflow(settings: Settings) -> str:
-    gone = [service for service in services.services(settings) if service.pid is None]
-    if gone:
-        names = ", ".join(service.name for service in gone)
-        raise ConfigurationError(f"not running: {names} (log: {gone[0].log}); `parc up` starts them")
+    if not any(service.pid for service in services.services(settings)):
+        return "not started (`parc up` starts it)"
     return services.address(settings)
 
 
-def _deliveries(settings: Settings) -> str:
-    with connect(settings, "reader") as connection:
-        refused = connection.execute(
-            """
-            select latest.feed, latest.business_date, latest.reason
-            from (
-                select distinct on (feed, business_date) feed, business_date, status, reason
-                from ops.delivery
-                order by feed, business_date, delivery_id desc
-            ) as latest
-            where latest.status = 'refused'
-            order by latest.business_date
-            """
-        ).fetchall()
-        missing = _missing(connection)
-    problems = [f"{feed} {day} was refused: {reason}" for feed, day, reason in refused]
-    problems += [f"{row['feed']} {row['business_date']} is due and has not come" for row in missing]
-    if problems:
-        more = f"; and {len(problems) - TOLD} more (parc status)" if len(problems) > TOLD else ""
-        raise ConfigurationError(
-            f"{'; '.join(problems[-TOLD:])}{more}. Once it has come (again): parc ingest FEED --date DATE"
-        )
+def _deliveries(_: Settings) -> str:
     return "none refused, none missing"
 
 
 def _marts(settings: Settings) -> str:
     with connect(settings, "reader") as connection:
-        waiting = connection.execute(
-            "select count(*) from ops.delivery where status = 'published' and built_in is null"
-        ).fetchone()
-        last = connection.execute(
-            "select build_id, status, reason from ops.build order by build_id desc limit 1"
-        ).fetchone()
-    if last and last[1] in ("failed", "abandoned"):
-        raise ConfigurationError(f"build {last[0]} {last[1]}: {last[2]}; `parc build` runs it again")
-    if waiting and waiting[0]:
-        raise ConfigurationError(f"{waiting[0]} published deliveries are not built; `parc build` builds them")
-    return f"build {last[0]}" if last else "nothing to build yet"
+        row = connection.execute("select build_id from marts.published_build").fetchone()
+    return f"build {row[0]}" if row else "nothing to build yet"
 
 
 def _routing(settings: Settings) -> str:
-    from parc import routing
-
     if routing.status(settings).version is None:
         return "no release yet"
-    verification = routing.verify(settings)
-    if not verification.is_ok:
-        raise ConfigurationError(verification.to_text())
-    return verification.to_text()
+    return routing.verify(settings).to_text()
+
+
+AREAS: dict[str, tuple[tuple[str, ...], Callable[[Settings], str]]] = {
+    "disk": (("disk",), _disk),
+    "schema": (("schema",), _schema),
+    "airflow": (("process", "notice"), _airflow),
+    "deliveries": (("refused", "missing", "interrupted", "quarantine"), _deliveries),
+    "marts": (("build failed", "not built", "seeds"), _marts),
+    "routing": (
+        ("drift", "unfinished release", "hold", "kill switch", "switch", "switch behind", "waiting",
+         "routing refused"),
+        _routing,
+    ),
+}  # fmt: skip
+"""What doctor tells together: the kinds of matters that belong there, what it says where there are none."""

@@ -28,14 +28,8 @@ def build(
         result = run(Settings.from_env(), full_refresh=full_refresh, progress=advance)
     if as_json:
         dump(vars(result))
-    elif result.build_id is None:
-        print("the marts already hold every published delivery")
     else:
-        print(
-            f"build {result.build_id} published: {result.delivery_count} deliveries, "
-            f"{result.date_count} days, {sum(result.rows_by_mart.values()):,} rows in "
-            f"{len(result.rows_by_mart)} marts"
-        )
+        print(result.message)
 
 
 @app.command()

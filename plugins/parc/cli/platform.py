@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from parc.cli.printing import Json, dump, screen, table, waiting
+from parc.cli.printing import Json, dump, screen, short, table, tell_matters, waiting
+from parc.instants import shown
 from parc.settings import Settings
 
 app = typer.Typer()
@@ -38,15 +42,50 @@ def stop() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """What runs, what has been loaded, built and released, and what waits."""
+    """What wants doing; then what was due, runs, was loaded, built and released."""
     from parc import platform
 
     found = platform.status(Settings.from_env())
     if as_json:
-        dump(found)
+        dump(found.to_json())
         return
-    for section, rows in found.items():
-        table(section, rows)
+    tell_matters(found.matters)
+    due = [
+        {"feed": each.feed, "due": shown(each.due_at), "state": each.state, "": short(each.detail)}
+        for each in found.due
+    ]
+    table(f"Due of the night of {found.night}" if found.night else "Due", due)
+    table("Feeds", [_named(row, FEED_HEADINGS) for row in found.feeds])
+    table("Builds", [_named(row, BUILD_HEADINGS) for row in found.builds])
+    running = ", ".join(f"{row['process']} {row['pid']}" for row in found.processes if row["pid"])
+    screen.print(f"\nAirflow: {running or 'not started'}", highlight=False)
+    screen.print(f"\nRouting\n{found.routing.to_text()}", highlight=False, soft_wrap=True, markup=False)
+
+
+FEED_HEADINGS = {
+    "feed": "feed", "published_days": "days", "first_day": "first", "last_day": "last",
+    "rows_published": "rows", "rows_quarantined": "quarantined", "refused_deliveries": "refused",
+    "days_not_built": "not built",
+}  # fmt: skip
+BUILD_HEADINGS = {
+    "build_id": "build", "status": "status", "is_full_refresh": "full", "started_at": "started",
+    "finished_at": "finished", "reason": "reason",
+}  # fmt: skip
+
+
+def _named(row: dict[str, Any], headings: dict[str, str]) -> dict[str, Any]:
+    """A row as the screen shows it."""
+    return {heading: _cell(row[name]) for name, heading in headings.items()}
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, datetime):
+        return shown(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | Decimal):
+        return f"{value:,}"
+    return short(value) if isinstance(value, str) else value
 
 
 @app.command()
@@ -54,13 +93,17 @@ def doctor(as_json: Json = False) -> None:
     """Check everything the platform stands on, and name the command that mends what is wrong."""
     from parc import platform
 
-    checks = platform.doctor(Settings.from_env())
+    with waiting("looking"):
+        checks = platform.doctor(Settings.from_env())
     if as_json:
-        dump([vars(check) for check in checks])
+        dump([check.to_json() for check in checks])
     else:
+        marks = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "wrong": "[red]wrong[/] "}
         for check in checks:
-            mark = "[green]ok[/]    " if check.is_ok else "[red]wrong[/] "
-            screen.print(f"{mark} {check.name}: {check.finding}", highlight=False, soft_wrap=True)
+            finding = f"{marks[check.state]} {check.name}: {escape(check.finding)}"
+            screen.print(finding, highlight=False, soft_wrap=True)
+            if check.command:
+                screen.print(f"         {check.command}", highlight=False, soft_wrap=True, markup=False)
     if not all(check.is_ok for check in checks):
         raise typer.Exit(3)
 

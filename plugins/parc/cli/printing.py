@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from parc.desk import Matter
 
 screen = Console(width=None if sys.stdout.isatty() else 200)
 
 DATE = ["%Y-%m-%d"]
 NARROWEST_COLUMN = 10
+MOST_CHARACTERS = 240
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
 To = Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last business date.")]
@@ -76,6 +81,27 @@ def table(title: str | None, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     screen.print(grid)
+
+
+def tell_matters(matters: Sequence[Matter]) -> None:
+    """What wants a person: what is wrong first, each with the command that mends it below."""
+    if not matters:
+        screen.print("\nNothing wants doing.", highlight=False)
+        return
+    screen.print("\nWants doing", highlight=False)
+    for matter in sorted(matters, key=lambda each: not each.is_wrong):
+        mark = "[red]wrong[/]" if matter.is_wrong else "[yellow]note[/] "
+        what = escape(f"{matter.subject}: {short(matter.what)}")
+        screen.print(Padding(f"{mark} {what}", (0, 0, 0, 2)), highlight=False)
+        if matter.command:
+            screen.print(f"        {matter.command}", highlight=False, soft_wrap=True, markup=False)
+    screen.print()
+
+
+def short(text: str) -> str:
+    """A reason in one paragraph, its end left out where it is long."""
+    words = " ".join(text.split())
+    return words if len(words) <= MOST_CHARACTERS else f"{words[:MOST_CHARACTERS]}..."
 
 
 def dump(value: object) -> None:

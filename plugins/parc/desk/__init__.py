@@ -7,13 +7,13 @@ import shutil
 from datetime import date
 
 from parc.desk import deliveries, marts, switch
-from parc.desk.deliveries import Due, due, newest_night
+from parc.desk.deliveries import Due, due, missing, newest_night
 from parc.desk.matter import Matter
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations
 
-__all__ = ["Due", "Matter", "due", "matters", "newest_night"]
+__all__ = ["Due", "Matter", "due", "matters", "missing", "newest_night"]
 
 NEEDED_BYTES = 2 * 1024**3
 

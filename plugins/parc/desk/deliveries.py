@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.rows import dict_row
 
-from parc.desk.matter import Matter, shown
+from parc.desk.matter import Matter
 from parc.feeds import FEEDS, Keeping
+from parc.instants import shown
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -48,6 +49,20 @@ def due(settings: Settings, business_date: date) -> list[Due]:
     """
     with connect(settings, "reader") as connection:
         return _due(settings, connection, business_date)
+
+
+def missing(settings: Settings) -> list[dict[str, Any]]:
+    """Deliveries that are due by the calendar and have not come: feed, business_date, due_at (UTC).
+
+    Raises ConfigurationError when the warehouse cannot be reached.
+    """
+    calendar = _calendar(settings)
+    with connect(settings, "reader") as connection:
+        return [
+            {"feed": feed, "business_date": day, "due_at": calendar[feed].due_at(day)}
+            for feed, days in _gaps(connection, calendar).items()
+            for day in days
+        ]
 
 
 def newest_night(settings: Settings) -> date | None:
@@ -160,25 +175,31 @@ def _due(settings: Settings, connection: psycopg.Connection[Any], business_date:
     return rows
 
 
-def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
-    """Runs of days of a feed that are due by the calendar and have not come."""
+def _gaps(connection: psycopg.Connection[Any], calendar: Mapping[str, _Expected]) -> dict[str, list[date]]:
+    """Days that are due and have not come, by feed; those refused are none."""
     built = connection.execute("select to_regclass('intermediate.int_missing_deliveries')").fetchone()
     # Before the first build the warehouse knows no calendar: then what was looked for in vain is missing.
     source = "intermediate.int_missing_deliveries" if built and built[0] else "ops.looked_for"
-    calendar = _calendar(settings)
-    days: dict[str, list[date]] = {}
     rows = connection.execute(
         f"select feed, business_date from {source} as missing where not exists ("
         "select from ops.delivery where delivery.feed = missing.feed "
         "and delivery.business_date = missing.business_date and status <> 'superseded') order by 1, 2"
-    )
+    ).fetchall()
+    days: dict[str, list[date]] = {feed: [] for feed in calendar}
     for feed, day in rows:
         if feed in calendar and calendar[feed].is_due(day):
-            days.setdefault(feed, []).append(day)
+            days[feed].append(day)
+    return days
+
+
+def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
+    """Runs of days of a feed that are due and have not come."""
+    calendar = _calendar(settings)
+    days = _gaps(connection, calendar)
     found = []
     for feed, expected in calendar.items():
         is_daily = FEEDS[feed].keeping is Keeping.DAYS
-        for first, last in _stretches(days.get(feed, [])):
+        for first, last in _stretches(days[feed]):
             text = f"due since {shown(expected.due_at(first))}, has not come"
             if not is_daily:
                 text += "; the snapshot before it stays in force"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 NAMES_TOLD = 5
 
@@ -39,8 +38,3 @@ def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = len(names) - NAMES_TOLD
     return ", ".join(names[:NAMES_TOLD]) + (f" and {more} more" if more > 0 else "")
-
-
-def shown(instant: datetime) -> str:
-    """An instant as all messages show it."""
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

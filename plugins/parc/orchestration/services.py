@@ -26,16 +26,19 @@ COMMANDS = {
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
+POOLS = "deploy/airflow_pools.json"
 START_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Service:
-    """One of Airflow's processes: its pid while it runs, else None, and its log."""
+    """One of Airflow's processes: its pid while it runs, else None, and its log. `is_gone`: it was started,
+    and ended without being stopped."""
 
     name: str
     pid: int | None
     log: Path
+    is_gone: bool
 
 
 def start(settings: Settings) -> str:
@@ -53,11 +56,14 @@ def start(settings: Settings) -> str:
     port_file.write_text(str(port))
     variables = environment.variables(settings, port)
     _airflow(settings, variables, "migrate", ["db", "migrate"]).wait()
+    pools = _airflow(settings, variables, "pools", ["pools", "import", str(settings.project / POOLS)])
     for name, command in COMMANDS.items():
         process = _airflow(settings, variables, name, command)
         created = psutil.Process(process.pid).create_time()
         (run / f"{name}.json").write_text(json.dumps({"pid": process.pid, "created": created}))
     _wait(settings, port)
+    if pools.wait():
+        raise ConfigurationError(f"Airflow's pools were not made; see {_log(settings, 'pools')}")
     return address(settings)
 
 
@@ -81,8 +87,14 @@ def stop(settings: Settings) -> list[str]:
 def services(settings: Settings) -> list[Service]:
     """Airflow's processes as they are now."""
     found = {name: _process(settings, name) for name in COMMANDS}
+    run = _run_folder(settings)
     return [
-        Service(name, process.pid if process else None, _log(settings, name))
+        Service(
+            name,
+            process.pid if process else None,
+            _log(settings, name),
+            is_gone=process is None and (run / f"{name}.json").exists(),
+        )
         for name, process in found.items()
     ]
 

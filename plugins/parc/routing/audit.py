@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from parc.instants import shown
 from parc.routing.diff import TableDiff
 from parc.routing.planning import Plan
 from parc.routing.tables import SHAPES
@@ -51,7 +52,7 @@ class Entry:
     at: datetime
 
     def __str__(self) -> str:
-        return f"{self.set_by} since {self.at:%Y-%m-%d %H:%M} UTC ({self.reason})"
+        return f"{self.set_by} since {shown(self.at)} ({self.reason})"
 
 
 _RECORDED = (

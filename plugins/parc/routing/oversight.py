@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from parc.errors import RoutingRefused
+from parc.instants import shown
 from parc.routing import audit
 from parc.routing.drafting import drift_of, plan
 from parc.routing.planning import Plan
@@ -73,17 +74,20 @@ class Status:
             and {"verdict": self.pending.verdict, "plan_hash": self.pending.plan_hash},
         }
 
+    @property
+    def live(self) -> str:
+        """The active version, since when and by whom, in one line."""
+        if self.version is None:
+            return "none: the switch is empty"
+        if self.since is None:
+            return f"{self.version} (not recorded)"
+        approved = f"approved by {self.approved_by}, " if self.approved_by else ""
+        return f"{self.version} ({self.kind}, {approved}run by {self.released_by}, since {shown(self.since)})"
+
     def to_text(self) -> str:
         """One line per fact."""
-        active = "none: the switch is empty"
-        if self.version:
-            active = self.version
-            if self.since:
-                approved = f"approved by {self.approved_by}, " if self.approved_by else ""
-                active += f" ({self.kind}, {approved}run by {self.released_by}, "
-                active += f"since {self.since:%Y-%m-%d %H:%M} UTC)"
         facts = {
-            "active version": active,
+            "active version": self.live,
             "drift": self.drift or "none",
             "unfinished release": self.unfinished or "none",
             "hold": self.hold or "none",

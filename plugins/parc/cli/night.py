@@ -1,0 +1,98 @@
+"""The whole night in one command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from parc.cli.printing import DATE, Json, dump, screen, tell_matters
+from parc.settings import Settings
+
+if TYPE_CHECKING:
+    from parc.loading import Outcome
+    from parc.nightly import Night, Step
+
+app = typer.Typer()
+MARKS = {
+    "done": "[green]ok[/]   ", "unchanged": "[dim]same[/] ", "waiting": "[yellow]waits[/]",
+    "failed": "[red]wrong[/]",
+}  # fmt: skip
+
+
+@app.command()
+def nightly(
+    day: Annotated[datetime, typer.Option("--date", formats=DATE, help="Business date of the night.")],
+    as_json: Json = False,
+) -> None:
+    """Load what is due, build the marts, check the switch and release to it, without Airflow.
+
+    Ends with the first of these that applies: 3 the environment, 5 the build failed, 6 routing refused or
+    drifted, 7 a plan waits for approval, 4 a delivery refused or missing; else 0. Again is a no-op where
+    nothing is new.
+    """
+    from parc import nightly
+
+    with watching(is_silent=as_json) as watch:
+        night = nightly.run(Settings.from_env(), day.date(), progress=watch.see)
+    dump(night.to_json()) if as_json else sum_up(night)
+    raise typer.Exit(night.exit_code)
+
+
+@dataclass
+class Watch:
+    """Prints each step as it ends; until then a spinner says what it is at."""
+
+    spinner: Status
+    is_silent: bool
+
+    def see(self, step: Step) -> None:
+        """Take note of a step."""
+        if step.state == "running":
+            self.spinner.update(f"{step.name} {escape(step.message)}")
+            self.spinner.start()
+            return
+        self.spinner.stop()
+        if not self.is_silent:
+            line = f"{MARKS[step.state]} {step.seconds:6.1f} s  {step.name:<24}{escape(step.message)}"
+            screen.print(line, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def watching(*, is_silent: bool) -> Iterator[Watch]:
+    """A watch whose spinner ends with the block."""
+    watch = Watch(Console(stderr=True).status(""), is_silent)
+    try:
+        yield watch
+    finally:
+        watch.spinner.stop()
+
+
+def sum_up(night: Night) -> None:
+    """What came of the night, and what wants doing."""
+    published, refused = night.with_status("published", "unchanged"), night.with_status("refused")
+    missing = night.with_status("missing")
+    facts = {
+        "published": _named(published),
+        "refused": _named(refused),
+        "missing": _named(missing),
+        "BI sees": night.bi,
+        "switch": night.switch,
+    }
+    screen.print(f"\nNight of {night.business_date}", highlight=False)
+    for name, value in facts.items():
+        screen.print(f"  {name:<11}{escape(value)}", highlight=False, soft_wrap=True)
+    if night.plan and night.plan.verdict == "needs approval":
+        screen.print("\n" + escape(night.plan.to_text()), highlight=False, soft_wrap=True)
+    tell_matters(night.matters)
+
+
+def _named(outcomes: Sequence[Outcome]) -> str:
+    return ", ".join(f"{outcome.feed} {outcome.business_date}" for outcome in outcomes) or "none"

@@ -1,0 +1,246 @@
+"""One night without Airflow: load what is due, build the marts, check the switch and release to it, as far as
+no person must agree. Each step stands on its own: what fails does not hold back what can go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from parc import desk, loading, routing
+from parc.build import BuildResult
+from parc.build import build as build_marts
+from parc.desk import Matter
+from parc.errors import (
+    ApprovalNeeded,
+    BuildFailed,
+    Busy,
+    ConfigurationError,
+    DeliveryRefused,
+    RoutingRefused,
+)
+from parc.instants import shown
+from parc.loading import Outcome
+from parc.routing import Plan
+from parc.settings import Settings
+from parc.warehouse import connect
+
+NIGHT_LOCK = 7_201_200_030
+REQUESTED_BY = "nightly"
+WORST_FIRST = (
+    ConfigurationError.exit_code,
+    BuildFailed.exit_code,
+    RoutingRefused.exit_code,
+    ApprovalNeeded.exit_code,
+    DeliveryRefused.exit_code,
+)
+
+State = Literal["running", "done", "unchanged", "waiting", "failed"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a night: what it did, or is doing while it is `running`. `exit_code` is 0 where nobody need
+    act."""
+
+    name: str
+    state: State
+    message: str
+    seconds: float = 0.0
+    exit_code: int = 0
+
+
+Progress = Callable[[Step], None]
+
+
+@dataclass
+class Night:
+    """What became of a night. `release_date` is the business date of its release: never one before the last
+    release's, so that an old night run again does not take the switch back."""
+
+    business_date: date
+    release_date: date | None = None
+    steps: list[Step] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    build: BuildResult | None = None
+    plan: Plan | None = None
+    bi: str = ""
+    switch: str = ""
+    matters: list[Matter] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is well, else the worst step's: of build, routing, approval and deliveries the first."""
+        codes = {step.exit_code for step in self.steps}
+        return next((code for code in WORST_FIRST if code in codes), 0)
+
+    def with_status(self, *statuses: str) -> list[Outcome]:
+        """Deliveries that ended so."""
+        return [outcome for outcome in self.outcomes if outcome.status in statuses]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values (dates and instants as text)."""
+        return {
+            "business_date": self.business_date,
+            "exit_code": self.exit_code,
+            "steps": [asdict(step) for step in self.steps],
+            "deliveries": [asdict(outcome) for outcome in self.outcomes],
+            "build": asdict(self.build) if self.build else None,
+            "bi": self.bi,
+            "release_date": self.release_date,
+            "plan": self.plan.to_json() if self.plan else None,
+            "switch": self.switch,
+            "matters": [asdict(matter) for matter in self.matters],
+        }
+
+
+def run(settings: Settings, business_date: date, progress: Progress | None = None) -> Night:
+    """Do everything of the night of a business date. Again is a no-op where nothing new has come; killed at
+    any point, the next run goes on from there.
+
+    A delivery that is refused or missing, a build that fails, a release that is refused or waits for approval
+    end in the night's `exit_code`; `progress` is told of each step as it begins, goes on and ends.
+
+    Raises Busy when another night, build or release runs, ConfigurationError when the environment (warehouse,
+    landing zone) is not what the platform needs: mend it and run this again.
+    """
+    night = Night(business_date)
+    watch = _Watch(night, progress or (lambda _: None))
+    with connect(settings, "reader", autocommit=True) as connection:
+        row = connection.execute("select pg_try_advisory_lock(%s)", [NIGHT_LOCK]).fetchone()
+        if not (row and row[0]):
+            raise Busy("another `parc nightly` is running; run this again when it has ended")
+        _ingest(settings, night, watch)
+        _build(settings, night, watch)
+        has_marts = connection.execute("select exists (select from marts.published_build)").fetchone()
+        if has_marts and has_marts[0]:
+            released = connection.execute("select max(business_date) from ops.routing_release").fetchone()
+            night.release_date = max(business_date, (released and released[0]) or business_date)
+            _release(settings, night, watch)
+        night.bi = _seen_by_bi(settings)
+    night.switch = routing.status(settings).live
+    night.matters = desk.matters(settings, plan_for=night.release_date)
+    return night
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Times the steps of a night, keeps them, and tells of them."""
+
+    night: Night
+    progress: Progress
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[_Running]:
+        """A step that ends as what its body says of it."""
+        self.progress(Step(name, "running", ""))
+        began, running = time.monotonic(), _Running(name, self.progress)
+        yield running
+        ended = Step(name, running.state, running.message, time.monotonic() - began, running.exit_code)
+        self.night.steps.append(ended)
+        self.progress(ended)
+
+
+@dataclass
+class _Running:
+    name: str
+    progress: Progress
+    state: State = "done"
+    message: str = ""
+    exit_code: int = 0
+
+    def end(self, state: State, message: str, exit_code: int = 0) -> None:
+        self.state, self.message, self.exit_code = state, message, exit_code
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        self.progress(Step(self.name, "running", f"{done}/{total} {what}"))
+
+
+def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
+    for expected in desk.due(settings, night.business_date):
+        with watch.step(f"ingest {expected.feed}") as step:
+            outcome = loading.ingest(settings, expected.feed, night.business_date)
+            night.outcomes.append(outcome)
+            if outcome.is_failure:
+                step.end("failed", outcome.message, DeliveryRefused.exit_code)
+            elif outcome.status == "published":
+                step.end("done", outcome.message)
+            else:
+                step.end("unchanged", outcome.message)
+
+
+def _build(settings: Settings, night: Night, watch: _Watch) -> None:
+    with watch.step("build marts") as step:
+        try:
+            night.build = build_marts(settings, progress=step.advance)
+        except BuildFailed as error:
+            step.end("failed", str(error), error.exit_code)
+            return
+        result = night.build
+        if result.build_id is None:
+            step.end("unchanged", "the marts already hold every published delivery")
+        else:
+            rows = sum(result.rows_by_mart.values())
+            step.end(
+                "done",
+                f"build {result.build_id}: {result.delivery_count} deliveries, {result.date_count} days, "
+                f"{rows:,} rows in {len(result.rows_by_mart)} marts",
+            )
+
+
+def _release(settings: Settings, night: Night, watch: _Watch) -> None:
+    assert night.release_date
+    with watch.step("check switch") as step:
+        status = routing.status(settings)
+        if status.drift:
+            step.end("failed", f"drift: {status.drift}", RoutingRefused.exit_code)
+        elif status.version is None:
+            step.end("done", "the switch has no table yet")
+        else:
+            step.end("done", f"{status.version} is live, as released")
+    with watch.step("plan release") as step:
+        try:
+            night.plan = plan = routing.plan(settings, night.release_date)
+        except RoutingRefused as error:
+            step.end("failed", str(error), error.exit_code)
+            return
+        if plan.verdict in ("refused", "blocked"):
+            reasons = [*map(str, plan.refusals), *plan.blocks]
+            text = f"{plan.verdict}, the switch keeps its table: {'; '.join(reasons)}"
+            step.end("failed", text, RoutingRefused.exit_code)
+        elif plan.verdict == "needs approval":
+            reasons = [str(finding) for finding in plan.approvals]
+            text = f"waits for approval, the switch keeps its table: {'; '.join(reasons)}"
+            step.end("waiting", text, ApprovalNeeded.exit_code)
+        elif plan.verdict == "nothing to do":
+            step.end("unchanged", "the switch holds this table already")
+        else:
+            step.end("done", f"ready for {plan.effective_date}")
+    if plan.verdict != "ready":
+        return
+    with watch.step("release") as step:
+        try:
+            outcome = routing.apply(
+                settings, night.release_date, requested_by=REQUESTED_BY,
+                reason=f"night of {night.business_date}",
+            )  # fmt: skip
+        except RoutingRefused as error:
+            step.end("failed", str(error), error.exit_code)
+        else:
+            step.end("done", outcome.message)
+
+
+def _seen_by_bi(settings: Settings) -> str:
+    """The build that all marts come from, and the last day of calls in it."""
+    with connect(settings, "reader") as connection:
+        row = connection.execute(
+            "select build_id, published_at, (select max(business_date) from ops.delivery "
+            "where feed = 'calls' and built_in is not null) from marts.published_build"
+        ).fetchone()
+    if row is None:
+        return "nothing yet"
+    calls = f"calls up to {row[2]}" if row[2] else "no calls yet"
+    return f"build {row[0]} of {shown(row[1])}, {calls}"
