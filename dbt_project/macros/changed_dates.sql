@@ -1,13 +1,15 @@
 {#-
     Business dates that the running build recomputes, as SQL literals: those on which any of the feeds (subjects of
-    ops.build_date) changed, and those up to `lookback_days` before them. Without a running build, or in a full refresh,
-    all known dates.
+    ops.build_date) changed, those up to `lookback_days` before them and up to `lookahead_days` after them. Without a
+    running build, or in a full refresh, all known dates and those around them.
 -#}
-{% macro changed_dates(feeds, lookback_days=0) %}
+{% macro changed_dates(feeds, lookback_days=0, lookahead_days=0) %}
     {%- if not execute -%}{{ return([]) }}{%- endif -%}
     {%- set query -%}
         select business_date::text
-        from ops.changed_dates(array['{{ feeds | join("', '") }}'], {{ lookback_days }}) as business_date
+        from ops.changed_dates(
+            array['{{ feeds | join("', '") }}'], {{ lookback_days }}, {{ lookahead_days }}
+        ) as business_date
         order by business_date
     {%- endset -%}
     {%- set literals = [] -%}
@@ -19,13 +21,14 @@
 
 
 {#-
-    The dates that this model recomputes, by the `feeds` and `lookback_days` of its meta - the same that its publication
-    goes by - as an SQL condition on literals, so that partitions are pruned when the query is planned. With
-    `days_after`, also that many dates after each.
+    The dates that this model recomputes, by the `feeds`, `lookback_days` and `lookahead_days` of its meta - the same
+    that its publication goes by - as an SQL condition on literals, so that partitions are pruned when the query is
+    planned. With `days_before` or `days_after`, also that many dates around each.
 -#}
-{% macro is_changed(column='business_date', days_after=0) %}
+{% macro is_changed(column='business_date', days_before=0, days_after=0) %}
     {%- set meta = model.config.meta -%}
-    {%- set dates = changed_dates(meta.feeds, meta.get('lookback_days', 0)) | join(', ') -%}
+    {%- set lookback_days = meta.get('lookback_days', 0) + days_before -%}
+    {%- set dates = changed_dates(meta.feeds, lookback_days, meta.get('lookahead_days', 0)) | join(', ') -%}
     {%- if not dates -%}
         false
     {%- elif days_after -%}

@@ -39,6 +39,15 @@ collected as (
         array_agg(line_department_code order by leg_no) filter (where line_department_code is not null) as departments,
         array_agg(site_code order by leg_no) filter (where outcome = 'answered') as answering_sites,
         array_agg(site_code order by leg_no) filter (where queued_at is not null) as queued_sites,
+        jsonb_agg(
+            jsonb_build_object(
+                'site_code', site_code,
+                'queued_at', queued_at,
+                'answered_at', case when outcome = 'answered' then answered_at end,
+                'handle_seconds', talk_seconds + hold_seconds + wrap_up_seconds
+            )
+            order by leg_no
+        ) filter (where queued_at is not null) as queued_legs,
         array_agg(reason_code order by leg_no) filter (where outcome = 'answered') as answering_reasons,
         array_agg(reason_code order by leg_no) filter (where queued_at is not null) as queued_reasons,
         array_agg(satisfaction order by leg_no desc) filter (where satisfaction is not null) as last_satisfactions,
@@ -91,7 +100,8 @@ final as (
         case when outcome = 'answered' then answering_sites[1] else queued_sites[1] end as site_code,
         case when outcome = 'answered' then answering_reasons[1] else queued_reasons[1] end as reason_code,
         last_satisfactions[1] as satisfaction,
-        last_recommends[1] as recommend
+        last_recommends[1] as recommend,
+        queued_legs
     from resolved
 )
 

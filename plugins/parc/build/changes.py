@@ -15,6 +15,8 @@ from parc.build.seeds import Seed
 # The reference snapshots by which the facts of a date are read.
 GOVERNED_BY = {"calls": ("numbering_plan", "line_assignments"), "boutique_visits": ("boutiques",)}
 FACTS = ("calls", "boutique_visits", "interventions")
+# What only seeds tell, of the dates of a fact: it recomputes marts and no facts.
+SEEDED = {"site_positions": "calls"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
             governed = seed.governed_dates(before.get(seed.name, ("", ""))[1], known)
             # Jobs are read one by one: what a seed says of them reaches no delivery's date.
             (request_dates if fact == "interventions" else changed).update(governed)
+    for subject, fact in SEEDED.items():
+        changed = dates.setdefault(subject, set())
+        for seed in changed_seeds:
+            if subject in seed.subjects:
+                changed |= seed.governed_dates(
+                    before.get(seed.name, ("", ""))[1], _published(connection, fact)
+                )
     lines = _dates_of_months(connection, arrived.get("active_lines", set()))
     dates["active_lines"] = dates.get("active_lines", set()) | lines
     return Changes(

@@ -1,0 +1,4 @@
+select
+    zone_code,
+    time_zone
+from {{ ref('zones') }}
