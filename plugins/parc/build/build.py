@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
-from parc.build import changes, dbt, publication
+from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import Progress
-from parc.errors import Busy, ParcError
+from parc.errors import BuildFailed, Busy, ParcError
 from parc.settings import Settings
 from parc.warehouse import connect, runs
 
@@ -18,13 +21,43 @@ BUILD_LOCK = 7_201_200_010
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `build_id` is None when the marts already held everything."""
+    """What a build did; `build_id` is None when the marts already held everything.
+
+    `seconds_by_node` has dbt's time for each node; `resumed_build_id` is the failed build that this one went
+    on from; `missing` the deliveries that were due and are not in it (see `parc.build.gaps`).
+    """
 
     build_id: int | None
     delivery_count: int = 0
     date_count: int = 0
     rows_by_mart: dict[str, int] = field(default_factory=dict)
     nodes_by_status: dict[str, int] = field(default_factory=dict)
+    seconds_by_node: dict[str, float] = field(default_factory=dict)
+    resumed_build_id: int | None = None
+    missing: list[gaps.Gap] = field(default_factory=list)
+
+    @property
+    def message(self) -> str:
+        """What a person reads of it, one thing a line."""
+        if self.build_id is None:
+            return "the marts already hold every published delivery"
+        done = (
+            f"build {self.build_id} published: {self.delivery_count} deliveries, {self.date_count} days, "
+            f"{sum(self.rows_by_mart.values()):,} rows in {len(self.rows_by_mart)} marts"
+        )
+        if self.resumed_build_id:
+            done += f"; it went on from what failed in build {self.resumed_build_id}"
+        return "\n".join([done, *gaps.words(self.missing)])
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A build as it begins."""
+
+    build_id: int
+    found: changes.Changes
+    entering: resume.Inputs
+    resumed_build_id: int | None
 
 
 def build(settings: Settings, *, full_refresh: bool = False, progress: Progress | None = None) -> BuildResult:
@@ -32,6 +65,9 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
 
     Only the days that changed are recomputed; `full_refresh` recomputes all. The marts become visible in
     one transaction after every test has passed. Killed at any point, the next run does the same work again.
+
+    What became of each node is in `ops.build_node`. After a failed build of the same inputs only what failed,
+    what was skipped because of it and what was mended is done again.
 
     Raises Busy when another build runs and BuildFailed when a model or test fails (marts stay as they were).
     """
@@ -45,52 +81,96 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "
             "reason = 'its process ended before it did' where status = 'running'"
         )
-        found, build_id = _open(connection, settings, full_refresh)
-        if build_id is None:
+        opened = _open(connection, settings, full_refresh)
+        if opened is None:
             return BuildResult(None)
+        build_id, found = opened.build_id, opened.found
         try:
-            if full_refresh:
-                arguments = ["--full-refresh"]
-            else:
-                # Unit tests check formulas, which a night does not change.
-                arguments = ["--exclude-resource-type", "unit_test"]
-                if not (found.are_seeds_changed or found.are_seeds_in_doubt):
-                    arguments += ["--exclude-resource-type", "seed"]
-            run = dbt.run(settings, "build", *arguments, progress=progress)
+            run = dbt.run(
+                settings, "build", *_arguments(settings, opened, full_refresh),
+                progress=_watched(connection, progress),
+            )  # fmt: skip
+            done = nodes.read(connection, run)
+            missing = gaps.read(connection)
+            with connection.transaction():
+                nodes.record(connection, build_id, done)
+                connection.execute(
+                    "update ops.build set missing = %s where build_id = %s", [Jsonb(missing), build_id]
+                )
+            if any(node.has_failed for node in done):
+                with suppress(OSError):  # a full disk must not hide why the build failed
+                    resume.keep(connection, settings, build_id, run, opened.entering)
+                seen = connection.execute("select build_id from marts.published_build").fetchone()
+                log = str(dbt.log_file(settings))
+                raise BuildFailed(failures.message(done, build_id, seen[0] if seen else None, log))
             rows_by_mart = _close(connection, run.manifest, found, build_id)
             dates = connection.execute(
                 "select count(distinct business_date) from ops.build_date "
                 "where build_id = %s and feed = any (%s)",
                 [build_id, list(changes.FACTS)],
             ).fetchone()
-        except (ParcError, psycopg.Error) as error:
-            connection.execute(
-                "update ops.build set status = 'failed', finished_at = clock_timestamp(), reason = %s "
-                "where build_id = %s",
-                [str(error), build_id],
-            )
+        except BaseException as error:
+            is_told = isinstance(error, (ParcError, psycopg.Error))
+            # Where the connection is gone, the next build finds this one running and calls it abandoned.
+            with suppress(psycopg.OperationalError):
+                connection.execute(
+                    "update ops.build set status = %s, finished_at = clock_timestamp(), reason = %s "
+                    "where build_id = %s and status = 'running'",
+                    [
+                        "failed" if is_told else "abandoned",
+                        str(error) if is_told else f"stopped while it ran ({type(error).__name__})",
+                        build_id,
+                    ],
+                )
             raise
         return BuildResult(
             build_id,
             delivery_count=len(found.delivery_ids),
             date_count=dates[0] if dates else 0,
             rows_by_mart=rows_by_mart,
-            nodes_by_status=run.statuses,
+            nodes_by_status=dict(Counter(node.status for node in done)),
+            seconds_by_node={node.name: node.seconds for node in done},
+            resumed_build_id=opened.resumed_build_id,
+            missing=missing,
         )
 
 
-def _open(
-    connection: psycopg.Connection[Any], settings: Settings, full_refresh: bool
-) -> tuple[changes.Changes, int | None]:
-    """Record the build and the dates it recomputes, all from one view of the ledger."""
+def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[str]:
+    if full_refresh:
+        return ["--full-refresh"]
+    # Unit tests check formulas, which a night does not change.
+    arguments = ["--exclude-resource-type", "unit_test"]
+    if opened.resumed_build_id:
+        return arguments + resume.arguments(settings)
+    if not (opened.found.are_seeds_changed or opened.found.are_seeds_in_doubt):
+        arguments += ["--exclude-resource-type", "seed"]
+    return arguments
+
+
+def _watched(connection: psycopg.Connection[Any], progress: Progress | None) -> Progress:
+    """Ends the build as soon as its connection is lost, and with it the lock that keeps other builds away."""
+
+    def watch(what: str, done: int, total: int) -> None:
+        connection.execute("select 1")
+        if progress:
+            progress(what, done, total)
+
+    return watch
+
+
+def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh: bool) -> _Opened | None:
+    """Record the build and the dates it recomputes, all from one view of the ledger; None: nothing to do."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
         found = changes.find(connection, settings.project / "dbt_project" / "seeds", everything=full_refresh)
-        if found.is_empty and not full_refresh:
-            return found, None
+        if found.is_empty and not full_refresh and not gaps.are_news(connection):
+            return None
+        entering = resume.inputs(connection, settings, found)
+        resumed = None if full_refresh else resume.resumable(connection, settings, found, entering)
         row = connection.execute(
-            "insert into ops.build (status, is_full_refresh) values ('running', %s) returning build_id",
-            [full_refresh],
+            "insert into ops.build (status, is_full_refresh, resumed_build_id) values ('running', %s, %s) "
+            "returning build_id",
+            [full_refresh, resumed],
         ).fetchone()
         assert row is not None
         build_id = int(row[0])
@@ -108,7 +188,7 @@ def _open(
                 "where requested_date = any (%s)",
                 [build_id, found.request_dates],
             )
-    return found, build_id
+    return _Opened(build_id, found, entering, resumed)
 
 
 def _close(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,14 +17,25 @@ from parc.settings import Settings
 from parc.warehouse import parameters
 
 Progress = Callable[[str, int, int], None]
+# dbt's exit codes: 0 all is well, 1 nodes failed; anything else says that it did not come to its end.
+SOME_FAILED = 1
 
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What one dbt run did: nodes by status and dbt's manifest."""
+    """What one dbt run left: a result per node in order of finishing, and dbt's manifest, as in `target`."""
 
-    statuses: dict[str, int]
+    results: list[dict[str, Any]]
     manifest: dict[str, Any]
+    target: Path
+
+    def entry(self, unique_id: str) -> dict[str, Any]:
+        """The manifest's entry of a node."""
+        for section in ("nodes", "unit_tests", "exposures"):
+            if unique_id in self.manifest[section]:
+                found: dict[str, Any] = self.manifest[section][unique_id]
+                return found
+        raise KeyError(unique_id)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -37,14 +49,21 @@ def environment(settings: Settings) -> dict[str, str]:
         "PARC_PG_PASSWORD": given.get("password", ""),
         "PARC_PG_DATABASE": given.get("dbname", ""),
         "PGTZ": "UTC",
+        # Else the server works on at the query of a killed dbt, and the next build waits for its locks.
+        "PGOPTIONS": "-c client_connection_check_interval=2s",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 
 
-def run(settings: Settings, command: str, *arguments: str, progress: Progress | None = None) -> DbtRun:
+def log_file(settings: Settings) -> Path:
+    """Where dbt writes everything it does."""
+    return settings.home / "dbt" / "logs" / "dbt.log"
+
+
+def run(settings: Settings, command: str, *arguments: str, progress: Progress) -> DbtRun:
     """Run `dbt COMMAND` on the platform's project; its files go to `home/dbt`.
 
-    Raises BuildFailed naming each failed node, its error and how to see more.
+    Nodes may have failed: their results say so. Raises BuildFailed when dbt did not come to its end.
     """
     target = settings.home / "dbt" / "target"
     results_file = target / "run_results.json"
@@ -56,60 +75,52 @@ def run(settings: Settings, command: str, *arguments: str, progress: Progress | 
             "setpriv", "--pdeathsig", "KILL", str(Path(sys.executable).with_name("dbt")),
             "--log-format", "json", command,
             "--project-dir", str(project), "--profiles-dir", str(project),
-            "--target-path", str(target), "--log-path", str(settings.home / "dbt" / "logs"), *arguments,
+            "--target-path", str(target), "--log-path", str(log_file(settings).parent), *arguments,
         ],
         env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     said: list[str] = []
     assert process.stdout is not None
     try:
+        done = 0
         for line in process.stdout:
-            _listen(line, said, progress)
+            done += _listen(line, said, progress, done)
     except BaseException:
         process.terminate()
         raise
     finally:
         process.wait()
-    log = settings.home / "dbt" / "logs" / "dbt.log"
-    if not results_file.exists():
-        raise BuildFailed(f"dbt {command} ended before it ran a model: {' '.join(said[-3:])} (log: {log})")
-    results = json.loads(results_file.read_text())["results"]
-    failed = [result for result in results if result["status"] in ("error", "fail")]
-    if failed or process.returncode != 0:
-        lines = [_failure(result, target) for result in failed] or said[-3:]
+    results = json.loads(results_file.read_text())["results"] if results_file.exists() else []
+    has_failed = any(result["status"] in ("error", "fail") for result in results)
+    if process.returncode != (SOME_FAILED if has_failed else 0):
         raise BuildFailed(
-            f"dbt {command}: {len(failed)} of {len(results)} nodes failed; what BI sees stays as it was.\n"
-            + "\n".join(lines)
-            + f"\nMend the data or the model, then `parc build` again (log: {log})"
+            f"dbt {command} did not come to its end: {' '.join(said[-3:])}\n"
+            f"Mend it, then build again: clear this task in Airflow, or `parc build`. "
+            f"(log: {log_file(settings)})"
         )
-    statuses: dict[str, int] = {}
-    for result in results:
-        statuses[result["status"]] = statuses.get(result["status"], 0) + 1
-    return DbtRun(statuses, json.loads((target / "manifest.json").read_text()))
+    return DbtRun(results, json.loads((target / "manifest.json").read_text()), target)
 
 
-def _listen(line: str, said: list[str], progress: Progress | None) -> None:
+def _listen(line: str, said: list[str], progress: Progress, done: int) -> int:
+    """Take in one line of dbt's log; returns how many nodes it says have finished (0 or 1)."""
     try:
         event = json.loads(line)
     except json.JSONDecodeError:
         said.append(line.strip())
-        return
+        return 0
     info, data = event["info"], event.get("data", {})
     if info["level"] == "error":
         said.append(info["msg"].strip())
-    if (
-        progress
-        and "index" in data
-        and "total" in data
-        and data.get("status") not in (None, "start", "started")
-    ):
-        name = data.get("node_info", {}).get("node_name", "")
-        progress(name, int(data["index"]), int(data["total"]))
-
-
-def _failure(result: dict[str, Any], target: Path) -> str:
-    _, _, name = result["unique_id"].split(".", 2)
-    message = " ".join(str(result.get("message") or result["status"]).split())
-    compiled = next((target / "compiled").rglob(f"{name.split('.')[0]}.sql"), None)
-    where = f" (its query: {compiled})" if compiled else ""
-    return f"  {name}: {message}{where}"
+    if not re.fullmatch("Log.*Result|SkippingDetails", info["name"]):
+        return 0
+    node = data["node_info"]
+    told = [node["node_name"], node["node_status"]]
+    if "execution_time" in data:
+        told.append(f"{data['execution_time']:.2f} s")
+    rows = re.search(r"\d+$", str(data.get("status", "")))  # "INSERT 0 10900"
+    if rows:
+        told.append(f"{int(rows[0]):,} rows")
+    elif data.get("num_failures"):
+        told.append(f"{data['num_failures']:,} rows break it")
+    progress(" ".join(told), done + 1, int(data.get("total") or data.get("num_models") or 0))
+    return 1

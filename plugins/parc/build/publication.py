@@ -47,7 +47,8 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
             written[name] = _replace(connection, name, columns, _changed_dates(connection, meta))
     connection.execute("delete from marts.published_build")
     connection.execute(
-        "insert into marts.published_build (build_id, published_at) values (%s, clock_timestamp())",
+        "insert into marts.published_build (build_id, published_at, missing) "
+        "select build_id, clock_timestamp(), missing from ops.build where build_id = %s",
         [build_id],
     )
     return written

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import logging
+
 from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from parc.orchestration.assets import MARTS
+
+log = logging.getLogger(__name__)
+
+SLOWEST = 5
 
 
 @task(outlets=[MARTS])
 def build_marts() -> None:
     """Build what is published and not yet built; skip when the marts hold everything already."""
+    import psycopg
+
     from parc.build import build
-    from parc.errors import BuildFailed
+    from parc.errors import BuildFailed, ParcError
     from parc.settings import Settings
 
     context = get_current_context()
+    log.info("::group::models and tests, as dbt finishes them")
     try:
         result = build(
             Settings.from_env(),
             full_refresh=bool(context["params"]["full_refresh"]),
-            progress=lambda name, done, total: print(f"{done}/{total} {name}"),
+            progress=lambda what, done, total: log.info("%d/%d %s", done, total, what),
         )
     except BuildFailed as error:
+        log.info("::endgroup::")
+        for line in str(error).splitlines():
+            log.error(line)
+        # The same data would fail again: no retry.
         raise AirflowFailException(str(error)) from None
+    except (ParcError, psycopg.OperationalError) as error:
+        log.info("::endgroup::")
+        # Another build runs, or the warehouse went away: Airflow tries again.
+        raise AirflowException(str(error).strip()) from None
+    log.info("::endgroup::")
     if result.build_id is None:
-        raise AirflowSkipException("the marts already hold every published delivery")
+        raise AirflowSkipException(result.message)
     context["outlet_events"][MARTS].extra = {
         "build_id": result.build_id,
         "delivery_count": result.delivery_count,
         "date_count": result.date_count,
     }
-    print(f"build {result.build_id}: {result.delivery_count} deliveries, {result.date_count} days")
+    for line in result.message.splitlines():
+        log.info(line)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(result.nodes_by_status.items()))
+    slowest = sorted(result.seconds_by_node.items(), key=lambda each: -each[1])[:SLOWEST]
+    log.info("dbt: %s; slowest: %s", counts, ", ".join(f"{name} {took:.1f} s" for name, took in slowest))

@@ -1,0 +1,49 @@
+"""What a failed build says: short enough to read at night, with all that is needed to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parc.build.nodes import Node
+
+ROW_LENGTH, CELL_LENGTH = 160, 40
+WORDS = {"unit_test": "unit test"}
+
+
+def message(nodes: list[Node], build_id: int, seen_build_id: int | None, log: str) -> str:
+    """The message of a build of which nodes failed; BI sees `seen_build_id` (None: nothing yet)."""
+    failed = [node for node in nodes if node.has_failed]
+    skipped_count = sum(node.status == "skipped" for node in nodes)
+    seen = f"still sees build {seen_build_id}" if seen_build_id else "sees no build yet"
+    parts = [
+        f"build {build_id}: {len(failed)} of {len(nodes)} nodes failed, "
+        f"{skipped_count} were skipped because of that; BI {seen}.",
+        *map(_told, failed),
+        "Mend the model or the data, then build again: clear this task in Airflow, or `parc build`. "
+        "It goes on from what failed; if anything has arrived since, it does everything again. "
+        f"(log: {log})",
+    ]
+    return "\n\n".join(parts)
+
+
+def _told(node: Node) -> str:
+    error = (node.message or node.status).replace("\n", "\n    ")
+    if node.kind == "test" and node.status == "fail":
+        rows = "1 row breaks it" if node.row_count == 1 else f"{node.row_count:,} rows break it"
+        error = rows if not node.failing_rows else f"{rows}{', the first' if node.row_count != 1 else ''}:"
+    lines = [f"{WORDS.get(node.kind, node.kind)} {node.name}: {error}"]
+    lines += [f"    {_row(row)}" for row in node.failing_rows or []]
+    if node.tested is not None:
+        lines.append(f"  it checks {', '.join(node.tested)}: {node.checks}")
+    if node.skipped_count:
+        lines.append(f"  skipped because of it: {node.skipped_count}")
+    return "\n".join([*lines, f"  its SQL: {node.path}"])
+
+
+def _row(row: dict[str, Any]) -> str:
+    told = " ".join(f"{column}={_short(str(value), CELL_LENGTH)}" for column, value in row.items())
+    return _short(told, ROW_LENGTH)
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
