@@ -8,7 +8,7 @@ marts visible together.
 triggered it: ninety ingested days make a few builds, not ninety.
 
 **Late data.** A late or restated delivery triggers a run of its own, which recomputes that day and the days
-whose figures look at it. At the nightly deadline a run builds what has come by then.
+whose figures look at it. At the nightly deadline a run builds what has come by then, and says what has not.
 
 **Rerun.** Always safe. `full_refresh` recomputes all days; the result is the same.
 
@@ -24,23 +24,35 @@ from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.feeds import FEEDS
 from parc.orchestration.assets import feed_asset
+from parc.orchestration.dates import DEADLINE, cron_of
+from parc.orchestration.limits import BUILDING, NIGHT_FIRST
 from parc.orchestration.marts import build_marts
+from parc.orchestration.notice import RunNotice, keep_reason
 
 with DAG(
     dag_id="build_marts",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 5 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
+        timetable=CronTriggerTimetable(
+            cron_of(DEADLINE), timezone="Europe/Paris", run_immediately=timedelta(0)
+        ),
         assets=AssetAny(*map(feed_asset, FEEDS)),
     ),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=3),
+    dagrun_timeout=timedelta(hours=5),
+    on_failure_callback=RunNotice(
+        stays="BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger.",
+        mend="Mend the data or the model, then trigger build_marts, or: parc build",
+    ),
     default_args={
         "owner": "data-platform",
-        "retries": 1,
-        "retry_delay": timedelta(minutes=1),
-        "execution_timeout": timedelta(hours=2),
+        "pool": BUILDING,
+        "retries": 3,  # another build may hold the lock
+        "retry_delay": timedelta(minutes=2),
+        "execution_timeout": timedelta(hours=1),
+        "weight_rule": NIGHT_FIRST,
+        "on_failure_callback": keep_reason,
     },
     tags=["marts"],
     params={"full_refresh": Param(False, type="boolean", description="Recompute all days.")},

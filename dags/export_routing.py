@@ -25,6 +25,8 @@ from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.orchestration.assets import MARTS
 from parc.orchestration.dates import date_param
+from parc.orchestration.limits import NIGHT_FIRST
+from parc.orchestration.notice import RunNotice, keep_reason
 from parc.orchestration.release import apply_release, approve_release, plan_release
 
 with DAG(
@@ -37,10 +39,16 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),
+    on_failure_callback=RunNotice(
+        stays="The switch keeps its table.",
+        mend="parc routing status, then parc routing plan {dates}; mended, trigger export_routing again",
+    ),
     default_args={
         "owner": "routing",
         "retries": 0,
         "execution_timeout": timedelta(minutes=30),
+        "weight_rule": NIGHT_FIRST,
+        "on_failure_callback": keep_reason,
     },
     tags=["routing", "switch"],
     params={"business_date": date_param("Business date", "Release what is due the day after this one.")},

@@ -7,14 +7,15 @@ row and as a whole, pseudonymised, and published as their business date's partit
 **Grain.** One run loads one business date (the day before the nightly tick, Europe/Paris), or the dates
 named when it is triggered by hand.
 
-**Late data.** A missing delivery fails `report`; clear the run, or trigger it with `first_date`, when it has
-come. Any order of arrival ends in the same marts.
+**Late data.** A nightly tick waits for what is due, holding no slot, until a quarter of an hour before the
+marts are built; then `report` fails and says what is missing. When it comes, `ingest_late` loads it. Runs
+started by hand and backfills never wait. Any order of arrival ends in the same marts.
 
 **Rerun.** Always safe: the same bytes again are a no-op, other bytes are a restatement of the day.
 
 **Triage.** `report` names the delivery and the reason. `parc sql "select * from ops.delivery order by 1 desc
 limit 20"` shows the ledger, `ops.quarantine` the rows that were held back. A refused delivery leaves the
-published day as it was: have it sent again, then run the day again.
+published day as it was: have it sent again, and `ingest_late` loads it; or run the day again.
 """
 
 from parc.orchestration.ingest import IngestSpec, ingest_dag

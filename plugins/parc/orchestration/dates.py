@@ -1,9 +1,10 @@
-"""The business dates of a run: from its parameters, else from its schedule; never from a clock."""
+"""When the night's work is done, and the business dates of a run: from its parameters, else from its
+schedule; never from a clock."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,25 @@ from airflow.sdk.exceptions import AirflowFailException
 
 PARIS = ZoneInfo("Europe/Paris")
 
+DEADLINE = time(5, 0)
+"""When the marts are built with what has come by then (Europe/Paris)."""
+
+WAIT_ENDS = timedelta(minutes=15)
+"""So long before the deadline an ingest no longer waits for its delivery: time to load what there is, and to
+say what is missing."""
+
+LOOK_EVERY = timedelta(minutes=5)
+"""How often a run that waits for its delivery looks for it."""
+
 
 def date_param(title: str, description: str) -> Param:
     """An optional date in the trigger form."""
     return Param(None, type=["null", "string"], format="date", title=title, description=description)
+
+
+def cron_of(moment: time) -> str:
+    """The cron expression of a daily tick."""
+    return f"{moment.minute} {moment.hour} * * *"
 
 
 def night_of(logical_date: datetime) -> date:
@@ -23,18 +39,34 @@ def night_of(logical_date: datetime) -> date:
     return logical_date.astimezone(PARIS).date() - timedelta(days=1)
 
 
+def waits_until(logical_date: datetime) -> datetime:
+    """The instant (UTC) up to which a nightly tick waits for its delivery."""
+    deadline = datetime.combine(logical_date.astimezone(PARIS).date(), DEADLINE, PARIS)
+    return deadline.astimezone(UTC) - WAIT_ENDS
+
+
+def given_dates(params: Mapping[str, Any]) -> list[date]:
+    """Business dates `first_date` to `last_date` of a trigger form; none where it names none.
+
+    Raises AirflowFailException when they are the wrong way round.
+    """
+    given = [params[name] for name in ("first_date", "last_date") if params.get(name)]
+    if not given:
+        return []
+    start, end = date.fromisoformat(given[0]), date.fromisoformat(given[-1])
+    if end < start:
+        raise AirflowFailException(f"first_date {start} is after last_date {end}; swap them")
+    return [start + timedelta(days=day) for day in range((end - start).days + 1)]
+
+
 def business_dates(context: Mapping[str, Any]) -> list[date]:
-    """Business dates of a run: `first_date` to `last_date` of its parameters, else the night of its tick.
+    """Business dates of a run: those of its trigger form, else the night of its tick.
 
     Raises AirflowFailException when a run without a tick names no date.
     """
-    params = context["params"]
-    first, last = params.get("first_date"), params.get("last_date")
-    if first or last:
-        start, end = date.fromisoformat(first or last), date.fromisoformat(last or first)
-        if end < start:
-            raise AirflowFailException(f"first_date {start} is after last_date {end}; swap them")
-        return [start + timedelta(days=day) for day in range((end - start).days + 1)]
+    given = given_dates(context["params"])
+    if given:
+        return given
     logical_date = context["dag_run"].logical_date
     if logical_date is None:
         raise AirflowFailException(

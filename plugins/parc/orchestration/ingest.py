@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
@@ -12,9 +13,14 @@ from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from parc.orchestration.assets import feed_asset
-from parc.orchestration.dates import business_dates, date_param
+from parc.orchestration.dates import LOOK_EVERY, business_dates, date_param, night_of, waits_until
+from parc.orchestration.limits import LOADING, NIGHT_FIRST
+from parc.orchestration.notice import RunNotice, keep_reason
 
 log = logging.getLogger(__name__)
+
+LONGEST_WAIT = timedelta(hours=4)
+LONGEST_LOAD = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -27,10 +33,11 @@ class IngestSpec:
 
 
 def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
-    """The DAG `ingest_<feed>`: load the run's business dates, then say what was refused or missing.
+    """The DAG `ingest_<feed>`: wait for the night's delivery, load the run's business dates, then say what
+    was refused or missing.
 
-    Loading comes first for every date of the run, so one bad day never holds back the others; the second
-    task fails with the reasons. Asset events are emitted when at least one day was published.
+    Loading comes first for every date of the run, so one bad day never holds back the others; the last task
+    fails with the reasons. Asset events are emitted when at least one day was published.
     """
     asset = feed_asset(spec.feed)
     with DAG(
@@ -43,13 +50,19 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             run_immediately=timedelta(0),
         ),
         catchup=False,
-        max_active_runs=2,
-        dagrun_timeout=timedelta(hours=6),
+        max_active_runs=3,
+        dagrun_timeout=timedelta(hours=12),
+        on_failure_callback=RunNotice(
+            stays="The published days are as they were; what else the run brought is published.",
+            mend="Have it sent (again). ingest_late loads it within half an hour; "
+            f"or: parc ingest {spec.feed} {{dates}}",
+        ),
         default_args={
             "owner": spec.owner,
             "retries": 2,
             "retry_delay": timedelta(minutes=2),
-            "execution_timeout": timedelta(hours=5),
+            "weight_rule": NIGHT_FIRST,
+            "on_failure_callback": keep_reason,
         },
         tags=["ingest", spec.feed],
         params={
@@ -60,43 +73,127 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
         },
     ) as dag:
 
-        @task(outlets=[asset], doc_md="Read, check and publish each business date of the run.")
-        def load() -> None:
-            from parc.loading import ingest
-            from parc.settings import Settings
-
-            context = get_current_context()
-            settings = Settings.from_env()
-            logging.getLogger("great_expectations").setLevel(logging.WARNING)
-            outcomes = []
-            for day in business_dates(context):
-                outcomes.append(ingest(settings, spec.feed, day))
-                log.info(outcomes[-1].message)
-                for warning in outcomes[-1].warnings:
-                    log.warning(warning)
-            context["ti"].xcom_push(key="outcomes", value=[_row(outcome) for outcome in outcomes])
-            if not any(outcome.status == "published" for outcome in outcomes):
-                raise AirflowSkipException("nothing new was published")
-            context["outlet_events"][asset].extra = {
-                "business_dates": [str(o.business_date) for o in outcomes if o.status == "published"],
-                "rows_published": sum(o.rows_published for o in outcomes if o.status == "published"),
-            }
+        @task.sensor(
+            mode="reschedule",
+            poke_interval=LOOK_EVERY.total_seconds(),
+            timeout=LONGEST_WAIT.total_seconds(),
+            execution_timeout=timedelta(minutes=5),
+            silent_fail=True,
+            doc_md="Waits for the night's delivery, up to a quarter of an hour before the marts are built.",
+        )
+        def wait() -> bool:
+            return _has_waited(spec.feed)
 
         @task(
-            trigger_rule=TriggerRule.NONE_FAILED,
-            retries=0,
-            doc_md="Fails when a delivery was refused or is missing, and says which and why.",
+            outlets=[asset],
+            pool=LOADING,
+            trigger_rule=TriggerRule.ALL_DONE,
+            execution_timeout=LONGEST_LOAD,
+            doc_md="Read, check and publish each business date of the run.",
         )
-        def report() -> None:
-            outcomes = get_current_context()["ti"].xcom_pull(task_ids="load", key="outcomes") or []
-            bad = [row["message"] for row in outcomes if row["is_failure"]]
-            for message in bad:
-                log.error(message)
-            if bad:
-                raise AirflowFailException(f"{len(bad)} refused or missing: which and why, above")
+        def load() -> None:
+            days = business_dates(get_current_context())
+            published = load_deliveries((spec.feed, day) for day in days)
+            if not published:
+                raise AirflowSkipException("nothing new was published")
+            get_current_context()["outlet_events"][asset].extra = event_of(published[spec.feed])
 
-        load() >> report()
+        wait() >> load() >> report()
     return dag
+
+
+@task(
+    trigger_rule=TriggerRule.NONE_FAILED,
+    retries=0,
+    execution_timeout=timedelta(minutes=5),
+    doc_md="Fails when a delivery was refused or is missing, and says which and why.",
+)
+def report() -> None:
+    """Fail with the reasons of what `load` could not publish.
+
+    Raises AirflowFailException.
+    """
+    outcomes = get_current_context()["ti"].xcom_pull(task_ids="load", key="outcomes") or []
+    bad = [row["message"] for row in outcomes if row["is_failure"]]
+    if bad:
+        raise AirflowFailException("\n".join([f"{len(bad)} refused or missing:", *bad]))
+
+
+def load_deliveries(deliveries: Iterable[tuple[str, date]]) -> dict[str, dict[date, int]]:
+    """Ingest each delivery, whatever becomes of the others; returns the rows of the dates published by feed.
+
+    What this run published before it was killed and tried again counts too, while no build has seen it: else
+    nobody would be told. An error of the moment (a lost warehouse, a held lock) is raised after all
+    were tried, for Airflow to try again; on the last try it is left to `report`.
+    """
+    from parc.errors import ConfigurationError, ParcError
+    from parc.loading import ingest, not_built
+    from parc.settings import Settings
+
+    ti = get_current_context()["ti"]
+    settings = Settings.from_env()
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    rows: list[dict[str, Any]] = []
+    errors: list[str] = []
+    published: dict[str, dict[date, int]] = {}
+    for feed, day in deliveries:
+        log.info("%s, business date %s", feed, day)
+        try:
+            outcome = ingest(settings, feed, day)
+        except Exception as error:
+            log.exception("%s %s was not loaded", feed, day)
+            errors.append(f"{feed} {day}: {error}")
+            if isinstance(error, ConfigurationError):  # it is the same for all
+                break
+            continue
+        for warning in outcome.warnings:
+            log.warning(warning)
+        log.log(logging.ERROR if outcome.is_failure else logging.INFO, outcome.message)
+        rows.append(_row(outcome))
+        is_new = outcome.status == "published"
+        if is_new or (outcome.status == "unchanged" and day in not_built(settings, feed)):
+            published.setdefault(feed, {})[day] = outcome.rows_published
+    if errors and ti.try_number <= ti.max_tries:
+        raise ParcError("\n".join(errors))
+    rows += [{"is_failure": True, "message": error} for error in errors]
+    ti.xcom_push(key="outcomes", value=rows)
+    return published
+
+
+def event_of(rows_by_date: dict[date, int]) -> dict[str, Any]:
+    """What the asset event of published dates says."""
+    return {
+        "business_dates": sorted(map(str, rows_by_date)),
+        "rows_published": sum(rows_by_date.values()),
+    }
+
+
+def _has_waited(feed: str) -> bool:
+    """Whether the run need not wait (any longer) for its delivery: only a nightly tick does, and only for
+    what the feed calendar expects of its night."""
+    from parc import desk
+    from parc.loading import has_come
+    from parc.settings import Settings
+
+    run = get_current_context()["dag_run"]
+    if run.run_type != "scheduled" or run.logical_date is None:
+        log.info("a %s run does not wait", run.run_type)
+        return True
+    day, until = night_of(run.logical_date), waits_until(run.logical_date)
+    log.info("%s, business date %s", feed, day)
+    if datetime.now(UTC) >= until:
+        log.info("the wait is over: what there is is loaded")
+        return True
+    settings = Settings.from_env()
+    if has_come(settings, feed, day):
+        log.info("it has come")
+        return True
+    expected = [due.state for due in desk.due(settings, day) if due.feed == feed]
+    if not expected or expected[0] not in ("due", "missing"):
+        log.info("nothing is due" if not expected else f"it is {expected[0]} already")
+        return True
+    log.info("it has not come; the next look is in %s, the last at %s", LOOK_EVERY, until)
+    return False
 
 
 def _row(outcome: Any) -> dict[str, Any]:
