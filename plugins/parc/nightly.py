@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal
 
 from parc import desk, loading, routing
@@ -22,6 +22,7 @@ from parc.errors import (
     DeliveryRefused,
     RoutingRefused,
 )
+from parc.feeds import FEEDS, Keeping
 from parc.instants import shown
 from parc.loading import Outcome
 from parc.routing import Plan
@@ -30,6 +31,8 @@ from parc.warehouse import connect
 
 NIGHT_LOCK = 7_201_200_030
 REQUESTED_BY = "nightly"
+NIGHTS_BEFORE = 35
+"""How far back what came late or again is looked for: the month that may still be restated."""
 WORST_FIRST = (
     ConfigurationError.exit_code,
     BuildFailed.exit_code,
@@ -134,9 +137,9 @@ class _Watch:
     progress: Progress
 
     @contextmanager
-    def step(self, name: str) -> Iterator[_Running]:
-        """A step that ends as what its body says of it."""
-        self.progress(Step(name, "running", ""))
+    def step(self, name: str, at: str = "") -> Iterator[_Running]:
+        """A step that ends as what its body says of it; `at` says what it works on meanwhile."""
+        self.progress(Step(name, "running", at))
         began, running = time.monotonic(), _Running(name, self.progress)
         yield running
         ended = Step(name, running.state, running.message, time.monotonic() - began, running.exit_code)
@@ -160,9 +163,9 @@ class _Running:
 
 
 def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
-    for expected in desk.due(settings, night.business_date):
-        with watch.step(f"ingest {expected.feed}") as step:
-            outcome = loading.ingest(settings, expected.feed, night.business_date)
+    for feed, day in _deliveries(settings, night.business_date):
+        with watch.step("ingest", f"{feed} {day}") as step:
+            outcome = loading.ingest(settings, feed, day)
             night.outcomes.append(outcome)
             if outcome.is_failure:
                 step.end("failed", outcome.message, DeliveryRefused.exit_code)
@@ -172,23 +175,26 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
                 step.end("unchanged", outcome.message)
 
 
+def _deliveries(settings: Settings, business_date: date) -> list[tuple[str, date]]:
+    """What is due of the night, and what came late or again since: references first, by which the facts are
+    checked, then by date."""
+    late = loading.unseen(settings, business_date - timedelta(days=NIGHTS_BEFORE), business_date)
+    wanted = {(each.feed, business_date) for each in desk.due(settings, business_date)} | set(late)
+    names = list(FEEDS)
+    return sorted(
+        wanted,
+        key=lambda each: (FEEDS[each[0]].keeping is Keeping.DAYS, each[1], names.index(each[0])),
+    )
+
+
 def _build(settings: Settings, night: Night, watch: _Watch) -> None:
-    with watch.step("build marts") as step:
+    with watch.step("build") as step:
         try:
             night.build = build_marts(settings, progress=step.advance)
         except BuildFailed as error:
             step.end("failed", str(error), error.exit_code)
             return
-        result = night.build
-        if result.build_id is None:
-            step.end("unchanged", "the marts already hold every published delivery")
-        else:
-            rows = sum(result.rows_by_mart.values())
-            step.end(
-                "done",
-                f"build {result.build_id}: {result.delivery_count} deliveries, {result.date_count} days, "
-                f"{rows:,} rows in {len(result.rows_by_mart)} marts",
-            )
+        step.end("done" if night.build.build_id else "unchanged", night.build.message)
 
 
 def _release(settings: Settings, night: Night, watch: _Watch) -> None:

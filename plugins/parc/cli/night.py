@@ -27,6 +27,10 @@ MARKS = {
 }  # fmt: skip
 
 
+INDENT = 30
+ROWS_SHOWN = 3
+
+
 @app.command()
 def nightly(
     day: Annotated[datetime, typer.Option("--date", formats=DATE, help="Business date of the night.")],
@@ -61,7 +65,8 @@ class Watch:
             return
         self.spinner.stop()
         if not self.is_silent:
-            line = f"{MARKS[step.state]} {step.seconds:6.1f} s  {step.name:<24}{escape(step.message)}"
+            message = escape(step.message).replace("\n", "\n" + " " * INDENT)
+            line = f"{MARKS[step.state]} {step.seconds:6.1f} s  {step.name:<14}{message}"
             screen.print(line, highlight=False, soft_wrap=True)
 
 
@@ -77,12 +82,12 @@ def watching(*, is_silent: bool) -> Iterator[Watch]:
 
 def sum_up(night: Night) -> None:
     """What came of the night, and what wants doing."""
-    published, refused = night.with_status("published", "unchanged"), night.with_status("refused")
-    missing = night.with_status("missing")
+    late = sum(each.business_date != night.business_date for each in night.with_status("published"))
     facts = {
-        "published": _named(published),
-        "refused": _named(refused),
-        "missing": _named(missing),
+        "published": f"{len(night.with_status('published'))}, of these {late} of earlier nights; "
+        f"{len(night.with_status('unchanged'))} unchanged",
+        "refused": _named(night.with_status("refused")),
+        "missing": _named(night.with_status("missing")),
         "BI sees": night.bi,
         "switch": night.switch,
     }
@@ -90,7 +95,7 @@ def sum_up(night: Night) -> None:
     for name, value in facts.items():
         screen.print(f"  {name:<11}{escape(value)}", highlight=False, soft_wrap=True)
     if night.plan and night.plan.verdict == "needs approval":
-        screen.print("\n" + escape(night.plan.to_text()), highlight=False, soft_wrap=True)
+        screen.print("\n" + escape(night.plan.to_text(ROWS_SHOWN)), highlight=False, soft_wrap=True)
     tell_matters(night.matters)
 
 

@@ -51,7 +51,7 @@ def status(as_json: Json = False) -> None:
         return
     tell_matters(found.matters)
     due = [
-        {"feed": each.feed, "due": shown(each.due_at), "state": each.state, "": short(each.detail)}
+        {"feed": each.feed, "due": shown(each.due_at), "state": each.state, "what": short(each.detail)}
         for each in found.due
     ]
     table(f"Due of the night of {found.night}" if found.night else "Due", due)

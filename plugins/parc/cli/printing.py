@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -91,8 +91,10 @@ def tell_matters(matters: Sequence[Matter]) -> None:
     screen.print("\nWants doing", highlight=False)
     for matter in sorted(matters, key=lambda each: not each.is_wrong):
         mark = "[red]wrong[/]" if matter.is_wrong else "[yellow]note[/] "
-        what = escape(f"{matter.subject}: {short(matter.what)}")
-        screen.print(Padding(f"{mark} {what}", (0, 0, 0, 2)), highlight=False)
+        lines = textwrap.wrap(f"{matter.subject}: {short(matter.what)}", screen.width - 10)
+        screen.print(f"  {mark} {escape(lines[0])}", highlight=False)
+        for line in lines[1:]:
+            screen.print(f"        {line}", highlight=False, markup=False)
         if matter.command:
             screen.print(f"        {matter.command}", highlight=False, soft_wrap=True, markup=False)
     screen.print()

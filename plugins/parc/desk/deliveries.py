@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.rows import dict_row
 
 from parc.desk.matter import Matter
 from parc.feeds import FEEDS, Keeping
-from parc.instants import shown
+from parc.instants import PARIS, shown
 from parc.settings import Settings
 from parc.warehouse import connect
 
-PARIS = ZoneInfo("Europe/Paris")
 QUARANTINE_NIGHTS = 7
 QUARANTINE_SHARE = 0.5
 """Share of a feed's reject limit from which rejected rows are worth a look."""
