@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from datetime import date
 
-from parc.desk import deliveries, marts, switch
+from parc.desk import deliveries, marts, notices, switch
 from parc.desk.deliveries import Due, due, missing, newest_night
 from parc.desk.matter import Matter
 from parc.settings import Settings
@@ -35,6 +35,7 @@ def matters(settings: Settings, *, plan_for: date | None = None) -> list[Matter]
         found += deliveries.matters(settings, connection)
         found += marts.matters(settings, connection)
         found += switch.matters(settings, connection, plan_for)
+        found += notices.matters(connection, found)
     return found
 
 

@@ -136,7 +136,7 @@ def _due(settings: Settings, connection: psycopg.Connection[Any], business_date:
                     built_in
                 from ops.delivery
                 where business_date = %s and status <> 'superseded'
-                order by feed, delivery_id desc
+                order by feed, coalesce(seen_at, landed_at) desc, delivery_id desc
                 """,
                 [business_date],
             )
@@ -213,14 +213,15 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
 
 
 def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
-    """Deliveries refused as a whole, until a later one of their date is published."""
+    """Deliveries refused as a whole, until a later one of their date is published, or the published one is
+    there again."""
     rows = connection.execute(
         """
         select latest.feed, latest.business_date, latest.reason, current.delivery_id
         from (
             select distinct on (feed, business_date) feed, business_date, status, reason
             from ops.delivery
-            order by feed, business_date, delivery_id desc
+            order by feed, business_date, coalesce(seen_at, landed_at) desc, delivery_id desc
         ) as latest
         left join ops.delivery as current
             on latest.feed = current.feed
