@@ -3,10 +3,10 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint plots lock clean
+.PHONY: help setup run stop test lint bench bench-orchestration plots lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Make the environment in .venv from the hashed lock
 
@@ -37,6 +37,18 @@ lint: setup ## Check style and types
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
+bench: bench-orchestration ## Run every benchmark
+
+bench-orchestration: .venv-bench/ready ## Measure what Airflow adds to dbt (options: BENCH="--runs 5", BENCH=--help)
+	@.venv-bench/bin/python tests/bench/orchestration.py $(BENCH)
+
+.venv-bench/ready: .venv/ready requirements.lock tests/bench/requirements.txt
+	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-bench
+	@.venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python .venv-bench/bin/python \
+		requirements.lock tests/bench/requirements.txt
+	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv-bench/bin/python --editable .
+	@touch $@
+
 plots: setup ## Draw a month of the simulated operator into docs/reference/
 	@.venv/bin/python docs/reference/plot_simulated_month.py
 
@@ -46,4 +58,4 @@ lock: ## Resolve pyproject.toml into requirements.lock (Python 3.11 to 3.13)
 
 clean: ## Remove the environment and all state; stop the platform first
 	@test ! -x $(PARC) || $(PARC) stop
-	@rm -rf .venv .parc
+	@rm -rf .venv .venv-bench .parc
