@@ -23,18 +23,18 @@
 {#-
     The dates that this model recomputes, by the `feeds`, `lookback_days` and `lookahead_days` of its meta - the same
     that its publication goes by - as an SQL condition on literals, so that partitions are pruned when the query is
-    planned. With `days_before` or `days_after`, also that many dates around each.
+    planned. With `days_before` or `days_after`, also that many dates around each: those are only read, so they may be
+    past retention.
 -#}
 {% macro is_changed(column='business_date', days_before=0, days_after=0) %}
     {%- set meta = model.config.meta -%}
-    {%- set lookback_days = meta.get('lookback_days', 0) + days_before -%}
-    {%- set dates = changed_dates(meta.feeds, lookback_days, meta.get('lookahead_days', 0)) | join(', ') -%}
+    {%- set dates = changed_dates(meta.feeds, meta.get('lookback_days', 0), meta.get('lookahead_days', 0)) | join(', ') -%}
     {%- if not dates -%}
         false
-    {%- elif days_after -%}
+    {%- elif days_before or days_after -%}
         {{ column }} in (
             select changed_date + day
-            from unnest(array[{{ dates }}]) as changed_date, generate_series(0, {{ days_after }}) as day
+            from unnest(array[{{ dates }}]) as changed_date, generate_series(-{{ days_before }}, {{ days_after }}) as day
         )
     {%- else -%}
         {{ column }} in ({{ dates }})

@@ -18,7 +18,7 @@ from parc.loading import Outcome, ingest, ingestion
 from parc.loading.rows import RowRules
 from parc.quality import Verdict
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, partitions
 
 # The function in which the process dies: before it does anything, or after it has done all.
 DEATHS = {
@@ -184,8 +184,8 @@ def test_a_feed_that_stays_locked_is_told_and_loses_nothing(
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(50)))
     ingest(warehouse, "calls", DAY)
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(60)))
-    monkeypatch.setattr(ingestion, "LOCK_PATIENCE", "50ms")
-    monkeypatch.setattr(ingestion, "PUBLICATION_PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(partitions, "LOCK_PATIENCE", "50ms")
+    monkeypatch.setattr(partitions, "PATIENCE_SECONDS", 1)
     with connect(warehouse, "reader") as reader:
         reader.execute("select 1 from raw.calls limit 1")
         with pytest.raises(Busy, match="another session holds what this run needs"):

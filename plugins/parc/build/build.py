@@ -14,7 +14,7 @@ from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import Progress
 from parc.errors import BuildFailed, Busy, ParcError
 from parc.settings import Settings
-from parc.warehouse import connect, runs
+from parc.warehouse import connect, partitions, runs
 
 BUILD_LOCK = 7_201_200_010
 
@@ -63,8 +63,9 @@ class _Opened:
 def build(settings: Settings, *, full_refresh: bool = False, progress: Progress | None = None) -> BuildResult:
     """Bring the marts up to date with every published delivery and seed.
 
-    Only the days that changed are recomputed; `full_refresh` recomputes all. The marts become visible in
-    one transaction after every test has passed. Killed at any point, the next run does the same work again.
+    Only the days that changed are recomputed; `full_refresh` recomputes all but those past retention, which
+    stay as they are. The marts become visible in one transaction after every test has passed. Killed at any
+    point, the next run does the same work again.
 
     What became of each node is in `ops.build_node`. After a failed build of the same inputs only what failed,
     what was skipped because of it and what was mended is done again.
@@ -81,6 +82,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "
             "reason = 'its process ended before it did' where status = 'running'"
         )
+        connection.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
         opened = _open(connection, settings, full_refresh)
         if opened is None:
             return BuildResult(None)
@@ -137,7 +139,8 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
 
 def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[str]:
     if full_refresh:
-        return ["--full-refresh"]
+        is_kept = opened.found.has_expired_dates
+        return ["--full-refresh", *(["--vars", '{"keeps_expired_dates": true}'] if is_kept else [])]
     # Unit tests check formulas, which a night does not change.
     arguments = ["--exclude-resource-type", "unit_test"]
     if opened.resumed_build_id:
@@ -184,8 +187,10 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
             )
         if found.request_dates:
             connection.execute(
-                "insert into ops.build_job select %s, job_id from build.fct_interventions "
-                "where requested_date = any (%s)",
+                "insert into ops.build_job select %s, job_id from build.fct_interventions as job "
+                "where requested_date = any (%s) and not exists (select from ops.delivery as expired "
+                "where expired.feed = 'interventions' and expired.business_date = job.business_date "
+                "and expired.expired_at is not null)",
                 [build_id, found.request_dates],
             )
     return _Opened(build_id, found, entering, resumed)

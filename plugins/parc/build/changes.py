@@ -11,9 +11,8 @@ import psycopg
 
 from parc.build import seeds
 from parc.build.seeds import Seed
+from parc.feeds import FEEDS
 
-# The reference snapshots by which the facts of a date are read.
-GOVERNED_BY = {"calls": ("numbering_plan", "line_assignments"), "boutique_visits": ("boutiques",)}
 FACTS = ("calls", "boutique_visits", "interventions")
 # What only seeds tell, of the dates of a fact: it recomputes marts and no facts.
 SEEDED = {"site_positions": "calls"}
@@ -26,7 +25,8 @@ class Changes:
     `delivery_ids` are the current deliveries seen for the first time; `dates` maps a subject of
     `ops.build_date` to the dates to recompute; `request_dates` are those whose jobs a seed's change reaches;
     `seeds` are all seeds; `are_seeds_changed` tells whether any differs from the published build's, and
-    `are_seeds_in_doubt` whether a build that was not published may have loaded others.
+    `are_seeds_in_doubt` whether a build that was not published may have loaded others. `has_expired_dates`
+    tells whether the marts hold dates whose raw rows retention has dropped.
     """
 
     delivery_ids: list[int]
@@ -35,6 +35,7 @@ class Changes:
     seeds: dict[str, Seed]
     are_seeds_changed: bool
     are_seeds_in_doubt: bool
+    has_expired_dates: bool
 
     @property
     def is_empty(self) -> bool:
@@ -45,7 +46,7 @@ class Changes:
 def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything: bool = False) -> Changes:
     """Compare the ledger and the seeds with what published builds have seen.
 
-    With `everything`, all published dates count as changed (a full refresh).
+    With `everything`, all published dates count as changed (a full refresh). Dates past retention never do.
 
     Raises BuildFailed for a seed that does not say what it governs.
     """
@@ -69,7 +70,7 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
         published = _published(connection, fact)
         changed = dates.setdefault(fact, set())
         changed |= set(published) if everything else arrived.get(fact, set())
-        for reference in GOVERNED_BY.get(fact, ()):
+        for reference in (feed.name for feed in FEEDS.values() if fact in feed.governs):
             changed |= _dates_governed(connection, fact, reference, arrived.get(reference, set()))
         known = _request_dates(connection) if fact == "interventions" and changed_seeds else published
         for seed in changed_seeds:
@@ -94,6 +95,7 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
         now,
         are_seeds_changed=bool(changed_seeds) or now.keys() != before.keys(),
         are_seeds_in_doubt=_has_failed_builds(connection),
+        has_expired_dates=_has_expired_dates(connection),
     )
 
 
@@ -104,10 +106,17 @@ def _has_failed_builds(connection: psycopg.Connection[Any]) -> bool:
     return bool(row and row[0])
 
 
+def _has_expired_dates(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "select exists (select from ops.delivery where expired_at is not null)"
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _published(connection: psycopg.Connection[Any], feed: str) -> list[date]:
     rows = connection.execute(
         "select business_date from ops.delivery where feed = %s and status = 'published' "
-        "order by business_date",
+        "and expired_at is null order by business_date",
         [feed],
     )
     return [row[0] for row in rows]
@@ -157,7 +166,7 @@ def _dates_governed(
         inner join snapshots
             on (facts.business_date >= snapshots.business_date or snapshots.previous_date is null)
             and (facts.business_date < snapshots.next_date or snapshots.next_date is null)
-        where facts.feed = %(fact)s and facts.status = 'published'
+        where facts.feed = %(fact)s and facts.status = 'published' and facts.expired_at is null
             and snapshots.business_date = any (%(snapshots)s)
         """,
         {"fact": fact, "reference": reference, "snapshots": list(snapshots)},
@@ -174,7 +183,7 @@ def _dates_of_months(connection: psycopg.Connection[Any], snapshots: set[date]) 
         """
         select business_date
         from ops.delivery
-        where feed = 'calls' and status = 'published'
+        where feed = 'calls' and status = 'published' and expired_at is null
             and business_date >= (
                 select date_trunc('month', min(month)) from raw.active_lines where business_date = any (%s)
             )

@@ -1,4 +1,4 @@
-"""The marts: built, and the warehouse queried."""
+"""The marts: built, and the warehouse queried and maintained."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from parc.cli.printing import Json, dump, progress_bar, table
 from parc.errors import ParcError
 from parc.settings import Settings
+from parc.warehouse.maintenance import Act
 
 app = typer.Typer()
 
@@ -30,6 +31,43 @@ def build(
         dump(vars(result))
     else:
         print(result.message)
+
+
+@app.command()
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Drop raw rows past retention and what dead runs left, prune history and Data Docs, renew statistics."""
+    from parc.maintenance import STEPS
+
+    done: dict[str, list[Act]] = {}
+    failures: list[ParcError] = []
+    for name, step in STEPS.items():
+        try:
+            done[name] = step(Settings.from_env(), dry_run)
+        except ParcError as error:  # one step that must wait holds no other up
+            failures.append(error)
+    if as_json:
+        dump({name: [vars(act) for act in acts] for name, acts in done.items()})
+    else:
+        rows = [
+            {
+                "step": name,
+                "would do" if dry_run else "did": act.what,
+                "count": f"{act.count:,}",
+                "MB": _megabytes(act),
+            }
+            for name, acts in done.items()
+            for act in acts
+        ]
+        table(None, rows)
+    if failures:
+        raise failures[0]
+
+
+def _megabytes(act: Act) -> str:
+    return f"{act.bytes / 1e6:,.1f}" if act.bytes else ""
 
 
 @app.command()

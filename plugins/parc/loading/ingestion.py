@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from psycopg import Connection
 from psycopg.errors import DeadlockDetected, LockNotAvailable
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from parc import feeds, warehouse
 from parc.errors import Busy, DeliveryRefused
@@ -30,9 +29,6 @@ REFUSED_ROWS_LISTED = 1_000
 REASONS_NAMED = 3
 
 SAME_DATE_PATIENCE = "30min"
-LOCK_PATIENCE = "2s"
-PUBLICATION_PATIENCE_SECONDS = 300
-"""A publication that waits for a reader holds up all readers behind it: it waits briefly, and tries again."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
     """A connection that holds the lock of the feed and date for as long as it lives."""
     with warehouse.connect(settings, "loader", autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{SAME_DATE_PATIENCE}'")
-        key = [f"ingest {feed.name}", int(f"{business_date:%Y%m%d}")]
+        key = partitions.date_key(feed, business_date)
         connection.execute("select pg_advisory_lock(hashtext(%s), %s)", key)
         yield connection
 
@@ -131,6 +127,7 @@ class _Run:
         try:
             if control_problem:
                 raise DeliveryRefused(control_problem)
+            self._check_retention()
             load(
                 self.connection, self.feed, self.business_date, self.delivery.files, table,
                 self.settings.pseudonym_secret, loaded,
@@ -174,6 +171,15 @@ class _Run:
     def _is_same_as(self, current: Published) -> bool:
         said = self.delivery.control_rows
         return self.delivery.content_sha256 == current.content_sha256 and said in (None, current.rows_read)
+
+    def _check_retention(self) -> None:
+        expired = ledger.newest_expired_date(self.connection, self.feed.name)
+        if expired and self.business_date <= expired:
+            raise DeliveryRefused(
+                f"the dates up to {expired} are past retention ({self.feed.retention.days} days): the "
+                "reference data of that time is gone, and the figures stay as they were published; "
+                "analyse the files where they lie, if they must be"
+            )
 
     def _check_counts(self, loaded: Loaded) -> None:
         said = self.delivery.control_rows
@@ -225,12 +231,7 @@ class _Run:
         if current and not is_ranges:
             old = partitions.delivery_table(self.feed, self.business_date, current.delivery_id)
             changes = compare(self.connection, self.feed, old, table)
-        for attempt in Retrying(
-            retry=retry_if_exception_type((LockNotAvailable, DeadlockDetected)),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            stop=stop_after_delay(PUBLICATION_PATIENCE_SECONDS),
-            reraise=True,
-        ):
+        for attempt in partitions.attempts():
             with attempt, self.connection.transaction():
                 if is_ranges:
                     merged = ranges.merge(self.connection, self.feed, table, self.business_date)
@@ -238,7 +239,7 @@ class _Run:
                 ledger.quarantine(self.connection, delivery_id, loaded.rejected)
                 ledger.publish(self.connection, delivery_id, current, changes)
                 if not is_ranges:
-                    self.connection.execute(f"set local lock_timeout = '{LOCK_PATIENCE}'")
+                    self.connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'")
                     partitions.attach(self.connection, self.feed, table, self.business_date)
         return changes
 

@@ -70,6 +70,14 @@ def see_again(connection: Connection[Any], delivery_id: int, delivery: Delivery)
     )
 
 
+def newest_expired_date(connection: Connection[Any], feed: str) -> date | None:
+    """The newest date of which retention has dropped the raw rows; all before it are past retention too."""
+    row = connection.execute(
+        "select max(business_date) from ops.delivery where feed = %s and expired_at is not null", [feed]
+    ).fetchone()
+    return row[0] if row else None
+
+
 def note_missing(connection: Connection[Any], feed: str, business_date: date) -> None:
     """Note that this delivery was looked for in vain: a gap that no other delivery's date would tell."""
     connection.execute(

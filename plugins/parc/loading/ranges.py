@@ -15,9 +15,7 @@ from psycopg import Connection, sql
 
 from parc.feeds import Feed
 from parc.loading.changes import Changes
-from parc.warehouse.partitions import Table, number_table, parent
-
-RANGES_LOCK = 7_201_200_003
+from parc.warehouse.partitions import RANGES_LOCK, Table, number_table, parent
 
 _CHANGED = """
 create temp table changed on commit drop as

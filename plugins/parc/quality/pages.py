@@ -10,6 +10,8 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -51,11 +53,10 @@ class Report:
 def write(folder: Path, report: Report) -> Path:
     """Save a run under `folder` (page, summary, the library's result), renew the index; returns the page."""
     place = folder / report.suite / re.sub(r"[^\w.-]+", "_", report.subject)
-    place.mkdir(parents=True, exist_ok=True)
     name = f"{report.checked_at:%Y%m%dT%H%M%S%f}Z"
     page = place / f"{name}.html"
     home = "../" * (len(place.relative_to(folder).parts))
-    _replace(page, _template("run").render(report=report, home=home))
+    text = _template("run").render(report=report, home=home)
     summary = {
         "suite": report.suite,
         "subject": report.subject,
@@ -65,25 +66,81 @@ def write(folder: Path, report: Report) -> Path:
         "parameters": report.parameters,
         "measures": report.measures,
     }
-    _replace(place / f"{name}.result.json", json.dumps(report.result, indent=1, default=str))
-    _replace(place / f"{name}.json", json.dumps(summary, indent=1, default=str))
-    _index(folder)
+    with _alone(folder):
+        place.mkdir(parents=True, exist_ok=True)
+        _replace(page, text)
+        _replace(place / f"{name}.result.json", json.dumps(report.result, indent=1, default=str))
+        _replace(place / f"{name}.json", json.dumps(summary, indent=1, default=str))
+        _index(folder)
     return page
 
 
-def _index(folder: Path) -> None:
-    """The newest run of each suite, then the newest of all.
+def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int, int]:
+    """Delete the runs of all but the newest `date_count` business dates of each suite, and renew the index.
 
-    One process at a time: none writes an older list over a newer one.
+    Of a subject without a business date the newest run stays. Returns how many runs went, and their bytes.
     """
+    if not folder.exists():
+        return 0, 0
+    with _alone(folder):
+        subjects: dict[Path, dict[Path, list[Path]]] = {}
+        for page in sorted(folder.rglob("*Z.html"), reverse=True):
+            subjects.setdefault(page.parent.parent, {}).setdefault(page.parent, []).append(page)
+        gone = [page for suite in subjects.values() for page in _past(suite, date_count)]
+        files = [
+            file
+            for page in gone
+            for file in (page, page.with_suffix(".json"), page.with_suffix(".result.json"))
+            if file.exists()
+        ]
+        size = sum(file.stat().st_size for file in files)
+        if not dry_run and files:
+            for file in files:
+                file.unlink()
+            for place in {page.parent for page in gone}:
+                if not any(place.iterdir()):
+                    place.rmdir()
+            _index(folder)
+    return len(gone), size
+
+
+def _past(subjects: dict[Path, list[Path]], date_count: int) -> list[Path]:
+    """The pages of a suite that go; `subjects` has each subject's pages, the newest first."""
+    dates = {place: _business_date(pages) for place, pages in subjects.items()}
+    kept = sorted({day for day in dates.values() if day}, reverse=True)[:date_count]
+    gone = []
+    for place, pages in subjects.items():
+        gone += pages[1:] if dates[place] is None else [] if dates[place] in kept else pages
+    return gone
+
+
+def _business_date(pages: list[Path]) -> str | None:
+    """Business date (ISO) of the subject of these pages; None where it has none."""
+    for page in pages:
+        summary = page.with_suffix(".json")
+        if summary.exists():  # a run that was killed has none
+            parameters: dict[str, str | None] = json.loads(summary.read_text())["parameters"]
+            return parameters.get("business_date")
+    return None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: none writes an older index over a newer one, or into what another deletes."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".index.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        saved = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)
-        newest = {path.relative_to(folder).parent.parent: path for path in reversed(saved)}
-        by_suite = [_saved(folder, path) for _, path in sorted(newest.items())]
-        runs = [_saved(folder, path) for path in saved[:INDEXED_RUNS]]
-        text = _template("index").render(newest_by_suite=by_suite, runs=runs, limit=INDEXED_RUNS)
-        _replace(folder / "index.html", text)
+        yield
+
+
+def _index(folder: Path) -> None:
+    """The newest run of each suite, then the newest of all."""
+    saved = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)
+    newest = {path.relative_to(folder).parent.parent: path for path in reversed(saved)}
+    by_suite = [_saved(folder, path) for _, path in sorted(newest.items())]
+    runs = [_saved(folder, path) for path in saved[:INDEXED_RUNS]]
+    text = _template("index").render(newest_by_suite=by_suite, runs=runs, limit=INDEXED_RUNS)
+    _replace(folder / "index.html", text)
 
 
 def _saved(folder: Path, summary: Path) -> dict[str, Any]:

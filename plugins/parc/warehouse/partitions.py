@@ -13,6 +13,8 @@ from datetime import date
 from typing import Any
 
 from psycopg import Connection, sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from parc.errors import ConfigurationError
 from parc.feeds import FEEDS, Feed, Keeping, Stored
@@ -20,6 +22,15 @@ from parc.settings import Settings
 from parc.warehouse.connections import connect
 
 TABLES_LOCK = 7_201_200_002
+RANGES_LOCK = 7_201_200_003
+"""Whoever writes ranges holds it to the end of the transaction."""
+
+READING_LOCK = 7_201_200_004
+"""A build shares it while it reads the raw tables; whoever drops what is published there holds it alone."""
+
+LOCK_PATIENCE = "2s"
+PATIENCE_SECONDS = 300
+"""Who waits for a reader holds up all readers behind it: it waits briefly, and tries again."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +118,31 @@ def attach(connection: Connection[Any], feed: Feed, table: Table, business_date:
     connection.execute(command.format(**names, table=table.identifier))
 
 
+def date_key(feed: Feed, business_date: date) -> tuple[str, int]:
+    """The advisory lock `(hashtext(%s), %s)` that a load of the feed and date holds while it lives."""
+    return f"ingest {feed.name}", int(f"{business_date:%Y%m%d}")
+
+
+def attempts() -> Retrying:
+    """Tries of a transaction that locks a parent against its readers, each with `LOCK_PATIENCE`."""
+    return Retrying(
+        retry=retry_if_exception_type((LockNotAvailable, DeadlockDetected)),
+        wait=wait_random_exponential(multiplier=0.2, max=10),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        reraise=True,
+    )
+
+
 def drop_leftovers(connection: Connection[Any], feed: Feed, business_date: date) -> None:
     """Drop the tables of deliveries of this date that are not published."""
-    for table, is_attached in _delivery_tables(connection, feed, business_date):
-        if not is_attached:
-            connection.execute(sql.SQL("drop table {}").format(table.identifier))
+    for table in leftovers(connection, feed, business_date):
+        connection.execute(sql.SQL("drop table {}").format(table.identifier))
+
+
+def leftovers(connection: Connection[Any], feed: Feed, business_date: date) -> list[Table]:
+    """The tables of deliveries of this date that are not published."""
+    tables = _delivery_tables(connection, feed, business_date)
+    return [table for table, is_attached in tables if not is_attached]
 
 
 def _delivery_tables(

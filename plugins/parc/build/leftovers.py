@@ -1,0 +1,86 @@
+"""What builds leave in the warehouse: tables of killed runs, and of models that the project has no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from parc.errors import Busy
+from parc.settings import Settings
+from parc.warehouse import connect
+from parc.warehouse.maintenance import Act
+from parc.warehouse.partitions import READING_LOCK
+
+REMEMBERED_BUILDS = 10
+"""A relation that one of so many builds made stays, whatever the files of this machine say."""
+
+_FOUND = """
+select
+    schemas.nspname, relation.relname, relation.relkind = 'v', pg_total_relation_size(relation.oid),
+    relation.relname ~ '__dbt_(tmp|backup)' as is_unfinished
+from pg_class as relation
+inner join pg_namespace as schemas on schemas.oid = relation.relnamespace
+where relation.relkind in ('r', 'v') and schemas.nspname = any (%(schemas)s)
+    and (
+        relation.relname ~ '__dbt_(tmp|backup)'
+        or relation.relname <> all (%(named)s) and relation.relname not in (
+            select node from ops.build_node
+            where build_id > (select max(build_id) from ops.build) - %(remembered)s
+        )
+    )
+order by relation.relkind desc, schemas.nspname, relation.relname
+"""
+
+
+def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+    """Drop what killed builds left half made, and what no model or seed of the project is named after.
+
+    What BI reads is never dropped: a mart without a model is told, for a person to drop. Nothing is dropped
+    that something else depends on, and nothing at all unless the last build was published.
+
+    Raises Busy when a build is at work.
+    """
+    project = settings.project / "dbt_project"
+    models = [path.stem for path in (project / "models").rglob("*.sql")]
+    seeds = [path.stem for path in (project / "seeds").rglob("*.csv")]
+    given = {"named": [*models, *seeds], "remembered": REMEMBERED_BUILDS}
+    acts = []
+    with connect(settings, "transformer", autocommit=True) as connection:
+        _lock_out_builds(connection)
+        last = connection.execute("select status from ops.build order by build_id desc limit 1").fetchone()
+        if not last or last[0] != "published":
+            return []
+        schemas = ["staging", "intermediate", "build", "reference"]
+        for schema, name, is_view, size, is_unfinished in connection.execute(
+            _FOUND, {**given, "schemas": schemas}
+        ).fetchall():
+            kind = "left by a killed build" if is_unfinished else "of no model or seed"
+            told = f"{schema}.{name}: dropped, {kind}"
+            if not dry_run and not _drop(connection, schema, name, "view" if is_view else "table"):
+                told, size = f"{schema}.{name}: {kind}, kept because something depends on it", 0
+            acts.append(Act(told, 1, size))
+        for schema, name, is_view, *_ in connection.execute(
+            _FOUND, {"named": [*models, "published_build"], "remembered": 0, "schemas": ["marts"]}
+        ).fetchall():
+            if not is_view:  # views there are BI's own
+                told = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"
+                acts.append(Act(told, 1))
+    return acts
+
+
+def _lock_out_builds(connection: psycopg.Connection[Any]) -> None:
+    locked = connection.execute("select pg_try_advisory_lock(%s)", [READING_LOCK]).fetchone()
+    if not (locked and locked[0]):
+        raise Busy("a build is at work (`parc status`); run this again when it has ended")
+
+
+def _drop(connection: psycopg.Connection[Any], schema: str, name: str, kind: str) -> bool:
+    """Drop a relation; False where something depends on it."""
+    command = sql.SQL("drop {} if exists {}").format(sql.SQL(kind), sql.Identifier(schema, name))
+    try:
+        connection.execute(command)
+    except psycopg.errors.DependentObjectsStillExist:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""Maintenance step by step: what the DAG `maintain_warehouse` and `parc maintain` do, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from parc.settings import Settings
+from parc.warehouse import maintenance
+from parc.warehouse.maintenance import Act
+
+DATES_WITH_DATA_DOCS = 90
+"""Business dates of each suite whose runs stay in Data Docs."""
+
+
+def expire_raw(settings: Settings, dry_run: bool = False) -> list[Act]:
+    """Drop raw and quarantined rows past retention."""
+    return maintenance.expire_raw(settings, dry_run=dry_run)
+
+
+def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
+    """Drop what dead loads and builds left, and tables of models that are no more."""
+    from parc.build import leftovers
+
+    return maintenance.clear_loads(settings, dry_run=dry_run) + leftovers.clear(settings, dry_run=dry_run)
+
+
+def prune_history(settings: Settings, dry_run: bool = False) -> list[Act]:
+    """Delete from the ledger what builds and runs did more than a year ago."""
+    return maintenance.prune_history(settings, dry_run=dry_run)
+
+
+def prune_data_docs(settings: Settings, dry_run: bool = False) -> list[Act]:
+    """Delete the Data Docs of all but the newest business dates of each suite."""
+    from parc.quality import pages
+
+    runs, size = pages.prune(settings.home / "data_docs", DATES_WITH_DATA_DOCS, dry_run=dry_run)
+    return [Act("runs of checks deleted from Data Docs", runs, size)] if runs else []
+
+
+def analyze(settings: Settings, dry_run: bool = False) -> list[Act]:
+    """Renew the statistics of the partitioned raw tables."""
+    return maintenance.analyze(settings, dry_run=dry_run)
+
+
+STEPS: Mapping[str, Callable[[Settings, bool], list[Act]]] = MappingProxyType(
+    {
+        "expire_raw": expire_raw,
+        "clear_orphans": clear_orphans,
+        "prune_history": prune_history,
+        "prune_data_docs": prune_data_docs,
+        "analyze": analyze,
+    }
+)
+"""Each step by its name in Airflow: (settings, dry_run) -> what it did, or would do."""

@@ -1,0 +1,409 @@
+"""Maintenance: what goes, what stays, and that expired days keep their figures whatever is built later."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from test_build import restate, rows
+from test_loading import as_csv, deliver, legs
+
+from conftest import as_superuser, replace_database
+from parc.build import build, leftovers
+from parc.errors import Busy
+from parc.feeds import FEEDS, Retention
+from parc.loading import ingest
+from parc.settings import PROJECT, Settings
+from parc.simulate import simulate
+from parc.warehouse import connect, connections, embedded, maintenance, partitions
+from parc.warehouse.maintenance import Act
+
+FIRST, LAST = date(2012, 4, 26), date(2012, 5, 4)
+NEXT_DAY = LAST + timedelta(days=1)
+EXPIRED = date(2012, 4, 30)
+"""The newest date to go where four days are kept; May begins with new snapshots."""
+
+FOUR_DAYS = [replace(feed, retention=Retention(4, "A test.")) for feed in FEEDS.values()]
+
+# Marts of one feed's dates: what they hold of an expired one is never written again.
+BY_DATE = {
+    "fct_calls",
+    "mart_service_quality_daily",
+    "mart_routing_demand_half_hourly",
+    "mart_site_load_half_hourly",
+    "fct_boutique_visits",
+    "mart_boutiques_daily",
+}
+
+
+@pytest.fixture(scope="module")
+def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Nine small days of all feeds, loaded and built, where figures are final a day later."""
+    project = tmp_path_factory.mktemp("project")
+    shutil.copytree(PROJECT / "dbt_project", project / "dbt_project")
+    shutil.copytree(PROJECT / "expectations", project / "expectations")
+    windows = project / "dbt_project" / "seeds" / "figure_windows.csv"
+    windows.write_text(windows.read_text().replace(",168,", ",24,").replace(",720,", ",24,"))
+    settings = replace(module_warehouse, project=project)
+    faults = [f"bad_rows@calls:{FIRST + timedelta(days=1)}"]
+    simulate(FIRST, NEXT_DAY, scale=0.001, seed=3, out=settings.landing, faults=faults)
+    load(settings, FIRST, LAST)
+    build(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def undisturbed(built: Settings, server: Settings) -> Iterator[Settings]:
+    """A copy of that warehouse, in which nothing expires."""
+    name = f"{database(built)}_copy"
+    names = {"copy": sql.Identifier(name), "original": sql.Identifier(database(built))}
+    names["login"] = sql.Identifier(embedded.LOGIN)
+    as_superuser(server, sql.SQL("create database {copy} template {original} owner {login}").format(**names))
+    yield replace(built, warehouse_dsn=connections.dsn(replace_database(server, name), "admin"))
+    as_superuser(server, sql.SQL("drop database {copy} with (force)").format(**names))
+
+
+def database(settings: Settings) -> str:
+    return str(conninfo_to_dict(settings.warehouse_dsn or "")["dbname"])
+
+
+def load(settings: Settings, first: date, last: date) -> None:
+    for feed in FEEDS:
+        for day in range((last - first).days + 1):
+            outcome = ingest(settings, feed, first + timedelta(days=day))
+            assert outcome.status in ("published", "missing"), outcome.message
+
+
+def expire(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+    return maintenance.expire_raw(settings, feeds=FOUR_DAYS, dry_run=dry_run)
+
+
+def expired_dates(settings: Settings) -> dict[str, list[date]]:
+    found: dict[str, list[date]] = {}
+    for feed, day in rows(
+        settings,
+        "select feed, business_date from ops.delivery where expired_at is not null order by 1, 2",
+    ):
+        found.setdefault(feed, []).append(day)
+    return found
+
+
+def days_in_raw(settings: Settings, feed: str) -> list[date]:
+    return [day for (day,) in rows(settings, f"select distinct business_date from raw.{feed} order by 1")]
+
+
+def mart_names(settings: Settings) -> list[str]:
+    names = rows(
+        settings,
+        "select table_name from information_schema.tables where table_schema = 'marts' "
+        "and table_type = 'BASE TABLE' and table_name <> 'published_build' order by 1",
+    )
+    assert len(names) > 20
+    return [name for (name,) in names]
+
+
+def mart(settings: Settings, name: str, which: str = "true") -> list[tuple]:
+    """The mart's rows, but for instants of arrival and versions of the numbering plan that nobody reads."""
+    columns = "m::text"
+    if name == "mart_feed_health":
+        columns = "feed, business_date, status, rows_read, rows_published, rows_quarantined, delivery_count"
+    if name == "routing_prefixes":
+        which = f"snapshot_date > '{EXPIRED}'"
+    return rows(settings, f"select {columns} from marts.{name} as m where {which} order by 1, m")
+
+
+def past(settings: Settings) -> dict[str, list[tuple]]:
+    found = {name: mart(settings, name, f"business_date <= '{EXPIRED}'") for name in BY_DATE}
+    assert all(found.values())
+    return found
+
+
+def test_days_past_retention_keep_their_figures(
+    built: Settings, undisturbed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = past(built)
+    planned = expire(built, dry_run=True)
+    assert expired_dates(built) == {}
+
+    size_of, seen = maintenance._size, []
+
+    def die_at_the_third(*given):  # type: ignore[no-untyped-def]
+        seen.append(given)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return size_of(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maintenance, "_size", die_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            expire(built)
+    assert expired_dates(built) == {"calls": [FIRST, FIRST + timedelta(days=1)]}
+    assert days_in_raw(built, "calls")[0] == FIRST + timedelta(days=2)
+
+    done = expire(built)
+    days = [FIRST + timedelta(days=day) for day in range(5)]
+    assert expired_dates(built) == {
+        "calls": days,
+        "boutique_visits": days,
+        "interventions": days,
+        # What governs the 1st of May stays: of these the first snapshots do not.
+        "boutiques": [FIRST],
+        "line_assignments": [FIRST],
+        "numbering_plan": [FIRST],
+    }
+    assert days_in_raw(built, "calls") == [EXPIRED + timedelta(days=day) for day in (1, 2, 3, 4)]
+    assert days_in_raw(built, "active_lines")[0] == FIRST
+    assert {act.what.split(":")[0] for act in done} <= {act.what.split(":")[0] for act in planned}
+    of_visits = [
+        [act for act in acts if act.what.startswith("boutique_visits: dates")] for acts in (planned, done)
+    ]
+    assert of_visits[0] == of_visits[1] != []
+    assert of_visits[0][0].bytes > 5 * 8192
+    assert rows(built, "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
+                f"where feed = 'calls' and business_date <= '{EXPIRED}'") == []  # fmt: skip
+    assert rows(undisturbed, "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
+                f"where feed = 'calls' and business_date <= '{EXPIRED}'")  # fmt: skip
+    assert expire(built) == []
+
+    # A new day, and a restated one whose callers called before: what was due for the days in raw is the same.
+    restate(built, EXPIRED + timedelta(days=2), drop=40)
+    for settings in (built, undisturbed):
+        assert ingest(settings, "calls", EXPIRED + timedelta(days=2)).status == "published"
+        load(settings, NEXT_DAY, NEXT_DAY)
+        build(settings)
+    assert_as_undisturbed(built, undisturbed, before)
+    build(built, full_refresh=True)
+    assert_as_undisturbed(built, undisturbed, before)
+
+
+def assert_as_undisturbed(built: Settings, undisturbed: Settings, before: dict[str, list[tuple]]) -> None:
+    assert past(built) == before
+    for name in mart_names(built):
+        which = f"business_date > '{EXPIRED}'" if name in BY_DATE else "true"
+        if name == "mart_directorate_scorecard_daily":
+            which = f"business_date > '{EXPIRED}'"  # the figures of the others, side by side
+        assert mart(built, name, which) == mart(undisturbed, name, which), name
+
+
+def test_a_delivery_for_an_expired_date_is_refused(built: Settings) -> None:
+    folder = Path(built.landing) / "calls" / f"date={FIRST}"
+    kept = {path: path.read_bytes() for path in folder.iterdir()}
+    assert ingest(built, "calls", FIRST).status == "unchanged"
+    restate(built, FIRST, drop=10)
+    outcome = ingest(built, "calls", FIRST)
+    assert outcome.status == "refused"
+    assert f"the dates up to {EXPIRED} are past retention" in outcome.message
+    assert days_in_raw(built, "calls")[0] > EXPIRED
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+def test_a_changed_seed_and_a_new_column_reach_the_dates_that_are_kept(built: Settings) -> None:
+    before = past(built)
+    project = built.project / "dbt_project"
+    hours = project / "seeds" / "zone_hours.csv"
+    header, *lines = list(csv.reader(hours.read_text().splitlines()))
+    opens = header.index("opens_at")
+    lines = [[*line[:opens], "19:00", *line[opens + 1 :]] for line in lines]
+    hours.write_text("\n".join(",".join(line) for line in [header, *lines]) + "\n")
+    in_hours = (
+        f"select business_date > '{EXPIRED}' as is_kept, count(*) filter (where is_in_hours) "
+        "from marts.fct_calls group by 1 order by 1"
+    )
+    (_, past_then), (_, kept_then) = rows(built, in_hours)
+    build(built)
+    (_, past_now), (_, kept_now) = rows(built, in_hours)
+    assert past_now == past_then
+    assert kept_now < kept_then / 4
+    assert past(built) == before
+
+    model = project / "models" / "marts" / "channels" / "mart_boutiques_daily"
+    text = model.with_suffix(".sql").read_text()
+    column = "coalesce(counted.visit_count, 0) as visit_count,"
+    assert column in text
+    model.with_suffix(".sql").write_text(
+        text.replace(column, f"{column}\n        coalesce(counted.visit_count, 0) * 2 as visitor_foot_count,")
+    )
+    properties = model.with_suffix(".yml").read_text()
+    described = "      - name: visit_count\n"
+    assert described in properties
+    model.with_suffix(".yml").write_text(
+        properties.replace(
+            described,
+            "      - name: visitor_foot_count\n        data_type: bigint\n"
+            f"        description: Feet of the visitors.\n{described}",
+        )
+    )
+    build(built, full_refresh=True)
+    feet = (
+        f"select business_date > '{EXPIRED}', count(visitor_foot_count) > 0, sum(visit_count) > 0 "
+        "from marts.mart_boutiques_daily group by 1 order by 1"
+    )
+    assert rows(built, feet) == [(False, False, True), (True, True, True)]
+
+
+def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
+    warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [FIRST + timedelta(days=day) for day in range(6)]
+    for day in days:
+        deliver(warehouse, "calls", day, calls__csv=as_csv(legs(3, day)))
+        ingest(warehouse, "calls", day)
+    [act] = expire(warehouse)
+    assert f"held back from {FIRST}, not built yet" in act.what
+    assert expired_dates(warehouse) == {}
+
+    with connect(warehouse, "admin") as connection:
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('failed', false)")
+        connection.execute("update ops.delivery set built_in = 1")
+    [act] = expire(warehouse)
+    assert "the last build was not published" in act.what
+    with connect(warehouse, "admin") as connection:
+        connection.execute("update ops.build set status = 'published'")
+        connection.execute(
+            "create table marts.mart_finality_daily "
+            "(figure_window text, business_date date, status text, final_on date)"
+        )
+        connection.execute("create table reference.figure_windows (figure_window text, feed text)")
+        connection.execute("insert into reference.figure_windows values ('repeat_7d', 'calls')")
+        connection.execute(
+            "insert into marts.mart_finality_daily values ('repeat_7d', %s, 'provisional', %s), "
+            "('repeat_7d', %s, 'provisional', %s)",
+            [days[0], days[1], days[1], days[5]],
+        )
+        for table in ("marts.mart_finality_daily", "reference.figure_windows"):
+            connection.execute(f"grant select on {table} to parc_reader".encode())
+
+    with connect(warehouse, "transformer") as other:
+        other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
+        with pytest.raises(Busy, match="a build reads the raw tables"):
+            expire(warehouse)
+    with connect(warehouse, "loader") as other:
+        other.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key(FEEDS["calls"], FIRST))
+        [act] = expire(warehouse)
+        assert f"held back from {FIRST}, being loaded" in act.what
+    with connect(warehouse, "reader") as other, monkeypatch.context() as patch:
+        patch.setattr(partitions, "LOCK_PATIENCE", "50ms")
+        patch.setattr(partitions, "PATIENCE_SECONDS", 0.2)
+        other.execute("select 1 from raw.calls limit 1")
+        with pytest.raises(Busy, match="a query keeps the raw table locked"):
+            expire(warehouse)
+    assert expired_dates(warehouse) == {}
+    # What the first date waits for would be refused by now; what the second waits for may still come.
+    assert len(expire(warehouse)) == 2
+    assert expired_dates(warehouse) == {"calls": [FIRST]}
+
+
+def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Settings) -> None:
+    calls = FEEDS["calls"]
+    deliver(warehouse, "calls", FIRST, calls__csv=as_csv(legs(3, FIRST)))
+    ingest(warehouse, "calls", FIRST)
+    with connect(warehouse, "loader") as connection:
+        for number, day in enumerate((FIRST, LAST), start=90):
+            table = partitions.delivery_table(calls, day, number)
+            partitions.create_delivery_table(connection, calls, table, day)
+            connection.execute(
+                "insert into ops.delivery (feed, business_date, status, files, content_sha256) "
+                "values ('calls', %s, 'landed', '[]', '')",
+                [day],
+            )
+    with connect(warehouse, "loader") as live:
+        live.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key(calls, LAST))
+        planned = maintenance.clear_loads(warehouse, dry_run=True)
+        assert maintenance.clear_loads(warehouse) == planned
+        assert [act.count for act in planned] == [1, 1]
+    tables = rows(warehouse, "select relname from pg_class where relname ~ '^calls__' order by 1", "admin")
+    assert [name for (name,) in tables] == ["calls__20120426_1", "calls__20120504_91"]
+    states = rows(warehouse, "select business_date, status from ops.delivery order by delivery_id")
+    assert states == [(FIRST, "published"), (FIRST, "refused"), (LAST, "landed")]
+    assert [act.count for act in maintenance.clear_loads(warehouse)] == [1, 1]
+    assert maintenance.clear_loads(warehouse) == []
+
+
+def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None:
+    with connect(warehouse, "transformer") as connection:
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
+        for name in (
+            "build.fct_calls", "build.fct_calls__dbt_backup", "build.mart_forgotten", "marts.mart_forgotten",
+            "intermediate.int_forgotten", "intermediate.int_elsewhere", "reference.sites",
+        ):  # fmt: skip
+            connection.execute(f"create table {name} (figure integer)".encode())
+        connection.execute("create view staging.stg_forgotten as select * from build.mart_forgotten")
+        connection.execute("create view marts.of_bi as select * from intermediate.int_forgotten")
+        connection.execute(
+            "insert into ops.build_node (build_id, node, kind, status, seconds, position) "
+            "select max(build_id), 'int_elsewhere', 'model', 'success', 1, 1 from ops.build"
+        )
+    relations = (
+        "select relname from pg_class where relkind in ('r', 'v') and relnamespace in ("
+        "'build'::regnamespace, 'intermediate'::regnamespace, 'staging'::regnamespace, "
+        "'reference'::regnamespace, 'marts'::regnamespace) order by 1"
+    )
+    before = rows(warehouse, relations)
+    planned = leftovers.clear(warehouse, dry_run=True)
+    assert rows(warehouse, relations) == before
+    done = leftovers.clear(warehouse)
+    assert [act.count for act in done] == [act.count for act in planned]
+    assert [act.what.split(",")[0] for act in done] == [
+        "staging.stg_forgotten: dropped",
+        "build.fct_calls__dbt_backup: dropped",
+        "build.mart_forgotten: dropped",
+        "intermediate.int_forgotten: of no model or seed",
+        "marts.mart_forgotten: of no model",
+    ]
+    assert [name for (name,) in rows(warehouse, relations)] == [
+        "fct_calls", "int_elsewhere", "int_forgotten", "mart_forgotten", "of_bi", "published_build", "sites",
+    ]  # fmt: skip
+    with connect(warehouse, "transformer") as other:
+        other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
+        with pytest.raises(Busy, match="a build is at work"):
+            leftovers.clear(warehouse)
+
+
+def test_a_year_of_history_stays(warehouse: Settings) -> None:
+    with connect(warehouse, "admin") as connection:
+        connection.execute(
+            "insert into ops.build (status, is_full_refresh, started_at) values "
+            "('published', false, '2012-04-01'), ('failed', false, '2012-04-02'), "
+            "('published', false, '2013-04-01 12:00'), ('published', false, '2013-04-02')"
+        )
+        connection.execute(
+            "insert into ops.build_date select build_id, 'calls', business_date from ops.build "
+            "cross join (values (date '2012-03-31'), ('2012-04-01')) as day (business_date) "
+            "where build_id in (1, 2) or (build_id = 4 and business_date = '2012-04-01')"
+        )
+        connection.execute(
+            "insert into ops.build_node (build_id, node, kind, status, seconds, position) "
+            "select build_id, 'fct_calls', 'model', 'success', 1, 1 from ops.build"
+        )
+    planned = maintenance.prune_history(warehouse, dry_run=True)
+    assert maintenance.prune_history(warehouse) == planned
+    assert maintenance.prune_history(warehouse) == []
+    assert rows(warehouse, "select build_id from ops.build_node order by 1") == [(2,), (3,), (4,)]
+    # Of a date that builds have known the newest build stays, however old.
+    assert rows(warehouse, "select build_id, business_date from ops.build_date order by 1, 2") == [
+        (2, date(2012, 3, 31)),
+        (2, date(2012, 4, 1)),
+        (4, date(2012, 4, 1)),
+    ]
+
+
+def test_the_planner_knows_the_partitioned_tables(warehouse: Settings) -> None:
+    deliver(warehouse, "calls", FIRST, calls__csv=as_csv(legs(50, FIRST)))
+    ingest(warehouse, "calls", FIRST)
+    known = (
+        "select count(*) from pg_stats where schemaname = 'raw' and tablename = 'calls' "
+        "and attname = 'call_id' and inherited"
+    )
+    assert rows(warehouse, known, "loader") == [(0,)]
+    maintenance.analyze(warehouse, dry_run=True)
+    assert rows(warehouse, known, "loader") == [(0,)]
+    maintenance.analyze(warehouse)
+    assert rows(warehouse, known, "loader") == [(1,)]
