@@ -94,8 +94,8 @@ def run(settings: Settings, command: str, *arguments: str, progress: Progress) -
     has_failed = any(result["status"] in ("error", "fail") for result in results)
     if process.returncode != (SOME_FAILED if has_failed else 0):
         raise BuildFailed(
-            f"dbt {command} did not come to its end: {' '.join(said[-3:])}\n"
-            f"Mend it, then build again: clear this task in Airflow, or `parc build`. "
+            f"dbt {command} did not come to its end (exit code {process.returncode}): "
+            f"{' '.join(said[-3:])}\nMend it, then build again: clear this task in Airflow, or `parc build`. "
             f"(log: {log_file(settings)})"
         )
     return DbtRun(results, json.loads((target / "manifest.json").read_text()), target)
