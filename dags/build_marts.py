@@ -27,7 +27,9 @@ from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import DEADLINE, cron_of
 from parc.orchestration.limits import BUILDING, NIGHT_FIRST
 from parc.orchestration.marts import build_marts
-from parc.orchestration.notice import RunNotice, keep_reason
+from parc.orchestration.notice import RunNotice, alert, keep_reason
+
+STAYS = "BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger."
 
 with DAG(
     dag_id="build_marts",
@@ -42,8 +44,10 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=5),
     on_failure_callback=RunNotice(
-        stays="BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger.",
-        mend="Mend the data or the model, then trigger build_marts, or: parc build",
+        stays=STAYS, mend="Mend the data or the model, then trigger build_marts, or: parc build"
+    ),
+    deadline=alert(
+        timedelta(hours=1), owner="data-platform", stays=STAYS, mend="See its log, and: parc status"
     ),
     default_args={
         "owner": "data-platform",

@@ -26,7 +26,7 @@ from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from parc.orchestration.assets import MARTS
 from parc.orchestration.dates import date_param
 from parc.orchestration.limits import NIGHT_FIRST
-from parc.orchestration.notice import RunNotice, keep_reason
+from parc.orchestration.notice import RunNotice, alert, keep_reason
 from parc.orchestration.release import apply_release, approve_release, plan_release
 
 with DAG(
@@ -42,6 +42,12 @@ with DAG(
     on_failure_callback=RunNotice(
         stays="The switch keeps its table.",
         mend="parc routing status, then parc routing plan {dates}; mended, trigger export_routing again",
+    ),
+    deadline=alert(
+        timedelta(hours=2),
+        owner="routing",
+        stays="The switch keeps its table until somebody approves; without an answer, for good.",
+        mend="Read the plan under Required Actions, and approve or reject it",
     ),
     default_args={
         "owner": "routing",

@@ -2,25 +2,100 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from parc.feeds import FEEDS
+from parc.orchestration import services
 from parc.settings import PROJECT
 
-# dag_id -> (cron, Europe/Paris; owner; max_active_runs; retries; tasks)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a DAG is: cron in Europe/Paris, and per task its pool, tries after the first, and time limit."""
+
+    cron: str
+    owner: str
+    run_hours: int
+    tasks: dict[str, tuple[str, int, timedelta | None]]
+    tags: set[str]
+    params: set[str]
+    retry_delay: timedelta
+    max_active_runs: int = 1
+    overdue_after: timedelta | None = None
+
+
+def ingest(feed: str, cron: str, owner: str) -> Decided:
+    tasks = {
+        "wait": ("default_pool", 2, 5 * MINUTE),
+        "load": ("warehouse_load", 2, 6 * HOUR),
+        "report": ("default_pool", 0, 5 * MINUTE),
+    }
+    params = {"first_date", "last_date"}
+    return Decided(cron, owner, 12, tasks, {"ingest", feed}, params, 2 * MINUTE, max_active_runs=3)
+
+
 EXPECTED = {
-    "ingest_numbering_plan": ("0 1 * * *", "routing", 2, 2, ["load", "report"]),
-    "ingest_line_assignments": ("10 1 * * *", "routing", 2, 2, ["load", "report"]),
-    "ingest_active_lines": ("20 1 * * *", "customer-service", 2, 2, ["load", "report"]),
-    "ingest_boutiques": ("30 1 * * *", "retail", 2, 2, ["load", "report"]),
-    "ingest_calls": ("0 2 * * *", "customer-service", 2, 2, ["load", "report"]),
-    "ingest_boutique_visits": ("10 2 * * *", "retail", 2, 2, ["load", "report"]),
-    "ingest_interventions": ("20 2 * * *", "field-service", 2, 2, ["load", "report"]),
-    "build_marts": ("0 5 * * *", "data-platform", 1, 1, ["build_marts"]),
-    "export_routing": ("0 6 * * *", "routing", 1, 0, ["plan_release", "approve", "apply_release"]),
+    "ingest_numbering_plan": ingest("numbering_plan", "0 1 * * *", "routing"),
+    "ingest_line_assignments": ingest("line_assignments", "10 1 * * *", "routing"),
+    "ingest_active_lines": ingest("active_lines", "20 1 * * *", "customer-service"),
+    "ingest_boutiques": ingest("boutiques", "30 1 * * *", "retail"),
+    "ingest_calls": ingest("calls", "0 2 * * *", "customer-service"),
+    "ingest_boutique_visits": ingest("boutique_visits", "10 2 * * *", "retail"),
+    "ingest_interventions": ingest("interventions", "20 2 * * *", "field-service"),
+    "ingest_late": Decided(
+        cron="10,40 5-23 * * *",
+        owner="data-platform",
+        run_hours=3,
+        tasks={"load": ("warehouse_load", 2, 2 * HOUR), "report": ("default_pool", 0, 5 * MINUTE)},
+        tags={"ingest", "late"},
+        params={"first_date", "last_date"},
+        retry_delay=2 * MINUTE,
+    ),
+    "build_marts": Decided(
+        cron="0 5 * * *",
+        owner="data-platform",
+        run_hours=5,
+        tasks={"build_marts": ("dbt", 3, HOUR)},
+        tags={"marts"},
+        params={"full_refresh"},
+        retry_delay=2 * MINUTE,
+        overdue_after=HOUR,
+    ),
+    "export_routing": Decided(
+        cron="0 6 * * *",
+        owner="routing",
+        run_hours=20,
+        tasks={
+            "plan_release": ("default_pool", 0, 30 * MINUTE),
+            "approve": ("default_pool", 0, 30 * MINUTE),  # a person's time is its response_timeout
+            "apply_release": ("default_pool", 0, 30 * MINUTE),
+        },
+        tags={"routing", "switch"},
+        params={"business_date"},
+        retry_delay=5 * MINUTE,
+        overdue_after=2 * HOUR,
+    ),
+    "maintain_warehouse": Decided(
+        cron="0 14 * * 0",
+        owner="data-platform",
+        run_hours=4,
+        tasks=dict.fromkeys(
+            ("expire_raw", "clear_orphans", "analyze", "prune_history", "prune_data_docs"),
+            ("default_pool", 3, HOUR),
+        ),
+        tags={"maintenance"},
+        params={"dry_run"},
+        retry_delay=10 * MINUTE,
+    ),
 }
+INGEST = [f"ingest_{feed}" for feed in FEEDS]
 TRIGGERED_BY = {
     "build_marts": {
         "raw_calls",
@@ -37,26 +112,88 @@ TRIGGERED_BY = {
 
 def test_exactly_these_dags(dags) -> None:
     assert set(dags) == set(EXPECTED)
+    assert set(INGEST) | {"ingest_late"} == {name for name in dags if name.startswith("ingest_")}
 
 
 @pytest.mark.parametrize("dag_id", EXPECTED)
 def test_dag_is_as_decided(dags, dag_id: str) -> None:
-    cron, owner, max_active_runs, retries, tasks = EXPECTED[dag_id]
-    dag = dags[dag_id]
+    decided, dag = EXPECTED[dag_id], dags[dag_id]
     timetable = getattr(dag.timetable, "timetable", dag.timetable)
-    assert timetable.expression == cron
+    assert timetable.expression == decided.cron
     assert str(timetable.timezone) == "Europe/Paris"
-    assert dag.max_active_runs == max_active_runs
+    assert timetable.run_immediately == timedelta(0)
     assert not dag.catchup
-    assert dag.dagrun_timeout
-    assert dag.tags
-    assert [task.task_id for task in dag.topological_sort()] == tasks
-    for task in dag.tasks:
-        assert task.owner == owner
-        assert task.execution_timeout or task.task_id == "approve"
-    assert dag.tasks[0].retries == retries
+    assert dag.max_active_runs == decided.max_active_runs
+    assert dag.dagrun_timeout == decided.run_hours * HOUR
+    assert set(dag.tags) == decided.tags
+    assert set(dag.params) == decided.params
     for section in ("Purpose.", "Grain.", "Late data.", "Rerun.", "Triage."):
         assert f"**{section}**" in dag.doc_md
+    found = {task.task_id: (task.pool, task.retries, task.execution_timeout) for task in dag.tasks}
+    assert found == decided.tasks
+    for task in dag.tasks:
+        assert task.owner == decided.owner
+        if task.retries:
+            assert task.retry_delay == decided.retry_delay
+
+
+@pytest.mark.parametrize("dag_id", EXPECTED)
+def test_every_run_that_fails_is_told_of_once(dags, dag_id: str) -> None:
+    """One notice a run, from the words that its tasks leave."""
+    from parc.orchestration.notice import RunNotice, keep_reason
+
+    dag = dags[dag_id]
+    assert type(dag.on_failure_callback) is RunNotice
+    assert dag.on_failure_callback.stays and dag.on_failure_callback.mend
+    for task in dag.tasks:
+        assert list(task.on_failure_callback) == [keep_reason]
+    told = {alert.callback.path: alert.interval for alert in dag.deadline or []}
+    after = EXPECTED[dag_id].overdue_after
+    assert told == ({"parc.orchestration.notice.overdue": after} if after else {})
+
+
+@pytest.mark.parametrize("dag_id", EXPECTED)
+def test_tasks_end_before_their_run_does(dags, dag_id: str) -> None:
+    dag = dags[dag_id]
+    longest = sum((task.execution_timeout or timedelta(0) for task in dag.tasks), timedelta(0))
+    assert longest <= dag.dagrun_timeout + timedelta(hours=1)  # not all steps of maintenance are in one row
+    if dag_id in INGEST:
+        wait = dag.get_task("wait")
+        assert timedelta(seconds=wait.timeout) + dag.get_task("load").execution_timeout <= dag.dagrun_timeout
+
+
+@pytest.mark.parametrize("dag_id", [*INGEST, "ingest_late", "build_marts", "export_routing"])
+def test_the_night_goes_before_backfills(dags, dag_id: str) -> None:
+    """As the scheduler computes it, from what the DAG processor wrote down."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    kept = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags[dag_id]))
+    for task in kept.tasks:
+        weights = [
+            task.weight_rule.get_weight(SimpleNamespace(task=task, run_id=f"{kind}__2012-04-26T00:00:00"))
+            for kind in ("scheduled", "asset_triggered", "manual", "backfill")
+        ]
+        assert weights == [100, 100, 10, 1]
+
+
+def test_pools_are_those_that_are_made(dags) -> None:
+    made = json.loads((PROJECT / services.POOLS).read_text())
+    used = {task.pool for dag in dags.values() for task in dag.tasks} - {"default_pool"}
+    assert used == set(made)
+    assert {name: pool["slots"] for name, pool in made.items()} == {"warehouse_load": 3, "dbt": 1}
+    compose = (PROJECT / "docker-compose.yml").read_text()
+    assert f"airflow pools import {services.POOLS}" in compose
+
+
+@pytest.mark.parametrize("dag_id", INGEST)
+def test_ingest_waits_without_a_slot_then_loads_whatever_came_of_it(dags, dag_id: str) -> None:
+    wait, load, report = (dags[dag_id].get_task(name) for name in ("wait", "load", "report"))
+    assert wait.downstream_task_ids == {"load"} and load.downstream_task_ids == {"report"}
+    assert wait.reschedule
+    assert wait.poke_interval == 300
+    assert wait.silent_fail
+    assert load.trigger_rule == "all_done"
+    assert report.trigger_rule == "none_failed"
 
 
 @pytest.mark.parametrize("dag_id", TRIGGERED_BY)
@@ -66,16 +203,23 @@ def test_dag_is_triggered_by_any_of_its_assets(dags, dag_id: str) -> None:
     assert {asset.name for asset in condition.objects} == TRIGGERED_BY[dag_id]
 
 
-@pytest.mark.parametrize("dag_id", [dag_id for dag_id in EXPECTED if dag_id.startswith("ingest_")])
+@pytest.mark.parametrize("dag_id", INGEST)
 def test_ingest_tells_its_consumers(dags, dag_id: str) -> None:
     outlets = [asset.name for asset in dags[dag_id].get_task("load").outlets]
     assert outlets == [f"raw_{dag_id.removeprefix('ingest_')}"]
 
 
-def test_the_feeds_of_the_dags_are_the_declared_ones(dags) -> None:
-    from parc.feeds import FEEDS
+def test_ingest_late_tells_the_consumers_of_what_it_found(dags) -> None:
+    [outlet] = dags["ingest_late"].get_task("load").outlets
+    assert (type(outlet).__name__, outlet.name) == ("AssetAlias", "late_deliveries")
 
-    assert {f"ingest_{feed}" for feed in FEEDS} == {name for name in dags if name.startswith("ingest_")}
+
+def test_release_needs_a_plan_and_where_asked_a_person(dags) -> None:
+    dag = dags["export_routing"]
+    assert dag.get_task("plan_release").downstream_task_ids == {"approve", "apply_release"}
+    assert dag.get_task("approve").downstream_task_ids == {"apply_release"}
+    assert dag.get_task("apply_release").trigger_rule == "none_failed_min_one_success"
+    assert dag.get_task("approve").response_timeout < dag.dagrun_timeout
 
 
 def test_dag_files_are_short() -> None:
@@ -125,24 +269,32 @@ class TestBusinessDates:
         with pytest.raises(AirflowFailException, match=message):
             self.dates(None, **params)
 
-
-def test_nothing_is_imported_that_a_dag_file_does_not_need() -> None:
-    """Parsing a DAG costs what it imports: the heavy libraries come when a task runs."""
-    import subprocess
-    import sys
-
-    program = (
-        "import sys; sys.path.insert(0, 'dags'); import ingest, build_marts, export_routing; "
-        "print([m for m in ('polars', 'great_expectations', 'dbt', 'adbc_driver_postgresql', 'pandas') "
-        "if m in sys.modules])"
+    @pytest.mark.parametrize(
+        ("tick", "until"),
+        [
+            (datetime(2012, 4, 26, 0, 0, tzinfo=UTC), datetime(2012, 4, 26, 2, 45, tzinfo=UTC)),
+            (datetime(2012, 1, 26, 0, 0, tzinfo=UTC), datetime(2012, 1, 26, 3, 45, tzinfo=UTC)),
+            # The nights on which the clocks change: 04:45 in Paris all the same.
+            (datetime(2012, 3, 25, 0, 0, tzinfo=UTC), datetime(2012, 3, 25, 2, 45, tzinfo=UTC)),
+            (datetime(2012, 10, 28, 0, 0, tzinfo=UTC), datetime(2012, 10, 28, 3, 45, tzinfo=UTC)),
+        ],
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT
-    )
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    def test_a_tick_waits_until_shortly_before_the_marts_are_built(self, tick, until) -> None:
+        from parc.orchestration.dates import waits_until
 
+        assert waits_until(tick) == until
 
-def test_timeouts_are_nested(dags) -> None:
-    for dag in dags.values():
-        for task in dag.tasks:
-            assert (task.execution_timeout or timedelta(0)) <= dag.dagrun_timeout
+    @pytest.mark.parametrize(
+        ("logical_date", "params", "looked_at"),
+        [
+            (datetime(2012, 4, 26, 5, tzinfo=UTC), {}, (date(2012, 3, 22), date(2012, 4, 25))),
+            (None, {}, (date(2012, 3, 23), date(2012, 4, 26))),
+            (None, {"first_date": "2012-01-01", "last_date": "2012-01-31"},
+             (date(2012, 1, 1), date(2012, 1, 31))),
+        ],
+    )  # fmt: skip
+    def test_a_look_for_what_came_late_goes_back_35_nights(self, logical_date, params, looked_at) -> None:
+        from parc.orchestration.late import dates_looked_at
+
+        run = SimpleNamespace(logical_date=logical_date, run_after=datetime(2012, 4, 27, 5, tzinfo=UTC))
+        assert dates_looked_at({"params": params, "dag_run": run}) == looked_at

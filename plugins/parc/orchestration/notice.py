@@ -6,11 +6,13 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk.bases.notifier import BaseNotifier
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +57,18 @@ class RunNotice(BaseNotifier):
             log.exception("a run failed and no notice could be made of it")
 
 
-def overdue(stays: str, mend: str, owner: str, after: str, context: Mapping[str, Any]) -> None:
-    """Callback of a DeadlineAlert: tell of a run that has not ended `after` so long, while it goes on."""
+def alert(after: timedelta, owner: str, stays: str, mend: str) -> DeadlineAlert:
+    """Has a notice made of a run that has not ended so long after it was queued."""
+    told = {"minutes": int(after.total_seconds() / 60), "owner": owner, "stays": stays, "mend": mend}
+    return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, after, SyncCallback(overdue, told))
+
+
+def overdue(minutes: int, owner: str, stays: str, mend: str, context: Mapping[str, Any]) -> None:
+    """Callback of `alert`, run by the executor: tell of a run that is overdue, and goes on."""
     try:
         run = context["dag_run"]
         dates = _dates_of_run(run.get("conf") or {}, run.get("logical_date"), run["run_type"])
-        why = [f"it has not ended {after} after it was queued; it goes on"]
+        why = [f"it has not ended {minutes} minutes after it was queued; it goes on"]
         text = compose(f"{run['dag_id']} is overdue", run["dag_run_id"], dates, owner, why, stays, mend)
         deliver(run["dag_id"], run["dag_run_id"], dates, owner, text)
     except Exception:
@@ -126,7 +134,7 @@ def _send(text: str) -> str | None:
             service = apprise.Apprise.instantiate(url)
             if service is None:
                 log.error("address %s of PARC_NOTICE_URLS is not an Apprise URL", number)
-            elif service.notify(title=f"PARC: {title}", body=body.strip()):
+            elif service.notify(title=f"PARC: {title}", body=body.strip(), notify_type="failure"):
                 taken.append(_named(service))
             else:
                 log.error("%s did not take the notice", _named(service))

@@ -1,0 +1,190 @@
+"""One notice per failed run: what it says, where it goes, and that nothing keeps it from going."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from parc.settings import Settings
+from parc.warehouse import connect
+
+TICK = datetime(2012, 4, 26, 0, 0, tzinfo=UTC)
+REFUSED = "1 refused or missing:\ninterventions 2012-04-25: refused as a whole (delivery 7): no column `kind`"
+
+
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict]]:
+    """What reaches a receiver on loopback, to which PARC_NOTICE_URLS points."""
+    received: list[dict] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200 if self.path == "/good" else 500)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    place = f"127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("PARC_NOTICE_URLS", f"json://{place}/bad nonsense json://me:pass-word@{place}/good")
+    yield received
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def home(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The environment of a task of this platform."""
+    assert warehouse.warehouse_dsn
+    monkeypatch.setenv("PARC_HOME", str(warehouse.home))
+    monkeypatch.setenv("PARC_WAREHOUSE_DSN", warehouse.warehouse_dsn)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080")
+    return warehouse
+
+
+def failed(dag, states: dict[str, str], reasons: dict[str, str], **run: object) -> dict:
+    """The context in which a DAG's callback is called."""
+
+    def xcom_pull(*, task_ids: str, key: str, run_id: str) -> str | None:
+        assert (key, run_id) == ("reason", "r+1")
+        return reasons.get(task_ids)
+
+    ti = SimpleNamespace(get_task_states=lambda dag_id, run_ids: {"r+1": states}, xcom_pull=xcom_pull)
+    given = {"conf": {}, "logical_date": TICK, "run_type": "scheduled"} | run
+    return {
+        "dag": dag,
+        "run_id": "r+1",
+        "ti": ti,
+        "dag_run": SimpleNamespace(**given),
+        "reason": "task_failure",
+    }
+
+
+def stored(settings: Settings) -> list[tuple]:
+    with connect(settings, "reader") as connection:
+        return connection.execute(
+            "select dag_id, run_id, business_date::text, owner, text, sent_to from ops.notice order by 1"
+        ).fetchall()
+
+
+def test_a_notice_says_which_why_what_stays_and_what_to_do(dags, home, inbox) -> None:
+    dag = dags["ingest_interventions"]
+    states = {"wait": "success", "load": "skipped", "report": "failed"}
+    dag.on_failure_callback(failed(dag, states, {"report": REFUSED, "wait": "left by a try before"}))
+
+    [(dag_id, run_id, day, owner, text, sent_to)] = stored(home)
+    assert (dag_id, run_id, day, owner) == ("ingest_interventions", "r+1", "2012-04-25", "field-service")
+    first, *lines = text.splitlines()
+    assert first == "ingest_interventions failed for 2012-04-25"
+    assert f"report: {REFUSED}" in text
+    assert "left by a try before" not in text
+    assert any(line.startswith("What stays: The published days are as they were") for line in lines)
+    assert "parc ingest interventions --date 2012-04-25" in text
+    assert lines[-1] == "Look: http://127.0.0.1:8080/dags/ingest_interventions/runs/r%2B1"
+
+    assert "pass-word" not in sent_to and sent_to.endswith("/good") and " " not in sent_to
+    refusing, taken = inbox
+    assert refusing["title"] == taken["title"] == f"PARC: {first}"
+    assert REFUSED in taken["message"]
+
+
+def test_a_task_that_was_killed_is_named_with_its_place(dags, home, inbox) -> None:
+    dag = dags["build_marts"]
+    dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {}, logical_date=None, run_type="manual"))
+    [(_, _, day, _, text, _)] = stored(home)
+    assert day is None
+    assert "build_marts: it ended without a word (killed, lost or timed out); see its log" in text
+    assert "BI sees the last good build" in text
+
+
+def test_a_run_that_fails_again_has_its_notice_rewritten(dags, home, inbox) -> None:
+    dag = dags["export_routing"]
+    for reason in ("rule 1", "rule 2"):
+        context = failed(dag, {"plan_release": "failed"}, {"plan_release": reason})
+        dag.on_failure_callback(context | {"dag_run": SimpleNamespace(
+            conf={"business_date": "2012-04-24"}, logical_date=None, run_type="manual"
+        )})  # fmt: skip
+    [(_, _, day, _, text, _)] = stored(home)
+    assert day == "2012-04-24"
+    assert "rule 2" in text and "rule 1" not in text
+    assert "parc routing plan --date 2012-04-24" in text
+
+
+def test_a_range_is_named_as_the_command_line_takes_it(dags, home, inbox) -> None:
+    dag = dags["ingest_calls"]
+    conf = {"first_date": "2012-04-16", "last_date": "2012-04-29"}
+    dag.on_failure_callback(
+        failed(dag, {"report": "failed"}, {"report": "why"}, conf=conf, logical_date=None)
+    )
+    [(_, _, day, _, text, _)] = stored(home)
+    assert day == "2012-04-16"
+    assert "parc ingest calls --from 2012-04-16 --to 2012-04-29" in text
+
+
+def test_a_lost_warehouse_keeps_no_notice_back(dags, home, inbox, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("PARC_WAREHOUSE_DSN", "postgresql://nobody@127.0.0.1:1/nothing")
+    dag = dags["build_marts"]
+    with caplog.at_level(logging.ERROR):
+        dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {"build_marts": "lost"}))
+    assert "build_marts: lost" in inbox[-1]["message"]
+    assert "is not in ops.notice" in caplog.text
+    assert "pass-word" not in caplog.text
+
+
+def test_without_addresses_it_is_stored_and_logged(dags, home, monkeypatch, caplog) -> None:
+    monkeypatch.delenv("PARC_NOTICE_URLS", raising=False)
+    dag = dags["build_marts"]
+    with caplog.at_level(logging.ERROR):
+        dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {"build_marts": "model x"}))
+    [(_, _, _, _, text, sent_to)] = stored(home)
+    assert "model x" in text and sent_to is None
+    assert "PARC_NOTICE_URLS names no address" in caplog.text
+
+
+def test_a_callback_without_a_task_still_tells(dags, home, inbox) -> None:
+    """Airflow names no task where it knows none: a run that timed out before its first."""
+    dag = dags["build_marts"]
+    dag.on_failure_callback({"dag": dag, "run_id": "r+1", "reason": "timed_out"})
+    assert "the run timed out" in inbox[-1]["message"]
+    dag.on_failure_callback({})  # never raises
+    assert len(stored(home)) == 1
+
+
+def test_an_overdue_run_is_told_of_while_it_goes_on(home, inbox) -> None:
+    """As the executor calls it: with what Airflow's scheduler wrote down."""
+    from parc.orchestration.notice import overdue
+
+    run = {
+        "dag_id": "build_marts",
+        "dag_run_id": "scheduled__1",
+        "conf": None,
+        "run_type": "scheduled",
+        "logical_date": "2012-04-26T03:00:00Z",
+    }
+    overdue(60, "data-platform", "BI sees the last.", "parc status", context={"dag_run": run})
+    [(dag_id, run_id, day, owner, text, _)] = stored(home)
+    assert (dag_id, run_id, day, owner) == ("build_marts", "scheduled__1", "2012-04-25", "data-platform")
+    assert text.startswith("build_marts is overdue for 2012-04-25")
+    assert "it has not ended 60 minutes after it was queued" in inbox[-1]["message"]
+
+
+def test_a_task_leaves_its_last_words() -> None:
+    from parc.orchestration.notice import keep_reason
+
+    kept: dict[str, str] = {}
+    ti = SimpleNamespace(xcom_push=lambda key, value: kept.update({key: value}))
+    keep_reason({"ti": ti})
+    assert kept == {}
+    keep_reason({"ti": ti, "exception": ValueError("x" * 9_000)})
+    assert kept == {"reason": "x" * 4_000}

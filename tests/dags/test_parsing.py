@@ -1,0 +1,133 @@
+"""Reading a DAG file touches nothing: the DAG processor does it again and again, wherever it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parc.settings import PROJECT
+
+FILES = sorted((PROJECT / "dags").glob("*.py"))
+
+# Reads a DAG file with every way out closed: what Airflow itself loads is loaded before.
+PROGRAM = """
+import json, os, runpy, sys, sysconfig, time
+began = time.perf_counter()
+import airflow.sdk
+airflow_seconds = time.perf_counter() - began
+import airflow.configuration, airflow.plugins_manager, croniter
+import airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.python
+import airflow.providers.standard.sensors.python, airflow.task.priority_strategy
+from airflow.sdk import DAG, Asset
+
+allowed = tuple(os.path.realpath(path) + os.sep for path in (
+    sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), "/usr/share/zoneinfo", sys.argv[1]))
+forbidden = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname",
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork",
+    "os.remove", "os.rename", "os.mkdir", "os.rmdir",
+    "sqlite3.connect", "shutil.rmtree", "tempfile.mkstemp", "tempfile.mkdtemp")
+broken = []
+
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)):
+        path = os.path.realpath(os.fsdecode(arguments[0]))
+        writes = bool((arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+        if writes or not path.startswith(allowed):
+            broken.append(f"open {path}" + (" to write" if writes else ""))
+    elif event in forbidden:
+        broken.append(f"{event} {arguments!r}")
+
+sys.addaudithook(watch)
+before = set(sys.modules)
+began = time.perf_counter()
+runpy.run_path(sys.argv[2])
+told = {
+    "seconds": time.perf_counter() - began,
+    "airflow_seconds": airflow_seconds,
+    "broken": list(broken),
+    "modules": sorted(set(sys.modules) - before),
+}
+print(json.dumps(told))
+"""
+HEAVY = {
+    "adbc_driver_manager",
+    "adbc_driver_postgresql",
+    "apprise",
+    "dbt",
+    "duckdb",
+    "great_expectations",
+    "numpy",
+    "pandas",
+    "parc.loading",
+    "parc.quality",
+    "parc.routing",
+    "parc.warehouse",
+    "polars",
+    "psycopg",
+    "pyarrow",
+}
+
+
+def read(path: Path, home: Path, **more: str) -> dict:
+    """What reading a DAG file did, in a process that knows no platform."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PARC_", "AIRFLOW_"))}
+    environment |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "PARC_HOME": "/nowhere/home",
+        "PARC_LANDING": "/nowhere/landing",
+        "PARC_WAREHOUSE_DSN": "postgresql://nobody@127.0.0.1:1/nothing",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(PROJECT), str(path)],
+        env=environment | more, capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def reads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    home = tmp_path_factory.mktemp("airflow")
+    return {path.name: read(path, home) for path in FILES}
+
+
+@pytest.mark.parametrize("name", [path.name for path in FILES])
+def test_reading_a_dag_file_opens_nothing_but_python(reads: dict[str, dict], name: str) -> None:
+    assert reads[name]["broken"] == []
+
+
+@pytest.mark.parametrize("name", [path.name for path in FILES])
+def test_reading_a_dag_file_imports_nothing_heavy(reads: dict[str, dict], name: str) -> None:
+    """What a task needs is imported when it runs."""
+    assert HEAVY & set(reads[name]["modules"]) == set()
+    assert "parc.orchestration.notice" in reads[name]["modules"]
+
+
+@pytest.mark.parametrize("name", [path.name for path in FILES])
+def test_reading_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict], name: str) -> None:
+    assert reads[name]["seconds"] < reads[name]["airflow_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("open('/etc/hostname').read()", "open /etc/hostname"),
+        ("open('left_behind', 'w')", "left_behind to write"),
+        ("import socket; socket.socket().connect_ex(('127.0.0.1', 1))", "socket.connect"),
+        ("import subprocess; subprocess.run(['true'])", "subprocess.Popen"),
+        ("from parc.settings import Settings; Settings.from_env().secret('x')", None),
+    ],
+)
+def test_a_dag_file_that_reaches_out_is_caught(tmp_path: Path, line: str, told: str | None) -> None:
+    """The watch above sees what it is there to see."""
+    bad = tmp_path / "bad.py"
+    bad.write_text(line if told else f"try:\n    {line}\nexcept OSError:\n    pass\n")
+    assert (told or "os.mkdir") in " ".join(read(bad, tmp_path)["broken"])
