@@ -1,0 +1,178 @@
+"""The pages' addresses, who may see them, and what a browser may do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import psycopg
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_view
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException as RoutingException
+
+from parc import desk
+from parc.errors import ParcError
+from parc.settings import Settings
+from parc.ui import docs, reading
+from parc.ui.approvals import Approval, pending
+from parc.ui.html import DOCS_POLICY, PAGE_POLICY, page
+from parc.warehouse import connect
+
+# Airflow does not guard the apps of plugins: whoever it shows its plugins to may read every page here.
+app = FastAPI(
+    title="PARC",
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+    dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
+)
+
+HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+Platform = Annotated[Settings, Depends(Settings.from_env)]
+Approvals = Annotated[list[Approval], Depends(pending)]
+
+
+@app.middleware("http")
+async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Every answer says what a browser may do with it, errors too."""
+    response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+@app.get("/")
+def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTMLResponse:
+    """What wants doing, the last nights, the last builds, the switch."""
+    matters = desk.matters(settings)
+    if any(matter.kind == "schema" for matter in matters):
+        return page(request, "schema", matters=matters)
+    with connect(settings, "reader") as connection:
+        return page(
+            request,
+            "desk",
+            matters=matters,
+            approvals=approvals,
+            nights=reading.nights(connection),
+            builds=reading.builds(connection, 6),
+            published=reading.published_build(connection),
+            release=reading.live_release(connection),
+        )
+
+
+@app.get("/builds")
+def show_builds(request: Request, settings: Platform) -> HTMLResponse:
+    """The last builds."""
+    with connect(settings, "reader") as connection:
+        return page(request, "builds", builds=reading.builds(connection, 100))
+
+
+@app.get("/builds/{build_id}")
+def show_build(request: Request, settings: Platform, build_id: int) -> HTMLResponse:
+    """One build: what failed first, then every model with its tests."""
+    with connect(settings, "reader") as connection:
+        build = reading.build(connection, build_id)
+        if build is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no build {build_id}.")
+        return page(request, "build", builds=[build], run=None)
+
+
+@app.get("/deliveries")
+def show_deliveries(
+    request: Request,
+    settings: Platform,
+    feed: str | None = None,
+    day: Annotated[date | None, Query(alias="date")] = None,
+) -> HTMLResponse:
+    """The last deliveries, of one feed and date where these are named."""
+    with connect(settings, "reader") as connection:
+        found = reading.deliveries(connection, feed=feed, business_date=day)
+        return page(
+            request, "deliveries", deliveries=_with_docs(settings, found), feed=feed, day=day, run=None
+        )
+
+
+@app.get("/deliveries/{delivery_id}")
+def show_delivery(request: Request, settings: Platform, delivery_id: int) -> HTMLResponse:
+    """One delivery: its row of the ledger and its rows in quarantine."""
+    with connect(settings, "reader") as connection:
+        found = _with_docs(settings, reading.deliveries(connection, delivery_ids=[delivery_id]))
+        if not found:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no delivery {delivery_id}.")
+        delivery = found[0]
+        same_day = reading.deliveries(
+            connection, feed=delivery["feed"], business_date=delivery["business_date"]
+        )
+        return page(
+            request,
+            "delivery",
+            delivery=delivery,
+            same_day=same_day,
+            reasons=reading.quarantine_reasons(connection, delivery_id),
+            rows=reading.quarantine(connection, delivery_id),
+        )
+
+
+@app.get("/run/models")
+def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id: str) -> HTMLResponse:
+    """The builds of a run of Airflow's: its own, else those that took in what it loaded or it released."""
+    with connect(settings, "reader") as connection:
+        run = reading.run(connection, dag_id, run_id)
+        builds = [found for each in run.build_ids if (found := reading.build(connection, each))]
+    return page(request, "build", builds=builds, run=run)
+
+
+@app.get("/run/deliveries")
+def show_deliveries_of_run(request: Request, settings: Platform, dag_id: str, run_id: str) -> HTMLResponse:
+    """The deliveries of a run of Airflow's: those it read, else those that its builds saw first."""
+    with connect(settings, "reader") as connection:
+        run = reading.run(connection, dag_id, run_id)
+        found = reading.deliveries(connection, delivery_ids=run.delivery_ids) if run.delivery_ids else []
+    return page(request, "deliveries", deliveries=_with_docs(settings, found), feed=None, day=None, run=run)
+
+
+@app.get("/docs/{path:path}")
+def show_docs(request: Request, settings: Platform, path: str) -> Response:
+    """A page of the Data Docs."""
+    if not path:
+        return RedirectResponse(f"{request.scope['root_path']}/docs/index.html")
+    found = docs.find(settings, path)
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page in the Data Docs.")
+    return FileResponse(found, media_type="text/html", headers={"Content-Security-Policy": DOCS_POLICY})
+
+
+@app.exception_handler(RoutingException)
+def _refuse(request: Request, problem: RoutingException) -> HTMLResponse:
+    status = HTTPStatus(problem.status_code)
+    return page(request, "problem", status=status, title=status.phrase, what=problem.detail)
+
+
+@app.exception_handler(RequestValidationError)
+def _misread(request: Request, problem: RequestValidationError) -> HTMLResponse:
+    fields = ", ".join(str(error["loc"][-1]) for error in problem.errors())
+    what = f"The address is not one of these pages': {fields}."
+    return page(request, "problem", status=HTTPStatus.NOT_FOUND, title="Not Found", what=what)
+
+
+@app.exception_handler(ParcError)
+@app.exception_handler(psycopg.Error)
+def _apologise(request: Request, problem: Exception) -> HTMLResponse:
+    status, what = HTTPStatus.SERVICE_UNAVAILABLE, str(problem).strip()
+    return page(request, "problem", status=status, title="The warehouse does not answer", what=what)
+
+
+def _with_docs(settings: Settings, deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [delivery | {"docs": docs.of_delivery(settings, delivery)} for delivery in deliveries]

@@ -1,0 +1,17 @@
+// The theme is Airflow's own setting; links that leave these pages open in Airflow, not in its frame.
+(() => {
+  const theme = () => {
+    document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
+  };
+  theme();
+  addEventListener("storage", theme);
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[target=_top]");
+    if (link && parent !== window && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      const above = parent.document.createElement("a");
+      above.href = link.href;
+      above.click();
+    }
+  });
+})();

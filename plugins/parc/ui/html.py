@@ -1,0 +1,103 @@
+"""How the pages are made: templates, their filters, and the one style and script they all carry."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup
+
+from parc.desk import Matter
+
+PARIS = ZoneInfo("Europe/Paris")
+ASSETS = Path(__file__).with_name("assets")
+STYLE = (ASSETS / "page.css").read_text()
+SCRIPT = (ASSETS / "page.js").read_text()
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+# Nothing is fetched, nothing runs but the script above, and only Airflow itself may frame a page.
+_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+PAGE_POLICY = f"{_NOTHING}; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
+DOCS_POLICY = f"{_NOTHING}; style-src 'unsafe-inline'"
+"""The Data Docs carry their style in the page, also for browsers that open them without a server."""
+
+
+def page(
+    request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any
+) -> HTMLResponse:
+    """A page; links in it start at `base` (these pages) or `airflow` (the UI's root)."""
+    base = request.scope.get("root_path", "")
+    text = _template(template).render(base=base, airflow=base.removesuffix("/parc"), status=status, **values)
+    return HTMLResponse(text, status)
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("parc.ui"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704 (files of ours)
+    environment.filters |= {
+        "paris": paris,
+        "duration": duration,
+        "run_path": run_path,
+        "matter_path": matter_path,
+        "steps": steps,
+        "query": urlencode,
+    }
+    return environment.get_template(f"{name}.html.j2")
+
+
+def paris(instant: datetime | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """An instant as the clocks in Paris show it."""
+    return instant.astimezone(PARIS).strftime(pattern) if instant else "–"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people read them: 0.04 s, 12.3 s, 3 min 5 s."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def run_path(run: dict[str, Any]) -> str:
+    """Where the Airflow UI shows a run, from its root."""
+    return f"/dags/{quote(run['dag_id'], safe='')}/runs/{quote(run['run_id'], safe='')}"
+
+
+def matter_path(matter: Matter) -> str:
+    """The page that tells more of a matter, from the root of these pages; empty where none does."""
+    if build := re.fullmatch(r"build (\d+)", matter.subject):
+        return f"/builds/{build[1]}"
+    if delivery := re.match(r"(\w+) (\d{4}-\d{2}-\d{2})", matter.subject):
+        return f"/deliveries?{urlencode({'feed': delivery[1], 'date': delivery[2]})}"
+    return ""
+
+
+def steps(command: str) -> list[tuple[str, bool]]:
+    """What mends a matter, step by step, and whether the step is a command to copy."""
+    return [(step, step.startswith("parc ")) for step in re.split(r"(?:, then |; )", command) if step]

@@ -1,0 +1,52 @@
+"""What Airflow must know of the pages: where they are mounted, and where the UI shows them.
+
+Airflow imports this in every process, tasks included: the pages themselves are imported by the first request.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from airflow.plugins_manager import AirflowPlugin
+
+# A signpost, in a colour that is seen on Airflow's light, dark and chosen grounds.
+ICON = "data:image/svg+xml," + quote(
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#e8590c' "
+    "stroke-width='2' stroke-linejoin='round' stroke-linecap='round'>"
+    "<path d='M12 2v3M12 11v2M12 19v3M5 5h12l3 3-3 3H5zM19 13H7l-3 3 3 3h12z'/></svg>"
+)
+
+
+async def pages(scope: Any, receive: Any, send: Any) -> None:
+    """The pages, as the application that Airflow mounts."""
+    from parc.ui.app import app
+
+    await app(scope, receive, send)
+
+
+def view(name: str, destination: str, route: str, href: str) -> dict[str, Any]:
+    """An entry of the UI's navigation, or a tab of its runs or task instances."""
+    return {
+        "name": name,
+        "destination": destination,
+        "url_route": route,
+        "href": href,
+        "nav_top_level": True,
+        "icon": ICON,
+    }
+
+
+RUN = "?dag_id={DAG_ID}&run_id={RUN_ID}"
+
+
+class ParcPlugin(AirflowPlugin):
+    """The desk in the navigation; on every run and task, the models and the deliveries it worked on."""
+
+    name = "parc"
+    fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
+    external_views = [  # noqa: RUF012
+        view("PARC desk", "nav", "parc", "parc/"),
+        view("Models", "dag_run", "models", f"parc/run/models{RUN}"),
+        view("Deliveries", "dag_run", "deliveries", f"parc/run/deliveries{RUN}"),
+        view("Models", "task_instance", "task_models", f"parc/run/models{RUN}"),
+        view("Deliveries", "task_instance", "task_deliveries", f"parc/run/deliveries{RUN}"),
+    ]
