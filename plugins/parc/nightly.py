@@ -13,7 +13,7 @@ from typing import Any, Literal
 from parc import desk, loading, routing
 from parc.build import BuildResult
 from parc.build import build as build_marts
-from parc.desk import Matter
+from parc.desk import Due, Matter
 from parc.errors import (
     ApprovalNeeded,
     BuildFailed,
@@ -61,13 +61,15 @@ Progress = Callable[[Step], None]
 
 @dataclass
 class Night:
-    """What became of a night. `release_date` is the business date of its release: never one before the last
-    release's, so that an old night run again does not take the switch back."""
+    """What became of a night. `still_refused` were refused before, and no other files lie there now: they are
+    not read again. `release_date` is the business date of its release: never one before the last release's,
+    so that an old night run again does not take the switch back."""
 
     business_date: date
     release_date: date | None = None
     steps: list[Step] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    still_refused: list[Due] = field(default_factory=list)
     build: BuildResult | None = None
     plan: Plan | None = None
     bi: str = ""
@@ -91,6 +93,7 @@ class Night:
             "exit_code": self.exit_code,
             "steps": [asdict(step) for step in self.steps],
             "deliveries": [asdict(outcome) for outcome in self.outcomes],
+            "still_refused": [asdict(due) for due in self.still_refused],
             "build": asdict(self.build) if self.build else None,
             "bi": self.bi,
             "release_date": self.release_date,
@@ -163,7 +166,16 @@ class _Running:
 
 
 def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
-    for feed, day in _deliveries(settings, night.business_date):
+    day = night.business_date
+    due = desk.due(settings, day)
+    unseen = loading.unseen(settings, day - timedelta(days=NIGHTS_BEFORE), day)
+    night.still_refused = [each for each in due if each.state == "refused" and (each.feed, day) not in unseen]
+    for each in night.still_refused:
+        with watch.step("ingest") as step:
+            text = f"{each.feed} {day}: refused before, the same files lie there: {each.detail}"
+            step.end("failed", text, DeliveryRefused.exit_code)
+    wanted = {(each.feed, day) for each in due if each not in night.still_refused} | set(unseen)
+    for feed, day in sorted(wanted, key=_order):
         with watch.step("ingest", f"{feed} {day}") as step:
             outcome = loading.ingest(settings, feed, day)
             night.outcomes.append(outcome)
@@ -175,16 +187,10 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
                 step.end("unchanged", outcome.message)
 
 
-def _deliveries(settings: Settings, business_date: date) -> list[tuple[str, date]]:
-    """What is due of the night, and what came late or again since: references first, by which the facts are
-    checked, then by date."""
-    late = loading.unseen(settings, business_date - timedelta(days=NIGHTS_BEFORE), business_date)
-    wanted = {(each.feed, business_date) for each in desk.due(settings, business_date)} | set(late)
-    names = list(FEEDS)
-    return sorted(
-        wanted,
-        key=lambda each: (FEEDS[each[0]].keeping is Keeping.DAYS, each[1], names.index(each[0])),
-    )
+def _order(delivery: tuple[str, date]) -> tuple[bool, date, int]:
+    """References first, by which the facts are checked, then by date."""
+    feed, day = delivery
+    return FEEDS[feed].keeping is Keeping.DAYS, day, list(FEEDS).index(feed)
 
 
 def _build(settings: Settings, night: Night, watch: _Watch) -> None:

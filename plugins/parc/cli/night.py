@@ -17,6 +17,7 @@ from parc.cli.printing import DATE, Json, dump, screen, tell_matters
 from parc.settings import Settings
 
 if TYPE_CHECKING:
+    from parc.desk import Due
     from parc.loading import Outcome
     from parc.nightly import Night, Step
 
@@ -84,9 +85,9 @@ def sum_up(night: Night) -> None:
     """What came of the night, and what wants doing."""
     late = sum(each.business_date != night.business_date for each in night.with_status("published"))
     facts = {
-        "published": f"{len(night.with_status('published'))}, of these {late} of earlier nights; "
+        "published": f"{len(night.with_status('published'))} ({late} of earlier nights), "
         f"{len(night.with_status('unchanged'))} unchanged",
-        "refused": _named(night.with_status("refused")),
+        "refused": _named([*night.with_status("refused"), *night.still_refused]),
         "missing": _named(night.with_status("missing")),
         "BI sees": night.bi,
         "switch": night.switch,
@@ -99,5 +100,5 @@ def sum_up(night: Night) -> None:
     tell_matters(night.matters)
 
 
-def _named(outcomes: Sequence[Outcome]) -> str:
-    return ", ".join(f"{outcome.feed} {outcome.business_date}" for outcome in outcomes) or "none"
+def _named(deliveries: Sequence[Outcome | Due]) -> str:
+    return ", ".join(f"{each.feed} {each.business_date}" for each in deliveries) or "none"
