@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint bench bench-orchestration plots lock clean
+.PHONY: help setup run stop test lint soak bench bench-orchestration plots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ lint: setup ## Check style and types
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+
+soak: setup ## Load sixty days while the night goes on, kill the scheduler meanwhile; prints figures
+	@.venv/bin/pytest -m soak -s tests/soak
 
 bench: bench-orchestration ## Run every benchmark
 

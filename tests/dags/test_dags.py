@@ -33,7 +33,7 @@ class Decided:
 
 def ingest(feed: str, cron: str, owner: str) -> Decided:
     tasks = {
-        "wait": ("default_pool", 2, 5 * MINUTE),
+        "wait": ("default_pool", 5, 5 * MINUTE),
         "load": ("warehouse_load", 2, 6 * HOUR),
         "report": ("default_pool", 0, 5 * MINUTE),
     }

@@ -79,6 +79,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             timeout=LONGEST_WAIT.total_seconds(),
             execution_timeout=timedelta(minutes=5),
             silent_fail=True,
+            retries=5,  # a platform that is stopped in the middle of a look costs a try
             doc_md="Waits for the night's delivery, up to a quarter of an hour before the marts are built.",
         )
         def wait() -> bool:
