@@ -23,7 +23,7 @@ def matters(settings: Settings, connection: psycopg.Connection[Any], plan_for: d
     """Drift, a hold, the kill switch, a release cut short; and what is due and not on the switch."""
     try:
         status = routing.status(settings)
-    except ParcError as error:
+    except (ParcError, OSError) as error:
         return [Matter("switch", True, "switch", str(error), "")]
     try:
         newest = newest_business_date(settings)

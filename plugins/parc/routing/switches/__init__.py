@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from parc.errors import ConfigurationError
 from parc.routing.tables import Content
 from parc.settings import Settings
 
@@ -77,7 +78,15 @@ class Switch(Protocol):
 
 
 def open_switch(settings: Settings) -> Switch:
-    """The switch that `settings.switch` (a URL) names."""
+    """The switch that `settings.switch` (a URL) names.
+
+    Raises ConfigurationError where it names none that can be opened.
+    """
     from parc.routing.switches.file import FileSwitch
 
-    return FileSwitch(settings.switch)
+    try:
+        return FileSwitch(settings.switch)
+    except (OSError, ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"the switch {settings.switch} cannot be opened: {error}; is PARC_SWITCH right?"
+        ) from error
