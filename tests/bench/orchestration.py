@@ -1,7 +1,7 @@
 """What Airflow adds to dbt: one night's build by several ways, in turns, on this machine.
 
 `make bench-orchestration` prints a table (options: BENCH="--runs 5", BENCH=--help). All ways run the
-platform's dbt project on copies of one small warehouse: two weeks built, one more day loaded and not yet built.
+platform's dbt project on copies of one small warehouse: two weeks built, one more day loaded, not yet built.
 State lives in a temporary folder. Cosmos is in this program's environment (.venv-bench) and not in the
 platform's (.venv), which runs everything but Cosmos.
 """
