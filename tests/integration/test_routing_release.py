@@ -42,8 +42,10 @@ create table marts.routing_windows (zone_code text, local_date date, opens_at ti
 create table marts.routing_routes (route_code text, market text, band text, priority smallint, site_code text, weight smallint);
 create table marts.routing_rollout (zone_code text, market text, planned_go_live_date date, withdrawn_on date);
 create table marts.routing_sites (site_code text, site_name text, site_kind text, directorate_code text, time_zone text, sip_address text, is_offshore boolean, valid_from date, valid_to date);
+create table marts.routing_site_positions (site_code text, time_zone text, weekday smallint, half_hour_local time, position_count integer);
+create table marts.routing_zone_clocks (zone_code text, time_zone text);
 create table marts.routing_freeze_windows (starts_at timestamptz, ends_at timestamptz, reason text);
-create table marts.mart_routing_demand_half_hourly (half_hour_at timestamptz, business_date date, zone_code text, market text, offered_count bigint, handle_seconds numeric);
+create table marts.mart_routing_demand_half_hourly (half_hour_at timestamptz, business_date date, zone_code text, market text, offered_count bigint, handle_seconds bigint);
 """  # noqa: E501
 
 
@@ -92,6 +94,16 @@ def world(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
             for site in sorted({row[4] for row in routes})
         ]
         insert(connection, "marts.routing_sites", sites, "(site_code, sip_address, valid_from)")
+        insert(
+            connection,
+            "marts.routing_site_positions",
+            [
+                (site, "Europe/Paris", weekday, time(12), 1000)
+                for site, _, _ in sites
+                for weekday in range(1, 8)
+            ],
+        )
+        insert(connection, "marts.routing_zone_clocks", [(z, "Europe/Paris") for z in ("*", *ZONES.values())])
         demand = [
             (
                 datetime.combine(EVE - timedelta(days=back), time(10), UTC),
@@ -252,7 +264,9 @@ def test_a_quiet_night_makes_no_release(live: Settings) -> None:
 def test_an_approval_of_a_plan_whose_base_has_moved_is_stale(live: Settings) -> None:
     approved = routing.plan(live, EVE).plan_hash
     marts(live, "insert into marts.routing_prefixes values ('2012-04-01', '029999', '53')")
-    with pytest.raises(RoutingRefused, match=r"the approval is for plan .*changed since"):
+    with pytest.raises(
+        RoutingRefused, match=r"the approval is for plan .*changed since.*routing plan --date"
+    ):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
     routing.apply(
         live, QUIET, requested_by="n", reason="new block"
@@ -299,6 +313,38 @@ def test_more_than_half_of_the_calls_is_refused_even_when_approved(live: Setting
     approved = routing.plan(live, EVE).plan_hash
     with pytest.raises(RoutingRefused, match=r"rule 4: 69\.0% of calls would move; more than 50% is refused"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
+
+
+def test_a_release_that_would_drown_a_site_is_refused_even_when_approved(live: Settings) -> None:
+    """Rennes gets 60 calls of 300 s between 12:00 and 12:30, 10 erlangs."""
+    before = pointer(live)
+    marts(
+        live,
+        "update marts.mart_routing_demand_half_hourly set handle_seconds = offered_count * 300; "
+        "update marts.routing_site_positions set position_count = 10 "
+        "where site_code = 'RENNES' and weekday = 3",
+    )
+    plan = routing.plan(live, EVE)
+    assert plan.verdict == "refused"
+    expected = r"rule 6: RENNES: Wed 12:00-12:30, load 10\.0 erlangs for 10 positions \(14 needed\)"
+    with pytest.raises(RoutingRefused, match=expected):
+        routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
+    assert pointer(live) == before and routing.verify(live).is_ok
+    marts(live, "update marts.routing_site_positions set position_count = 14 where site_code = 'RENNES'")
+    # Positions judge a release and are no part of it: the plan that somebody saw is the same.
+    assert routing.plan(live, EVE).plan_hash == plan.plan_hash
+    assert go_live(live).status == "released"
+
+
+def test_rollback_and_emergency_ask_for_no_positions(live: Settings) -> None:
+    go_live(live)
+    marts(
+        live,
+        "update marts.mart_routing_demand_half_hourly set handle_seconds = offered_count * 300; "
+        "update marts.routing_site_positions set position_count = 1",
+    )
+    assert routing.emergency_national(live, requested_by="Paul", reason="r").status == "national"
+    assert routing.rollback(live, requested_by="Paul", reason="r").status == "rolled back"
 
 
 def test_a_missing_mart_is_named(live: Settings) -> None:

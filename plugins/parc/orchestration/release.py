@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -14,6 +14,8 @@ from parc.orchestration.dates import night_of
 
 if TYPE_CHECKING:
     from parc.settings import Settings
+
+APPROVE, REJECT = "Approve", "Reject"
 
 
 @task.branch(doc_md="Plan the release against the live switch, and decide who has to agree.")
@@ -30,7 +32,8 @@ def plan_release() -> str:
     ti = context["ti"]
     ti.xcom_push(key="business_date", value=str(business_date))
     ti.xcom_push(key="plan_hash", value=plan.plan_hash)
-    ti.xcom_push(key="text", value=f"```\n{plan.to_text()}\n```")
+    ti.xcom_push(key="subject", value=plan.subject())
+    ti.xcom_push(key="body", value=plan.to_markdown())
     if plan.verdict == "nothing to do":
         raise AirflowSkipException("the switch holds the desired table already")
     if plan.verdict in ("refused", "blocked"):
@@ -42,15 +45,16 @@ def plan_release() -> str:
     return "approve" if plan.verdict == "needs approval" else "apply_release"
 
 
-def approve_release() -> ApprovalOperator:
+def approve_release() -> HITLOperator:
     """A person reads the plan and answers; without an answer the switch keeps its table."""
-    return ApprovalOperator(
+    return HITLOperator(
         task_id="approve",
         doc_md="Read the plan, then approve or reject it. If the switch moves meanwhile, it is stale.",
-        subject="Routing release of {{ ti.xcom_pull(task_ids='plan_release', key='business_date') }}",
-        body="{{ ti.xcom_pull(task_ids='plan_release', key='text') }}",
+        subject="{{ ti.xcom_pull(task_ids='plan_release', key='subject') }}",
+        body="{{ ti.xcom_pull(task_ids='plan_release', key='body') }}",
+        options=[APPROVE, REJECT],
         response_timeout=timedelta(hours=18),
-        defaults="Reject",
+        defaults=REJECT,
     )
 
 
@@ -59,7 +63,7 @@ def approve_release() -> ApprovalOperator:
     doc_md="Apply exactly the plan that was made and, where needed, approved; verify; take back what fails.",
 )
 def apply_release() -> None:
-    """Apply the planned release under the name of who approved it."""
+    """Apply the planned release under the name of who approved it; skipped where nobody did."""
     from parc import routing
     from parc.settings import Settings
 
@@ -68,6 +72,12 @@ def apply_release() -> None:
     plan_hash = ti.xcom_pull(task_ids="plan_release", key="plan_hash")
     answer = ti.xcom_pull(task_ids="approve") or {}
     user = (answer.get("responded_by_user") or {}).get("name")
+    if REJECT in answer.get("chosen_options", ()):
+        answered = f"was rejected by {user}" if user else "was not approved in time"
+        raise AirflowSkipException(
+            f"the release for {business_date + timedelta(days=1)} {answered}; the switch keeps its table, "
+            "and the next night plans again"
+        )
     outcome = routing.apply(
         Settings.from_env(),
         business_date,

@@ -91,7 +91,7 @@ def night_plan(
     if found and found.live is not None and not is_accepted:
         blocks.append(drift_message(found, business_date))
     return make_plan(
-        Proposal(day, inputs, around.demand, base, desired, diff(base, desired)),
+        Proposal(day, inputs, around, base, desired, diff(base, desired)),
         business_date=business_date,
         base=live,
         blocks=blocks,

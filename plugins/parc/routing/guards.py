@@ -1,7 +1,7 @@
 """What a release must satisfy before it may be applied: each guard judges one proposal.
 
-Rule numbers are those of the routing design: 3 validation, 4 limits, 5 changes that a person always approves.
-Validation comes first; a further gate is one more function in GUARDS.
+Rule numbers are those of the routing design: 3 validation, 4 limits, 5 changes that a person always approves,
+6 capacity. Validation comes first; a further gate is one more function in GUARDS.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from parc.routing.diff import TableDiff, own_pairs, routes_by_pair
-from parc.routing.inputs import Inputs
+from parc.routing.inputs import Inputs, Surroundings
+from parc.routing.load import HalfHour, SiteLoad, in_ranges, site_loads
 from parc.routing.state import horizon, live_pairs, overseas_zones, zone_codes
 from parc.routing.tables import BANDS, NATIONAL_ZONE, SHAPES, Content, Frames
 from parc.routing.volumes import CallsMoved, blocks_by_zone, calls_moved
@@ -27,14 +28,17 @@ CALLS_NEED_APPROVAL = 0.10
 CALLS_REFUSED = 0.50
 ROWS_NEED_APPROVAL = 0.30
 LONGEST_CLOSURE_DAYS = 8
+# What a night's ported numbers add to a site that is full already must not hold every release back.
+UNNOTICED_ERLANGS = 0.1
+UNNOTICED_CALLS = 0.5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a guard found: it refuses the release, or asks for a person's approval."""
+    """One thing a guard found: it refuses the release, asks for a person's approval, or is only told."""
 
     rule: int
-    verdict: Literal["refuse", "approve"]
+    verdict: Literal["refuse", "approve", "note"]
     message: str
 
     def __str__(self) -> str:
@@ -48,7 +52,7 @@ class Proposal:
 
     day: date
     inputs: Inputs
-    demand: pl.DataFrame
+    around: Surroundings
     live: Content | None
     desired: Content
     diffs: dict[str, TableDiff]
@@ -58,7 +62,18 @@ class Proposal:
         """Calls that would move; None where there is nothing to compare with."""
         if self.live is None:
             return None
-        return calls_moved(self.live.frames, self.desired.frames, self.diffs, self.demand, self.day)
+        return calls_moved(self.live.frames, self.desired.frames, self.diffs, self.around.demand, self.day)
+
+    @cached_property
+    def loads(self) -> list[SiteLoad]:
+        """The load predicted for each site; empty where nothing changes or no volumes are known."""
+        if not any(table.row_count for table in self.diffs.values()):
+            return []
+        return site_loads(
+            self.live.frames if self.live else None, self.desired.frames, self.diffs,
+            demand=self.around.demand, positions=self.around.positions, clocks=self.around.clocks,
+            windows=self.inputs.windows, day=self.day,
+        )  # fmt: skip
 
 
 def examine(proposal: Proposal) -> list[Finding]:
@@ -207,7 +222,11 @@ def _limits(proposal: Proposal) -> Iterable[Finding]:
             4, "approve", f"{moved.share:.1%} of calls would move (limit {CALLS_NEED_APPROVAL:.0%})"
         )
     if moved and moved.days is None and any(table.row_count for table in proposal.diffs.values()):
-        yield Finding(4, "approve", "no recent volumes are known: every zone and market was weighed the same")
+        yield Finding(
+            4, "approve",
+            "no recent volumes are known: every zone and market was weighed the same, and nobody can tell "
+            "whether the sites have positions enough (rule 6)",
+        )  # fmt: skip
     for table in proposal.diffs.values():
         if table.share > ROWS_NEED_APPROVAL:
             yield Finding(
@@ -299,4 +318,42 @@ def frozen(freezes: pl.DataFrame, now: datetime, day: date) -> list[str]:
     ]
 
 
-GUARDS: tuple[Callable[[Proposal], Iterable[Finding]], ...] = (_limits, _always_approved)
+def _capacity(proposal: Proposal) -> Iterable[Finding]:
+    """Rule 6."""
+    for site in proposal.loads:
+        if not site.is_planned:
+            gained = site.calls - site.calls_before
+            if gained >= UNNOTICED_CALLS:
+                yield Finding(
+                    6, "approve",
+                    f"{site.site_code} has no row in site_positions, so nobody can tell whether it can take "
+                    f"{gained:,.0f} calls a week more",
+                )  # fmt: skip
+            continue
+        drowned = [half_hour for half_hour in site.half_hours if half_hour.is_drowned]
+        worse = [h for h in drowned if h.load - h.load_before >= UNNOTICED_ERLANGS]
+        if worse:
+            yield Finding(
+                6, "refuse",
+                f"{_load(site, worse)} ({_worst(worse).positions_required} needed): raise site_positions, "
+                "shift weights in route_sites, or postpone the wave in rollout_plan",
+            )  # fmt: skip
+        as_before = [half_hour for half_hour in drowned if half_hour not in worse]
+        if as_before:
+            yield Finding(6, "note", f"{_load(site, as_before)}; it is so on the switch already")
+
+
+def _load(site: SiteLoad, half_hours: list[HalfHour]) -> str:
+    worst = _worst(half_hours)
+    at = "" if len(half_hours) == 1 else f" at worst ({worst.name})"
+    return (
+        f"{site.site_code}: {in_ranges(half_hours)}, load {worst.load:.1f} erlangs for {worst.positions} "
+        f"positions{at}"
+    )
+
+
+def _worst(half_hours: list[HalfHour]) -> HalfHour:
+    return max(half_hours, key=lambda half_hour: half_hour.load - (half_hour.positions or 0))
+
+
+GUARDS: tuple[Callable[[Proposal], Iterable[Finding]], ...] = (_limits, _always_approved, _capacity)

@@ -62,8 +62,17 @@ DEMAND: tuple[str, Columns] = (
         "zone_code": TEXT,
         "market": TEXT,
         "offered_count": COUNT,
+        "handle_seconds": COUNT,
     },
 )
+POSITIONS: tuple[str, Columns] = (
+    "marts.routing_site_positions",
+    {
+        "site_code": TEXT, "time_zone": TEXT, "weekday": pl.Int8(), "half_hour_local": pl.Time(),
+        "position_count": COUNT,
+    },
+)  # fmt: skip
+CLOCKS: tuple[str, Columns] = ("marts.routing_zone_clocks", {"zone_code": TEXT, "time_zone": TEXT})
 FREEZES: tuple[str, Columns] = (
     "marts.routing_freeze_windows",
     {"starts_at": INSTANT, "ends_at": INSTANT, "reason": TEXT},
@@ -97,13 +106,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What judges a release without entering it: recent volumes, freeze windows; and where it came from.
+    """What judges a release without entering it: recent volumes, the positions of the sites and the clocks of
+    the zones, freeze windows; and where it came from. Columns as in DEMAND, POSITIONS, CLOCKS, FREEZES.
 
-    `demand` (half_hour_at, business_date, zone_code, market, offered_count) covers the last 28 days that
-    have volumes on or before the business date.
+    `demand` covers the last 28 days that have volumes on or before the business date.
     """
 
     demand: pl.DataFrame
+    positions: pl.DataFrame
+    clocks: pl.DataFrame
     freezes: pl.DataFrame
     provenance: Provenance
 
@@ -113,11 +124,13 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
 
     Raises ConfigurationError when a table is missing.
     """
-    _require_tables(settings, [table for table, _ in [*SOURCES.values(), DEMAND, FREEZES]])
+    sources = [*SOURCES.values(), DEMAND, POSITIONS, CLOCKS, FREEZES]
+    _require_tables(settings, [table for table, _ in sources])
     with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
         frames = {name: _read(cursor, *source) for name, source in SOURCES.items()}
         demand = _read_demand(cursor, business_date)
+        positions, clocks = _read(cursor, *POSITIONS), _read(cursor, *CLOCKS)
         freezes = _read(cursor, *FREEZES)
         build = _fetch(cursor, "select max(build_id) as build_id from marts.published_build")
         deliveries = _fetch(
@@ -133,7 +146,7 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
         input_sha256=sha256,
         code_version=code_version(),
     )
-    return Inputs(**frames), Surroundings(demand, freezes, provenance)
+    return Inputs(**frames), Surroundings(demand, positions, clocks, freezes, provenance)
 
 
 def read_demand(settings: Settings, business_date: date) -> pl.DataFrame:

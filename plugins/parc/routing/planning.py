@@ -13,9 +13,11 @@ import polars as pl
 from parc.routing.diff import TableDiff, routes_by_pair
 from parc.routing.guards import Finding, Proposal, examine, going
 from parc.routing.inputs import Provenance
+from parc.routing.load import SiteLoad
 from parc.routing.switches import Reading
 from parc.routing.tables import SHAPES, Content
 from parc.routing.volumes import CallsMoved
+from parc.routing.wording import LOAD_COLUMNS, LOADS_TITLE, aligned, load_cells, markdown, route_text, subject
 
 ROWS_SHOWN = 20
 ROWS_IN_JSON = 10_000
@@ -28,7 +30,8 @@ class Plan:
     `findings` are the guards' (refusals and reasons for approval); `blocks` are circumstances that keep any
     release away for now (drift, hold, freeze, kill switch). `is_drifted`: the live base is not what was
     recorded, so that even the same content is worth a release. `business_date` is None for a rollback and an
-    emergency. `moved` is None where there was nothing to compare with.
+    emergency. `moved` is None where there was nothing to compare with, and `loads` (predicted for each site)
+    empty where none can be predicted.
     """
 
     business_date: date | None
@@ -40,6 +43,7 @@ class Plan:
     desired: Content
     diffs: dict[str, TableDiff]
     moved: CallsMoved | None
+    loads: list[SiteLoad] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     blocks: list[str] = field(default_factory=list)
     is_drifted: bool = False
@@ -66,6 +70,11 @@ class Plan:
     def approvals(self) -> list[Finding]:
         """Why a person must approve."""
         return [finding for finding in self.findings if finding.verdict == "approve"]
+
+    @property
+    def notes(self) -> list[Finding]:
+        """What a reader should know, and nothing waits for."""
+        return [finding for finding in self.findings if finding.verdict == "note"]
 
     @property
     def is_empty(self) -> bool:
@@ -96,6 +105,11 @@ class Plan:
         )
         return rows.to_dicts()
 
+    def sites_with_calls(self) -> list[SiteLoad]:
+        """The sites that have calls after the release, those that gain most first."""
+        sites = [site for site in self.loads if site.calls > 0]
+        return sorted(sites, key=lambda site: (site.calls_before - site.calls, site.site_code))
+
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values; rows of each table up to 10,000, exceptions only counted by zone."""
         live, back = self.going()
@@ -109,6 +123,7 @@ class Plan:
             "content_digest": self.desired.digest,
             "refusals": [str(finding) for finding in self.refusals],
             "approvals": [str(finding) for finding in self.approvals],
+            "notes": [str(finding) for finding in self.notes],
             "blocks": self.blocks,
             "going_live": [list(pair) for pair in live],
             "going_back": [list(pair) for pair in back],
@@ -117,6 +132,7 @@ class Plan:
             "volumes": [day.isoformat() for day in self.moved.days]
             if self.moved and self.moved.days
             else None,
+            "site_loads": [_load_json(site) for site in self.sites_with_calls()],
             "rows": {name: table.counts() for name, table in self.diffs.items()},
             "changes": {
                 name: self._rows(table, ROWS_IN_JSON) for name, table in self.diffs.items() if table.row_count
@@ -143,6 +159,7 @@ class Plan:
             ("Refused", [str(finding) for finding in self.refusals]),
             ("Blocked", self.blocks),
             ("Needs approval", [str(finding) for finding in self.approvals]),
+            ("Notes", [str(finding) for finding in self.notes]),
         ):
             if entries:
                 lines += ["", heading, *(f"  - {entry}" for entry in entries)]
@@ -150,11 +167,22 @@ class Plan:
         for heading, pairs in (("Going live", live), ("Back to the national route", back)):
             if pairs:
                 lines += ["", heading, *(f"  {zone} {market}" for zone, market in pairs)]
-        lines += ["", *self._calls_text(), "", *self._counts_text()]
+        lines += ["", *self._calls_text()]
+        if self.loads:
+            lines += ["", *self._loads_text(rows_shown)]
+        lines += ["", *self._counts_text()]
         for table in self.diffs.values():
             if table.row_count:
                 lines += ["", *self._table_text(table, rows_shown)]
         return "\n".join(lines)
+
+    def to_markdown(self) -> str:
+        """The plan as the form says it on which a person approves it."""
+        return markdown(self)
+
+    def subject(self) -> str:
+        """The plan in one line: `Go-live of 53 fixe, internet on 2012-04-25: 8.9% of calls move`."""
+        return subject(self)
 
     def _title(self) -> str:
         if self.business_date is None:
@@ -182,6 +210,21 @@ class Plan:
                 f" of {pair['calls']:,.0f} ({pair['share']:.1%})"
             )
         return lines
+
+    def _loads_text(self, rows_shown: int) -> list[str]:
+        changed = self.changed_loads()
+        rows = [LOAD_COLUMNS, *(load_cells(site) for site in changed[:rows_shown])]
+        lines = [LOADS_TITLE, *(f"  {line}" for line in aligned(rows))]
+        kept = len(self.sites_with_calls()) - len(changed)
+        if len(changed) > rows_shown:
+            lines.append(f"  ... and {len(changed) - rows_shown} more")
+        if kept:
+            lines.append(f"  {kept} sites keep the calls they have")
+        return lines
+
+    def changed_loads(self) -> list[SiteLoad]:
+        """Those of them that gain or lose calls."""
+        return [site for site in self.sites_with_calls() if round(site.calls - site.calls_before)]
 
     def _counts_text(self) -> list[str]:
         lines = [f"{'Rows':<12}{'live':>10}{'desired':>10}{'added':>9}{'removed':>9}{'changed':>9}  share"]
@@ -221,7 +264,7 @@ class Plan:
         for pair in sorted(before.keys() | after.keys()):
             old, new = before.get(pair, frozenset()), after.get(pair, frozenset())
             for band in sorted({row[0] for row in old ^ new}, reverse=True):
-                change = (band, _route(band, old), _route(band, new))
+                change = (band, route_text(old, band), route_text(new, band))
                 changes.setdefault(change, []).append(" ".join(pair))
         lines = []
         for (band, old_route, new_route), pairs in changes.items():
@@ -262,6 +305,7 @@ def make_plan(
         desired=proposal.desired,
         diffs=proposal.diffs,
         moved=proposal.moved if is_valid else None,
+        loads=proposal.loads if is_valid else [],
         findings=findings,
         blocks=blocks,
         is_drifted=is_drifted,
@@ -269,15 +313,27 @@ def make_plan(
     )
 
 
-def _route(band: str, route: frozenset[tuple[str, int, str, int]]) -> str:
-    priorities: dict[int, list[str]] = {}
-    for row_band, priority, site, weight in sorted(route):
-        if row_band == band:
-            priorities.setdefault(priority, []).append(f"{site} {weight}")
-    return " | ".join(", ".join(sites) for _, sites in sorted(priorities.items())) or "(none)"
-
-
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M}Z"
     return str(value)
+
+
+def _load_json(site: SiteLoad) -> dict[str, Any]:
+    tightest = site.tightest
+    return {
+        "site_code": site.site_code,
+        "calls_a_week_before": site.calls_before,
+        "calls_a_week": site.calls,
+        "weekday": tightest.weekday,
+        "half_hour_local": f"{tightest.starts_at:%H:%M}",
+        "calls_before": tightest.calls_before,
+        "calls": tightest.calls,
+        "load_erlangs_before": tightest.load_before,
+        "load_erlangs": tightest.load,
+        "position_count": tightest.positions,
+        "occupancy_before": tightest.occupancy_before,
+        "occupancy": tightest.occupancy,
+        "service_level_20s_before": tightest.service_level_before,
+        "service_level_20s": tightest.service_level,
+    }

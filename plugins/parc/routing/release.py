@@ -243,7 +243,8 @@ def _check(proposed: Plan, approve: str | None) -> None:
     if approve and approve != proposed.plan_hash:
         raise RoutingRefused(
             f"the approval is for plan {approve}, but the plan is now {proposed.plan_hash}: the content or "
-            f"the live table changed since. Look again (`parc routing plan {for_date}`) and approve that one"
+            f"the live table changed since, so the switch keeps its table. Look again (`parc routing plan "
+            f"{for_date}`, or run `export_routing` again in Airflow) and approve that one"
         )
     if proposed.approvals and not approve:
         raise ApprovalNeeded(

@@ -49,9 +49,9 @@ def calls_moved(
     known = demand.height > 0 and int(demand["offered_count"].sum()) > 0
     days = (demand["business_date"].min(), demand["business_date"].max()) if known else None
     projected = _project(demand, day) if known else _uniform(before, after, day)
-    routed = _routed(projected, _zone_flows(before, after, diffs), before, after)
+    routed = _routed(projected, zone_flows(before, after, diffs), before, after)
     was, will = _destinations(before), _destinations(after)
-    markets = _market_flows(before, after)
+    markets = market_flows(before, after)
     moved = [
         calls * sum(
             fraction * (1.0 if target is None else _distance(
@@ -102,13 +102,14 @@ def _routed(projected: pl.DataFrame, flows: pl.DataFrame, before: Frames, after:
         .with_columns(pl.col("zone_after").fill_null(pl.col("zone_code")), pl.col("fraction").fill_null(1.0))
         .with_columns(calls=pl.col("calls") * pl.col("fraction"))
     )
-    spread = _with_band(spread, "zone_code", before["windows"], "band")
-    spread = _with_band(spread, "zone_after", after["windows"], "band_after")
+    spread = with_band(spread, "zone_code", before["windows"], "band")
+    spread = with_band(spread, "zone_after", after["windows"], "band_after")
     keys = ["zone_code", "market", "zone_after", "band", "band_after"]
     return spread.group_by(keys).agg(pl.col("calls").sum()).sort(keys)
 
 
-def _with_band(calls: pl.DataFrame, zone: str, windows: pl.DataFrame, name: str) -> pl.DataFrame:
+def with_band(calls: pl.DataFrame, zone: str, windows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The calls (half_hour_at and the column `zone`) with the band that the windows give them, as `name`."""
     opened = windows.select(pl.col("zone_code").alias("_zone"), "opens_at", "closes_at").sort("opens_at")
     is_open = pl.col("half_hour_at") < pl.col("closes_at")
     return (
@@ -122,7 +123,7 @@ def _with_band(calls: pl.DataFrame, zone: str, windows: pl.DataFrame, name: str)
     )  # fmt: skip
 
 
-def _zone_flows(before: Frames, after: Frames, diffs: dict[str, TableDiff]) -> pl.DataFrame:
+def zone_flows(before: Frames, after: Frames, diffs: dict[str, TableDiff]) -> pl.DataFrame:
     """(zone_code, zone_after, fraction): where the callers of each zone are after the change; a zone that
     keeps them all is left out."""
     prefixes, exceptions = diffs["prefixes"], diffs["exceptions"]
@@ -206,7 +207,7 @@ def _moved_exceptions(exceptions: TableDiff, blocks: pl.DataFrame) -> pl.DataFra
     return pl.concat([added, removed, changed])
 
 
-def _market_flows(before: Frames, after: Frames) -> dict[str, dict[str | None, float]]:
+def market_flows(before: Frames, after: Frames) -> dict[str, dict[str | None, float]]:
     """market -> {market its calls have after the change, or None where nothing answers: fraction}."""
     was = dict(before["services"].iter_rows())
     will = dict(after["services"].iter_rows())
@@ -222,13 +223,21 @@ def _market_flows(before: Frames, after: Frames) -> dict[str, dict[str | None, f
     return flows
 
 
+def first_choices(frames: Frames) -> pl.DataFrame:
+    """(zone_code, market, band, site_code, share): where calls are offered first, shared by weight."""
+    pair = ("zone_code", "market", "band")
+    return (
+        frames["routes"]
+        .filter(pl.col("priority") == pl.col("priority").min().over(pair))
+        .select(*pair, "site_code", share=pl.col("weight") / pl.col("weight").sum().over(pair))
+    )
+
+
 def _destinations(frames: Frames) -> Destinations:
     first = (
-        frames["routes"]
-        .filter(pl.col("priority") == pl.col("priority").min().over("zone_code", "market", "band"))
+        first_choices(frames)
         .join(frames["sites"], on="site_code", how="left")
         .with_columns(address=pl.coalesce("sip_address", "site_code"))
-        .with_columns(share=pl.col("weight") / pl.col("weight").sum().over("zone_code", "market", "band"))
     )
     found: Destinations = {}
     for zone, market, band, address, share in first.select(
