@@ -94,10 +94,32 @@ def test_doctor_names_what_mends(warehouse: Settings) -> None:
     assert "PARC_PSEUDONYM_SECRET" in checks["pseudonym key"]["finding"]
 
 
+def test_doctor_without_a_warehouse(warehouse: Settings) -> None:
+    done = parc(warehouse, "doctor", "--json", PARC_WAREHOUSE_DSN="postgresql://x@127.0.0.1:1/x")
+    states = {check["name"]: check["state"] for check in json.loads(done.stdout)}
+    assert done.returncode == 3
+    assert states == {"python": "ok", "landing zone": "ok", "warehouse": "wrong", "airflow": "ok"}
+
+
+def test_status_begins_with_what_wants_doing(warehouse: Settings) -> None:
+    with connect(warehouse, "loader") as connection:
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, reason) "
+            "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
+        )
+    said = parc(warehouse, "status").stdout.splitlines()
+    assert said[:3] == [
+        "Wants doing",
+        "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
+        "        have it sent again, then parc ingest calls --date 2012-04-25",
+    ]
+    assert any(line.startswith("Due of the night of 2012-04-25") for line in said)
+
+
 def test_status_as_json(warehouse: Settings) -> None:
     done = parc(warehouse, "status", "--json")
     assert done.returncode == 0, done.stderr
-    assert {"processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
+    assert {"matters", "due", "processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
 
 
 def test_demo_stays_away_from_a_real_landing_zone(warehouse: Settings) -> None:

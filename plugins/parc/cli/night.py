@@ -97,6 +97,7 @@ def sum_up(night: Night) -> None:
         screen.print(f"  {name:<11}{escape(value)}", highlight=False, soft_wrap=True)
     if night.plan and night.plan.verdict == "needs approval":
         screen.print("\n" + escape(night.plan.to_text(ROWS_SHOWN)), highlight=False, soft_wrap=True)
+    screen.print()
     tell_matters(night.matters)
 
 

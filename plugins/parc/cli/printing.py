@@ -86,9 +86,9 @@ def table(title: str | None, rows: list[dict[str, Any]]) -> None:
 def tell_matters(matters: Sequence[Matter]) -> None:
     """What wants a person: what is wrong first, each with the command that mends it below."""
     if not matters:
-        screen.print("\nNothing wants doing.", highlight=False)
+        screen.print("Nothing wants doing.\n", highlight=False)
         return
-    screen.print("\nWants doing", highlight=False)
+    screen.print("Wants doing", highlight=False)
     for matter in sorted(matters, key=lambda each: not each.is_wrong):
         mark = "[red]wrong[/]" if matter.is_wrong else "[yellow]note[/] "
         lines = textwrap.wrap(f"{matter.subject}: {short(matter.what)}", screen.width - 10)
