@@ -9,7 +9,7 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row, scalar_row
 
-from parc.feeds import FEEDS
+from parc.feeds import FEEDS, Keeping
 
 NIGHTS_SHOWN = 14
 DELIVERIES_SHOWN = 100
@@ -37,10 +37,10 @@ class Night:
 @dataclass(frozen=True)
 class Nights:
     """The last business dates, oldest first, and by feed and date what became of them; a pair that is not
-    there was not due."""
+    there was not due. `is_daily`, by feed: of the others the snapshot before a missing one stays in force."""
 
     dates: list[date]
-    feeds: list[str]
+    is_daily: dict[str, bool]
     found: dict[tuple[str, date], Night]
 
 
@@ -150,7 +150,8 @@ def nights(connection: Connection[Any]) -> Nights:
             """.encode(),
             {"first": dates[0] if dates else date.max},
         ).fetchall()
-    return Nights(dates, list(FEEDS), {(row.feed, row.business_date): row for row in rows})
+    is_daily = {feed.name: feed.keeping is Keeping.DAYS for feed in FEEDS.values()}
+    return Nights(dates, is_daily, {(row.feed, row.business_date): row for row in rows})
 
 
 def published_build(connection: Connection[Any]) -> Row | None:
@@ -268,14 +269,21 @@ def deliveries(
 ) -> list[Row]:
     """Rows of the ledger, newest first: all, or those of a feed, a date, these ids; at most DELIVERIES_SHOWN.
 
-    `ended_at` is when its reading ended, None while that is not known.
+    `ended_at` is when its reading had ended: its audit, else the next delivery of the day; None without.
     """
     return _rows(
         connection,
         """
         select
             delivery.*,
-            coalesce(delivery.audited_at, delivery.published_at) as ended_at,
+            coalesce(
+                delivery.audited_at,
+                (
+                    select min(later.landed_at) from ops.delivery as later
+                    where later.feed = delivery.feed and later.business_date = delivery.business_date
+                        and later.delivery_id > delivery.delivery_id
+                )
+            ) as ended_at,
             run.dag_id,
             run.run_id
         from ops.delivery
