@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +57,24 @@ def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory)
     """The same for all tests of a module, which go on from each other."""
     with empty_platform(server, tmp_path_factory.mktemp("platform")) as settings:
         yield settings
+
+
+@pytest.fixture(scope="module")
+def copy_of(server: Settings) -> Iterator[Callable[[Settings], Settings]]:
+    """Makes a copy of a platform's database as it is now; landing zone and home are the original's."""
+    copies = []
+
+    def copied(settings: Settings) -> Settings:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        original = str(psycopg.conninfo.conninfo_to_dict(settings.warehouse_dsn or "")["dbname"])
+        names = [sql.Identifier(each) for each in (name, original, embedded.LOGIN)]
+        as_superuser(server, sql.SQL("create database {} template {} owner {}").format(*names))
+        copies.append(name)
+        return replace(settings, warehouse_dsn=connections.dsn(replace_database(server, name), "admin"))
+
+    yield copied
+    for name in copies:
+        as_superuser(server, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 @contextmanager

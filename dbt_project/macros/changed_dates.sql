@@ -28,7 +28,8 @@
 -#}
 {% macro is_changed(column='business_date', days_before=0, days_after=0) %}
     {%- set meta = model.config.meta -%}
-    {%- set dates = changed_dates(meta.feeds, meta.get('lookback_days', 0), meta.get('lookahead_days', 0)) | join(', ') -%}
+    {%- set lookback_days, lookahead_days = meta.get('lookback_days', 0), meta.get('lookahead_days', 0) -%}
+    {%- set dates = changed_dates(meta.feeds, lookback_days, lookahead_days) | join(', ') -%}
     {%- if not dates -%}
         false
     {%- elif days_before or days_after -%}

@@ -10,5 +10,5 @@
 
 
 {% macro incremental_validate_on_schema_change(on_schema_change, default='ignore') %}
-    {{ return('append_new_columns' if var('keeps_expired_dates', false) else on_schema_change) }}
+    {{ return('append_new_columns' if var('keeps_expired_dates', false) else on_schema_change or default) }}
 {% endmacro %}

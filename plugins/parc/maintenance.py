@@ -21,8 +21,10 @@ def expire_raw(settings: Settings, dry_run: bool = False) -> list[Act]:
 def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
     """Drop what dead loads and builds left, and tables of models that are no more."""
     from parc.build import leftovers
+    from parc.loading.landing import clear_copies
 
-    return maintenance.clear_loads(settings, dry_run=dry_run) + leftovers.clear(settings, dry_run=dry_run)
+    clear = (maintenance.clear_loads, clear_copies, leftovers.clear)
+    return [act for each in clear for act in each(settings, dry_run=dry_run)]
 
 
 def prune_history(settings: Settings, dry_run: bool = False) -> list[Act]:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 from test_build import restate, rows
 from test_loading import as_csv, deliver, legs
 
-from conftest import as_superuser, replace_database
 from parc.build import build, leftovers
 from parc.errors import Busy
 from parc.feeds import FEEDS, Retention
 from parc.loading import ingest
+from parc.loading.landing import clear_copies
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, connections, embedded, maintenance, partitions
+from parc.warehouse import connect, maintenance, partitions
 from parc.warehouse.maintenance import Act
 
 FIRST, LAST = date(2012, 4, 26), date(2012, 5, 4)
@@ -30,7 +28,10 @@ NEXT_DAY = LAST + timedelta(days=1)
 EXPIRED = date(2012, 4, 30)
 """The newest date to go where four days are kept; May begins with new snapshots."""
 
-FOUR_DAYS = [replace(feed, retention=Retention(4, "A test.")) for feed in FEEDS.values()]
+FOUR_DAYS = [
+    replace(feed, retention=Retention(4, "A test.")) if feed.retention.days else feed
+    for feed in FEEDS.values()
+]
 
 # Marts of one feed's dates: what they hold of an expired one is never written again.
 BY_DATE = {
@@ -60,18 +61,9 @@ def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def undisturbed(built: Settings, server: Settings) -> Iterator[Settings]:
+def undisturbed(built: Settings, copy_of: Callable[[Settings], Settings]) -> Settings:
     """A copy of that warehouse, in which nothing expires."""
-    name = f"{database(built)}_copy"
-    names = {"copy": sql.Identifier(name), "original": sql.Identifier(database(built))}
-    names["login"] = sql.Identifier(embedded.LOGIN)
-    as_superuser(server, sql.SQL("create database {copy} template {original} owner {login}").format(**names))
-    yield replace(built, warehouse_dsn=connections.dsn(replace_database(server, name), "admin"))
-    as_superuser(server, sql.SQL("drop database {copy} with (force)").format(**names))
-
-
-def database(settings: Settings) -> str:
-    return str(conninfo_to_dict(settings.warehouse_dsn or "")["dbname"])
+    return copy_of(built)
 
 
 def load(settings: Settings, first: date, last: date) -> None:
@@ -286,7 +278,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         with pytest.raises(Busy, match="a build reads the raw tables"):
             expire(warehouse)
     with connect(warehouse, "loader") as other:
-        other.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key(FEEDS["calls"], FIRST))
+        other.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key("calls", FIRST))
         [act] = expire(warehouse)
         assert f"held back from {FIRST}, being loaded" in act.what
     with connect(warehouse, "reader") as other, monkeypatch.context() as patch:
@@ -314,17 +306,24 @@ def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Setti
                 "values ('calls', %s, 'landed', '[]', '')",
                 [day],
             )
+    copies = [warehouse.home / "copies" / "calls" / str(day) / "calls.csv" for day in (FIRST, LAST)]
+    for copy in copies:
+        copy.parent.mkdir(parents=True)
+        copy.write_text("call_id")
     with connect(warehouse, "loader") as live:
-        live.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key(calls, LAST))
-        planned = maintenance.clear_loads(warehouse, dry_run=True)
-        assert maintenance.clear_loads(warehouse) == planned
-        assert [act.count for act in planned] == [1, 1]
+        live.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key("calls", LAST))
+        planned = maintenance.clear_loads(warehouse, dry_run=True) + clear_copies(warehouse, dry_run=True)
+        assert maintenance.clear_loads(warehouse) + clear_copies(warehouse) == planned
+        assert [act.count for act in planned] == [1, 1, 1]
+    assert [copy.exists() for copy in copies] == [False, True]
     tables = rows(warehouse, "select relname from pg_class where relname ~ '^calls__' order by 1", "admin")
     assert [name for (name,) in tables] == ["calls__20120426_1", "calls__20120504_91"]
     states = rows(warehouse, "select business_date, status from ops.delivery order by delivery_id")
     assert states == [(FIRST, "published"), (FIRST, "refused"), (LAST, "landed")]
     assert [act.count for act in maintenance.clear_loads(warehouse)] == [1, 1]
     assert maintenance.clear_loads(warehouse) == []
+    assert clear_copies(warehouse)[0].bytes == len("call_id")
+    assert not copies[1].exists()
 
 
 def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None:

@@ -1,6 +1,6 @@
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -109,3 +109,30 @@ def test_figures_read_well() -> None:
         "x",
         "True",
     ]
+
+
+def test_runs_of_old_business_dates_go_and_the_index_follows(tmp_path: Path) -> None:
+    def write(day: int, hour: int, suite: str = "landing/calls", dated: bool = True) -> Path:
+        subject = f"calls 2012-04-{day}" if dated else "the table"
+        parameters = {"business_date": date(2012, 4, day)} if dated else {}
+        at = NIGHT + timedelta(hours=hour)
+        return pages.write(tmp_path, replace(report(at), suite=suite, subject=subject, parameters=parameters))
+
+    old = [write(20, 0), write(20, 30)]
+    # Restated later than the others were checked: the business date counts, not when it was judged.
+    kept = [write(21, 1), write(22, 2), write(21, 40), write(10, 3, "export/routing")]
+    undated = [write(1, 4, "landing/other", dated=False), write(1, 5, "landing/other", dated=False)]
+    killed = old[0].with_name("20120426T010101000000Z.html")
+    killed.write_text("a page whose summary was never written")
+
+    planned = pages.prune(tmp_path, 2, dry_run=True)
+    assert planned[0] == 4
+    assert old[0].exists()
+    assert pages.prune(tmp_path, 2) == planned
+    assert not old[0].parent.exists()
+    assert not undated[0].exists()
+    remaining = sorted(page for page in tmp_path.rglob("*Z.html"))
+    assert remaining == sorted([*kept, undated[1]])
+    assert {tmp_path / link for link in links(tmp_path)} == set(remaining)
+    assert pages.prune(tmp_path, 2) == (0, 0)
+    assert pages.prune(tmp_path / "nowhere", 2) == (0, 0)

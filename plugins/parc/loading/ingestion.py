@@ -87,7 +87,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
     """A connection that holds the lock of the feed and date for as long as it lives."""
     with warehouse.connect(settings, "loader", autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{SAME_DATE_PATIENCE}'")
-        key = partitions.date_key(feed, business_date)
+        key = partitions.date_key(feed.name, business_date)
         connection.execute("select pg_advisory_lock(hashtext(%s), %s)", key)
         yield connection
 

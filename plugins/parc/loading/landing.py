@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 from parc.errors import ConfigurationError
 from parc.settings import Settings
+from parc.warehouse import connect, partitions
+from parc.warehouse.maintenance import Act
 
+COPIES = "copies"
 CONTROL = "_CONTROL.json"
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
@@ -96,18 +99,40 @@ class Delivery:
 def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Delivery]:
     """The delivery as it lies there now; without a folder, one without files.
 
-    Files of another machine are copied here first and the copies removed in the end.
+    Files of another machine are copied to `home/copies` first and the copies removed in the end; the caller
+    holds the lock of the feed and date, so copies that are there are a dead run's.
 
     Raises ConfigurationError when the landing zone cannot be read, or is not there at all.
     """
     check_root(settings.landing)
     url = f"{settings.landing.rstrip('/')}/{feed}/date={business_date}"
-    with tempfile.TemporaryDirectory(prefix="parc-") as copies:
+    copies = settings.home / COPIES / feed / str(business_date)
+    shutil.rmtree(copies, ignore_errors=True)
+    copies.mkdir(parents=True, mode=0o700)
+    try:
         try:
-            delivery = _look(url, Path(copies))
+            delivery = _look(url, copies)
         except (OSError, ImportError, ValueError) as error:
             raise ConfigurationError(f"{url} cannot be read: {error}; is PARC_LANDING right?") from error
         yield delivery
+    finally:
+        shutil.rmtree(copies, ignore_errors=True)
+
+
+def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+    """Delete the copies of deliveries that dead runs left and nobody loaded again: people's numbers."""
+    count = size = 0
+    with connect(settings, "loader", autocommit=True) as connection:
+        for copies in sorted((settings.home / COPIES).glob("*/*")):
+            feed, business_date = copies.parent.name, date.fromisoformat(copies.name)
+            with connection.transaction():
+                if not partitions.try_date_lock(connection, feed, business_date):
+                    continue
+                count += 1
+                size += sum(file.stat().st_size for file in copies.iterdir())
+                if not dry_run:
+                    shutil.rmtree(copies)
+    return [Act("copies of deliveries that dead loads left deleted", count, size)] if count else []
 
 
 def is_data(name: str) -> bool:

@@ -23,6 +23,9 @@ from parc.warehouse.connections import connect
 HISTORY = timedelta(days=365)
 """How long is kept what builds and runs did, counted back from the newest of them."""
 
+STATISTICS_TARGET = 25
+"""Enough for the planner, as on the table of one day."""
+
 ONLY_PARENTS = 180000
 """The server version that can analyse a partitioned table without its partitions."""
 
@@ -102,7 +105,7 @@ def clear_loads(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     with connect(settings, "loader", autocommit=True) as connection:
         for feed, business_date in _dates_of_dead_loads(connection):
             with connection.transaction():
-                if not _try_lock(connection, feed, business_date):
+                if not partitions.try_date_lock(connection, feed.name, business_date):
                     continue
                 left = partitions.leftovers(connection, feed, business_date)
                 size += sum(_bytes(connection, str(table)) for table in left)
@@ -174,6 +177,7 @@ def analyze(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     if not dry_run:
         with connect(settings, "loader", autocommit=True) as connection:
             command = "analyze only {}" if connection.info.server_version >= ONLY_PARENTS else "analyze {}"
+            connection.execute(f"set default_statistics_target = {STATISTICS_TARGET}".encode())
             for table in parents:
                 connection.execute(sql.SQL(command).format(table.identifier))
     return [Act("partitioned tables analysed", len(parents))]
@@ -248,7 +252,8 @@ def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int | Non
                 connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                 _lock_out_builds(connection)
                 if not (
-                    _is_last_build_published(connection) and _try_lock(connection, feed, dated.business_date)
+                    _is_last_build_published(connection)
+                    and partitions.try_date_lock(connection, feed.name, dated.business_date)
                 ):
                     return None
                 marked = connection.execute(
@@ -283,12 +288,6 @@ def _is_last_build_published(connection: Connection[Any]) -> bool:
     """Only then are the marts what the tables they come from say."""
     row = connection.execute("select status from ops.build order by build_id desc limit 1").fetchone()
     return bool(row and row[0] == "published")
-
-
-def _try_lock(connection: Connection[Any], feed: Feed, business_date: date) -> bool:
-    key = partitions.date_key(feed, business_date)
-    row = connection.execute("select pg_try_advisory_xact_lock(hashtext(%s), %s)", key).fetchone()
-    return bool(row and row[0])
 
 
 def _size(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:

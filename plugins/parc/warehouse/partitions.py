@@ -118,9 +118,16 @@ def attach(connection: Connection[Any], feed: Feed, table: Table, business_date:
     connection.execute(command.format(**names, table=table.identifier))
 
 
-def date_key(feed: Feed, business_date: date) -> tuple[str, int]:
+def date_key(feed: str, business_date: date) -> tuple[str, int]:
     """The advisory lock `(hashtext(%s), %s)` that a load of the feed and date holds while it lives."""
-    return f"ingest {feed.name}", int(f"{business_date:%Y%m%d}")
+    return f"ingest {feed}", int(f"{business_date:%Y%m%d}")
+
+
+def try_date_lock(connection: Connection[Any], feed: str, business_date: date) -> bool:
+    """Take that lock to the end of the transaction; False while a load of the feed and date is at work."""
+    key = date_key(feed, business_date)
+    row = connection.execute("select pg_try_advisory_xact_lock(hashtext(%s), %s)", key).fetchone()
+    return bool(row and row[0])
 
 
 def attempts() -> Retrying:
