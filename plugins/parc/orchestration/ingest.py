@@ -172,10 +172,6 @@ def event_of(rows_by_date: dict[date, int]) -> dict[str, Any]:
 def _has_waited(feed: str) -> bool:
     """Whether the run need not wait (any longer) for its delivery: only a nightly tick does, and only for
     what the feed calendar expects of its night."""
-    from parc import desk
-    from parc.loading import has_come
-    from parc.settings import Settings
-
     run = get_current_context()["dag_run"]
     if run.run_type != "scheduled" or run.logical_date is None:
         log.info("a %s run does not wait", run.run_type)
@@ -185,6 +181,10 @@ def _has_waited(feed: str) -> bool:
     if datetime.now(UTC) >= until:
         log.info("the wait is over: what there is is loaded")
         return True
+    from parc import desk  # seconds of imports, which a run that does not wait is spared
+    from parc.loading import has_come
+    from parc.settings import Settings
+
     settings = Settings.from_env()
     if has_come(settings, feed, day):
         log.info("it has come")
