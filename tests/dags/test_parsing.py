@@ -80,8 +80,8 @@ def read(path: Path, home: Path, **more: str) -> dict:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "PARC_HOME": "/nowhere/home",
-        "PARC_LANDING": "/nowhere/landing",
+        "PARC_HOME": "/dev/null/home",
+        "PARC_LANDING": "/dev/null/landing",
         "PARC_WAREHOUSE_DSN": "postgresql://nobody@127.0.0.1:1/nothing",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

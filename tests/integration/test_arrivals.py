@@ -161,7 +161,7 @@ def test_nothing_lies_in_a_folder_without_data(landed: Settings) -> None:
 
 def test_a_landing_zone_that_is_not_there_is_no_empty_one(landed: Settings) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
-        unseen(replace(landed, landing="/nowhere"), FIRST, LAST)
+        unseen(replace(landed, landing="/dev/null/nowhere"), FIRST, LAST)
 
 
 def test_an_object_store_is_listed_as_well(landed: Settings) -> None:
