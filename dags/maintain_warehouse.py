@@ -13,7 +13,7 @@ date stay in the marts as they are. A delivery for an expired date is refused.
 **Rerun.** Always safe, whenever it was killed. `dry_run` tells in the logs what a run would do.
 
 **Triage.** A build at work, or a query that keeps a raw table locked, holds a step up: it tries again, then
-run it later. "dates held back" in the log of `expire_raw` names the date that waits; it goes a week later.
+run it later. "held back" in the log of `expire_raw` names the date that waits; it goes a week later.
 By hand: `parc maintain`.
 """
 

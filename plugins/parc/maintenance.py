@@ -23,7 +23,7 @@ def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
     from parc.build import leftovers
     from parc.loading.landing import clear_copies
 
-    clear = (maintenance.clear_loads, clear_copies, leftovers.clear)
+    clear = (leftovers.clear, maintenance.clear_loads, clear_copies)  # what may have to wait goes first
     return [act for each in clear for act in each(settings, dry_run=dry_run)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from test_build import restate, rows
+from test_cli import parc
 from test_loading import as_csv, deliver, legs
 
 from parc.build import build, leftovers
@@ -154,7 +156,7 @@ def test_days_past_retention_keep_their_figures(
     assert days_in_raw(built, "active_lines")[0] == FIRST
     assert {act.what.split(":")[0] for act in done} <= {act.what.split(":")[0] for act in planned}
     of_visits = [
-        [act for act in acts if act.what.startswith("boutique_visits: dates")] for acts in (planned, done)
+        [act for act in acts if act.what.startswith("boutique_visits: expired")] for acts in (planned, done)
     ]
     assert of_visits[0] == of_visits[1] != []
     assert of_visits[0][0].bytes > 5 * 8192
@@ -249,7 +251,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         deliver(warehouse, "calls", day, calls__csv=as_csv(legs(3, day)))
         ingest(warehouse, "calls", day)
     [act] = expire(warehouse)
-    assert f"held back from {FIRST}, not built yet" in act.what
+    assert f"held back from {FIRST}, it is not built yet" in act.what
     assert expired_dates(warehouse) == {}
 
     with connect(warehouse, "admin") as connection:
@@ -280,7 +282,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
     with connect(warehouse, "loader") as other:
         other.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key("calls", FIRST))
         [act] = expire(warehouse)
-        assert f"held back from {FIRST}, being loaded" in act.what
+        assert f"held back from {FIRST}, it is being loaded" in act.what
     with connect(warehouse, "reader") as other, monkeypatch.context() as patch:
         patch.setattr(partitions, "LOCK_PATIENCE", "50ms")
         patch.setattr(partitions, "PATIENCE_SECONDS", 0.2)
@@ -406,3 +408,25 @@ def test_the_planner_knows_the_partitioned_tables(warehouse: Settings) -> None:
     assert rows(warehouse, known, "loader") == [(0,)]
     maintenance.analyze(warehouse)
     assert rows(warehouse, known, "loader") == [(1,)]
+
+
+def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> None:
+    deliver(warehouse, "calls", FIRST, calls__csv=as_csv(legs(3, FIRST)))
+    ingest(warehouse, "calls", FIRST)
+    with connect(warehouse, "loader") as connection:
+        connection.execute("update ops.delivery set status = 'landed'")
+    steps = ["expire_raw", "clear_orphans", "prune_history", "prune_data_docs", "analyze"]
+    told = json.loads(parc(warehouse, "maintain", "--dry-run", "--json").stdout)
+    assert list(told) == steps
+    assert [act["what"] for act in told["clear_orphans"]] == ["deliveries of dead loads closed as refused"]
+    assert rows(warehouse, "select status from ops.delivery") == [("landed",)]
+
+    with connect(warehouse, "transformer") as other:
+        other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
+        busy = parc(warehouse, "maintain")
+    assert busy.returncode == 8
+    assert "a build is at work" in busy.stderr
+    assert "partitioned tables analysed" in busy.stdout
+    done = parc(warehouse, "maintain", "--json")
+    assert (done.returncode, json.loads(done.stdout)["clear_orphans"]) == (0, told["clear_orphans"])
+    assert rows(warehouse, "select status from ops.delivery") == [("refused",)]

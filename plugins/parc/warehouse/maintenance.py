@@ -52,6 +52,10 @@ class _Dated:
     is_held: bool
 
 
+class _Held(Exception):
+    """A date must stay for now; the message says why."""
+
+
 def expire_raw(
     settings: Settings, *, feeds: Iterable[Feed] = tuple(FEEDS.values()), dry_run: bool = False
 ) -> list[Act]:
@@ -72,26 +76,22 @@ def expire_raw(
         for feed in sorted(feeds, key=lambda feed: bool(feed.governs)):  # facts first
             expired[feed.name] = _newest_expired(reader, feed)
             limit = _limit(reader, feed, expired)
-            if limit is None:
-                continue
+            dates = _published_up_to(reader, feed, limit) if limit else []
             count = size = 0
-            held: str | None = None
-            for dated in _published_up_to(reader, feed, limit):
-                freed = None
-                if dated.is_held:
-                    held = "not built yet or waiting for other dates"
-                elif dry_run:
-                    freed = _size(reader, feed, dated)
-                else:
-                    freed = _expire(connection, feed, dated)
-                    held = None if freed is not None else "being loaded, or the last build was not published"
-                if freed is None:
-                    acts.append(Act(f"{feed.name}: dates held back from {dated.business_date}, {held}", 1))
-                    break
-                count, size = count + 1, size + freed
-                expired[feed.name] = dated.business_date
-            if count:
-                acts.append(Act(f"{feed.name}: dates expired up to {expired[feed.name]}", count, size))
+            try:
+                for dated in dates:
+                    if dated.is_held:
+                        raise _Held("it is not built yet or waits for other dates")
+                    size += _size(reader, feed, dated) if dry_run else _expire(connection, feed, dated)
+                    count, expired[feed.name] = count + 1, dated.business_date
+            except _Held as why:
+                acts.append(
+                    Act(f"{feed.name}: held back from {dated.business_date}, {why}", len(dates) - count)
+                )
+            except Busy as busy:
+                done = "; ".join(map(str, [*acts, Act(f"{feed.name}: dates expired", count, size)]))
+                raise Busy(f"{busy}. Done so far: {done}") from None
+            acts.append(Act(f"{feed.name}: expired up to {expired[feed.name]}", count, size))
             acts += _forget(connection, feed, expired[feed.name], dry_run)
     return [act for act in acts if act.count]
 
@@ -241,28 +241,27 @@ def _published_up_to(connection: Connection[Any], feed: Feed, limit: date) -> li
     return [_Dated(delivery_id, day, is_unbuilt or day in waiting) for delivery_id, day, is_unbuilt in found]
 
 
-def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int | None:
-    """Drop the date's partition and mark its delivery; returns the bytes, None where it must stay for now.
+def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:
+    """Drop the date's partition and mark its delivery; returns the bytes that were dropped.
 
-    Locks the parent against its readers to the end of the transaction, so that is short.
+    Locks the parent against its readers to the end of the transaction, so that is short. Raises _Held.
     """
     try:
         for attempt in partitions.attempts():
             with attempt, connection.transaction():
                 connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                 _lock_out_builds(connection)
-                if not (
-                    _is_last_build_published(connection)
-                    and partitions.try_date_lock(connection, feed.name, dated.business_date)
-                ):
-                    return None
+                if not _is_last_build_published(connection):
+                    raise _Held("the last build was not published")
+                if not partitions.try_date_lock(connection, feed.name, dated.business_date):
+                    raise _Held("it is being loaded")
                 marked = connection.execute(
                     "update ops.delivery set expired_at = clock_timestamp() where delivery_id = %s "
                     "and status = 'published' and built_in is not null and expired_at is null",
                     [dated.delivery_id],
                 ).rowcount
                 if not marked:
-                    return None
+                    raise _Held("it was loaded again meanwhile")
                 size = _size(connection, feed, dated)
                 if feed.keeping is not Keeping.RANGES:
                     table = partitions.delivery_table(feed, dated.business_date, dated.delivery_id)
