@@ -1,0 +1,473 @@
+"""The pages inside Airflow: what they show of a night with trouble, who sees them, what a browser may do."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from parc.build import build
+from parc.errors import BuildFailed
+from parc.loading import ingest
+from parc.settings import PROJECT, Settings
+from parc.simulate import simulate
+from parc.warehouse import connect
+
+FIRST = date(2012, 4, 23)
+GOOD, SPOILT, REFUSED, MISSING = (FIRST + timedelta(days=day) for day in range(4))
+REFERENCES = ("numbering_plan", "line_assignments", "active_lines", "boutiques")
+HOSTILE = "<script>alert(1)</script>"
+INGEST_RUN = "manual__2012-04-26T02:00:00+00:00"
+SPOILT_DELIVERY = (
+    f"select delivery_id from ops.delivery where feed = 'calls' and business_date = '{SPOILT}' "
+    "and status = 'published'"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Airflow without a database: anonymous and forged requests need none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests, long enough for its digest")
+        yield
+
+
+@pytest.fixture(scope="module")
+def night(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Three days of calls: one good, one with hostile rows, one refused; the day after is missing.
+
+    The first day is built; the build of the second fails on a test.
+    """
+    settings = replace(module_warehouse, home=tmp_path_factory.mktemp("home"))
+    (settings.home / "postgres").symlink_to(module_warehouse.home / "postgres")
+    (settings.home / "secrets").symlink_to(module_warehouse.home / "secrets")
+    simulate(GOOD, REFUSED, scale=0.003, seed=7, out=settings.landing)
+    for feed in REFERENCES:
+        ingest(settings, feed, FIRST)
+    ingest(settings, "calls", GOOD)
+    build(replace(settings, airflow_run=("build_marts", "scheduled__good")))
+
+    spoil(settings, SPOILT, 2)
+    spoil(settings, REFUSED, None)
+    run = replace(settings, airflow_run=("ingest_calls", INGEST_RUN))
+    outcomes = [ingest(run, "calls", day) for day in (SPOILT, REFUSED, MISSING)]
+    assert [outcome.status for outcome in outcomes] == ["published", "refused", "missing"]
+    with connect(settings, "admin") as connection:
+        connection.execute(
+            "update ops.delivery set rows_published = rows_published - 1, rows_read = rows_read - 1 "
+            "where feed = 'calls' and business_date = %s and status = 'published'",
+            [SPOILT],
+        )
+    with pytest.raises(BuildFailed):
+        build(replace(settings, airflow_run=("build_marts", "scheduled__bad")))
+    return settings
+
+
+def spoil(settings: Settings, day: date, rows: int | None) -> None:
+    """So many rows of the day's calls (None: all) break a rule, and carry what a browser would run."""
+    folder = Path(settings.landing) / "calls" / f"date={day}"
+    (folder / "_CONTROL.json").unlink(missing_ok=True)
+    path = folder / "calls.csv.gz"
+    header, *legs = csv.reader(gzip.decompress(path.read_bytes()).decode().splitlines())
+    for leg in legs[:rows]:
+        leg[header.index("market")] = HOSTILE
+    with gzip.open(path, "wt", newline="") as file:
+        csv.writer(file).writerows([header, *legs])
+
+
+@pytest.fixture(scope="module")
+def anonymous(night: Settings) -> Iterator[TestClient]:
+    """The pages as Airflow mounts them, with its own check of who asks."""
+    from airflow.api_fastapi.app import init_auth_manager
+
+    init_auth_manager()
+    with mounted(night, {}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(night: Settings) -> Iterator[TestClient]:
+    """The pages for somebody who is logged in."""
+    from parc.ui.app import app
+
+    allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
+    with mounted(night, allowed) as client:
+        yield client
+
+
+def mounted(settings: Settings, overrides: dict) -> TestClient:
+    from parc.ui.app import app
+    from parc.ui.approvals import Approval, pending
+
+    asked = Approval("export_routing", "manual__1", "approve", "Release of 2012-04-25", datetime.now(UTC))
+    pages = FastAPI()
+    pages.mount("/parc", app)
+    given = {Settings.from_env: lambda: settings, pending: lambda: [asked], **overrides}
+
+    class Client(TestClient):
+        def request(self, *arguments, **keywords):
+            app.dependency_overrides = given
+            return super().request(*arguments, **keywords)
+
+    return Client(pages, follow_redirects=False)
+
+
+def text(page) -> str:
+    """What a page says, without its marks."""
+    assert page.status_code == 200, page.text
+    body = re.sub(r"<(style|script)>.*?</\1>", "", page.text, flags=re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def value(settings: Settings, query: str) -> int:
+    with connect(settings, "reader") as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row
+    return row[0]
+
+
+PAGES = [
+    "/parc/",
+    "/parc/builds",
+    "/parc/builds/1",
+    "/parc/deliveries",
+    "/parc/deliveries/1",
+    "/parc/run/models?dag_id=build_marts&run_id=x",
+    "/parc/run/deliveries?dag_id=ingest_calls&run_id=x",
+    "/parc/docs/index.html",
+]
+
+
+class TestWhoMaySee:
+    """Airflow's own check of the user stands before every page."""
+
+    def test_every_address_is_tried_below(self) -> None:
+        from parc.ui.app import app
+
+        shapes = {route.path for route in app.routes}
+        tried = {re.sub(r"/1$", "/{id}", path.removeprefix("/parc").partition("?")[0]) for path in PAGES}
+        assert {re.sub(r"\{\w+\}", "{id}", shape) for shape in shapes} == {
+            "/docs/{path:path}" if path.startswith("/docs/") else path for path in tried
+        }
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_nobody_unknown(self, anonymous: TestClient, path: str) -> None:
+        answer = anonymous.get(path)
+        assert answer.status_code == 401
+        assert "Log in to Airflow" in answer.text
+        assert "calls" not in re.sub(r"<(style|script)>.*?</\1>", "", answer.text, flags=re.S)
+
+    @pytest.mark.parametrize(
+        "how", [{"headers": {"Authorization": "Bearer no.such.token"}}, {"cookies": {"_token": "forged"}}]
+    )
+    def test_nobody_with_a_forged_token(self, anonymous: TestClient, how: dict) -> None:
+        anonymous.cookies.update(how.get("cookies", {}))
+        try:
+            assert anonymous.get("/parc/", headers=how.get("headers")).status_code in (401, 403)
+        finally:
+            anonymous.cookies.clear()
+
+    def test_nobody_without_a_role(self, anonymous: TestClient) -> None:
+        """Known to Airflow, and not one of those it shows its plugins to."""
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+        from airflow.api_fastapi.core_api.security import get_user
+
+        from parc.ui.app import app
+
+        anonymous.get("/parc/")  # sets the overrides
+        given = app.dependency_overrides
+        for role, status in ((None, 403), ("viewer", 200)):
+            user = SimpleAuthManagerUser(username="someone", role=role)
+            given[get_user] = lambda user=user: user
+            assert anonymous.get("/parc/builds").status_code == status
+        del given[get_user]
+
+    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+    @pytest.mark.parametrize("path", PAGES)
+    def test_nobody_acts(self, client: TestClient, method: str, path: str) -> None:
+        assert getattr(client, method)(path).status_code == 405
+
+    def test_no_page_describes_the_addresses(self, client: TestClient) -> None:
+        for path in ("/parc/docs", "/parc/redoc", "/parc/openapi.json"):
+            assert client.get(path).status_code in (307, 404), path
+
+
+class TestWhatABrowserMayDo:
+    """Nothing from outside, nothing that runs but what we wrote, no frame but Airflow's."""
+
+    @pytest.mark.parametrize("path", [*PAGES, "/parc/nowhere", "/parc/builds/99", "/parc/builds/x"])
+    def test_every_answer_is_restricted(self, client: TestClient, path: str) -> None:
+        answer = client.get(path)
+        policy = dict(
+            part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
+        )
+        assert policy["default-src"] == "'none'"
+        assert policy["frame-ancestors"] == "'self'"
+        assert "http" not in answer.headers["content-security-policy"]
+        if "/docs/" not in path:
+            assert "unsafe" not in answer.headers["content-security-policy"]
+            assert "style=" not in re.sub(r"<style>.*?</style>", "", answer.text, flags=re.S)
+        else:
+            assert "script-src" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(r"""(src|href)=["']?(https?:)?//""", answer.text)
+
+    def test_what_was_delivered_is_text(self, client: TestClient, night: Settings) -> None:
+        refused = value(night, "select max(delivery_id) from ops.delivery where status = 'refused'")
+        spoilt = value(night, SPOILT_DELIVERY)
+        for path in (f"/deliveries/{refused}", f"/deliveries/{spoilt}", "/deliveries", "/"):
+            page = client.get(f"/parc{path}").text
+            assert HOSTILE not in page, path
+        assert "&lt;script&gt;" in client.get(f"/parc/deliveries/{refused}").text
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "../secrets/pseudonym_secret",
+            "..%2Fsecrets%2Fpseudonym_secret",
+            "landing/..%2f..%2f..%2fetc/passwd",
+            "%2Fetc%2Fpasswd",
+            "/etc/passwd",
+            "link.html",
+            ".index.lock",
+            "landing",
+            "landing/calls",
+            "index.html%00.html",
+            "data.result.json",
+        ],
+    )
+    def test_the_docs_lead_nowhere_else(self, client: TestClient, night: Settings, path: str) -> None:
+        folder = night.home / "data_docs"
+        outside = night.home / "outside.html"
+        outside.write_text("outside")
+        (folder / "data.result.json").write_text("{}")
+        link = folder / "link.html"
+        if not link.is_symlink():
+            link.symlink_to(outside)
+        answer = client.get(f"/parc/docs/{path}")
+        assert answer.status_code == 404
+        assert "outside" not in answer.text
+
+
+class TestDesk:
+    """What wants doing, the nights, the builds, the switch."""
+
+    def test_tells_what_is_wrong_and_what_mends_it(self, client: TestClient) -> None:
+        said = text(client.get("/parc/"))
+        assert "wrong" in said.partition("The last nights")[0]
+        assert f"calls {REFUSED}" in said and f"parc ingest calls --date {REFUSED}" in said
+        assert f"calls {MISSING}" in said and f"parc ingest calls --date {MISSING}" in said
+        assert "build failed" in said and "build 2" in said
+
+    def test_what_waits_leads_to_the_question(self, client: TestClient) -> None:
+        page = client.get("/parc/")
+        assert "Release of 2012-04-25" in text(page)
+        assert 'href="/dags/export_routing/runs/manual__1/tasks/approve/required_actions"' in page.text
+
+    @pytest.mark.parametrize(
+        ("feed", "day", "told"),
+        [
+            ("calls", GOOD, "published, [0-9,]+ rows"),
+            ("calls", SPOILT, "published, [0-9,]+ rows, 2 in quarantine, not in the marts yet"),
+            ("calls", REFUSED, "refused: .*break rules"),
+            ("calls", MISSING, 'missing"'),
+            ("boutiques", SPOILT, "not due"),
+            ("boutique_visits", GOOD, "missing"),
+        ],
+    )
+    def test_the_nights(self, client: TestClient, feed: str, day: date, told: str) -> None:
+        assert re.search(f'title="{feed} {day}: {told}', client.get("/parc/").text)
+
+    def test_an_older_warehouse_says_so(self, client: TestClient, night: Settings) -> None:
+        with connect(night, "admin") as connection:
+            [name] = connection.execute(
+                "delete from ops.schema_version where name = '0011_airflow_runs.sql' returning name, sha256"
+            ).fetchall()
+        try:
+            said = text(client.get("/parc/"))
+            assert "0011_airflow_runs.sql" in said and "parc up --no-airflow" in said
+        finally:
+            with connect(night, "admin") as connection:
+                connection.execute("insert into ops.schema_version (name, sha256) values (%s, %s)", name)
+
+    def test_a_warehouse_that_is_away_is_told(self, client: TestClient, night: Settings) -> None:
+        from parc.ui.app import app
+
+        client.get("/parc/builds")
+        away = replace(night, warehouse_dsn="postgresql://127.0.0.1:1/none")
+        app.dependency_overrides[Settings.from_env] = lambda: away
+        try:
+            answer = client.get("/parc/builds")
+        finally:
+            app.dependency_overrides[Settings.from_env] = lambda: night
+        assert answer.status_code == 503
+        assert "cannot be reached" in answer.text
+
+    def test_is_quick(self, client: TestClient) -> None:
+        client.get("/parc/")
+        assert min(worked(client) for _ in range(5)) < 0.2
+
+
+def worked(client: TestClient) -> float:
+    """Seconds of this process's own work for a page: those of the clock tell how busy the machine is."""
+    began = time.process_time()
+    client.get("/parc/")
+    return time.process_time() - began
+
+
+class TestBuilds:
+    """What each model did, what failed first."""
+
+    def test_what_failed_comes_first_with_its_rows(self, client: TestClient, night: Settings) -> None:
+        page = client.get("/parc/builds/2")
+        said = text(page)
+        assert said.index("What failed") < said.index("legs_add_up_to_the_ledger") < said.index("Models")
+        with connect(night, "reader") as connection:
+            [(rows,)] = connection.execute(
+                "select failing_rows from ops.build_node where build_id = 2 and node ~ 'legs_add_up_to'"
+            ).fetchall()
+        assert rows
+        failure = page.text.partition("What failed")[2].partition("<h2>Models")[0]
+        for name, cell in rows[0].items():
+            assert f"<th>{name}</th>" in failure and f"<td>{cell}</td>" in failure
+
+    def test_models_stand_with_their_tests(self, client: TestClient, night: Settings) -> None:
+        said = text(client.get("/parc/builds/1"))
+        with connect(night, "reader") as connection:
+            nodes = connection.execute(
+                "select node, kind from ops.build_node where build_id = 1 and kind <> 'unit_test'"
+            ).fetchall()
+        assert {"model", "seed", "test"} <= {kind for _, kind in nodes}
+        assert all(node in said for node, _ in nodes)
+        assert "What failed" not in said
+        assert re.search(r"fct_calls success [\d.]+ [\d,–]+ \d+ of \d+ passed", said)
+
+    def test_the_list(self, client: TestClient) -> None:
+        said = text(client.get("/parc/builds"))
+        assert re.search(r"2 failed .* 1 published", said)
+        assert re.search(r"[1-9]\d* of \d{2,}", said)
+
+
+class TestRuns:
+    """From a run of Airflow's to what it made."""
+
+    def of(self, client: TestClient, what: str, dag_id: str, run_id: str):
+        return client.get(f"/parc/run/{what}", params={"dag_id": dag_id, "run_id": run_id})
+
+    def test_of_a_build(self, client: TestClient) -> None:
+        assert "legs_add_up_to_the_ledger" in text(self.of(client, "models", "build_marts", "scheduled__bad"))
+        said = text(self.of(client, "deliveries", "build_marts", "scheduled__good"))
+        assert f"calls {GOOD}" in said and f"calls {SPOILT}" not in said
+
+    def test_of_an_ingest(self, client: TestClient, night: Settings) -> None:
+        page = self.of(client, "deliveries", "ingest_calls", INGEST_RUN)
+        said = text(page)
+        assert f"calls {SPOILT} published" in said and f"calls {REFUSED} refused" in said
+        assert f"calls {GOOD}" not in said
+        [link] = set(re.findall(r'href="/parc/docs/([^"]+)"', page.text)) - {"index.html"}
+        assert f"calls_{SPOILT}" in link
+        assert f"calls {SPOILT}" in text(client.get(f"/parc/docs/{link}"))
+        assert "Not in the marts yet" in text(self.of(client, "models", "ingest_calls", INGEST_RUN))
+
+    def test_of_nothing(self, client: TestClient) -> None:
+        assert "built nothing" in text(self.of(client, "models", "build_marts", "manual__never"))
+        assert "read none" in text(self.of(client, "deliveries", "ingest_calls", "manual__never"))
+
+    def test_the_desk_leads_back_to_the_run(self, client: TestClient) -> None:
+        assert 'href="/dags/build_marts/runs/scheduled__bad"' in client.get("/parc/builds").text
+
+    def test_a_task_is_told_its_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "ingest_calls")
+        monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", INGEST_RUN)
+        assert Settings.from_env().airflow_run == ("ingest_calls", INGEST_RUN)
+        monkeypatch.delenv("AIRFLOW_CTX_DAG_ID")
+        assert Settings.from_env().airflow_run is None
+
+
+class TestDeliveries:
+    """The ledger, and the rows in quarantine."""
+
+    def test_rows_in_quarantine(self, client: TestClient, night: Settings) -> None:
+        delivery = value(night, SPOILT_DELIVERY)
+        page = client.get(f"/parc/deliveries/{delivery}")
+        with connect(night, "reader") as connection:
+            rows = connection.execute(
+                "select line_number, row_text from ops.quarantine where delivery_id = %s order by 1",
+                [delivery],
+            ).fetchall()
+        assert [line for line, _ in rows] == [2, 3]
+        for line, row in rows:
+            assert f'<td class="figure">{line}</td>' in page.text
+            assert row.replace("<", "&lt;").replace(">", "&gt;") in page.text
+        assert "+33" not in text(page).partition("As they stand")[2]
+        landed = value(night, f"select landed_at from ops.delivery where delivery_id = {delivery}")
+        assert f'datetime="{landed.isoformat()}"' in page.text
+
+    def test_of_a_day_nothing_came(self, client: TestClient) -> None:
+        said = text(client.get(f"/parc/deliveries?feed=calls&date={MISSING}"))
+        assert f"parc ingest calls --date {MISSING}" in said
+
+    def test_none_such(self, client: TestClient) -> None:
+        for path in ("deliveries/999", "deliveries/x", "builds/999", "deliveries?date=yesterday"):
+            assert client.get(f"/parc/{path}").status_code == 404
+
+
+class TestFilters:
+    """How instants and addresses are written."""
+
+    def test_instants_are_those_of_paris(self) -> None:
+        from parc.ui.html import paris
+
+        assert paris(datetime(2012, 4, 26, 2, 0, tzinfo=UTC)) == "2012-04-26 04:00:00"
+        assert paris(datetime(2012, 12, 26, 2, 0, tzinfo=UTC)) == "2012-12-26 03:00:00"
+        assert paris(None) == "–"
+
+    def test_runs_with_any_name_are_found(self) -> None:
+        from parc.ui.html import run_path
+
+        run = {"dag_id": "ingest_calls", "run_id": "a/b?c#d"}
+        assert run_path(run) == "/dags/ingest_calls/runs/a%2Fb%3Fc%23d"
+
+
+def test_the_plugin_is_light() -> None:
+    """Every process of Airflow's imports it: the pages come with the first request."""
+    import subprocess
+    import sys
+
+    program = (
+        "import airflow.plugins_manager, sys; before = set(sys.modules); import parc_plugin; "
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=True, cwd=PROJECT / "plugins",
+    )  # fmt: skip
+    assert done.stdout.strip().splitlines()[-1] == "['parc_plugin']"
+
+
+def test_airflow_takes_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "plugins"))
+    from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse
+
+    from parc_plugin import ParcPlugin
+
+    views = [ExternalViewResponse.model_validate(view) for view in ParcPlugin.external_views]
+    assert [(view.name, view.destination) for view in views] == [
+        ("PARC desk", "nav"),
+        ("Models", "dag_run"),
+        ("Deliveries", "dag_run"),
+        ("Models", "task_instance"),
+        ("Deliveries", "task_instance"),
+    ]
+    assert len({view.url_route for view in views}) == len(views)
