@@ -1,4 +1,4 @@
-"""What Airflow must know of the pages: where they are mounted, and where the UI shows them.
+"""What Airflow must know: where the pages are mounted and shown, and the rule by which tasks are ordered.
 
 Airflow imports this in every process, tasks included: the pages themselves are imported by the first request.
 """
@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow.plugins_manager import AirflowPlugin
+
+from parc.orchestration.limits import NightFirst
 
 # A signpost, in a colour that is seen on Airflow's light, dark and chosen grounds.
 ICON = "data:image/svg+xml," + quote(
@@ -39,9 +41,11 @@ RUN = "?dag_id={DAG_ID}&run_id={RUN_ID}"
 
 
 class ParcPlugin(AirflowPlugin):
-    """The desk in the navigation; on every run and task, the models and the deliveries it worked on."""
+    """The desk in the navigation; on every run and task, the models and the deliveries it worked on. The
+    night before backfills."""
 
     name = "parc"
+    priority_weight_strategies = (NightFirst,)
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("PARC desk", "nav", "parc", "parc/"),

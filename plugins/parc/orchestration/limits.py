@@ -16,7 +16,7 @@ BACKFILL, BY_HAND, NIGHT = 1, 10, 100
 """Priorities of a task by what its run was started for: among those that wait, the highest goes first."""
 
 NIGHT_FIRST = "parc.orchestration.limits.NightFirst"
-"""What a DAG's tasks name as their `weight_rule`; Airflow knows it through `plugins/priority_plugin.py`."""
+"""What a DAG's tasks name as their `weight_rule`; Airflow knows it through `plugins/parc_plugin.py`."""
 
 
 class NightFirst(PriorityWeightStrategy):
