@@ -19,14 +19,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from parc import routing
+from parc import quality, routing
+from parc.build import seeds
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.routing import drafting, release
 from parc.routing.night import newest_business_date
 from parc.routing.switches import Reading, Release
 from parc.routing.switches.file import FileSwitch
 from parc.routing.tables import SHAPES
-from parc.settings import Settings
+from parc.settings import PROJECT, Settings
 from parc.warehouse import connect
 
 QUIET = date(2012, 4, 22)
@@ -94,6 +95,11 @@ def world(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
             for site in sorted({row[4] for row in routes})
         ]
         insert(connection, "marts.routing_sites", sites, "(site_code, sip_address, valid_from)")
+        connection.execute(
+            "update marts.routing_sites set directorate_code = "
+            "case when site_code ~ '^(RENNES|NANTES)' then 'OUEST' "
+            "when site_code ~ '^ST_DENIS' then 'REUNION_MAYOTTE' end"
+        )
         insert(
             connection,
             "marts.routing_site_positions",
@@ -117,6 +123,16 @@ def world(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
             for zone, calls in CALLS.items()
         ]
         insert(connection, "marts.mart_routing_demand_half_hourly", demand)
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
+        connection.execute(
+            "insert into marts.published_build (build_id, published_at) "
+            "select build_id, clock_timestamp() from ops.build"
+        )
+        for seed in seeds.read(PROJECT / "dbt_project" / "seeds").values():
+            connection.execute(
+                "insert into ops.seed_version (seed, sha256, build_id) values (%s, %s, 1)",
+                [seed.name, seed.sha256],
+            )
     with connect(warehouse, "loader") as connection:
         connection.execute(
             "create table if not exists routing.line_assignment "
@@ -131,10 +147,10 @@ def world(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
             ],
         )
         connection.execute(
-            "insert into ops.delivery (feed, business_date, status, files, content_sha256) values "
-            "('numbering_plan', '2012-04-01', 'published', '[]', 'a'), "
-            "('numbering_plan', '2012-05-01', 'published', '[]', 'b'), "
-            "('line_assignments', '2012-04-01', 'published', '[]', 'c')"
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, built_in) values "
+            "('numbering_plan', '2012-04-01', 'published', '[]', 'a', 1), "
+            "('numbering_plan', '2012-05-01', 'published', '[]', 'b', 1), "
+            "('line_assignments', '2012-04-23', 'published', '[]', 'c', 1)"
         )
     return warehouse  # fmt: skip
 
@@ -241,9 +257,11 @@ def test_a_release_records_who_what_why_and_from_which_data(live: Settings) -> N
     deliveries = dict(rows(live, "select feed || business_date, delivery_id from ops.delivery"))
     assert row["delivery_ids"] == {  # the snapshots in force on the effective date, not the newest
         "numbering_plan": deliveries["numbering_plan2012-04-01"],
-        "line_assignments": deliveries["line_assignments2012-04-01"],
+        "line_assignments": deliveries["line_assignments2012-04-23"],
     }
     assert row["rollout_sha256"] == row["input_sha256"]["rollout"]
+    assert {"zone_code": "53", "market": "fixe", "planned_go_live_date": "2012-04-25",
+            "withdrawn_on": None} in row["rollout"]  # fmt: skip
     assert re.fullmatch(r"[\w.]+\+[0-9a-f]{12}", row["code_version"])
     changes = rows(
         live, "select table_name, change, row_key, before, after, calls_moved_share from ops.routing_change "
@@ -417,6 +435,86 @@ def test_emergency_sends_every_zone_national_and_is_exempt(live: Settings) -> No
     assert events(live)[-1] == ("emergency", "staged activated")
     assert routing.status(live).hold is not None
     assert routing.rollback(live, requested_by="Paul", reason="over").version == second
+
+
+def unbuilt(settings: Settings, what: str) -> None:
+    with connect(settings, "admin") as connection:
+        if what == "line_assignments":
+            connection.execute("update ops.delivery set built_in = null where feed = 'line_assignments'")
+        else:
+            connection.execute("update ops.seed_version set sha256 = 'as it was' where seed = %s", [what])
+
+
+@pytest.mark.parametrize("what", ["rollout_plan", "sites", "zone_hours", "line_assignments"])
+def test_a_release_of_unchecked_inputs_is_refused_naming_them(live: Settings, what: str) -> None:
+    before = pointer(live)
+    unbuilt(live, what)
+    plan = routing.plan(live, EVE)
+    assert (plan.verdict, [finding.rule for finding in plan.refusals]) == ("refused", [7])
+    with pytest.raises(RoutingRefused, match=rf"(?s)rule 7: .*{what}.*`parc build`"):
+        routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
+    assert pointer(live) == before and routing.verify(live).is_ok
+    # Not even "nothing to do" may be said of inputs that nobody has checked.
+    assert routing.plan(live, QUIET).verdict == "refused"
+
+
+def test_a_plan_shows_the_gate_and_where_its_page_is(live: Settings) -> None:
+    plan = routing.plan(live, EVE)
+    assert plan.gate is not None and plan.gate.outcome == "passed" and plan.gate.page
+    assert (quality.data_docs(live) / plan.gate.page).exists()
+    assert f"gate       passed (Data Docs: {plan.gate.page})" in plan.to_text()
+    assert plan.to_json()["gate"] == {"outcome": "passed", "page": plan.gate.page}
+
+
+def test_late_calls_ask_for_approval_and_cancel_nothing(live: Settings) -> None:
+    marts(live, f"delete from marts.mart_routing_demand_half_hourly where business_date >= '{EVE}'")
+    plan = routing.plan(live, EVE)
+    assert [str(finding) for finding in plan.approvals if finding.rule == 7] == [
+        "rule 7: the calls of 2012-04-24 are not in the marts: limits and gates use the volumes up to "
+        "2012-04-23"
+    ]
+    assert plan.verdict == "needs approval"
+    assert go_live(live).status == "released"
+    assert routing.plan(live, EVE).approvals == []
+
+
+def test_a_small_change_asks_nobody_unless_the_calls_are_late(live: Settings) -> None:
+    marts(live, "insert into marts.routing_prefixes values ('2012-04-01', '029999', '53')")
+    assert routing.plan(live, QUIET).verdict == "ready"
+    marts(live, f"delete from marts.mart_routing_demand_half_hourly where business_date >= '{QUIET}'")
+    with pytest.raises(ApprovalNeeded, match=r"rule 7: the calls of 2012-04-22 are not in the marts"):
+        routing.apply(live, QUIET, requested_by="n", reason="n")
+
+
+def test_a_warning_of_the_gate_asks_only_where_a_zone_goes_live(live: Settings) -> None:
+    marts(live, "insert into marts.routing_freeze_windows values ('2013-01-01Z', '2013-06-01Z', 'long')")
+    plan = routing.plan(live, QUIET)
+    assert (plan.verdict, plan.approvals) == ("nothing to do", [])
+    assert plan.gate is not None and plan.gate.outcome == "passed with warnings"
+    assert "freezes_short" in plan.notes[0].message
+    asked = [str(finding) for finding in routing.plan(live, EVE).approvals]
+    assert asked[0] == "rule 5: go-live of 53 fixe, 53 internet" and "freezes_short" in asked[1]
+
+
+def test_rollback_and_emergency_ask_no_gate(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_live(live)
+    unbuilt(live, "sites")
+    monkeypatch.setattr("parc.routing.freshness.judge", lambda *_: pytest.fail("the gate was asked"))
+    assert routing.emergency_national(live, requested_by="Paul", reason="r").plan.gate is None
+    assert routing.rollback(live, requested_by="Paul", reason="r").plan.gate is None
+
+
+def test_a_wrong_date_that_went_live_is_mended_after_its_rollback(live: Settings) -> None:
+    go_live(live)
+    later = "update marts.routing_rollout set planned_go_live_date = '2012-06-12' where zone_code = '53'"
+    marts(live, later)
+    with pytest.raises(
+        RoutingRefused, match=r"53 fixe, 53 internet went live by the last release.*withdrawn_on"
+    ):
+        routing.apply(live, EVE, requested_by="n", reason="n")
+    routing.rollback(live, requested_by="Paul", reason="not yet")
+    routing.release_hold(live, released_by="Paul", reason="the plan is right now")
+    assert routing.apply(live, EVE, requested_by="n", reason="n").status == "unchanged"
 
 
 def test_an_emergency_twice_only_holds(live: Settings) -> None:

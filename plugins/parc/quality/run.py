@@ -117,9 +117,12 @@ def _check_delivery(
     business_date: date,
     parameters: Mapping[str, float | None],
 ) -> Verdict:
+    suite = f"landing/{feed}"
+    if not declared.exists(settings.project, suite):
+        return Verdict(passed=True)
     return _run_suite(
         settings,
-        f"landing/{feed}",
+        suite,
         role="loader",
         table=table,
         subject=f"{feed} {business_date}",
@@ -168,8 +171,6 @@ def _run_suite(
     `subject` is what messages call the thing judged. `parameters` must hold all that the suite's
     measures name; None means unknown.
     """
-    if not declared.exists(settings.project, suite):
-        return Verdict(passed=True)
     read = declared.load(settings.project, suite)
     measures = _measure(settings, read, role, subject, table, parameters)
     result = _evaluate(read, measures)

@@ -66,11 +66,19 @@ class Verdict:
     not_evaluated: list[str] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
 
+    @property
+    def outcome(self) -> str:
+        """`refused`, `passed with warnings`, or `passed`."""
+        if not self.passed:
+            return "refused"
+        return "passed with warnings" if self.warnings else "passed"
+
 
 def figure(value: object) -> str:
-    """A measure as people read it: thousands apart, at most two decimals."""
+    """A measure as people read it: thousands apart (a year is none), at most two decimals."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
+    apart = "," if abs(value) >= 10_000 else ""
+    return f"{value:{apart}}" if isinstance(value, int) else f"{value:{apart}.2f}".rstrip("0").rstrip(".")

@@ -135,6 +135,7 @@ def begin_release(
         "requested_by": requested_by, "reason": reason,
         **asdict(origin),
         "delivery_ids": Jsonb(origin.delivery_ids), "input_sha256": Jsonb(origin.input_sha256),
+        "rollout": Jsonb(origin.rollout) if origin.rollout else None,
     }  # fmt: skip
     names = ", ".join(values)
     marks = ", ".join(f"%({name})s" for name in values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -12,7 +12,7 @@ import psycopg
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing import audit
+from parc.routing import audit, freshness
 from parc.routing.audit import Connection, Recorded
 from parc.routing.diff import diff
 from parc.routing.guards import Proposal, frozen, validate
@@ -90,7 +90,7 @@ def night_plan(
         blocks.append(f"routing is disabled by {disabled}; `parc routing enable` allows releases again")
     if found and found.live is not None and not is_accepted:
         blocks.append(drift_message(found, business_date))
-    return make_plan(
+    proposed = make_plan(
         Proposal(day, inputs, around, base, desired, diff(base, desired)),
         business_date=business_date,
         base=live,
@@ -99,6 +99,11 @@ def night_plan(
         provenance=around.provenance,
         is_bootstrap_allowed=bootstrap,
     )
+    gate = freshness.judge(settings, business_date, around.provenance.build_id)
+    found_stale = freshness.findings(
+        gate, business_date, around.demand, is_change=not proposed.is_empty, is_go_live=any(proposed.going())
+    )
+    return replace(proposed, gate=gate, findings=[*proposed.findings, *found_stale])
 
 
 def rollback_plan(

@@ -86,6 +86,7 @@ class Provenance:
     build_id: int | None = None
     delivery_ids: dict[str, int] = field(default_factory=dict)
     rollout_sha256: str | None = None
+    rollout: list[dict[str, str | None]] = field(default_factory=list)
     input_sha256: dict[str, str] = field(default_factory=dict)
     code_version: str = ""
 
@@ -143,6 +144,7 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
         build_id=build["build_id"].item(),
         delivery_ids=_governing(deliveries, effective_date),
         rollout_sha256=sha256["rollout"],
+        rollout=frames["rollout"].cast(pl.String).rows(named=True),
         input_sha256=sha256,
         code_version=code_version(),
     )

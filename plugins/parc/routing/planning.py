@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from parc.quality import Verdict
 from parc.routing.diff import TableDiff, routes_by_pair
 from parc.routing.guards import Finding, Proposal, examine, going
 from parc.routing.inputs import Provenance
@@ -32,6 +33,7 @@ class Plan:
     recorded, so that even the same content is worth a release. `business_date` is None for a rollback and an
     emergency. `moved` is None where there was nothing to compare with, and `loads` (predicted for each site)
     empty where none can be predicted.
+    `gate` is what was said of the inputs of a night's plan.
     """
 
     business_date: date | None
@@ -48,6 +50,7 @@ class Plan:
     blocks: list[str] = field(default_factory=list)
     is_drifted: bool = False
     provenance: Provenance = field(default_factory=Provenance)
+    gate: Verdict | None = None
 
     @property
     def plan_hash(self) -> str:
@@ -125,6 +128,7 @@ class Plan:
             "approvals": [str(finding) for finding in self.approvals],
             "notes": [str(finding) for finding in self.notes],
             "blocks": self.blocks,
+            "gate": self.gate and {"outcome": self.gate.outcome, "page": self.gate.page},
             "going_live": [list(pair) for pair in live],
             "going_back": [list(pair) for pair in back],
             "calls_moved_share": self.moved.share if self.moved else None,
@@ -154,6 +158,8 @@ class Plan:
         """The plan as a person reads it; of each table at most `rows_shown` rows, exceptions by zone only."""
         lines = [self._title(), f"  plan hash  {self.plan_hash}", f"  live       {self._base()}"]
         lines.append(f"  desired    {self.desired.digest[:12]}")
+        if self.gate:
+            lines.append(f"  gate       {self.gate.outcome} (Data Docs: {self.gate.page})")
         lines.append(f"  verdict    {self.verdict}")
         for heading, entries in (
             ("Refused", [str(finding) for finding in self.refusals]),

@@ -1,0 +1,57 @@
+"""What is published, and what the next release is made of, judged by their suites at any time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from parc.cli.printing import Day, Json, dump, table
+from parc.errors import DeliveryRefused, RoutingRefused
+from parc.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def check(
+    suite: Annotated[
+        str | None, typer.Argument(help="landing/<feed>, or export/routing; without one, all are listed.")
+    ] = None,
+    day: Day = None,
+    as_json: Json = False,
+) -> None:
+    """Judge by its suite what is published of a date, or what the routing release of a date is made of."""
+    from parc import quality
+    from parc.quality.verdict import figure
+
+    settings = Settings.from_env()
+    if suite is None:
+        rows = [
+            {"suite": each.name, "expectations": each.expectations, "refuse": each.critical,
+             "warn": each.warning, "owners": ", ".join(each.owners)}
+            for each in quality.suites(settings)
+        ]  # fmt: skip
+        dump(rows) if as_json else table(None, rows)
+        return
+    if day is None:
+        raise typer.BadParameter("name the business date: --date D")
+    verdict = quality.check(settings, suite, day.date())
+    findings = [each.message for each in (*verdict.failures, *verdict.warnings)]
+    page = quality.data_docs(settings) / (verdict.page or "")
+    rows = [
+        {"result": each.status, "expectation": each.expectation, "what must hold": each.sentence,
+         "observed": each.observed if as_json else figure(each.observed), "limit": each.limit,
+         "owner": each.owner}
+        for each in verdict.judgements
+    ]  # fmt: skip
+    if as_json:
+        dump({"outcome": verdict.outcome, "findings": findings, "expectations": rows, "page": page})
+    else:
+        table(None, rows)
+        for finding in findings:
+            print(f"- {finding}")
+        print(f"{verdict.outcome}; Data Docs: {page}")
+    if not verdict.passed:
+        refused = RoutingRefused if suite.startswith("export/") else DeliveryRefused
+        raise typer.Exit(refused.exit_code)
