@@ -11,7 +11,10 @@ with snapshot as (
 ),
 
 known as (
-    select boutiques.boutique_code
+    select
+        boutiques.boutique_code,
+        boutiques.opened_on <= %(business_date)s::date
+        and coalesce(boutiques.closed_on, 'infinity') > %(business_date)s::date as is_open
     from raw.boutiques as boutiques
     inner join snapshot on boutiques.business_date = snapshot.snapshot_date
 ),
@@ -23,6 +26,15 @@ calendar as (
             select from unnest(%(holiday_calendars)s::text[], %(holiday_dates)s::text[]) as holiday (calendar, day)
             where holiday.calendar = 'FR' and holiday.day::date = %(business_date)s::date
         ) as is_working_day
+),
+
+heard as (
+    select
+        count(*) as open_boutiques,
+        count(*) filter (where not exists (select from {table} as visits where visits.boutique_code = known.boutique_code))
+            as silent_boutiques
+    from known
+    where known.is_open
 ),
 
 counted as (
@@ -40,7 +52,8 @@ counted as (
         count(*) filter (
             where arrived_at >= (%(business_date)s::date + time '15:00') at time zone 'Europe/Paris'
         ) as after_three,
-        count(*) filter (where known.boutique_code is null) as unknown_boutique_visits
+        count(*) filter (where known.boutique_code is null) as unknown_boutique_visits,
+        count(*) filter (where not known.is_open) as closed_boutique_visits
     from {table} as visits
     left join known on visits.boutique_code = known.boutique_code
 ),
@@ -53,8 +66,10 @@ sampled as (
         case when visits >= 100 then visits end as sample_visits,
         case when served >= 100 then served end as sample_served,
         case when left_unserved >= 100 then left_unserved end as sample_unserved,
-        case when visits >= 1000 then visits end as full_day_visits
+        case when visits >= 1000 then visits end as full_day_visits,
+        case when is_working_day and visits >= 10 * open_boutiques then nullif(open_boutiques, 0) end as sample_boutiques
     from counted
+    cross join heard
     cross join calendar
     cross join snapshot
 )
@@ -73,6 +88,10 @@ select
     100.0 * unserved_with_served_at / sample_unserved as unserved_with_served_at_percent,
     100.0 * before_noon / full_day_visits as before_noon_percent,
     100.0 * after_three / full_day_visits as after_three_percent,
+    open_boutiques,
+    silent_boutiques,
+    100.0 * silent_boutiques / sample_boutiques as silent_boutiques_percent,
+    case when snapshot_date is not null then closed_boutique_visits end as closed_boutique_visits,
     to_char(snapshot_date, 'YYYY-MM-DD') as snapshot,
     case when snapshot_date is not null then unknown_boutique_visits end as unknown_boutique_visits,
     case when snapshot_date is not null and unknown_boutique_visits > 0 then (

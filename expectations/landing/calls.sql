@@ -1,8 +1,32 @@
 -- One row of measures for one delivery of the feed `calls`.
 -- Shares need a sample: 100 legs (or answered legs, or transfers); what only a national day must have is
 -- measured from 1,000 legs over several sites on. The first five unknown codes are named.
--- `20` is Corsica where its two departments are not told apart.
-with counted as (
+-- `20` is Corsica where its two departments are not told apart. On Sundays and public holidays sites may rest.
+with calendar as (
+    select
+        extract(isodow from %(business_date)s::date) < 7
+        and not exists (
+            select from unnest(%(holiday_calendars)s::text[], %(holiday_dates)s::text[]) as holiday (calendar, day)
+            where holiday.calendar = 'FR' and holiday.day::date = %(business_date)s::date
+        ) as is_working_day
+),
+
+week_ago as (
+    select site_code
+    from raw.calls
+    where business_date = %(business_date)s::date - 7
+    group by site_code
+    having count(*) >= 50
+),
+
+silent as (
+    select string_agg(week_ago.site_code, ', ' order by week_ago.site_code) as silent_sites
+    from week_ago
+    inner join calendar on calendar.is_working_day
+    where not exists (select from {table} as today where today.site_code = week_ago.site_code)
+),
+
+counted as (
     select
         count(*) as legs,
         count(*) filter (where outcome = 'answered') as answered,
@@ -32,6 +56,18 @@ with counted as (
                     select later.call_id, later.leg_no from {table} as later where later.leg_no > 1
                 )
         ) as transferred_on,
+        count(*) filter (where leg_no > 1) as later,
+        count(*) filter (
+            where leg_no > 1
+                and call_id in (select starting.call_id from {table} as starting where starting.leg_no = 1)
+        ) as later_with_first,
+        count(*) filter (
+            where dialled_number = any (%(known_numbers)s::text[])
+                and (dialled_number, market) not in (
+                    select served.dialled_number, served.market
+                    from unnest(%(known_numbers)s::text[], %(number_markets)s::text[]) as served (dialled_number, market)
+                )
+        ) as other_market,
         count(*) filter (where site_code <> all (%(known_site_codes)s::text[])) as unknown_site_legs,
         count(*) filter (where dialled_number <> all (%(known_numbers)s::text[])) as unknown_number_legs,
         count(*) filter (where line_department <> all (%(known_departments)s::text[] || '{{20}}'))
@@ -46,9 +82,11 @@ sampled as (
         case when legs >= 100 then legs end as sample_legs,
         case when answered >= 100 then answered end as sample_answered,
         case when transferred >= 100 then transferred end as sample_transferred,
+        case when later >= 100 then later end as sample_later,
         case when legs >= 1000 and has_several_sites then legs end as national_legs,
         case when legs >= 1000 then legs end as full_day_legs
     from counted
+    cross join silent
 )
 
 select
@@ -73,6 +111,9 @@ select
     100.0 * before_noon / full_day_legs as before_noon_percent,
     100.0 * after_three / full_day_legs as after_three_percent,
     100.0 * (transferred - transferred_on) / sample_transferred as transfers_lost_percent,
+    100.0 * (later - later_with_first) / sample_later as legs_without_first_percent,
+    100.0 * other_market / sample_legs as other_market_percent,
+    silent_sites,
     unknown_site_legs,
     case when unknown_site_legs > 0 then (
         select array_to_string((array_agg(distinct site_code))[1:5], ', ') from {table}

@@ -12,6 +12,12 @@ with calendar as (
         ) as is_working_day
 ),
 
+silent as (
+    select array_to_string((array_agg(known.unit_code order by known.unit_code))[1:5], ', ') as units
+    from unnest(%(known_unit_codes)s::text[]) as known (unit_code)
+    where not exists (select from {table} as states where states.unit_code = known.unit_code)
+),
+
 counted as (
     select
         count(*) as states,
@@ -57,6 +63,7 @@ sampled as (
         case when with_slot >= 100 then with_slot end as sample_with_slot,
         case when with_offer >= 100 then with_offer end as sample_with_offer
     from counted
+    cross join silent
     cross join calendar
 )
 
@@ -86,6 +93,8 @@ select
     100.0 * offer_before_request / sample_with_offer as offer_before_request_percent,
     100.0 * without_customer / sample_states as without_customer_percent,
     100.0 * without_line / sample_states as without_line_percent,
+    case when is_working_day and states >= 100 * cardinality(%(known_unit_codes)s::text[]) then nullif(units, '') end
+        as silent_units,
     unknown_unit_states,
     case when unknown_unit_states > 0 then (
         select array_to_string((array_agg(distinct unit_code))[1:5], ', ') from {table}

@@ -7,6 +7,7 @@ import pytest
 from great_expectations import ExpectationSuite
 
 from parc import feeds
+from parc.build import seeds
 from parc.quality import QualityError, declared
 from parc.settings import PROJECT
 
@@ -53,6 +54,40 @@ def test_volume_refuses_below_half_of_four_like_days_and_warns_beyond_thirty_per
             "volume_low": ("warning", {"column": "percent_of_usual", "min_value": 70}),
             "volume_high": ("warning", {"column": "percent_of_usual", "max_value": 130}),
         }
+
+
+def test_who_owns_a_delivery_is_who_owns_its_dag() -> None:
+    """What must be mended in the governed seeds of routing is routing's in any suite."""
+    text = (PROJECT / "dags" / "ingest.py").read_text()
+    owners = dict(re.findall(r'IngestSpec\("(\w+)", .*owner="([\w-]+)"\)', text))
+    assert set(owners) == set(feeds.FEEDS)
+    for suite in declared.listed(PROJECT):
+        feed = suite.name.removeprefix("landing/")
+        assert set(suite.owners) - {"routing"} == {owners.get(feed, "routing")} - {"routing"}, suite.name
+
+
+def test_suites_are_listed_with_what_refuses_and_what_warns() -> None:
+    listed = {suite.name: suite for suite in declared.listed(PROJECT)}
+    assert set(listed) == {f"landing/{feed}" for feed in feeds.FEEDS} | {"export/routing"}
+    export = listed["export/routing"]
+    loaded = declared.load(PROJECT, "export/routing").expectations.expectations
+    assert export.expectations == export.critical + export.warning == len(loaded)
+    assert export.owners == ("routing",)
+
+
+def test_seeds_are_digested_as_a_build_records_them() -> None:
+    suite = declared.load(PROJECT, "export/routing")
+    known = seeds.read(PROJECT / "dbt_project" / "seeds")
+    names, digests = suite.references["seed_names"], suite.references["seed_digests"]
+    assert digests == [known[name].sha256 for name in names]
+
+
+def test_a_seed_that_is_not_there_is_named(tmp_path: Path) -> None:
+    declare(tmp_path, expectation())
+    path = tmp_path / "expectations" / "landing" / "things.json"
+    path.write_text(path.read_text().replace('"references"', '"seeds": ["places"], "references"'))
+    with pytest.raises(QualityError, match=r"things.json names the seed places, .* no dbt_project/seeds/pl"):
+        declared.load(tmp_path, "landing/things")
 
 
 def test_a_feed_without_a_suite_is_told_apart() -> None:
