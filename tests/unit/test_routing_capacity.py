@@ -174,7 +174,8 @@ def test_what_drowns_already_and_no_more_is_told() -> None:
     """LYON has 57 erlangs on the switch and 51 after the go-live."""
     plan = gate({("LYON", 3, NOON): 50})
     assert rule_6(plan) == [
-        "note LYON: Wed 10:00-10:30, load 51.0 erlangs for 50 positions; it is so on the switch already"
+        "note LYON with too few positions for calls that come by the table on the switch too; worst: "
+        "LYON Wed 10:00, load 51.0 erlangs for 50 positions"
     ]
     assert plan.verdict == "needs approval"
     assert "Notes\n  - rule 6: LYON" in plan.to_text()
@@ -368,7 +369,7 @@ def test_the_approval_form() -> None:
     for line in (
         "Go-live of 53 fixe, internet on 2012-04-25: 10.0% of calls move (version 00000001-aaaa is live).",
         "- rule 5: go-live of 53 fixe, 53 internet",
-        "### To know\n\n- rule 6: LYON: Wed 10:00-10:30, load 51.0 erlangs for 50 positions",
+        "### To know\n\n- rule 6: LYON with too few positions for calls that come by the table on the switch too",
         "| goes live | 53 fixe, internet | open | national route (2 sites) "
         "| RENNES 60, RENNES_2 40; overflow TUNIS 100 |",
         "| 53 | fixe | 2,800 | 2,800 | 100.0% |",

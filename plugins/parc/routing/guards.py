@@ -320,6 +320,7 @@ def frozen(freezes: pl.DataFrame, now: datetime, day: date) -> list[str]:
 
 def _capacity(proposal: Proposal) -> Iterable[Finding]:
     """Rule 6."""
+    as_before: list[HalfHour] = []
     for site in proposal.loads:
         if not site.is_planned:
             gained = site.calls - site.calls_before
@@ -338,9 +339,15 @@ def _capacity(proposal: Proposal) -> Iterable[Finding]:
                 f"{_load(site, worse)} ({_worst(worse).positions_required} needed): raise site_positions, "
                 "shift weights in route_sites, or postpone the wave in rollout_plan",
             )  # fmt: skip
-        as_before = [half_hour for half_hour in drowned if half_hour not in worse]
-        if as_before:
-            yield Finding(6, "note", f"{_load(site, as_before)}; it is so on the switch already")
+        as_before += [half_hour for half_hour in drowned if half_hour not in worse]
+    if as_before:
+        worst, sites = _worst(as_before), {half_hour.site_code for half_hour in as_before}
+        which = worst.site_code if len(sites) == 1 else f"{len(sites)} sites"
+        yield Finding(
+            6, "note",
+            f"{which} with too few positions for calls that come by the table on the switch too; worst: "
+            f"{worst.site_code} {worst.name}, load {worst.load:.1f} erlangs for {worst.positions} positions",
+        )  # fmt: skip
 
 
 def _load(site: SiteLoad, half_hours: list[HalfHour]) -> str:

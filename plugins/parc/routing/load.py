@@ -126,7 +126,8 @@ class SiteLoad:
 
     @property
     def tightest(self) -> HalfHour:
-        """The half-hour that leaves its positions the least room: by occupancy, else by load."""
+        """The half-hour that leaves its positions the least room: by occupancy, else by load. One without
+        any position is told elsewhere, and chosen only where there is no other."""
 
         def tightness(half_hour: HalfHour) -> tuple[float, float]:
             positions = half_hour.positions
@@ -134,7 +135,8 @@ class SiteLoad:
                 half_hour.load, positions
             ) if positions is not None else 0, half_hour.load
 
-        return max(self.half_hours, key=tightness)
+        staffed = [half_hour for half_hour in self.half_hours if half_hour.positions != 0]
+        return max(staffed or self.half_hours, key=tightness)
 
 
 def site_loads(
