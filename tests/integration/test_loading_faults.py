@@ -81,7 +81,7 @@ def state(settings: Settings) -> list[Any]:
     return [
         query(
             settings,
-            "select to_jsonb(delivery) - 'landed_at' - 'audited_at' - 'published_at' "
+            "select to_jsonb(delivery) - 'landed_at' - 'audited_at' - 'published_at' - 'seen_at' "
             "from ops.delivery order by delivery_id",
         ),
         query(settings, "select to_jsonb(quarantine) from ops.quarantine order by line_number"),
