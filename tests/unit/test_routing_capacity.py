@@ -209,12 +209,14 @@ def test_a_site_without_any_row_cannot_be_judged() -> None:
     ]
 
 
-def test_an_empty_switch_is_judged_by_the_desired_table_alone() -> None:
-    plan = plan_for(
-        world(), None, bootstrap=True, around=surroundings(positions=positions({("LYON", 3, NOON): 50}))
-    )
-    [refused] = rule_6(plan)
-    assert refused.startswith("refuse LYON: Wed 10:00-10:30, load 51.0 erlangs")
+def test_an_empty_switch_waits_for_a_person_where_sites_are_full() -> None:
+    """Nothing tells what is so already, and refusing would leave every call at the switch's own address."""
+    full = positions({("LYON", 3, NOON): 50, ("ST_DENIS_RE", 3, NOON): 3})
+    plan = plan_for(world(), None, bootstrap=True, around=surroundings(positions=full))
+    assert rule_6(plan) == [
+        "approve 2 sites with too few positions for the calls that the first table brings; worst: "
+        "LYON Wed 10:00, load 51.0 erlangs for 50 positions"
+    ]
 
 
 def test_without_volumes_a_person_is_asked() -> None:

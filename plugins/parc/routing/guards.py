@@ -321,6 +321,7 @@ def frozen(freezes: pl.DataFrame, now: datetime, day: date) -> list[str]:
 def _capacity(proposal: Proposal) -> Iterable[Finding]:
     """Rule 6."""
     as_before: list[HalfHour] = []
+    at_first: list[HalfHour] = []
     for site in proposal.loads:
         if not site.is_planned:
             gained = site.calls - site.calls_before
@@ -333,21 +334,29 @@ def _capacity(proposal: Proposal) -> Iterable[Finding]:
             continue
         drowned = [half_hour for half_hour in site.half_hours if half_hour.is_drowned]
         worse = [h for h in drowned if h.load - h.load_before >= UNNOTICED_ERLANGS]
-        if worse:
+        if worse and proposal.live is None:
+            at_first += worse
+        elif worse:
             yield Finding(
                 6, "refuse",
                 f"{_load(site, worse)} ({_worst(worse).positions_required} needed): raise site_positions, "
                 "shift weights in route_sites, or postpone the wave in rollout_plan",
             )  # fmt: skip
         as_before += [half_hour for half_hour in drowned if half_hour not in worse]
+    if at_first:
+        # Nothing tells what is so already, and without a table every call goes to one address.
+        yield Finding(6, "approve", _summary(at_first, "the calls that the first table brings"))
     if as_before:
-        worst, sites = _worst(as_before), {half_hour.site_code for half_hour in as_before}
-        which = worst.site_code if len(sites) == 1 else f"{len(sites)} sites"
-        yield Finding(
-            6, "note",
-            f"{which} with too few positions for calls that come by the table on the switch too; worst: "
-            f"{worst.site_code} {worst.name}, load {worst.load:.1f} erlangs for {worst.positions} positions",
-        )  # fmt: skip
+        yield Finding(6, "note", _summary(as_before, "calls that come by the table on the switch too"))
+
+
+def _summary(half_hours: list[HalfHour], calls: str) -> str:
+    worst, sites = _worst(half_hours), {half_hour.site_code for half_hour in half_hours}
+    which = worst.site_code if len(sites) == 1 else f"{len(sites)} sites"
+    return (
+        f"{which} with too few positions for {calls}; worst: {worst.site_code} {worst.name}, "
+        f"load {worst.load:.1f} erlangs for {worst.positions} positions"
+    )
 
 
 def _load(site: SiteLoad, half_hours: list[HalfHour]) -> str:
