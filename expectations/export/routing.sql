@@ -402,7 +402,10 @@ unnumbered as (
 
 instants as (
     select
-        greatest(release.effective_date, (select min(lines.valid_from) from routing.line_assignment as lines)) as today,
+        greatest(
+            release.effective_date,
+            (select min(snapshots.business_date) from snapshots where snapshots.feed = 'line_assignments')
+        ) as today,
         deliveries.earlier_date as before
     from release
     inner join deliveries on deliveries.feed = 'line_assignments'
