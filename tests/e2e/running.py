@@ -1,0 +1,99 @@
+"""A platform that runs, as its users drive it: the command line, Airflow's API, a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parc.orchestration.client import Airflow
+from parc.settings import Settings
+
+WAIT_SECONDS = 180
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass
+class Platform:
+    """A running platform: its home and what it printed when it started."""
+
+    home: Path
+    said: str
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.home, landing=str(self.home / "landing"), switch=str(self.home / "switch"))
+
+    def parc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return parc(self.home, *arguments)
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        done = self.parc("sql", query, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def word(self, label: str) -> str:
+        """What stands after a label in what it printed."""
+        line = [line for line in self.said.splitlines() if line.startswith(label)][-1]
+        return line.removeprefix(label).strip()
+
+
+def parc(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line on the platform of `home`."""
+    known = {key: value for key, value in os.environ.items() if not key.startswith(("PARC_", "AIRFLOW_"))}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("parc")), *arguments],
+        env=known | {"PARC_HOME": str(home), "COLUMNS": "200"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def started(home: Path, *arguments: str) -> Iterator[Platform]:
+    """The platform as this command starts it; stopped and removed in the end."""
+    done = parc(home, *arguments)
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield Platform(home, done.stdout)
+    finally:
+        parc(home, "stop")
+        shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
+
+
+@contextmanager
+def signed_in(platform: Platform) -> Iterator[Any]:
+    """A page of the Airflow UI, logged in."""
+    if BROWSER is None:
+        pytest.skip("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        page = browser.new_page(viewport={"width": 1440, "height": 1000}, base_url=platform.word("Airflow"))
+        page.goto("/")
+        user, password = platform.word("login").split(" / ")
+        page.get_by_label("Username").fill(user)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        yield page
+        browser.close()
+
+
+def wait(airflow: Airflow, dag_id: str, run_id: str) -> str:
+    """The state in which a run ends."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (state := airflow.state(dag_id, run_id)) not in ("success", "failed"):
+        assert time.monotonic() < deadline, f"{dag_id} is still {state}"
+        time.sleep(0.3)
+    return state
