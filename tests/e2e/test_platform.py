@@ -3,97 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from running import WAIT_SECONDS, Platform, signed_in, started, wait
 
 from parc.orchestration.client import Airflow
-from parc.settings import PROJECT, Settings
+from parc.settings import PROJECT
 
 pytestmark = pytest.mark.e2e
-
-WAIT_SECONDS = 120
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@dataclass
-class Platform:
-    """A running platform: its home and what the demonstration printed."""
-
-    home: Path
-    said: str
-
-    def parc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(self.home, *arguments)
-
-    def sql(self, query: str) -> list[dict]:
-        done = self.parc("sql", query, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def word(self, label: str) -> str:
-        """What stands after a label in the summary."""
-        line = [line for line in self.said.splitlines() if line.startswith(label)][-1]
-        return line.removeprefix(label).strip()
-
-
-def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PARC_", "AIRFLOW_"))
-    }
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("parc")), *arguments],
-        env=environment | {"PARC_HOME": str(home), "COLUMNS": "200"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    home = tmp_path_factory.mktemp("demo") / "home"
-    done = run(home, "demo")
-    try:
-        assert done.returncode == 0, done.stdout + done.stderr
-        yield Platform(home, done.stdout)
-    finally:
-        run(home, "stop")
-        shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
+    with started(tmp_path_factory.mktemp("demo") / "home", "demo") as platform:
+        yield platform
 
 
 @pytest.fixture(scope="module")
 def airflow(platform: Platform) -> Airflow:
     """The running Airflow's API."""
-    return Airflow(Settings(home=platform.home, landing="", switch=""))
+    return Airflow(platform.settings)
 
 
 @pytest.fixture(scope="module")
-def page(platform: Platform) -> Iterator:
+def page(platform: Platform) -> Iterator[Any]:
     """The Airflow UI, logged in."""
-    if BROWSER is None:
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000}, base_url=platform.word("Airflow"))
-        page.goto("/")
-        user, password = platform.word("login").split(" / ")
-        page.get_by_label("Username").fill(user)
-        page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/")
+    with signed_in(platform) as page:
         yield page
-        browser.close()
 
 
 def test_every_delivery_was_published_and_built(platform: Platform) -> None:
@@ -255,52 +198,6 @@ def trigger(page, airflow: Airflow, day: str) -> str:
             return new.pop()
         time.sleep(0.3)
     raise AssertionError("the form started no run")
-
-
-def wait(airflow: Airflow, dag_id: str, run_id: str) -> str:
-    """The state in which a run ends."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (state := airflow.state(dag_id, run_id)) not in ("success", "failed"):
-        assert time.monotonic() < deadline, f"{dag_id} is still {state}"
-        time.sleep(0.3)
-    return state
-
-
-def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> None:
-    """From the navigation to what a build and a load did, and only for who is logged in."""
-    assert httpx.get(f"{airflow.address}/parc/").status_code == 401
-    assert page.request.get("/parc/docs/..%2Fsecrets%2Fpseudonym_secret").status == 404
-    refused_by_browser = []
-    page.on("console", lambda said: refused_by_browser.append(said.text) if "Policy" in said.text else None)
-    frame = page.frame_locator("iframe")
-    page.goto("/dags")
-    page.get_by_role("link", name="PARC desk").click()
-    frame.get_by_role("heading", name="The last nights").wait_for()
-    assert frame.locator("a.night").count() > 30
-    page.screenshot(path=str(platform.home / "desk.png"))
-    frame.get_by_role("link", name="calls 2012-04-18: published").click()
-    frame.get_by_role("heading", name="Rows in quarantine").wait_for()
-
-    [row] = platform.sql("select dag_id, run_id from ops.airflow_run where build_id = 1")
-    page.goto(f"/dags/{row['dag_id']}/runs/{quote(row['run_id'])}")
-    page.get_by_role("link", name="Models").click()
-    frame.get_by_text("fct_calls", exact=True).first.wait_for()
-    page.screenshot(path=str(platform.home / "models.png"))
-
-    [row] = platform.sql(
-        "select run_id from ops.airflow_run inner join ops.delivery using (delivery_id) "
-        "where feed = 'interventions' and status = 'refused'"
-    )
-    page.goto(f"/dags/ingest_interventions/runs/{quote(row['run_id'])}")
-    page.get_by_role("link", name="Deliveries").click()
-    frame.get_by_text("lacks column `kind`").wait_for()
-    frame.get_by_role("link", name="Data Docs", exact=True).last.click()
-    frame.get_by_role("heading", name="Expectations").wait_for()
-    assert refused_by_browser == []
-
-    page.goto("/plugin/parc")
-    frame.locator("th a", has_text="calls").first.click()
-    page.wait_for_url("**/dags/ingest_calls")
 
 
 def test_resumes_after_stop(platform: Platform) -> None:
