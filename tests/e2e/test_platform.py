@@ -200,6 +200,43 @@ def trigger(page, airflow: Airflow, day: str) -> str:
     raise AssertionError("the form started no run")
 
 
+def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> None:
+    """From the navigation to what a build and a load did, and only for who is logged in."""
+    assert httpx.get(f"{airflow.address}/parc/").status_code == 401
+    assert page.request.get("/parc/docs/..%2Fsecrets%2Fpseudonym_secret").status == 404
+    refused_by_browser = []
+    page.on("console", lambda said: refused_by_browser.append(said.text) if "Policy" in said.text else None)
+    frame = page.frame_locator("iframe")
+    page.goto("/dags")
+    page.get_by_role("link", name="PARC desk").click()
+    frame.get_by_role("heading", name="The last nights").wait_for()
+    assert frame.locator("a.night").count() > 30
+    page.screenshot(path=str(platform.home / "desk.png"))
+    frame.get_by_role("link", name="calls 2012-04-18: published").click()
+    frame.get_by_role("heading", name="Rows in quarantine").wait_for()
+
+    [row] = platform.sql("select dag_id, run_id from ops.airflow_run where build_id = 1")
+    page.goto(f"/dags/{row['dag_id']}/runs/{quote(row['run_id'])}")
+    page.get_by_role("link", name="Models").click()
+    frame.get_by_text("fct_calls", exact=True).first.wait_for()
+    page.screenshot(path=str(platform.home / "models.png"))
+
+    [row] = platform.sql(
+        "select run_id from ops.airflow_run inner join ops.delivery using (delivery_id) "
+        "where feed = 'interventions' and status = 'refused'"
+    )
+    page.goto(f"/dags/ingest_interventions/runs/{quote(row['run_id'])}")
+    page.get_by_role("link", name="Deliveries").click()
+    frame.get_by_text("lacks column `kind`").wait_for()
+    frame.get_by_role("link", name="Data Docs", exact=True).last.click()
+    frame.get_by_role("heading", name="Expectations").wait_for()
+    assert refused_by_browser == []
+
+    page.goto("/plugin/parc")
+    frame.locator("th a", has_text="calls").first.click()
+    page.wait_for_url("**/dags/ingest_calls")
+
+
 def test_resumes_after_stop(platform: Platform) -> None:
     before = platform.sql("select count(*) as n from ops.delivery")
     assert platform.parc("stop").returncode == 0

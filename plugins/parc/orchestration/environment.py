@@ -45,7 +45,7 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": settings.secret("airflow_jwt_secret"),
         "LOGGING__BASE_LOG_FOLDER": str(settings.home / "airflow" / "logs"),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-        # A task outlives an API server that is away for three minutes: restarted, or slower than the scheduler.
+        # A task outlives an API server that is away for three minutes: restarted, or slower to start.
         "WORKERS__EXECUTION_API_RETRIES": "9",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
