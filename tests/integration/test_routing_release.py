@@ -635,7 +635,7 @@ def test_rollback_undoes_a_flip_that_nobody_recorded(live: Settings) -> None:
 
 def test_an_emptied_switch_is_bootstrapped_again(live: Settings) -> None:
     (Path(live.switch) / "current.json").unlink()
-    assert routing.verify(live).problems == [f"the switch is empty, {events_version(live)} was recorded"]
+    assert routing.verify(live).problems == [f"{events_version(live)} is expected, the switch is empty"]
     with pytest.raises(ApprovalNeeded, match="the switch is empty"):
         routing.apply(live, QUIET, requested_by="n", reason="n")
     assert routing.apply(live, QUIET, requested_by="n", reason="n", bootstrap=True).status == "released"
