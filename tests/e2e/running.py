@@ -97,3 +97,8 @@ def wait(airflow: Airflow, dag_id: str, run_id: str) -> str:
         assert time.monotonic() < deadline, f"{dag_id} is still {state}"
         time.sleep(0.3)
     return state
+
+
+def runs(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:
+    """The DAG's runs, oldest first, without the real calendar's: the tests may run at night."""
+    return [run for run in airflow.runs(dag_id) if run["run_type"] != "scheduled"]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from running import WAIT_SECONDS, Platform, signed_in, started, wait
+from running import WAIT_SECONDS, Platform, runs, signed_in, started, wait
 
 from parc.orchestration.client import Airflow
 from parc.settings import PROJECT
@@ -138,7 +138,7 @@ def test_the_ui_shows_the_dags_green(platform: Platform, airflow: Airflow, page)
     page.goto("/dags")
     for dag_id in ("ingest_calls", "build_marts", "export_routing"):
         page.get_by_role("link", name=dag_id).first.wait_for()
-        states = [wait(airflow, dag_id, run["dag_run_id"]) for run in airflow.runs(dag_id)]
+        states = [wait(airflow, dag_id, run["dag_run_id"]) for run in runs(airflow, dag_id)]
         assert set(states) == {"success"}, (dag_id, states)
     page.screenshot(path=str(platform.home / "dags.png"))
 
@@ -150,7 +150,7 @@ def test_the_ui_tells_what_was_refused_and_what_did_not_come(
         ("interventions", "lacks column `kind`"),
         ("boutique_visits", "boutique_visits 2012-04-24: nothing was delivered"),
     ):
-        first, second = airflow.runs(f"ingest_{feed}")
+        first, second = runs(airflow, f"ingest_{feed}")
         assert (first["state"], second["state"]) == ("failed", "success")
         page.goto(f"/dags/ingest_{feed}/runs/{first['dag_run_id']}/tasks/report")
         page.get_by_text(text).first.wait_for()
@@ -186,14 +186,14 @@ def test_a_day_is_run_again_from_the_ui(platform: Platform, airflow: Airflow, pa
 
 def trigger(page, airflow: Airflow, day: str) -> str:
     """Trigger `ingest_calls` for one day in the form; returns the run's id."""
-    before = {run["dag_run_id"] for run in airflow.runs("ingest_calls")}
+    before = {run["dag_run_id"] for run in runs(airflow, "ingest_calls")}
     page.goto("/dags/ingest_calls")
     page.get_by_role("button", name="Trigger").first.click()
     page.locator("#element_first_date").fill(day)
     page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        new = {run["dag_run_id"] for run in airflow.runs("ingest_calls")} - before
+        new = {run["dag_run_id"] for run in runs(airflow, "ingest_calls")} - before
         if new:
             return new.pop()
         time.sleep(0.3)
