@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from parc.orchestration.dates import night_of
 
 if TYPE_CHECKING:
     from parc.settings import Settings
+
+log = logging.getLogger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"
 
@@ -28,7 +31,9 @@ def plan_release() -> str:
     settings = Settings.from_env()
     business_date = business_date_of(context, settings)
     plan = routing.plan(settings, business_date)
+    print(f"::group::the plan: {plan.subject()}")
     print(plan.to_text())
+    print("::endgroup::")
     ti = context["ti"]
     ti.xcom_push(key="business_date", value=str(business_date))
     ti.xcom_push(key="plan_hash", value=plan.plan_hash)
@@ -37,11 +42,11 @@ def plan_release() -> str:
     if plan.verdict == "nothing to do":
         raise AirflowSkipException("the switch holds the desired table already")
     if plan.verdict in ("refused", "blocked"):
+        what = f"the release for {business_date + timedelta(days=1)} is {plan.verdict}"
         reasons = [str(finding) for finding in plan.refusals] + plan.blocks
-        raise AirflowFailException(
-            f"the release for {business_date + timedelta(days=1)} is {plan.verdict}; "
-            "the switch keeps its table:\n" + "\n".join(reasons)
-        )
+        for line in (f"{what}; the switch keeps its table:", *reasons):
+            log.error(line)
+        raise AirflowFailException("\n".join([f"{what}; the switch keeps its table:", *reasons]))
     return "approve" if plan.verdict == "needs approval" else "apply_release"
 
 
