@@ -31,9 +31,9 @@ calendar as (
 heard as (
     select
         count(*) as open_boutiques,
-        count(*) filter (where not exists (select from {table} as visits where visits.boutique_code = known.boutique_code))
-            as silent_boutiques
+        count(*) filter (where visited.boutique_code is null) as silent_boutiques
     from known
+    left join (select distinct boutique_code from {table}) as visited on known.boutique_code = visited.boutique_code
     where known.is_open
 ),
 

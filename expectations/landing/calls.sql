@@ -56,17 +56,12 @@ counted as (
                     select later.call_id, later.leg_no from {table} as later where later.leg_no > 1
                 )
         ) as transferred_on,
-        count(*) filter (where leg_no > 1) as later,
+        count(*) filter (where leg_no = 2) as second,
         count(*) filter (
-            where leg_no > 1
-                and call_id in (select starting.call_id from {table} as starting where starting.leg_no = 1)
-        ) as later_with_first,
+            where leg_no = 1 and call_id in (select later.call_id from {table} as later where later.leg_no = 2)
+        ) as first_of_several,
         count(*) filter (
-            where dialled_number = any (%(known_numbers)s::text[])
-                and (dialled_number, market) not in (
-                    select served.dialled_number, served.market
-                    from unnest(%(known_numbers)s::text[], %(number_markets)s::text[]) as served (dialled_number, market)
-                )
+            where market <> (%(number_markets)s::text[])[array_position(%(known_numbers)s::text[], dialled_number)]
         ) as other_market,
         count(*) filter (where site_code <> all (%(known_site_codes)s::text[])) as unknown_site_legs,
         count(*) filter (where dialled_number <> all (%(known_numbers)s::text[])) as unknown_number_legs,
@@ -82,7 +77,7 @@ sampled as (
         case when legs >= 100 then legs end as sample_legs,
         case when answered >= 100 then answered end as sample_answered,
         case when transferred >= 100 then transferred end as sample_transferred,
-        case when later >= 100 then later end as sample_later,
+        case when second >= 100 then second end as sample_second,
         case when legs >= 1000 and has_several_sites then legs end as national_legs,
         case when legs >= 1000 then legs end as full_day_legs
     from counted
@@ -111,7 +106,7 @@ select
     100.0 * before_noon / full_day_legs as before_noon_percent,
     100.0 * after_three / full_day_legs as after_three_percent,
     100.0 * (transferred - transferred_on) / sample_transferred as transfers_lost_percent,
-    100.0 * (later - later_with_first) / sample_later as legs_without_first_percent,
+    100.0 * (second - first_of_several) / sample_second as legs_without_first_percent,
     100.0 * other_market / sample_legs as other_market_percent,
     silent_sites,
     unknown_site_legs,
