@@ -36,6 +36,7 @@ from parc.settings import PROJECT, Settings
 from parc.warehouse import connect, embedded, parameters
 
 BIN = PROJECT / ".venv" / "bin"
+DAGS = Path(__file__).parent / "dags"
 FIRST, LAST, NEW = "2012-04-16", "2012-04-29", "2012-04-30"
 REFERENCES = ("numbering_plan", "line_assignments", "active_lines", "boutiques")
 LOADED, OPENED, MEASURED = "parc", "bench_opened", "bench"
@@ -52,7 +53,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """The two platforms: the project's own, and one that has only Cosmos' DAGs."""
+    """The two platforms: the project's own, and one whose Airflow has only Cosmos' DAGs."""
 
     own: Settings
     cosmos: Settings
@@ -97,7 +98,10 @@ def platforms() -> Iterator[Bench]:
         own = Settings(
             Path(name, "own"), landing=str(Path(name, "landing")), switch=str(Path(name, "switch"))
         )
-        cosmos = replace(own, home=Path(name, "cosmos"), project=Path(__file__).parent)
+        cosmos = replace(own, home=Path(name, "cosmos"), project=Path(name, "project"))
+        cosmos.project.mkdir()
+        (cosmos.project / "dags").symlink_to(DAGS)
+        (cosmos.project / "deploy").symlink_to(PROJECT / "deploy")
         try:
             yield Bench(own, cosmos)
         finally:
@@ -238,11 +242,14 @@ def check_work(bench: Bench, way: str) -> None:
 def parse_seconds(bench: Bench, ways: list[str]) -> dict[str, float]:
     """What Airflow's DAG processor last took for each DAG's file."""
     found = {}
-    for settings, needed in ((bench.own, {"airflow"}), (bench.cosmos, {"local", "watcher"})):
+    for settings, folder, needed in (
+        (bench.own, PROJECT / "dags", {"airflow"}),
+        (bench.cosmos, DAGS, {"local", "watcher"}),
+    ):
         if needed & set(ways):
             for dag in Airflow(settings).call("GET", "/dags", params={"limit": 100})["dags"]:
-                file = f"{Path(dag['fileloc']).parent.relative_to(PROJECT)}/{dag['relative_fileloc']}"
-                found[file] = float(dag["last_parse_duration"])
+                file = (folder / dag["relative_fileloc"]).relative_to(PROJECT)
+                found[str(file)] = float(dag["last_parse_duration"])
     return found
 
 
