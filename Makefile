@@ -37,8 +37,8 @@ lint: setup ## Check style and types
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
-soak: setup ## Load sixty days while the night goes on, kill the scheduler meanwhile; prints figures
-	@.venv/bin/pytest -m soak -s tests/soak
+soak: setup ## The long tests: sixty days while the night goes on and the scheduler dies; prints figures
+	@.venv/bin/pytest -m soak -s
 
 bench: bench-orchestration ## Run every benchmark
 

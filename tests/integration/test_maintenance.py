@@ -199,6 +199,7 @@ def test_a_delivery_for_an_expired_date_is_refused(built: Settings) -> None:
         path.write_bytes(content)
 
 
+@pytest.mark.soak  # three builds more; CI has the property above
 def test_a_changed_seed_and_a_new_column_reach_the_dates_that_are_kept(built: Settings) -> None:
     before = past(built)
     project = built.project / "dbt_project"
