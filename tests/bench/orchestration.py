@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import statistics
@@ -18,13 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -49,6 +51,14 @@ WAYS = {
     "local": ("Cosmos LOCAL",),
     "watcher": ("Cosmos WATCHER",),
 }
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a run took: seconds by the clock, and seconds of CPU (a task's are its whole run's)."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True)
@@ -173,8 +183,8 @@ def start_airflow(bench: Bench, ways: list[str]) -> None:
         Airflow(bench.cosmos).wait_for_dags({"cosmos_local", "cosmos_watcher"})
 
 
-def measure(bench: Bench, ways: list[str], number: int) -> dict[str, float]:
-    """One run of each way: seconds by label."""
+def measure(bench: Bench, ways: list[str], number: int) -> dict[str, Taken]:
+    """One run of each way, by label."""
     acts: dict[str, Callable[[Bench], tuple[float, ...]]] = {
         "dbt": dbt_build,
         "parc": parc_build,
@@ -182,14 +192,36 @@ def measure(bench: Bench, ways: list[str], number: int) -> dict[str, float]:
         "local": lambda bench: cosmos_build(bench, "cosmos_local"),
         "watcher": lambda bench: cosmos_build(bench, "cosmos_watcher"),
     }
-    seconds: dict[str, float] = {}
+    taken: dict[str, Taken] = {}
     for way in ways:
         copy_database(bench.own, LOADED if way in ("parc", "airflow") else OPENED, MEASURED)
-        for label, taken in zip(WAYS[way], acts[way](bench), strict=True):
-            seconds[label] = taken
-            say(f"run {number}: {label} {taken:.1f} s")
+        before = cpu_seconds(bench)
+        seconds = acts[way](bench)
+        cpu = cpu_seconds(bench) - before
+        for label, wall in zip(WAYS[way], seconds, strict=True):
+            taken[label] = Taken(wall, cpu)
+            say(f"run {number}: {label} {wall:.1f} s, {cpu:.1f} s of CPU")
         check_work(bench, way)
-    return seconds
+    return taken
+
+
+def cpu_seconds(bench: Bench) -> float:
+    """CPU seconds so far of commands and of Airflow's task processes: what the work costs on a busy machine too.
+
+    Of ended processes their parents know. Not counted: PostgreSQL, and Airflow's four services.
+    """
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = used.ru_utime + used.ru_stime
+    for settings in (bench.own, bench.cosmos):
+        for service in services.services(settings):
+            if service.name == "scheduler" and service.pid:
+                scheduler = psutil.Process(service.pid)
+                times = scheduler.cpu_times()
+                total += times.children_user + times.children_system
+                for process in scheduler.children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        total += sum(process.cpu_times()[:4])  # its own, and its ended children's
+    return total
 
 
 def dbt_build(bench: Bench) -> tuple[float, ...]:
@@ -253,16 +285,17 @@ def parse_seconds(bench: Bench, ways: list[str]) -> dict[str, float]:
     return found
 
 
-def report(runs: list[dict[str, float]], parsed: dict[str, float]) -> None:
+def report(runs: list[dict[str, Taken]], parsed: dict[str, float]) -> None:
     """The tables; a ratio compares the runs of the same turn, so that a busy machine weighs on both."""
-    print(f"\n| | median s | fastest - slowest | / {FLOOR} |\n|---|---|---|---|")
+    print(f"\n| | median s | fastest - slowest | / {FLOOR} | CPU s | / {FLOOR} |\n|---|---|---|---|---|---|")
     ratios = {}
     for label in runs[0]:
-        taken = [run[label] for run in runs]
-        ratios[label] = statistics.median(run[label] / run[FLOOR] for run in runs)
+        walls, cpus = [run[label].wall for run in runs], [run[label].cpu for run in runs]
+        ratios[label] = statistics.median(run[label].wall / run[FLOOR].wall for run in runs)
+        cpu_ratio = statistics.median(run[label].cpu / run[FLOOR].cpu for run in runs)
         print(
-            f"| {label} | {statistics.median(taken):.1f} | {min(taken):.1f} - {max(taken):.1f} "
-            f"| {ratios[label]:.2f} |"
+            f"| {label} | {statistics.median(walls):.1f} | {min(walls):.1f} - {max(walls):.1f} "
+            f"| {ratios[label]:.2f} | {statistics.median(cpus):.1f} | {cpu_ratio:.2f} |"
         )
     if parsed:
         print("\n| DAG file | parsed in s |\n|---|---|")
