@@ -206,7 +206,7 @@ def measure(bench: Bench, ways: list[str], number: int) -> dict[str, Taken]:
 
 
 def cpu_seconds(bench: Bench) -> float:
-    """CPU seconds so far of commands and of Airflow's task processes: what the work costs on a busy machine too.
+    """CPU seconds so far of commands and of Airflow's task processes: what the work costs.
 
     Of ended processes their parents know. Not counted: PostgreSQL, and Airflow's four services.
     """
