@@ -124,7 +124,10 @@ def routing_release_hold(by: By, reason: Why = "from the command line") -> None:
     from parc import routing
 
     routing.release_hold(Settings.from_env(), released_by=by, reason=reason)
-    print("the hold is released; the next release brings the desired table again")
+    print(
+        "the hold is released; the table on the switch stays until the next release, which a person approves "
+        "where regions go live or back: `parc routing plan`"
+    )
 
 
 @app.command("disable")

@@ -77,6 +77,16 @@ def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Ma
     command = f"parc routing plan --date {newest}, then parc routing apply --date {newest}"
     if status.version is None:
         return [Matter("waiting", False, "switch", "it has no table yet", f"{command} --bootstrap")]
+    if status.kind == "emergency":
+        return [
+            Matter(
+                "switch behind",
+                True,
+                "switch",
+                f"all calls take the national route by the emergency table {status.version}",
+                command,
+            )
+        ]
     day = effective_date(newest)
     with connect(settings, "exporter") as connection:
         released = audit.last_activated(connection)
