@@ -1,10 +1,17 @@
 #!/bin/sh
-# Programs that tests drive and that no Python package brings: a browser. Installed where we may; elsewhere
-# the tests that need it are skipped by name.
+# Programs that tests drive and that no Python package brings: a browser, a telephone switch, callers.
+# Installed where we may; elsewhere the tests that need them are skipped by name.
 set -eu
-command -v chromium >/dev/null 2>&1 && exit 0
+PATH=$PATH:/usr/sbin
+missing=""
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v kamailio >/dev/null 2>&1 || missing="$missing kamailio kamailio-postgres-modules kamailio-extra-modules"
+command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
+test -n "$missing" || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+    apt-get update -qq >/dev/null
+    # shellcheck disable=SC2086  # a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
 else
-    echo "chromium is not installed: tests of the UI will be skipped" >&2
+    echo "not installed:$missing; tests that need them will be skipped" >&2
 fi

@@ -18,6 +18,7 @@ from parc.errors import ConfigurationError, ParcError
 from parc.loading.pseudonyms import check_key
 from parc.orchestration import environment, services
 from parc.routing.night import newest_business_date
+from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate
 
@@ -58,16 +59,20 @@ BUILDS = """
 
 @dataclass(frozen=True)
 class Started:
-    """What `up` started: the warehouse's place, and Airflow's address and login when it runs."""
+    """What `up` started: the warehouse's place, the switch's where it is the platform's own, and Airflow's
+    address and login when it runs."""
 
     warehouse: str
     landing: str
+    switch: str | None
     ui: str | None
     login: str | None
 
     def lines(self) -> list[str]:
         """What a person needs to go on."""
         lines = [f"warehouse  {self.warehouse}", f"landing    {self.landing}"]
+        if self.switch:
+            lines.append(f"switch     {self.switch}")
         if self.ui:
             lines += [f"Airflow    {self.ui}", f"login      {self.login}"]
         return lines
@@ -119,11 +124,13 @@ class Overview:
 
 
 def up(settings: Settings, *, with_airflow: bool = True) -> Started:
-    """Start the embedded server (also the home of Airflow's own database), bring the schemas up to date, and
-    start Airflow. Does nothing where everything runs."""
-    if with_airflow or not settings.warehouse_dsn:
+    """Start the embedded server (also the home of Airflow's own database and of the own switch's), bring the
+    schemas up to date, start the switch and Airflow. Does nothing where everything runs."""
+    if with_airflow or not settings.warehouse_dsn or local.is_own(settings):
         embedded.start(settings)
     migrate(settings)
+    if local.is_own(settings):
+        local.start(settings)
     if "://" not in settings.landing:
         fsspec.filesystem("file").makedirs(settings.landing, exist_ok=True)
     ui = services.start(settings) if with_airflow else None
@@ -136,12 +143,15 @@ def describe(settings: Settings, ui: str | None) -> Started:
         info = connection.info
         place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
     login = f"{environment.LOGIN} / {settings.secret('airflow_admin_password')}" if ui else None
-    return Started(place, settings.landing, ui, login)
+    switch = f"sip:127.0.0.1:{local.calls_port(settings)}" if local.is_own(settings) else None
+    return Started(place, settings.landing, switch, ui, login)
 
 
 def down(settings: Settings) -> list[str]:
-    """Stop Airflow's processes, then the embedded server; returns what ran."""
+    """Stop Airflow's processes, then the own switch, then the embedded server; returns what ran."""
     stopped = services.stop(settings)
+    if local.stop(settings):
+        stopped.append("kamailio")
     if embedded.stop(settings):
         stopped.append("postgresql")
     return stopped
@@ -234,7 +244,10 @@ def _newest(settings: Settings) -> date | None:
 
 
 def _processes_gone(settings: Settings) -> list[Matter]:
-    return [
+    switch = [
+        Matter("process", True, "kamailio", f"its process ended (log: {local.log(settings)})", "parc up")
+    ]  # fmt: skip
+    return (switch if local.was_started(settings) and not local.pid(settings) else []) + [
         Matter(
             "process", True, f"airflow {service.name}", f"its process ended (log: {service.log})", "parc up"
         )

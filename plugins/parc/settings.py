@@ -15,8 +15,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 class Settings:
     """One platform's settings.
 
-    `home` holds all local state; `landing` and `switch` are fsspec URLs; `warehouse_dsn` is a libpq
-    connection string to an outside PostgreSQL >= 15, or None for the embedded one. `airflow_run` is the DAG
+    `home` holds all local state; `landing` is an fsspec URL; `switch` is one too, or `kamailio:` with the
+    folder of its socket (none: the platform's own); `warehouse_dsn` and `switch_dsn` are libpq connection
+    strings to an outside PostgreSQL >= 15, or None for the embedded one. `airflow_run` is the DAG
     and the run that a task works for, None for the command line.
     """
 
@@ -24,12 +25,14 @@ class Settings:
     landing: str
     switch: str
     warehouse_dsn: str | None = field(default=None, repr=False)
+    switch_dsn: str | None = field(default=None, repr=False)
     project: Path = PROJECT
     airflow_run: tuple[str, str] | None = None
 
     @classmethod
     def from_env(cls) -> Self:
-        """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, and the run that Airflow names."""
+        """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, and the run that
+        Airflow names."""
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
         return cls(
@@ -37,6 +40,7 @@ class Settings:
             landing=os.environ.get("PARC_LANDING") or str(home / "landing"),
             switch=os.environ.get("PARC_SWITCH") or str(home / "switch"),
             warehouse_dsn=os.environ.get("PARC_WAREHOUSE_DSN") or None,
+            switch_dsn=os.environ.get("PARC_SWITCH_DSN") or None,
             airflow_run=(dag_id, run_id) if dag_id and run_id else None,
         )
 

@@ -267,7 +267,7 @@ def _release(
     approved_by: str | None = None,
     former: str | None = None,
 ) -> str:
-    """Steps 4 to 6; `former` names a version that the switch has already. Returns the version now live."""
+    """Steps 4 to 6; `former` names the version that the desired content has already. Returns what is live."""
     fence = audit.next_fence(connection)
     version = former or f"{fence:08d}-{proposed.desired.digest[:12]}"
     with connection.transaction():
@@ -280,8 +280,7 @@ def _release(
     intent = audit.unfinished(connection)
     assert intent is not None and intent.release_id == release_id
     try:
-        if former is None:
-            switch.stage(Release(version, proposed.desired, asdict(proposed.provenance)))
+        switch.stage(Release(version, proposed.desired, asdict(proposed.provenance)))
         problem = mismatch(switch.verify(version), intent)
     except Exception as error:
         audit.record_event(connection, release_id, "failed", f"staging: {error}")

@@ -73,7 +73,8 @@ def start(settings: Settings) -> None:
         (folder / "port").write_text(str(port))
         log = folder / "postgresql.log"
         _run(folder, "pg_ctl", "start", "-w", "-t", "60", "-D", str(data), "-l", str(log), "-o", f"-p {port}")
-        _create_databases(settings, port)
+        for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
+            ensure_database(settings, login, database, rights)
 
 
 def stop(settings: Settings) -> bool:
@@ -201,23 +202,35 @@ def _initialise(settings: Settings, folder: Path) -> None:
         configuration.writelines(f"{name} = '{value}'\n" for name, value in CONFIGURATION.items())
 
 
-def _create_databases(settings: Settings, port: int) -> None:
-    def superuser(database: str) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(
-            host="127.0.0.1", port=port, user="postgres", dbname=database,
-            password=settings.secret("postgres_password"), autocommit=True,
-        )  # fmt: skip
+def ensure_database(settings: Settings, login: str, database: str, rights: str = "") -> None:
+    """Make a login (with its stored password) and a database that it owns, where they do not exist."""
+    names = {"login": sql.Identifier(login), "database": sql.Identifier(database)}
+    with superuser(settings) as connection:
+        ensure_login(settings, connection, login, rights)
+        if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
+            connection.execute(sql.SQL("create database {database} owner {login}").format(**names))
+        connection.execute(sql.SQL("revoke connect on database {database} from public").format(**names))
 
-    with superuser("postgres") as connection:
-        for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
-            names = {"login": sql.Identifier(login), "database": sql.Identifier(database)}
-            if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
-                password = sql.Literal(settings.secret(f"{login}_password"))
-                command = sql.SQL("create role {login} login {rights} password {password}")
-                connection.execute(command.format(**names, rights=sql.SQL(rights), password=password))
-            if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
-                connection.execute(sql.SQL("create database {database} owner {login}").format(**names))
-            connection.execute(sql.SQL("revoke connect on database {database} from public").format(**names))
+
+def ensure_login(
+    settings: Settings, connection: psycopg.Connection[tuple[object, ...]], login: str, rights: str = ""
+) -> None:
+    """Make a login with the platform's secret `<login>_password`, where it does not exist."""
+    if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
+        password = sql.Literal(settings.secret(f"{login}_password"))
+        command = sql.SQL("create role {login} login {rights} password {password}")
+        connection.execute(
+            command.format(login=sql.Identifier(login), rights=sql.SQL(rights), password=password)
+        )
+
+
+def superuser(settings: Settings) -> psycopg.Connection[tuple[object, ...]]:
+    """A session of the embedded server's superuser, in no database of ours."""
+    host, port = address(settings)
+    return psycopg.connect(
+        host=host, port=port, user="postgres", dbname="postgres",
+        password=settings.secret("postgres_password"), autocommit=True,
+    )  # fmt: skip
 
 
 def _stored_port(folder: Path) -> int | None:

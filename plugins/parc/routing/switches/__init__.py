@@ -10,6 +10,8 @@ from parc.errors import ConfigurationError
 from parc.routing.tables import Content
 from parc.settings import Settings
 
+KAMAILIO = "kamailio:"
+
 
 @dataclass(frozen=True)
 class Release:
@@ -59,7 +61,7 @@ class Switch(Protocol):
         """The active table, read from the switch; None where it has none."""
 
     def stage(self, release: Release) -> None:
-        """Write a release where no call looks yet; a stage that was cut short is not a release."""
+        """Write a release, new or former, where no call looks yet; one cut short is not a release."""
 
     def verify(self, version: str) -> Reading:
         """Read a staged or former version back."""
@@ -82,8 +84,12 @@ def open_switch(settings: Settings) -> Switch:
 
     Raises ConfigurationError where it names none that can be opened.
     """
+    from parc.routing.switches import local
     from parc.routing.switches.file import FileSwitch
+    from parc.routing.switches.kamailio import KamailioSwitch
 
+    if settings.switch.startswith(KAMAILIO):
+        return KamailioSwitch(local.socket(settings), local.database(settings))
     try:
         return FileSwitch(settings.switch)
     except (OSError, ImportError, ValueError) as error:

@@ -1,0 +1,429 @@
+"""The Kamailio switch: two slots in its memory and in its own database, and a flag that names the live one.
+
+A release is written into the idle slot's tables in one transaction, loaded into memory, and read back there:
+every key of the small tables, the count and a sample of the exceptions, and probes that ask how calls would
+go. Calls change with one flag. deploy/kamailio/ has the configuration and the tables; former releases are
+kept there too, so that a rollback can go further back than the other slot.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import psycopg
+from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+from psycopg import sql
+
+from parc.errors import ConfigurationError, RoutingRefused
+from parc.routing.switches import Pointer, Reading, Release
+from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.probes import ANONYMOUS, Question, ask
+from parc.routing.tables import BANDS, NATIONAL_ZONE, SHAPES, Content
+
+SLOTS = ("a", "b")
+LOAD_SECONDS = 300
+LOCK_SECONDS = 10
+BY_KEY_ROWS = 100_000
+SAMPLED_EXCEPTIONS = 1_000
+EXCEPTION_BYTES = 200
+"""Shared memory of one exception in a slot: 5 million take 0.9 GB."""
+PROBLEMS_TOLD = 5
+UNREADABLE = "unreadable"
+NATIONAL_DIGITS = 10
+
+
+class KamailioSwitch:
+    """A running Kamailio: its RPC socket, its database as the role that writes, its address for probes."""
+
+    def __init__(self, socket: str, dsn: str) -> None:
+        self._rpc = Rpc(socket)
+        self._dsn = dsn
+
+    def pointer(self) -> Pointer:
+        """The flag in the switch's memory, which is where calls go; what was before, from its database."""
+        active = self._active()
+        with self._database() as database:
+            row = database.execute("select active, previous, fence from switch.control").fetchone()
+            assert row is not None
+            recorded, previous, fence = row
+            if active != recorded:  # a flip was cut short: the other one is what the database has
+                previous, fence = recorded, 0
+            versions = {slot: _version(database, slot) for slot in SLOTS}
+        if active is None:
+            return Pointer(None, None, fence)
+        return Pointer(versions[active] or UNREADABLE, versions[previous] if previous else None, fence)
+
+    def read_live(self) -> Reading | None:
+        """The live slot: its tables, held against the switch's memory."""
+        active = self._active()
+        with self._database() as database:
+            row = database.execute("select active, fence from switch.control").fetchone()
+            assert row is not None
+            recorded, fence = row
+        if active is None and recorded is None:
+            return None
+        if active not in SLOTS:
+            return Reading(UNREADABLE, None, ("the switch has no live slot in its memory",))
+        problems = []
+        if active != recorded:
+            problems.append(f"calls go by slot {active}, the database says {recorded or 'none'}")
+        return self._read(active, problems, 0 if problems else fence)
+
+    def stage(self, release: Release) -> None:
+        """Write the idle slot's tables in one transaction, load them, keep the release for a later rollback.
+
+        Raises RoutingRefused when the switch's shared memory is too small for it.
+        """
+        slot = _other(self._active())
+        self._require_memory(release.content.row_counts["exceptions"])
+        with self._database() as database:
+            held = self._version_in_memory(f"exc_{slot}")
+            is_known = held is not None and held == _version(database, slot)
+            removed, added = self._write(database, slot, release)
+        if is_known and removed.height + added.height <= BY_KEY_ROWS:
+            self._load_keys(slot, removed, added, release.version)
+        else:
+            self._rpc.call("htable.reload", f"exc_{slot}", seconds=LOAD_SECONDS)
+        for table in ("rt", "win"):
+            self._rpc.call("htable.reload", f"{table}_{slot}", seconds=LOAD_SECONDS)
+        self._rpc.call("mtree.reload", f"geo_{slot}", seconds=LOAD_SECONDS)
+        self._load_addresses()
+
+    def verify(self, version: str) -> Reading:
+        """Read a slot back, memory and all; a version that no slot holds any more, from what was kept."""
+        with self._database() as database:
+            slots = [slot for slot in SLOTS if _version(database, slot) == version]
+        if slots:
+            return self._read(slots[0])
+        return self._read_kept(version)
+
+    def activate(self, version: str, fence: int) -> None:
+        """Flip the flag to the slot that holds the version."""
+        with self._database() as database:
+            slots = [slot for slot in SLOTS if _version(database, slot) == version]
+            if not slots:
+                raise RoutingRefused(f"no slot of the switch holds release {version}")
+            self._flip(database, slots[0], fence)
+
+    def rollback(self, fence: int) -> None:
+        """Flip the flag back: to the previous slot, or to the database's where the flip was cut short."""
+        active = self._active()
+        with self._database() as database:
+            row = database.execute("select active, previous from switch.control").fetchone()
+            assert row is not None
+            self._flip(database, row[1] if active == row[0] else row[0], fence)
+
+    def discard(self, keep: Collection[str]) -> None:
+        """Forget what was kept of other releases than these and the two slots'."""
+        with self._database() as database:
+            kept = [*keep, *(version for slot in SLOTS if (version := _version(database, slot)))]
+            database.execute("delete from switch.kept_release where version <> all(%s)", [kept])
+            database.execute(
+                "delete from switch.kept_table where sha256 not in (select sha256 from switch.kept_release)"
+            )
+
+    # The slots' tables
+
+    def _write(
+        self, database: psycopg.Connection[Any], slot: str, release: Release
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Make the slot's tables those of the release; returns the exceptions (number, zone_code) that went,
+        and those that came or changed."""
+        desired = release.content.frames["exceptions"]
+        held = self._table(slot, "exceptions")
+        removed = held.join(desired, on="number", how="anti")
+        added = desired.join(held, on=["number", "zone_code"], how="anti")
+        schema = sql.Identifier(f"slot_{slot}")
+        with database.transaction(), database.cursor() as cursor:
+            for name in SHAPES:
+                table = sql.SQL("{}.{}").format(schema, sql.Identifier(name))
+                if name == "exceptions" and removed.height + added.height <= desired.height // 4:
+                    _apply(cursor, table, removed, added)
+                    continue
+                cursor.execute(sql.SQL("truncate {}").format(table))
+                with cursor.copy(sql.SQL("copy {} from stdin (format csv, header)").format(table)) as copy:
+                    copy.write(release.content.files[name])
+            cursor.execute(sql.SQL("delete from {}.release").format(schema))
+            cursor.execute(
+                sql.SQL("insert into {}.release values (%s, %s)").format(schema),
+                [release.version, release.content.digest],
+            )
+            _keep(cursor, release)
+        return removed, added
+
+    def _table(self, slot: str, name: str) -> pl.DataFrame:
+        columns = ", ".join(SHAPES[name].columns)
+        with dbapi.connect(self._dsn) as connection, connection.cursor() as cursor:
+            cursor.execute(f"select {columns} from slot_{slot}.{name}")
+            frame = pl.from_arrow(cursor.fetch_arrow_table())
+        assert isinstance(frame, pl.DataFrame)
+        return frame.cast(SHAPES[name].columns)  # type: ignore[arg-type]
+
+    def _read(self, slot: str, problems: Collection[str] = (), fence: int = 0) -> Reading:
+        content = Content.of({name: self._table(slot, name) for name in SHAPES})
+        with self._database() as database:
+            row = database.execute(f"select version, content_digest from slot_{slot}.release").fetchone()
+            if row is None:
+                return Reading(UNREADABLE, None, (*problems, f"slot {slot} holds no release"), fence)
+            version, digest = row
+            found = [*problems]
+            if content.digest != digest:
+                found.append(f"the tables of slot {slot} have another content than was written")
+            found += self._differences(database, slot, content)
+        if not found:
+            found += self._probe(slot, version, content)
+        return Reading(version, content, tuple(found[:PROBLEMS_TOLD]), fence)
+
+    # The switch's memory
+
+    def _differences(self, database: psycopg.Connection[Any], slot: str, content: Content) -> Iterator[str]:
+        """In what the slot's memory is not what its tables say."""
+        stats = {table["name"]: int(table["all"]) for table in self._rpc.call("htable.stats")}
+        for name in ("rt", "win"):
+            table = f"{name}_{slot}"
+            rows = database.execute(f"select key_name, key_value from switch.{table}").fetchall()
+            yield from self._compare(table, dict(rows), stats.get(table, 0), len(rows))
+        exceptions = content.frames["exceptions"]
+        sampled = exceptions.sample(min(SAMPLED_EXCEPTIONS, exceptions.height), seed=secrets.randbits(31))
+        expected = {number[1:]: zone for number, zone in sampled.select("number", "zone_code").iter_rows()}
+        expected["_v"] = _version(database, slot) or ""
+        table = f"exc_{slot}"
+        yield from self._compare(table, expected, stats.get(table, 0), exceptions.height + 1, are_secret=True)
+        table = f"geo_{slot}"
+        rows = database.execute(f"select tprefix, tvalue from switch.{table}").fetchall()
+        summary = {tree["table"]: tree["item"] for tree in self._rpc.call("mtree.summary")}
+        count = int(summary.get(table, {}).get("nritems", 0))
+        if count != len(rows):
+            yield f"{table} has {count} entries in memory, {len(rows)} in its table"
+        answers = self._rpc.many([("mtree.match", (table, prefix, 0)) for prefix, _ in rows])
+        for (prefix, zone), answer in zip(rows, answers, strict=True):
+            found = (answer or {}).get("PREFIX"), (answer or {}).get("TVALUE")
+            if found != (prefix, zone):
+                yield f"{table} has {found[1]} for prefix {prefix} in memory, {zone} in its table"
+
+    def _compare(
+        self, table: str, expected: dict[str, str], count: int, rows: int, *, are_secret: bool = False
+    ) -> Iterator[str]:
+        if count != rows:
+            yield f"{table} has {count} entries in memory, {rows} in its table"
+        answers = self._rpc.many([("htable.get", (table, key)) for key in expected])
+        for (key, value), answer in zip(expected.items(), answers, strict=True):
+            found = (answer or {}).get("item", {}).get("value")
+            if found != value:
+                name = "a number" if are_secret and key != "_v" else key
+                yield f"{table} has {found} for {name} in memory, {value} in its table"
+
+    def _load_keys(self, slot: str, removed: pl.DataFrame, added: pl.DataFrame, version: str) -> None:
+        table = f"exc_{slot}"
+        self._rpc.many([("htable.delete", (table, number[1:])) for number in removed["number"]])
+        rows = added.select("number", "zone_code").iter_rows()
+        self._rpc.many([("htable.sets", (table, number[1:], zone)) for number, zone in rows])
+        self._rpc.call("htable.sets", table, "_v", version)
+        keys = itertools.chain(((number, None) for number in removed["number"]), added.iter_rows())
+        wanted = [(number[1:], zone) for number, zone in keys]
+        for (_, zone), answer in zip(
+            wanted, self._rpc.many([("htable.get", (table, key)) for key, _ in wanted]), strict=True
+        ):
+            if (answer or {}).get("item", {}).get("value") != zone:
+                raise RoutingRefused(f"the switch did not take every change of {table}; see its log")
+
+    def _load_addresses(self) -> None:
+        """Tell the dispatcher of new sites, or of sites that are gone: a reload forgets which are down."""
+        with self._database() as database:
+            rows = database.execute("select destination from switch.dispatcher").fetchall()
+        [listed] = self._rpc.many([("dispatcher.list", ())])  # an error where it has none yet
+        held = {
+            target["DEST"]["URI"]
+            for record in (listed or {}).get("RECORDS", [])
+            for target in record["SET"]["TARGETS"]
+        }
+        if held != {row[0] for row in rows}:
+            self._rpc.call("dispatcher.reload")
+
+    def _require_memory(self, exceptions: int) -> None:
+        free = int(self._rpc.call("core.shmmem")["free"])
+        needed = exceptions * EXCEPTION_BYTES  # a reload holds the new copy beside the old one
+        if needed > free:
+            raise RoutingRefused(
+                f"the switch has {free >> 20} MB of shared memory left, {exceptions:,} exceptions need "
+                f"{needed >> 20} MB while they are loaded: start it with more (PARC_SWITCH_MEMORY_MB)"
+            )
+
+    def _active(self) -> str | None:
+        [answer] = self._rpc.many([("htable.get", ("ctl", "active"))])
+        return str(answer["item"]["value"]) if answer else None
+
+    def _version_in_memory(self, table: str) -> str | None:
+        [answer] = self._rpc.many([("htable.get", (table, "_v"))])
+        return str(answer["item"]["value"]) if answer else None
+
+    def _flip(self, database: psycopg.Connection[Any], slot: str | None, fence: int) -> None:
+        """Database and memory, in one transaction that is committed when the switch has said what it has."""
+        with database.transaction():
+            row = database.execute("select active, fence from switch.control for update").fetchone()
+            assert row is not None
+            active, newest = row
+            if newest > fence:
+                raise RoutingRefused(
+                    f"another release (token {newest}) has reached the switch since this one (token {fence}) "
+                    "began; this one stops: see `parc routing status`"
+                )
+            previous = active if slot != active else _other(slot) if slot else None
+            database.execute(
+                "update switch.control set active = %s, previous = %s, fence = %s", [slot, previous, fence]
+            )
+            if slot is None:
+                self._rpc.call("htable.delete", "ctl", "active")
+            else:
+                self._rpc.call("htable.sets", "ctl", "active", slot)
+            if self._active() != slot:
+                raise RoutingRefused(f"the switch did not flip to slot {slot}; see its log")
+
+    # Probes
+
+    def _probe(self, slot: str, version: str, content: Content) -> Iterator[str]:
+        """Which calls, of every zone, market and band, would not go where the release says."""
+        expected = []
+        for (zone, market, band), question in questions(content, slot).items():
+            rows = content.frames["routes"].filter(zone_code=zone, market=market, band=band)
+            expected.append((question, zone, market, band, _places(rows)))
+        answers = ask(self.probe_address(), [each[0] for each in expected])
+        for (_, zone, market, band, sites), answer in zip(expected, answers, strict=True):
+            what = f"a call of zone {zone}, market {market}, {band}"
+            if answer.version != version or answer.slot != slot:
+                yield f"{what} is answered by {answer.version} in slot {answer.slot}"
+            elif (answer.zone_code, answer.market, answer.band) != (zone, market, band):
+                yield (
+                    f"{what} is taken for zone {answer.zone_code}, market {answer.market}, {answer.band} "
+                    f"at {answer.at:%Y-%m-%dT%H:%M:%SZ}"
+                )
+            elif set(answer.sites) != sites:
+                yield f"{what} would go to other sites than the release says"
+
+    def probe_address(self) -> tuple[str, int]:
+        """Where the switch answers questions: the second address on which it listens."""
+        sockets = [each["socket"] for each in _list(self._rpc.call("core.sockets_list"))]
+        if len(sockets) < 2:
+            raise ConfigurationError(
+                "the switch listens for calls alone and not for questions (PROBES_SOCKET)"
+            )
+        return sockets[1]["ipaddress"], int(sockets[1]["port"])
+
+    # What was kept of former releases
+
+    def _read_kept(self, version: str) -> Reading:
+        with self._database() as database:
+            rows = database.execute(
+                "select table_name, data from switch.kept_release "
+                "inner join switch.kept_table using (sha256) where version = %s",
+                [version],
+            ).fetchall()
+        if not rows:
+            return Reading(version, None, (f"the switch has nothing of release {version}",))
+        try:
+            return Reading(version, Content.read({name: zlib.decompress(data) for name, data in rows}))
+        except (ValueError, zlib.error) as error:
+            return Reading(version, None, (f"what was kept of release {version} is damaged: {error}",))
+
+    @contextmanager
+    def _database(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            with psycopg.connect(
+                self._dsn, autocommit=True, options=f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC"
+            ) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise ConfigurationError(
+                f"the switch's database does not answer ({str(error).strip()}); calls go on by what the "
+                "switch has in memory. `parc up` starts the platform's own"
+            ) from None
+
+
+def questions(content: Content, slot: str) -> dict[tuple[str, str, str], Question]:
+    """One question for every zone, market and band that some caller and some instant can tell."""
+    frames = content.frames
+    callers = {NATIONAL_ZONE: ANONYMOUS}
+    exact = frames["exceptions"].group_by("zone_code").agg(pl.col("number").min())
+    callers |= {zone: number for zone, number in exact.iter_rows() if zone != NATIONAL_ZONE}
+    taken = {f"0{number[3:]}" for number in frames["exceptions"]["number"] if number.startswith("+33")}
+    zones = dict(frames["prefixes"].iter_rows())
+    for prefix, zone in sorted(zones.items(), key=lambda entry: len(entry[0])):
+        number = prefix.ljust(NATIONAL_DIGITS, "0")
+        if zone != NATIONAL_ZONE and number not in taken and _longest(zones, number) == prefix:
+            callers[zone] = number
+    dialled = dict(frames["services"].select("market", "dialled_number").iter_rows())
+    instants = _instants(frames["windows"])
+    return {
+        (zone, market, band): Question(callers[zone], dialled[market], instants[band][zone], slot)
+        for zone, market, band in frames["routes"].select("zone_code", "market", "band").unique().iter_rows()
+        if zone in callers and market in dialled and zone in instants[band]
+    }
+
+
+def _longest(zones: dict[str, str], number: str) -> str | None:
+    return next((number[:size] for size in range(len(number), 0, -1) if number[:size] in zones), None)
+
+
+def _instants(windows: pl.DataFrame) -> dict[str, dict[str, datetime]]:
+    """By band, an instant of it for each zone: its last window, and the second after that."""
+    last = windows.group_by("zone_code").agg(pl.col("opens_at").max(), pl.col("closes_at").max())
+    opened = {zone: opens for zone, opens, _ in last.iter_rows()}
+    closed = {zone: closes for zone, _, closes in last.iter_rows()}
+    return dict(zip(BANDS, (closed, opened), strict=True))
+
+
+def _places(routes: pl.DataFrame) -> set[tuple[int, str, int]]:
+    """Sites as the switch numbers their priorities: 1, 2, 3, without gaps."""
+    place = pl.col("priority").rank("dense").cast(pl.Int32)
+    return set(routes.select(place, "site_code", "weight").iter_rows())
+
+
+def _apply(
+    cursor: psycopg.Cursor[Any], table: sql.Composed, removed: pl.DataFrame, added: pl.DataFrame
+) -> None:
+    cursor.execute("create temp table change (number varchar, zone_code varchar) on commit drop")
+    with cursor.copy("copy change from stdin") as copy:
+        for row in itertools.chain(((number, None) for number in removed["number"]), added.iter_rows()):
+            copy.write_row(row)
+    cursor.execute(
+        sql.SQL("delete from {} as held using change where change.number = held.number").format(table)
+    )
+    cursor.execute(
+        sql.SQL("insert into {} select number, zone_code from change where zone_code is not null").format(
+            table
+        )
+    )
+
+
+def _keep(cursor: psycopg.Cursor[Any], release: Release) -> None:
+    for name, data in release.content.files.items():
+        digest = release.content.sha256[name]
+        known = cursor.execute("select 1 from switch.kept_table where sha256 = %s", [digest]).fetchone()
+        if not known:
+            cursor.execute(
+                "insert into switch.kept_table values (%s, %s)", [digest, zlib.compress(data, level=1)]
+            )
+        cursor.execute(
+            "insert into switch.kept_release values (%s, %s, %s) on conflict do nothing",
+            [release.version, name, digest],
+        )
+
+
+def _version(database: psycopg.Connection[Any], slot: str) -> str | None:
+    row = database.execute(f"select version from slot_{slot}.release").fetchone()
+    return str(row[0]) if row else None
+
+
+def _other(slot: str | None) -> str:
+    return "b" if slot == "a" else "a"
+
+
+def _list(answer: Any) -> list[Any]:
+    return answer if isinstance(answer, list) else [answer]

@@ -1,0 +1,143 @@
+"""Questions to the switch over SIP: how would a call be routed? No call is placed."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from parc.errors import ConfigurationError
+
+ANSWER_SECONDS = 2.0
+TRIES = 3
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call that is not placed: who would call which number, when (None: now), and by which slot (None: the
+    live one). `asserted` is the number that the network vouches for where the caller withholds it."""
+
+    caller: str
+    dialled_number: str
+    at: datetime | None = None
+    slot: str | None = None
+    asserted: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the switch would route it, step by step.
+
+    `by` is what decided the zone: exception, prefix, unknown or withheld. `sites` are the (priority,
+    site_code, weight) in the order of the switch, `site_code` the one that it would try first now.
+    """
+
+    slot: str
+    version: str
+    at: datetime
+    market: str
+    zone_code: str
+    by: str
+    band: str
+    where: str
+    sites: tuple[tuple[int, str, int], ...]
+    site_code: str
+    address: str
+
+
+def ask(address: tuple[str, int], questions: Iterable[Question]) -> list[Answer]:
+    """The switch's answers, in the order of the questions.
+
+    Raises ConfigurationError when the switch does not answer, or not as the platform's own does.
+    """
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as own:
+        own.settimeout(ANSWER_SECONDS)
+        own.connect(address)
+        return [_ask(own, question) for question in questions]
+
+
+def _ask(own: socket.socket, question: Question) -> Answer:
+    identity = secrets.token_hex(12)
+    request = _request(own.getsockname(), own.getpeername(), question, identity)
+    for _ in range(TRIES):
+        try:
+            own.send(request)
+            while True:
+                headers = _headers(own.recv(65_535).decode())
+                if headers.get("call-id") == [identity]:  # else: the late answer to a repeated question
+                    return _answer(headers)
+        except TimeoutError:
+            continue
+        except OSError as error:
+            raise ConfigurationError(_silent(own, str(error))) from None
+    raise ConfigurationError(_silent(own, f"no answer to {TRIES} questions"))
+
+
+def _silent(own: socket.socket, why: str) -> str:
+    host, port = own.getpeername()
+    return f"the switch does not answer questions at {host}:{port} ({why}); is it running? `parc status`"
+
+
+def _request(here: tuple[str, int], there: tuple[str, int], question: Question, identity: str) -> bytes:
+    to = f"sip:{question.dialled_number}@{there[0]}:{there[1]}"
+    caller = f"sip:{question.caller}@{ANONYMOUS}.invalid"
+    lines = [
+        f"INVITE {to} SIP/2.0",
+        f"Via: SIP/2.0/UDP {here[0]}:{here[1]};branch=z9hG4bK{identity}",
+        f"From: <{caller}>;tag={identity[:8]}",
+        f"To: <{to}>",
+        f"Call-ID: {identity}",
+        "CSeq: 1 INVITE",
+        "Max-Forwards: 8",
+        f"Contact: <sip:parc@{here[0]}:{here[1]}>",
+    ]
+    if question.asserted:
+        lines.append(f"P-Asserted-Identity: <sip:{question.asserted}@{there[0]}>")
+    if question.slot:
+        lines.append(f"X-Parc-Slot: {question.slot}")
+    if question.at:
+        lines.append(f"X-Parc-Instant: {int(question.at.timestamp())}")
+    return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
+
+
+def _headers(message: str) -> dict[str, list[str]]:
+    """Header values by lower-case name."""
+    found: dict[str, list[str]] = {}
+    for line in message.split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip().lower(), []).append(value.strip())
+    return found
+
+
+def _answer(headers: dict[str, list[str]]) -> Answer:
+    try:
+        said = {name: headers[f"x-parc-{name}"][0] for name in (
+            "slot", "version", "instant", "market", "zone", "by", "band", "where", "site",
+        )}  # fmt: skip
+    except KeyError as error:
+        raise ConfigurationError(
+            f"the switch's answer lacks {error.args[0]}: is deploy/kamailio/kamailio.cfg its configuration?"
+        ) from None
+    sites = []
+    for line in headers.get("x-parc-sites", []):
+        priority, _, entries = line.partition(" ")
+        for entry in entries.rstrip(";").split(";"):
+            site_code, _, weight = entry.partition("=")
+            sites.append((int(priority), site_code, int(weight)))
+    return Answer(
+        slot=said["slot"],
+        version=said["version"],
+        at=datetime.fromtimestamp(int(said["instant"]), UTC),
+        market=said["market"],
+        zone_code=said["zone"],
+        by=said["by"],
+        band=said["band"],
+        where=said["where"],
+        sites=tuple(sites),
+        site_code=said["site"],
+        address=headers["contact"][0].strip("<>"),
+    )

@@ -1,0 +1,161 @@
+"""Releases on a real Kamailio, and real calls through it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from routing_world import EVE, QUIET, fill, go_live, rows
+
+from parc import routing
+from parc.errors import RoutingRefused
+from parc.routing import drafting
+from parc.routing.switches import KAMAILIO, local, open_switch
+from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.kamailio import KamailioSwitch
+from parc.routing.switches.probes import Answer, Question, ask
+from parc.settings import Settings
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None, reason="kamailio is not installed"
+)
+IN_HOURS = datetime(2012, 4, 25, 10, tzinfo=UTC)
+AT_NIGHT = datetime(2012, 4, 25, 22, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def running(server: Settings) -> Iterator[Settings]:
+    """The embedded server's own Kamailio."""
+    settings = replace(server, switch=KAMAILIO)
+    local.start(settings)
+    yield settings
+    local.stop(settings)
+
+
+@pytest.fixture
+def world(warehouse: Settings, running: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The small operator on an empty Kamailio."""
+    monkeypatch.setattr(drafting, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
+    fill(warehouse)
+    with psycopg.connect(local.database(running), autocommit=True) as database:
+        for slot in ("a", "b"):
+            tables = ("release", "services", "prefixes", "exceptions", "windows", "routes", "sites")
+            database.execute(f"truncate {', '.join(f'slot_{slot}.{table}' for table in tables)}")
+        database.execute("update switch.control set active = null, previous = null, fence = 0")
+        database.execute("truncate switch.drains, switch.kept_table cascade")
+    rpc = Rpc(local.socket(running))
+    for name in ("ctl", *(f"{table}_{slot}" for table in ("rt", "win", "exc") for slot in ("a", "b"))):
+        rpc.call("htable.reload", name)
+    rpc.call("mtree.reload", "geo")
+    rpc.call("dispatcher.reload")
+    return replace(warehouse, switch=KAMAILIO)
+
+
+def switch(settings: Settings) -> KamailioSwitch:
+    found = open_switch(settings)
+    assert isinstance(found, KamailioSwitch)
+    return found
+
+
+def would_go(settings: Settings, caller: str, at: datetime = IN_HOURS, **question: str) -> Answer:
+    [answer] = ask(switch(settings).probe_address(), [Question(caller, "3900", at, **question)])
+    return answer
+
+
+def test_a_go_live_moves_the_calls_of_its_zone_and_a_rollback_takes_them_back(live: Settings) -> None:
+    before = would_go(live, "+33299445566")
+    assert (before.zone_code, before.by, before.band) == ("53", "prefix", "open")
+    assert {site for _, site, _ in before.sites} == {"LYON", "LYON_2", "TUNIS"}
+    released = go_live(live)
+    after = would_go(live, "+33299445566")
+    assert (after.version, after.slot) == (released.version, "b" if before.slot == "a" else "a")
+    assert after.sites == ((1, "RENNES", 60), (1, "RENNES_2", 40), (2, "TUNIS", 100))
+    assert {site for _, site, _ in would_go(live, "+33299445566", AT_NIGHT).sites} == {"TUNIS"}
+    assert routing.verify(live).problems == []
+    routing.rollback(live, requested_by="Anne", reason="a test")
+    assert would_go(live, "+33299445566").sites == before.sites
+    assert routing.verify(live).problems == []
+
+
+@pytest.mark.parametrize(
+    ("caller", "zone_code", "by"),
+    [
+        ("0299445566", "53", "prefix"),
+        ("0033299445566", "53", "prefix"),
+        ("+33 2.99-44 55 66", "53", "prefix"),
+        ("+33299120001", "52", "exception"),
+        ("0299120001", "52", "exception"),
+        ("+33699000001", "53", "exception"),
+        ("+262262445566", "04", "prefix"),
+        ("0262445566", "04", "prefix"),
+        ("+33699000002", "*", "unknown"),
+        ("+3225551234", "*", "unknown"),
+        ("anonymous", "*", "withheld"),
+    ],
+)
+def test_a_caller_is_found_in_every_spelling(live: Settings, caller: str, zone_code: str, by: str) -> None:
+    answer = would_go(live, caller.replace(" ", ""))
+    assert (answer.zone_code, answer.by) == (zone_code, by)
+
+
+def test_a_withheld_caller_is_routed_by_what_the_network_asserts(live: Settings) -> None:
+    assert would_go(live, "anonymous", asserted="+33299445566").zone_code == "53"
+
+
+def test_a_quiet_night_makes_no_release(live: Settings) -> None:
+    assert routing.apply(live, QUIET, requested_by="night", reason="again").status == "unchanged"
+
+
+def test_emergency_and_a_rollback_to_a_version_that_no_slot_holds_any_more(live: Settings) -> None:
+    first = routing.verify(live).version
+    released = go_live(live).version
+    routing.emergency_national(live, requested_by="Anne", reason="a storm")
+    assert {site for _, site, _ in would_go(live, "+33299445566").sites} == {"LYON", "LYON_2", "TUNIS"}
+    routing.release_hold(live, released_by="Anne", reason="over")
+    assert routing.rollback(live, requested_by="Anne", reason="the first", to=first).version == first
+    routing.release_hold(live, released_by="Anne", reason="over")
+    assert routing.rollback(live, requested_by="Anne", reason="the second", to=released).version == released
+    assert {site for _, site, _ in would_go(live, "+33299445566").sites} == {"RENNES", "RENNES_2", "TUNIS"}
+    assert routing.verify(live).problems == []
+
+
+def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
+    go_live(live)
+    before = would_go(live, "+33299445566")
+    assert local.stop(live)
+    local.start(live)
+    after = would_go(live, "+33299445566")
+    assert replace(after, site_code=before.site_code, address=before.address) == before
+    assert routing.verify(live).problems == []
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "told"),
+    [
+        ("htable.sets", ("rt_{slot}", "r:53:fixe:open:1", "LYON=1;"), "r:53:fixe:open:1"),
+        ("htable.delete", ("win_{slot}", "53:15455"), "53:15455"),
+        ("htable.delete", ("exc_{slot}", "33299120001"), "exc_"),
+        ("htable.sets", ("exc_{slot}", "33299999999", "52"), "exc_"),
+        ("htable.sets", ("ctl", "active", "{idle}"), " active"),
+    ],
+)
+def test_a_table_that_somebody_touched_is_drift(
+    live: Settings, method: str, arguments: tuple[str, ...], told: str
+) -> None:
+    go_live(live)
+    slot = would_go(live, "+33299445566").slot
+    names = {"slot": slot, "idle": "b" if slot == "a" else "a"}
+    Rpc(local.socket(live)).call(method, *(argument.format(**names) for argument in arguments))
+    assert told in str(routing.verify(live).problems)
+    with pytest.raises(RoutingRefused, match="drift"):
+        routing.apply(live, EVE, requested_by="night", reason="again")
+
+
+def test_what_the_audit_says(live: Settings) -> None:
+    go_live(live)
+    events = rows(live, "select event from ops.routing_release_event order by event_id")
+    assert [row[0] for row in events] == ["staged", "activated"] * 2
