@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from routing_world import EVE, QUIET, fill, go_live, rows
 
 from parc import routing
 from parc.errors import RoutingRefused
 from parc.routing import drafting
-from parc.routing.switches import KAMAILIO, local, open_switch
+from parc.routing.switches import KAMAILIO, Answer, Question, local, open_switch
 from parc.routing.switches.jsonrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
-from parc.routing.switches.probes import Answer, Question, ask
+from parc.routing.switches.probes import ask
 from parc.settings import Settings
 
 pytestmark = pytest.mark.skipif(
@@ -159,3 +161,19 @@ def test_what_the_audit_says(live: Settings) -> None:
     go_live(live)
     events = rows(live, "select event from ops.routing_release_event order by event_id")
     assert [row[0] for row in events] == ["staged", "activated"] * 2
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_switch_routes_every_call_as_its_table_says(live: Settings, data: st.DataObject) -> None:
+    """The configuration and the table, told apart: one routes, the other explains."""
+    number = data.draw(
+        st.sampled_from(
+            ["0299", "0240", "0262", "+33299120001", "+33699000001", "+262262", "0033240", "01"]
+        ).flatmap(lambda start: st.text("0123456789", min_size=0, max_size=8).map(start.__add__))
+        | st.just("anonymous")
+    )
+    at = data.draw(st.datetimes(datetime(2012, 4, 1), datetime(2012, 9, 30), timezones=st.just(UTC)))
+    dialled = data.draw(st.sampled_from(["3900", "3901"]))
+    explanation = routing.explain(live, number, dialled, at.replace(microsecond=0))
+    assert explanation.disagreement is None, explanation.to_text()

@@ -10,6 +10,7 @@ import typer
 
 from parc.cli.printing import DATE, Json, dump, waiting
 from parc.errors import ApprovalNeeded, RoutingRefused
+from parc.instants import PARIS
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -95,6 +96,29 @@ def routing_emergency(
     with waiting("releasing"):
         outcome = routing.emergency_national(Settings.from_env(), requested_by=by, reason=reason)
     tell(outcome, as_json)
+
+
+@app.command("explain")
+def routing_explain(
+    number: Annotated[str, typer.Argument(help="Who calls, in any spelling; or anonymous.")],
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"], help="When, Paris time; default: now."),
+    ] = None,
+    dialled: Annotated[str, typer.Option(help="The service number that is called.")] = "3900",
+    day: Due = None,
+    as_json: Json = False,
+) -> None:
+    """Where a call goes and which rule decides each step: by the live table, and by the planned one."""
+    from parc import routing
+
+    settings = Settings.from_env()
+    instant = at.replace(tzinfo=PARIS) if at else datetime.now(PARIS)
+    with waiting("reading the tables"):
+        explanation = routing.explain(settings, number, dialled, instant, day.date() if day else None)
+    dump(explanation.to_json()) if as_json else print(explanation.to_text())
+    if explanation.disagreement:
+        raise typer.Exit(RoutingRefused.exit_code)
 
 
 @app.command("verify")

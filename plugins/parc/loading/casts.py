@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from parc import numbers
 from parc.feeds import Column, Personal, Type
-from parc.loading import numbers
 
 _CLOCK = r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 _INSTANT = rf"^{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"

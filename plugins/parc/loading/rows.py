@@ -17,7 +17,7 @@ import polars_hash as plh
 from parc.feeds import Column, Derivation, Derived, Feed, Personal
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast, cast_rest
-from parc.loading.numbers import national_prefix
+from parc.numbers import national_prefix
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
 MASK = "***"

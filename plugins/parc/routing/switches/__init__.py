@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from parc.errors import ConfigurationError
@@ -51,6 +52,39 @@ class Reading:
         return self.content.digest if self.content else None
 
 
+@dataclass(frozen=True)
+class Question:
+    """A call that is not placed: who would call which number, when (None: now), and by which slot (None: the
+    live one). `asserted` is the number that the network vouches for where the caller withholds it."""
+
+    caller: str
+    dialled_number: str
+    at: datetime | None = None
+    slot: str | None = None
+    asserted: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the switch would route it, step by step.
+
+    `by` is what decided the zone: exception, prefix, unknown or withheld. `sites` are the (priority,
+    site_code, weight) in the order of the switch, `site_code` the one that it would try first now.
+    """
+
+    slot: str
+    version: str
+    at: datetime
+    market: str
+    zone_code: str
+    by: str
+    band: str
+    where: str
+    sites: tuple[tuple[int, str, int], ...]
+    site_code: str
+    address: str
+
+
 class Switch(Protocol):
     """What a switch must be able to do. Only `activate` and `rollback` change where calls go."""
 
@@ -74,6 +108,9 @@ class Switch(Protocol):
 
     def rollback(self, fence: int) -> None:
         """Make the previously active version active again; raises as `activate`."""
+
+    def ask(self, question: Question) -> Answer | None:
+        """How the switch would route a call; None where it cannot be asked."""
 
     def discard(self, keep: Collection[str]) -> None:
         """Forget versions other than these, the active and the previous one."""

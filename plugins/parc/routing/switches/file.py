@@ -19,7 +19,7 @@ from pathlib import Path
 import fsspec
 
 from parc.errors import RoutingRefused
-from parc.routing.switches import Pointer, Reading, Release
+from parc.routing.switches import Answer, Pointer, Question, Reading, Release
 from parc.routing.tables import SHAPES, Content
 
 POINTER = "current.json"
@@ -121,6 +121,10 @@ class FileSwitch:
     def rollback(self, fence: int) -> None:
         """Point at the previous version; at none where there was none."""
         self._point(self.pointer().previous, fence)
+
+    def ask(self, question: Question) -> Answer | None:
+        """Files answer nothing."""
+        return None
 
     def discard(self, keep: Collection[str]) -> None:
         """Delete the other releases' folders."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -22,9 +22,9 @@ from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing.switches import Pointer, Reading, Release
+from parc.routing.switches import Answer, Pointer, Question, Reading, Release
 from parc.routing.switches.jsonrpc import Rpc
-from parc.routing.switches.probes import ANONYMOUS, Question, ask
+from parc.routing.switches.probes import ANONYMOUS, ask
 from parc.routing.tables import BANDS, NATIONAL_ZONE, SHAPES, Content
 
 SLOTS = ("a", "b")
@@ -120,6 +120,11 @@ class KamailioSwitch:
             assert row is not None
             self._flip(database, row[1] if active == row[0] else row[0], fence)
 
+    def ask(self, question: Question) -> Answer | None:
+        """Ask over SIP, on the address for questions."""
+        [answer] = ask(self.probe_address(), [question])
+        return answer
+
     def discard(self, keep: Collection[str]) -> None:
         """Forget what was kept of other releases than these and the two slots'."""
         with self._database() as database:
@@ -137,7 +142,7 @@ class KamailioSwitch:
         """Make the slot's tables those of the release; returns the exceptions (number, zone_code) that went,
         and those that came or changed."""
         desired = release.content.frames["exceptions"]
-        held = self._table(slot, "exceptions")
+        held = self._tables(slot, ["exceptions"])["exceptions"]
         removed = held.join(desired, on="number", how="anti")
         added = desired.join(held, on=["number", "zone_code"], how="anti")
         schema = sql.Identifier(f"slot_{slot}")
@@ -158,16 +163,19 @@ class KamailioSwitch:
             _keep(cursor, release)
         return removed, added
 
-    def _table(self, slot: str, name: str) -> pl.DataFrame:
-        columns = ", ".join(SHAPES[name].columns)
+    def _tables(self, slot: str, names: Iterable[str]) -> dict[str, pl.DataFrame]:
+        found = {}
         with dbapi.connect(self._dsn) as connection, connection.cursor() as cursor:
-            cursor.execute(f"select {columns} from slot_{slot}.{name}")
-            frame = pl.from_arrow(cursor.fetch_arrow_table())
-        assert isinstance(frame, pl.DataFrame)
-        return frame.cast(SHAPES[name].columns)  # type: ignore[arg-type]
+            for name in names:
+                columns = ", ".join(SHAPES[name].columns)
+                cursor.execute(f"select {columns} from slot_{slot}.{name}")
+                frame = pl.from_arrow(cursor.fetch_arrow_table())
+                assert isinstance(frame, pl.DataFrame)
+                found[name] = frame.cast(SHAPES[name].columns)  # type: ignore[arg-type]
+        return found
 
     def _read(self, slot: str, problems: Collection[str] = (), fence: int = 0) -> Reading:
-        content = Content.of({name: self._table(slot, name) for name in SHAPES})
+        content = Content.of(self._tables(slot, SHAPES))
         with self._database() as database:
             row = database.execute(f"select version, content_digest from slot_{slot}.release").fetchone()
             if row is None:

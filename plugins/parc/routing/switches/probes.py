@@ -6,47 +6,14 @@ import secrets
 import socket
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from parc.errors import ConfigurationError
+from parc.routing.switches import Answer, Question
 
 ANSWER_SECONDS = 2.0
 TRIES = 3
 ANONYMOUS = "anonymous"
-
-
-@dataclass(frozen=True)
-class Question:
-    """A call that is not placed: who would call which number, when (None: now), and by which slot (None: the
-    live one). `asserted` is the number that the network vouches for where the caller withholds it."""
-
-    caller: str
-    dialled_number: str
-    at: datetime | None = None
-    slot: str | None = None
-    asserted: str | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How the switch would route it, step by step.
-
-    `by` is what decided the zone: exception, prefix, unknown or withheld. `sites` are the (priority,
-    site_code, weight) in the order of the switch, `site_code` the one that it would try first now.
-    """
-
-    slot: str
-    version: str
-    at: datetime
-    market: str
-    zone_code: str
-    by: str
-    band: str
-    where: str
-    sites: tuple[tuple[int, str, int], ...]
-    site_code: str
-    address: str
 
 
 def ask(address: tuple[str, int], questions: Iterable[Question]) -> list[Answer]:
