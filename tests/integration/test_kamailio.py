@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from routing_world import EVE, QUIET, fill, go_live, rows
+from sites import Sites, answering, place_calls, start_calls
 
 from parc import routing
 from parc.errors import RoutingRefused
@@ -21,10 +24,23 @@ from parc.routing.switches.jsonrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
 from parc.routing.switches.probes import ask
 from parc.settings import Settings
+from parc.warehouse import connect
 
 pytestmark = pytest.mark.skipif(
     shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None, reason="kamailio is not installed"
 )
+CALLER = "+33299445566"
+SITES = [
+    "LYON",
+    "LYON_2",
+    "NANTES",
+    "NANTES_2",
+    "RENNES",
+    "RENNES_2",
+    "ST_DENIS_RE",
+    "ST_DENIS_RE_2",
+    "TUNIS",
+]
 IN_HOURS = datetime(2012, 4, 25, 10, tzinfo=UTC)
 AT_NIGHT = datetime(2012, 4, 25, 22, tzinfo=UTC)
 
@@ -39,7 +55,7 @@ def running(server: Settings) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def world(warehouse: Settings, running: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def world(warehouse: Settings, running: Settings, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The small operator on an empty Kamailio."""
     monkeypatch.setattr(drafting, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
     fill(warehouse)
@@ -54,7 +70,26 @@ def world(warehouse: Settings, running: Settings, monkeypatch: pytest.MonkeyPatc
         rpc.call("htable.reload", name)
     rpc.call("mtree.reload", "geo")
     rpc.call("dispatcher.reload")
+    with connect(warehouse, "transformer") as connection:
+        for site_code, port in sites.addresses.items():
+            connection.execute(
+                "update marts.routing_sites set sip_address = %s where site_code = %s",
+                [f"sip:{site_code.lower()}@127.0.0.1:{port}", site_code],
+            )
     return replace(warehouse, switch=KAMAILIO)
+
+
+@pytest.fixture
+def sites() -> Iterator[Sites]:
+    """Every site of the small operator, with somebody on the phone."""
+    with answering(SITES) as sites:
+        yield sites
+
+
+def clock(settings: Settings, at: datetime) -> None:
+    """The switch's clock says so from now on."""
+    offset = int(at.timestamp() - time.time())
+    Rpc(local.socket(settings)).call("htable.sets", "ctl", "clock_offset", str(offset))
 
 
 def switch(settings: Settings) -> KamailioSwitch:
@@ -177,3 +212,60 @@ def test_the_switch_routes_every_call_as_its_table_says(live: Settings, data: st
     dialled = data.draw(st.sampled_from(["3900", "3901"]))
     explanation = routing.explain(live, number, dialled, at.replace(microsecond=0))
     assert explanation.disagreement is None, explanation.to_text()
+
+
+@pytest.mark.parametrize(
+    ("caller", "at", "expected"),
+    [
+        (CALLER, datetime(2012, 4, 25, 10, tzinfo=UTC), {"RENNES", "RENNES_2"}),
+        (CALLER, datetime(2012, 4, 25, 5, 59, 30, tzinfo=UTC), {"TUNIS"}),
+        (CALLER, datetime(2012, 4, 25, 22, tzinfo=UTC), {"TUNIS"}),
+        ("+33240445566", datetime(2012, 4, 25, 10, tzinfo=UTC), {"LYON", "LYON_2"}),
+        ("+262262445566", datetime(2012, 4, 25, 10, tzinfo=UTC), {"ST_DENIS_RE", "ST_DENIS_RE_2"}),
+        ("+33299120001", datetime(2012, 4, 25, 10, tzinfo=UTC), {"LYON", "LYON_2"}),
+        ("anonymous", datetime(2012, 4, 25, 10, tzinfo=UTC), {"LYON", "LYON_2"}),
+    ],
+)
+def test_real_calls_land_where_they_belong(
+    live: Settings, sites: Sites, tmp_path: Path, caller: str, at: datetime, expected: set[str]
+) -> None:
+    go_live(live)
+    clock(live, at)
+    place_calls(tmp_path, local.calls_port(live), [caller], 30)
+    assert set(sites.count()) <= expected and sum(sites.count().values()) == 30
+
+
+def test_calls_are_shared_by_weight(live: Settings, sites: Sites, tmp_path: Path) -> None:
+    go_live(live)
+    clock(live, IN_HOURS)
+    place_calls(tmp_path, local.calls_port(live), [CALLER], 400, 100)
+    assert 190 < sites.count()["RENNES"] < 290  # 240 of 400 expected: five standard deviations
+    assert sites.count().total() == 400
+
+
+def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
+    live: Settings, sites: Sites, tmp_path: Path
+) -> None:
+    go_live(live)
+    clock(live, IN_HOURS)
+    sites.silent.add("RENNES")
+    sites.busy.add("RENNES_2")
+    place_calls(tmp_path, local.calls_port(live), [CALLER], 10, 10)
+    assert sites.count() == {"TUNIS": 10}
+
+
+def test_no_call_is_lost_across_go_lives_and_rollbacks(live: Settings, sites: Sites, tmp_path: Path) -> None:
+    """Every call goes by one version: by its sites, or by the other's, never by a mixture."""
+    clock(live, IN_HOURS)
+    calls = start_calls(tmp_path, local.calls_port(live), [CALLER], 3000, 200)
+    for _ in range(2):
+        go_live(live)
+        routing.rollback(live, requested_by="Anne", reason="again")
+        routing.release_hold(live, released_by="Anne", reason="again")
+    said, _ = calls.communicate(timeout=120)
+    assert calls.returncode == 0, said[-2000:]
+    assert len(sites.calls) == 3000
+    by_version = {(call.version, call.site_code) for call in sites.calls.values()}
+    regional = {version for version, site_code in by_version if site_code.startswith("RENNES")}
+    assert regional, "no call was placed while Bretagne was live"
+    assert all(site.startswith("RENNES") == (version in regional) for version, site in by_version)

@@ -1,0 +1,117 @@
+"""Sites that answer calls, and callers: the two ends of a switch under test. All on loopback."""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CALLER = Path(__file__).with_name("caller.xml")
+HEADER = re.compile(r"^([^:\s]+)\s*:\s*(.*)$", re.MULTILINE)
+COPIED = ("via", "from", "call-id", "cseq", "record-route")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that a site answered: the site, and what the switch told it of the route."""
+
+    site_code: str
+    version: str
+    route: str
+
+
+@dataclass
+class Sites:
+    """Every site's telephone, in one thread: answers OPTIONS and calls, and remembers the calls."""
+
+    addresses: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    busy: set[str] = field(default_factory=set)
+
+    def count(self) -> Counter[str]:
+        """Calls by site."""
+        return Counter(call.site_code for call in self.calls.values())
+
+    def answer(self, site_code: str, message: str) -> str | None:
+        """The reply to one message; None where there is none to give."""
+        method = message.split(" ", 1)[0]
+        if site_code in self.silent or method in ("ACK", "SIP/2.0"):
+            return None
+        headers = [(name.lower(), value.strip()) for name, value in HEADER.findall(message)]
+        first = dict(reversed(headers))
+        status = "486 Busy Here" if method == "INVITE" and site_code in self.busy else "200 OK"
+        if method == "INVITE" and status == "200 OK":
+            known = self.calls.get(first["call-id"])
+            assert known is None or known.site_code == site_code, "one call was answered by two sites"
+            self.calls[first["call-id"]] = Call(
+                site_code, first.get("x-parc-version", ""), first.get("x-parc-route", "")
+            )
+        lines = [f"SIP/2.0 {status}", *(f"{name}: {value}" for name, value in headers if name in COPIED)]
+        tagged = first["to"] if ";tag=" in first["to"] else f"{first['to']};tag={site_code}"
+        lines += [f"To: {tagged}", f"Contact: <sip:{site_code}@127.0.0.1:{self.addresses[site_code]}>"]
+        return "\r\n".join([*lines, "Content-Length: 0", "", ""])
+
+
+@contextmanager
+def answering(site_codes: Sequence[str]) -> Iterator[Sites]:
+    """Sites that answer at a port of their own each, until the end."""
+    sites, done = Sites(), threading.Event()
+    with selectors.DefaultSelector() as selector:
+        for site_code in site_codes:
+            own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            own.bind(("127.0.0.1", 0))
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sites.addresses[site_code] = own.getsockname()[1]
+            selector.register(own, selectors.EVENT_READ, site_code)
+
+        def serve() -> None:
+            while not done.is_set():
+                for key, _ in selector.select(0.05):
+                    own = key.fileobj
+                    assert isinstance(own, socket.socket)
+                    message, sender = own.recvfrom(65_535)
+                    reply = sites.answer(key.data, message.decode())
+                    if reply:
+                        own.sendto(reply.encode(), sender)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield sites
+        finally:
+            done.set()
+            thread.join()
+            for key in list(selector.get_map().values()):
+                key.fileobj.close()  # type: ignore[union-attr]
+
+
+def start_calls(
+    folder: Path, port: int, callers: Sequence[str], count: int, per_second: int, dialled: str = "3900"
+) -> subprocess.Popen[str]:
+    """SIPp placing `count` calls from `callers` in turn; exits with 0 when every one was answered."""
+    numbers = folder / "callers.csv"
+    numbers.write_text("SEQUENTIAL\n" + "".join(f"{number};\n" for number in callers))
+    return subprocess.Popen(
+        [
+            "sipp", f"127.0.0.1:{port}", "-sf", str(CALLER), "-inf", str(numbers), "-s", dialled,
+            "-i", "127.0.0.1",
+            "-m", str(count), "-r", str(per_second), "-l", "400", "-recv_timeout", "8000", "-nostdin",
+            "-timeout", f"{count // per_second + 60}s", "-timeout_error",
+        ],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def place_calls(folder: Path, port: int, callers: Sequence[str], count: int, per_second: int = 50) -> None:
+    """Place calls and wait for their end; every one must succeed."""
+    process = start_calls(folder, port, callers, count, per_second)
+    said, _ = process.communicate(timeout=count / per_second + 90)
+    assert process.returncode == 0, said[-2000:]
