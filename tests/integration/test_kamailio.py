@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -269,3 +269,40 @@ def test_no_call_is_lost_across_go_lives_and_rollbacks(live: Settings, sites: Si
     regional = {version for version, site_code in by_version if site_code.startswith("RENNES")}
     assert regional, "no call was placed while Bretagne was live"
     assert all(site.startswith("RENNES") == (version in regional) for version, site in by_version)
+
+
+def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites, tmp_path: Path) -> None:
+    go_live(live)
+    until = IN_HOURS + timedelta(hours=2)
+    routing.drain(live, "RENNES", until, drained_by="Anne", reason="a fire drill")
+    for at, expected in (
+        (IN_HOURS, {"RENNES_2"}),
+        (until + timedelta(minutes=1), {"RENNES", "RENNES_2"}),
+    ):
+        clock(live, at)
+        sites.calls.clear()
+        place_calls(tmp_path, local.calls_port(live), [CALLER], 30)
+        assert set(sites.count()) == expected
+    assert routing.verify(live).problems == []
+    with pytest.raises(RoutingRefused, match="nobody left"):
+        routing.drain(live, "TUNIS", until, drained_by="Anne", reason="a fire drill")
+    routing.end_drain(live, "RENNES", ended_by="Anne", reason="over")
+    assert [row[0] for row in rows(live, "select event from ops.routing_drain order by drain_id")] == [
+        "set", "ended",
+    ]  # fmt: skip
+
+
+def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) -> None:
+    number = "+33240445566"
+    assert would_go(live, number).zone_code == "52"
+    routing.assign(live, "02 40 44 55 66", "04", requested_by="Anne", reason="moved yesterday")
+    assert (would_go(live, number).zone_code, would_go(live, number).by) == ("04", "exception")
+    assert routing.apply(live, QUIET, requested_by="night", reason="the night after").status == "unchanged"
+    go_live(live)
+    assert would_go(live, number).zone_code == "04"
+    routing.unassign(live, number, requested_by="Anne", reason="the feed has it")
+    routing.apply(
+        live, EVE, requested_by="night", reason="the night after that", approved_by="Anne",
+        approve=routing.plan(live, EVE).plan_hash,
+    )  # fmt: skip
+    assert would_go(live, number).by == "prefix"

@@ -69,6 +69,7 @@ def world() -> Inputs:
             ("+33699000002", "35", date(2012, 4, 1), date(2012, 4, 20)),
             ("+33699000003", "975", date(2012, 4, 1), None),
         ),
+        urgent_zones=frame("urgent_zones"),
     )  # fmt: skip
 
 

@@ -78,6 +78,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             raise Busy(
                 "another build of the marts is running (`parc status`); run this again when it has ended"
             )
+        dbt.end_orphans(settings)
         connection.execute(
             "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "
             "reason = 'its process ended before it did' where status = 'running'"

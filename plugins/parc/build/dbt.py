@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 
 from parc.errors import BuildFailed
 from parc.settings import Settings
-from parc.warehouse import parameters
+from parc.warehouse import connect, parameters
 
 Progress = Callable[[str, int, int], None]
 # dbt's exit codes: 0 all is well, 1 nodes failed; anything else says that it did not come to its end.
 SOME_FAILED = 1
+SESSION_NAME = "parc dbt"
+"""As dbt_project/profiles.yml names dbt's sessions."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,20 @@ def environment(settings: Settings) -> dict[str, str]:
 def log_file(settings: Settings) -> Path:
     """Where dbt writes everything it does."""
     return settings.home / "dbt" / "logs" / "dbt.log"
+
+
+def end_orphans(settings: Settings) -> None:
+    """End the sessions that a killed dbt left on the server, which may yet commit what it last asked for.
+
+    For the holder of the build lock alone: it would end a living dbt's too.
+    """
+    with connect(settings, "admin", autocommit=True) as connection:
+        while connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = %s and datname = current_database() and usename = session_user",
+            [SESSION_NAME],
+        ).fetchall():
+            time.sleep(0.05)
 
 
 def run(settings: Settings, command: str, *arguments: str, progress: Progress) -> DbtRun:

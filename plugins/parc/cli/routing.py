@@ -20,6 +20,7 @@ Due = Annotated[
     datetime | None,
     typer.Option("--date", formats=DATE, help="Business date, due the day after; default: the newest built."),
 ]
+INSTANT = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="The first table of an empty switch.")]
 
 
@@ -98,12 +99,60 @@ def routing_emergency(
     tell(outcome, as_json)
 
 
+@app.command("assign")
+def routing_assign(
+    number: Annotated[str, typer.Argument(help="Who calls, in any spelling.")],
+    by: By,
+    zone: Annotated[str | None, typer.Option(help="Zone that takes its calls.", show_default=False)] = None,
+    end: Annotated[bool, typer.Option("--end", help="Let the feeds decide again.")] = False,
+    reason: Why = "from the command line",
+    as_json: Json = False,
+) -> None:
+    """Send one number's calls to a zone: in seconds, and kept so by every later release."""
+    from parc import routing
+
+    if (zone is None) != end:
+        raise typer.BadParameter("name a zone with --zone, or end an assignment with --end")
+    settings = Settings.from_env()
+    with waiting("releasing"):
+        if zone:
+            tell(routing.assign(settings, number, zone, requested_by=by, reason=reason), as_json)
+        else:
+            routing.unassign(settings, number, requested_by=by, reason=reason)
+            print(f"{number} is routed by the feeds again from the next release on")
+
+
+@app.command("drain")
+def routing_drain(
+    site: Annotated[str, typer.Argument(help="Site code.")],
+    by: By,
+    until: Annotated[
+        datetime | None, typer.Option(formats=INSTANT, help="Until when, Paris time.", show_default=False)
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="Give it calls again now.")] = False,
+    reason: Why = "from the command line",
+) -> None:
+    """Give a site no new call for a while: the others of its routes take them. At once, and no release."""
+    from parc import routing
+
+    if (until is None) != end:
+        raise typer.BadParameter("name an end with --until, or end the drain with --end")
+    settings = Settings.from_env()
+    with waiting("draining"):
+        if until:
+            done = routing.drain(settings, site, until.replace(tzinfo=PARIS), drained_by=by, reason=reason)
+        else:
+            routing.end_drain(settings, site, ended_by=by, reason=reason)
+            done = f"{site} gets calls again"
+    print(done)
+
+
 @app.command("explain")
 def routing_explain(
     number: Annotated[str, typer.Argument(help="Who calls, in any spelling; or anonymous.")],
     at: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"], help="When, Paris time; default: now."),
+        typer.Option(formats=INSTANT, help="When, Paris time; default: now."),
     ] = None,
     dialled: Annotated[str, typer.Option(help="The service number that is called.")] = "3900",
     day: Due = None,

@@ -1,10 +1,11 @@
 """Routing: from marts to the telephone switch, planned, guarded, activated atomically, reversible."""
 
 from parc.routing.drafting import plan, plan_emergency, plan_rollback
+from parc.routing.drains import drain, end_drain
 from parc.routing.explain import Explanation, explain
 from parc.routing.oversight import Status, Verification, disable, enable, release_hold, status, verify
 from parc.routing.planning import Plan
-from parc.routing.release import Outcome, apply, emergency_national, rollback
+from parc.routing.release import Outcome, apply, assign, emergency_national, rollback, unassign
 
 __all__ = [
     "Explanation",
@@ -13,9 +14,12 @@ __all__ = [
     "Status",
     "Verification",
     "apply",
+    "assign",
     "disable",
+    "drain",
     "emergency_national",
     "enable",
+    "end_drain",
     "explain",
     "plan",
     "plan_emergency",
@@ -23,5 +27,6 @@ __all__ = [
     "release_hold",
     "rollback",
     "status",
+    "unassign",
     "verify",
 ]

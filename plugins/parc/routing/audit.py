@@ -196,6 +196,33 @@ def record_hold(
     )
 
 
+def record_urgent(
+    connection: Connection, number: str, zone_code: str | None, *, set_by: str, reason: str
+) -> None:
+    """Record that a number (E.164) goes to a zone by hand, or no longer."""
+    connection.execute(
+        "insert into routing.urgent_assignment (number, zone_code, set_by, reason) values (%s, %s, %s, %s)",
+        [number, zone_code, set_by, reason],
+    )
+
+
+def record_drain(
+    connection: Connection,
+    event: str,
+    site_code: str,
+    drained_until: datetime | None,
+    *,
+    set_by: str,
+    reason: str,
+) -> None:
+    """Record that a site is drained until an instant, or no longer."""
+    connection.execute(
+        "insert into ops.routing_drain (event, site_code, drained_until, set_by, reason) "
+        "values (%s, %s, %s, %s, %s)",
+        [event, site_code, drained_until, set_by, reason],
+    )
+
+
 def kill_switch(connection: Connection) -> Entry | None:
     """Who disabled routing, while it is."""
     entry = _newest(connection, "ops.routing_kill_switch", "event_id")

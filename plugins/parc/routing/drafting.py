@@ -18,7 +18,7 @@ from parc.routing.diff import diff
 from parc.routing.guards import Proposal, frozen, validate
 from parc.routing.inputs import Provenance, code_version, read_demand, read_inputs
 from parc.routing.planning import Plan, make_plan
-from parc.routing.state import desired_state, effective_date
+from parc.routing.state import desired_state, effective_date, with_urgent
 from parc.routing.switches import Reading, Switch, open_switch
 from parc.routing.tables import NATIONAL_ZONE, Content
 from parc.routing.volumes import calls_moved
@@ -165,6 +165,23 @@ def emergency_plan(settings: Settings, connection: Connection, switch: Switch) -
     return exempt_plan(
         settings, live, desired, recorded.effective_date if recorded else None, is_trusted=True
     )
+
+
+def urgent_plan(settings: Settings, live: Reading | None, number: str, zone_code: str) -> Plan:
+    """The plan of one number (E.164) sent to a zone, and nothing else changed.
+
+    Raises RoutingRefused when the live table cannot be read or has no such zone.
+    """
+    if live is None or live.content is None or live.problems:
+        what = "; ".join(live.problems) if live else "it is empty"
+        raise RoutingRefused(f"the table on the switch cannot be changed: {what}")
+    frames = live.content.frames
+    zones = set(frames["routes"]["zone_code"])
+    if zone_code not in zones:
+        raise RoutingRefused(f"the live table has no zone {zone_code}; it has {', '.join(sorted(zones))}")
+    one = pl.DataFrame({"number": [number], "zone_code": [zone_code]})
+    desired = Content.of({**frames, "exceptions": with_urgent(frames["exceptions"], one)})
+    return exempt_plan(settings, live, desired, None, is_trusted=True)
 
 
 def exempt_plan(

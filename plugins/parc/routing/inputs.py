@@ -53,6 +53,7 @@ SOURCES: dict[str, tuple[str, Columns]] = {
         "routing.line_assignment",
         {"number": TEXT, "department_code": TEXT, "valid_from": DAY, "valid_to": DAY},
     ),
+    "urgent_zones": ("routing.urgent_zone", {"number": TEXT, "zone_code": TEXT}),
 }  # fmt: skip
 DEMAND: tuple[str, Columns] = (
     "marts.mart_routing_demand_half_hourly",
@@ -103,6 +104,7 @@ class Inputs:
     rollout: pl.DataFrame
     sites: pl.DataFrame
     line_assignments: pl.DataFrame
+    urgent_zones: pl.DataFrame
 
 
 @dataclass(frozen=True)

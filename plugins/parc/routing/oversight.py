@@ -9,7 +9,8 @@ from typing import Any
 from parc.errors import RoutingRefused
 from parc.instants import shown
 from parc.routing import audit
-from parc.routing.drafting import drift_of, plan
+from parc.routing.drafting import drift_of, plan, utc_now
+from parc.routing.drains import in_force
 from parc.routing.planning import Plan
 from parc.routing.switches import open_switch
 from parc.settings import Settings
@@ -56,6 +57,7 @@ class Status:
     unfinished: str | None
     hold: str | None
     kill_switch: str | None
+    drains: dict[str, datetime]
     pending: Plan | None
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class Status:
             "unfinished": self.unfinished,
             "hold": self.hold,
             "kill_switch": self.kill_switch,
+            "drains": {site: until.isoformat() for site, until in self.drains.items()},
             "pending": self.pending
             and {"verdict": self.pending.verdict, "plan_hash": self.pending.plan_hash},
         }
@@ -92,6 +95,8 @@ class Status:
             "unfinished release": self.unfinished or "none",
             "hold": self.hold or "none",
             "kill switch": self.kill_switch or "off",
+            "drained sites": ", ".join(f"{site} until {shown(until)}" for site, until in self.drains.items())
+            or "none",
         }
         if self.pending:
             facts["pending plan"] = f"{self.pending.verdict} ({self.pending.plan_hash})"
@@ -132,6 +137,7 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         else None,
         hold=str(held) if held else None,
         kill_switch=f"disabled by {disabled}" if disabled else None,
+        drains=in_force(switch, utc_now()),
         pending=plan(settings, business_date) if business_date else None,
     )
 

@@ -18,13 +18,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Literal
 
+import polars as pl
 import psycopg
 
 from parc.errors import ApprovalNeeded, Busy, RoutingRefused
+from parc.numbers import e164
 from parc.routing import audit
 from parc.routing.audit import Connection, Kind, Recorded
 from parc.routing.drafting import (
@@ -38,6 +40,7 @@ from parc.routing.drafting import (
     mismatch,
     night_plan,
     rollback_plan,
+    urgent_plan,
 )
 from parc.routing.guards import validate
 from parc.routing.planning import Plan
@@ -158,6 +161,45 @@ def emergency_national(settings: Settings, *, requested_by: str, reason: str) ->
         return Outcome(
             "national", version, proposed, f"{version} is live: every zone is national; {_HOLD_HINT}"
         )
+
+
+def assign(settings: Settings, number: str, zone_code: str, *, requested_by: str, reason: str) -> Outcome:
+    """Send the calls of one number to a zone at once, and keep it so in every later release.
+
+    `number` in any spelling. Exempt as a rollback is, without its hold: nothing else changes.
+
+    Raises RoutingRefused when it is no telephone number, the zone is unknown or the switch has strayed.
+    """
+    known = pl.select(e164(pl.lit(number))).item()
+    if not known:
+        raise RoutingRefused(f"{number} is no telephone number that a call can come from")
+    with _exclusive(settings) as (connection, switch):
+        live = switch.read_live()
+        found = drift_of(connection, live)
+        if found:
+            raise RoutingRefused(f"the switch has strayed from its last release first: {found.detail}")
+        proposed = urgent_plan(settings, live, known, zone_code)
+        with connection.transaction():
+            audit.record_urgent(connection, known, zone_code, set_by=requested_by, reason=reason)
+        if proposed.is_empty:
+            return Outcome("unchanged", proposed.base_version, proposed, "the switch sends it there already")
+        recorded = audit.last_activated(connection)
+        assert recorded is not None
+        version = _release(
+            settings, connection, switch, replace(proposed, effective_date=recorded.effective_date),
+            kind="release", requested_by=requested_by, reason=reason,
+        )  # fmt: skip
+        return Outcome("released", version, proposed, f"{version} is live: {number} goes to zone {zone_code}")
+
+
+def unassign(settings: Settings, number: str, *, requested_by: str, reason: str) -> None:
+    """Let the line assignments and prefixes decide over a number again, from the next release on."""
+    known = pl.select(e164(pl.lit(number))).item()
+    with connect(settings, "exporter") as connection:
+        row = connection.execute("select 1 from routing.urgent_zone where number = %s", [known]).fetchone()
+        if not row:
+            raise RoutingRefused(f"{number} is not assigned by hand")
+        audit.record_urgent(connection, known, None, set_by=requested_by, reason=reason)
 
 
 _HOLD_HINT = "no release follows until `parc routing release-hold`"

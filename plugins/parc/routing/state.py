@@ -40,7 +40,7 @@ def desired_state(inputs: Inputs, day: date) -> Content:
         {
             "services": inputs.services,
             "prefixes": _prefixes(inputs.prefixes, day),
-            "exceptions": _exceptions(inputs.line_assignments, zones, day),
+            "exceptions": with_urgent(_exceptions(inputs.line_assignments, zones, day), inputs.urgent_zones),
             "windows": _windows(inputs.windows, day),
             "routes": routes,
             "sites": sites.join(routes, on="site_code", how="semi"),
@@ -72,6 +72,13 @@ def live_pairs(rollout: pl.DataFrame, day: date) -> pl.DataFrame:
         .select("zone_code", "market")
         .unique()
     )
+
+
+def with_urgent(exceptions: pl.DataFrame, urgent: pl.DataFrame) -> pl.DataFrame:
+    """Exceptions (number, zone_code) with those that somebody set by hand in place of their own."""
+    columns = ["number", "zone_code"]
+    others = exceptions.select(columns).join(urgent, on="number", how="anti")
+    return pl.concat([others, urgent.select(columns)])
 
 
 def _in_force(frame: pl.DataFrame, day: date) -> pl.DataFrame:

@@ -109,6 +109,15 @@ class Switch(Protocol):
     def rollback(self, fence: int) -> None:
         """Make the previously active version active again; raises as `activate`."""
 
+    def drains(self) -> dict[str, datetime]:
+        """Sites that get no new call, and until when."""
+
+    def drain(self, site_code: str, until: datetime | None) -> None:
+        """Give a site no new call until an instant; None ends that.
+
+        Raises RoutingRefused where the switch knows no drains.
+        """
+
     def ask(self, question: Question) -> Answer | None:
         """How the switch would route a call; None where it cannot be asked."""
 

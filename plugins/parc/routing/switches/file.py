@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import fsspec
@@ -121,6 +122,17 @@ class FileSwitch:
     def rollback(self, fence: int) -> None:
         """Point at the previous version; at none where there was none."""
         self._point(self.pointer().previous, fence)
+
+    def drains(self) -> dict[str, datetime]:
+        """Files drain nothing."""
+        return {}
+
+    def drain(self, site_code: str, until: datetime | None) -> None:
+        """Refused: what imports the files decides by itself whom it calls."""
+        raise RoutingRefused(
+            f"the switch at {self._root} takes tables and no drains: take {site_code} out where calls are "
+            "distributed, or send all calls away with `parc routing emergency national`"
+        )
 
     def ask(self, question: Question) -> Answer | None:
         """Files answer nothing."""

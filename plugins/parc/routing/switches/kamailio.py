@@ -9,6 +9,7 @@ kept there too, so that a rollback can go further back than the other slot.
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 import zlib
 from collections.abc import Collection, Iterable, Iterator
@@ -120,6 +121,22 @@ class KamailioSwitch:
             assert row is not None
             self._flip(database, row[1] if active == row[0] else row[0], fence)
 
+    def drains(self) -> dict[str, datetime]:
+        """As its database has them; `read_live` tells where the memory differs."""
+        with self._database() as database:
+            return dict(database.execute("select site_code, drained_until from switch.drains").fetchall())
+
+    def drain(self, site_code: str, until: datetime | None) -> None:
+        """Database and memory, in one transaction: a restarted switch knows it too."""
+        key = f"drain:{site_code}"
+        with self._database() as database, database.transaction():
+            database.execute("delete from switch.drains where site_code = %s", [site_code])
+            if until is None:
+                self._rpc.many([("htable.delete", ("ctl", key))])
+                return
+            database.execute("insert into switch.drains values (%s, %s)", [site_code, until])
+            self._rpc.call("htable.sets", "ctl", key, str(math.ceil(until.timestamp())))
+
     def ask(self, question: Question) -> Answer | None:
         """Ask over SIP, on the address for questions."""
         [answer] = ask(self.probe_address(), [question])
@@ -198,6 +215,10 @@ class KamailioSwitch:
             table = f"{name}_{slot}"
             rows = database.execute(f"select key_name, key_value from switch.{table}").fetchall()
             yield from self._compare(table, dict(rows), stats.get(table, 0), len(rows))
+        rows = database.execute(
+            "select key_name, key_value from switch.ctl where key_name <> 'active'"
+        ).fetchall()
+        yield from self._compare("ctl", dict(rows), len(rows), len(rows))
         exceptions = content.frames["exceptions"]
         sampled = exceptions.sample(min(SAMPLED_EXCEPTIONS, exceptions.height), seed=secrets.randbits(31))
         expected = {number[1:]: zone for number, zone in sampled.select("number", "zone_code").iter_rows()}

@@ -1,0 +1,73 @@
+"""Drains: a site that the switch passes over until an instant, whatever release is live."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from parc.errors import RoutingRefused
+from parc.instants import shown
+from parc.routing import audit
+from parc.routing.switches import Switch, open_switch
+from parc.routing.tables import Content
+from parc.settings import Settings
+from parc.warehouse import connect
+
+
+def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: str, reason: str) -> str:
+    """Give a site no new call until an instant; the others of its routes take them, by priority and weight.
+
+    It takes effect at once, is no release and ends by itself. Returns what now takes the site's calls.
+
+    Raises RoutingRefused when the live table does not know the site, or a route would have no other left.
+    """
+    switch = open_switch(settings)
+    content = _live(switch)
+    routes = content.frames["routes"]
+    own = routes.filter(site_code=site_code)
+    if own.is_empty():
+        known = ", ".join(sorted(content.frames["sites"]["site_code"]))
+        raise RoutingRefused(f"no route of the live table has a site {site_code}; it has {known}")
+    drained = {site for site, end in switch.drains().items() if end > until} | {site_code}
+    where = ["zone_code", "market", "band"]
+    others = routes.filter(~pl.col("site_code").is_in(drained))
+    alone = own.join(others, on=where, how="anti").select(where).unique().sort(where)
+    if alone.height:
+        zone, market, band = alone.row(0)
+        raise RoutingRefused(
+            f"without {site_code}, {alone.height} routes have nobody left, first zone {zone}, "
+            f"market {market}, {band}: end another drain, or send all calls away with "
+            "`parc routing emergency national`"
+        )
+    with connect(settings, "exporter") as connection:
+        audit.record_drain(connection, "set", site_code, until, set_by=drained_by, reason=reason)
+        switch.drain(site_code, until)
+    zones = sorted(set(own["zone_code"]))
+    return (
+        f"{site_code} gets no new call until {shown(until)}; calls of {len(zones)} zones go to the other "
+        f"sites of their routes. `parc routing drain {site_code} --end` ends it earlier"
+    )
+
+
+def end_drain(settings: Settings, site_code: str, *, ended_by: str, reason: str) -> None:
+    """Give a drained site calls again; raises RoutingRefused when it is not drained."""
+    switch = open_switch(settings)
+    if site_code not in switch.drains():
+        raise RoutingRefused(f"{site_code} is not drained: `parc routing status` lists what is")
+    with connect(settings, "exporter") as connection:
+        audit.record_drain(connection, "ended", site_code, None, set_by=ended_by, reason=reason)
+        switch.drain(site_code, None)
+
+
+def in_force(switch: Switch, now: datetime) -> dict[str, datetime]:
+    """Drained sites and until when, without those whose time has come."""
+    return {site: until for site, until in switch.drains().items() if until > now.astimezone(UTC)}
+
+
+def _live(switch: Switch) -> Content:
+    live = switch.read_live()
+    if live is None or live.content is None:
+        what = "; ".join(live.problems) if live else "it is empty"
+        raise RoutingRefused(f"the table on the switch cannot be read: {what}")
+    return live.content
