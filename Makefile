@@ -26,7 +26,7 @@ run: setup ## Start the platform; without PARC_LANDING, also load fourteen simul
 stop: ## Stop what `make run` started; `make run` resumes
 	@$(PARC) stop
 
-test: setup ## Run every test (installs Chromium on Debian when run as root)
+test: setup ## Run the tests (as root on Debian, installs Chromium, Kamailio and SIPp)
 	@tests/install_tools.sh
 	@.venv/bin/pytest -n 2 --dist loadfile
 
@@ -37,8 +37,9 @@ lint: setup ## Check style and types
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
-soak: setup ## The long tests: sixty days while the night goes on and the scheduler dies; prints figures
-	@.venv/bin/pytest -m soak -s
+soak: setup ## Every test that asks for a platform, the long ones too (sixty days, faults); prints figures
+	@tests/install_tools.sh
+	@.venv/bin/pytest -m "" -s tests/integration tests/e2e tests/soak
 
 bench: bench-orchestration ## Run every benchmark
 

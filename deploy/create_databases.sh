@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs once, when the container's data folder is made: the two logins and their databases.
+# Runs once, when the container's data folder is made: the logins and their databases.
 set -eu
-for name in parc airflow; do
+for name in parc airflow switch; do
     case "$name" in
         parc) password=$PARC_PASSWORD rights="CREATEROLE CREATEDB" ;;
         airflow) password=$AIRFLOW_PASSWORD rights="" ;;
+        switch) password=$SWITCH_PASSWORD rights="" ;;
     esac
     psql -v ON_ERROR_STOP=1 -v password="$password" -U postgres <<SQL
 create role $name login $rights password :'password';
@@ -12,3 +13,9 @@ create database $name owner $name;
 revoke connect on database $name from public;
 SQL
 done
+# The telephone switch itself only reads.
+psql -v ON_ERROR_STOP=1 -v password="$KAMAILIO_PASSWORD" -U postgres <<SQL
+create role kamailio login password :'password';
+grant connect on database switch to kamailio;
+alter role kamailio in database switch set search_path = switch;
+SQL

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -18,7 +18,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from parc import platform, routing
 from parc.errors import ConfigurationError, ParcError
+from parc.instants import PARIS
 from parc.orchestration.client import POLL_SECONDS, Airflow
+from parc.routing.switches import local
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
@@ -44,6 +46,8 @@ RUN_SECONDS = 600
 Advance = Callable[[str, int, int], None]
 UNBUILT = "select count(*) from ops.delivery where status = 'published' and built_in is null"
 READING_SECONDS = 2
+SWITCH_NOW = datetime(2012, 4, 30, 10, tzinfo=PARIS)
+"""When a switch of the demonstration's own lives: in opening hours, after its last business date."""
 
 
 def run(settings: Settings, screen: Console) -> None:
@@ -86,6 +90,8 @@ def run(settings: Settings, screen: Console) -> None:
             ))  # fmt: skip
         if _released_date(settings) < LAST:
             _step(bar, "Release the go-live of 25 April, approved by name", lambda _: _release(airflow, LAST))
+        if local.is_own(settings):
+            local.set_clock(settings, SWITCH_NOW)
     for line in (*_summary(settings), *started.lines()):
         screen.print(line, highlight=False, soft_wrap=True)
 

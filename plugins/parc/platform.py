@@ -131,6 +131,8 @@ def up(settings: Settings, *, with_airflow: bool = True) -> Started:
     migrate(settings)
     if local.is_own(settings):
         local.start(settings)
+    elif settings.switch_dsn:
+        local.make_tables(settings)
     if "://" not in settings.landing:
         fsspec.filesystem("file").makedirs(settings.landing, exist_ok=True)
     ui = services.start(settings) if with_airflow else None

@@ -175,6 +175,7 @@ def test_the_refused_calls_are_sent_again(platform: Platform, airflow: Airflow) 
     assert platform.sql("select * from intermediate.int_missing_deliveries where feed = 'calls'") == []
 
 
+@pytest.mark.soak
 def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: Any) -> None:
     """Calls and jobs are built without them, and whoever asks is told so."""
     simulated(platform, WITHOUT_BOUTIQUES, WITHOUT_BOUTIQUES, f"missing@boutique_visits:{WITHOUT_BOUTIQUES}")
@@ -201,6 +202,7 @@ def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: A
     page.screenshot(path=str(platform.home / "without.png"))
 
 
+@pytest.mark.soak
 def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, page: Any) -> None:
     """A leg that no ledger knows: the build names the test and its rows, BI and the switch stay."""
     simulated(platform, BAD_DATA, BAD_DATA)
@@ -248,7 +250,7 @@ def test_a_night_whose_release_drowns_a_site(platform: Platform, airflow: Airflo
         connection.execute(
             "update marts.routing_site_positions set position_count = 0 where site_code = 'RENNES'"
         )
-    run_id = airflow.trigger("export_routing", business_date=str(BAD_DATA))
+    run_id = airflow.trigger("export_routing")
     assert wait(airflow, "export_routing", run_id) == "failed"
     assert live(platform) == before
     told = notice(platform, "export_routing", run_id)
@@ -264,7 +266,7 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
         connection.execute(
             "update marts.routing_site_positions set position_count = 174 where site_code = 'RENNES'"
         )
-    run_id = airflow.trigger("export_routing", business_date=str(BAD_DATA))
+    run_id = airflow.trigger("export_routing")
     [detail] = until(lambda: airflow.pending_approvals("export_routing", run_id))
     assert platform.parc("routing", "emergency", "national", "--reason", "a storm").returncode == 0
     assert platform.parc("routing", "release-hold").returncode == 0
@@ -276,6 +278,7 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
     assert "the live table changed" in notice(platform, "export_routing", run_id)
 
 
+@pytest.mark.soak
 def test_postgresql_goes_and_comes_back(platform: Platform, airflow: Airflow) -> None:
     """The night's database is stopped under it: the command says so, and what was begun is done again."""
     embedded.stop(platform.settings)

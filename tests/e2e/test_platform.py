@@ -157,6 +157,7 @@ def test_the_ui_tells_what_was_refused_and_what_did_not_come(
     page.screenshot(path=str(platform.home / "late.png"))
 
 
+@pytest.mark.soak
 def test_a_day_is_run_again_from_the_ui(platform: Platform, airflow: Airflow, page) -> None:
     """A refused delivery fails its run and says why; sent again, the day is triggered, loaded and built."""
     landing = platform.home / "landing"

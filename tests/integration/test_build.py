@@ -160,6 +160,7 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
     assert {day for day in DAYS if before[day] != after[day]} == {DAYS[2]}
 
 
+@pytest.mark.soak
 def test_incremental_equals_full_refresh_and_what_bi_holds_survives(built: Settings) -> None:
     with connect(built, "admin") as connection:
         connection.execute("create view public.of_bi as select * from marts.mart_service_quality_daily")
@@ -197,6 +198,7 @@ def test_a_call_delivered_on_two_dates_counts_once(built: Settings) -> None:
     assert marts(built) == incremental
 
 
+@pytest.mark.soak
 def test_a_failed_test_leaves_what_bi_sees(built: Settings) -> None:
     before = marts(built), rows(built, "select build_id from marts.published_build")
     restate(built, DAYS[1], drop=10)

@@ -104,6 +104,7 @@ def test_a_dated_seed_reaches_the_dates_it_governs_and_no_others(built: Settings
     assert recomputed(built, "boutique_visits") == [LAST]
 
 
+@pytest.mark.soak
 def test_a_seed_taken_back_after_a_failed_build_is_taken_back_in_the_tables(built: Settings) -> None:
     before = marts(built)
     line = "44,OUEST,1990-01-01,,high\n"

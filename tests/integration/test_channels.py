@@ -122,6 +122,7 @@ def test_a_closed_boutique_and_a_snapshot_that_arrives_late(built: Settings) -> 
     assert boutiques_of(built, WEDNESDAY) == [("52", 0, 1), ("53", 3, 1), ("unknown", 3, 0)]
 
 
+@pytest.mark.soak
 def test_a_visit_delivered_on_two_dates_counts_once(built: Settings) -> None:
     """The earliest date keeps it; when that one no longer delivers it, the later date has it back."""
     stray = visit(f"{WEDNESDAY}-4", MONDAY)
@@ -203,6 +204,7 @@ def test_incremental_equals_full_refresh(built: Settings) -> None:
     assert marts(built) == incremental
 
 
+@pytest.mark.soak
 def test_what_lands_during_a_full_refresh_is_the_next_builds(built: Settings) -> None:
     """Tables made anew read the days that the build found, not those that come while it runs."""
     saturday = FRIDAY + timedelta(days=1)

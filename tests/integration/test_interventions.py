@@ -248,6 +248,7 @@ def test_what_comes_forty_days_later_touches_only_the_jobs_and_dates_it_reaches(
     assert figures(built, "first_time_right_count", WEDNESDAY, "installation") == (1,)
 
 
+@pytest.mark.soak
 def test_a_job_that_vanishes_and_a_build_that_fails_in_between(built: Settings) -> None:
     """Wednesday comes again without REOPENED's closing and without one job, the Sunday without anything."""
     before = marts(built)
@@ -270,6 +271,7 @@ def test_a_job_that_vanishes_and_a_build_that_fails_in_between(built: Settings) 
     assert_equals_full_refresh(built)
 
 
+@pytest.mark.soak
 def test_a_full_refresh_that_fails_halfway_forgets_nothing(built: Settings) -> None:
     """The units' seed breaks its rule when the states are new and the jobs that BI will read still old."""
     deliver(built, THURSDAY, EXTRACTS[THURSDAY][:2])
@@ -288,6 +290,7 @@ def test_a_full_refresh_that_fails_halfway_forgets_nothing(built: Settings) -> N
     ) == [("53",)]
 
 
+@pytest.mark.soak
 def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) -> None:
     """Its open jobs go along on that date; only what was requested from it on is read again."""
     deliver(built, THURSDAY, [UNPLACED | {"department_code": "35", "unit_code": "UI_BREST"}])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -84,12 +83,6 @@ def sites() -> Iterator[Sites]:
     """Every site of the small operator, with somebody on the phone."""
     with answering(SITES) as sites:
         yield sites
-
-
-def clock(settings: Settings, at: datetime) -> None:
-    """The switch's clock says so from now on."""
-    offset = int(at.timestamp() - time.time())
-    Rpc(local.socket(settings)).call("htable.sets", "ctl", "clock_offset", str(offset))
 
 
 def switch(settings: Settings) -> KamailioSwitch:
@@ -230,14 +223,14 @@ def test_real_calls_land_where_they_belong(
     live: Settings, sites: Sites, tmp_path: Path, caller: str, at: datetime, expected: set[str]
 ) -> None:
     go_live(live)
-    clock(live, at)
+    local.set_clock(live, at)
     place_calls(tmp_path, local.calls_port(live), [caller], 30)
     assert set(sites.count()) <= expected and sum(sites.count().values()) == 30
 
 
 def test_calls_are_shared_by_weight(live: Settings, sites: Sites, tmp_path: Path) -> None:
     go_live(live)
-    clock(live, IN_HOURS)
+    local.set_clock(live, IN_HOURS)
     place_calls(tmp_path, local.calls_port(live), [CALLER], 400, 100)
     assert 190 < sites.count()["RENNES"] < 290  # 240 of 400 expected: five standard deviations
     assert sites.count().total() == 400
@@ -247,7 +240,7 @@ def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
     live: Settings, sites: Sites, tmp_path: Path
 ) -> None:
     go_live(live)
-    clock(live, IN_HOURS)
+    local.set_clock(live, IN_HOURS)
     sites.silent.add("RENNES")
     sites.busy.add("RENNES_2")
     place_calls(tmp_path, local.calls_port(live), [CALLER], 10, 10)
@@ -256,7 +249,7 @@ def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
 
 def test_no_call_is_lost_across_go_lives_and_rollbacks(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """Every call goes by one version: by its sites, or by the other's, never by a mixture."""
-    clock(live, IN_HOURS)
+    local.set_clock(live, IN_HOURS)
     calls = start_calls(tmp_path, local.calls_port(live), [CALLER], 3000, 200)
     for _ in range(2):
         go_live(live)
@@ -279,7 +272,7 @@ def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites
         (IN_HOURS, {"RENNES_2"}),
         (until + timedelta(minutes=1), {"RENNES", "RENNES_2"}),
     ):
-        clock(live, at)
+        local.set_clock(live, at)
         sites.calls.clear()
         place_calls(tmp_path, local.calls_port(live), [CALLER], 30)
         assert set(sites.count()) == expected

@@ -11,6 +11,7 @@ import shutil
 import socket as sockets
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def start(settings: Settings) -> int:
             "kamailio-extra-modules, or name another switch with PARC_SWITCH"
         )
     make_database(settings)
+    make_tables(settings)
     port = free_port(calls_port(settings) if (folder / "port").exists() else CALLS_PORT)
     (folder / "port").write_text(str(port))
     configuration = folder / "kamailio.cfg"
@@ -124,6 +126,7 @@ def start(settings: Settings) -> int:
     created = psutil.Process(process.pid).create_time()
     _pid_file(settings).write_text(json.dumps({"pid": process.pid, "created": created}))
     _wait(settings, process)
+    _apply_clock(settings)
     return port
 
 
@@ -141,13 +144,26 @@ def stop(settings: Settings) -> bool:
     return True
 
 
+def set_clock(settings: Settings, now: datetime) -> None:
+    """Tell the platform's own switch what time it is, and every later start of it: for simulated days."""
+    offset = int(now.timestamp() - time.time())
+    (settings.home / FOLDER / "clock").write_text(str(offset))
+    _apply_clock(settings)
+
+
+def _apply_clock(settings: Settings) -> None:
+    path = settings.home / FOLDER / "clock"
+    if path.exists():
+        Rpc(socket(settings)).call("htable.sets", "ctl", "clock_offset", path.read_text())
+
+
 def calls_port(settings: Settings) -> int:
     """The UDP port on which calls come in."""
     return int((settings.home / FOLDER / "port").read_text())
 
 
 def make_database(settings: Settings) -> None:
-    """Make the switch's database, its two logins and its tables; harmless where they exist."""
+    """Make the embedded server's database for the switch and its two logins; harmless where they exist."""
     embedded.ensure_database(settings, WRITER, DATABASE)
     with embedded.superuser(settings) as connection:
         embedded.ensure_login(settings, connection, READER)
@@ -156,6 +172,10 @@ def make_database(settings: Settings) -> None:
         connection.execute(
             sql.SQL("alter role {} in database {} set search_path = switch").format(reader, name)
         )
+
+
+def make_tables(settings: Settings) -> None:
+    """Make the switch's tables in its database, the embedded server's or an outside one; harmless again."""
     tables = (settings.project / "deploy/kamailio/tables.sql").read_text()
     with psycopg.connect(database(settings), autocommit=True) as connection:
         connection.execute(tables.encode())
