@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint soak bench bench-orchestration plots lock clean
+.PHONY: help setup run stop test lint soak bench bench-orchestration bench-switch plots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -41,10 +41,13 @@ soak: setup ## Every test that asks for a platform, the long ones too (sixty day
 	@tests/install_tools.sh
 	@.venv/bin/pytest -m "" -s tests/integration tests/e2e tests/soak
 
-bench: bench-orchestration ## Run every benchmark
+bench: bench-orchestration bench-switch ## Run every benchmark
 
 bench-orchestration: .venv-bench/ready ## Measure what Airflow adds to dbt (options: BENCH="--runs 5", BENCH=--help)
 	@.venv-bench/bin/python tests/bench/orchestration.py $(BENCH)
+
+bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload (BENCH="--exceptions N")
+	@.venv/bin/python tests/bench/switch.py $(BENCH)
 
 .venv-bench/ready: .venv/ready requirements.lock tests/bench/requirements.txt
 	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-bench

@@ -8,12 +8,22 @@ import socket
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-CALLER = Path(__file__).with_name("caller.xml")
+from parc.routing.switches import Answer, Question, open_switch
+from parc.settings import Settings
+
+SCENARIO = Path(__file__).with_name("caller.xml")
+SITES = [
+    "LYON", "LYON_2", "NANTES", "NANTES_2", "RENNES", "RENNES_2", "ST_DENIS_RE", "ST_DENIS_RE_2", "TUNIS",
+]  # fmt: skip
+CALLER = "+33299445566"
+IN_HOURS = datetime(2012, 4, 25, 10, tzinfo=UTC)
+AT_NIGHT = datetime(2012, 4, 25, 22, tzinfo=UTC)
 HEADER = re.compile(r"^([^:\s]+)\s*:\s*(.*)$", re.MULTILINE)
 COPIED = ("via", "from", "call-id", "cseq", "record-route")
 
@@ -61,13 +71,13 @@ class Sites:
 
 
 @contextmanager
-def answering(site_codes: Sequence[str]) -> Iterator[Sites]:
-    """Sites that answer at a port of their own each, until the end."""
+def answering(ports: Mapping[str, int]) -> Iterator[Sites]:
+    """Sites that answer at these ports (0: any free one), until the end."""
     sites, done = Sites(), threading.Event()
     with selectors.DefaultSelector() as selector:
-        for site_code in site_codes:
+        for site_code, port in ports.items():
             own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            own.bind(("127.0.0.1", 0))
+            own.bind(("127.0.0.1", port))
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
             sites.addresses[site_code] = own.getsockname()[1]
             selector.register(own, selectors.EVENT_READ, site_code)
@@ -101,7 +111,7 @@ def start_calls(
     numbers.write_text("SEQUENTIAL\n" + "".join(f"{number};\n" for number in callers))
     return subprocess.Popen(
         [
-            "sipp", f"127.0.0.1:{port}", "-sf", str(CALLER), "-inf", str(numbers), "-s", dialled,
+            "sipp", f"127.0.0.1:{port}", "-sf", str(SCENARIO), "-inf", str(numbers), "-s", dialled,
             "-i", "127.0.0.1",
             "-m", str(count), "-r", str(per_second), "-l", "400", "-recv_timeout", "8000", "-nostdin",
             "-timeout", f"{count // per_second + 60}s", "-timeout_error",
@@ -115,3 +125,10 @@ def place_calls(folder: Path, port: int, callers: Sequence[str], count: int, per
     process = start_calls(folder, port, callers, count, per_second)
     said, _ = process.communicate(timeout=count / per_second + 90)
     assert process.returncode == 0, said[-2000:]
+
+
+def would_go(settings: Settings, caller: str = CALLER, at: datetime = IN_HOURS, **question: str) -> Answer:
+    """Where the switch says that a call would go."""
+    answer = open_switch(settings).ask(Question(caller, "3900", at, **question))
+    assert answer is not None
+    return answer

@@ -2,98 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from routing_world import EVE, QUIET, fill, go_live, rows
-from sites import Sites, answering, place_calls, start_calls
+from sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, would_go
 
 from parc import routing
 from parc.errors import RoutingRefused
-from parc.routing import drafting
-from parc.routing.switches import KAMAILIO, Answer, Question, local, open_switch
+from parc.routing.switches import local
 from parc.routing.switches.jsonrpc import Rpc
-from parc.routing.switches.kamailio import KamailioSwitch
-from parc.routing.switches.probes import ask
 from parc.settings import Settings
-from parc.warehouse import connect
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None, reason="kamailio is not installed"
-)
-CALLER = "+33299445566"
-SITES = [
-    "LYON",
-    "LYON_2",
-    "NANTES",
-    "NANTES_2",
-    "RENNES",
-    "RENNES_2",
-    "ST_DENIS_RE",
-    "ST_DENIS_RE_2",
-    "TUNIS",
-]
-IN_HOURS = datetime(2012, 4, 25, 10, tzinfo=UTC)
-AT_NIGHT = datetime(2012, 4, 25, 22, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def running(server: Settings) -> Iterator[Settings]:
-    """The embedded server's own Kamailio."""
-    settings = replace(server, switch=KAMAILIO)
-    local.start(settings)
-    yield settings
-    local.stop(settings)
-
-
-@pytest.fixture
-def world(warehouse: Settings, running: Settings, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The small operator on an empty Kamailio."""
-    monkeypatch.setattr(drafting, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
-    fill(warehouse)
-    with psycopg.connect(local.database(running), autocommit=True) as database:
-        for slot in ("a", "b"):
-            tables = ("release", "services", "prefixes", "exceptions", "windows", "routes", "sites")
-            database.execute(f"truncate {', '.join(f'slot_{slot}.{table}' for table in tables)}")
-        database.execute("update switch.control set active = null, previous = null, fence = 0")
-        database.execute("truncate switch.drains, switch.kept_table cascade")
-    rpc = Rpc(local.socket(running))
-    for name in ("ctl", *(f"{table}_{slot}" for table in ("rt", "win", "exc") for slot in ("a", "b"))):
-        rpc.call("htable.reload", name)
-    rpc.call("mtree.reload", "geo")
-    rpc.call("dispatcher.reload")
-    with connect(warehouse, "transformer") as connection:
-        for site_code, port in sites.addresses.items():
-            connection.execute(
-                "update marts.routing_sites set sip_address = %s where site_code = %s",
-                [f"sip:{site_code.lower()}@127.0.0.1:{port}", site_code],
-            )
-    return replace(warehouse, switch=KAMAILIO)
-
-
-@pytest.fixture
-def sites() -> Iterator[Sites]:
-    """Every site of the small operator, with somebody on the phone."""
-    with answering(SITES) as sites:
-        yield sites
-
-
-def switch(settings: Settings) -> KamailioSwitch:
-    found = open_switch(settings)
-    assert isinstance(found, KamailioSwitch)
-    return found
-
-
-def would_go(settings: Settings, caller: str, at: datetime = IN_HOURS, **question: str) -> Answer:
-    [answer] = ask(switch(settings).probe_address(), [Question(caller, "3900", at, **question)])
-    return answer
+from routing_world import EVE, QUIET, go_live, rows
 
 
 def test_a_go_live_moves_the_calls_of_its_zone_and_a_rollback_takes_them_back(live: Settings) -> None:

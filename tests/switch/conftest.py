@@ -1,0 +1,75 @@
+"""The small operator on a real Kamailio, with sites that answer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from sites import SITES, Sites, answering
+
+from parc import routing
+from parc.routing import drafting
+from parc.routing.switches import KAMAILIO, local
+from parc.routing.switches.jsonrpc import Rpc
+from parc.settings import Settings
+from parc.warehouse import connect
+from routing_world import QUIET, fill
+
+
+@pytest.fixture(scope="session")
+def running(server: Settings) -> Iterator[Settings]:
+    """The embedded server's own Kamailio."""
+    if shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None or shutil.which("sipp") is None:
+        pytest.skip("kamailio or sipp is not installed")
+    settings = replace(server, switch=KAMAILIO)
+    local.start(settings)
+    yield settings
+    local.stop(settings)
+
+
+def empty(running: Settings) -> None:
+    """Forget every release that the switch and its database hold."""
+    with psycopg.connect(local.database(running), autocommit=True) as database:
+        for slot in ("a", "b"):
+            tables = ("release", "services", "prefixes", "exceptions", "windows", "routes", "sites")
+            database.execute(f"truncate {', '.join(f'slot_{slot}.{table}' for table in tables)}")
+        database.execute("update switch.control set active = null, previous = null, fence = 0")
+        database.execute("truncate switch.drains, switch.kept_table cascade")
+    rpc = Rpc(local.socket(running))
+    for name in ("ctl", *(f"{table}_{slot}" for table in ("rt", "win", "exc") for slot in ("a", "b"))):
+        rpc.call("htable.reload", name)
+    rpc.call("mtree.reload", "geo")
+    rpc.call("dispatcher.reload")
+
+
+@pytest.fixture
+def world(warehouse: Settings, running: Settings, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The small operator on an empty Kamailio."""
+    monkeypatch.setattr(drafting, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
+    fill(warehouse)
+    empty(running)
+    with connect(warehouse, "transformer") as connection:
+        for site_code, port in sites.addresses.items():
+            connection.execute(
+                "update marts.routing_sites set sip_address = %s where site_code = %s",
+                [f"sip:{site_code.lower()}@127.0.0.1:{port}", site_code],
+            )
+    return replace(warehouse, switch=KAMAILIO)
+
+
+@pytest.fixture
+def sites() -> Iterator[Sites]:
+    """Every site of the small operator, with somebody on the phone."""
+    with answering(dict.fromkeys(SITES, 0)) as sites:
+        yield sites
+
+
+@pytest.fixture
+def live(world: Settings) -> Settings:
+    """The table of a quiet day is live."""
+    routing.apply(world, QUIET, requested_by="night", reason="first table", bootstrap=True)
+    return world

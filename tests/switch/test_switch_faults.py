@@ -1,0 +1,229 @@
+"""What goes wrong with a switch while it is released to: the old table stays live, and the error says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from sites import CALLER, Sites, place_calls, would_go
+
+from parc import routing
+from parc.errors import ConfigurationError, RoutingRefused
+from parc.routing.switches import kamailio, local, open_switch
+from parc.routing.switches.jsonrpc import Rpc
+from parc.settings import Settings
+from routing_world import EVE, go_live, rows
+
+# Ends itself after so many exchanges with the switch: before, in and after every step of a release.
+KILLED = """
+import os, signal, sys
+from datetime import date
+from parc import routing
+from parc.routing.switches.jsonrpc import Rpc
+from parc.settings import Settings
+exchange, left = Rpc._exchange, int(sys.argv[2])
+def counted(self, calls, seconds):
+    global left
+    answers = exchange(self, calls, seconds)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answers
+Rpc._exchange = counted
+routing.apply(
+    Settings.from_env(), date(2012, 4, 24), requested_by="n", reason="n",
+    approve=sys.argv[1], approved_by="Anne",
+)
+print(left)
+"""
+
+
+def run_killed(settings: Settings, approved: str, exchanges: int) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ, "PARC_HOME": str(settings.home), "PARC_SWITCH": settings.switch,
+        "PARC_LANDING": settings.landing, "PARC_WAREHOUSE_DSN": str(settings.warehouse_dsn),
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, approved, str(exchanges)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def as_kamailio(settings: Settings) -> str:
+    return psycopg.conninfo.make_conninfo(
+        local.database(settings), user=local.READER, password=settings.secret(f"{local.READER}_password")
+    )
+
+
+def old_table_is_live(settings: Settings) -> bool:
+    return {site for _, site, _ in would_go(settings).sites} == {"LYON", "LYON_2", "TUNIS"}
+
+
+def test_its_database_is_down(live: Settings, sites: Sites, tmp_path: Path) -> None:
+    """No release; calls go on by the switch's memory."""
+    without = replace(live, switch_dsn="postgresql://switch@127.0.0.1:1/switch")
+    with pytest.raises(ConfigurationError, match="the switch's database does not answer"):
+        go_live(without)
+    place_calls(tmp_path, local.calls_port(live), [CALLER], 5)
+    assert old_table_is_live(live) and routing.verify(live).is_ok
+
+
+def test_the_switch_is_down(live: Settings) -> None:
+    local.stop(live)
+    with pytest.raises(ConfigurationError, match="does not answer.*`parc up`"):
+        go_live(live)
+    with pytest.raises(ConfigurationError, match="does not answer"):
+        routing.verify(live)
+    local.start(live)
+    assert old_table_is_live(live) and routing.verify(live).is_ok
+
+
+def test_its_socket_is_somewhere_else(live: Settings) -> None:
+    elsewhere = replace(live, switch="kamailio:/nowhere", switch_dsn=local.database(live))
+    with pytest.raises(ConfigurationError, match="/nowhere/rpc.sock does not answer"):
+        routing.plan(elsewhere, EVE)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9])
+def test_killed_in_the_middle_of_a_release(live: Settings, share: float) -> None:
+    """Killed by the system where it stages, flips or reads back; the next run settles what it left."""
+    killed_after(live, max(1, int(exchanges_of_a_release(live) * share)))
+
+
+@pytest.mark.soak
+def test_killed_after_every_single_exchange_of_a_release(live: Settings) -> None:
+    count = exchanges_of_a_release(live)
+    for exchanges in range(1, count + 1):
+        killed_after(live, exchanges)
+        back(live)
+    print(f"killed after each of {count} exchanges: every one settled by the next run")
+
+
+def back(settings: Settings) -> None:
+    """To the table of before, whatever is live and whoever holds."""
+    if not old_table_is_live(settings):
+        routing.rollback(settings, requested_by="Anne", reason="once more")
+    if routing.status(settings).hold:
+        routing.release_hold(settings, released_by="Anne", reason="once more")
+    assert old_table_is_live(settings) and routing.verify(settings).is_ok
+
+
+def exchanges_of_a_release(settings: Settings) -> int:
+    """How often an undisturbed release speaks with the switch; it is taken back."""
+    done = run_killed(settings, routing.plan(settings, EVE).plan_hash, sys.maxsize)
+    assert done.returncode == 0, done.stderr
+    back(settings)
+    return sys.maxsize - int(done.stdout.split()[-1])
+
+
+def killed_after(settings: Settings, exchanges: int) -> None:
+    approved = routing.plan(settings, EVE).plan_hash
+    done = run_killed(settings, approved, exchanges)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    sites = {site for _, site, _ in would_go(settings).sites}
+    assert sites in ({"LYON", "LYON_2", "TUNIS"}, {"RENNES", "RENNES_2", "TUNIS"})
+    try:
+        routing.apply(settings, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
+    except RoutingRefused as error:
+        assert "held by" in str(error) or "the plan is now" in str(error), error
+    assert routing.verify(settings).is_ok and routing.status(settings).unfinished is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("insert into {s}.prefixes values ('0299', null)", psycopg.errors.NotNullViolation),
+        ("insert into {s}.prefixes values ('0299', '')", psycopg.errors.CheckViolation),
+        ("insert into {s}.prefixes values ('02x', '53')", psycopg.errors.CheckViolation),
+        ("insert into {s}.prefixes values ('0298','53'), ('0298','52')", psycopg.errors.UniqueViolation),
+        ("insert into {s}.exceptions values ('0299000000', '53')", psycopg.errors.CheckViolation),
+        (
+            "insert into {s}.routes values ('53', 'fixe', 'open', 9, 'T', 0)",
+            psycopg.errors.CheckViolation,
+        ),
+        (
+            "insert into {s}.routes values ('53', 'fixe', 'ajar', 9, 'T', 1)",
+            psycopg.errors.CheckViolation,
+        ),
+        ("insert into {s}.sites values ('X', 'tel:1')", psycopg.errors.CheckViolation),
+        ("insert into {s}.windows values ('53', now(), now())", psycopg.errors.CheckViolation),
+    ],
+)
+def test_no_table_takes_a_row_that_the_switch_would_load_without_a_word(
+    live: Settings, statement: str, error: type[Exception]
+) -> None:
+    with psycopg.connect(local.database(live)) as database, pytest.raises(error):
+        database.execute(statement.format(s="slot_b").encode())
+
+
+@pytest.mark.parametrize("method", ["htable.reload", "mtree.reload", "htable.sets"])
+def test_a_switch_that_says_ok_and_does_nothing_is_not_believed(
+    live: Settings, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    call = Rpc.call
+
+    def lying(self: Rpc, name: str, *params: str | int, seconds: float = 10) -> object:
+        return "Ok" if name == method else call(self, name, *params, seconds=seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rpc, "call", lying)
+        with pytest.raises(RoutingRefused, match="does not verify|did not flip|did not take"):
+            go_live(live)
+    assert old_table_is_live(live) and routing.verify(live).is_ok
+
+
+def test_too_little_shared_memory_is_told_before_anything_is_loaded(
+    live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kamailio, "EXCEPTION_BYTES", 1 << 30)
+    with pytest.raises(RoutingRefused, match="MB of shared memory left.*PARC_SWITCH_MEMORY_MB"):
+        go_live(live)
+    assert old_table_is_live(live) and routing.verify(live).is_ok
+
+
+def test_an_older_release_does_not_flip_over_a_newer_one(live: Settings) -> None:
+    version = go_live(live).version
+    with pytest.raises(RoutingRefused, match="another release"):
+        open_switch(live).activate(version or "", 0)
+
+
+def test_nobody_else_speaks_to_the_switch_or_writes_its_tables(live: Settings) -> None:
+    assert Path(local.socket(live)).stat().st_mode & 0o777 == 0o600
+    with psycopg.connect(as_kamailio(live), autocommit=True) as database:
+        assert database.execute("select count(*) from switch.rt_a").fetchone()
+        for statement in (
+            "update switch.control set active = 'a'",
+            "delete from switch.rt_a",
+            "insert into slot_a.prefixes values ('0299', '53')",
+            "select * from slot_a.exceptions",
+            "create table switch.mine ()",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                database.execute(statement.encode())
+    process = psutil.Process(local.pid(live))
+    addresses = {
+        connection.laddr.ip
+        for each in (process, *process.children(recursive=True))
+        for connection in each.net_connections("inet")
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_drift_is_adopted_or_overwritten_and_audited(live: Settings) -> None:
+    go_live(live)
+    slot = would_go(live).slot
+    with psycopg.connect(local.database(live), autocommit=True) as database:
+        database.execute(f"update slot_{slot}.routes set weight = 50 where site_code = 'RENNES'".encode())
+    Rpc(local.socket(live)).call("htable.reload", f"rt_{slot}")
+    assert not routing.verify(live).is_ok
+    routing.apply(live, EVE, requested_by="Anne", reason="ours is right", drift="overwrite",
+                  approve=routing.plan(live, EVE).plan_hash, approved_by="Anne")  # fmt: skip
+    assert (1, "RENNES", 60) in would_go(live).sites and routing.verify(live).is_ok
+    assert ("overwrite", "Anne") in rows(live, "select action, accepted_by from ops.routing_drift")
