@@ -188,7 +188,12 @@ def status(settings: Settings) -> Overview:
         processes=[
             {"process": service.name, "pid": service.pid, "log": str(service.log)}
             for service in services.services(settings)
-        ],
+        ]
+        + (
+            [{"process": "kamailio", "pid": local.pid(settings), "log": str(local.log(settings))}]
+            if local.is_own(settings)
+            else []
+        ),
         feeds=feeds,
         missing=desk.missing(settings),
         refused_lately=refused,

@@ -136,31 +136,29 @@ def killed_after(settings: Settings, exchanges: int) -> None:
     assert routing.verify(settings).is_ok and routing.status(settings).unfinished is None
 
 
-@pytest.mark.parametrize(
-    ("statement", "error"),
-    [
-        ("insert into {s}.prefixes values ('0299', null)", psycopg.errors.NotNullViolation),
-        ("insert into {s}.prefixes values ('0299', '')", psycopg.errors.CheckViolation),
-        ("insert into {s}.prefixes values ('02x', '53')", psycopg.errors.CheckViolation),
-        ("insert into {s}.prefixes values ('0298','53'), ('0298','52')", psycopg.errors.UniqueViolation),
-        ("insert into {s}.exceptions values ('0299000000', '53')", psycopg.errors.CheckViolation),
-        (
-            "insert into {s}.routes values ('53', 'fixe', 'open', 9, 'T', 0)",
-            psycopg.errors.CheckViolation,
-        ),
-        (
-            "insert into {s}.routes values ('53', 'fixe', 'ajar', 9, 'T', 1)",
-            psycopg.errors.CheckViolation,
-        ),
-        ("insert into {s}.sites values ('X', 'tel:1')", psycopg.errors.CheckViolation),
-        ("insert into {s}.windows values ('53', now(), now())", psycopg.errors.CheckViolation),
-    ],
-)
-def test_no_table_takes_a_row_that_the_switch_would_load_without_a_word(
-    live: Settings, statement: str, error: type[Exception]
-) -> None:
-    with psycopg.connect(local.database(live)) as database, pytest.raises(error):
-        database.execute(statement.format(s="slot_b").encode())
+BAD_ROWS = [
+    ("insert into {s}.prefixes values ('0299', null)", psycopg.errors.NotNullViolation),
+    ("insert into {s}.prefixes values ('0299', '')", psycopg.errors.CheckViolation),
+    ("insert into {s}.prefixes values ('02x', '53')", psycopg.errors.CheckViolation),
+    ("insert into {s}.prefixes values ('0298','53'), ('0298','52')", psycopg.errors.UniqueViolation),
+    ("insert into {s}.exceptions values ('0299000000', '53')", psycopg.errors.CheckViolation),
+    (
+        "insert into {s}.routes values ('53', 'fixe', 'open', 9, 'T', 0)",
+        psycopg.errors.CheckViolation,
+    ),
+    (
+        "insert into {s}.routes values ('53', 'fixe', 'ajar', 9, 'T', 1)",
+        psycopg.errors.CheckViolation,
+    ),
+    ("insert into {s}.sites values ('X', 'tel:1')", psycopg.errors.CheckViolation),
+    ("insert into {s}.windows values ('53', now(), now())", psycopg.errors.CheckViolation),
+]
+
+
+def test_no_table_takes_a_row_that_the_switch_would_load_without_a_word(running: Settings) -> None:
+    for statement, error in BAD_ROWS:
+        with psycopg.connect(local.database(running)) as database, pytest.raises(error):
+            database.execute(statement.format(s="slot_b").encode())
 
 
 @pytest.mark.parametrize("method", ["htable.reload", "mtree.reload", "htable.sets"])
