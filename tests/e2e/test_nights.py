@@ -16,7 +16,7 @@ from parc.feeds import FEEDS
 from parc.orchestration.client import Airflow
 from parc.warehouse import connect, embedded
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 FIRST, LAST_GOOD = date(2012, 4, 16), date(2012, 4, 24)
 WITHOUT_CALLS, WITHOUT_BOUTIQUES, BAD_DATA = (date(2012, 4, day) for day in (25, 26, 27))
@@ -175,7 +175,6 @@ def test_the_refused_calls_are_sent_again(platform: Platform, airflow: Airflow) 
     assert platform.sql("select * from intermediate.int_missing_deliveries where feed = 'calls'") == []
 
 
-@pytest.mark.soak
 def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: Any) -> None:
     """Calls and jobs are built without them, and whoever asks is told so."""
     simulated(platform, WITHOUT_BOUTIQUES, WITHOUT_BOUTIQUES, f"missing@boutique_visits:{WITHOUT_BOUTIQUES}")
@@ -202,7 +201,6 @@ def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: A
     page.screenshot(path=str(platform.home / "without.png"))
 
 
-@pytest.mark.soak
 def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, page: Any) -> None:
     """A leg that no ledger knows: the build names the test and its rows, BI and the switch stay."""
     simulated(platform, BAD_DATA, BAD_DATA)
@@ -278,7 +276,6 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
     assert "the live table changed" in notice(platform, "export_routing", run_id)
 
 
-@pytest.mark.soak
 def test_postgresql_goes_and_comes_back(platform: Platform, airflow: Airflow) -> None:
     """The night's database is stopped under it: the command says so, and what was begun is done again."""
     embedded.stop(platform.settings)

@@ -238,6 +238,30 @@ def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> No
     page.wait_for_url("**/dags/ingest_calls")
 
 
+def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airflow, page) -> None:
+    """Taken back, it is planned again; a person reads it and approves under Required Actions."""
+    before = platform.sql("select count(*) as n from ops.routing_release")[0]["n"]
+    for command in ("rollback", "release-hold"):
+        assert platform.parc("routing", command).returncode == 0
+    run_id = airflow.trigger("export_routing", business_date="2012-04-29")
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not airflow.pending_approvals("export_routing", run_id):
+        assert time.monotonic() < deadline, "nobody is asked"
+        time.sleep(0.5)
+    time.sleep(2)  # Airflow loses an answer given in the very moment the task starts to wait
+    page.goto(f"/dags/export_routing/runs/{run_id}/tasks/approve/required_actions")
+    page.get_by_text("Predicted load").first.wait_for()
+    page.screenshot(path=str(platform.home / "approval.png"), full_page=True)
+    page.get_by_role("button", name="Approve").click()
+    assert wait(airflow, "export_routing", run_id) == "success"
+    releases = platform.sql("select kind, approved_by from ops.routing_release order by release_id")[before:]
+    assert [(each["kind"], each["approved_by"]) for each in releases] == [
+        ("rollback", None),
+        ("release", "admin"),
+    ]
+    assert platform.parc("routing", "verify").returncode == 0
+
+
 def test_resumes_after_stop(platform: Platform) -> None:
     before = platform.sql("select count(*) as n from ops.delivery")
     assert platform.parc("stop").returncode == 0

@@ -179,6 +179,7 @@ def test_the_scorecard_adds_up(built: Settings) -> None:
     assert (visits, boutiques) == (6, 2)
 
 
+@pytest.mark.soak
 def test_what_lands_during_a_build_is_the_next_builds(built: Settings) -> None:
     def land(_node: str, done: int, _total: int) -> None:
         if done == 1:
