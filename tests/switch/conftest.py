@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +27,7 @@ def running(server: Settings) -> Iterator[Settings]:
     if shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None or shutil.which("sipp") is None:
         pytest.skip("kamailio or sipp is not installed")
     settings = replace(server, switch=KAMAILIO)
+    os.environ["PARC_SWITCH_PING_SECONDS"] = "1"
     local.start(settings)
     yield settings
     local.stop(settings)

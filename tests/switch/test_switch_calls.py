@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,6 +169,22 @@ def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
     sites.busy.add("RENNES_2")
     place_calls(tmp_path, local.calls_port(live), [CALLER], 10, 10)
     assert sites.count() == {"TUNIS": 10}
+
+
+def test_a_site_that_does_not_answer_is_not_even_tried(live: Settings, sites: Sites) -> None:
+    """Every site is asked each second whether it lives; silent twice, it gets no call until it answers."""
+    go_live(live)
+    sites.silent.add("RENNES")
+    until(lambda: {would_go(live).site_code for _ in range(30)} == {"RENNES_2"})
+    sites.silent.clear()
+    until(lambda: {would_go(live).site_code for _ in range(30)} == {"RENNES", "RENNES_2"})
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.2)
 
 
 def test_no_call_is_lost_across_go_lives_and_rollbacks(live: Settings, sites: Sites, tmp_path: Path) -> None:

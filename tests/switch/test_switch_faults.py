@@ -198,7 +198,7 @@ def test_nobody_else_speaks_to_the_switch_or_writes_its_tables(live: Settings) -
         assert database.execute("select count(*) from switch.rt_a").fetchone()
         for statement in (
             "update switch.control set active = 'a'",
-            "delete from switch.rt_a",
+            "delete from switch.control",
             "insert into slot_a.prefixes values ('0299', '53')",
             "select * from slot_a.exceptions",
             "create table switch.mine ()",

@@ -45,6 +45,9 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": settings.secret("airflow_jwt_secret"),
         "LOGGING__BASE_LOG_FOLDER": str(settings.home / "airflow" / "logs"),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        # What a killed scheduler was doing is taken up within a minute or two of its restart, not after five.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
         # A task outlives an API server that is away for three minutes: restarted, or slower to start.
         "WORKERS__EXECUTION_API_RETRIES": "9",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
