@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from routing_world import QUIET, fill
 
 from parc import routing
 from parc.routing import drafting
 from parc.settings import Settings
+from routing_world import QUIET, fill
 
 
 @pytest.fixture

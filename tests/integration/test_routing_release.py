@@ -18,7 +18,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from routing_world import EVE, QUIET, go_live, marts, rows
 
 from parc import quality, routing
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
@@ -29,6 +28,7 @@ from parc.routing.switches.file import FileSwitch
 from parc.routing.tables import SHAPES
 from parc.settings import Settings
 from parc.warehouse import connect
+from routing_world import EVE, QUIET, go_live, marts, rows
 
 
 def pointer(settings: Settings) -> dict[str, Any]:
