@@ -9,6 +9,7 @@ command -v kamailio >/dev/null 2>&1 || missing="$missing kamailio kamailio-postg
 command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
 test -n "$missing" || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing$missing"
     apt-get update -qq >/dev/null
     # Debian would start the switch, on every interface: tests start their own, on loopback.
     policy=/usr/sbin/policy-rc.d
@@ -18,7 +19,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         trap 'rm -f $policy' EXIT
     fi
     # shellcheck disable=SC2086  # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null \
+        || echo "could not install:$missing; tests that need them will be skipped" >&2
     if command -v systemctl >/dev/null 2>&1; then systemctl disable -q kamailio 2>/dev/null || true; fi
 else
     echo "not installed:$missing; tests that need them will be skipped" >&2
