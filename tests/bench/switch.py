@@ -139,10 +139,10 @@ def main() -> None:
             print("bare: COPY and reload of the whole table")
             limit = bare(settings, second)
             process = psutil.Process(local.pid(settings))
-            memory = Rpc(local.socket(settings)).call("core.shmmem")
+            memory = Rpc(local.socket(settings)).call("core.shmmem", "m")
             print(
-                f"switch: {int(memory['real_used']) >> 20} MB of shared memory in use, "
-                f"{int(memory['max_used']) >> 20} MB at most; release: "
+                f"switch: {memory['real_used']} MB of shared memory in use, "
+                f"{memory['max_used']} MB at most; release: "
                 f"{psutil.Process().memory_info().rss >> 20} MB resident; pid {process.pid}"
             )
             print(f"whole release / bare COPY and reload: {whole / limit:.2f} x")

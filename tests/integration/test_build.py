@@ -249,7 +249,7 @@ def test_a_killed_build_takes_dbt_with_it_and_the_next_one_does_the_work(built: 
     )
     at_work = (
         "select count(*) from pg_stat_activity "
-        "where application_name = 'dbt' and datname = current_database()"
+        "where application_name = 'parc dbt' and datname = current_database()"
     )
     while rows(built, at_work, "admin") == [(0,)]:
         assert running.poll() is None, "the build ended before it could be killed"

@@ -277,12 +277,12 @@ class KamailioSwitch:
             self._rpc.call("dispatcher.reload")
 
     def _require_memory(self, exceptions: int) -> None:
-        free = int(self._rpc.call("core.shmmem")["free"])
-        needed = exceptions * EXCEPTION_BYTES  # a reload holds the new copy beside the old one
+        free = int(self._rpc.call("core.shmmem", "m")["free"])
+        needed = exceptions * EXCEPTION_BYTES >> 20  # a reload holds the new copy beside the old one
         if needed > free:
             raise RoutingRefused(
-                f"the switch has {free >> 20} MB of shared memory left, {exceptions:,} exceptions need "
-                f"{needed >> 20} MB while they are loaded: start it with more (PARC_SWITCH_MEMORY_MB)"
+                f"the switch has {free} MB of shared memory left, {exceptions:,} exceptions need {needed} MB "
+                "while they are loaded: start it with more (PARC_SWITCH_MEMORY_MB)"
             )
 
     def _active(self) -> str | None:
