@@ -91,10 +91,9 @@ def test_its_socket_is_somewhere_else(live: Settings) -> None:
         routing.plan(elsewhere, EVE)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.8, 0.9])
-def test_killed_in_the_middle_of_a_release(live: Settings, share: float) -> None:
-    """Killed by the system where it stages, flips or reads back; the next run settles what it left."""
-    killed_after(live, max(1, int(exchanges_of_a_release(live) * share)))
+def test_killed_in_the_middle_of_a_release(live: Settings) -> None:
+    """Killed by the system near the flip; the next run settles what it left. `make soak`: everywhere."""
+    killed_after(live, exchanges_of_a_release(live) * 4 // 5)
 
 
 @pytest.mark.soak
