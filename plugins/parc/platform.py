@@ -252,8 +252,10 @@ def _newest(settings: Settings) -> date | None:
 
 def _processes_gone(settings: Settings) -> list[Matter]:
     switch = [
-        Matter("process", True, "kamailio", f"its process ended (log: {local.log(settings)})", "parc up")
-    ]  # fmt: skip
+        Matter(
+            "switch process", True, "kamailio", f"its process ended (log: {local.log(settings)})", "parc up"
+        )
+    ]
     return (switch if local.was_started(settings) and not local.pid(settings) else []) + [
         Matter(
             "process", True, f"airflow {service.name}", f"its process ended (log: {service.log})", "parc up"
@@ -331,8 +333,8 @@ AREAS: dict[str, tuple[tuple[str, ...], Callable[[Settings], str]]] = {
     "deliveries": (("refused", "missing", "interrupted", "quarantine"), _deliveries),
     "marts": (("build failed", "not built", "seeds"), _marts),
     "routing": (
-        ("drift", "unfinished release", "hold", "kill switch", "switch", "switch behind", "waiting",
-         "routing refused"),
+        ("switch process", "drift", "unfinished release", "hold", "kill switch", "switch", "switch behind",
+         "waiting", "routing refused"),
         _routing,
     ),
 }  # fmt: skip

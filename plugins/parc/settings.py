@@ -38,7 +38,7 @@ class Settings:
         return cls(
             home=home,
             landing=os.environ.get("PARC_LANDING") or str(home / "landing"),
-            switch=os.environ.get("PARC_SWITCH") or str(home / "switch"),
+            switch=_switch(os.environ.get("PARC_SWITCH") or str(home / "switch")),
             warehouse_dsn=os.environ.get("PARC_WAREHOUSE_DSN") or None,
             switch_dsn=os.environ.get("PARC_SWITCH_DSN") or None,
             airflow_run=(dag_id, run_id) if dag_id and run_id else None,
@@ -74,3 +74,10 @@ class Settings:
     def pseudonym_secret(self) -> bytes:
         """Key of every HMAC that stands for a person; changing it severs all history."""
         return self.secret("pseudonym_secret").encode()
+
+
+def _switch(given: str) -> str:
+    """A switch that every process finds, wherever it was started: `kamailio:`, a URL, an absolute path."""
+    if given == "kamailio":
+        return "kamailio:"
+    return given if ":" in given else str(Path(given).absolute())

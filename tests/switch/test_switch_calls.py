@@ -206,7 +206,10 @@ def test_no_call_is_lost_across_go_lives_and_rollbacks(live: Settings, sites: Si
 
 def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites, tmp_path: Path) -> None:
     go_live(live)
+    local.set_clock(live, IN_HOURS)
     until = IN_HOURS + timedelta(hours=2)
+    with pytest.raises(RoutingRefused, match="is past: the switch's clock says"):
+        routing.drain(live, "RENNES", IN_HOURS, drained_by="Anne", reason="a fire drill")
     routing.drain(live, "RENNES", until, drained_by="Anne", reason="a fire drill")
     for at, expected in (
         (IN_HOURS, {"RENNES_2"}),
@@ -217,6 +220,7 @@ def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites
         place_calls(tmp_path, local.calls_port(live), [CALLER], 30)
         assert set(sites.count()) == expected
     assert routing.verify(live).problems == []
+    local.set_clock(live, IN_HOURS)
     with pytest.raises(RoutingRefused, match="nobody left"):
         routing.drain(live, "TUNIS", until, drained_by="Anne", reason="a fire drill")
     routing.end_drain(live, "RENNES", ended_by="Anne", reason="over")

@@ -47,9 +47,16 @@ def start(settings: Settings) -> str:
     Raises ConfigurationError naming the process that ended early, and its log.
     """
     run = _run_folder(settings)
+    places = {"PARC_LANDING": settings.landing, "PARC_SWITCH": settings.switch}
+    known = run / "places.json"
     if all(service.pid for service in services(settings)):
+        other = json.loads(known.read_text()) if known.exists() else places
+        if other != places:
+            told = ", ".join(f"{name}={value}" for name, value in other.items())
+            raise ConfigurationError(f"Airflow runs with {told}: `parc stop` first, then `parc up`")
         return address(settings)
     stop(settings)
+    known.write_text(json.dumps(places))
     port_file = run / "airflow_port"
     preferred = int(port_file.read_text()) if port_file.exists() else 8080
     port = embedded.free_port(preferred)

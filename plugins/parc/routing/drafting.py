@@ -173,7 +173,7 @@ def urgent_plan(settings: Settings, live: Reading | None, number: str, zone_code
     Raises RoutingRefused when the live table cannot be read or has no such zone.
     """
     if live is None or live.content is None or live.problems:
-        what = "; ".join(live.problems) if live else "it is empty"
+        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
         raise RoutingRefused(f"the table on the switch cannot be changed: {what}")
     frames = live.content.frames
     zones = set(frames["routes"]["zone_code"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import polars as pl
 
 from parc.errors import RoutingRefused
 from parc.instants import shown
 from parc.routing import audit
-from parc.routing.switches import Switch, open_switch
+from parc.routing.switches import Question, Reading, Switch, open_switch
 from parc.routing.tables import Content
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -29,6 +29,9 @@ def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: st
     if own.is_empty():
         known = ", ".join(sorted(content.frames["sites"]["site_code"]))
         raise RoutingRefused(f"no route of the live table has a site {site_code}; it has {known}")
+    now = clock(switch, content)
+    if now and until <= now:
+        raise RoutingRefused(f"{shown(until)} is past: the switch's clock says {shown(now)}")
     drained = {site for site, end in switch.drains().items() if end > until} | {site_code}
     where = ["zone_code", "market", "band"]
     others = routes.filter(~pl.col("site_code").is_in(drained))
@@ -60,14 +63,22 @@ def end_drain(settings: Settings, site_code: str, *, ended_by: str, reason: str)
         switch.drain(site_code, None)
 
 
-def in_force(switch: Switch, now: datetime) -> dict[str, datetime]:
-    """Drained sites and until when, without those whose time has come."""
-    return {site: until for site, until in switch.drains().items() if until > now.astimezone(UTC)}
+def in_force(switch: Switch, live: Reading | None) -> dict[str, datetime]:
+    """Drained sites and until when, without those whose time has come by the switch's clock."""
+    drains = switch.drains()
+    now = clock(switch, live.content) if drains and live and live.content else None
+    return {site: until for site, until in drains.items() if now is None or until > now}
+
+
+def clock(switch: Switch, content: Content) -> datetime | None:
+    """What time the switch has, which may live in simulated days; None where it cannot be asked."""
+    answer = switch.ask(Question("anonymous", content.frames["services"]["dialled_number"][0]))
+    return answer.at if answer else None
 
 
 def _live(switch: Switch) -> Content:
     live = switch.read_live()
     if live is None or live.content is None:
-        what = "; ".join(live.problems) if live else "it is empty"
+        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
         raise RoutingRefused(f"the table on the switch cannot be read: {what}")
     return live.content

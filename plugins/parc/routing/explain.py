@@ -66,7 +66,7 @@ class Explanation:
             lines += ["", f"No planned table: {self.not_planned}"]
         if self.answer:
             said = f"{self.answer.site_code} ({self.answer.address}), by slot {self.answer.slot}"
-            lines += ["", f"The switch itself, asked now, would try first: {said}"]
+            lines += ["", f"The switch itself, asked about that instant, would try first: {said}"]
         if self.disagreement:
             lines.append(f"WRONG: {self.disagreement}; `parc routing verify`")
         return "\n".join(lines)
@@ -87,7 +87,7 @@ def explain(
     switch = open_switch(settings)
     live = switch.read_live()
     if live is None or live.content is None:
-        what = "; ".join(live.problems) if live else "it is empty"
+        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
         raise RoutingRefused(f"the table on the switch cannot be read: {what}")
     decision = decide(live.content, f"Live table {live.version}", number, dialled_number, at)
     planned, why_not = None, None

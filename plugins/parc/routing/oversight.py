@@ -9,7 +9,7 @@ from typing import Any
 from parc.errors import RoutingRefused
 from parc.instants import shown
 from parc.routing import audit
-from parc.routing.drafting import drift_of, plan, utc_now
+from parc.routing.drafting import drift_of, plan
 from parc.routing.drains import in_force
 from parc.routing.planning import Plan
 from parc.routing.switches import open_switch
@@ -137,7 +137,7 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         else None,
         hold=str(held) if held else None,
         kill_switch=f"disabled by {disabled}" if disabled else None,
-        drains=in_force(switch, utc_now()),
+        drains=in_force(switch, live),
         pending=plan(settings, business_date) if business_date else None,
     )
 

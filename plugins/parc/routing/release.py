@@ -177,7 +177,10 @@ def assign(settings: Settings, number: str, zone_code: str, *, requested_by: str
         live = switch.read_live()
         found = drift_of(connection, live)
         if found:
-            raise RoutingRefused(f"the switch has strayed from its last release first: {found.detail}")
+            raise RoutingRefused(
+                f"the switch has strayed from its last release: {found.detail}. That comes first: "
+                "`parc routing verify`, then `parc routing apply --drift adopt` or `--drift overwrite`"
+            )
         proposed = urgent_plan(settings, live, known, zone_code)
         with connection.transaction():
             audit.record_urgent(connection, known, zone_code, set_by=requested_by, reason=reason)
