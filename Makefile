@@ -39,7 +39,7 @@ lint: setup ## Check style and types
 
 soak: setup ## Every test that asks for a platform, the long ones too (sixty days, faults); prints figures
 	@tests/install_tools.sh
-	@.venv/bin/pytest -m "" -s tests/integration tests/e2e tests/soak
+	@.venv/bin/pytest -m "" -s tests/integration tests/switch tests/e2e tests/soak
 
 bench: bench-orchestration bench-switch ## Run every benchmark
 

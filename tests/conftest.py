@@ -13,8 +13,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from parc import routing
 from parc.settings import PROJECT, Settings
 from parc.warehouse import connections, embedded, migrate
+from routing_world import QUIET
 
 SHARED = PROJECT.parent / "shared" / "data"
 
@@ -109,6 +111,13 @@ def replace_database(settings: Settings, name: str) -> Settings:
     """The same server, another database."""
     given = connections.parameters(settings, "admin") | {"dbname": name}
     return settings.with_warehouse(psycopg.conninfo.make_conninfo(**given))
+
+
+@pytest.fixture
+def live(world: Settings) -> Settings:
+    """The table of a quiet day is live on the switch of `world`."""
+    routing.apply(world, QUIET, requested_by="night", reason="first table", bootstrap=True)
+    return world
 
 
 @pytest.fixture(scope="session")

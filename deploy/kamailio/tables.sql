@@ -127,7 +127,7 @@ begin
         execute format($view$
             create or replace view win_%1$s as
             select
-                coalesce(part.key_name, '_v')::varchar as key_name,
+                part.key_name::varchar as key_name,
                 0 as key_type,
                 0 as value_type,
                 part.key_value::varchar as key_value,

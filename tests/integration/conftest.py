@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from parc import routing
 from parc.routing import drafting
 from parc.settings import Settings
-from routing_world import QUIET, fill
+from routing_world import fill
 
 
 @pytest.fixture
@@ -18,10 +17,3 @@ def world(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(drafting, "utc_now", lambda: datetime(2012, 4, 25, 1, tzinfo=UTC))
     fill(warehouse)
     return warehouse
-
-
-@pytest.fixture
-def live(world: Settings) -> Settings:
-    """The table of a quiet day is live."""
-    routing.apply(world, QUIET, requested_by="night", reason="first table", bootstrap=True)
-    return world

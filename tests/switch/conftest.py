@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import psycopg
 import pytest
-from sites import SITES, Sites, answering
+from sites import SITES, Sites, answering, empty
 
-from parc import routing
 from parc.routing import drafting
 from parc.routing.switches import KAMAILIO, local
-from parc.routing.switches.jsonrpc import Rpc
 from parc.settings import Settings
 from parc.warehouse import connect
-from routing_world import QUIET, fill
+from routing_world import fill
 
 
 @pytest.fixture(scope="session")
@@ -31,21 +28,6 @@ def running(server: Settings) -> Iterator[Settings]:
     local.start(settings)
     yield settings
     local.stop(settings)
-
-
-def empty(running: Settings) -> None:
-    """Forget every release that the switch and its database hold."""
-    with psycopg.connect(local.database(running), autocommit=True) as database:
-        for slot in ("a", "b"):
-            tables = ("release", "services", "prefixes", "exceptions", "windows", "routes", "sites")
-            database.execute(f"truncate {', '.join(f'slot_{slot}.{table}' for table in tables)}")
-        database.execute("update switch.control set active = null, previous = null, fence = 0")
-        database.execute("truncate switch.drains, switch.kept_table cascade")
-    rpc = Rpc(local.socket(running))
-    for name in ("ctl", *(f"{table}_{slot}" for table in ("rt", "win", "exc") for slot in ("a", "b"))):
-        rpc.call("htable.reload", name)
-    rpc.call("mtree.reload", "geo")
-    rpc.call("dispatcher.reload")
 
 
 @pytest.fixture
@@ -68,10 +50,3 @@ def sites() -> Iterator[Sites]:
     """Every site of the small operator, with somebody on the phone."""
     with answering(dict.fromkeys(SITES, 0)) as sites:
         yield sites
-
-
-@pytest.fixture
-def live(world: Settings) -> Settings:
-    """The table of a quiet day is live."""
-    routing.apply(world, QUIET, requested_by="night", reason="first table", bootstrap=True)
-    return world

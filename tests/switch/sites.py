@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from parc.routing.switches import Answer, Question, open_switch
+import psycopg
+
+from parc.routing.switches import Answer, Question, local, open_switch
+from parc.routing.switches.jsonrpc import Rpc
 from parc.settings import Settings
 
 SCENARIO = Path(__file__).with_name("caller.xml")
@@ -132,3 +135,18 @@ def would_go(settings: Settings, caller: str = CALLER, at: datetime = IN_HOURS, 
     answer = open_switch(settings).ask(Question(caller, "3900", at, **question))
     assert answer is not None
     return answer
+
+
+def empty(running: Settings) -> None:
+    """Forget every release that the switch and its database hold."""
+    with psycopg.connect(local.database(running), autocommit=True) as database:
+        for slot in ("a", "b"):
+            tables = ("release", "services", "prefixes", "exceptions", "windows", "routes", "sites")
+            database.execute(f"truncate {', '.join(f'slot_{slot}.{table}' for table in tables)}")
+        database.execute("update switch.control set active = null, previous = null, fence = 0")
+        database.execute("truncate switch.drains, switch.kept_table cascade")
+    rpc = Rpc(local.socket(running))
+    for name in ("ctl", *(f"{table}_{slot}" for table in ("rt", "win", "exc") for slot in ("a", "b"))):
+        rpc.call("htable.reload", name)
+    rpc.call("mtree.reload", "geo")
+    rpc.call("dispatcher.reload")

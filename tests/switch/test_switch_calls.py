@@ -99,6 +99,7 @@ def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
         ("htable.delete", ("exc_{slot}", "33299120001"), "exc_"),
         ("htable.sets", ("exc_{slot}", "33299999999", "52"), "exc_"),
         ("htable.sets", ("ctl", "active", "{idle}"), " active"),
+        ("htable.sets", ("ctl", "drain:RENNES", "4000000000"), "ctl has"),
     ],
 )
 def test_a_table_that_somebody_touched_is_drift(

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from sites import Sites, answering, place_calls, would_go
+from sites import Sites, answering, empty, place_calls, would_go
 
-from conftest import empty
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest

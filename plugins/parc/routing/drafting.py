@@ -19,7 +19,7 @@ from parc.routing.guards import Proposal, frozen, validate
 from parc.routing.inputs import Provenance, code_version, read_demand, read_inputs
 from parc.routing.planning import Plan, make_plan
 from parc.routing.state import desired_state, effective_date, with_urgent
-from parc.routing.switches import Reading, Switch, open_switch
+from parc.routing.switches import Reading, Switch, open_switch, readable
 from parc.routing.tables import NATIONAL_ZONE, Content
 from parc.routing.volumes import calls_moved
 from parc.settings import Settings
@@ -172,10 +172,7 @@ def urgent_plan(settings: Settings, live: Reading | None, number: str, zone_code
 
     Raises RoutingRefused when the live table cannot be read or has no such zone.
     """
-    if live is None or live.content is None or live.problems:
-        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
-        raise RoutingRefused(f"the table on the switch cannot be changed: {what}")
-    frames = live.content.frames
+    frames = readable(live).frames
     zones = set(frames["routes"]["zone_code"])
     if zone_code not in zones:
         raise RoutingRefused(f"the live table has no zone {zone_code}; it has {', '.join(sorted(zones))}")

@@ -9,7 +9,7 @@ import polars as pl
 from parc.errors import RoutingRefused
 from parc.instants import shown
 from parc.routing import audit
-from parc.routing.switches import Question, Reading, Switch, open_switch
+from parc.routing.switches import Question, Reading, Switch, open_switch, readable
 from parc.routing.tables import Content
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -18,12 +18,12 @@ from parc.warehouse import connect
 def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: str, reason: str) -> str:
     """Give a site no new call until an instant; the others of its routes take them, by priority and weight.
 
-    It takes effect at once, is no release and ends by itself. Returns what now takes the site's calls.
+    It takes effect at once, is no release and ends by itself. Returns what to tell the person.
 
     Raises RoutingRefused when the live table does not know the site, or a route would have no other left.
     """
     switch = open_switch(settings)
-    content = _live(switch)
+    content = readable(switch.read_live())
     routes = content.frames["routes"]
     own = routes.filter(site_code=site_code)
     if own.is_empty():
@@ -74,11 +74,3 @@ def clock(switch: Switch, content: Content) -> datetime | None:
     """What time the switch has, which may live in simulated days; None where it cannot be asked."""
     answer = switch.ask(Question("anonymous", content.frames["services"]["dialled_number"][0]))
     return answer.at if answer else None
-
-
-def _live(switch: Switch) -> Content:
-    live = switch.read_live()
-    if live is None or live.content is None:
-        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
-        raise RoutingRefused(f"the table on the switch cannot be read: {what}")
-    return live.content

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from parc.errors import ParcError, RoutingRefused
+from parc.errors import ParcError
 from parc.instants import shown
 from parc.numbers import e164, national_prefix
 from parc.routing.inputs import read_inputs
 from parc.routing.night import newest_business_date
 from parc.routing.state import desired_state, effective_date
-from parc.routing.switches import Answer, Question, open_switch
+from parc.routing.switches import Answer, Question, open_switch, readable
 from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content
 from parc.settings import Settings
 
@@ -86,15 +86,14 @@ def explain(
     """
     switch = open_switch(settings)
     live = switch.read_live()
-    if live is None or live.content is None:
-        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
-        raise RoutingRefused(f"the table on the switch cannot be read: {what}")
-    decision = decide(live.content, f"Live table {live.version}", number, dialled_number, at)
+    content = readable(live)
+    assert live is not None
+    decision = decide(content, f"Live table {live.version}", number, dialled_number, at)
     planned, why_not = None, None
     try:
         day = effective_date(business_date or newest_business_date(settings))
         desired = desired_state(read_inputs(settings, day - timedelta(days=1), day)[0], day)
-        if desired.digest == live.content.digest:
+        if desired.digest == content.digest:
             why_not = f"the release for {day} would be the live table"
         else:
             planned = decide(desired, f"Release planned for {day}", number, dialled_number, at)

@@ -166,7 +166,8 @@ def emergency_national(settings: Settings, *, requested_by: str, reason: str) ->
 def assign(settings: Settings, number: str, zone_code: str, *, requested_by: str, reason: str) -> Outcome:
     """Send the calls of one number to a zone at once, and keep it so in every later release.
 
-    `number` in any spelling. Exempt as a rollback is, without its hold: nothing else changes.
+    `number` in any spelling. Exempt as a rollback is, without its hold: nothing else changes. It is recorded
+    first: where the release then fails, the next one that succeeds brings it.
 
     Raises RoutingRefused when it is no telephone number, the zone is unknown or the switch has strayed.
     """

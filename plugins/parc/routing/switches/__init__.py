@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from parc.errors import ConfigurationError
+from parc.errors import ConfigurationError, RoutingRefused
 from parc.routing.tables import Content
 from parc.settings import Settings
 
@@ -50,6 +50,14 @@ class Reading:
     def digest(self) -> str | None:
         """The digest of the content held."""
         return self.content.digest if self.content else None
+
+
+def readable(live: Reading | None) -> Content:
+    """The content of a reading; raises RoutingRefused saying why there is none."""
+    if live is None or live.content is None:
+        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
+        raise RoutingRefused(f"the table on the switch cannot be read: {what}")
+    return live.content
 
 
 @dataclass(frozen=True)

@@ -214,34 +214,32 @@ class KamailioSwitch:
         for name in ("rt", "win"):
             table = f"{name}_{slot}"
             rows = database.execute(f"select key_name, key_value from switch.{table}").fetchall()
-            yield from self._compare(table, dict(rows), stats.get(table, 0), len(rows))
+            yield from _miscounted(table, stats.get(table, 0), len(rows))
+            yield from self._compare(table, dict(rows))
         rows = database.execute(
             "select key_name, key_value from switch.ctl where key_name <> 'active'"
         ).fetchall()
-        yield from self._compare("ctl", dict(rows), len(rows), len(rows))
+        flags = self._rpc.many([("htable.get", ("ctl", key)) for key in ("active", "clock_offset")])
+        yield from _miscounted("ctl", stats.get("ctl", 0), len(rows) + sum(map(bool, flags)))
+        yield from self._compare("ctl", dict(rows))
         exceptions = content.frames["exceptions"]
         sampled = exceptions.sample(min(SAMPLED_EXCEPTIONS, exceptions.height), seed=secrets.randbits(31))
         expected = {number[1:]: zone for number, zone in sampled.select("number", "zone_code").iter_rows()}
         expected["_v"] = _version(database, slot) or ""
         table = f"exc_{slot}"
-        yield from self._compare(table, expected, stats.get(table, 0), exceptions.height + 1, are_secret=True)
+        yield from _miscounted(table, stats.get(table, 0), exceptions.height + 1)
+        yield from self._compare(table, expected, are_secret=True)
         table = f"geo_{slot}"
         rows = database.execute(f"select tprefix, tvalue from switch.{table}").fetchall()
         summary = {tree["table"]: tree["item"] for tree in self._rpc.call("mtree.summary")}
-        count = int(summary.get(table, {}).get("nritems", 0))
-        if count != len(rows):
-            yield f"{table} has {count} entries in memory, {len(rows)} in its table"
+        yield from _miscounted(table, int(summary.get(table, {}).get("nritems", 0)), len(rows))
         answers = self._rpc.many([("mtree.match", (table, prefix, 0)) for prefix, _ in rows])
         for (prefix, zone), answer in zip(rows, answers, strict=True):
             found = (answer or {}).get("PREFIX"), (answer or {}).get("TVALUE")
             if found != (prefix, zone):
                 yield f"{table} has {found[1]} for prefix {prefix} in memory, {zone} in its table"
 
-    def _compare(
-        self, table: str, expected: dict[str, str], count: int, rows: int, *, are_secret: bool = False
-    ) -> Iterator[str]:
-        if count != rows:
-            yield f"{table} has {count} entries in memory, {rows} in its table"
+    def _compare(self, table: str, expected: dict[str, str], *, are_secret: bool = False) -> Iterator[str]:
         answers = self._rpc.many([("htable.get", (table, key)) for key in expected])
         for (key, value), answer in zip(expected.items(), answers, strict=True):
             found = (answer or {}).get("item", {}).get("value")
@@ -443,6 +441,11 @@ def _keep(cursor: psycopg.Cursor[Any], release: Release) -> None:
             "insert into switch.kept_release values (%s, %s, %s) on conflict do nothing",
             [release.version, name, digest],
         )
+
+
+def _miscounted(table: str, count: int, rows: int) -> Iterator[str]:
+    if count != rows:
+        yield f"{table} has {count} entries in memory, {rows} in its table"
 
 
 def _version(database: psycopg.Connection[Any], slot: str) -> str | None:
