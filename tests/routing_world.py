@@ -149,3 +149,12 @@ def rows(settings: Settings, query: str) -> list[Any]:
 def marts(settings: Settings, statement: str) -> None:
     with connect(settings, "transformer") as connection:
         connection.execute(statement.encode())
+
+
+def unbuilt(settings: Settings, what: str) -> None:
+    """As if this seed, or the line assignments, had come since the last build."""
+    with connect(settings, "admin") as connection:
+        if what == "line_assignments":
+            connection.execute("update ops.delivery set built_in = null where feed = 'line_assignments'")
+        else:
+            connection.execute("update ops.seed_version set sha256 = 'as it was' where seed = %s", [what])

@@ -28,7 +28,7 @@ from parc.routing.switches.file import FileSwitch
 from parc.routing.tables import SHAPES
 from parc.settings import Settings
 from parc.warehouse import connect
-from routing_world import EVE, QUIET, go_live, marts, rows
+from routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
 
 
 def pointer(settings: Settings) -> dict[str, Any]:
@@ -287,14 +287,6 @@ def test_emergency_sends_every_zone_national_and_is_exempt(live: Settings) -> No
     assert events(live)[-1] == ("emergency", "staged activated")
     assert routing.status(live).hold is not None
     assert routing.rollback(live, requested_by="Paul", reason="over").version == second
-
-
-def unbuilt(settings: Settings, what: str) -> None:
-    with connect(settings, "admin") as connection:
-        if what == "line_assignments":
-            connection.execute("update ops.delivery set built_in = null where feed = 'line_assignments'")
-        else:
-            connection.execute("update ops.seed_version set sha256 = 'as it was' where seed = %s", [what])
 
 
 @pytest.mark.parametrize("what", ["rollout_plan", "sites", "zone_hours", "line_assignments"])

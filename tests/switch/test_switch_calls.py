@@ -188,21 +188,28 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def test_no_call_is_lost_across_go_lives_and_rollbacks(live: Settings, sites: Sites, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [15, pytest.param(300, marks=pytest.mark.soak)])
+def test_no_call_is_lost_across_go_lives_and_rollbacks(
+    live: Settings, sites: Sites, tmp_path: Path, seconds: int
+) -> None:
     """Every call goes by one version: by its sites, or by the other's, never by a mixture."""
     local.set_clock(live, IN_HOURS)
-    calls = start_calls(tmp_path, local.calls_port(live), [CALLER], 3000, 200)
-    for _ in range(2):
+    count = 200 * seconds
+    calls = start_calls(tmp_path, local.calls_port(live), [CALLER], count, 200)
+    flips = 0
+    while flips < 4 or calls.poll() is None:
         go_live(live)
         routing.rollback(live, requested_by="Anne", reason="again")
         routing.release_hold(live, released_by="Anne", reason="again")
+        flips += 2
     said, _ = calls.communicate(timeout=120)
     assert calls.returncode == 0, said[-2000:]
-    assert len(sites.calls) == 3000
+    assert len(sites.calls) == count
     by_version = {(call.version, call.site_code) for call in sites.calls.values()}
     regional = {version for version, site_code in by_version if site_code.startswith("RENNES")}
     assert regional, "no call was placed while Bretagne was live"
     assert all(site.startswith("RENNES") == (version in regional) for version, site in by_version)
+    print(f"{count:,} of {count:,} calls answered across {flips} flips, each by one version's sites")
 
 
 def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites, tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import psycopg
@@ -15,10 +18,12 @@ import pytest
 from sites import CALLER, Sites, place_calls, would_go
 
 from parc import routing
-from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing.switches import kamailio, local, open_switch
+from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
+from parc.routing.switches import Release, kamailio, local, open_switch
 from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.kamailio import KamailioSwitch
 from parc.settings import Settings
+from parc.warehouse import connect
 from routing_world import EVE, go_live, rows
 
 # Ends itself after so many exchanges with the switch: before, in and after every step of a release.
@@ -176,6 +181,79 @@ def test_a_switch_that_says_ok_and_does_nothing_is_not_believed(
     assert old_table_is_live(live) and routing.verify(live).is_ok
 
 
+def test_a_switch_that_refuses_to_load_a_table(live: Settings) -> None:
+    """Its role may not read the idle slot any more: the reload is answered with an error."""
+    idle = "b" if would_go(live).slot == "a" else "a"
+    with psycopg.connect(local.database(live), autocommit=True) as database:
+        database.execute(f"revoke select on switch.rt_{idle} from {local.READER}".encode())
+        try:
+            with pytest.raises(RoutingRefused, match="could not be staged.*the switch refused htable.reload"):
+                go_live(live)
+        finally:
+            database.execute(f"grant select on switch.rt_{idle} to {local.READER}".encode())
+    assert old_table_is_live(live) and routing.verify(live).is_ok
+    assert go_live(live).status == "released"
+
+
+def test_a_socket_that_nobody_listens_on(live: Settings, tmp_path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as left_behind:
+        left_behind.bind(str(tmp_path / "rpc.sock"))
+    with pytest.raises(ConfigurationError, match="rpc.sock does not answer .*refused"):
+        go_live(replace(live, switch=f"kamailio:{tmp_path}", switch_dsn=local.database(live)))
+    assert old_table_is_live(live)
+
+
+@pytest.mark.soak
+def test_a_switch_that_hangs(live: Settings) -> None:
+    """Stopped in the middle of a release, it answers nothing; let go on, the next run settles it."""
+    processes = [psutil.Process(local.pid(live))]
+    processes += processes[0].children(recursive=True)
+    for process in processes:
+        process.suspend()
+    try:
+        with pytest.raises(ConfigurationError, match="did not answer .* within 10 s"):
+            go_live(live)
+    finally:
+        for process in processes:
+            process.resume()
+    assert old_table_is_live(live) and routing.verify(live).is_ok
+    assert go_live(live).status == "released"
+
+
+def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_not_flip(
+    live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first stages, a second is told to wait; its session cut, the second goes through alone."""
+    real = KamailioSwitch.stage
+    approved = routing.plan(live, EVE).plan_hash
+
+    def release(who: str) -> routing.Outcome:
+        return routing.apply(
+            live, EVE, requested_by=who, reason="r", approve=approved, approved_by=who.upper()
+        )
+
+    def overtaken(self: KamailioSwitch, staged: Release) -> None:
+        monkeypatch.setattr(KamailioSwitch, "stage", real)
+        real(self, staged)
+        with pytest.raises(Busy, match="another routing release is running"):
+            release("b")
+        with connect(live, "admin", autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
+                "and database = (select oid from pg_database where datname = current_database())"
+            )
+        assert release("b").status == "released"
+
+    monkeypatch.setattr(KamailioSwitch, "stage", overtaken)
+    with pytest.raises((ParcError, psycopg.OperationalError)):
+        release("a")
+    assert rows(
+        live, "select approved_by from ops.routing_release inner join ops.routing_release_event "
+        "using (release_id) where event = 'activated' order by event_id desc limit 1",
+    ) == [("B",)]  # fmt: skip
+    assert not old_table_is_live(live) and routing.verify(live).is_ok
+
+
 def test_too_little_shared_memory_is_told_before_anything_is_loaded(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,14 +291,22 @@ def test_nobody_else_speaks_to_the_switch_or_writes_its_tables(live: Settings) -
     assert addresses == {"127.0.0.1"}
 
 
-def test_drift_is_adopted_or_overwritten_and_audited(live: Settings) -> None:
+@pytest.mark.parametrize("drift", ["adopt", "overwrite"])
+def test_drift_is_accepted_either_way_and_audited(live: Settings, drift: Literal["adopt", "overwrite"]) -> None:
+    """Somebody changed a weight on the switch, in its table and in its memory."""
     go_live(live)
     slot = would_go(live).slot
     with psycopg.connect(local.database(live), autocommit=True) as database:
         database.execute(f"update slot_{slot}.routes set weight = 50 where site_code = 'RENNES'".encode())
     Rpc(local.socket(live)).call("htable.reload", f"rt_{slot}")
     assert not routing.verify(live).is_ok
-    routing.apply(live, EVE, requested_by="Anne", reason="ours is right", drift="overwrite",
-                  approve=routing.plan(live, EVE).plan_hash, approved_by="Anne")  # fmt: skip
-    assert (1, "RENNES", 60) in would_go(live).sites and routing.verify(live).is_ok
-    assert ("overwrite", "Anne") in rows(live, "select action, accepted_by from ops.routing_drift")
+    plan = routing.plan(live, EVE)
+    assert plan.verdict == "blocked" and plan.diffs["routes"].row_count == 2
+    routing.apply(live, EVE, requested_by="Anne", reason="as it should be", drift=drift,
+                  approve=plan.plan_hash, approved_by="Anne")  # fmt: skip
+    assert (1, "RENNES", 50 if drift == "adopt" else 60) in would_go(live).sites
+    assert routing.verify(live).is_ok
+    assert (drift, "Anne", "as it should be") in rows(
+        live, "select action, accepted_by, reason from ops.routing_drift"
+    )
+    assert (routing.plan(live, EVE).verdict == "nothing to do") == (drift == "overwrite")

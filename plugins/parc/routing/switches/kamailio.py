@@ -379,11 +379,13 @@ def questions(content: Content, slot: str) -> dict[tuple[str, str, str], Questio
     callers = {NATIONAL_ZONE: ANONYMOUS}
     exact = frames["exceptions"].group_by("zone_code").agg(pl.col("number").min())
     callers |= {zone: number for zone, number in exact.iter_rows() if zone != NATIONAL_ZONE}
-    taken = {f"0{number[3:]}" for number in frames["exceptions"]["number"] if number.startswith("+33")}
     zones = dict(frames["prefixes"].iter_rows())
-    for prefix, zone in sorted(zones.items(), key=lambda entry: len(entry[0])):
-        number = prefix.ljust(NATIONAL_DIGITS, "0")
-        if zone != NATIONAL_ZONE and number not in taken and _longest(zones, number) == prefix:
+    lowest = {prefix: prefix.ljust(NATIONAL_DIGITS, "0") for prefix in sorted(zones, key=len)}
+    known = pl.Series([f"+33{number[1:]}" for number in lowest.values()], dtype=pl.String)
+    taken = set(known.filter(known.is_in(frames["exceptions"]["number"].implode())))
+    for prefix, number in lowest.items():
+        zone = zones[prefix]
+        if zone != NATIONAL_ZONE and f"+33{number[1:]}" not in taken and _longest(zones, number) == prefix:
             callers[zone] = number
     dialled = dict(frames["services"].select("market", "dialled_number").iter_rows())
     instants = _instants(frames["windows"])
