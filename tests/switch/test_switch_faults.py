@@ -292,7 +292,9 @@ def test_nobody_else_speaks_to_the_switch_or_writes_its_tables(live: Settings) -
 
 
 @pytest.mark.parametrize("drift", ["adopt", "overwrite"])
-def test_drift_is_accepted_either_way_and_audited(live: Settings, drift: Literal["adopt", "overwrite"]) -> None:
+def test_drift_is_accepted_either_way_and_audited(
+    live: Settings, drift: Literal["adopt", "overwrite"]
+) -> None:
     """Somebody changed a weight on the switch, in its table and in its memory."""
     go_live(live)
     slot = would_go(live).slot
