@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,13 @@ def test_an_empty_switch_wants_a_bootstrap(world: Settings) -> None:
     assert outcome.status == "released" and pointer(world)["version"] == outcome.version
     assert events(world) == [("bootstrap", "staged activated")]
     assert routing.verify(world).is_ok
+
+
+def test_an_empty_switch_explains_what_is_planned(world: Settings) -> None:
+    told = routing.explain(world, "0299445566", "3900", datetime(2012, 4, 25, 10, tzinfo=UTC), EVE)
+    assert told.live is None and "the switch is empty" in told.to_text()
+    assert told.planned is not None
+    assert (told.planned.zone_code, told.planned.sites[0]) == ("53", (1, "RENNES", 60))
 
 
 def test_a_bootstrap_may_be_approved_instead(world: Settings) -> None:

@@ -397,7 +397,7 @@ def test_the_plan_reads_like_a_change() -> None:
     text = plan.to_text()
     for line in (
         "Routing plan for 2012-04-25 (business date 2012-04-24)",
-        "  open: 53 fixe, 53 internet\n    - LYON 60, LYON_2 40 | TUNIS 100\n"
+        "  open: fixe, internet of zone 53\n    - LYON 60, LYON_2 40 | TUNIS 100\n"
         "    + RENNES 60, RENNES_2 40 | TUNIS 100",
         "Calls moved: 10.00% (volumes of 2012-03-28 to 2012-04-24)",
         "  + RENNES: sip:rennes@127.0.0.1",

@@ -20,7 +20,18 @@ Due = Annotated[
     datetime | None,
     typer.Option("--date", formats=DATE, help="Business date, due the day after; default: the newest built."),
 ]
-INSTANT = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+
+
+def instant(text: str) -> datetime:
+    """An instant as a person writes it, on Paris clocks."""
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no instant such as 2012-04-25T10:00") from None
+    return given if given.tzinfo else given.replace(tzinfo=PARIS)
+
+
+CLOCK: dict[str, Any] = {"parser": instant, "metavar": "YYYY-MM-DDTHH:MM", "show_default": False}
 Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="The first table of an empty switch.")]
 
 
@@ -126,9 +137,7 @@ def routing_assign(
 def routing_drain(
     site: Annotated[str, typer.Argument(help="Site code.")],
     by: By,
-    until: Annotated[
-        datetime | None, typer.Option(formats=INSTANT, help="Until when, Paris time.", show_default=False)
-    ] = None,
+    until: Annotated[datetime | None, typer.Option(help="Until when, Paris time.", **CLOCK)] = None,
     end: Annotated[bool, typer.Option("--end", help="Give it calls again now.")] = False,
     reason: Why = "from the command line",
 ) -> None:
@@ -140,7 +149,7 @@ def routing_drain(
     settings = Settings.from_env()
     with waiting("draining"):
         if until:
-            done = routing.drain(settings, site, until.replace(tzinfo=PARIS), drained_by=by, reason=reason)
+            done = routing.drain(settings, site, until, drained_by=by, reason=reason)
         else:
             routing.end_drain(settings, site, ended_by=by, reason=reason)
             done = f"{site} gets calls again"
@@ -152,7 +161,7 @@ def routing_explain(
     number: Annotated[str, typer.Argument(help="Who calls, in any spelling; or anonymous.")],
     at: Annotated[
         datetime | None,
-        typer.Option(formats=INSTANT, help="When, Paris time; default: now."),
+        typer.Option(help="When, Paris time; default: now.", **CLOCK),
     ] = None,
     dialled: Annotated[str, typer.Option(help="The service number that is called.")] = "3900",
     day: Due = None,
@@ -162,9 +171,10 @@ def routing_explain(
     from parc import routing
 
     settings = Settings.from_env()
-    instant = at.replace(tzinfo=PARIS) if at else datetime.now(PARIS)
     with waiting("reading the tables"):
-        explanation = routing.explain(settings, number, dialled, instant, day.date() if day else None)
+        explanation = routing.explain(
+            settings, number, dialled, at or datetime.now(PARIS), day.date() if day else None
+        )
     dump(explanation.to_json()) if as_json else print(explanation.to_text())
     if explanation.disagreement:
         raise typer.Exit(RoutingRefused.exit_code)

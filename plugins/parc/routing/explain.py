@@ -39,11 +39,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A call, and where it would go; `answer` is what the switch itself says of it, where it can be asked,
-    and `disagreement` in what that is not what its table says."""
+    """A call, and where it would go; `live` is None where the switch is empty. `answer` is what the switch
+    itself says of it, where it can be asked, and `disagreement` in what that is not what its table says."""
 
     call: str
-    live: Decision
+    live: Decision | None
     planned: Decision | None
     not_planned: str | None
     answer: Answer | None
@@ -59,6 +59,8 @@ class Explanation:
     def to_text(self) -> str:
         """The steps, one to a line."""
         lines = [self.call]
+        if self.live is None:
+            lines += ["", "No live table: the switch is empty (`parc routing apply --bootstrap`)"]
         for decision in (self.live, self.planned):
             if decision:
                 lines += ["", f"{decision.table}:", *(f"  {step}" for step in decision.steps)]
@@ -82,31 +84,32 @@ def explain(
     """Where a call of `number` (any spelling, or "anonymous") at an instant goes by the live table, and by
     the release of a business date (None: the newest built) where one can be planned.
 
-    Raises RoutingRefused when the switch holds no table that can be read.
+    Raises RoutingRefused when the switch holds a table that cannot be read.
     """
     switch = open_switch(settings)
     live = switch.read_live()
-    content = readable(live)
-    assert live is not None
-    decision = decide(content, f"Live table {live.version}", number, dialled_number, at)
+    content, decision = None, None
+    if live:
+        content = readable(live)
+        decision = decide(content, f"Live table {live.version}", number, dialled_number, at)
     planned, why_not = None, None
     try:
         day = effective_date(business_date or newest_business_date(settings))
         desired = desired_state(read_inputs(settings, day - timedelta(days=1), day)[0], day)
-        if desired.digest == content.digest:
+        if content and desired.digest == content.digest:
             why_not = f"the release for {day} would be the live table"
         else:
             planned = decide(desired, f"Release planned for {day}", number, dialled_number, at)
     except ParcError as error:
         why_not = str(error)
-    answer = switch.ask(Question(number, dialled_number, at))
+    answer = switch.ask(Question(number, dialled_number, at)) if live else None
     return Explanation(
         call=f"A call of {number} to {dialled_number} at {shown(at)} ({at.astimezone(UTC):%H:%M} UTC)",
         live=decision,
         planned=planned,
         not_planned=why_not,
         answer=answer,
-        disagreement=_disagreement(decision, answer) if answer else None,
+        disagreement=_disagreement(decision, answer) if decision and answer else None,
     )
 
 

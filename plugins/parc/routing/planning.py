@@ -18,7 +18,16 @@ from parc.routing.load import SiteLoad
 from parc.routing.switches import Reading
 from parc.routing.tables import SHAPES, Content
 from parc.routing.volumes import CallsMoved
-from parc.routing.wording import LOAD_COLUMNS, LOADS_TITLE, aligned, load_cells, markdown, route_text, subject
+from parc.routing.wording import (
+    LOAD_COLUMNS,
+    LOADS_TITLE,
+    aligned,
+    by_market,
+    load_cells,
+    markdown,
+    route_text,
+    subject,
+)
 
 ROWS_SHOWN = 20
 ROWS_IN_JSON = 10_000
@@ -266,15 +275,15 @@ class Plan:
         """Each change of a route once, with all the zones and markets that have it."""
         before = routes_by_pair(self.live.frames) if self.live else {}
         after = routes_by_pair(self.desired.frames)
-        changes: dict[tuple[str, str, str], list[str]] = {}
+        changes: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
         for pair in sorted(before.keys() | after.keys()):
             old, new = before.get(pair, frozenset()), after.get(pair, frozenset())
             for band in sorted({row[0] for row in old ^ new}, reverse=True):
                 change = (band, route_text(old, band), route_text(new, band))
-                changes.setdefault(change, []).append(" ".join(pair))
+                changes.setdefault(change, []).append(pair)
         lines = []
         for (band, old_route, new_route), pairs in changes.items():
-            lines += [f"  {band}: {', '.join(pairs)}", f"    - {old_route}", f"    + {new_route}"]
+            lines += [f"  {band}: {by_market(pairs)}", f"    - {old_route}", f"    + {new_route}"]
         return lines
 
 

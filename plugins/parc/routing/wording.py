@@ -90,6 +90,20 @@ def route_text(route: Route, band: str) -> str:
     return " | ".join(_by_priority(route, band)) or "(none)"
 
 
+def by_market(pairs: Iterable[tuple[str, str]]) -> str:
+    """Zones with the same markets together: `fixe, internet of zones 52, 53; open of zone 04`."""
+    markets: dict[str, list[str]] = {}
+    for zone, market in pairs:
+        markets.setdefault(zone, []).append(market)
+    zones: dict[str, list[str]] = {}
+    for zone, of_zone in markets.items():
+        zones.setdefault(", ".join(of_zone), []).append(zone)
+    return "; ".join(
+        f"{of_zones} of zone{'s' if len(alike) > 1 else ''} {', '.join(alike)}"
+        for of_zones, alike in zones.items()
+    )
+
+
 def _by_priority(route: Route, band: str) -> list[str]:
     priorities: dict[int, list[str]] = {}
     for row_band, priority, site, weight in sorted(route):
