@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import polars as pl
 import psutil
 import psycopg
 import pytest
@@ -19,9 +20,10 @@ from sites import CALLER, Sites, place_calls, would_go
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
-from parc.routing.switches import Release, kamailio, local, open_switch
+from parc.routing.switches import Release, kamailio, local, open_switch, readable
 from parc.routing.switches.jsonrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
+from parc.routing.tables import Content
 from parc.settings import Settings
 from parc.warehouse import connect
 from routing_world import EVE, go_live, rows
@@ -254,12 +256,14 @@ def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_n
     assert not old_table_is_live(live) and routing.verify(live).is_ok
 
 
-def test_too_little_shared_memory_is_told_before_anything_is_loaded(
-    live: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kamailio, "EXCEPTION_BYTES", 1 << 30)
+def test_too_little_shared_memory_is_told_before_anything_is_loaded(live: Settings) -> None:
+    """More numbers than the running switch has room for: loading them would lose calls."""
+    free = int(Rpc(local.socket(live)).call("core.shmmem", "m")["free"]) << 20
+    held = readable(open_switch(live).read_live())
+    numbers = pl.int_range(free // kamailio.EXCEPTION_BYTES + 100_000, dtype=pl.Int64) + 100_000_000
+    many = pl.select(number=pl.lit("+33") + numbers.cast(pl.String), zone_code=pl.lit("53"))
     with pytest.raises(RoutingRefused, match="MB of shared memory left.*PARC_SWITCH_MEMORY_MB"):
-        go_live(live)
+        open_switch(live).stage(Release("much", Content.of({**held.frames, "exceptions": many}), {}))
     assert old_table_is_live(live) and routing.verify(live).is_ok
 
 
