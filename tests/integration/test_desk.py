@@ -114,7 +114,7 @@ def test_quarantine_near_the_limit(warehouse: Settings, rejected: int, is_told: 
     assert ("quarantine" in found) == is_told
     if is_told:
         assert found["quarantine"].what == "50 of 10,000 rows in quarantine (0.50%, the limit is 1%)"
-        assert "where delivery_id = 1 " in found["quarantine"].command
+        assert found["quarantine"].command == f"parc quarantine list calls --date {DAY}"
 
 
 def test_what_is_not_built(warehouse: Settings) -> None:

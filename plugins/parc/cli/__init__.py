@@ -11,7 +11,7 @@ import sys
 import psycopg
 import typer
 
-from parc.cli import checks, deliveries, marts, night, platform, routing
+from parc.cli import checks, deliveries, marts, night, platform, quarantine, routing
 from parc.errors import ParcError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -20,6 +20,7 @@ app.add_typer(night.app)
 app.add_typer(deliveries.app)
 app.add_typer(checks.app)
 app.add_typer(marts.app)
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(routing.app, name="routing")
 
 

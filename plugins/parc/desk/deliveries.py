@@ -269,7 +269,7 @@ def _quarantined(connection: psycopg.Connection[Any]) -> list[Matter]:
     """Published deliveries of the last nights of which nearly as many rows were rejected as are allowed."""
     rows = connection.execute(
         """
-        select feed, business_date, delivery_id, rows_rejected, rows_read
+        select feed, business_date, rows_rejected, rows_read
         from ops.delivery
         where status = 'published' and rows_rejected > 0
             and business_date > (select max(business_date) from ops.delivery) - %s::integer
@@ -278,18 +278,15 @@ def _quarantined(connection: psycopg.Connection[Any]) -> list[Matter]:
         [QUARANTINE_NIGHTS],
     )
     found = []
-    for feed, day, delivery_id, rejected, read in rows:
+    for feed, day, rejected, read in rows:
         limit = FEEDS[feed].reject_limit
         if rejected < QUARANTINE_SHARE * limit * read:
             continue
         text = (
             f"{rejected:,} of {read:,} rows in quarantine ({rejected / read:.2%}, the limit is {limit:.0%})"
         )
-        query = (
-            "select column_name, reason, count(*) from ops.quarantine "
-            f"where delivery_id = {delivery_id} group by 1, 2 order by 3 desc"
-        )
-        found.append(Matter("quarantine", False, f"{feed} {day}", text, f'parc sql "{query}"'))
+        command = f"parc quarantine list {feed} --date {day}"
+        found.append(Matter("quarantine", False, f"{feed} {day}", text, command))
     return found
 
 

@@ -2,5 +2,6 @@
 
 from parc.loading.arrivals import has_come, not_built, unseen
 from parc.loading.ingestion import Outcome, ingest
+from parc.loading.quarantine import held, replay
 
-__all__ = ["Outcome", "has_come", "ingest", "not_built", "unseen"]
+__all__ = ["Outcome", "has_come", "held", "ingest", "not_built", "replay", "unseen"]

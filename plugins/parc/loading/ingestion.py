@@ -57,10 +57,10 @@ class Outcome:
         return self.status == "refused" or (self.status == "missing" and is_daily)
 
 
-def ingest(settings: Settings, feed: str, business_date: date) -> Outcome:
+def ingest(settings: Settings, feed: str, business_date: date, *, is_replay: bool = False) -> Outcome:
     """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
 
-    The same bytes as those published are a no-op, others replace them. A run that is killed leaves nothing
+    The same bytes as those published are a no-op, but for a replay; others replace them. A run that is killed leaves nothing
     behind that the next one does not clear away; of two runs at once the second waits.
 
     Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, another key of the pseudonyms than
@@ -74,7 +74,7 @@ def ingest(settings: Settings, feed: str, business_date: date) -> Outcome:
                 partitions.ensure_table(connection, declared)
                 partitions.drop_leftovers(connection, declared, business_date)
             with collect(settings, feed, business_date) as delivery:
-                return _Run(settings, connection, declared, business_date, delivery).outcome()
+                return _Run(settings, connection, declared, business_date, delivery, is_replay).outcome()
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
             f"{feed} {business_date}: another session holds what this run needs "
@@ -101,6 +101,7 @@ class _Run:
     feed: Feed
     business_date: date
     delivery: Delivery
+    is_replay: bool
 
     def outcome(self) -> Outcome:
         """Publish or refuse the delivery, or find that there is nothing to do."""
@@ -110,7 +111,7 @@ class _Run:
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             ledger.note_missing(self.connection, self.feed.name, self.business_date)
             return self._told("missing", None, 0, 0, 0, self._nothing_there())
-        if current and not control_problem and self._is_same_as(current):
+        if current and not control_problem and not self.is_replay and self._is_same_as(current):
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"

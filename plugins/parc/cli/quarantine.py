@@ -1,0 +1,79 @@
+"""Rows that broke a rule: what is held back, why, and another try."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from parc.cli.printing import Day, Json, dump, table, waiting
+from parc.errors import DeliveryRefused
+from parc.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+Delivery = Annotated[int, typer.Argument(help="Number of a delivery, as `list` tells it.")]
+
+
+@app.command("list")
+def quarantine_list(
+    feed: Annotated[str | None, typer.Argument(help="A feed; default: all.")] = None,
+    day: Day = None,
+    as_json: Json = False,
+) -> None:
+    """What is held back, by delivery and rule, the newest delivery first."""
+    from parc.loading import held
+
+    found = held(Settings.from_env(), feed, day.date() if day else None)
+    if as_json:
+        dump([asdict(each) for each in found])
+        return
+    rows = [
+        {
+            "delivery": each.delivery_id, "feed": each.feed, "date": each.business_date,
+            "status": each.status, "rows": f"{each.row_count:,}", "reason": each.reason,
+            "first": f"{each.first_file} line {each.first_line}",
+        }
+        for each in found
+    ]  # fmt: skip
+    table("Quarantine", rows)
+
+
+@app.command("show")
+def quarantine_show(
+    delivery: Delivery,
+    limit: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 100,
+    as_json: Json = False,
+) -> None:
+    """The rows of a delivery that broke a rule: file, line, column, reason, text with personal columns masked."""
+    from parc.loading import quarantine
+
+    found = quarantine.rows(Settings.from_env(), delivery, limit)
+    if as_json:
+        dump(found)
+        return
+    rows = [
+        {
+            "file": row["file_name"], "line": row["line_number"], "column": row["column_name"],
+            "reason": row["reason"], "text": row["row_text"],
+        }
+        for row in found
+    ]  # fmt: skip
+    table(f"Quarantine of delivery {delivery}", rows)
+
+
+@app.command("replay")
+def quarantine_replay(delivery: Delivery, as_json: Json = False) -> None:
+    """Read a delivery's files again, by the rules of now, and publish what they let through."""
+    from parc.loading import replay
+
+    with waiting("reading again"):
+        outcome = replay(Settings.from_env(), delivery)
+    if as_json:
+        dump(vars(outcome))
+    else:
+        print(outcome.message)
+        for warning in outcome.warnings:
+            print(f"  warning: {warning}")
+    if outcome.is_failure:
+        raise typer.Exit(DeliveryRefused.exit_code)
