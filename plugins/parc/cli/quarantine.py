@@ -45,7 +45,7 @@ def quarantine_show(
     limit: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 100,
     as_json: Json = False,
 ) -> None:
-    """The rows of a delivery that broke a rule: file, line, column, reason, text with personal columns masked."""
+    """The rows of a delivery that broke a rule: where, which, and their text with personal columns masked."""
     from parc.loading import quarantine
 
     found = quarantine.rows(Settings.from_env(), delivery, limit)

@@ -60,8 +60,8 @@ class Outcome:
 def ingest(settings: Settings, feed: str, business_date: date, *, is_replay: bool = False) -> Outcome:
     """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
 
-    The same bytes as those published are a no-op, but for a replay; others replace them. A run that is killed leaves nothing
-    behind that the next one does not clear away; of two runs at once the second waits.
+    The same bytes as those published are a no-op, but for a replay; others replace them. A run that is
+    killed leaves nothing behind that the next one does not clear away; of two runs at once the second waits.
 
     Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, another key of the pseudonyms than
     the warehouse's), Busy (a lock that stays held).
@@ -74,7 +74,8 @@ def ingest(settings: Settings, feed: str, business_date: date, *, is_replay: boo
                 partitions.ensure_table(connection, declared)
                 partitions.drop_leftovers(connection, declared, business_date)
             with collect(settings, feed, business_date) as delivery:
-                return _Run(settings, connection, declared, business_date, delivery, is_replay).outcome()
+                run = _Run(settings, connection, declared, business_date, delivery, is_replay)
+                return run.outcome()
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
             f"{feed} {business_date}: another session holds what this run needs "

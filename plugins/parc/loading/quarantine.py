@@ -1,4 +1,4 @@
-"""Quarantine: the rows of deliveries that broke a rule, and another try after the rule or the data is mended."""
+"""Quarantine: rows of deliveries that broke a rule, and another try once the rule or the data is mended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Held:
 
 
 def held(settings: Settings, feed: str | None = None, business_date: date | None = None) -> list[Held]:
-    """What is in quarantine, by delivery and rule, the newest delivery first; superseded ones are left out."""
+    """What is in quarantine, by delivery and rule, the newest delivery first, without superseded ones."""
     with connect(settings, "reader") as connection, connection.cursor(row_factory=class_row(Held)) as cursor:
         return cursor.execute(
             """
