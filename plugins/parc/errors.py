@@ -28,6 +28,10 @@ class BuildFailed(ParcError):
     exit_code = 5
 
 
+class PanelRefused(ParcError):
+    """A panel does not say what an effect could be estimated from."""
+
+
 class RoutingRefused(ParcError):
     """A routing release was refused or rolled back; the switch keeps its table."""
 

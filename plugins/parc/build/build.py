@@ -13,10 +13,12 @@ from psycopg.types.json import Jsonb
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import Progress
 from parc.errors import BuildFailed, Busy, ParcError
+from parc.rollout import estimates as effects
 from parc.settings import Settings
 from parc.warehouse import connect, partitions, runs
 
 BUILD_LOCK = 7_201_200_010
+EFFECT_MART = "mart_parc_effect"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                 settings, "build", *_arguments(settings, opened, full_refresh),
                 progress=_watched(connection, progress),
             )  # fmt: skip
+            if not run.has_failed and effects.refresh(connection, everything=full_refresh):
+                # The effects are of this run's tables; the mart made of them comes, tested, in a second one.
+                run = run.followed_by(
+                    dbt.run(
+                        settings, "build", "--select", EFFECT_MART, "--exclude-resource-type", "unit_test",
+                        progress=_watched(connection, progress),
+                    )
+                )  # fmt: skip
             done = nodes.read(connection, run)
             missing = gaps.read(connection)
             with connection.transaction():

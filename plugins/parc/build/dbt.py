@@ -20,6 +20,7 @@ from parc.warehouse import connect, parameters
 Progress = Callable[[str, int, int], None]
 # dbt's exit codes: 0 all is well, 1 nodes failed; anything else says that it did not come to its end.
 SOME_FAILED = 1
+FAILED = ("error", "fail")
 SESSION_NAME = "parc dbt"
 """As dbt_project/profiles.yml names dbt's sessions."""
 
@@ -31,6 +32,17 @@ class DbtRun:
     results: list[dict[str, Any]]
     manifest: dict[str, Any]
     target: Path
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a model or test failed."""
+        return any(result["status"] in FAILED for result in self.results)
+
+    def followed_by(self, later: DbtRun) -> DbtRun:
+        """Both as one run: of a node that ran twice the later result counts."""
+        again = {result["unique_id"] for result in later.results}
+        before = [result for result in self.results if result["unique_id"] not in again]
+        return DbtRun([*before, *later.results], later.manifest, later.target)
 
     def entry(self, unique_id: str) -> dict[str, Any]:
         """The manifest's entry of a node."""
@@ -108,7 +120,7 @@ def run(settings: Settings, command: str, *arguments: str, progress: Progress) -
     finally:
         process.wait()
     results = json.loads(results_file.read_text())["results"] if results_file.exists() else []
-    has_failed = any(result["status"] in ("error", "fail") for result in results)
+    has_failed = any(result["status"] in FAILED for result in results)
     if process.returncode != (SOME_FAILED if has_failed else 0):
         raise BuildFailed(
             f"dbt {command} did not come to its end (exit code {process.returncode}): "

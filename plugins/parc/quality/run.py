@@ -233,7 +233,7 @@ def _measure(
 
 
 def _evaluate(declared: Declared, measures: Measures) -> ExpectationSuiteValidationResult:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     batch = _batch_definition().get_batch(batch_parameters={"dataframe": pd.DataFrame([measures])})
     return batch.validate(declared.expectations, result_format="BASIC")

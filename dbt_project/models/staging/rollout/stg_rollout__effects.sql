@@ -1,0 +1,21 @@
+select
+    market,
+    outcome,
+    effect_kind,
+    group_date,
+    week_date,
+    event_week,
+    estimate,
+    treated_mean,
+    p_value,
+    smallest_p_value,
+    treated_region_count,
+    region_count,
+    directorate_count,
+    week_count,
+    tried_order_count,
+    order_count,
+    method,
+    library_version,
+    reason
+from {{ source('ops', 'rollout_effect') }}

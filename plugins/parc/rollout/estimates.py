@@ -1,0 +1,203 @@
+"""Estimates the effects of the rollout from the weekly panel and keeps them for the mart.
+
+A market and outcome is estimated anew only when its panel, this code or the library is another: on most
+nights nothing is, as a week joins the panel once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from parc.errors import BuildFailed
+from parc.feeds.declaration import MARKETS
+
+OUTCOMES = ("call_rate", "repeat_rate", "service_level", "satisfaction", "identified_share")
+_MONDAY = date(1970, 1, 5)
+_COLUMNS = (
+    "market", "outcome", "effect_kind", "group_date", "week_date", "event_week", "estimate", "treated_mean",
+    "p_value", "smallest_p_value", "treated_region_count", "region_count", "directorate_count", "week_count",
+    "tried_order_count", "order_count", "method", "library_version", "reason", "input_sha256",
+)  # fmt: skip
+_ESTIMATOR = "Callaway-Sant'Anna, not-yet-treated controls, no covariates, regions weighted 1"
+
+Series = list[tuple[str, str, date | None, date, float | None]]
+"""Of one market and outcome: region, its directorate, go-live, Monday of the week, value; in order."""
+
+
+def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) -> list[tuple[str, str]]:
+    """Bring `ops.rollout_effect` up to date with `intermediate.int_rollout_panel_weekly`.
+
+    Returns the markets and outcomes that were estimated anew: those whose input is another, or all with
+    `everything`.
+
+    Raises BuildFailed where the library and the permutations disagree on the effects of the same panel.
+    """
+    panel: dict[tuple[str, str], Series] = defaultdict(list)
+    for market, outcome, *row in connection.execute(
+        "select market, outcome, region_code, directorate_code, go_live_date, week_date, value "
+        "from intermediate.int_rollout_panel_weekly order by region_code, week_date"
+    ):
+        panel[market, outcome].append(tuple(row))
+    known = {
+        (market, outcome): digest
+        for market, outcome, digest in connection.execute(
+            "select distinct market, outcome, input_sha256 from ops.rollout_effect"
+        )
+    }
+    renewed = []
+    method = _method_digest()
+    for market in MARKETS:
+        for outcome in OUTCOMES:
+            series = panel[market, outcome]
+            digest = hashlib.sha256(json.dumps([method, series], default=str).encode()).hexdigest()
+            if known.get((market, outcome)) == digest and not everything:
+                continue
+            head = {"market": market, "outcome": outcome, "input_sha256": digest}
+            rows = [head | row for row in estimate(series, f"{market} {outcome}")]
+            with connection.transaction():
+                connection.execute(
+                    "delete from ops.rollout_effect where market = %s and outcome = %s", [market, outcome]
+                )
+                with connection.cursor().copy(
+                    f"copy ops.rollout_effect ({', '.join(_COLUMNS)}) from stdin"
+                ) as copy:
+                    for row in rows:
+                        copy.write_row([row[column] for column in _COLUMNS])
+            renewed.append((market, outcome))
+    return renewed
+
+
+def estimate(series: Series, name: str) -> list[dict[str, Any]]:
+    """Rows of `ops.rollout_effect` for one market and outcome, without their head; `name` is for errors.
+
+    Regions without a value in some week are left out. What is not identified has a reason and no estimate.
+    """
+    weeks = sorted({row[3] for row in series})
+    values: dict[str, dict[date, float]] = defaultdict(dict)
+    for region, _, _, week, value in series:
+        if value is not None:
+            values[region][week] = value
+    homes = {row[0]: row[1] for row in series}
+    go_lives = {row[0]: row[2] for row in series}
+    regions = [region for region in sorted(values) if len(values[region]) == len(weeks)]
+    cohorts = {
+        region: _number(go_live) if (go_live := go_lives[region]) else 0 for region in regions
+    }  # fmt: skip
+    # A region live from the first week on was never seen before: nothing about it is identified.
+    seen = [region for region in regions if not (cohorts[region] and cohorts[region] <= _number(weeks[0]))]
+    common: dict[str, Any] = {
+        "region_count": len(seen),
+        "directorate_count": len({homes[region] for region in seen}),
+        "week_count": len(weeks),
+        "library_version": f"diff-diff {version('diff-diff')}",
+        "tried_order_count": 0,
+        "order_count": 0,
+        "method": _ESTIMATOR,
+    }  # fmt: skip
+    last = _number(weeks[-1]) if weeks else 0
+    within = [0 if cohorts[region] > last else cohorts[region] for region in seen]
+    effects: dict[Any, Any] = {}
+    if any(within) and len(set(within)) > 1:
+        effects = _effects(values, seen, within, [homes[region] for region in seen], weeks, common, name)
+
+    rows = []
+    live = sorted({cohort for cohort in cohorts.values() if 0 < cohort <= last})
+    for key in sorted({*effects, *_asked(live, [_number(week) for week in weeks])}, key=str):
+        kind, group, period = key
+        found = effects.get(key)
+        row = common | {
+            "effect_kind": kind,
+            "group_date": _monday(group) if group is not None else None,
+            "week_date": _monday(period) if kind in ("calendar", "group_time") else None,
+            "event_week": period if kind == "dynamic" else None,
+            "treated_region_count": found.treated_count if found else 0,
+            "estimate": round(found.estimate, 8) if found else None,
+            "treated_mean": round(found.treated_mean, 8) if found else None,
+            "p_value": round(found.p_value, 8) if found else None,
+            "smallest_p_value": round(found.smallest_p_value, 8) if found else None,
+            "reason": None if found else _reason(group, live, weeks),
+        }
+        rows.append(row)
+    return rows
+
+
+def _effects(
+    values: dict[str, dict[date, float]], regions: list[str], cohorts: list[int], homes: list[str],
+    weeks: list[date], common: dict[str, Any], name: str,
+) -> dict[Any, Any]:  # fmt: skip
+    # Only a build of a new week needs these: together two seconds of import.
+    import pandas as pd
+
+    from parc.rollout.effect import group_time_att
+    from parc.rollout.permutation import as_library, permute
+
+    outcomes = np.array([[values[region][week] for week in weeks] for region in regions])
+    periods = [_number(week) for week in weeks]
+    permuted = permute(outcomes, cohorts, homes, periods)
+    panel = pd.DataFrame(
+        {
+            "region": np.repeat(regions, len(weeks)), "week": np.tile(periods, len(regions)),
+            "cohort": np.repeat(cohorts, len(weeks)), "value": outcomes.ravel(),
+        }
+    )  # fmt: skip
+    distance = as_library(permuted.effects, group_time_att(panel, "region", "week", "cohort", "value"))
+    if distance > 1e-9 * max(1.0, float(np.abs(outcomes).max())):
+        raise BuildFailed(
+            f"effect of the rollout, {name}: {common['library_version']} and the permutations differ by "
+            f"{distance} on the order that happened; if the library changed, pin the version before it"
+        )
+    drawn = "all" if permuted.is_exact else f"{permuted.tried_count - 1:,} of"
+    common |= {
+        "tried_order_count": permuted.tried_count,
+        "order_count": permuted.order_count,
+        "method": f"{_ESTIMATOR}; dates permuted over directorates, {drawn} {permuted.order_count:,} orders",
+    }
+    return permuted.effects
+
+
+def _asked(live: list[int], weeks: list[int]) -> Iterator[tuple[str, int | None, int | None]]:
+    """What a reader may ask for of the weeks since going live, whether it is identified or not."""
+    yield ("simple", None, None)
+    for group in live:
+        yield ("group", group, None)
+        for week in weeks:
+            if week >= group:
+                yield ("group_time", group, week)
+                yield ("dynamic", None, week - group)
+                yield ("calendar", None, week)
+
+
+def _reason(group: int | None, live: list[int], weeks: list[date]) -> str:
+    if not live:
+        return "no region has gone live"
+    first = _number(weeks[0])
+    if (group is not None and group <= first) or live[-1] <= first:
+        return "live from the first week on: nothing was seen before"
+    return "no region is left that is not live yet"
+
+
+def _method_digest() -> str:
+    """Changes with this room's code and the library."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(
+        b"".join(source.read_bytes() for source in sources) + version("diff-diff").encode()
+    ).hexdigest()
+
+
+def _number(day: date) -> int:
+    """Number of the day's week; weeks begin on Monday."""
+    return (day - _MONDAY).days // 7
+
+
+def _monday(week: int) -> date:
+    return _MONDAY + timedelta(weeks=week)
