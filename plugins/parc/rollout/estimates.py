@@ -59,11 +59,12 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
     for market in MARKETS:
         for outcome in OUTCOMES:
             series = panel[market, outcome]
-            digest = hashlib.sha256(json.dumps([method, series], default=str).encode()).hexdigest()
-            if known.get((market, outcome)) == digest and not everything:
+            content = json.dumps([method, series], default=str).encode()
+            digest = hashlib.sha256(content).hexdigest() if series else None
+            if known.get((market, outcome)) == digest and not (series and everything):
                 continue
             head = {"market": market, "outcome": outcome, "input_sha256": digest}
-            rows = [head | row for row in estimate(series, f"{market} {outcome}")]
+            rows = [head | row for row in estimate(series, f"{market} {outcome}")] if series else []
             with connection.transaction():
                 connection.execute(
                     "delete from ops.rollout_effect where market = %s and outcome = %s", [market, outcome]
@@ -80,7 +81,8 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
 def estimate(series: Series, name: str) -> list[dict[str, Any]]:
     """Rows of `ops.rollout_effect` for one market and outcome, without their head; `name` is for errors.
 
-    Regions without a value in some week are left out. What is not identified has a reason and no estimate.
+    The series has at least one week. Regions without a value in some week are left out. What is not identified
+    has a reason and no estimate.
     """
     weeks = sorted({row[3] for row in series})
     values: dict[str, dict[date, float]] = defaultdict(dict)
@@ -90,9 +92,7 @@ def estimate(series: Series, name: str) -> list[dict[str, Any]]:
     homes = {row[0]: row[1] for row in series}
     go_lives = {row[0]: row[2] for row in series}
     regions = [region for region in sorted(values) if len(values[region]) == len(weeks)]
-    cohorts = {
-        region: _number(go_live) if (go_live := go_lives[region]) else 0 for region in regions
-    }  # fmt: skip
+    cohorts = {region: _number(day) if (day := go_lives[region]) else 0 for region in regions}
     # A region live from the first week on was never seen before: nothing about it is identified.
     seen = [region for region in regions if not (cohorts[region] and cohorts[region] <= _number(weeks[0]))]
     common: dict[str, Any] = {
@@ -103,8 +103,8 @@ def estimate(series: Series, name: str) -> list[dict[str, Any]]:
         "tried_order_count": 0,
         "order_count": 0,
         "method": _ESTIMATOR,
-    }  # fmt: skip
-    last = _number(weeks[-1]) if weeks else 0
+    }
+    last = _number(weeks[-1])
     within = [0 if cohorts[region] > last else cohorts[region] for region in seen]
     effects: dict[Any, Any] = {}
     if any(within) and len(set(within)) > 1:
@@ -179,7 +179,7 @@ def _asked(live: list[int], weeks: list[int]) -> Iterator[tuple[str, int | None,
 
 def _reason(group: int | None, live: list[int], weeks: list[date]) -> str:
     if not live:
-        return "no region has gone live"
+        return "no region was seen to go live"
     first = _number(weeks[0])
     if (group is not None and group <= first) or live[-1] <= first:
         return "live from the first week on: nothing was seen before"
