@@ -86,6 +86,7 @@ weekly as (
         sum(days.abandoned_count - days.short_abandoned_count) as long_abandoned_count,
         sum(days.answered_within_20s_count) as answered_within_20s_count,
         sum(days.identified_answered_count) as identified_answered_count,
+        sum(days.resolved_by_customer_file_count) as resolved_by_customer_file_count,
         sum(days.repeat_7d_count) as repeat_7d_count,
         sum(days.satisfied_count) as satisfied_count,
         sum(days.survey_count) as survey_count,
@@ -120,7 +121,7 @@ final as (
         ('repeat_rate', 1.0, weekly.repeat_7d_count, weekly.identified_answered_count),
         ('service_level', 1.0, weekly.answered_within_20s_count, weekly.answered_count + weekly.long_abandoned_count),
         ('satisfaction', 1.0, weekly.satisfied_count, weekly.survey_count),
-        ('identified_share', 1.0, weekly.identified_answered_count, weekly.answered_count)
+        ('identified_share', 1.0, weekly.resolved_by_customer_file_count, weekly.offered_count)
     ) as outcomes (outcome, factor, numerator, denominator)
 )
 

@@ -173,16 +173,17 @@ def _asked(live: list[int], weeks: list[int]) -> Iterator[tuple[str, int | None,
         for week in weeks:
             if week >= group:
                 yield ("group_time", group, week)
-                yield ("dynamic", None, week - group)
-                yield ("calendar", None, week)
+                if group > weeks[0]:
+                    yield ("dynamic", None, week - group)
+                    yield ("calendar", None, week)
 
 
 def _reason(group: int | None, live: list[int], weeks: list[date]) -> str:
-    if not live:
-        return "no region was seen to go live"
     first = _number(weeks[0])
-    if (group is not None and group <= first) or live[-1] <= first:
+    if group is not None and group <= first:
         return "live from the first week on: nothing was seen before"
+    if not live or live[-1] <= first:
+        return "no region was seen to go live"
     return "no region is left that is not live yet"
 
 

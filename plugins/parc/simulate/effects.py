@@ -14,8 +14,8 @@ class Effects:
 
     `call_rate` and `repeat` are relative changes of first contacts per line (among them calls after a visit
     to a shop or around a job) and of the chance to call again; `satisfaction` is in standard deviations of
-    the survey's latent score, from the first day on; neither identification nor hours nor waits are
-    touched.
+    the survey's latent score, from the first day on. Identification and hours are not touched; waits are as
+    far as calls routed home overflow less (see `parc.simulate.calls`).
     """
 
     ramp_days: int = 56
