@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -26,13 +27,20 @@ def seed(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@dataclass(frozen=True)
 class Plan:
     """Regions seen before they go live, over a stretch of weeks; `cohorts` as the panel has them."""
 
-    def __init__(self, first: date, weeks: int, market: str = "fixe") -> None:
-        directorate = {
-            row["department_code"]: row["directorate_code"] for row in seed("department_directorate")
-        }
+    periods: list[int]
+    regions: list[str]
+    directorates: list[str]
+    cohorts: list[int]
+
+    @classmethod
+    def of(cls, first: date, weeks: int, market: str = "fixe") -> Plan:
+        """As the seeds plan it."""
+        governed = seed("department_directorate")
+        directorate = {row["department_code"]: row["directorate_code"] for row in governed}
         homes: dict[str, Counter[str]] = {}
         for row in seed("departments"):
             homes.setdefault(row["region_code"], Counter())[directorate[row["department_code"]]] += 1
@@ -41,11 +49,15 @@ class Plan:
             for row in seed("rollout_plan")
             if row["market"] == market
         }
-        self.periods = list(range(week(first), week(first) + weeks))
-        self.regions = sorted(region for region in homes if go_lives[region] > self.periods[0])
-        self.directorates = [homes[region].most_common(1)[0][0] for region in self.regions]
-        within = [go_lives[region] for region in self.regions]
-        self.cohorts = [cohort if cohort <= self.periods[-1] else 0 for cohort in within]
+        periods = list(range(week(first), week(first) + weeks))
+        regions = sorted(region for region in homes if go_lives[region] > periods[0])
+        within = [go_lives[region] for region in regions]
+        return cls(
+            periods,
+            regions,
+            [homes[region].most_common(1)[0][0] for region in regions],
+            [cohort if cohort <= periods[-1] else 0 for cohort in within],
+        )
 
     def reached(self, effects: Effects = EFFECTS) -> npt.NDArray[np.float64]:
         """Share of the effects that each region has reached in each week, as the simulated operator ramps."""
@@ -58,7 +70,7 @@ class Plan:
         return permute(outcomes, self.cohorts, self.directorates, self.periods, seed=seed, draws=draws)
 
     def noise(self, rng: np.random.Generator, rho: float = 0.5) -> npt.NDArray[np.float64]:
-        """AR(1) over weeks of each directorate and each region, variance 1 each; and what moves the nation."""
+        """AR(1) over weeks of each directorate and each region, variance 1 each; and of the nation."""
         names = sorted(set(self.directorates))
         of = [names.index(name) for name in self.directorates]
         shared = ar1(rng, len(names), len(self.periods), rho)[of]
@@ -76,13 +88,21 @@ def ar1(rng: np.random.Generator, series: int, weeks: int, rho: float) -> npt.ND
     return drawn
 
 
-def p_values(plan: Plan, rho: float, seeds: range, draws: int) -> npt.NDArray[np.float64]:
-    """Of the effect over all regions and weeks, in panels without any effect."""
-    return np.array(
-        [
-            plan.permute(plan.noise(np.random.default_rng(seed), rho), seed=seed, draws=draws)
-            .effects["simple", None, None]
-            .p_value
-            for seed in seeds
-        ]
-    )
+def p_values(
+    plan: Plan, rho: float, seeds: range, draws: int, *, is_plan_drawn: bool = False
+) -> npt.NDArray[np.float64]:
+    """Of the effect over all regions and weeks, in panels without any effect.
+
+    With `is_plan_drawn` each panel has an order of its own, at random; every directorate has one date.
+    """
+    found = []
+    dates = dict(zip(plan.directorates, plan.cohorts, strict=True))
+    for number in seeds:
+        rng = np.random.default_rng(number)
+        outcomes = plan.noise(rng, rho)
+        if is_plan_drawn:
+            drawn = dict(zip(dates, rng.permutation(list(dates.values())).tolist(), strict=True))
+            plan = replace(plan, cohorts=[drawn[name] for name in plan.directorates])
+        effects = plan.permute(outcomes, seed=number, draws=draws).effects
+        found.append(effects["simple", None, None].p_value)
+    return np.array(found)

@@ -184,7 +184,7 @@ def test_dates_of_a_split_directorate_move_as_a_whole() -> None:
 
 
 def test_orders_are_drawn_alike_each_time() -> None:
-    plan = Plan(date(2012, 3, 5), 50)
+    plan = Plan.of(date(2012, 3, 5), 50)
     noise = plan.noise(np.random.default_rng(1))
     runs = [plan.permute(noise, seed=7, draws=99) for _ in range(2)]
     assert runs[0] == runs[1] and not runs[0].is_exact and runs[0].tried_count == 100
@@ -195,13 +195,13 @@ def test_orders_are_drawn_alike_each_time() -> None:
 
 def test_false_alarms_are_as_rare_as_they_say() -> None:
     """200 panels up to July 2012, AR(1) noise, no effect: 5 % of alarms within 3 standard errors."""
-    share = float(np.mean(p_values(Plan(date(2012, 3, 5), 20), 0.5, range(200), 1_999) <= 0.05))
+    share = float(np.mean(p_values(Plan.of(date(2012, 3, 5), 20), 0.5, range(200), 1_999) <= 0.05))
     assert abs(share - 0.05) < 3 * sqrt(0.05 * 0.95 / 200), share
 
 
 def test_the_known_truth_is_found() -> None:
     """The operator's 4 % fewer calls, in noise of 1 %: no bias over seeds, and nothing before going live."""
-    plan = Plan(date(2012, 3, 5), 40)
+    plan = Plan.of(date(2012, 3, 5), 40)
     truth = 70 * -0.04 * plan.reached()
     cohorts = np.array(plan.cohorts)[:, None]
     is_live = (cohorts > 0) & (np.array(plan.periods)[None, :] >= cohorts)
