@@ -109,7 +109,8 @@ def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, o
     )
     print(
         f"\n{market} {outcome}: estimate {estimate:.4f} ({100 * estimate / (mean - estimate):.1f} %), "
-        f"p {p_value:.3f}; in truth {float(estimate) - left.estimate:.4f}; p of what is left {left.p_value:.3f}"
+        f"p {p_value:.3f}; in truth {float(estimate) - left.estimate:.4f}; "
+        f"what is left has p {left.p_value:.3f}"
     )
     assert status == "estimated"
     assert left.p_value > 0.02

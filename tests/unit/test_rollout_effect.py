@@ -172,15 +172,19 @@ def test_permutations_are_the_library_on_every_order() -> None:
 
 
 def test_dates_of_a_split_directorate_move_as_a_whole() -> None:
-    """A's regions go live in 2 and 3, B's two never: had it been B, its first would in 2, its second in 3."""
+    """A's regions go live in 2 and 3: effects 1/2, 1, 17/3. Had it been B: 7/4, -4/3, 1. C's one region takes
+    the first date: -3/4, -4, and nobody the second."""
     outcomes = np.array([[0, 1, 3], [0, 0, 7], [0, 2, 2], [0, 0, 4], [0, 0, 0]], dtype=float)
     found = permute(outcomes, [2, 3, 0, 0, 0], ["A", "A", "B", "B", "C"], [1, 2, 3])
+    effect = found.effects["simple", None, None]
     assert found.order_count == 3
-    turned = permute(outcomes[[2, 3, 0, 1, 4]], [2, 3, 0, 0, 0], ["B", "B", "A", "A", "C"], [1, 2, 3])
-    mine, theirs = found.effects["simple", None, None], turned.effects["simple", None, None]
-    assert {mine.p_value, theirs.p_value} <= {1 / 3, 2 / 3, 1.0} and mine.p_value != theirs.p_value
-    # C's one region takes the first of the two dates: in no week is anyone in cohort 3.
-    assert mine.smallest_p_value == pytest.approx(theirs.smallest_p_value)
+    assert (effect.estimate, effect.p_value) == (pytest.approx(43 / 18), pytest.approx(1 / 3))
+    other = permute(outcomes, [0, 0, 2, 3, 0], ["A", "A", "B", "B", "C"], [1, 2, 3])
+    effect = other.effects["simple", None, None]
+    assert (effect.estimate, effect.p_value) == (pytest.approx(17 / 36), 1.0)
+    # In the order of C nobody is in cohort 3: that says nothing, and so it is not less extreme.
+    effect = other.effects["group", 3, None]
+    assert (effect.estimate, effect.p_value, effect.smallest_p_value) == (pytest.approx(1), 1.0, 2 / 3)
 
 
 def test_orders_are_drawn_alike_each_time() -> None:

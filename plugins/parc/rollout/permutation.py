@@ -101,7 +101,7 @@ def permute(
             float(values[0, number]),
             float(means[number]),
             float(np.mean(column >= column[0])),
-            float(np.mean(column >= column.max())),
+            float(np.mean(column >= column[np.isfinite(column)].max())),
             int(counts[number]),
         )
     return Permuted(effects, len(orders), order_count)
