@@ -101,6 +101,11 @@ def test_bretagne_is_observed_live_since_25_april(platform: Platform) -> None:
     ]
 
 
+def test_one_final_week_claims_no_effect(platform: Platform) -> None:
+    rows = platform.sql("select status, estimate from marts.mart_parc_effect where effect_kind = 'simple'")
+    assert rows == [{"status": "not identified", "estimate": None}] * 15
+
+
 def test_the_releases_were_approved_by_name(platform: Platform) -> None:
     releases = platform.sql(
         "select kind, business_date::text as day, approved_by from ops.routing_release order by release_id"

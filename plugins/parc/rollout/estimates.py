@@ -81,8 +81,8 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
 def estimate(series: Series, name: str) -> list[dict[str, Any]]:
     """Rows of `ops.rollout_effect` for one market and outcome, without their head; `name` is for errors.
 
-    The series has at least one week. Regions without a value in some week are left out. What is not identified
-    has a reason and no estimate.
+    The series has at least one week. Regions without a value in some week are left out. What is not
+    identified has a reason and no estimate.
     """
     weeks = sorted({row[3] for row in series})
     values: dict[str, dict[date, float]] = defaultdict(dict)
