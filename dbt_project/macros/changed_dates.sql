@@ -1,16 +1,22 @@
 {#-
     Business dates that the running build recomputes, as SQL literals: those on which any of the feeds (subjects of
-    ops.build_date) changed, those up to `lookback_days` before them and up to `lookahead_days` after them. Without a
-    running build, or in a full refresh, all known dates and those around them.
+    ops.build_date) changed, those up to `lookback_days` before them and up to `lookahead_days` after them, and those on
+    which any of `own_date_feeds` changed. Without a running build, or in a full refresh, all known dates and those
+    around them.
 -#}
-{% macro changed_dates(feeds, lookback_days=0, lookahead_days=0) %}
+{% macro changed_dates(feeds, lookback_days=0, lookahead_days=0, own_date_feeds=[]) %}
     {%- if not execute -%}{{ return([]) }}{%- endif -%}
     {%- set query -%}
         select business_date::text
         from ops.changed_dates(
             array['{{ feeds | join("', '") }}'], {{ lookback_days }}, {{ lookahead_days }}
         ) as business_date
-        order by business_date
+        {% if own_date_feeds -%}
+            union
+            select business_date::text
+            from ops.changed_dates(array['{{ own_date_feeds | join("', '") }}'], 0) as business_date
+        {%- endif %}
+        order by 1
     {%- endset -%}
     {%- set literals = [] -%}
     {%- for row in run_query(query) -%}
@@ -21,15 +27,16 @@
 
 
 {#-
-    The dates that this model recomputes, by the `feeds`, `lookback_days` and `lookahead_days` of its meta - the same
-    that its publication goes by - as an SQL condition on literals, so that partitions are pruned when the query is
-    planned. With `days_before` or `days_after`, also that many dates around each: those are only read, so they may be
+    The dates that this model recomputes, by the `feeds`, `lookback_days`, `lookahead_days` and `own_date_feeds` of its
+    meta - the same that its publication goes by - as an SQL condition on literals, so that partitions are pruned when
+    the query is planned. With `days_before` or `days_after`, also that many dates around each: those are only read, so they may be
     past retention.
 -#}
 {% macro is_changed(column='business_date', days_before=0, days_after=0) %}
     {%- set meta = model.config.meta -%}
     {%- set lookback_days, lookahead_days = meta.get('lookback_days', 0), meta.get('lookahead_days', 0) -%}
-    {%- set dates = changed_dates(meta.feeds, lookback_days, lookahead_days) | join(', ') -%}
+    {%- set own_date_feeds = meta.get('own_date_feeds', []) -%}
+    {%- set dates = changed_dates(meta.feeds, lookback_days, lookahead_days, own_date_feeds) | join(', ') -%}
     {%- if not dates -%}
         false
     {%- elif days_before or days_after -%}

@@ -39,10 +39,13 @@ FOUR_DAYS = [
 BY_DATE = {
     "fct_calls",
     "mart_service_quality_daily",
+    "mart_repeat_calls_daily",
+    "mart_wait_histogram_daily",
     "mart_routing_demand_half_hourly",
     "mart_site_load_half_hourly",
     "fct_boutique_visits",
     "mart_boutiques_daily",
+    "mart_boutique_wait_histogram_daily",
 }
 
 

@@ -1,3 +1,5 @@
+{%- set told_twice = "home_source = 'customer_file' and num_nulls(home_department_code, prefix_department_code) = 0" -%}
+
 with calls as (
     select *
     from {{ ref('fct_calls') }}
@@ -28,6 +30,7 @@ final as (
         sum(handle_seconds) as handle_seconds,
         count(*) filter (where is_transferred) as transferred_count,
         count(*) filter (where outcome = 'answered' and is_identified) as identified_answered_count,
+        count(*) filter (where outcome = 'answered' and is_withheld) as withheld_answered_count,
         count(*) filter (where answered_by = 'home' and is_in_hours) as home_in_hours_count,
         count(*) filter (where answered_by = 'home' and not is_in_hours) as home_off_hours_count,
         count(*) filter (where answered_by = 'other_directorate') as other_directorate_count,
@@ -44,6 +47,10 @@ final as (
         count(*) filter (
             where is_offered and home_region_code <> 'unknown' and home_source = 'prefix'
         ) as resolved_by_prefix_count,
+        count(*) filter (where is_offered and {{ told_twice }}) as prefix_compared_count,
+        count(*) filter (
+            where is_offered and {{ told_twice }} and home_department_code <> prefix_department_code
+        ) as prefix_disagreement_count,
         count(satisfaction) as survey_count,
         count(*) filter (where satisfaction >= 4) as satisfied_count,
         count(recommend) as recommend_count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -14,8 +14,8 @@ from parc.build.seeds import Seed
 from parc.feeds import FEEDS
 
 FACTS = ("calls", "boutique_visits", "interventions")
-# What only seeds tell, of the dates of a fact: it recomputes marts and no facts.
-SEEDED = {"site_positions": "calls"}
+# What only seeds tell of the dates on which something is counted: it recomputes marts and no facts.
+SEEDED = ("site_positions", "intervention_places")
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,12 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
             governed = seed.governed_dates(before.get(seed.name, ("", ""))[1], known)
             # Jobs are read one by one: what a seed says of them reaches no delivery's date.
             (request_dates if fact == "interventions" else changed).update(governed)
-    for subject, fact in SEEDED.items():
+    for subject in SEEDED:
         changed = dates.setdefault(subject, set())
-        for seed in changed_seeds:
-            if subject in seed.subjects:
-                changed |= seed.governed_dates(
-                    before.get(seed.name, ("", ""))[1], _published(connection, fact)
-                )
+        governing = [seed for seed in changed_seeds if subject in seed.subjects]
+        known = _dates_counted(connection, subject) if governing else []
+        for seed in governing:
+            changed |= seed.governed_dates(before.get(seed.name, ("", ""))[1], known)
     lines = _dates_of_months(connection, arrived.get("active_lines", set()))
     dates["active_lines"] = dates.get("active_lines", set()) | lines
     return Changes(
@@ -122,12 +121,21 @@ def _published(connection: psycopg.Connection[Any], feed: str) -> list[date]:
     return [row[0] for row in rows]
 
 
+def _dates_counted(connection: psycopg.Connection[Any], subject: str) -> list[date]:
+    if subject == "site_positions":
+        return _published(connection, "calls")
+    return _dates_of(connection, "intermediate.int_interventions_daily", "business_date")
+
+
 def _request_dates(connection: psycopg.Connection[Any]) -> list[date]:
-    row = connection.execute("select to_regclass('build.fct_interventions') is not null").fetchone()
+    return _dates_of(connection, "build.fct_interventions", "requested_date")
+
+
+def _dates_of(connection: psycopg.Connection[Any], table: LiteralString, column: LiteralString) -> list[date]:
+    row = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
     if not (row and row[0]):
         return []
-    rows = connection.execute("select distinct requested_date from build.fct_interventions order by 1")
-    return [row[0] for row in rows]
+    return [row[0] for row in connection.execute(f"select distinct {column} from {table} order by 1")]
 
 
 def _dates_left_unpublished(connection: psycopg.Connection[Any]) -> dict[str, set[date]]:

@@ -18,8 +18,8 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
     """Copy what the running build changed; the caller's transaction makes it visible.
 
     Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
-    (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`), `by_job` the jobs, `whole` the table where it
-    differs. A full refresh replaces every table. Returns rows written per mart.
+    (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_job` the jobs,
+    `whole` the table where it differs. A full refresh replaces every table. Returns rows written per mart.
 
     Raises BuildFailed when a mart's published table cannot take the new shape.
     """
@@ -132,8 +132,13 @@ def _copy_comments(connection: psycopg.Connection[Any], name: str) -> None:
 
 def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
     rows = connection.execute(
-        "select ops.changed_dates(%s, %s, %s)",
-        [meta["feeds"], meta.get("lookback_days", 0), meta.get("lookahead_days", 0)],
+        "select ops.changed_dates(%s, %s, %s) union select ops.changed_dates(%s, 0)",
+        [
+            meta["feeds"],
+            meta.get("lookback_days", 0),
+            meta.get("lookahead_days", 0),
+            meta.get("own_date_feeds", []),
+        ],
     )
     dates = [row[0] for row in rows.fetchall()]
     return sql.SQL("business_date = any ({})").format(sql.Literal(dates)) if dates else sql.SQL("false")

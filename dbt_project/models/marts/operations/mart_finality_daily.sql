@@ -28,6 +28,7 @@ spans as (
     select
         figure_windows.figure_window,
         figure_windows.feed,
+        figure_windows.followed_by,
         figure_windows.needs_lines,
         dates.business_date,
         (
@@ -47,12 +48,18 @@ counted as (
         spans.business_date,
         spans.needs_lines,
         spans.last_date,
-        spans.last_date - spans.business_date + 1 - count(built.business_date) as missing_count
+        -- Of another feed than the one followed, the date's own delivery counts as well.
+        spans.last_date - spans.business_date + 1
+        + max((spans.feed <> spans.followed_by)::integer)
+        - count(built.business_date) as missing_count
     from spans
     left join built
-        on spans.feed = built.feed
-        and spans.business_date <= built.business_date
+        on spans.business_date <= built.business_date
         and spans.last_date >= built.business_date
+        and (
+            spans.followed_by = built.feed
+            or spans.feed = built.feed and spans.business_date = built.business_date
+        )
     group by 1, 2, 3, 4
 ),
 

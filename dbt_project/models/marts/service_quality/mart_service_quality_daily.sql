@@ -7,7 +7,24 @@ with calls as (
 ),
 
 repeats as (
-    select * from {{ ref('int_repeat_calls_daily') }}
+    select
+        business_date,
+        directorate_code,
+        region_code,
+        market,
+        sum(repeat_1d_count)::bigint as repeat_1d_count,
+        sum(repeat_7d_count)::bigint as repeat_7d_count,
+        sum(repeat_30d_count)::bigint as repeat_30d_count,
+        sum(repeat_7d_same_reason_count)::bigint as repeat_7d_same_reason_count
+    from {{ ref('int_repeat_calls_daily') }}
+    {% if is_incremental() -%}
+        where {{ is_changed() }}
+    {%- endif %}
+    group by 1, 2, 3, 4
+),
+
+missed as (
+    select * from {{ ref('int_missed_repeats_daily') }}
 ),
 
 active_lines as (
@@ -69,6 +86,9 @@ final as (
         coalesce(repeats.repeat_1d_count, 0) as repeat_1d_count,
         coalesce(repeats.repeat_7d_count, 0) as repeat_7d_count,
         coalesce(repeats.repeat_30d_count, 0) as repeat_30d_count,
+        coalesce(repeats.repeat_7d_same_reason_count, 0) as repeat_7d_same_reason_count,
+        coalesce(missed.repeat_7d_missed_count, 0) as repeat_7d_missed_count,
+        coalesce(calls.withheld_answered_count, 0) as withheld_answered_count,
         coalesce(calls.home_in_hours_count, 0) as home_in_hours_count,
         coalesce(calls.home_off_hours_count, 0) as home_off_hours_count,
         coalesce(calls.other_directorate_count, 0) as other_directorate_count,
@@ -79,6 +99,8 @@ final as (
         coalesce(calls.resolved_by_customer_file_count, 0) as resolved_by_customer_file_count,
         coalesce(calls.resolved_by_line_assignment_count, 0) as resolved_by_line_assignment_count,
         coalesce(calls.resolved_by_prefix_count, 0) as resolved_by_prefix_count,
+        coalesce(calls.prefix_compared_count, 0) as prefix_compared_count,
+        coalesce(calls.prefix_disagreement_count, 0) as prefix_disagreement_count,
         coalesce(calls.survey_count, 0) as survey_count,
         coalesce(calls.satisfied_count, 0) as satisfied_count,
         coalesce(calls.recommend_count, 0) as recommend_count,
@@ -88,6 +110,7 @@ final as (
     from cells
     left join calls using (business_date, directorate_code, region_code, market)
     left join repeats using (business_date, directorate_code, region_code, market)
+    left join missed using (business_date, directorate_code, region_code, market)
     left join lines_daily using (business_date, directorate_code, region_code, market)
 )
 
