@@ -9,14 +9,10 @@
     {%- set query -%}
         select business_date::text
         from ops.changed_dates(
-            array['{{ feeds | join("', '") }}'], {{ lookback_days }}, {{ lookahead_days }}
+            array['{{ feeds | join("', '") }}'], {{ lookback_days }}, {{ lookahead_days }},
+            '{ {{- own_date_feeds | join(",") -}} }'
         ) as business_date
-        {% if own_date_feeds -%}
-            union
-            select business_date::text
-            from ops.changed_dates(array['{{ own_date_feeds | join("', '") }}'], 0) as business_date
-        {%- endif %}
-        order by 1
+        order by business_date
     {%- endset -%}
     {%- set literals = [] -%}
     {%- for row in run_query(query) -%}

@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 
+from parc import feeds as declared
 from parc import routing
 from parc.build import build
 from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
@@ -59,28 +60,41 @@ def rows(settings: Settings, query: str, role: str = "reader") -> list[tuple]:
 
 
 def marts(settings: Settings) -> dict[str, list[tuple]]:
-    """Every row of every mart, sorted; the build's own number and instant apart."""
+    """Every row of every mart, sorted; the build's number and instant and the history of figures apart."""
     names = rows(
         settings,
         "select table_name from information_schema.tables where table_schema = 'marts' "
-        "and table_type = 'BASE TABLE' and table_name <> 'published_build' order by 1",
+        "and table_type = 'BASE TABLE' and table_name not in ('published_build', 'mart_restatements') "
+        "order by 1",
     )
     assert len(names) > 10
     return {name: rows(settings, f'select m::text from marts."{name}" as m order by 1') for (name,) in names}
 
 
-def restate(settings: Settings, day: date, drop: int) -> None:
+def restate(settings: Settings, day: date, drop: int, feed: str = "calls") -> None:
     """Deliver the day again, without its first `drop` rows."""
-    folder = Path(settings.landing) / "calls" / f"date={day}"
+    folder = Path(settings.landing) / feed / f"date={day}"
     (folder / "_CONTROL.json").unlink(missing_ok=True)
-    path = folder / "calls.csv.gz"
+    path = folder / f"{feed}.csv.gz"
     header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(b"".join([header, *lines[drop:]]), mtime=0))
 
 
 def test_bi_reads_the_marts_and_nothing_else(built: Settings) -> None:
-    found = rows(built, "select sum(offered_count) from marts.mart_service_quality_daily", "bi_reader")
-    assert found[0][0] > 1000
+    [(offered,)] = rows(
+        built, "select sum(offered_count)::int from marts.mart_service_quality_daily", "bi_reader"
+    )
+    assert offered > 1000
+    of_nation = (
+        "select offered_count, service_level::float, is_calls_final from marts.mart_service_quality_rates "
+        "where period = 'month' and area = 'nation' and market = 'all'"
+    )
+    [(level,)] = rows(
+        built,
+        "select (count(*) filter (where outcome = 'answered' and wait_seconds <= 20))::float / count(*) "
+        "from marts.fct_calls where outcome = 'answered' or outcome = 'abandoned' and not is_short_abandon",
+    )
+    assert rows(built, of_nation, "bi_reader") == [(offered, pytest.approx(level, abs=1e-6), False)]
     for schema, table in (("build", "fct_calls"), ("raw", "calls"), ("reference", "sites")):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             rows(built, f"select * from {schema}.{table}", "bi_reader")
@@ -94,7 +108,7 @@ def test_every_mart_and_column_is_described(built: Settings) -> None:
         from pg_class c
         inner join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'marts'
         inner join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-        where c.relkind = 'r'
+        where c.relkind in ('r', 'v')
             and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)
         """,
     )
@@ -158,6 +172,32 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
     assert result.date_count == 1
     after = written()
     assert {day for day in DAYS if before[day] != after[day]} == {DAYS[2]}
+
+
+def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
+    """By figure, with the delivery; nothing for what only came later, nothing more by a full refresh."""
+    offered = (
+        f"select sum(offered_count) from marts.mart_service_quality_daily where business_date = '{DAYS[2]}'"
+    )
+    told = (
+        "select business_date, delivery_ids, sum(value_after - value_before) from marts.mart_restatements "
+        "where figure = 'offered_count' and build_id = (select max(build_id) from marts.mart_restatements) "
+        "group by 1, 2"
+    )
+    [(before,)] = rows(built, offered)
+    restate(built, DAYS[2], drop=60)
+    outcome = ingest(built, "calls", DAYS[2])
+    result = build(built)
+    [(after,)] = rows(built, offered)
+    assert after < before
+    assert rows(built, told, "bi_reader") == [(DAYS[2], [outcome.delivery_id], after - before)]
+    kept = rows(built, "select count(*), max(build_id) from marts.mart_restatements")
+    assert kept[0][1] == result.build_id
+    # Repeats of the days before were looked at again too: they belong to the same delivery.
+    [(first,)] = rows(
+        built, f"select min(business_date) from marts.mart_restatements where build_id = {result.build_id}"
+    )
+    assert first >= DAYS[0]
 
 
 @pytest.mark.soak
@@ -296,17 +336,17 @@ def test_the_go_live_reaches_the_switch_and_is_taken_back(built: Settings) -> No
 
 
 def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings, deliveries: Path) -> None:
-    """Days and references out of order, a restatement in between, builds after each third of it."""
+    """Days of all feeds out of order, restatements in between, builds after each third of it."""
     shutil.copytree(deliveries, warehouse.landing, dirs_exist_ok=True)
-    arrivals = [(feed, day) for feed in FEEDS for day in DAYS]
+    arrivals = [(feed, day) for feed in declared.FEEDS for day in DAYS]
     random.Random(4).shuffle(arrivals)
     for number, (feed, day) in enumerate(arrivals, start=1):
         outcome = ingest(warehouse, feed, day)
-        if feed == "calls" and number % 2:
-            restate(warehouse, day, drop=3)
+        if feed in ("calls", "boutique_visits", "interventions") and number % 2:
+            restate(warehouse, day, drop=3, feed=feed)
             outcome = ingest(warehouse, feed, day)
         assert outcome.status in ("published", "missing"), outcome.message
-        if number % 5 == 0:
+        if number % 9 == 0:
             build(warehouse)
     build(warehouse)
     incremental = marts(warehouse)

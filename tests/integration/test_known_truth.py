@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,101 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
         assert dict(found) == {day: told["cohorts"][name]["lines"] for day, told in truth["dates"].items()}, (
             name
         )
+
+
+def test_who_goes_from_one_channel_to_another(built: Settings) -> None:
+    """Counted once more from the facts, customer by customer."""
+    calls: dict[int, list[tuple[datetime, str, str, date]]] = defaultdict(list)
+    for identity, at, outcome, directorate, day in rows(
+        built,
+        "select identity_key, offered_at, outcome, home_directorate_code, business_date from marts.fct_calls "
+        "where is_offered and customer_key is not null",
+    ):
+        calls[identity].append((at, outcome, directorate, day))
+    visits: dict[int, list[tuple[datetime, str, date]]] = defaultdict(list)
+    for identity, at, directorate, day in rows(
+        built,
+        "select identity_key, arrived_at, directorate_code, business_date from marts.fct_boutique_visits "
+        "where is_identified",
+    ):
+        visits[identity].append((at, directorate, day))
+    jobs = rows(
+        built,
+        "select identity_key, closed_at, directorate_code, closed_date from marts.fct_interventions "
+        "where closed_at is not null and customer_key is not null",
+    )
+
+    def follows(later: list[datetime], at: datetime, days: int) -> bool:
+        return any(at < other <= at + timedelta(days=days) for other in later)
+
+    expected: dict[tuple[date, str], list[int]] = defaultdict(lambda: [0] * 7)
+    for identity, of_customer in calls.items():
+        arrivals = [at for at, *_ in visits[identity]]
+        for at, outcome, directorate, day in of_customer:
+            if outcome == "answered":
+                expected[day, directorate][0] += 1
+                expected[day, directorate][1] += follows(arrivals, at, 7)
+    for identity, of_visitor in visits.items():
+        for at, directorate, day in of_visitor:
+            expected[day, directorate][2] += 1
+            expected[day, directorate][3] += follows([call[0] for call in calls[identity]], at, 7)
+    for identity, at, directorate, day in jobs:
+        offered = [call[0] for call in calls[identity]] if identity in calls else []
+        for position, days in ((5, 7), (6, 30)):
+            expected[day, directorate][position] += follows(offered, at, days)
+        expected[day, directorate][4] += 1
+    found = rows(
+        built,
+        "select business_date, directorate_code, customer_answered_count, visit_after_call_7d_count, "
+        "customer_visit_count, call_after_visit_7d_count, customer_closed_count, call_after_job_7d_count, "
+        "call_after_job_30d_count from marts.mart_cross_channel_daily",
+    )
+    assert {(day, directorate): list(figures) for day, directorate, *figures in found} == dict(expected)
+    totals = [sum(figures[position] for figures in expected.values()) for position in range(7)]
+    assert min(totals) > 10, totals
+
+
+def test_percentiles_are_those_of_the_facts(built: Settings) -> None:
+    """Of the nation's months and of a region's weeks; times to ten seconds and to the hour above."""
+    for view, facts, step, area in (
+        ("mart_wait_percentiles", "fct_calls where outcome = 'answered'", 1, "home_region_code"),
+        (
+            "mart_boutique_wait_percentiles",
+            "fct_boutique_visits where served_at is not null",
+            10,
+            "region_code",
+        ),
+    ):
+        market = "and market = 'all'" if view == "mart_wait_percentiles" else ""
+        seconds = f"least(ceil(wait_seconds / {step}) * {step}, 3600)::int"
+        for level, code in (("nation", "'nation'"), ("region", area)):
+            expected = rows(
+                built,
+                f"select date_trunc('week', business_date::timestamp)::date, {code}, "
+                f"percentile_disc(array[0.5, 0.95]) within group (order by {seconds}) "
+                f"from marts.{facts} group by 1, 2 order by 1, 2",
+            )
+            found = rows(
+                built,
+                f"select period_start_date, area_code, array[p50_seconds, p95_seconds] from marts.{view} "
+                f"where period = 'week' and area = '{level}' {market} order by 1, 2",
+            )
+            assert found == expected
+    expected = rows(
+        built,
+        "select kind, percentile_disc(array[0.5, 0.8, 0.95, 0.99]) within group "
+        "(order by ceil(extract(epoch from closed_at - requested_at) / 3600)::int) "
+        "from marts.fct_interventions where result = 'done' "
+        "and date_trunc('month', closed_date::timestamp) = '2012-04-01' group by 1 order by 1",
+    )
+    found = rows(
+        built,
+        "select kind, array[p50_hours, p80_hours, p95_hours, p99_hours] "
+        "from marts.mart_intervention_time_percentiles where period = 'month' and area = 'nation' "
+        "and figure <> 'appointment_delay' and period_start_date = '2012-04-01' order by 1",
+    )
+    assert found == expected
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize("stretch", ["before", "from go-live"])

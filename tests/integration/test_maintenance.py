@@ -43,6 +43,7 @@ BY_DATE = {
     "mart_wait_histogram_daily",
     "mart_routing_demand_half_hourly",
     "mart_site_load_half_hourly",
+    "mart_cross_channel_daily",
     "fct_boutique_visits",
     "mart_boutiques_daily",
     "mart_boutique_wait_histogram_daily",
@@ -100,7 +101,8 @@ def mart_names(settings: Settings) -> list[str]:
     names = rows(
         settings,
         "select table_name from information_schema.tables where table_schema = 'marts' "
-        "and table_type = 'BASE TABLE' and table_name <> 'published_build' order by 1",
+        "and table_type = 'BASE TABLE' and table_name not in ('published_build', 'mart_restatements') "
+        "order by 1",
     )
     assert len(names) > 20
     return [name for (name,) in names]
@@ -186,6 +188,8 @@ def assert_as_undisturbed(built: Settings, undisturbed: Settings, before: dict[s
         which = f"business_date > '{EXPIRED}'" if name in BY_DATE else "true"
         if name == "mart_directorate_scorecard_daily":
             which = f"business_date > '{EXPIRED}'"  # the figures of the others, side by side
+        if name == "mart_process_behaviour":
+            which = "metric <> 'repeat_7d_rate'"  # its weeks have expired dates, whose repeats stand still
         assert mart(built, name, which) == mart(undisturbed, name, which), name
 
 

@@ -62,7 +62,12 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
                 told, size = f"{schema}.{name}: {kind}, kept because something depends on it", 0
             acts.append(Act(told, 1, size))
         for schema, name, is_view, *_ in connection.execute(
-            _FOUND, {"named": [*models, "published_build"], "remembered": 0, "schemas": ["marts"]}
+            _FOUND,
+            {
+                "named": [*models, "published_build", "mart_restatements"],
+                "remembered": 0,
+                "schemas": ["marts"],
+            },
         ).fetchall():
             if not is_view:  # views there are BI's own
                 told = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"

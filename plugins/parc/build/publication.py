@@ -1,16 +1,18 @@
 """Publication: from dbt's tested tables in `build` to what BI reads in `marts`, all in one transaction.
 
 A mart's table in `marts` is made once and never dropped, so views and grants on it survive every build, a
-full refresh included.
+full refresh included. The project's views (`meta.publish: view`) read the tables beside them and are replaced
+only where their text differs.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
+from parc.build import restatements
 from parc.errors import BuildFailed
 
 
@@ -29,22 +31,27 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
     assert row is not None
     is_full_refresh = bool(row[0])
     written = {}
-    for name, meta in sorted(_published_models(manifest).items()):
+    models = sorted(_published_models(manifest).items())
+    tables = {name: meta for name, meta in models if meta["publish"] != "view"}
+    for name, meta in tables.items():
         is_new = not _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
-        if is_new or is_full_refresh:
-            written[name] = _replace(connection, name, columns, sql.SQL("true"))
-        elif meta["publish"] == "whole":
-            written[name] = (
-                0
-                if _is_same(connection, name, columns)
-                else _replace(connection, name, columns, sql.SQL("true"))
-            )
-        elif meta["publish"] == "by_job":
-            changed = sql.SQL("job_id in (select ops.changed_jobs())")
-            written[name] = _replace(connection, name, columns, changed)
-        else:
-            written[name] = _replace(connection, name, columns, _changed_dates(connection, meta))
+        rows: sql.Composable = sql.SQL("true")
+        if not (is_new or is_full_refresh):
+            if meta["publish"] == "whole":
+                rows = sql.SQL("false") if _is_same(connection, name, columns) else rows
+            elif meta["publish"] == "by_job":
+                rows = sql.SQL("job_id in (select ops.changed_jobs())")
+            else:
+                rows = _changed_dates(connection, meta)
+        if "restated_by" in meta and not is_new:
+            restatements.keep(connection, build_id, name, meta, _columns(connection, "build", name))
+        written[name] = _replace(connection, name, columns, rows)
+    for name, _ in models:
+        if name not in tables:
+            _replace_view(connection, name, _read_by(manifest, name) - tables.keys())
+    for name in tables:
+        _drop_columns(connection, name)
     connection.execute("delete from marts.published_build")
     connection.execute(
         "insert into marts.published_build (build_id, published_at, missing) "
@@ -77,21 +84,15 @@ def _columns(connection: psycopg.Connection[Any], schema: str, name: str) -> dic
 
 
 def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composable:
-    """Make the mart's table like the built one: new, or with the columns that came or went."""
+    """Make the mart's table like the built one: new, or with the columns that came."""
     tables = _tables(name)
     built, mart = _columns(connection, "build", name), _columns(connection, "marts", name)
     if not mart:
         connection.execute(sql.SQL("create table {mart} (like {built} including all)").format(**tables))
         mart = built
     for column in mart.keys() - built.keys():
-        drop = sql.SQL("alter table {mart} drop column {column}")
-        try:
-            connection.execute(drop.format(column=sql.Identifier(column), **tables))
-        except psycopg.errors.DependentObjectsStillExist as error:
-            raise BuildFailed(
-                f"marts.{name}: column {column} has left the model but is still used: "
-                f"{error.diag.message_detail}; keep it in the model, or change what uses it first"
-            ) from None
+        loosen = sql.SQL("alter table {mart} alter column {column} drop not null")
+        connection.execute(loosen.format(column=sql.Identifier(column), **tables))
     for column in built.keys() - mart.keys():
         kind = sql.SQL(built[column])  # as format_type words it
         add = sql.SQL("alter table {mart} add column {column} {kind}")
@@ -102,11 +103,25 @@ def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composabl
                 f"marts.{name}: column {column} is {mart[column]} for BI and {built[column]} in the model; "
                 "a definition that changes becomes a new column"
             )
-    _copy_comments(connection, name)
+    _copy_comments(connection, name, "table")
     return sql.SQL(", ").join(map(sql.Identifier, built))
 
 
-def _copy_comments(connection: psycopg.Connection[Any], name: str) -> None:
+def _drop_columns(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop from the mart's table what has left the model; last, when no view of ours reads it any more."""
+    tables = _tables(name)
+    for column in _columns(connection, "marts", name).keys() - _columns(connection, "build", name).keys():
+        drop = sql.SQL("alter table {mart} drop column {column}")
+        try:
+            connection.execute(drop.format(column=sql.Identifier(column), **tables))
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise BuildFailed(
+                f"marts.{name}: column {column} has left the model but is still used: "
+                f"{error.diag.message_detail}; keep it in the model, or change what uses it first"
+            ) from None
+
+
+def _copy_comments(connection: psycopg.Connection[Any], name: str, kind: LiteralString) -> None:
     rows = connection.execute(
         """
         select a.attname, coalesce(col_description(a.attrelid, a.attnum), '')
@@ -125,14 +140,55 @@ def _copy_comments(connection: psycopg.Connection[Any], name: str) -> None:
         target = (
             sql.SQL("column {}").format(sql.Identifier("marts", name, column))
             if column
-            else sql.SQL("table {}").format(sql.Identifier("marts", name))
+            else sql.SQL(kind + " {}").format(sql.Identifier("marts", name))
         )
         connection.execute(sql.SQL("comment on {} is {}").format(target, sql.Literal(text)))
 
 
+def _read_by(manifest: dict[str, Any], name: str) -> set[str]:
+    """Names of the models, seeds and sources that a model reads."""
+    [node] = [
+        node
+        for node in manifest["nodes"].values()
+        if node["name"] == name and node["resource_type"] == "model"
+    ]
+    return {unique_id.rsplit(".", 1)[-1] for unique_id in node["depends_on"]["nodes"]}
+
+
+def _replace_view(connection: psycopg.Connection[Any], name: str, strange: set[str]) -> None:
+    """Make the view in `marts` say of the marts what the built one says of the tables in `build`."""
+    if strange:
+        raise BuildFailed(
+            f"marts.{name} is a view and reads {', '.join(sorted(strange))}, which BI does not see: "
+            "a published view reads published tables alone"
+        )
+    given = connection.execute("select current_setting('search_path')").fetchone()
+    assert given is not None
+    texts: dict[str, str] = {}
+    for schema in ("build", "marts"):
+        # Tables of the schema that is searched are named without it: the text is the same in both.
+        connection.execute("select set_config('search_path', %s, true)", [schema])
+        row = connection.execute("select pg_get_viewdef(to_regclass(%s))", [name]).fetchone()
+        assert row is not None
+        texts[schema] = row[0]
+    if texts["build"] != texts["marts"]:
+        create = sql.SQL("create or replace view {} as {}").format(
+            sql.Identifier(name), sql.SQL(texts["build"])
+        )
+        try:
+            connection.execute(create)
+        except psycopg.errors.InvalidTableDefinition as error:
+            raise BuildFailed(
+                f"marts.{name}: {error.diag.message_primary}; a definition that changes becomes a new "
+                "column at the end of its view"
+            ) from None
+    connection.execute("select set_config('search_path', %s, true)", given)
+    _copy_comments(connection, name, "view")
+
+
 def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
     rows = connection.execute(
-        "select ops.changed_dates(%s, %s, %s) union select ops.changed_dates(%s, 0)",
+        "select ops.changed_dates(%s, %s, %s, %s)",
         [
             meta["feeds"],
             meta.get("lookback_days", 0),

@@ -16,7 +16,7 @@ repeats as (
         sum(repeat_7d_count)::bigint as repeat_7d_count,
         sum(repeat_30d_count)::bigint as repeat_30d_count,
         sum(repeat_7d_same_reason_count)::bigint as repeat_7d_same_reason_count
-    from {{ ref('int_repeat_calls_daily') }}
+    from {{ ref('mart_repeat_calls_daily') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}

@@ -1,0 +1,56 @@
+{%- set sums = [
+    'customer_answered_count',
+    'customer_visit_count',
+    'customer_closed_count',
+    'visit_after_call_7d_count',
+    'call_after_visit_7d_count',
+    'call_after_job_7d_count',
+    'call_after_job_30d_count',
+] -%}
+{%- set windows = ['visit_after_call_7d', 'call_after_visit_7d', 'call_after_job_7d', 'call_after_job_30d'] -%}
+
+with finality as (
+    {{ finality_by_date(windows) }}
+),
+
+-- Inlined in each branch, so that one branch reads no other's rows.
+daily as not materialized (
+    select
+        sums.*,
+        coalesce(finality.is_visit_after_call_7d_final, false) as is_visit_after_call_7d_final,
+        coalesce(finality.is_call_after_visit_7d_final, false) as is_call_after_visit_7d_final,
+        coalesce(finality.is_call_after_job_7d_final, false) as is_call_after_job_7d_final,
+        coalesce(finality.is_call_after_job_30d_final, false) as is_call_after_job_30d_final
+    from {{ ref('mart_cross_channel_daily') }} as sums
+    left join finality on sums.business_date = finality.business_date
+),
+
+rolled as (
+    {{ rolled_up(
+        'daily', sums,
+        flags=[
+            'is_visit_after_call_7d_final', 'is_call_after_visit_7d_final', 'is_call_after_job_7d_final', 'is_call_after_job_30d_final'
+        ],
+        areas=['directorate', 'nation']
+    ) }}
+)
+
+select
+    period,
+    period_start_date,
+    period_end_date,
+    area,
+    area_code,
+    day_count,
+    is_visit_after_call_7d_final,
+    is_call_after_visit_7d_final,
+    is_call_after_job_7d_final,
+    is_call_after_job_30d_final,
+    customer_answered_count::bigint as customer_answered_count,
+    customer_visit_count::bigint as customer_visit_count,
+    customer_closed_count::bigint as customer_closed_count,
+    {{ ratio('visit_after_call_7d_count', 'customer_answered_count') }} as visit_after_call_7d_rate,
+    {{ ratio('call_after_visit_7d_count', 'customer_visit_count') }} as call_after_visit_7d_rate,
+    {{ ratio('call_after_job_7d_count', 'customer_closed_count') }} as call_after_job_7d_rate,
+    {{ ratio('call_after_job_30d_count', 'customer_closed_count') }} as call_after_job_30d_rate
+from rolled
