@@ -164,6 +164,8 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
         query = "select business_date, min(xmin::text::bigint) from marts.fct_calls group by 1"
         return dict(rows(built, query))
 
+    of_view = "select oid, xmin from pg_class where oid = 'marts.mart_service_quality_rates'::regclass"
+    view = rows(built, of_view)
     before = written()
     restate(built, DAYS[2], drop=40)
     outcome = ingest(built, "calls", DAYS[2])
@@ -172,6 +174,7 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
     assert result.date_count == 1
     after = written()
     assert {day for day in DAYS if before[day] != after[day]} == {DAYS[2]}
+    assert rows(built, of_view) == view  # a view that stays as it is takes no lock
 
 
 def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
