@@ -368,7 +368,8 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
         "marts.mart_forgotten: of no model",
     ]
     assert [name for (name,) in rows(warehouse, relations)] == [
-        "fct_calls", "int_elsewhere", "int_forgotten", "mart_forgotten", "of_bi", "published_build", "sites",
+        "fct_calls", "int_elsewhere", "int_forgotten", "mart_forgotten", "mart_restatements", "of_bi",
+        "published_build", "sites",
     ]  # fmt: skip
     with connect(warehouse, "transformer") as other:
         other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
