@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint soak bench bench-orchestration bench-switch plots lock clean
+.PHONY: help setup run stop test lint soak bench bench-orchestration bench-switch docs plots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload
 		requirements.lock tests/bench/requirements.txt
 	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv-bench/bin/python --editable .
 	@touch $@
+
+docs: setup ## Describe the marts (docs/reference/marts.md) and the dbt project (one page, in PARC_HOME)
+	@.venv/bin/python docs/reference/write_marts.py
+	@$(PARC) docs
 
 plots: setup ## Draw a month of the simulated operator into docs/reference/
 	@.venv/bin/python docs/reference/plot_simulated_month.py

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from parc import desk, loading, routing
-from parc.build import BuildResult
+from parc.build import BuildResult, document
 from parc.build import build as build_marts
 from parc.desk import Due, Matter
 from parc.errors import (
@@ -201,6 +201,13 @@ def _build(settings: Settings, night: Night, watch: _Watch) -> None:
             step.end("failed", str(error), error.exit_code)
             return
         step.end("done" if night.build.build_id else "unchanged", night.build.message)
+    with watch.step("document") as step:
+        try:
+            made = document(settings)
+        except (BuildFailed, Busy) as error:  # the figures are published; the page of before stays
+            step.end("failed", str(error))
+            return
+        step.end("done" if made else "unchanged", f"the dbt project's page: {made}" if made else "")
 
 
 def _release(settings: Settings, night: Night, watch: _Watch) -> None:

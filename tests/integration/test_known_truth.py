@@ -7,6 +7,8 @@ platform cannot know: the truth goes by where they live.
 from __future__ import annotations
 
 import json
+import re
+import runpy
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -20,7 +22,7 @@ from test_build import rows
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest
-from parc.settings import Settings
+from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 
 FIRST, LAST = date(2012, 4, 19), date(2012, 4, 29)
@@ -322,3 +324,29 @@ def assert_alike(what: str, count: int, total: int, true_count: int, true_total:
     variance = max(true_share * (1 - true_share), 0.01)
     allowed = 4 * sqrt(variance * 0.1 / total) + 0.01
     assert abs(share - true_share) < allowed, f"{what}: {share:.3f}, in truth {true_share:.3f}"
+
+
+QUESTIONS = re.findall(
+    r"^## (.+?)$|```sql\n(.+?)```",
+    (PROJECT / "docs" / "reference" / "questions.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
+UNANSWERED = ("Has its call rate fallen", "Is a week out of the ordinary", "Which were restated")
+"""Eleven quiet days hold no final week, no restatement."""
+
+
+def test_every_question_is_one_query_of_bi(built: Settings) -> None:
+    question, asked = "", 0
+    for heading, query in QUESTIONS:
+        question = heading or question
+        if query:
+            asked += 1
+            found = rows(built, query, "bi_reader")
+            assert found or question.startswith(UNANSWERED), question
+    assert asked == 12
+
+
+def test_the_reference_of_the_marts_is_what_the_project_says() -> None:
+    reference = PROJECT / "docs" / "reference"
+    names = runpy.run_path(str(reference / "write_marts.py"))
+    assert names["text"]() == (reference / "marts.md").read_text(), "make docs, and commit marts.md"

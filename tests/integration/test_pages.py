@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from parc.build import build
+from parc.build import build, document
 from parc.errors import BuildFailed
 from parc.loading import ingest
 from parc.settings import PROJECT, Settings
@@ -57,6 +57,7 @@ def night(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
         ingest(settings, feed, FIRST)
     ingest(settings, "calls", GOOD)
     build(replace(settings, airflow_run=("build_marts", "scheduled__good")))
+    document(settings)
 
     spoil(settings, SPOILT, 2)
     spoil(settings, REFUSED, None)
@@ -146,6 +147,7 @@ PAGES = [
     "/parc/run/models?dag_id=build_marts&run_id=x",
     "/parc/run/deliveries?dag_id=ingest_calls&run_id=x",
     "/parc/docs/index.html",
+    "/parc/project",
 ]
 
 
@@ -215,6 +217,9 @@ class TestWhatABrowserMayDo:
         assert policy["default-src"] == "'none'"
         assert policy["frame-ancestors"] == "'self'"
         assert "http" not in answer.headers["content-security-policy"]
+        if path == "/parc/project":  # dbt's own program, which no cookie of Airflow's reaches
+            assert policy["sandbox"] == "allow-scripts" and "connect-src" not in policy
+            return
         if "/docs/" not in path:
             assert "unsafe" not in answer.headers["content-security-policy"]
             assert "style=" not in re.sub(r"<style>.*?</style>", "", answer.text, flags=re.S)
@@ -473,3 +478,9 @@ def test_airflow_takes_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         ("Deliveries", "task_instance"),
     ]
     assert len({view.url_route for view in views}) == len(views)
+
+
+def test_the_projects_page_is_made_once(client: TestClient, night: Settings) -> None:
+    answer = client.get("/parc/project")
+    assert answer.status_code == 200 and "mart_service_quality_daily" in answer.text
+    assert document(night) is None, "the project has not changed"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,13 +75,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
 
     Raises Busy when another build runs and BuildFailed when a model or test fails (marts stay as they were).
     """
-    with connect(settings, "transformer", autocommit=True) as connection:
-        locked = connection.execute("select pg_try_advisory_lock(%s)", [BUILD_LOCK]).fetchone()
-        if not (locked and locked[0]):
-            raise Busy(
-                "another build of the marts is running (`parc status`); run this again when it has ended"
-            )
-        dbt.end_orphans(settings)
+    with building(settings) as connection:
         connection.execute(
             "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "
             "reason = 'its process ended before it did' where status = 'running'"
@@ -146,6 +141,22 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             resumed_build_id=opened.resumed_build_id,
             missing=missing,
         )
+
+
+@contextmanager
+def building(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that holds the lock of whoever runs dbt; a killed dbt's sessions are ended first.
+
+    Raises Busy when somebody else runs it.
+    """
+    with connect(settings, "transformer", autocommit=True) as connection:
+        locked = connection.execute("select pg_try_advisory_lock(%s)", [BUILD_LOCK]).fetchone()
+        if not (locked and locked[0]):
+            raise Busy(
+                "another build of the marts is running (`parc status`); run this again when it has ended"
+            )
+        dbt.end_orphans(settings)
+        yield connection
 
 
 def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[str]:

@@ -102,7 +102,7 @@ def run(settings: Settings, command: str, *arguments: str, progress: Progress) -
         [
             # A dbt that outlives a killed build would go on writing under the next one: it dies with us.
             "setpriv", "--pdeathsig", "KILL", str(Path(sys.executable).with_name("dbt")),
-            "--log-format", "json", command,
+            "--log-format", "json", *command.split(),
             "--project-dir", str(project), "--profiles-dir", str(project),
             "--target-path", str(target), "--log-path", str(log_file(settings).parent), *arguments,
         ],

@@ -9,7 +9,7 @@ from typing import Annotated
 import psycopg
 import typer
 
-from parc.cli.printing import Json, dump, progress_bar, table
+from parc.cli.printing import Json, dump, progress_bar, table, waiting
 from parc.errors import ParcError
 from parc.settings import Settings
 from parc.warehouse.maintenance import Act
@@ -31,6 +31,18 @@ def build(
         dump(vars(result))
     else:
         print(result.message)
+
+
+@app.command()
+def docs() -> None:
+    """Describe the dbt project in one page: models, columns, tests, lineage; every night does it too."""
+    from parc.build import document
+    from parc.build.documentation import page
+
+    settings = Settings.from_env()
+    with waiting("describing"):
+        made = document(settings)
+    print(f"{page(settings)}" + ("" if made else " (the project has not changed since)"))
 
 
 @app.command()

@@ -19,7 +19,7 @@ def build_marts() -> None:
     """Build what is published and not yet built; skip when the marts hold everything already."""
     import psycopg
 
-    from parc.build import build
+    from parc.build import build, document
     from parc.errors import BuildFailed, ParcError
     from parc.settings import Settings
 
@@ -54,3 +54,7 @@ def build_marts() -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(result.nodes_by_status.items()))
     slowest = sorted(result.seconds_by_node.items(), key=lambda each: -each[1])[:SLOWEST]
     log.info("dbt: %s; slowest: %s", counts, ", ".join(f"{name} {took:.1f} s" for name, took in slowest))
+    try:
+        document(Settings.from_env())
+    except ParcError as error:  # the figures are published; the page of before stays
+        log.warning("the dbt project's page was not renewed: %s", error)

@@ -16,11 +16,12 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.exceptions import HTTPException as RoutingException
 
 from parc import desk
+from parc.build import documentation
 from parc.errors import ParcError
 from parc.settings import Settings
 from parc.ui import docs, reading
 from parc.ui.approvals import Approval, pending
-from parc.ui.html import DOCS_POLICY, PAGE_POLICY, page
+from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, page
 from parc.warehouse import connect
 
 # Airflow does not guard the apps of plugins: whoever it shows its plugins to may read every page here.
@@ -152,6 +153,17 @@ def show_docs(request: Request, settings: Platform, path: str) -> Response:
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page in the Data Docs.")
     return FileResponse(found, media_type="text/html", headers={"Content-Security-Policy": DOCS_POLICY})
+
+
+@app.get("/project")
+def show_project(settings: Platform) -> Response:
+    """The dbt project's own page: models, columns, tests, lineage."""
+    made = documentation.page(settings)
+    if not made.exists():
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND, "The page is not made yet: the next build makes it, or `parc docs`."
+        )
+    return FileResponse(made, media_type="text/html", headers={"Content-Security-Policy": PROJECT_POLICY})
 
 
 @app.exception_handler(RoutingException)

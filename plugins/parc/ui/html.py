@@ -35,6 +35,11 @@ _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ances
 PAGE_POLICY = f"{_NOTHING}; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
 DOCS_POLICY = f"{_NOTHING}; style-src 'unsafe-inline'"
 """The Data Docs carry their style in the page, also for browsers that open them without a server."""
+PROJECT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
+)
+"""dbt's page is a program: it runs as a stranger to Airflow, without its cookies, and reaches nothing."""
 
 
 def page(

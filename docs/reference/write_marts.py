@@ -1,0 +1,67 @@
+"""Writes marts.md, the reference of everything that BI reads, from the descriptions in the dbt project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+MARTS = HERE.parents[1] / "dbt_project" / "models" / "marts"
+OPENING = """# The marts
+
+Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments in
+the database. Marts hold sums; a ratio is a sum divided by a sum, in the views of the section Rates at every
+level. [Questions](questions.md) has the queries that answer the usual ones. `mart_restatements` and
+`published_build`, which no model makes, are described in the database alone.
+"""
+
+
+def text() -> str:
+    """The page, in Markdown."""
+    rooms = sorted(
+        (each for each in MARTS.iterdir() if each.is_dir()), key=lambda each: (each.name == "rates", each)
+    )
+    parts = [OPENING]
+    for room in rooms:
+        models = [model for path in sorted(room.glob("*.yml")) for model in _read(path).get("models", [])]
+        parts += [f"\n## {room.name.replace('_', ' ').capitalize()}\n", *map(_model, models)]
+    parts += ["\n## Who reads what\n\n| exposure | reads |\n|---|---|\n"]
+    for exposure in _read(MARTS / "exposures.yml")["exposures"]:
+        reads = ", ".join(f"`{each.split(chr(39))[1]}`" for each in exposure["depends_on"])
+        parts.append(
+            f"| {exposure.get('label', exposure['name'])}: {_line(exposure['description'])} | {reads} |\n"
+        )
+    return "".join(parts)
+
+
+def _model(model: dict[str, Any]) -> str:
+    keys = [
+        f"`{column}`"
+        for test in model.get("data_tests", [])
+        if isinstance(test, dict) and "unique_key" in test
+        for column in test["unique_key"]["arguments"]["columns"]
+    ]
+    lines = [f"\n### {model['name']}\n", _line(model["description"])]
+    if keys:
+        lines.append(f"\nKey: {', '.join(keys)}.")
+    lines += ["", "| column | type | |", "|---|---|---|"]
+    lines += [
+        f"| `{column['name']}` | {column.get('data_type', '')} | {_line(column['description'])} |"
+        for column in model["columns"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(words: str) -> str:
+    return " ".join(words.split()).replace("|", "\\|")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    (HERE / "marts.md").write_text(text())
