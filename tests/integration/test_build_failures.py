@@ -283,6 +283,7 @@ def feed_health(settings: Settings, feed: str, day: date) -> list[tuple]:
     )
 
 
+@pytest.mark.soak
 def test_after_a_new_delivery_everything_is_done_and_gaps_are_told(built: Settings) -> None:
     deliver(built, "boutique_visits", THURSDAY)
     shutil.move(coming(built) / "interventions" / f"date={THURSDAY}", coming(built) / "late")

@@ -322,6 +322,7 @@ def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) 
     assert_equals_full_refresh(built)
 
 
+@pytest.mark.soak
 def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings) -> None:
     """Random histories on few lines, told late and twice; most extracts come again with other content."""
     chance = random.Random(11)
