@@ -70,6 +70,6 @@ lock: ## Resolve pyproject.toml into requirements.lock (Python 3.11 to 3.13)
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock
 
-clean: ## Remove the environment and all state; stop the platform first
+clean: ## Stop the platform, remove .venv and .parc: all its data, and the key of its pseudonyms
 	@test ! -x $(PARC) || $(PARC) stop
 	@rm -rf .venv .venv-bench .parc

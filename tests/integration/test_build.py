@@ -338,18 +338,27 @@ def test_the_go_live_reaches_the_switch_and_is_taken_back(built: Settings) -> No
         routing.apply(built, date(2012, 4, 24), approve=plan.plan_hash, approved_by="Anne", **who)
 
 
-def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings, deliveries: Path) -> None:
-    """Days of all feeds out of order, restatements in between, builds after each third of it."""
+@pytest.mark.parametrize(
+    "sequence", [4, *(pytest.param(number, marks=pytest.mark.soak) for number in range(100, 110))]
+)
+def test_any_order_of_arrival_ends_in_the_same_marts(
+    warehouse: Settings, deliveries: Path, sequence: int
+) -> None:
+    """Days of all feeds in any order: some come again, some are restated, builds happen in between."""
     shutil.copytree(deliveries, warehouse.landing, dirs_exist_ok=True)
+    chance = random.Random(sequence)
     arrivals = [(feed, day) for feed in declared.FEEDS for day in DAYS]
-    random.Random(4).shuffle(arrivals)
+    chance.shuffle(arrivals)
+    builds = set(chance.sample(range(1, len(arrivals)), 3))
     for number, (feed, day) in enumerate(arrivals, start=1):
         outcome = ingest(warehouse, feed, day)
-        if feed in ("calls", "boutique_visits", "interventions") and number % 2:
-            restate(warehouse, day, drop=3, feed=feed)
+        if feed in ("calls", "boutique_visits", "interventions") and chance.random() < 0.5:
+            restate(warehouse, day, drop=chance.choice((2, 3, 30)), feed=feed)
             outcome = ingest(warehouse, feed, day)
         assert outcome.status in ("published", "missing"), outcome.message
-        if number % 9 == 0:
+        if chance.random() < 0.2:
+            assert ingest(warehouse, feed, day).status in ("unchanged", "missing")
+        if number in builds:
             build(warehouse)
     build(warehouse)
     incremental = marts(warehouse)

@@ -215,7 +215,7 @@ def routing_release_hold(by: By, reason: Why = "from the command line") -> None:
 
 @app.command("disable")
 def routing_disable(by: By, reason: Why = "from the command line") -> None:
-    """The kill switch: no release of any kind until `enable`."""
+    """The kill switch: nothing is sent to the switch, rollback and emergency neither, until `enable`."""
     from parc import routing
 
     routing.disable(Settings.from_env(), disabled_by=by, reason=reason)
