@@ -197,13 +197,16 @@ def _wait_for_marts(settings: Settings, airflow: Airflow) -> None:
 def _release(airflow: Airflow, business_date: date) -> None:
     run_id = airflow.trigger("export_routing", business_date=str(business_date))
 
-    # Airflow loses an answer given in the very moment the task starts to wait; no person is that quick.
-    first_seen: dict[str, float] = {}
+    asked_at: float | None = None
 
     def approve() -> None:
-        for detail in airflow.pending_approvals("export_routing", run_id):
-            seen = first_seen.setdefault(detail["task_instance"]["id"], time.monotonic())
-            if time.monotonic() - seen > READING_SECONDS:
+        # Airflow fails a task that is answered within a second of its asking; no person is that quick.
+        nonlocal asked_at
+        pending = airflow.pending_approvals("export_routing", run_id)
+        now = time.monotonic()
+        asked_at = (asked_at or now) if pending else None
+        if asked_at and now - asked_at > READING_SECONDS:
+            for detail in pending:
                 airflow.approve(detail)
 
     _wait(airflow, "export_routing", run_id, approve)

@@ -24,11 +24,12 @@ def run(dags: dict, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFi
 
     caplog.set_level(logging.INFO)
 
-    def run(build: Any) -> dict[Any, Any]:
+    def run(build: Any, document: Any = None) -> dict[Any, Any]:
         events: dict[Any, Any] = defaultdict(SimpleNamespace)
         context = {"params": {"full_refresh": False}, "outlet_events": events}
         monkeypatch.setattr(marts, "get_current_context", lambda: context)
         monkeypatch.setattr("parc.build.build", build)
+        monkeypatch.setattr("parc.build.document", document or (lambda _: None))
         dags["build_marts"].get_task("build_marts").python_callable()
         return {asset.name: event.extra for asset, event in events.items()}
 
@@ -95,3 +96,11 @@ def test_the_log_folds_the_nodes_and_sums_up(run: Run, caplog: pytest.LogCapture
         "dbt: 130 success, 1 warn; slowest: "
         "node_9 0.9 s, node_8 0.8 s, node_7 0.7 s, node_6 0.6 s, node_5 0.5 s",
     ]
+
+
+def test_a_page_that_cannot_be_made_is_told_and_fails_nothing(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    [event] = run(lambda *_, **__: BuildResult(7), raising(Busy("another build runs"))).values()
+    assert event["build_id"] == 7
+    assert caplog.messages[-1] == "the dbt project's page was not renewed: another build runs"

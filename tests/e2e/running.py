@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -96,7 +97,25 @@ def wait(airflow: Airflow, dag_id: str, run_id: str) -> str:
     while (state := airflow.state(dag_id, run_id)) not in ("success", "failed"):
         assert time.monotonic() < deadline, f"{dag_id} is still {state}"
         time.sleep(0.3)
+    if state == "failed":
+        print(airflow.failures(dag_id, run_id))
     return state
+
+
+def asked(platform: Platform, airflow: Airflow, run_id: str) -> dict[str, Any]:
+    """What a release asks a person, once Airflow takes the answer.
+
+    Its scheduler fails a task that is answered before it has learnt that the asking process ended.
+    """
+    scheduler = platform.home / "logs" / "airflow-scheduler.log"
+    learnt = f"state success .*dag_id='export_routing', task_id='approve', run_id='{re.escape(run_id)}'"
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (pending := airflow.pending_approvals("export_routing", run_id)) or (
+        re.search(learnt, scheduler.read_text()) is None
+    ):
+        assert time.monotonic() < deadline, f"nobody is asked: {airflow.state('export_routing', run_id)}"
+        time.sleep(0.5)
+    return pending[0]
 
 
 def runs(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from running import WAIT_SECONDS, Platform, runs, signed_in, started, wait
+from running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 from parc.feeds import FEEDS
 from parc.orchestration.client import Airflow
@@ -148,8 +148,7 @@ def test_the_go_live_is_approved_in_the_browser(platform: Platform, airflow: Air
     """A person reads what would change and approves under Required Actions; the switch then has it."""
     before = live(platform)
     run = until(lambda: [run for run in runs(airflow, "export_routing") if run["state"] == "running"])[0]
-    until(lambda: airflow.pending_approvals("export_routing", run["dag_run_id"]))
-    time.sleep(2)  # Airflow loses an answer given in the very moment the task starts to wait
+    asked(platform, airflow, run["dag_run_id"])
     page.goto(f"/dags/export_routing/runs/{run['dag_run_id']}/tasks/approve/required_actions")
     page.get_by_text("Predicted load").first.wait_for()
     page.screenshot(path=str(platform.home / "approval.png"), full_page=True)
@@ -265,11 +264,10 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
             "update marts.routing_site_positions set position_count = 174 where site_code = 'RENNES'"
         )
     run_id = airflow.trigger("export_routing")
-    [detail] = until(lambda: airflow.pending_approvals("export_routing", run_id))
+    detail = asked(platform, airflow, run_id)
     assert platform.parc("routing", "emergency", "national", "--reason", "a storm").returncode == 0
     assert platform.parc("routing", "release-hold").returncode == 0
     before = live(platform)
-    time.sleep(2)
     airflow.approve(detail)
     assert wait(airflow, "export_routing", run_id) == "failed"
     assert live(platform) == before

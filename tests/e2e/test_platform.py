@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from running import WAIT_SECONDS, Platform, runs, signed_in, started, wait
+from running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 from parc.orchestration.client import Airflow
 from parc.settings import PROJECT
@@ -249,11 +249,7 @@ def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airfl
     for command in ("rollback", "release-hold"):
         assert platform.parc("routing", command).returncode == 0
     run_id = airflow.trigger("export_routing", business_date="2012-04-29")
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not airflow.pending_approvals("export_routing", run_id):
-        assert time.monotonic() < deadline, "nobody is asked"
-        time.sleep(0.5)
-    time.sleep(2)  # Airflow loses an answer given in the very moment the task starts to wait
+    asked(platform, airflow, run_id)
     page.goto(f"/dags/export_routing/runs/{run_id}/tasks/approve/required_actions")
     page.get_by_text("Predicted load").first.wait_for()
     page.screenshot(path=str(platform.home / "approval.png"), full_page=True)

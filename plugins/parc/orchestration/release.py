@@ -60,6 +60,9 @@ def approve_release() -> HITLOperator:
         options=[APPROVE, REJECT],
         response_timeout=timedelta(hours=18),
         defaults=REJECT,
+        # Airflow fails a task that is answered within a second of its asking; it asks again then.
+        retries=1,
+        retry_delay=timedelta(seconds=5),
     )
 
 
