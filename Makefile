@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint soak bench bench-build bench-orchestration bench-switch docs plots lock clean
+.PHONY: help setup run stop test lint soak bench bench-build bench-ingest bench-orchestration bench-switch docs plots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -41,10 +41,13 @@ soak: setup ## Every test that asks for a platform, the long ones too (sixty day
 	@tests/install_tools.sh
 	@.venv/bin/pytest -m "" -s tests/integration tests/switch tests/e2e tests/soak
 
-bench: bench-build bench-orchestration bench-switch ## Run every benchmark
+bench: bench-build bench-ingest bench-orchestration bench-switch ## Run every benchmark
 
 bench-build: setup ## Measure one more day's build with 30 and with 365 days of history (BENCH="--long N --scale S")
 	@.venv/bin/python tests/bench/build.py $(BENCH)
+
+bench-ingest: .venv-bench/ready ## Measure a load of a national day beside COPY, dlt and sling (BENCH="--rounds N --scale S")
+	@.venv-bench/bin/python tests/bench/ingest.py $(BENCH)
 
 bench-orchestration: .venv-bench/ready ## Measure what Airflow adds to dbt (options: BENCH="--runs 5", BENCH=--help)
 	@.venv-bench/bin/python tests/bench/orchestration.py $(BENCH)
