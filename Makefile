@@ -62,7 +62,8 @@ bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload
 	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv-bench/bin/python --editable .
 	@touch $@
 
-docs: setup ## Describe the marts (docs/reference/marts.md) and the dbt project (one page, in PARC_HOME)
+docs: setup ## Describe feeds and marts (docs/reference/) and the dbt project (one page, in PARC_HOME)
+	@.venv/bin/python docs/reference/write_feeds.py
 	@.venv/bin/python docs/reference/write_marts.py
 	@$(PARC) docs
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -344,9 +343,3 @@ def test_every_question_is_one_query_of_bi(built: Settings) -> None:
             found = rows(built, query, "bi_reader")
             assert found or question.startswith(UNANSWERED), question
     assert asked == 12
-
-
-def test_the_reference_of_the_marts_is_what_the_project_says() -> None:
-    reference = PROJECT / "docs" / "reference"
-    names = runpy.run_path(str(reference / "write_marts.py"))
-    assert names["text"]() == (reference / "marts.md").read_text(), "make docs, and commit marts.md"

@@ -1,0 +1,72 @@
+"""Writes feeds.md, the reference of everything that may be delivered, from the feeds' declarations."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from parc.feeds import FEEDS, Column, Derived, Feed
+from parc.loading.casts import EXPECTED
+
+HERE = Path(__file__).parent
+CALENDAR = HERE.parents[1] / "dbt_project" / "seeds" / "feed_calendar.csv"
+OPENING = """# The feeds
+
+Written by `make docs` from [`plugins/parc/feeds/`](../../plugins/parc/feeds), where each feed is declared
+once: the reader, the table, the row rules and this page follow from it. A row that breaks a rule goes to
+quarantine; a delivery of which more than the limit does is refused as a whole, and so is one with a column
+too many, too few or renamed. When each is due stands in the seed `feed_calendar`, what is expected of a
+delivery as a whole in [`expectations/`](../../expectations). Derived columns are in italics.
+"""
+
+
+def text() -> str:
+    """The page, in Markdown."""
+    with CALENDAR.open(newline="") as stream:
+        due = {
+            row["feed"]: f"{row['cadence']}, {row['due_time_local']} Paris" for row in csv.DictReader(stream)
+        }
+    return "".join([OPENING, *(_feed(feed, due[name]) for name, feed in FEEDS.items())])
+
+
+def _feed(feed: Feed, due: str) -> str:
+    kept = f"{feed.retention.days} days" if feed.retention.days else "for good"
+    lines = [
+        f"\n## {feed.name}\n",
+        f"{feed.grain} Due {due}. Kept as {feed.keeping.value}, {kept}: {feed.retention.reason}",
+        f"\nKey: {_names(feed.key)}. Limit of bad rows: {100 * feed.reject_limit:g} %.",
+    ]
+    if feed.dated_by:
+        lines.append(f"The local date (Europe/Paris) of `{feed.dated_by}` is the delivery's.")
+    lines += [f"In order, where present: {_names(moments)}." for moments in feed.in_order]
+    lines += [
+        f"Where `{need.column}` is {need.value}, {_names(need.needed)} must be there." for need in feed.needs
+    ]
+    lines += ["\n| column | type | must be | |", "|---|---|---|---|", *map(_column, feed.columns)]
+    return "\n".join(lines) + "\n"
+
+
+def _column(column: Column | Derived) -> str:
+    if isinstance(column, Derived):
+        prefixed = f", with `{column.namespace}` before it" if column.namespace else ""
+        origin = f"of `{column.source}`{prefixed}: {column.by.value}"
+        return f"| *{column.name}* | {column.type.sql} | {origin} | {column.description} |"
+    demands = [] if column.nullable else ["there"]
+    demands += [EXPECTED[column.type]] if column.type in EXPECTED else []
+    demands += ["one of " + ", ".join(column.one_of)] if column.one_of else []
+    demands += [column.form.words] if column.form else []
+    if column.at_least is not None:
+        most = "" if column.at_most is None else f" to {column.at_most}"
+        demands.append(f"{column.at_least}{most}" if most else f"at least {column.at_least}")
+    demands += (
+        [f"a {column.personal.value}: never stored in raw, masked where shown"] if column.personal else []
+    )
+    return f"| `{column.name}` | {column.type.sql} | {'; '.join(demands)} | {column.description} |"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+if __name__ == "__main__":
+    (HERE / "feeds.md").write_text(text())
