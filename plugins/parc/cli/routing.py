@@ -15,7 +15,12 @@ from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
-By = Annotated[str, typer.Option("--by", default_factory=getpass.getuser, help="Who; kept in the audit.")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by", default_factory=getpass.getuser, show_default="your login", help="Who; kept in the audit."
+    ),
+]
 Due = Annotated[
     datetime | None,
     typer.Option("--date", formats=DATE, help="Business date, due the day after; default: the newest built."),
