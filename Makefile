@@ -26,7 +26,7 @@ run: setup ## Start the platform; without PARC_LANDING, also load fourteen simul
 stop: ## Stop what `make run` started; `make run` resumes
 	@$(PARC) stop
 
-test: setup ## Run the tests (as root on Debian, installs Chromium, Kamailio and SIPp)
+test: setup ## Run the tests (as root on Debian, installs Chromium, Kamailio, SIPp and sshd)
 	@tests/install_tools.sh
 	@.venv/bin/pytest -n 2 --dist loadfile
 

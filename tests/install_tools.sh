@@ -1,5 +1,5 @@
 #!/bin/sh
-# Programs that tests drive and that no Python package brings: a browser, a telephone switch, callers.
+# Programs that tests drive and that no Python package brings: a browser, a telephone switch, callers, an SFTP server.
 # Installed where we may; elsewhere the tests that need them are skipped by name.
 set -eu
 PATH=$PATH:/usr/sbin
@@ -7,11 +7,12 @@ missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v kamailio >/dev/null 2>&1 || missing="$missing kamailio kamailio-postgres-modules kamailio-extra-modules"
 command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
+command -v sshd >/dev/null 2>&1 || missing="$missing openssh-server"
 test -n "$missing" || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing"
     apt-get update -qq >/dev/null || true
-    # Debian would start the switch, on every interface: tests start their own, on loopback.
+    # Debian would start the servers, on every interface: tests start their own, on loopback.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
         printf '#!/bin/sh\nexit 101\n' >$policy
@@ -21,7 +22,11 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     # shellcheck disable=SC2086  # a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null \
         || echo "could not install:$missing; tests that need them will be skipped" >&2
-    if command -v systemctl >/dev/null 2>&1; then systemctl disable -q kamailio 2>/dev/null || true; fi
+    if command -v systemctl >/dev/null 2>&1; then
+        for service in kamailio openssh-server; do
+            case "$missing" in *"$service"*) systemctl disable -q "${service#open}" 2>/dev/null || true ;; esac
+        done
+    fi
 else
     echo "not installed:$missing; tests that need them will be skipped" >&2
 fi

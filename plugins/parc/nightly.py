@@ -177,7 +177,7 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
     wanted = {(each.feed, day) for each in due if each not in night.still_refused} | set(unseen)
     for feed, day in sorted(wanted, key=_order):
         with watch.step("ingest", f"{feed} {day}") as step:
-            outcome = loading.ingest(settings, feed, day)
+            outcome = loading.ingest(settings, feed, day, whole_only=True)
             night.outcomes.append(outcome)
             if outcome.is_failure:
                 step.end("failed", outcome.message, DeliveryRefused.exit_code)

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal
 
-import fsspec
 from psycopg.rows import dict_row
 
-from parc import desk, routing
+from parc import desk, routing, storage
 from parc.desk import Due, Matter
 from parc.errors import ConfigurationError, ParcError
 from parc.loading.pseudonyms import check_key
@@ -134,7 +134,7 @@ def up(settings: Settings, *, with_airflow: bool = True) -> Started:
     elif settings.switch_dsn:
         local.make_tables(settings)
     if "://" not in settings.landing:
-        fsspec.filesystem("file").makedirs(settings.landing, exist_ok=True)
+        Path(settings.landing).mkdir(parents=True, exist_ok=True)
     ui = services.start(settings) if with_airflow else None
     return describe(settings, ui)
 
@@ -273,14 +273,9 @@ def _python(_: Settings) -> str:
 
 
 def _landing(settings: Settings) -> str:
-    try:
-        filesystem, path = fsspec.core.url_to_fs(settings.landing)
-        feeds = [entry.rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(path, detail=False)]
-    except Exception as error:
-        raise ConfigurationError(
-            f"{settings.landing} cannot be listed ({error}); set PARC_LANDING to where deliveries arrive"
-        ) from None
-    return f"{settings.landing}: {', '.join(sorted(feeds)) or 'empty'}"
+    with storage.opened(settings.landing) as zone:
+        feeds = [entry.name for entry in zone.entries()]
+    return f"{settings.landing}: {', '.join(feeds) or 'empty'}"
 
 
 def _warehouse(settings: Settings) -> str:

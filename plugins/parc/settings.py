@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets as token_source
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
+
+from parc.errors import ConfigurationError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -29,15 +32,23 @@ class Settings:
     project: Path = PROJECT
     airflow_run: tuple[str, str] | None = None
 
+    def __post_init__(self) -> None:
+        """Both URLs are told, kept in the ledger and passed on: they hold no secret."""
+        check_url(self.landing)
+        check_url(self.switch)
+
     @classmethod
     def from_env(cls) -> Self:
         """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, and the run that
-        Airflow names."""
+        Airflow names.
+
+        Raises ConfigurationError when a URL holds a password.
+        """
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
         return cls(
             home=home,
-            landing=os.environ.get("PARC_LANDING") or str(home / "landing"),
+            landing=_place(os.environ.get("PARC_LANDING") or str(home / "landing")),
             switch=_switch(os.environ.get("PARC_SWITCH") or str(home / "switch")),
             warehouse_dsn=os.environ.get("PARC_WAREHOUSE_DSN") or None,
             switch_dsn=os.environ.get("PARC_SWITCH_DSN") or None,
@@ -80,4 +91,18 @@ def _switch(given: str) -> str:
     """A switch that every process finds, wherever it was started: `kamailio:`, a URL, an absolute path."""
     if given == "kamailio":
         return "kamailio:"
-    return given if ":" in given else str(Path(given).absolute())
+    return given if ":" in given else _place(given)
+
+
+def _place(given: str) -> str:
+    """A URL, or a path that stays right wherever it is read."""
+    return given if "://" in given else str(Path(given).absolute())
+
+
+def check_url(url: str) -> None:
+    """Raises ConfigurationError when a URL holds a password or a key; it is not repeated."""
+    if found := re.search(r"(?P<protocol>\w+)://[^/@]*:(?!\d+/)[^@]*@", url):
+        raise ConfigurationError(
+            f"the {found['protocol']}:// URL holds a password, which logs and the ledger would show: "
+            "leave it out, and give it as an environment variable (README, Landing zone)"
+        )

@@ -106,7 +106,7 @@ def test_a_landing_zone_that_cannot_be_read_is_told(settings: Settings, landing:
     if landing == "a-file":
         landing = str(settings.home / landing)
         Path(landing).touch()
-    with pytest.raises(ConfigurationError, match=f"{landing}/active_lines/date=2012-04-25 cannot be read"):
+    with pytest.raises(ConfigurationError, match=f"^{landing}.* cannot be read: .+"):
         delivered(replace(settings, landing=landing))
 
 
@@ -119,9 +119,7 @@ def test_a_landing_zone_that_is_not_there_is_no_empty_one(settings: Settings, fo
         ):
             assert (delivery.files, other.files) == ((), ()), "a date and a feed may be missing"
         gone = replace(settings, landing=f"{place}/gone")
-        with pytest.raises(
-            ConfigurationError, match=f"landing zone {place}/gone does not .* set PARC_LANDING"
-        ):
+        with pytest.raises(ConfigurationError, match=f"{place}/gone does not exist: nothing was looked for"):
             delivered(gone)
     assert delivered(replace(settings, landing="memory://gone")).files == (), "a store has no folders"
 

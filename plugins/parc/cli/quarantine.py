@@ -45,10 +45,12 @@ def quarantine_show(
     limit: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 100,
     as_json: Json = False,
 ) -> None:
-    """The rows of a delivery that broke a rule: where, which, and their text with personal columns masked."""
+    """The rows of a delivery that broke a rule: where, which, and their text with personal columns masked;
+    and where its files lie."""
     from parc.loading import quarantine
 
-    found = quarantine.rows(Settings.from_env(), delivery, limit)
+    settings = Settings.from_env()
+    found = quarantine.rows(settings, delivery, limit)
     if as_json:
         dump(found)
         return
@@ -60,6 +62,8 @@ def quarantine_show(
         for row in found
     ]  # fmt: skip
     table(f"Quarantine of delivery {delivery}", rows)
+    for uri in quarantine.uris(settings, delivery):
+        print(uri)
 
 
 @app.command("replay")

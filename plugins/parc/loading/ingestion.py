@@ -15,6 +15,7 @@ from parc import feeds, warehouse
 from parc.errors import Busy, DeliveryRefused
 from parc.feeds import Feed, Keeping
 from parc.loading import ledger, pseudonyms, ranges
+from parc.loading.arrivals import still_coming
 from parc.loading.changes import Changes, compare
 from parc.loading.landing import CONTROL, SUFFIXES, Delivery, collect
 from parc.loading.ledger import Published
@@ -35,8 +36,8 @@ SAME_DATE_PATIENCE = "30min"
 class Outcome:
     """What became of a delivery; `message` says it to a person.
 
-    `unchanged`: the same bytes are published already. `missing`: nothing was delivered, so there is no ledger
-    row and `delivery_id` is None. Of a refused delivery every row counts as quarantined.
+    `unchanged`: the same bytes are published already. `missing`: nothing was delivered, or nothing whole, so
+    there is no ledger row and `delivery_id` is None. Of a refused delivery every row counts as quarantined.
     """
 
     feed: str
@@ -57,8 +58,13 @@ class Outcome:
         return self.status == "refused" or (self.status == "missing" and is_daily)
 
 
-def ingest(settings: Settings, feed: str, business_date: date, *, is_replay: bool = False) -> Outcome:
+def ingest(
+    settings: Settings, feed: str, business_date: date, *, is_replay: bool = False, whole_only: bool = False
+) -> Outcome:
     """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
+
+    `whole_only`: a delivery that is still being written counts as missing; otherwise it is taken as it lies,
+    and refused where that shows.
 
     The same bytes as those published are a no-op, but for a replay; others replace them. A run that is
     killed leaves nothing behind that the next one does not clear away; of two runs at once the second waits.
@@ -70,6 +76,10 @@ def ingest(settings: Settings, feed: str, business_date: date, *, is_replay: boo
     try:
         with _alone(settings, declared, business_date) as connection:
             pseudonyms.check_key(connection, settings)
+            if whole_only and (why := still_coming(settings, feed, business_date)):
+                ledger.note_missing(connection, feed, business_date)
+                message = f"{feed} {business_date}: still being written, left for the next look: {why}"
+                return Outcome(feed, business_date, "missing", None, 0, 0, 0, message)
             with connection.transaction():
                 partitions.ensure_table(connection, declared)
                 partitions.drop_leftovers(connection, declared, business_date)

@@ -1,4 +1,8 @@
-"""What lies in the landing zone for a feed and a date: data files, their digests, the control file."""
+"""What lies in the landing zone for a feed and a date: data files, their digests, the control file.
+
+Nothing is written there, moved or deleted. Files of another machine are copied here to be read; one that was
+written to meanwhile is told by listing the folder again.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from parc.errors import ConfigurationError
+from parc import storage
 from parc.settings import Settings
+from parc.storage import Entry, Folder
 from parc.warehouse import connect, partitions
 from parc.warehouse.maintenance import Act
 
@@ -27,7 +29,10 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """A data file; `path` is where its bytes are on this machine."""
+    """A data file; `path` is where its bytes are on this machine.
+
+    `is_torn`: it was written to while it was copied here.
+    """
 
     name: str
     uri: str
@@ -35,9 +40,12 @@ class DeliveredFile:
     bytes: int
     sha256: str
     modified_ns: int
+    is_torn: bool = False
 
     def has_changed(self) -> bool:
         """Whether someone wrote to the file since its digest was taken."""
+        if self.is_torn:
+            return True
         try:
             now = self.path.stat()
         except FileNotFoundError:
@@ -63,7 +71,7 @@ class Delivery:
     def check_control(self) -> str | None:
         """What the control file says that the files are not, or None."""
         try:
-            said = self._said()
+            said = control_content(self.control)
         except ValueError as error:
             return f"{CONTROL} cannot be read: {error}"
         digests = {file.name: file.sha256 for file in self.files}
@@ -78,21 +86,22 @@ class Delivery:
     @property
     def control_rows(self) -> int | None:
         """Rows that the files hold according to a readable control file; None = it does not say."""
-        rows: int | None = self._said()["rows"]
+        rows: int | None = control_content(self.control)["rows"]
         return rows
 
-    def _said(self) -> dict[str, Any]:
-        """The control file's content.
 
-        Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}.
-        """
-        said = json.loads(self.control) if self.control is not None else {}
-        if not isinstance(said, dict):
-            raise ValueError("it holds no JSON object")
-        rows, digests = said.get("rows"), said.get("sha256", {})
-        if not isinstance(rows, int | None) or isinstance(rows, bool) or not isinstance(digests, dict):
-            raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')
-        return {"rows": rows, "sha256": digests}
+def control_content(text: str | None) -> dict[str, Any]:
+    """What a control file says: `rows` (None = nothing), and `sha256` by file name; of None, nothing.
+
+    Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}.
+    """
+    said = json.loads(text) if text is not None else {}
+    if not isinstance(said, dict):
+        raise ValueError("it holds no JSON object")
+    rows, digests = said.get("rows"), said.get("sha256", {})
+    if not isinstance(rows, int | None) or isinstance(rows, bool) or not isinstance(digests, dict):
+        raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')
+    return {"rows": rows, "sha256": digests}
 
 
 @contextmanager
@@ -104,16 +113,12 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
 
     Raises ConfigurationError when the landing zone cannot be read, or is not there at all.
     """
-    check_root(settings.landing)
-    url = f"{settings.landing.rstrip('/')}/{feed}/date={business_date}"
     copies = settings.home / COPIES / feed / str(business_date)
     shutil.rmtree(copies, ignore_errors=True)
     copies.mkdir(parents=True, mode=0o700)
     try:
-        try:
-            delivery = _look(url, copies)
-        except (OSError, ImportError, ValueError) as error:
-            raise ConfigurationError(f"{url} cannot be read: {error}; is PARC_LANDING right?") from error
+        with storage.opened(settings.landing) as zone:
+            delivery = _look(zone, place_of(feed, business_date), copies)
         yield delivery
     finally:
         shutil.rmtree(copies, ignore_errors=True)
@@ -140,43 +145,41 @@ def is_data(name: str) -> bool:
     return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
 
 
-def check_root(landing: str) -> None:
-    """An object store has no folders: a zone that is not there differs from an empty one on disk alone.
-
-    Raises ConfigurationError.
-    """
-    is_on_disk = fsspec.utils.get_protocol(landing) in LocalFileSystem.protocol
-    if is_on_disk and not LocalFileSystem().exists(landing):
-        raise ConfigurationError(
-            f"the landing zone {landing} does not exist: nothing was looked for; "
-            "set PARC_LANDING to where deliveries arrive, or make the folder"
-        )
+def place_of(feed: str, business_date: date) -> str:
+    """Where a delivery lies in the landing zone."""
+    return f"{feed}/date={business_date}"
 
 
-def _look(url: str, copies: Path) -> Delivery:
-    filesystem, folder = fsspec.core.url_to_fs(url)
-    filesystem.invalidate_cache()
-    try:
-        entries = filesystem.ls(folder, detail=True)
-    except FileNotFoundError:
-        entries = []
-    names = sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "file")
-    data = [name for name in names if is_data(name)]
-    control = None
-    if CONTROL in names:
-        control = filesystem.cat_file(f"{folder}/{CONTROL}").decode(errors="replace")
-    files = []
-    for name in data:
-        path = Path(folder) / name
-        if not isinstance(filesystem, LocalFileSystem):
-            path = copies / name
-            filesystem.get_file(f"{folder}/{name}", str(path))
-        files.append(_delivered(path, f"{url}/{name}"))
-    return Delivery(url, tuple(files), tuple(name for name in names if name not in (*data, CONTROL)), control)
+def read_control(zone: Folder, place: str) -> str:
+    """The text of a delivery's control file, whatever its bytes are."""
+    return zone.read(f"{place}/{CONTROL}").decode(errors="replace")
 
 
-def _delivered(path: Path, uri: str) -> DeliveredFile:
+def _look(zone: Folder, place: str, copies: Path) -> Delivery:
+    entries = [entry for entry in zone.entries(place) if entry.is_file]
+    data = [entry for entry in entries if is_data(entry.name)]
+    names = {entry.name for entry in entries}
+    control = read_control(zone, place) if CONTROL in names else None
+    url = f"{zone.url}/{place}"
+    if zone.is_on_disk:
+        files = [_delivered(Path(zone.path) / place / entry.name, url) for entry in data]
+    else:
+        for entry in data:
+            zone.copy(f"{place}/{entry.name}", copies / entry.name)
+        after = {entry.name: entry for entry in zone.entries(place)}
+        files = [_copied(copies / entry.name, url, entry, after.get(entry.name)) for entry in data]
+    ignored = sorted(names - {entry.name for entry in data} - {CONTROL})
+    return Delivery(url, tuple(files), tuple(ignored), control)
+
+
+def _copied(path: Path, url: str, before: Entry, after: Entry | None) -> DeliveredFile:
+    file = _delivered(path, url)
+    return replace(file, is_torn=before != after or before.bytes != file.bytes)
+
+
+def _delivered(path: Path, url: str) -> DeliveredFile:
     with path.open("rb") as stream:
         before = path.stat()
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    uri = f"{url}/{path.name}"
     return DeliveredFile(path.name, uri, path, before.st_size, digest, before.st_mtime_ns)

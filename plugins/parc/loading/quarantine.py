@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import fsspec
 from psycopg.rows import class_row, dict_row
 
+from parc import storage
 from parc.errors import ConfigurationError, DeliveryRefused
 from parc.loading.ingestion import Outcome, ingest
 from parc.settings import Settings
@@ -76,6 +76,16 @@ def rows(settings: Settings, delivery_id: int, limit: int = MOST_SHOWN) -> list[
         ).fetchall()
 
 
+def uris(settings: Settings, delivery_id: int) -> list[str]:
+    """Where the files of a delivery lay when they were looked at last."""
+    with connect(settings, "reader") as connection:
+        found = connection.execute(
+            "select jsonb_path_query(files, '$[*].uri') #>> '{}' from ops.delivery where delivery_id = %s",
+            [delivery_id],
+        ).fetchall()
+    return [uri for (uri,) in found]
+
+
 def replay(settings: Settings, delivery_id: int) -> Outcome:
     """Read a delivery's files again, by the rules of now, and publish what they let through.
 
@@ -111,7 +121,7 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
             f"{subject} is past retention: its rows were dropped on {found['expired_at']:%Y-%m-%d}, the "
             "figures stay as they were published"
         )
-    gone = [file["uri"] for file in found["files"] if not _is_there(file["uri"])]
+    gone = _gone([file["uri"] for file in found["files"]])
     if gone:
         raise DeliveryRefused(
             f"{subject} cannot be read again: {', '.join(gone)}, which landed on "
@@ -121,6 +131,9 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
     return ingest(settings, found["feed"], found["business_date"], is_replay=True)
 
 
-def _is_there(uri: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    return bool(filesystem.exists(path))
+def _gone(uris: list[str]) -> list[str]:
+    """Which of a delivery's files, all of one folder, are not there any more."""
+    if not uris:
+        return []
+    with storage.opened(uris[0].rpartition("/")[0]) as folder:
+        return [uri for uri in uris if not folder.has(uri.rpartition("/")[2])]

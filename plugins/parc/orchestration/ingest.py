@@ -93,8 +93,10 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             doc_md="Read, check and publish each business date of the run.",
         )
         def load() -> None:
-            days = business_dates(get_current_context())
-            published = load_deliveries((spec.feed, day) for day in days)
+            context = get_current_context()
+            days = business_dates(context)
+            is_nightly = context["dag_run"].run_type == "scheduled"
+            published = load_deliveries(((spec.feed, day) for day in days), whole_only=is_nightly)
             if not published:
                 raise AirflowSkipException("nothing new was published")
             get_current_context()["outlet_events"][asset].extra = event_of(published[spec.feed])
@@ -120,8 +122,11 @@ def report() -> None:
         raise AirflowFailException("\n".join([f"{len(bad)} refused or missing:", *bad]))
 
 
-def load_deliveries(deliveries: Iterable[tuple[str, date]]) -> dict[str, dict[date, int]]:
+def load_deliveries(
+    deliveries: Iterable[tuple[str, date]], *, whole_only: bool = False
+) -> dict[str, dict[date, int]]:
     """Ingest each delivery, whatever becomes of the others; returns the rows of the dates published by feed.
+    With `whole_only`, one that is still being written counts as missing.
 
     What this run published before it was killed and tried again counts too, while no build has seen it: else
     nobody would be told. An error of the moment (a lost warehouse, a held lock) is raised after all
@@ -140,7 +145,7 @@ def load_deliveries(deliveries: Iterable[tuple[str, date]]) -> dict[str, dict[da
     for feed, day in deliveries:
         log.info("%s, business date %s", feed, day)
         try:
-            outcome = ingest(settings, feed, day)
+            outcome = ingest(settings, feed, day, whole_only=whole_only)
         except Exception as error:
             log.exception("%s %s was not loaded", feed, day)
             errors.append(f"{feed} {day}: {error}")

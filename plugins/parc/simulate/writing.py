@@ -10,8 +10,9 @@ from datetime import date
 from io import BytesIO
 from typing import Any
 
-import fsspec
 import polars as pl
+
+from parc import storage
 
 CONTROL = "_CONTROL.json"
 COMPRESSED = ("calls", "boutique_visits", "interventions")
@@ -56,7 +57,7 @@ class LandingZone:
 
     def __init__(self, url: str) -> None:
         """Nothing is touched until the first delivery."""
-        self._files, self._root = fsspec.core.url_to_fs(url)
+        self._files, self._root = storage.connect(url)
 
     def write(self, delivery: Delivery) -> None:
         """Write a delivery; one of the same feed and day is replaced.

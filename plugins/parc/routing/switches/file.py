@@ -17,8 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import fsspec
-
+from parc import storage
 from parc.errors import RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
 from parc.routing.tables import SHAPES, Content
@@ -33,7 +32,7 @@ class FileSwitch:
     """Releases as files under a URL."""
 
     def __init__(self, url: str) -> None:
-        self._fs, root = fsspec.core.url_to_fs(url)
+        self._fs, root = storage.connect(url)
         self._root = root.rstrip("/")
         self._is_local = "file" in self._fs.protocol
 
