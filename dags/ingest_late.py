@@ -9,7 +9,7 @@ triggered by hand; one ingest per feed and date. Nothing new: the run skips.
 
 **Late data.** This is where it is loaded. The feeds of which something was published make `build_marts` run,
 which recomputes these dates; `export_routing` follows. A delivery that is still being written (changed within
-the last minute, no control file) is left for the next look.
+the last five minutes without a control file, for one) is left for the next look.
 
 **Rerun.** Always safe. A delivery that was refused is not read again until other files lie there.
 

@@ -39,7 +39,6 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
                 password=os.environ.get("PARC_SFTP_PASSWORD") or None,
                 key_filename=os.environ.get("PARC_SFTP_KEY_FILE") or None,
                 timeout=wait,
-                banner_timeout=wait,
                 auth_timeout=wait,
                 channel_timeout=wait,
             )
