@@ -23,9 +23,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null \
         || echo "could not install:$missing; tests that need them will be skipped" >&2
     if command -v systemctl >/dev/null 2>&1; then
-        for service in kamailio openssh-server; do
-            case "$missing" in *"$service"*) systemctl disable -q "${service#open}" 2>/dev/null || true ;; esac
-        done
+        case "$missing" in *kamailio*) systemctl disable -q kamailio 2>/dev/null || true ;; esac
+        case "$missing" in *openssh-server*) systemctl disable -q ssh 2>/dev/null || true ;; esac
     fi
 else
     echo "not installed:$missing; tests that need them will be skipped" >&2
