@@ -101,6 +101,23 @@ def test_a_landing_zone_on_another_machine_is_copied_here(settings: Settings) ->
         remote.rm("/landing", recursive=True)
 
 
+def test_a_run_that_lost_its_connection_takes_no_copies_from_the_next(settings: Settings) -> None:
+    remote = fsspec.filesystem("memory")
+    remote.pipe(f"/landing/active_lines/date={DAY}/lines.csv", HEADER + ROW)
+    settings = replace(settings, landing="memory://landing")
+    try:
+        with collect(settings, "active_lines", DAY) as lost:
+            following = collect(settings, "active_lines", DAY)
+            file = following.__enter__().files[0]
+            assert not lost.files[0].path.exists(), "copies are people's numbers: none is left behind"
+        assert not file.has_changed()
+        assert len(list(read(file, LINES))) == 1
+        following.__exit__(None, None, None)
+        assert not [*(settings.home / "copies").glob("*/*")]
+    finally:
+        remote.rm("/landing", recursive=True)
+
+
 @pytest.mark.parametrize("landing", ["nowhere://landing", "a-file"])
 def test_a_landing_zone_that_cannot_be_read_is_told(settings: Settings, landing: str) -> None:
     if landing == "a-file":
@@ -198,6 +215,14 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
 def test_a_header_that_is_not_utf8(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv").write_bytes("mois,département\n".encode("latin-1"))
     assert refusal(settings) == "lines.csv: its first line is no CSV header in UTF-8"
+
+
+def test_a_file_that_is_taken_away_meanwhile(settings: Settings, folder: Path) -> None:
+    (folder / "a.csv").write_bytes(HEADER + ROW)
+    file = delivered(settings).files[0]
+    (folder / "a.csv").unlink()
+    with pytest.raises(UnreadableFile, match="a.csv was taken away while it was read; run it again"):
+        next(read(file, LINES))
 
 
 def test_a_cut_off_gzip_file(settings: Settings, folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -109,13 +110,17 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
     """The delivery as it lies there now; without a folder, one without files.
 
     Files of another machine are copied to `home/copies` first and the copies removed in the end; the caller
-    holds the lock of the feed and date, so copies that are there are a dead run's.
+    holds the lock of the feed and date, so copies that are there are those of a run that died, or lost its
+    connection and does not know yet.
 
     Raises ConfigurationError when the landing zone cannot be read, or is not there at all.
     """
-    copies = settings.home / COPIES / feed / str(business_date)
-    shutil.rmtree(copies, ignore_errors=True)
-    copies.mkdir(parents=True, mode=0o700)
+    of_feed = settings.home / COPIES / feed
+    of_feed.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in of_feed.glob(f"{business_date}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # A folder of its own: the run that lost its connection clears away only what it copied itself.
+    copies = Path(tempfile.mkdtemp(prefix=f"{business_date}_", dir=of_feed))
     try:
         with storage.opened(settings.landing) as zone:
             delivery = _look(zone, place_of(feed, business_date), copies)
@@ -129,7 +134,7 @@ def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     count = size = 0
     with connect(settings, "loader", autocommit=True) as connection:
         for copies in sorted((settings.home / COPIES).glob("*/*")):
-            feed, business_date = copies.parent.name, date.fromisoformat(copies.name)
+            feed, business_date = copies.parent.name, date.fromisoformat(copies.name[: len("2012-04-25")])
             with connection.transaction():
                 if not partitions.try_date_lock(connection, feed, business_date):
                     continue

@@ -34,6 +34,8 @@ def read(file: DeliveredFile, feed: Feed) -> Iterator[Block]:
                 yield from _read_csv(stream, feed)
     except UnreadableFile as error:
         raise UnreadableFile(f"{file.name}: {error}") from None
+    except FileNotFoundError:
+        raise UnreadableFile(f"{file.name} was taken away while it was read; run it again") from None
     except EOFError:
         raise UnreadableFile(f"{file.name}: its gzip stream is cut off; deliver the whole file") from None
     except (gzip.BadGzipFile, zlib.error) as error:
