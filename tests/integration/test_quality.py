@@ -4,9 +4,11 @@ import csv
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +19,7 @@ from parc.loading import ingest
 from parc.quality import QualityError, Verdict
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
+from parc.warehouse.connections import Role
 
 DAY = date(2012, 4, 25)
 NO_HISTORY: dict[str, float | None] = {"usual_rows": None, "like_days": 0}
@@ -568,6 +571,23 @@ def test_measures_that_do_not_fit_the_table_name_both(platform: Settings) -> Non
     with pytest.raises(
         QualityError, match=r"expectations/landing/calls.sql cannot measure calls 2012-04-25: column"
     ):
+        check(platform, "calls")
+
+
+def test_a_connection_that_is_lost_is_no_fault_of_the_suite(
+    platform: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = warehouse.connect
+
+    @contextmanager
+    def cut_off(settings: Settings, role: Role, **named: Any) -> Iterator[psycopg.Connection[Any]]:
+        with connect(settings, role, **named) as connection, connect(settings, "admin") as other:
+            other.execute("select pg_terminate_backend(%s)", [connection.info.backend_pid])
+            yield connection
+
+    load(platform, "calls")
+    monkeypatch.setattr(warehouse, "connect", cut_off)
+    with pytest.raises(psycopg.OperationalError, match="terminating connection"):
         check(platform, "calls")
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the environment; 4 a delivery was
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import psycopg
@@ -26,6 +27,8 @@ app.add_typer(routing.app, name="routing")
 
 def main() -> None:
     """Run the command line; what a user can mend is one message, never a traceback."""
+    # What it logs of a lost connection follows from the loss, which is told once.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         app()
     except ParcError as error:
@@ -35,5 +38,6 @@ def main() -> None:
         print("parc: interrupted; what was not finished is done again by the next run", file=sys.stderr)
         sys.exit(130)
     except psycopg.OperationalError as error:
-        print(f"parc: the warehouse went away: {str(error).strip()}; run this again", file=sys.stderr)
+        reason = str(error).strip().splitlines()[0]
+        print(f"parc: the warehouse went away: {reason}; run this again", file=sys.stderr)
         sys.exit(3)

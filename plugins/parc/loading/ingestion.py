@@ -9,10 +9,10 @@ from datetime import date
 from typing import Any, Literal
 
 from psycopg import Connection
-from psycopg.errors import DeadlockDetected, LockNotAvailable
+from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 
-from parc import feeds, warehouse
-from parc.errors import Busy, DeliveryRefused
+from parc import feeds, storage, warehouse
+from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import Feed, Keeping
 from parc.loading import ledger, pseudonyms, ranges
 from parc.loading.arrivals import still_coming
@@ -69,8 +69,8 @@ def ingest(
     The same bytes as those published are a no-op, but for a replay; others replace them. A run that is
     killed leaves nothing behind that the next one does not clear away; of two runs at once the second waits.
 
-    Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, another key of the pseudonyms than
-    the warehouse's), Busy (a lock that stays held).
+    Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, a full disk, another key of the
+    pseudonyms than the warehouse's), Busy (a lock that stays held).
     """
     declared = feeds.get(feed)
     try:
@@ -91,6 +91,19 @@ def ingest(
             f"{feed} {business_date}: another session holds what this run needs "
             f"({str(error).splitlines()[0]}); run it again when that one has ended"
         ) from None
+    except DiskFull as error:
+        raise _no_space(feed, business_date, "the warehouse", str(error).splitlines()[0]) from None
+    except OSError as error:
+        if not storage.is_disk_full(error):
+            raise
+        raise _no_space(feed, business_date, str(settings.home), str(error)) from None
+
+
+def _no_space(feed: str, business_date: date, where: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{feed} {business_date}: the disk of {where} is full ({reason}); nothing that is published has "
+        "changed. Make room there (`parc maintain --dry-run` tells what may go), then run it again"
+    )
 
 
 @contextmanager

@@ -224,6 +224,8 @@ def _measure(
         with warehouse.connect(settings, role, row_factory=dict_row) as connection:
             connection.read_only = True
             row = connection.execute(query, given).fetchone()
+    except psycopg.OperationalError:
+        raise  # the server's trouble, not the suite's
     except psycopg.DatabaseError as error:
         reason = str(error).splitlines()[0]
         raise QualityError(f"expectations/{declared.name}.sql cannot measure {subject}: {reason}") from None

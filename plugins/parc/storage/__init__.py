@@ -11,6 +11,7 @@ A server that does not answer costs at most WAIT_SECONDS a try and three tries.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -143,7 +144,8 @@ def opened(url: str) -> Iterator[Folder]:
     """The folder at a URL, for as long as the body lasts.
 
     Raises ConfigurationError, in one line, when the URL holds a password, or when anything in the body fails
-    that concerns the folder: no such driver, bucket or key, a server that is away or stops answering.
+    that concerns the folder: no such driver, bucket or key, a server that is away or stops answering. A full
+    disk of this machine is left as it is: `is_disk_full`.
     """
     folder = None
     url = url.rstrip("/") or url
@@ -156,10 +158,16 @@ def opened(url: str) -> Iterator[Folder]:
             if hasattr(filesystem, "close"):
                 filesystem.close()
     except Exception as error:
-        if not isinstance(error, (OSError, EOFError, ImportError, ValueError, *_ssh_errors())):
+        is_ours = isinstance(error, (OSError, EOFError, ImportError, ValueError, *_ssh_errors()))
+        if not is_ours or is_disk_full(error):
             raise
         place = f"{url}/{folder.at}" if folder and folder.at else url
         raise ConfigurationError(f"{place} cannot be read: {_told(error)}") from None
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether a file could not be written for want of space on this machine."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _s3() -> ArrowFSWrapper:
