@@ -124,6 +124,7 @@ def test_runs_of_old_business_dates_go_and_the_index_follows(tmp_path: Path) -> 
     undated = [write(1, 4, "landing/other", dated=False), write(1, 5, "landing/other", dated=False)]
     killed = old[0].with_name("20120426T010101000000Z.html")
     killed.write_text("a page whose summary was never written")
+    (kept[0].parent / f"{pages.DRAFT}{kept[0].name}.4711").write_text("a page half written")
 
     planned = pages.prune(tmp_path, 2, dry_run=True)
     assert planned[0] == 4
@@ -131,6 +132,7 @@ def test_runs_of_old_business_dates_go_and_the_index_follows(tmp_path: Path) -> 
     assert pages.prune(tmp_path, 2) == planned
     assert not old[0].parent.exists()
     assert not undated[0].exists()
+    assert not [*tmp_path.rglob(f"{pages.DRAFT}*")]
     remaining = sorted(page for page in tmp_path.rglob("*Z.html"))
     assert remaining == sorted([*kept, undated[1]])
     assert {tmp_path / link for link in links(tmp_path)} == set(remaining)

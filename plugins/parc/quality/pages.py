@@ -23,6 +23,7 @@ import jinja2
 from parc.quality.verdict import Judgement, figure
 
 INDEXED_RUNS = 200
+DRAFT = ".draft-"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def write(folder: Path, report: Report) -> Path:
 def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int, int]:
     """Delete the runs of all but the newest `date_count` business dates of each suite, and renew the index.
 
-    Of a subject without a business date the newest run stays. Returns how many runs went, and their bytes.
+    Of a subject without a business date the newest run stays. What runs that died had begun to write goes
+    too. Returns how many runs went, and the bytes of all.
     """
     if not folder.exists():
         return 0, 0
@@ -92,7 +94,7 @@ def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int,
             for page in gone
             for file in (page, page.with_suffix(".json"), page.with_suffix(".result.json"))
             if file.exists()
-        ]
+        ] + [file for file in folder.rglob(f"{DRAFT}*") if file.is_file()]
         size = sum(file.stat().st_size for file in files)
         if not dry_run and files:
             for file in files:
@@ -151,7 +153,7 @@ def _saved(folder: Path, summary: Path) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{DRAFT}{path.name}.{os.getpid()}")
     draft.write_text(text)
     draft.replace(path)
 
