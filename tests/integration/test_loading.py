@@ -492,6 +492,67 @@ def test_a_day_far_below_its_like_is_refused(warehouse: Settings) -> None:
     )
 
 
+def test_a_holiday_is_held_against_holidays_alone(warehouse: Settings) -> None:
+    ascension, monday, whit_monday = date(2012, 5, 17), date(2012, 5, 21), date(2012, 5, 28)
+    following = whit_monday + timedelta(weeks=1)
+    told = {}
+    for day, count in ((ascension, 30), (monday, 100), (whit_monday, 30), (following, 30)):
+        deliver(warehouse, "calls", day, calls__csv=as_csv(legs(count, day)))
+        outcome = ingest(warehouse, "calls", day)
+        assert outcome.status == "published"
+        told[day] = [warning for warning in outcome.warnings if "usual" in warning]
+    assert told[whit_monday] == []
+    [warning] = told[following]
+    assert "30 legs, below 70 % of the usual 100 for a day like this Monday" in warning
+
+
+def test_the_hours_of_a_clock_change_are_told_apart(warehouse: Settings) -> None:
+    """On 28 October 2012 the hour from two to three comes twice, on 25 March it does not come at all."""
+    october, march = date(2012, 10, 28), date(2012, 3, 25)
+    rows = [row | {"outcome": "blocked", "queued_at": "", "answered_at": ""} for row in legs(4, october)]
+    for row, offered, ended in zip(
+        rows,
+        ("00:00:00+02:00", "02:50:00+02:00", "02:50:00+01:00", "23:59:59+01:00"),
+        ("00:01:00+02:00", "02:10:00+01:00", "02:55:00+01:00", "23:59:59+01:00"),
+        strict=True,
+    ):
+        row |= {"offered_at": f"{october}T{offered}", "ended_at": f"{october}T{ended}"}
+    backwards = rows[2] | {"call_id": "call-9", "ended_at": f"{october}T02:55:00+02:00"}
+    sound = legs(200, october, first=10)
+    deliver(warehouse, "calls", october, calls__csv=as_csv([*rows, backwards, *sound]))
+    assert counts(ingest(warehouse, "calls", october)) == ("published", 205, 204, 1)
+    assert query(warehouse, "select line_number, reason from ops.quarantine") == [
+        (6, "`ended_at` is before `offered_at`")
+    ]
+    assert query(
+        warehouse, "select extract(epoch from max(offered_at) - min(offered_at))::int from raw.calls"
+    ) == [(25 * 3600 - 1,)]
+
+    rows = rows[:2]
+    rows[0] |= {"offered_at": f"{march}T01:59:59+01:00", "ended_at": f"{march}T03:00:00+02:00"}
+    rows[1] |= {"offered_at": f"{march}T23:59:59+02:00", "ended_at": f"{march}T23:59:59+02:00"}
+    deliver(warehouse, "calls", march, calls__csv=as_csv(rows))
+    assert counts(ingest(warehouse, "calls", march)) == ("published", 2, 2, 0)
+    seconds = "select extract(epoch from ended_at - offered_at)::int from raw.calls where business_date = %s"
+    assert query(warehouse, f"{seconds} order by 1 desc", march) == [(1,), (0,)]
+
+
+def test_withheld_numbers_are_never_one_customer(warehouse: Settings) -> None:
+    forms = ("", "anonymous", "RESTRICTED", "unavailable", "+266696687", "0299123456", "+33 2 99 12 34 56",
+             "0033299123456")  # fmt: skip
+    rows = [
+        row | {"caller_number": form, "customer_ref": ""} for row, form in zip(legs(8), forms, strict=True)
+    ]
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(rows))
+    assert counts(ingest(warehouse, "calls", DAY)) == ("published", 8, 8, 0)
+    assert query(
+        warehouse,
+        "select count(*) filter (where caller_key is null and caller_prefix is null "
+        "and caller_identity is null), count(distinct caller_key), count(distinct caller_prefix), "
+        "count(distinct row_identity) from raw.calls",
+    ) == [(5, 1, 1, 8)]
+
+
 def test_what_is_no_data_file_is_named(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)), rest__csv__part=b"call_id")
     outcome = ingest(warehouse, "calls", DAY)
