@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import threading
 from datetime import date, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from disturbances import cut_off
 from test_loading import DAY, as_csv, deliver, ledger, legs, published, query, raw_tables
 
 from parc import quality
@@ -100,16 +103,48 @@ def undisturbed() -> dict[str, list[Any]]:
 def test_killed_at_any_moment_and_run_again(
     warehouse: Settings, death: str | None, undisturbed: dict[str, list[Any]]
 ) -> None:
+    publish_and_restate(warehouse)
+    if death:
+        killed(warehouse, death)
+    check_that_the_next_run_ends_it(warehouse, death, undisturbed)
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_cut_off_at_any_moment_and_run_again(
+    server: Settings, warehouse: Settings, death: str, undisturbed: dict[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    publish_and_restate(warehouse)
+    target, moment = DEATHS[death]
+    function = pkgutil.resolve_name(target)
+
+    def lose_the_connection(*values: Any, **named: Any) -> Any:
+        if moment == "before":
+            cut_off(server, warehouse)
+        result = function(*values, **named)
+        if moment == "after":
+            cut_off(server, warehouse)
+        return result
+
+    with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
+        patched.setattr(target, lose_the_connection)
+        ingest(warehouse, "calls", DAY)
+    check_that_the_next_run_ends_it(warehouse, death, undisturbed)
+
+
+def publish_and_restate(settings: Settings) -> None:
+    """Publish a day, and deliver it again with other rows, one of them bad."""
     first, second = legs(300), legs(301)
     second[7]["market"] = "fax"
     second[9]["reason_code"] = "other"
-    deliver(warehouse, "calls", DAY, calls__csv=as_csv(first))
-    assert ingest(warehouse, "calls", DAY).status == "published"
-    deliver(warehouse, "calls", DAY, calls__csv=as_csv(second))
+    deliver(settings, "calls", DAY, calls__csv=as_csv(first))
+    assert ingest(settings, "calls", DAY).status == "published"
+    deliver(settings, "calls", DAY, calls__csv=as_csv(second))
 
-    if death:
-        killed(warehouse, death)
 
+def check_that_the_next_run_ends_it(
+    warehouse: Settings, death: str | None, undisturbed: dict[str, list[Any]]
+) -> None:
     swapped = death == "when it is published"
     assert len(published(warehouse)) == 300, "readers see a whole day, the old or the new"
     assert query(warehouse, "select count(*) from raw.calls where line_number = 302") == [(int(swapped),)]
