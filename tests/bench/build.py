@@ -14,6 +14,7 @@ from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
+from parc import quality
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest
@@ -36,6 +37,7 @@ def platform(folder: Path, history: int, scale: float) -> Settings:
     simulate(first, LAST + timedelta(days=NIGHTS), scale=scale, seed=365, out=settings.landing)
     embedded.start(settings)
     migrate(settings)
+    quality.check_delivery = lambda *_: quality.Verdict(passed=True)  # type: ignore[assignment]
     for feed in FEEDS:
         for day in days(first, LAST):
             ingest(settings, feed, day)
