@@ -53,33 +53,40 @@ department_kinds as (
     select distinct department_code, kind from daily
 ),
 
-opened_before as (
+-- A day without jobs has its open ones too. Added, not joined: a join would compare every day with every other.
+every_day as (
     select
-        daily.department_code,
-        daily.kind,
-        sum(daily.requested_count) - sum(daily.closed_count) as open_count
+        business_date,
+        department_code,
+        kind,
+        {{ sums | join(', ') }}
     from daily
-    inner join extracts on daily.business_date < extracts.first_date
-    group by 1, 2
-),
-
-departments_daily as (
+    union all
     select
         dates.business_date,
         department_kinds.department_code,
         department_kinds.kind,
-        {% for column in sums -%}
-            daily.{{ column }},
-        {% endfor -%}
-        coalesce(opened_before.open_count, 0)
-        + sum(coalesce(daily.requested_count, 0) - coalesce(daily.closed_count, 0)) over (
-            partition by department_kinds.department_code, department_kinds.kind
-            order by dates.business_date
-        ) as open_count
+    {% for column in sums -%}
+        0 as {{ column }}{{ ',' if not loop.last }}
+    {% endfor %}
     from dates
     cross join department_kinds
-    left join opened_before using (department_code, kind)
-    left join daily using (business_date, department_code, kind)
+),
+
+departments_daily as (
+    select
+        business_date,
+        department_code,
+        kind,
+        {% for column in sums -%}
+            sum({{ column }}) as {{ column }},
+        {% endfor -%}
+        sum(sum(requested_count) - sum(closed_count)) over (
+            partition by department_code, kind
+            order by business_date
+        ) as open_count
+    from every_day
+    group by 1, 2, 3
 ),
 
 jobs as (
@@ -93,6 +100,7 @@ jobs as (
         {% endfor -%}
         sum(departments_daily.open_count) as open_count
     from departments_daily
+    inner join dates on departments_daily.business_date = dates.business_date
     left join homes
         on departments_daily.department_code = homes.home_key
         and departments_daily.business_date >= homes.valid_from

@@ -42,24 +42,33 @@ spans as (
     inner join dates on figure_windows.feed = dates.feed
 ),
 
+-- Day by day, as a join on a range of dates would compare every span with every delivery.
+followed as (
+    select
+        spans.*,
+        day::date as followed_date
+    from spans
+    cross join
+        generate_series(spans.business_date::timestamp, spans.last_date::timestamp, interval '1 day') as day
+),
+
 counted as (
     select
-        spans.figure_window,
-        spans.business_date,
-        spans.needs_lines,
-        spans.last_date,
+        followed.figure_window,
+        followed.business_date,
+        followed.needs_lines,
+        followed.last_date,
         -- Of another feed than the one followed, the date's own delivery counts as well.
-        spans.last_date - spans.business_date + 1
-        + max((spans.feed <> spans.followed_by)::integer)
-        - count(built.business_date) as missing_count
-    from spans
+        followed.last_date - followed.business_date + 1
+        - count(built.business_date)
+        + max((followed.feed <> followed.followed_by and own.business_date is null)::integer) as missing_count
+    from followed
     left join built
-        on spans.business_date <= built.business_date
-        and spans.last_date >= built.business_date
-        and (
-            spans.followed_by = built.feed
-            or spans.feed = built.feed and spans.business_date = built.business_date
-        )
+        on followed.followed_by = built.feed
+        and followed.followed_date = built.business_date
+    left join built as own
+        on followed.feed = own.feed
+        and followed.business_date = own.business_date
     group by 1, 2, 3, 4
 ),
 

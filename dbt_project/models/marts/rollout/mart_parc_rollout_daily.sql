@@ -17,6 +17,30 @@ region_markets as (
     select region_code, market from calls
 ),
 
+-- A day without calls has a row too. Added, not joined: a join would compare every day with every other.
+every_day as (
+    select
+        business_date,
+        region_code,
+        market,
+        offered_count,
+        answered_count,
+        home_in_hours_count,
+        in_hours_known_answered_count
+    from calls
+    union all
+    select
+        dates.business_date,
+        region_markets.region_code,
+        region_markets.market,
+        0 as offered_count,
+        0 as answered_count,
+        0 as home_in_hours_count,
+        0 as in_hours_known_answered_count
+    from dates
+    cross join region_markets
+),
+
 counted as (
     select
         business_date,
@@ -26,32 +50,21 @@ counted as (
         sum(answered_count)::bigint as answered_count,
         sum(home_in_hours_count)::bigint as home_in_hours_count,
         sum(in_hours_known_answered_count)::bigint as in_hours_known_answered_count
-    from calls
+    from every_day
     group by business_date, region_code, market
 ),
 
 days as (
     select
-        business_date,
-        region_code,
-        market,
+        counted.*,
         plan.planned_go_live_date,
         plan.withdrawn_on,
-        coalesce(counted.offered_count, 0) as offered_count,
-        coalesce(counted.answered_count, 0) as answered_count,
-        coalesce(counted.home_in_hours_count, 0) as home_in_hours_count,
-        coalesce(counted.in_hours_known_answered_count, 0) as in_hours_known_answered_count,
-        coalesce(counted.in_hours_known_answered_count >= {{ var('open_day_min_answered') }}, false) as is_open_day,
-        coalesce(
-            counted.in_hours_known_answered_count >= {{ var('open_day_min_answered') }}
-            and counted.home_in_hours_count
-            >= {{ var('go_live_home_region_rate') }} * counted.in_hours_known_answered_count,
-            false
-        ) as is_home_day
-    from dates
-    cross join region_markets
+        counted.in_hours_known_answered_count >= {{ var('open_day_min_answered') }} as is_open_day,
+        counted.in_hours_known_answered_count >= {{ var('open_day_min_answered') }}
+        and counted.home_in_hours_count
+        >= {{ var('go_live_home_region_rate') }} * counted.in_hours_known_answered_count as is_home_day
+    from counted
     left join plan using (region_code, market)
-    left join counted using (business_date, region_code, market)
 ),
 
 -- Closed days neither break nor lengthen a run, so runs are looked for among the open days alone.
