@@ -74,12 +74,12 @@ EXPECTED = {
         run_hours=20,
         tasks={
             "plan_release": ("default_pool", 0, 30 * MINUTE),
-            "approve": ("default_pool", 0, 30 * MINUTE),  # a person's time is its response_timeout
+            "approve": ("default_pool", 1, 30 * MINUTE),  # a person's time is its response_timeout
             "apply_release": ("default_pool", 0, 30 * MINUTE),
         },
         tags={"routing", "switch"},
         params={"business_date"},
-        retry_delay=5 * MINUTE,
+        retry_delay=timedelta(seconds=5),
         overdue_after=2 * HOUR,
     ),
     "maintain_warehouse": Decided(
