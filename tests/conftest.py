@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -19,6 +19,7 @@ from parc.warehouse import connections, embedded, migrate
 from routing_world import QUIET
 
 SHARED = PROJECT.parent / "shared" / "data"
+NAMES_IN_USE: set[str] = set()
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +66,10 @@ def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory)
 def copy_of(server: Settings) -> Iterator[Callable[[Settings], Settings]]:
     """Makes a copy of a platform's database as it is now; landing zone and home are the original's."""
     copies = []
+    stack = ExitStack()
 
     def copied(settings: Settings) -> Settings:
-        name = f"test_{uuid.uuid4().hex[:12]}"
+        name = stack.enter_context(free_name())
         original = str(psycopg.conninfo.conninfo_to_dict(settings.warehouse_dsn or "")["dbname"])
         names = [sql.Identifier(each) for each in (name, original, embedded.LOGIN)]
         as_superuser(server, sql.SQL("create database {} template {} owner {}").format(*names))
@@ -77,23 +79,38 @@ def copy_of(server: Settings) -> Iterator[Callable[[Settings], Settings]]:
     yield copied
     for name in copies:
         as_superuser(server, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    stack.close()
 
 
 @contextmanager
 def empty_platform(server: Settings, folder: Path) -> Iterator[Settings]:
     """A fresh copy of the template database, dropped afterwards, and an empty landing zone."""
     (folder / "landing").mkdir()
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    names = {"database": sql.Identifier(name), "login": sql.Identifier(embedded.LOGIN)}
-    as_superuser(server, sql.SQL("create database {database} template parc owner {login}").format(**names))
-    yield replace(
-        server,
-        warehouse_dsn=connections.dsn(replace_database(server, name), "admin"),
-        landing=str(folder / "landing"),
-        switch=str(folder / "switch"),
-    )
-    # As superuser: an autovacuum worker may be at work in it, which nobody else may end.
-    as_superuser(server, sql.SQL("drop database {database} with (force)").format(**names))
+    with free_name() as name:
+        names = {"database": sql.Identifier(name), "login": sql.Identifier(embedded.LOGIN)}
+        as_superuser(
+            server, sql.SQL("create database {database} template parc owner {login}").format(**names)
+        )
+        yield replace(
+            server,
+            warehouse_dsn=connections.dsn(replace_database(server, name), "admin"),
+            landing=str(folder / "landing"),
+            switch=str(folder / "switch"),
+        )
+        # As superuser: an autovacuum worker may be at work in it, which nobody else may end.
+        as_superuser(server, sql.SQL("drop database {database} with (force)").format(**names))
+
+
+@contextmanager
+def free_name() -> Iterator[str]:
+    """The first database name that is not in use: dbt parses the project anew for each name it has not seen
+    last, which takes longer than many a build."""
+    name = next(each for each in map("test_{}".format, count(1)) if each not in NAMES_IN_USE)
+    NAMES_IN_USE.add(name)
+    try:
+        yield name
+    finally:
+        NAMES_IN_USE.remove(name)
 
 
 def as_superuser(server: Settings, command: sql.Composed) -> None:

@@ -215,6 +215,7 @@ def test_incremental_equals_full_refresh_and_what_bi_holds_survives(built: Setti
     rows(built, "select count(*) from marts.fct_calls", "bi_reader")
 
 
+@pytest.mark.soak  # some eighty seconds; int_call_cross_date_duplicates has a unit test
 def test_a_call_delivered_on_two_dates_counts_once(built: Settings) -> None:
     """The earliest date keeps it; when that one no longer delivers it, the later date has it back."""
     early = Path(built.landing) / "calls" / f"date={DAYS[0]}" / "calls.csv.gz"
