@@ -349,8 +349,8 @@ def backfill(settings: Settings, folder: Path, days: int, scale: float) -> None:
         f"the last day alone {row[0] / alone:,.0f} rows/s"
     )
     print(
-        f"  a row of the last five days / of the first five: "
-        f"{statistics.median(per_row[-5:]) / statistics.median(per_row[:5]):.2f} x"
+        f"  a row of the last seven days / of the first seven: "
+        f"{statistics.median(per_row[-7:]) / statistics.median(per_row[:7]):.2f} x"
     )
     print(f"  backfill / a day alone, rows a second: {(rows / whole) / (row[0] / alone):.2f} x")
     forget(settings)
