@@ -587,6 +587,19 @@ def test_a_reader_of_the_feed_holds_up_no_first_publication(warehouse: Settings)
         assert reader.execute("select count(*) from raw.calls").fetchone() == (20,)
 
 
+def test_a_restatement_of_which_much_is_missing_warns(warehouse: Settings) -> None:
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(300)))
+    assert not [told for told in ingest(warehouse, "calls", DAY).warnings if "replace" in told]
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(209)))
+    assert "209 rows replace the 300 of delivery 1" in ingest(warehouse, "calls", DAY).warnings[0]
+
+
+def test_what_is_not_read_is_named_where_nothing_else_came(warehouse: Settings) -> None:
+    deliver(warehouse, "calls", DAY, calls__CSV=as_csv(legs(3)))
+    outcome = ingest(warehouse, "calls", DAY)
+    assert outcome.status == "missing" and outcome.message.endswith("left aside: calls.CSV")
+
+
 def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)))
     ingest(warehouse, "calls", DAY)

@@ -48,6 +48,9 @@ def test_what_is_held_back_is_listed_and_shown(warehouse: Settings, loaded: Outc
     )  # fmt: skip
     listed = parc(warehouse, "quarantine", "list", "calls")
     assert "`market` is outside fixe|internet|open" in listed.stdout and "calls.csv line 3" in listed.stdout
+    assert parc(warehouse, "quarantine", "list", "visits").returncode == 2
+    shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id))
+    assert f"calls {DAY}, published" in shown.stdout
     shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id), "--json")
     assert shown.stdout.count("line_number") == 3 and "+33" not in shown.stdout
 

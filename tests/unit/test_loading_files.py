@@ -165,6 +165,7 @@ DIGEST = hashlib.sha256(HEADER + ROW).hexdigest()
         ({"sha256": {"lines.csv": DIGEST, "more.csv": "00"}}, "names more.csv, which is not there"),
         ({"sha256": {"other.csv": DIGEST}}, "names other.csv, which is not there"),
         ([1], "cannot be read: it holds no JSON object"),
+        ({"count": 1}, 'cannot be read: it says neither "rows" nor "sha256"'),
         ({"rows": "many"}, "cannot be read: it is not of the shape"),
         ({"rows": True}, "cannot be read: it is not of the shape"),
     ],
@@ -212,6 +213,21 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
     assert "+33299123456" not in refusal(settings)
 
 
+@pytest.mark.parametrize(
+    ("header", "cause"),
+    [
+        ("month;department_code;market;lines", "(fields are separated by commas, not by semicolons)"),
+        ("month|department_code|market|lines", "(fields are separated by commas, not by bars)"),
+        ("MONTH,DEPARTMENT_CODE, MARKET,LINES", "(names are in lower case, without spaces)"),
+    ],
+)
+def test_a_header_in_another_manner_is_told_how(
+    settings: Settings, folder: Path, header: str, cause: str
+) -> None:
+    (folder / "lines.csv").write_text(header)
+    assert refusal(settings).endswith(cause)
+
+
 def test_a_header_that_is_not_utf8(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv").write_bytes("mois,département\n".encode("latin-1"))
     assert refusal(settings) == "lines.csv: its first line is no CSV header in UTF-8"
@@ -240,7 +256,7 @@ def test_a_damaged_gzip_file(settings: Settings, folder: Path) -> None:
 
 def test_a_file_that_is_no_gzip(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv.gz").write_bytes(HEADER + ROW)
-    assert refusal(settings).startswith("lines.csv.gz: its gzip stream is damaged")
+    assert refusal(settings).startswith("lines.csv.gz: it is not compressed by gzip; deliver it as .csv")
 
 
 def write_parquet(path: Path, **columns: pl.Series | list[object]) -> None:

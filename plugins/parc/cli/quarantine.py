@@ -62,6 +62,7 @@ def quarantine_show(
         for row in found
     ]  # fmt: skip
     table(f"Quarantine of delivery {delivery}", rows)
+    print(quarantine.verdict(settings, delivery))
     for uri in quarantine.uris(settings, delivery):
         print(uri)
 

@@ -29,6 +29,9 @@ REFUSED_ROWS_LISTED = 1_000
 
 REASONS_NAMED = 3
 
+LEAST_OF_REPLACED = 0.7
+"""A restatement with a smaller share of the rows that it replaces is published with a warning."""
+
 SAME_DATE_PATIENCE = "30min"
 
 
@@ -158,6 +161,7 @@ class _Run:
                 self.settings.pseudonym_secret, loaded,
             )  # fmt: skip
             self._check_counts(loaded)
+            warnings += self._shrinkage(loaded, current)
             self._audit(table, warnings)
         except DeliveryRefused as refusal:
             return self._refuse(delivery_id, str(refusal), loaded, warnings)
@@ -191,7 +195,8 @@ class _Run:
 
     def _nothing_there(self) -> str:
         kinds = ", ".join(SUFFIXES)
-        return f"nothing was delivered: there is no {kinds} file under {self.delivery.url}"
+        aside = f"; left aside: {', '.join(self.delivery.ignored)}" if self.delivery.ignored else ""
+        return f"nothing was delivered: there is no {kinds} file under {self.delivery.url}{aside}"
 
     def _is_same_as(self, current: Published) -> bool:
         said = self.delivery.control_rows
@@ -224,6 +229,16 @@ class _Run:
             f"{loaded.rows_rejected:,} of {loaded.rows_read:,} rows ({share:.1f} %) break rules, "
             f"limit {limit}: {_top_reasons(loaded)}"
         )
+
+    def _shrinkage(self, loaded: Loaded, current: Published | None) -> list[str]:
+        """A restatement of which half is missing is told, also where there is no history to judge it by."""
+        good = loaded.rows_read - loaded.rows_rejected
+        if not current or good >= LEAST_OF_REPLACED * current.rows_published:
+            return []
+        return [
+            f"{good:,} rows replace the {current.rows_published:,} of delivery {current.delivery_id}; "
+            "look for a missing part"
+        ]
 
     def _audit(self, table: Table, warnings: list[str]) -> None:
         """Have the delivery judged as a whole; adds to `warnings`."""

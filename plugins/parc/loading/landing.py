@@ -100,6 +100,8 @@ def control_content(text: str | None) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError("it holds no JSON object")
     rows, digests = said.get("rows"), said.get("sha256", {})
+    if said and not said.keys() & {"rows", "sha256"}:
+        raise ValueError('it says neither "rows" nor "sha256"')
     if not isinstance(rows, int | None) or isinstance(rows, bool) or not isinstance(digests, dict):
         raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')
     return {"rows": rows, "sha256": digests}

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from parc import storage
+from parc import feeds, storage
 from parc.errors import ConfigurationError, DeliveryRefused
 from parc.loading.ingestion import Outcome, ingest
 from parc.settings import Settings
@@ -33,7 +33,12 @@ class Held:
 
 
 def held(settings: Settings, feed: str | None = None, business_date: date | None = None) -> list[Held]:
-    """What is in quarantine, by delivery and rule, the newest delivery first, without superseded ones."""
+    """What is in quarantine, by delivery and rule, the newest delivery first, without superseded ones.
+
+    Raises UnknownFeed.
+    """
+    if feed:
+        feeds.get(feed)
     with connect(settings, "reader") as connection, connection.cursor(row_factory=class_row(Held)) as cursor:
         return cursor.execute(
             """
@@ -74,6 +79,18 @@ def rows(settings: Settings, delivery_id: int, limit: int = MOST_SHOWN) -> list[
             "where delivery_id = %s order by file_name, line_number limit %s",
             [delivery_id, limit],
         ).fetchall()
+
+
+def verdict(settings: Settings, delivery_id: int) -> str:
+    """What became of a delivery: its feed, date and status, and why it was refused."""
+    with connect(settings, "reader") as connection:
+        row = connection.execute(
+            "select feed, business_date, status, reason from ops.delivery where delivery_id = %s",
+            [delivery_id],
+        ).fetchone()
+    assert row is not None
+    feed, business_date, status, reason = row
+    return f"{feed} {business_date}, {status}" + (f": {reason}" if reason else "")
 
 
 def uris(settings: Settings, delivery_id: int) -> list[str]:

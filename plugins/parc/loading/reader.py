@@ -38,7 +38,13 @@ def read(file: DeliveredFile, feed: Feed) -> Iterator[Block]:
         raise UnreadableFile(f"{file.name} was taken away while it was read; run it again") from None
     except EOFError:
         raise UnreadableFile(f"{file.name}: its gzip stream is cut off; deliver the whole file") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" in str(error):
+            raise UnreadableFile(
+                f"{file.name}: it is not compressed by gzip; deliver it as .csv, or compress it"
+            ) from None
+        raise UnreadableFile(f"{file.name}: its gzip stream is damaged ({error})") from None
+    except zlib.error as error:
         raise UnreadableFile(f"{file.name}: its gzip stream is damaged ({error})") from None
 
 
@@ -52,7 +58,9 @@ def check_names(names: Sequence[str], feed: Feed) -> None:
         raise UnreadableFile("it is empty, without even a header")
     if not set(names) & set(wanted):
         # Its first line is data, perhaps personal: not to be repeated.
-        raise UnreadableFile(f"its first line is no header: it names none of {', '.join(wanted)}")
+        raise UnreadableFile(
+            f"its first line is no header: it names none of {', '.join(wanted)}{_likely_cause(names, wanted)}"
+        )
     differences = [
         ("lacks", [name for name in wanted if name not in names]),
         ("has the unknown", [name for name in dict.fromkeys(names) if name not in wanted]),
@@ -71,6 +79,15 @@ def _read_csv(stream: BinaryIO, feed: Feed) -> Iterator[Block]:
     names = csvfile.read_header(stream)
     check_names(names, feed)
     yield from csvfile.read_blocks(stream, names)
+
+
+def _likely_cause(names: Sequence[str], wanted: Sequence[str]) -> str:
+    if {name.strip().lower() for name in names} & set(wanted):
+        return " (names are in lower case, without spaces)"
+    for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(names) == 1 and set(names[0].split(separator)) & set(wanted):
+            return f" (fields are separated by commas, not by {called})"
+    return ""
 
 
 def _shown(name: str) -> str:
