@@ -124,7 +124,6 @@ def past(settings: Settings) -> dict[str, list[tuple]]:
     return found
 
 
-@pytest.mark.soak  # two minutes
 def test_days_past_retention_keep_their_figures(
     built: Settings, undisturbed: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
