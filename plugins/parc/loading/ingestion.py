@@ -231,7 +231,7 @@ class _Run:
         )
 
     def _shrinkage(self, loaded: Loaded, current: Published | None) -> list[str]:
-        """A restatement of which half is missing is told, also where there is no history to judge it by."""
+        """A restatement of which much is missing is told, also where there is no history to judge it by."""
         good = loaded.rows_read - loaded.rows_rejected
         if not current or good >= LEAST_OF_REPLACED * current.rows_published:
             return []
