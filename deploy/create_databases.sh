@@ -1,6 +1,13 @@
 #!/bin/sh
 # Runs once, when the container's data folder is made: the logins and their databases.
 set -eu
+for password in "$PARC_PASSWORD" "$AIRFLOW_PASSWORD" "$SWITCH_PASSWORD" "$KAMAILIO_PASSWORD"; do
+    case "$password" in
+        "" | *[!A-Za-z0-9_.~-]*)
+            echo "a password goes into addresses as it is: letters, digits and _ . ~ - alone; deploy/write_env.sh makes such ones" >&2
+            exit 1 ;;
+    esac
+done
 for name in parc airflow switch; do
     case "$name" in
         parc) password=$PARC_PASSWORD rights="CREATEROLE CREATEDB" ;;

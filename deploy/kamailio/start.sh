@@ -7,14 +7,14 @@ cat > /tmp/kamailio.cfg <<CFG
 #!KAMAILIO
 #!define DB_URL "postgres://kamailio:$KAMAILIO_PASSWORD@postgres:5432/switch"
 #!define RPC_SOCKET "/run/kamailio/rpc.sock"
-#!define CALLS_SOCKET udp:$address:5060
+#!define CALLS_SOCKET udp:$address:5060${ADVERTISED:+ advertise $ADVERTISED}
 #!define PROBES_SOCKET udp:$address:5061
 #!define PROBES_PORT 5061
 #!define LAST_RESORT "$LAST_RESORT"
-#!define CHILDREN ${WORKERS:-8}
+#!define CHILDREN ${WORKERS:-4}
 #!define PING_SECONDS ${PING_SECONDS:-10}
 include_file "/etc/parc/kamailio.cfg"
 CFG
-rm -f /run/kamailio/rpc.sock
+rm -f /run/kamailio/rpc.sock /run/kamailio/c-??????
 exec kamailio -DD -E -x tlsf -X tlsf -m "${MEMORY_MB:-4096}" -M 16 -f /tmp/kamailio.cfg -Y /run/kamailio \
     -P /run/kamailio/kamailio.pid

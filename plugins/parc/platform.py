@@ -135,6 +135,7 @@ def up(settings: Settings, *, with_airflow: bool = True) -> Started:
         local.make_tables(settings)
     if "://" not in settings.landing:
         Path(settings.landing).mkdir(parents=True, exist_ok=True)
+    environment.keep_logins(settings)
     ui = services.start(settings) if with_airflow else None
     return describe(settings, ui)
 
@@ -301,7 +302,7 @@ def _schema(_: Settings) -> str:
 
 def _airflow(settings: Settings) -> str:
     if not any(service.pid for service in services.services(settings)):
-        return "not started (`parc up` starts it)"
+        return services.elsewhere() or "not started (`parc up` starts it)"
     return services.address(settings)
 
 

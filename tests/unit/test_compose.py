@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
 from parc.orchestration import environment, services
 from parc.settings import PROJECT, Settings
@@ -68,4 +69,54 @@ def test_databases_are_those_of_the_embedded_server(compose: dict[str, Any]) -> 
     script = PROJECT / "deploy" / "create_databases.sh"
     subprocess.run(["sh", "-n", script], check=True)
     assert f"for name in {embedded.LOGIN} {embedded.AIRFLOW}" in script.read_text()
-    assert (PROJECT / compose["x-platform"]["build"]["dockerfile"]).exists()
+
+
+def test_each_image_is_built_once(compose: dict[str, Any]) -> None:
+    builds = [name for name, service in compose["services"].items() if "build" in service]
+    assert builds == ["prepare", "switch"]
+    assert (PROJECT / compose["services"]["prepare"]["build"]["dockerfile"]).exists()
+
+
+def test_server_is_set_up_as_the_embedded_one(compose: dict[str, Any]) -> None:
+    given = dict(
+        each.removeprefix("-c").split("=") for each in compose["services"]["postgres"]["command"][1:]
+    )
+    of_places = {"listen_addresses", "unix_socket_directories"}
+    of_the_log = {"wal_level", "max_wal_senders"}  # an operator's server may be archived and replicated
+    ours = {
+        name: value for name, value in embedded.CONFIGURATION.items() if name not in of_places | of_the_log
+    }
+    assert given == ours
+
+
+def test_secrets_that_are_asked_for_are_those_that_are_made() -> None:
+    asked = set(re.findall(r"\$\{(\w+):\?", (PROJECT / "docker-compose.yml").read_text()))
+    made = subprocess.run(
+        [PROJECT / "deploy" / "write_env.sh"], check=True, capture_output=True, text=True
+    ).stdout
+    values = dict(line.split("=", 1) for line in made.splitlines() if not line.startswith("#"))
+    assert set(values) == asked
+    Fernet(values["AIRFLOW_FERNET_KEY"])  # as Airflow takes it
+    assert len(set(values.values())) == len(values)
+
+
+def test_images_hold_what_they_need_and_nothing_else() -> None:
+    """The list of what goes into an image begins with "nothing"."""
+    lines = [
+        line for line in (PROJECT / ".dockerignore").read_text().splitlines() if not line.startswith("#")
+    ]
+    assert lines[0] == "*"
+    allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert all((PROJECT / each).exists() for each in allowed)
+    assert not allowed & {".env", "landing", "tests", ".git"}
+
+
+@pytest.mark.parametrize("password", ["", "a b", "p@ss", "x/y", "ein:s", "zü"])
+def test_passwords_that_an_address_cannot_hold_are_told(password: str) -> None:
+    names = ("PARC_PASSWORD", "AIRFLOW_PASSWORD", "SWITCH_PASSWORD", "KAMAILIO_PASSWORD")
+    done = subprocess.run(
+        ["sh", PROJECT / "deploy" / "create_databases.sh"],
+        env={"PATH": "/usr/bin:/bin", **dict.fromkeys(names, "good"), "AIRFLOW_PASSWORD": password},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "deploy/write_env.sh" in done.stderr

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+from pathlib import Path
 from urllib.parse import quote
 
 from parc.settings import Settings
@@ -14,14 +15,29 @@ from parc.warehouse import embedded
 LOGIN = "admin"
 
 
+def logins_file(settings: Settings) -> Path:
+    """The file of names and passwords that Airflow's simple auth manager reads; left out, it invents some."""
+    return settings.home / "secrets" / "airflow_logins.json"
+
+
+def keep_logins(settings: Settings) -> None:
+    """Write that file where the administrator's password in it is not the one of the settings."""
+    path = logins_file(settings)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    password = settings.secret("airflow_admin_password")
+    if known.get(LOGIN) == password:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({**known, LOGIN: password}))
+    draft.replace(path)
+
+
 def variables(settings: Settings, port: int) -> dict[str, str]:
     """Environment of every Airflow process; `port` is the API server's. Holds secrets: never print it."""
     host, database_port = embedded.address(settings)
     password = quote(settings.secret("airflow_password"), safe="")
-    logins = settings.home / "secrets" / "airflow_logins.json"
-    if not logins.exists():
-        logins.touch(mode=0o600)
-        logins.write_text(json.dumps({LOGIN: settings.secret("airflow_admin_password")}))
     key = hashlib.sha256(settings.secret("airflow_fernet_key").encode()).digest()
     configuration = {
         "CORE__DAGS_FOLDER": str(settings.project / "dags"),
@@ -32,7 +48,7 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "CORE__PARALLELISM": "4",
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(key).decode(),
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{LOGIN}:admin",
-        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(logins),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(logins_file(settings)),
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "DATABASE__SQL_ALCHEMY_CONN": (
             f"postgresql+psycopg2://{embedded.AIRFLOW}:{password}@{host}:{database_port}/{embedded.AIRFLOW}"
@@ -51,6 +67,8 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         # A task outlives an API server that is away for three minutes: restarted, or slower to start.
         "WORKERS__EXECUTION_API_RETRIES": "9",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        # It sends failure notices too: one that a busy machine holds up for a minute is not to be lost.
+        "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return {

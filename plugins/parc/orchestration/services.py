@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
 import psutil
 
 from parc.errors import ConfigurationError
@@ -114,6 +114,22 @@ def address(settings: Settings) -> str:
     return f"http://127.0.0.1:{port_file.read_text()}"
 
 
+def elsewhere() -> str | None:
+    """Where Airflow's API answers if others run its services (docker-compose.yml), None if they are ours.
+
+    Raises ConfigurationError when it does not answer there, or one of its services is not at work.
+    """
+    execution_api = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
+    if not execution_api:
+        return None
+    place = execution_api.removesuffix("/").removesuffix("/execution")
+    if not _is_healthy(place):
+        raise ConfigurationError(
+            f"Airflow at {place} does not answer, or one of its services is not at work; see their logs"
+        )
+    return place
+
+
 def _run_folder(settings: Settings) -> Path:
     folder = settings.home / "run"
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +182,7 @@ def _wait(settings: Settings, port: int) -> None:
             raise ConfigurationError(
                 f"Airflow's {ended[0].name} ended while starting: {' '.join(last)} (log: {ended[0].log})"
             )
-        if _is_healthy(port):
+        if _is_healthy(f"http://127.0.0.1:{port}"):
             return
         time.sleep(0.3)
     raise ConfigurationError(
@@ -174,10 +190,9 @@ def _wait(settings: Settings, port: int) -> None:
     )
 
 
-def _is_healthy(port: int) -> bool:
+def _is_healthy(place: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=2) as answer:
-            health = json.load(answer)
-    except (OSError, urllib.error.URLError, ValueError):
+        health = httpx.get(f"{place}/api/v2/monitor/health", timeout=2).json()
+    except (httpx.HTTPError, ValueError):
         return False
     return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import socket
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from parc.errors import ConfigurationError, ParcError
@@ -13,6 +16,8 @@ from parc.errors import ConfigurationError, ParcError
 IN_FLIGHT = 8
 QUICK_SECONDS = 10
 ANSWER_BYTES = 1 << 18
+CLIENT = "c-"
+"""How the sockets begin on which the switch answers us; no longer than its own name, as paths are short."""
 Call = tuple[str, Sequence[str | int]]
 
 
@@ -45,11 +50,8 @@ class Rpc:
 
     def _exchange(self, calls: Sequence[Call], seconds: float) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = []
-        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as own:
-            own.settimeout(seconds)
-            try:
-                own.bind("")  # the kernel names it; nothing is left in the file system
-                own.connect(self.path)
+        try:
+            with _connected(self.path, seconds) as own:
                 sent = 0
                 while len(answers) < len(calls):
                     while sent < len(calls) and sent - len(answers) < IN_FLIGHT:
@@ -58,16 +60,34 @@ class Rpc:
                         own.send(json.dumps(request).encode())
                         sent += 1
                     answers.append(json.loads(own.recv(ANSWER_BYTES)))
-            except TimeoutError:
-                method = calls[len(answers)][0]
-                raise ConfigurationError(
-                    f"the switch at {self.path} did not answer {method} within {seconds:g} s; see its log"
-                ) from None
-            except OSError as error:
-                raise ConfigurationError(
-                    f"the switch at {self.path} does not answer ({error.strerror or error}); `parc up` "
-                    "starts the platform's own, an outside one is started where it runs"
-                ) from None
+        except TimeoutError:
+            method = calls[len(answers)][0]
+            raise ConfigurationError(
+                f"the switch at {self.path} did not answer {method} within {seconds:g} s; see its log"
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(
+                f"the switch at {self.path} does not answer ({error.strerror or error}); `parc up` "
+                "starts the platform's own, an outside one is started where it runs"
+            ) from None
         if [answer.get("id") for answer in answers] != list(range(len(calls))):
             raise ConfigurationError(f"the switch at {self.path} answered out of order")
         return answers
+
+
+@contextmanager
+def _connected(path: str, seconds: float) -> Iterator[socket.socket]:
+    """A socket with a path of its own beside the switch's, where it answers: also from another container,
+    which a name without a path does not reach."""
+    name = Path(path).with_name(f"{CLIENT}{secrets.token_hex(3)}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+        own.settimeout(seconds)
+        own.bind(str(name))
+        try:
+            owner = Path(path).stat()
+            if owner.st_uid != os.geteuid():  # root may speak to a switch of another user, which answers here
+                os.chown(name, owner.st_uid, owner.st_gid)
+            own.connect(path)
+            yield own
+        finally:
+            name.unlink(missing_ok=True)

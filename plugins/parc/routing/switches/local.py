@@ -21,7 +21,7 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.routing.switches import KAMAILIO
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.jsonrpc import CLIENT, Rpc
 from parc.settings import Settings
 from parc.warehouse import embedded
 
@@ -112,7 +112,8 @@ def start(settings: Settings) -> int:
     configuration = folder / "kamailio.cfg"
     configuration.touch(mode=0o600)
     configuration.write_text(_defines(settings, port))
-    Path(socket(settings)).unlink(missing_ok=True)
+    for left in [folder / SOCKET, *folder.glob(f"{CLIENT}*")]:
+        left.unlink(missing_ok=True)
     memory = os.environ.get("PARC_SWITCH_MEMORY_MB") or "256"
     with log(settings).open("ab") as output:
         process = subprocess.Popen(
