@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from parc.settings import PROJECT, Settings
 from parc.warehouse import connections, embedded, migrate
 from routing_world import QUIET
 
+RELEASED = Path(__file__).parent / "fixtures" / "warehouse_0.1.0"
 SHARED = PROJECT.parent / "shared" / "data"
 NAMES_IN_USE: set[str] = set()
 
@@ -63,6 +66,19 @@ def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
+def released(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A platform whose warehouse is as version 0.1.0 left it, before any later schema change."""
+    folder = tmp_path_factory.mktemp("released")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        empty_platform(server, folder, template="template0") as settings,
+    ):
+        patch.setenv("PARC_PSEUDONYM_SECRET", (RELEASED / "pseudonym_secret").read_text())
+        restore(settings, RELEASED / "warehouse.sql.xz")
+        yield settings
+
+
+@pytest.fixture(scope="module")
 def copy_of(server: Settings) -> Iterator[Callable[[Settings], Settings]]:
     """Makes a copy of a platform's database as it is now; landing zone and home are the original's."""
     copies = []
@@ -83,13 +99,17 @@ def copy_of(server: Settings) -> Iterator[Callable[[Settings], Settings]]:
 
 
 @contextmanager
-def empty_platform(server: Settings, folder: Path) -> Iterator[Settings]:
+def empty_platform(server: Settings, folder: Path, template: str = embedded.DATABASE) -> Iterator[Settings]:
     """A fresh copy of the template database, dropped afterwards, and an empty landing zone."""
     (folder / "landing").mkdir()
     with free_name() as name:
-        names = {"database": sql.Identifier(name), "login": sql.Identifier(embedded.LOGIN)}
+        names = {
+            "database": sql.Identifier(name),
+            "template": sql.Identifier(template),
+            "login": sql.Identifier(embedded.LOGIN),
+        }
         as_superuser(
-            server, sql.SQL("create database {database} template parc owner {login}").format(**names)
+            server, sql.SQL("create database {database} template {template} owner {login}").format(**names)
         )
         yield replace(
             server,
@@ -115,13 +135,37 @@ def free_name() -> Iterator[str]:
 
 def as_superuser(server: Settings, command: sql.Composed) -> None:
     """One command on the server as its superuser."""
+    with superuser(server, "postgres") as connection:
+        connection.execute(command)
+
+
+def superuser(server: Settings, database: str) -> psycopg.Connection[Any]:
+    """A session of the server's superuser in a database."""
     given = connections.parameters(server, "admin") | {
-        "dbname": "postgres",
+        "dbname": database,
         "user": "postgres",
         "password": server.secret("postgres_password"),
     }
-    with psycopg.connect(**given, autocommit=True) as connection:  # type: ignore[arg-type]
-        connection.execute(command)
+    return psycopg.connect(**given, autocommit=True)  # type: ignore[arg-type]
+
+
+def restore(settings: Settings, dump: Path) -> None:
+    """Run a plain dump in the empty database of `settings`, as psql would."""
+    database = str(psycopg.conninfo.conninfo_to_dict(settings.warehouse_dsn or "")["dbname"])
+    commands: list[bytes] = []
+    with lzma.open(dump) as lines, superuser(settings, database) as connection, connection.transaction():
+        for line in lines:
+            if line.startswith(b"COPY "):
+                connection.execute(b"".join(commands))
+                commands = []
+                with connection.cursor() as cursor, cursor.copy(line) as copy:
+                    for row in iter(lines.readline, b"\\.\n"):
+                        copy.write(row)
+            elif not line.startswith(
+                (b"\\", b"SET transaction_timeout")
+            ):  # psql's own; of servers from 17 on
+                commands.append(line)
+        connection.execute(b"".join(commands))
 
 
 def replace_database(settings: Settings, name: str) -> Settings:

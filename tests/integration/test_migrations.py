@@ -1,0 +1,85 @@
+"""A warehouse of the released version, brought up to date, goes on as a new one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from test_build import marts, rows
+
+from parc.build import build
+from parc.feeds import FEEDS
+from parc.loading import ingest
+from parc.settings import Settings
+from parc.simulate import simulate
+from parc.warehouse import migrate
+from parc.warehouse.schema import pending_migrations
+
+NEXT_DAY = date(2012, 4, 24)
+"""The day after the four that the warehouse holds."""
+
+STEADY = "business_date <= '2012-04-22'"
+OF_ONE_DATE = (
+    "marts.fct_boutique_visits",
+    "marts.fct_calls",
+    "marts.mart_boutique_wait_histogram_daily",
+    "marts.mart_boutiques_daily",
+    "marts.mart_wait_histogram_daily",
+)
+"""Marts whose figures of a date come from that date's deliveries: a later night leaves them as they are."""
+
+Columns = dict[str, list[str]]
+
+
+def columns(settings: Settings) -> Columns:
+    """The columns of the tables that hold what people sent, saw and decided."""
+    found = rows(
+        settings,
+        "select format('%I.%I', relnamespace::regnamespace::text, relname), array_agg(attname::text) "
+        "from pg_class join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped "
+        "where relkind in ('r', 'p') and not relispartition and relname <> 'schema_version' "
+        "and relnamespace::regnamespace::text in ('marts', 'ops', 'raw', 'reference', 'routing') group by 1",
+        "admin",
+    )
+    return dict(found)
+
+
+def contents(settings: Settings, of: Columns, where: str = "true") -> dict[str, list[tuple]]:
+    """The rows of tables in these columns, as text, sorted."""
+    return {
+        table: sorted(
+            rows(settings, f"select ({', '.join(names)})::text from {table} where {where}", "admin")
+        )
+        for table, names in of.items()
+    }
+
+
+def test_schema_changes_lose_nothing(released: Settings) -> None:
+    of_release = columns(released)
+    before = contents(released, of_release)
+    assert len(before["marts.fct_calls"]) > 800
+    pending = pending_migrations(released)
+    assert migrate(released) == pending
+    after = contents(released, of_release)
+    assert {table for table in before if after[table] != before[table]} == set()
+    assert migrate(released) == []
+
+
+def test_the_next_night_goes_on_from_it(released: Settings, copy_of: Callable[[Settings], Settings]) -> None:
+    migrate(released)
+    steady = {table: names for table, names in columns(released).items() if table in OF_ONE_DATE}
+    before = contents(released, steady, STEADY)
+    assert len(before) == len(OF_ONE_DATE)
+    assert all(before.values())
+
+    simulate(NEXT_DAY, NEXT_DAY, scale=0.001, seed=41, out=released.landing)
+    for feed in FEEDS:
+        outcome = ingest(released, feed, NEXT_DAY)
+        assert outcome.status in ("published", "missing"), outcome.message
+    assert build(released).delivery_count >= 3
+    assert contents(released, steady, STEADY) == before
+
+    anew = copy_of(released)
+    build(anew, full_refresh=True)
+    incremental, refreshed = marts(released), marts(anew)
+    assert {name for name in refreshed if refreshed[name] != incremental[name]} == set()
