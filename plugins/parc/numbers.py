@@ -1,8 +1,15 @@
-"""Telephone numbers as suppliers spell them, brought to E.164 so that one number has one key."""
+"""Telephone numbers as suppliers spell them: brought to E.164 so that one number has one key, and found in
+any text so that none is shown.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import polars as pl
+
+MASK = "***"
 
 WITHHELD = ("anonymous", "restricted", "unavailable", "+266696687", "")  # +266696687 spells ANONYMOUS
 
@@ -64,3 +71,68 @@ def national_prefix(number: pl.Expr) -> pl.Expr:
         .then(1)
     )
     return pl.lit("0") + number.str.slice(offset, 5)
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """What must not stand beside a number: for Python as a look-around; for Polars, which has none, as the
+    character that may."""
+
+    python: str
+    polars: str
+
+
+_OPEN = _Edge("", "")
+_NO_DIGIT_BEFORE = _Edge(r"(?<![0-9])", r"(?:^|[^0-9])")
+_NO_DIGIT_AFTER = _Edge(r"(?![0-9])", r"(?:$|[^0-9])")
+# `04-25-0800` of `2012-04-25-080000` begins no number.
+_NO_GROUP_BEFORE = _Edge(r"(?<![0-9])(?<![0-9][-./_,])", r"(?:^|[^0-9\-./_,]|(?:^|[^0-9])[-./_,])")
+_NO_WORD_BEFORE = _Edge(r"(?<![\w.\-/+,])", r"(?:^|[^\w.\-/+,])")
+_NO_WORD_AFTER = _Edge(r"(?![\w\-/])(?![.,][0-9])", r"(?:$|[^\w\-/.,]|[.,](?:$|[^0-9]))")
+
+_BETWEEN = r"(?:[\s.\-/()_,·\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF]|&nbsp;|%20)"
+_MAYBE = rf"{_BETWEEN}{{0,3}}"
+_GAP = rf"{_BETWEEN}{{1,3}}"
+_PAIR = rf"{_GAP}[0-9]{{2}}"
+_ZERO = r"0[\s)\-/_]{0,3}"  # no point behind it: 0.123456789 is none
+_CODE = "(?:33|262|590|594|596)"
+_OTHER_DIGIT = "０-９٠-٩۰-۹"
+_NAMED = "t[eé]l|fax|gsm|mobile|portable|phone|num[eé]ro"
+
+# French numbers have ten digits, the first a zero; nine after the country code; nine where a program took the
+# zero away, which is believed of a word of its own and of the usual groups alone.
+_SPELLINGS = (
+    (_OPEN, rf"[+＋]{_MAYBE}[1-9](?:{_MAYBE}[0-9]){{6,}}", _OPEN),
+    (
+        _NO_DIGIT_BEFORE,
+        rf"00{_MAYBE}(?:[1-9](?:{_MAYBE}[0-9]){{9,13}}|508(?:{_MAYBE}[0-9]){{6}})",
+        _NO_DIGIT_AFTER,
+    ),
+    (_NO_DIGIT_BEFORE, rf"(?:0|{_CODE}0?)[1-9][0-9]{{8}}", _NO_DIGIT_AFTER),
+    (
+        _NO_GROUP_BEFORE,
+        rf"(?:{_ZERO}|{_CODE}{_MAYBE}(?:{_ZERO})?)[1-9](?:{_MAYBE}[0-9]){{8}}",
+        _NO_DIGIT_AFTER,
+    ),
+    (
+        _NO_WORD_BEFORE,
+        rf"[1-9](?:[0-9]{{8}}|(?:{_PAIR}){{4}}|[0-9]{{2}}(?:{_PAIR}){{3}}|[0-9]{{2}}(?:[\s.][0-9]{{3}}){{2}})",
+        _NO_WORD_AFTER,
+    ),
+    (_OPEN, rf"(?i:{_NAMED})[^0-9]{{0,10}}[0-9](?:{_MAYBE}[0-9]){{7,}}", _OPEN),
+    (_OPEN, rf"[{_OTHER_DIGIT}](?:{_MAYBE}[{_OTHER_DIGIT}0-9]){{6,}}", _OPEN),
+)
+_NUMBER = re.compile("|".join(f"{left.python}{form}{right.python}" for left, form, right in _SPELLINGS))
+_HOLDS_NUMBER = "|".join(f"(?:{left.polars}{form}{right.polars})" for left, form, right in _SPELLINGS)
+
+
+def masked(text: str) -> str:
+    """The text with MASK for each telephone number in it, however it is spelled."""
+    while (shown := _NUMBER.sub(MASK, text)) != text:  # behind a mask another may come to light
+        text = shown
+    return text
+
+
+def holds_number(text: pl.Expr) -> pl.Expr:
+    """Whether `masked` would change the text."""
+    return text.str.contains(_HOLDS_NUMBER)

@@ -12,6 +12,7 @@ from parc.feeds import Feed
 from parc.loading import csvfile, parquetfile
 from parc.loading.blocks import Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
+from parc.numbers import masked
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,62}")
 
@@ -91,4 +92,4 @@ def _likely_cause(names: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def _shown(name: str) -> str:
-    return f"`{name}`" if _PLAIN_NAME.fullmatch(name) else "(not a name)"
+    return f"`{masked(name)}`" if _PLAIN_NAME.fullmatch(name) else "(not a name)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,14 +16,11 @@ import polars_hash as plh
 from parc.feeds import Column, Derivation, Derived, Feed, Personal
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast, cast_rest
-from parc.numbers import national_prefix
+from parc.numbers import MASK, masked, national_prefix
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
-MASK = "***"
 LONGEST_TEXT = 2_000
 """Characters of a row's text that quarantine keeps; the raw file has the rest."""
-
-_LIKE_A_NUMBER = re.compile(r"(?:\+|00)[1-9][0-9 .\-/()]{7,}|0[1-9](?:[ .\-/]?[0-9]{2}){4}")
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ class RowRules:
     def _shown(self, name: str, value: str | None) -> str | None:
         if value is None:
             return None
-        return MASK if self._columns[name].personal or _LIKE_A_NUMBER.fullmatch(value) else value
+        return MASK if self._columns[name].personal else masked(value)
 
     def _shown_row(self, names: list[str], row: tuple[str | None, ...]) -> str:
         line = io.StringIO()
