@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ import pytest
 import parc
 from parc.errors import ConfigurationError
 from parc.settings import Settings
-from parc.warehouse import connect, embedded, migrate, schema
+from parc.warehouse import connect, connections, embedded, migrate, schema
 
 
 def test_migrating_again_applies_nothing(warehouse: Settings) -> None:
@@ -27,6 +28,19 @@ def test_altered_migration_is_refused(warehouse: Settings, tmp_path, monkeypatch
     monkeypatch.setattr(schema, "MIGRATIONS", tmp_path)
     with pytest.raises(ConfigurationError, match="0001_ledger.sql was applied"):
         migrate(warehouse)
+
+
+def test_a_database_of_another_encoding_is_refused(server: Settings) -> None:
+    with connect(server, "admin", autocommit=True) as connection:
+        connection.execute("create database in_ascii encoding 'SQL_ASCII' locale 'C' template template0")
+        try:
+            dsn = connections.dsn(server, "admin").replace("/parc?", "/in_ascii?")
+            with pytest.raises(
+                ConfigurationError, match="encoding SQL_ASCII, UTF8 is needed: create database"
+            ):
+                migrate(replace(server, warehouse_dsn=dsn))
+        finally:
+            connection.execute("drop database in_ascii")
 
 
 @pytest.mark.parametrize(

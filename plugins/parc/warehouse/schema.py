@@ -22,13 +22,20 @@ MIGRATION_LOCK = 7_201_200_001
 def migrate(settings: Settings) -> list[str]:
     """Bring the ledger's schemas and the feeds' tables (not dbt's) up to date; returns the files applied.
 
-    Raises ConfigurationError when the server is older than 15 or an applied file has been altered since.
+    Raises ConfigurationError when the server is older than 15, the database holds no UTF-8, or an applied
+    file has been altered since.
     """
     applied = []
     with connect(settings, "admin") as connection:
         if connection.info.server_version < 150000:
             raise ConfigurationError(
                 f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 or newer is needed"
+            )
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise ConfigurationError(
+                f"the database {connection.info.dbname} has the encoding {encoding}, UTF8 is needed: "
+                f"create database {connection.info.dbname} encoding 'UTF8' template template0"
             )
         connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         _ensure_roles(connection, settings)
