@@ -14,6 +14,7 @@
             min(business_date) as first_date,
             max(business_date) as last_date
         from {{ source('ops', 'delivery') }}
+        where status <> 'withdrawn'
     ) as ledger
     cross join lateral (
         select generate_series(

@@ -14,7 +14,7 @@ from test_build import marts, restate, rows
 from parc.build import build
 from parc.errors import BuildFailed
 from parc.feeds import FEEDS
-from parc.loading import ingest
+from parc.loading import ingest, withdraw
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 
@@ -153,3 +153,35 @@ def test_after_all_this_the_marts_equal_a_full_refresh(built: Settings) -> None:
     build(built, full_refresh=True)
     refreshed = marts(built)
     assert [name for name in refreshed if incremental[name] != refreshed[name]] == []
+
+
+def test_what_is_withdrawn_leaves_the_marts_as_if_it_had_never_come(built: Settings, tmp_path: Path) -> None:
+    """Facts of one more day, snapshots of each keeping, and a restatement whose original then comes again."""
+    before, extra = marts(built), LAST + timedelta(days=1)
+    simulate(FIRST, extra, scale=0.002, seed=6, out=str(tmp_path))
+    mistakes = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]
+    references = ("numbering_plan", "active_lines", "boutiques", "line_assignments")
+    mistakes += [(feed, DAYS[1]) for feed in references]
+    for feed, day in mistakes:
+        source = min((tmp_path / feed).iterdir()) if day != extra else tmp_path / feed / f"date={day}"
+        shutil.copytree(source, Path(built.landing) / feed / f"date={day}", dirs_exist_ok=True)
+    restated = Path(built.landing) / "calls" / f"date={FIRST}"
+    shutil.copytree(restated, tmp_path / "kept")
+    restate(built, FIRST, drop=5)
+    made = [ingest(built, feed, day) for feed, day in [*mistakes, ("calls", FIRST)]]
+    assert {outcome.status for outcome in made} == {"published"}, made
+    build(built)
+    assert marts(built)["fct_calls"] != before["fct_calls"]
+
+    for outcome in made:
+        assert outcome.delivery_id
+        withdraw(built, outcome.delivery_id, "of another platform")
+    shutil.copytree(tmp_path / "kept", restated, dirs_exist_ok=True)
+    assert ingest(built, "calls", FIRST).status == "published"
+    result = build(built)
+    assert result.withdrawn_count == len(made)
+    after = marts(built)
+    health = before.pop("mart_feed_health"), after.pop("mart_feed_health")
+    assert [name for name in before if before[name] != after[name]] == []
+    assert len(health[0]) == len(health[1])
+    assert build(built).build_id is None

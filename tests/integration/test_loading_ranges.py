@@ -50,9 +50,9 @@ def expected(published: dict[date, Snapshot]) -> set[Range]:
 
 NUMBERS = st.sampled_from(["+33299000001", "+33299000002", "+33612000003"])
 VALUES = st.tuples(st.sampled_from(["22", "35"]), st.sampled_from(["moved", "voip"]))
-ARRIVALS = st.lists(
-    st.tuples(st.integers(0, 4).map(day), st.dictionaries(NUMBERS, VALUES, max_size=3)), max_size=9
-)
+SNAPSHOTS = st.dictionaries(NUMBERS, VALUES, max_size=3)
+ARRIVALS = st.lists(st.tuples(st.integers(0, 4).map(day), SNAPSHOTS | st.none()), max_size=9)
+"""A snapshot of a date, or that the one of the date is withdrawn (None)."""
 
 
 @pytest.fixture
@@ -83,6 +83,18 @@ def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_publis
     return changes
 
 
+def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
+    """Take a snapshot out as a withdrawal does."""
+    if was_published:
+        with connection.transaction():
+            ranges.take_out(connection, FEED, at)
+            connection.execute(
+                "update ops.delivery set status = 'withdrawn' "
+                "where feed = %s and business_date = %s and status = 'published'",
+                [FEED.name, at],
+            )
+
+
 @given(arrivals=ARRIVALS)
 @settings(
     max_examples=40,
@@ -91,20 +103,24 @@ def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_publis
     derandomize=True,
 )
 def test_any_order_of_arrival_ends_in_the_same_ranges(
-    connection: Connection[Any], arrivals: list[tuple[date, Snapshot]]
+    connection: Connection[Any], arrivals: list[tuple[date, Snapshot | None]]
 ) -> None:
     with connection.transaction(force_rollback=True):
         published: dict[date, Snapshot] = {}
         for at, snapshot in arrivals:
-            before = published.get(at, {})
-            changes = arrive(connection, at, snapshot, at in published)
-            if at in published:
-                assert changes == Changes(
-                    len(snapshot.keys() - before.keys()),
-                    len(before.keys() - snapshot.keys()),
-                    sum(before[number] != snapshot[number] for number in before.keys() & snapshot.keys()),
-                )
-            published[at] = snapshot
+            if snapshot is None:
+                depart(connection, at, at in published)
+                published.pop(at, None)
+            else:
+                before = published.get(at, {})
+                changes = arrive(connection, at, snapshot, at in published)
+                if at in published:
+                    assert changes == Changes(
+                        len(snapshot.keys() - before.keys()),
+                        len(before.keys() - snapshot.keys()),
+                        sum(before[number] != snapshot[number] for number in before.keys() & snapshot.keys()),
+                    )
+                published[at] = snapshot
             numbers = connection.execute("select * from routing.line_assignment").fetchall()
             assert set(numbers) == expected(published)
             assert len(numbers) == len(set(numbers))

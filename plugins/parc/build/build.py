@@ -26,13 +26,15 @@ EFFECT_MART = "mart_parc_effect"
 class BuildResult:
     """What a build did; `build_id` is None when the marts already held everything.
 
-    `seconds_by_node` has dbt's time for each node; `resumed_build_id` is the failed build that this one went
-    on from; `missing` the deliveries that were due and are not in it (see `parc.build.gaps`).
+    `withdrawn_count` deliveries that the marts may have held were taken out. `seconds_by_node` has dbt's time
+    for each node; `resumed_build_id` is the failed build that this one went on from; `missing` the deliveries
+    that were due and are not in it (see `parc.build.gaps`).
     """
 
     build_id: int | None
     delivery_count: int = 0
     date_count: int = 0
+    withdrawn_count: int = 0
     rows_by_mart: dict[str, int] = field(default_factory=dict)
     nodes_by_status: dict[str, int] = field(default_factory=dict)
     seconds_by_node: dict[str, float] = field(default_factory=dict)
@@ -48,6 +50,8 @@ class BuildResult:
             f"build {self.build_id} published: {self.delivery_count} deliveries, {self.date_count} days, "
             f"{sum(self.rows_by_mart.values()):,} rows in {len(self.rows_by_mart)} marts"
         )
+        if self.withdrawn_count:
+            done += f"; {self.withdrawn_count} withdrawn deliveries taken out"
         if self.resumed_build_id:
             done += f"; it went on from what failed in build {self.resumed_build_id}"
         return "\n".join([done, *gaps.words(self.missing)])
@@ -135,6 +139,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             build_id,
             delivery_count=len(found.delivery_ids),
             date_count=dates[0] if dates else 0,
+            withdrawn_count=len(found.withdrawn_ids),
             rows_by_mart=rows_by_mart,
             nodes_by_status=dict(Counter(node.status for node in done)),
             seconds_by_node={node.name: node.seconds for node in done},
@@ -227,6 +232,10 @@ def _close(
         connection.execute(
             "update ops.delivery set built_in = %s where delivery_id = any (%s)",
             [build_id, found.delivery_ids],
+        )
+        connection.execute(
+            "update ops.delivery set withdrawn_in = %s where delivery_id = any (%s)",
+            [build_id, found.withdrawn_ids],
         )
         connection.execute("delete from ops.seed_version where not seed = any (%s)", [list(found.seeds)])
         for seed in found.seeds.values():

@@ -22,14 +22,16 @@ SEEDED = ("site_positions", "intervention_places")
 class Changes:
     """What the marts have not seen yet. (Later dates that share a row with these are found by dbt.)
 
-    `delivery_ids` are the current deliveries seen for the first time; `dates` maps a subject of
-    `ops.build_date` to the dates to recompute; `request_dates` are those whose jobs a seed's change reaches;
-    `seeds` are all seeds; `are_seeds_changed` tells whether any differs from the published build's, and
-    `are_seeds_in_doubt` whether a build that was not published may have loaded others. `has_expired_dates`
-    tells whether the marts hold dates whose raw rows retention has dropped.
+    `delivery_ids` are the current deliveries seen for the first time, `withdrawn_ids` those taken back that
+    the marts may still hold; `dates` maps a subject of `ops.build_date` to the dates to recompute;
+    `request_dates` are those whose jobs a seed's change reaches; `seeds` are all seeds; `are_seeds_changed`
+    tells whether any differs from the published build's, and `are_seeds_in_doubt` whether a build that was
+    not published may have loaded others. `has_expired_dates` tells whether the marts hold dates whose raw
+    rows retention has dropped.
     """
 
     delivery_ids: list[int]
+    withdrawn_ids: list[int]
     dates: dict[str, list[date]]
     request_dates: list[date]
     seeds: dict[str, Seed]
@@ -40,7 +42,9 @@ class Changes:
     @property
     def is_empty(self) -> bool:
         """Whether the published marts already hold everything, and the tables they come from hold no more."""
-        return not (self.delivery_ids or self.are_seeds_changed or self.are_seeds_in_doubt)
+        return not (
+            self.delivery_ids or self.withdrawn_ids or self.are_seeds_changed or self.are_seeds_in_doubt
+        )
 
 
 def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything: bool = False) -> Changes:
@@ -54,6 +58,10 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
         "select delivery_id, feed, business_date from ops.delivery "
         "where status = 'published' and built_in is null"
     ).fetchall()
+    withdrawn = connection.execute(
+        "select delivery_id, feed, business_date from ops.delivery "
+        "where status = 'withdrawn' and published_at is not null and withdrawn_in is null"
+    ).fetchall()
     now = seeds.read(seeds_folder)
     before = {
         name: (digest, content)
@@ -61,7 +69,7 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
     }
     changed_seeds = [seed for name, seed in now.items() if seed.sha256 != before.get(name, ("", None))[0]]
     arrived: dict[str, set[date]] = {}
-    for _, feed, business_date in pending:
+    for _, feed, business_date in [*pending, *withdrawn]:
         arrived.setdefault(feed, set()).add(business_date)
 
     dates = _dates_left_unpublished(connection)
@@ -89,6 +97,7 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
     dates["active_lines"] = dates.get("active_lines", set()) | lines
     return Changes(
         [row[0] for row in pending],
+        [row[0] for row in withdrawn],
         {subject: sorted(found) for subject, found in dates.items()},
         sorted(request_dates),
         now,
@@ -155,7 +164,8 @@ def _dates_governed(
 ) -> set[date]:
     """Dates of the fact feed for which one of these snapshots of a reference feed is the one in force.
 
-    A snapshot is in force from its date to the next one; the earliest also for all dates before it.
+    A snapshot is in force from its date to the next one; the earliest also for all dates before it. One that
+    was withdrawn governed the dates that it would govern now.
     """
     if not snapshots:
         return set()
@@ -166,8 +176,11 @@ def _dates_governed(
                 business_date,
                 lag(business_date) over (order by business_date) as previous_date,
                 lead(business_date) over (order by business_date) as next_date
-            from ops.delivery
-            where feed = %(reference)s and status = 'published'
+            from (
+                select business_date from ops.delivery where feed = %(reference)s and status = 'published'
+                union
+                select unnest(%(snapshots)s::date[])
+            ) as dates
         )
         select facts.business_date
         from ops.delivery as facts
@@ -184,7 +197,7 @@ def _dates_governed(
 
 def _dates_of_months(connection: psycopg.Connection[Any], snapshots: set[date]) -> set[date]:
     """Dates of calls from the first month of the new active_lines snapshots on: a later month without lines
-    of its own takes the last known one's."""
+    of its own takes the last known one's. All, where no row of theirs is left to tell (withdrawn)."""
     if not snapshots:
         return set()
     rows = connection.execute(
@@ -192,10 +205,15 @@ def _dates_of_months(connection: psycopg.Connection[Any], snapshots: set[date]) 
         select business_date
         from ops.delivery
         where feed = 'calls' and status = 'published' and expired_at is null
-            and business_date >= (
-                select date_trunc('month', min(month)) from raw.active_lines where business_date = any (%s)
+            and business_date >= coalesce(
+                (
+                    select date_trunc('month', min(month)) from raw.active_lines
+                    where business_date = any (%(snapshots)s)
+                    having count(distinct business_date) = cardinality(%(snapshots)s::date[])
+                ),
+                '-infinity'
             )
         """,
-        [list(snapshots)],
+        {"snapshots": list(snapshots)},
     )
     return {row[0] for row in rows.fetchall()}

@@ -29,6 +29,7 @@ def read(connection: psycopg.Connection[Any]) -> list[Gap]:
             select delivery.status
             from ops.delivery
             where delivery.feed = due.feed and delivery.business_date = due.business_date
+                and delivery.status not in ('superseded', 'withdrawn')
             order by delivery.delivery_id desc
             limit 1
         ) as newest on true

@@ -1,4 +1,4 @@
-"""What a restated delivery did to figures that BI had read: kept in `marts.mart_restatements`, row by row."""
+"""What a restated or withdrawn delivery did to figures that BI had read: in `marts.mart_restatements`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ _RESTATED = """
 select delivery.delivery_id, delivery.business_date
 from ops.build_delivery
 inner join ops.delivery using (delivery_id)
-where build_delivery.build_id = %s and delivery.feed = any (%s)
+where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
     and exists (
         select from ops.delivery as earlier
         where earlier.feed = delivery.feed and earlier.business_date = delivery.business_date
             and earlier.delivery_id < delivery.delivery_id and earlier.built_in is not null
+    )
+union all
+select delivery_id, business_date
+from ops.delivery as withdrawn
+where status = 'withdrawn' and published_at is not null and withdrawn_in is null and feed = any (%(feeds)s)
+    and exists (
+        select from ops.delivery as built
+        where built.feed = withdrawn.feed and built.business_date = withdrawn.business_date
+            and built.delivery_id <= withdrawn.delivery_id and built.built_in is not null
     )
 """
 
@@ -72,13 +81,14 @@ def keep(
     meta: dict[str, Any],
     kinds: dict[str, str],
 ) -> None:
-    """Compare a mart with its built table, before that takes its place, where a restated delivery reaches it.
+    """Compare a mart with its built table, before that takes its place, where a restated or withdrawn
+    delivery reaches it.
 
     `meta.restated_by` names the feeds whose restatement counts. It reaches its own date and the
     `meta.lookback_days` before it; where the mart is published as a whole, every date. `kinds` are the built
     table's columns with their types: what is bigint or numeric is a figure.
     """
-    restated = connection.execute(_RESTATED, [build_id, meta["restated_by"]]).fetchall()
+    restated = connection.execute(_RESTATED, {"build_id": build_id, "feeds": meta["restated_by"]}).fetchall()
     if not restated:
         return
     connection.execute(

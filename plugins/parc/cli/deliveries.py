@@ -1,4 +1,4 @@
-"""Deliveries: simulated, loaded."""
+"""Deliveries: simulated, loaded, taken back."""
 
 from __future__ import annotations
 
@@ -91,3 +91,14 @@ def ingest(
                 print(f"  warning: {warning}")
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(DeliveryRefused.exit_code)
+
+
+@app.command()
+def withdraw(
+    delivery: Annotated[int, typer.Argument(help="Number of a delivery, as messages tell it.")],
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")],
+) -> None:
+    """Take a delivery back, as if it had never come: the marts lose it at the next build."""
+    from parc.loading import withdraw as run
+
+    print(run(Settings.from_env(), delivery, reason))

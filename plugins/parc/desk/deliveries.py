@@ -67,7 +67,7 @@ def newest_night(settings: Settings) -> date | None:
     """The last business date of which anything came or was looked for; None before the first."""
     with connect(settings, "reader") as connection:
         row = connection.execute(
-            "select greatest((select max(business_date) from ops.delivery), "
+            "select greatest((select max(business_date) from ops.delivery where status <> 'withdrawn'), "
             "(select max(business_date) from ops.looked_for))"
         ).fetchone()
     return row[0] if row else None
@@ -135,7 +135,7 @@ def _due(settings: Settings, connection: psycopg.Connection[Any], business_date:
                     rows_quarantined,
                     built_in
                 from ops.delivery
-                where business_date = %s and status <> 'superseded'
+                where business_date = %s and status not in ('superseded', 'withdrawn')
                 order by feed, coalesce(seen_at, landed_at) desc, delivery_id desc
                 """,
                 [business_date],
@@ -181,7 +181,8 @@ def _gaps(connection: psycopg.Connection[Any], calendar: Mapping[str, _Expected]
     rows = connection.execute(
         f"select feed, business_date from {source} as missing where not exists ("
         "select from ops.delivery where delivery.feed = missing.feed "
-        "and delivery.business_date = missing.business_date and status <> 'superseded') order by 1, 2"
+        "and delivery.business_date = missing.business_date "
+        "and status not in ('superseded', 'withdrawn')) order by 1, 2"
     ).fetchall()
     days: dict[str, list[date]] = {feed: [] for feed in calendar}
     for feed, day in rows:
@@ -194,11 +195,21 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
     """Runs of days of a feed that are due and have not come."""
     calendar = _calendar(settings)
     days = _gaps(connection, calendar)
+    withdrawn = {
+        (feed, day): f"delivery {delivery_id} was withdrawn ({reason})"
+        for feed, day, delivery_id, reason in connection.execute(
+            "select feed, business_date, delivery_id, reason from ops.delivery where status = 'withdrawn' "
+            "order by delivery_id"
+        )
+    }
     found = []
     for feed, expected in calendar.items():
         is_daily = FEEDS[feed].keeping is Keeping.DAYS
-        for first, last in _stretches(days[feed]):
-            text = f"due since {shown(expected.due_at(first))}, has not come"
+        taken_back = [(day, day) for day in days[feed] if (feed, day) in withdrawn]
+        not_come = [day for day in days[feed] if (feed, day) not in withdrawn]
+        for first, last in taken_back + _stretches(not_come):
+            text = f"due since {shown(expected.due_at(first))}, "
+            text += withdrawn.get((feed, first), "has not come")
             if not is_daily:
                 text += "; the snapshot before it stays in force"
             elif (feed, last) in without:

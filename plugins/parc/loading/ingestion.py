@@ -146,6 +146,18 @@ class _Run:
             runs.note(self.connection, self.settings, delivery_id=current.delivery_id)
             return self._told("unchanged", current.delivery_id, *counts, text)
 
+        taken_back = ledger.withdrawn(
+            self.connection, self.feed.name, self.business_date, self.delivery.content_sha256
+        )
+        if taken_back and not self.is_replay:
+            ledger.abandon(self.connection, self.feed.name, self.business_date)
+            ledger.see_again(self.connection, taken_back[0], self.delivery)
+            text = (
+                f"refused, these bytes were withdrawn as delivery {taken_back[0]} ({taken_back[1]}); "
+                f"`parc quarantine replay {taken_back[0]}` publishes them all the same"
+            )
+            return self._told("refused", taken_back[0], 0, 0, 0, text)
+
         pseudonyms.keep_key(self.connection, self.settings)
         delivery_id = ledger.land(self.connection, self.feed.name, self.business_date, self.delivery)
         runs.note(self.connection, self.settings, delivery_id=delivery_id)

@@ -144,6 +144,26 @@ def refuse(
     )
 
 
+def withdraw(connection: Connection[Any], delivery_id: int, reason: str) -> None:
+    """Mark the delivery as taken back by a person, for this reason."""
+    connection.execute(
+        "update ops.delivery set status = 'withdrawn', reason = %s, withdrawn_at = clock_timestamp() "
+        "where delivery_id = %s",
+        [reason, delivery_id],
+    )
+
+
+def withdrawn(
+    connection: Connection[Any], feed: str, business_date: date, content_sha256: str
+) -> tuple[int, str] | None:
+    """A delivery of these bytes that was taken back (the newest): its id and the reason."""
+    return connection.execute(
+        "select delivery_id, reason from ops.delivery where feed = %s and business_date = %s "
+        "and content_sha256 = %s and status = 'withdrawn' order by delivery_id desc limit 1",
+        [feed, business_date, content_sha256],
+    ).fetchone()
+
+
 def quarantine(connection: Connection[Any], delivery_id: int, rows: Iterable[Rejected]) -> None:
     """Keep rejected rows: where they stand, which rule they broke, their masked text."""
     command = (

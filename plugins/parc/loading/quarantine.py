@@ -33,7 +33,8 @@ class Held:
 
 
 def held(settings: Settings, feed: str | None = None, business_date: date | None = None) -> list[Held]:
-    """What is in quarantine, by delivery and rule, the newest delivery first, without superseded ones.
+    """What is in quarantine, by delivery and rule, the newest delivery first; not of those superseded or
+    withdrawn.
 
     Raises UnknownFeed.
     """
@@ -54,7 +55,7 @@ def held(settings: Settings, feed: str | None = None, business_date: date | None
                 (array_agg(line_number order by file_name, line_number))[1] as first_line
             from ops.quarantine as held
             inner join ops.delivery using (delivery_id)
-            where status <> 'superseded'
+            where status not in ('superseded', 'withdrawn')
                 and (%(feed)s::text is null or feed = %(feed)s)
                 and (%(day)s::date is null or business_date = %(day)s)
             group by delivery_id, feed, business_date, status, column_name, held.reason

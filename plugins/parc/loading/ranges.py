@@ -71,6 +71,30 @@ def merge(connection: Connection[Any], feed: Feed, snapshot: Table, snapshot_dat
 
     No other snapshot is merged for the rest of the transaction.
     """
+    slice_of_time = _slice(connection, feed, snapshot_date)
+    _merge(connection, number_table(feed), snapshot, feed.key, _values(feed), slice_of_time)
+    return _merge(connection, parent(feed), snapshot, feed.stored_key, _values(feed), slice_of_time)
+
+
+def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date) -> None:
+    """Undo a merged snapshot: what was in force before it stays so through its slice of time.
+
+    Where nothing was in force before it, the slice is empty. As `merge` otherwise.
+    """
+    slice_of_time = _slice(connection, feed, snapshot_date)
+    before = Table("pg_temp", "in_force_before")
+    for ranges, key in ((number_table(feed), feed.key), (parent(feed), feed.stored_key)):
+        query = sql.SQL(
+            "create temp table in_force_before on commit drop as select * from {ranges} "
+            "where valid_from < {since} and coalesce(valid_to, 'infinity') >= {since}"
+        )
+        connection.execute(query.format(ranges=ranges.identifier, **slice_of_time))
+        _merge(connection, ranges, before, key, _values(feed), slice_of_time)
+        connection.execute("drop table in_force_before")
+
+
+def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict[str, sql.Composable]:
+    """From the snapshot's date up to the next published one's; locks out other snapshots."""
     connection.execute("select pg_advisory_xact_lock(%s)", [RANGES_LOCK])
     row = connection.execute(
         "select coalesce(min(business_date), 'infinity')::text from ops.delivery "
@@ -78,11 +102,12 @@ def merge(connection: Connection[Any], feed: Feed, snapshot: Table, snapshot_dat
         [feed.name, snapshot_date],
     ).fetchone()
     assert row
-    slice_of_time = {"since": _date(str(snapshot_date)), "until": _date(row[0])}
+    return {"since": _date(str(snapshot_date)), "until": _date(row[0])}
+
+
+def _values(feed: Feed) -> list[str]:
     derived = {column.name for column in feed.derived_columns}
-    values = [column.name for column in feed.row_columns if column.name not in derived]
-    _merge(connection, number_table(feed), snapshot, feed.key, values, slice_of_time)
-    return _merge(connection, parent(feed), snapshot, feed.stored_key, values, slice_of_time)
+    return [column.name for column in feed.row_columns if column.name not in derived]
 
 
 def _merge(

@@ -84,7 +84,7 @@ def nights(connection: Connection[Any]) -> Nights:
             select day::date
             from (
                 select greatest(
-                    (select max(business_date) from ops.delivery),
+                    (select max(business_date) from ops.delivery where status <> 'withdrawn'),
                     (select max(business_date) from ops.looked_for)
                 ) as last_date
             ) as newest
@@ -109,12 +109,13 @@ def nights(connection: Connection[Any]) -> Nights:
                 select
                     feed,
                     business_date,
-                    max(delivery_id) as newest_id,
+                    max(delivery_id) filter (where status <> 'superseded') as newest_id,
                     max(delivery_id) filter (where status = 'published') as published_id,
                     min(landed_at) as landed_at
                 from ops.delivery
-                where business_date >= %(first)s
+                where business_date >= %(first)s and status <> 'withdrawn'
                 group by feed, business_date
+                having bool_or(status <> 'superseded')
             ),
 
             nights as (

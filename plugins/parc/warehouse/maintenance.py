@@ -250,7 +250,7 @@ def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:
         for attempt in partitions.attempts():
             with attempt, connection.transaction():
                 connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
-                _lock_out_builds(connection)
+                lock_out_builds(connection)
                 if not _is_last_build_published(connection):
                     raise _Held("the last build was not published")
                 if not partitions.try_date_lock(connection, feed.name, dated.business_date):
@@ -274,7 +274,8 @@ def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:
     return size
 
 
-def _lock_out_builds(connection: Connection[Any]) -> None:
+def lock_out_builds(connection: Connection[Any]) -> None:
+    """Keep builds away to the end of the transaction; raises Busy while one reads the raw tables."""
     locked = connection.execute("select pg_try_advisory_xact_lock(%s)", [partitions.READING_LOCK]).fetchone()
     if not (locked and locked[0]):
         raise Busy(

@@ -1,3 +1,10 @@
+with deliveries as (
+    select
+        *,
+        max(delivery_id) filter (where status = 'withdrawn') over (partition by feed, business_date) as withdrawn_id
+    from {{ source('ops', 'delivery') }}
+)
+
 select
     delivery_id,
     feed,
@@ -15,4 +22,5 @@ select
     (changes ->> 'rows_added')::bigint as rows_added,
     (changes ->> 'rows_removed')::bigint as rows_removed,
     (changes ->> 'rows_altered')::bigint as rows_altered
-from {{ source('ops', 'delivery') }}
+from deliveries
+where status <> 'withdrawn' and not (status = 'superseded' and delivery_id < coalesce(withdrawn_id, 0))

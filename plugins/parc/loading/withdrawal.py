@@ -1,0 +1,107 @@
+"""A delivery taken back by a person, as if it had never come."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+
+from parc.errors import Busy, ConfigurationError, DeliveryRefused
+from parc.feeds import FEEDS, Feed, Keeping
+from parc.loading import ledger, ranges
+from parc.settings import Settings
+from parc.warehouse import connect, partitions
+from parc.warehouse.maintenance import lock_out_builds
+
+
+def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
+    """Take a delivery back: its published rows go at once, the marts lose them at the next build.
+
+    What it had replaced does not come back; whatever is delivered for its date is loaded as ever, but for
+    these same bytes, which only a replay takes. Of a delivery that was refused, or whose load died, the date
+    is no longer due because of it. A second time is a no-op. Returns what was done, for a person.
+
+    Raises ConfigurationError when there is no such delivery, DeliveryRefused when it was replaced, is past
+    retention, or follows a snapshot that is; Busy while a build, a load of its date or a query is in the way.
+    """
+    with connect(settings, "loader", autocommit=True) as connection:
+        feed, business_date = _find(connection, delivery_id)
+        subject = f"delivery {delivery_id} ({feed.name} {business_date})"
+        try:
+            for attempt in partitions.attempts():
+                with attempt, connection.transaction():
+                    connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
+                    if not partitions.try_date_lock(connection, feed.name, business_date):
+                        raise Busy(f"{subject}: its date is being loaded; run this again when that has ended")
+                    return _withdraw(connection, feed, business_date, delivery_id, reason, subject)
+        except (LockNotAvailable, DeadlockDetected) as error:
+            raise Busy(
+                f"{subject}: a query keeps its rows locked ({str(error).splitlines()[0]}); "
+                "run this again when it has ended"
+            ) from None
+    raise AssertionError("a try returns or raises")
+
+
+def _find(connection: Connection[Any], delivery_id: int) -> tuple[Feed, date]:
+    row = connection.execute(
+        "select feed, business_date from ops.delivery where delivery_id = %s", [delivery_id]
+    ).fetchone()
+    if row is None or row[0] not in FEEDS:
+        raise ConfigurationError(
+            f'there is no delivery {delivery_id}: `parc sql "select * from ops.delivery"` lists them'
+        )
+    return FEEDS[row[0]], row[1]
+
+
+def _withdraw(
+    connection: Connection[Any], feed: Feed, business_date: date, delivery_id: int, reason: str, subject: str
+) -> str:
+    row = connection.execute(
+        "select status, expired_at is not null, rows_published from ops.delivery where delivery_id = %s",
+        [delivery_id],
+    ).fetchone()
+    assert row
+    status, is_expired, row_count = row
+    if status == "withdrawn":
+        return f"{subject} was withdrawn before"
+    if status == "superseded":
+        current = ledger.published(connection, feed.name, business_date)
+        way = f"`parc withdraw {current.delivery_id}`" if current else "nothing of that date is published"
+        raise DeliveryRefused(f"{subject} was replaced by a later one and holds nothing: {way}")
+    if is_expired:
+        raise DeliveryRefused(
+            f"{subject} is past retention: its rows were dropped, the figures stay as they were published"
+        )
+    if status == "published":
+        lock_out_builds(connection)
+        if feed.keeping is Keeping.RANGES:
+            _check_the_one_before(connection, feed, business_date, subject)
+            ranges.take_out(connection, feed, business_date)
+        else:
+            table = partitions.delivery_table(feed, business_date, delivery_id)
+            connection.execute(sql.SQL("drop table if exists {}").format(table.identifier))
+    partitions.drop_leftovers(connection, feed, business_date)
+    ledger.withdraw(connection, delivery_id, reason)
+    if status != "published":
+        return f"{subject} is withdrawn; nothing of it was published"
+    return (
+        f"{subject} is withdrawn: {row_count:,} rows, which leave the marts at the next build "
+        "(`parc build`). Other files of that date are loaded as ever, these again by "
+        f"`parc quarantine replay {delivery_id}`"
+    )
+
+
+def _check_the_one_before(connection: Connection[Any], feed: Feed, business_date: date, subject: str) -> None:
+    """Ranges tell what was in force before a snapshot only while the one before is not past retention."""
+    row = connection.execute(
+        "select business_date, expired_at is not null from ops.delivery where feed = %s "
+        "and status = 'published' and business_date < %s order by business_date desc limit 1",
+        [feed.name, business_date],
+    ).fetchone()
+    if row and row[1]:
+        raise DeliveryRefused(
+            f"{subject} cannot be withdrawn: the snapshot before it ({row[0]}) is past retention, so what "
+            "held before is no longer known; deliver a right snapshot of that date instead"
+        )
