@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from parc.feeds import FEEDS, Column, Derived, Feed
+from parc.feeds import FEEDS, LONGEST_VALUE, Column, Derived, Feed
 from parc.loading.casts import EXPECTED
 
 HERE = Path(__file__).parent
 CALENDAR = HERE.parents[1] / "dbt_project" / "seeds" / "feed_calendar.csv"
-OPENING = """# The feeds
+OPENING = f"""# The feeds
 
 Written by `make docs` from [`plugins/parc/feeds/`](../../plugins/parc/feeds), where each feed is declared
 once: the reader, the table, the row rules and this page follow from it. A row that breaks a rule goes to
-quarantine; a delivery of which more than the limit does is refused as a whole, and so is one with a column
-too many, too few or renamed. When each is due stands in the seed `feed_calendar`, what is expected of a
-delivery as a whole in [`expectations/`](../../expectations). Derived columns are in italics.
+quarantine, one with a text of more than {LONGEST_VALUE} characters too; a delivery of which more than the
+limit does is refused as a whole, and so is one with a column too many, too few or renamed. When each is due
+stands in the seed `feed_calendar`, what is expected of a delivery as a whole in
+[`expectations/`](../../expectations). Derived columns are in italics.
 """
 
 
@@ -40,6 +41,10 @@ def _feed(feed: Feed, due: str) -> str:
         lines.append(f"The local date (Europe/Paris) of `{feed.dated_by}` is the delivery's.")
     lines += [f"In order, where present: {_names(moments)}." for moments in feed.in_order]
     lines += [
+        f"From {_names((limit.first,))} to {_names((limit.last,))}: at most {_days(limit.days)}."
+        for limit in feed.lasting
+    ]
+    lines += [
         f"Where `{need.column}` is {need.value}, {_names(need.needed)} must be there." for need in feed.needs
     ]
     lines += ["\n| column | type | must be | |", "|---|---|---|---|", *map(_column, feed.columns)]
@@ -62,6 +67,10 @@ def _column(column: Column | Derived) -> str:
         [f"a {column.personal.value}: never stored in raw, masked where shown"] if column.personal else []
     )
     return f"| `{column.name}` | {column.type.sql} | {'; '.join(demands)} | {column.description} |"
+
+
+def _days(days: int) -> str:
+    return "a day" if days == 1 else f"{days:,} days"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -210,7 +210,16 @@ def test_an_instant_needs_its_offset_and_must_exist(text: str) -> None:
         ({"leg_no": "one"}, "leg_no", "`leg_no` is not a whole number"),
         ({"leg_no": "1.0"}, "leg_no", "`leg_no` is not a whole number"),
         ({"leg_no": "40000"}, "leg_no", "`leg_no` is not a whole number"),
-        ({"talk_s": "-1"}, "talk_s", "`talk_s` is below 0"),
+        ({"talk_s": "-1"}, "talk_s", "`talk_s` is outside 0..86400"),
+        ({"hold_s": "86401"}, "hold_s", "`hold_s` is outside 0..86400"),
+        ({"wrap_up_s": "2147483647"}, "wrap_up_s", "`wrap_up_s` is outside 0..86400"),
+        ({"call_id": "é" * 501}, "call_id", "`call_id` has more than 500 characters"),
+        ({"reason_code": "x" * 501}, "reason_code", "`reason_code` has more than 500 characters"),
+        (
+            {"ended_at": "2012-04-26T08:00:00.000001+02:00"},
+            "ended_at",
+            "`ended_at` is more than a day after `offered_at`",
+        ),
         ({"market": "Internet"}, "market", "`market` is outside fixe|internet|open"),
         ({"market": ""}, "market", "`market` is empty"),
         ({"satisfaction": "6"}, "satisfaction", "`satisfaction` is outside 1..5"),
@@ -256,7 +265,7 @@ def test_a_day_is_local_even_when_the_clock_changes(day: date, first: str, last:
     def row(offered_at: str) -> dict[str, str]:
         return GOOD | {
             "offered_at": offered_at, "queued_at": "", "answered_at": "", "outcome": "blocked",
-            "ended_at": "2012-12-31T00:00:00Z",
+            "ended_at": offered_at,
         }  # fmt: skip
 
     previous = f"{date.fromordinal(day.toordinal() - 1)}T23:59:59.999999{first[-6:]}"

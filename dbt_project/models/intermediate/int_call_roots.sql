@@ -23,9 +23,9 @@ collected as (
         max(ended_at) as ended_at,
         count(*)::integer as leg_count,
         (count(*) filter (where outcome = 'answered'))::integer as answered_leg_count,
-        sum(talk_seconds)::integer as talk_seconds,
-        sum(hold_seconds)::integer as hold_seconds,
-        sum(wrap_up_seconds)::integer as wrap_up_seconds,
+        sum(talk_seconds) as talk_seconds,
+        sum(hold_seconds) as hold_seconds,
+        sum(wrap_up_seconds) as wrap_up_seconds,
         array_agg(market order by leg_no) as markets,
         array_agg(dialled_number order by leg_no) as dialled_numbers,
         array_agg(outcome order by leg_no desc) as last_outcomes,
@@ -44,7 +44,7 @@ collected as (
                 'site_code', site_code,
                 'queued_at', queued_at,
                 'answered_at', case when outcome = 'answered' then answered_at end,
-                'handle_seconds', talk_seconds + hold_seconds + wrap_up_seconds
+                'handle_seconds', talk_seconds::bigint + hold_seconds + wrap_up_seconds
             )
             order by leg_no
         ) filter (where queued_at is not null) as queued_legs,

@@ -27,7 +27,7 @@ final as (
             where outcome = 'answered' and wait_seconds <= {{ var('service_level_seconds') }}
         ) as answered_within_20s_count,
         coalesce(sum(wait_seconds) filter (where outcome = 'answered'), 0) as wait_answered_seconds,
-        sum(handle_seconds) as handle_seconds,
+        sum(handle_seconds)::bigint as handle_seconds,
         count(*) filter (where is_transferred) as transferred_count,
         count(*) filter (where outcome = 'answered' and is_identified) as identified_answered_count,
         count(*) filter (where outcome = 'answered' and is_withheld) as withheld_answered_count,

@@ -13,7 +13,7 @@ final as (
         business_date,
         coalesce(site_code, 'unknown') as site_code,
         count(*) as answered_count,
-        sum(handle_seconds) as handle_seconds
+        sum(handle_seconds)::bigint as handle_seconds
     from calls
     group by 1, 2
 )

@@ -8,12 +8,14 @@ from parc.feeds.boutique_visits import BOUTIQUE_VISITS
 from parc.feeds.boutiques import BOUTIQUES
 from parc.feeds.calls import CALLS
 from parc.feeds.declaration import (
+    LONGEST_VALUE,
     Column,
     Derivation,
     Derived,
     Feed,
     Form,
     Keeping,
+    Lasting,
     Needs,
     Personal,
     Retention,
@@ -54,12 +56,14 @@ def get(name: str) -> Feed:
 
 __all__ = [
     "FEEDS",
+    "LONGEST_VALUE",
     "Column",
     "Derivation",
     "Derived",
     "Feed",
     "Form",
     "Keeping",
+    "Lasting",
     "Needs",
     "Personal",
     "Retention",

@@ -1,6 +1,16 @@
 """The `boutique_visits` feed: who came into a shop, how long they waited, how they left."""
 
-from parc.feeds.declaration import Column, Derivation, Derived, Feed, Keeping, Personal, Retention, Type
+from parc.feeds.declaration import (
+    Column,
+    Derivation,
+    Derived,
+    Feed,
+    Keeping,
+    Lasting,
+    Personal,
+    Retention,
+    Type,
+)
 
 BOUTIQUE_VISITS = Feed(
     name="boutique_visits",
@@ -46,5 +56,6 @@ BOUTIQUE_VISITS = Feed(
         "As the calls, with which they are read across channels.",
     ),
     in_order=(("arrived_at", "served_at", "left_at"),),
+    lasting=(Lasting("arrived_at", "left_at", 1),),
     dated_by="arrived_at",
 )

@@ -8,11 +8,15 @@ from parc.feeds.declaration import (
     Derived,
     Feed,
     Keeping,
+    Lasting,
     Needs,
     Personal,
     Retention,
     Type,
 )
+
+A_DAY = 86_400
+"""Seconds of a duration: a contact lasts hours; more than a day is another unit, or a placeholder."""
 
 CALLS = Feed(
     name="calls",
@@ -73,9 +77,16 @@ CALLS = Feed(
         ),
         Column("agent_ref", Type.TEXT, "Agent who answered.", nullable=True, personal=Personal.REFERENCE),
         Derived("agent_key", "agent_ref", Derivation.KEY, "HMAC of the agent; null = nobody answered."),
-        Column("hold_s", Type.INTEGER, "Seconds on hold.", nullable=True, at_least=0),
-        Column("talk_s", Type.INTEGER, "Seconds of talk.", nullable=True, at_least=0),
-        Column("wrap_up_s", Type.INTEGER, "Seconds of work after the call.", nullable=True, at_least=0),
+        Column("hold_s", Type.INTEGER, "Seconds on hold.", nullable=True, at_least=0, at_most=A_DAY),
+        Column("talk_s", Type.INTEGER, "Seconds of talk.", nullable=True, at_least=0, at_most=A_DAY),
+        Column(
+            "wrap_up_s",
+            Type.INTEGER,
+            "Seconds of work after the call.",
+            nullable=True,
+            at_least=0,
+            at_most=A_DAY,
+        ),
         Column("transferred_to", Type.TEXT, "Queue or site the leg was transferred to.", nullable=True),
         Column("reason_code", Type.TEXT, "Reason of the call, as the agent coded it.", nullable=True),
         Column("satisfaction", Type.SMALLINT, "Survey answer.", nullable=True, at_least=1, at_most=5),
@@ -110,5 +121,6 @@ CALLS = Feed(
     ),
     in_order=(("offered_at", "queued_at", "answered_at", "ended_at"),),
     needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),
+    lasting=(Lasting("offered_at", "ended_at", 1),),
     dated_by="offered_at",
 )

@@ -45,6 +45,9 @@ class Form:
     words: str
 
 
+LONGEST_VALUE = 500
+"""Characters that a text may have, so that any of them can stand in an index: 2,000 bytes at most."""
+
 DEPARTMENT = Form("2[AB]|[0-9]{2,3}", "a department code (35, 2A, 971)")
 MARKETS = ("fixe", "internet", "open")
 
@@ -54,7 +57,7 @@ class Column:
     """A column of the delivered files.
 
     A value must be present unless `nullable`, be one of `one_of` (where given), lie between `at_least` and
-    `at_most` (numbers), and have the `form`.
+    `at_most` (numbers), and have the `form`. A text that is stored has at most LONGEST_VALUE characters.
     """
 
     name: str
@@ -101,6 +104,15 @@ class Needs:
     needed: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Lasting:
+    """From the moment `first` to the moment `last` a row takes at most so many `days` of 24 hours."""
+
+    first: str
+    last: str
+    days: int
+
+
 class Keeping(StrEnum):
     """How published rows are kept."""
 
@@ -136,7 +148,7 @@ class Feed:
 
     `columns` lists the columns of the files and those derived from them in the order of the raw table;
     personal columns are in the files only. Where present, the moments of each sequence of `in_order` must not
-    go backwards.
+    go backwards, and what `lasting` names must not take longer than it says: the marts add such times up.
     `dated_by` is the instant whose local date (Europe/Paris) must be the delivery's business date.
     A delivery of which more than `reject_limit` (a share of its rows) breaks rules is refused as a whole.
     `number_table` names the table of schema `routing` that keeps the raw numbers of a feed of ranges.
@@ -152,6 +164,7 @@ class Feed:
     retention: Retention
     in_order: tuple[tuple[str, ...], ...] = ()
     needs: tuple[Needs, ...] = ()
+    lasting: tuple[Lasting, ...] = ()
     dated_by: str | None = None
     reject_limit: float = 0.01
     number_table: str | None = None

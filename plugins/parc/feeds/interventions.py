@@ -8,6 +8,7 @@ from parc.feeds.declaration import (
     Derived,
     Feed,
     Keeping,
+    Lasting,
     Personal,
     Retention,
     Type,
@@ -76,4 +77,5 @@ INTERVENTIONS = Feed(
         "and no agent is named.",
     ),
     in_order=(("requested_at", "arrived_at", "closed_at"), ("slot_start", "slot_end")),
+    lasting=(Lasting("requested_at", "closed_at", 3_660),),
 )

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import polars_hash as plh
 
-from parc.feeds import Column, Derivation, Derived, Feed, Personal
+from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Personal, Type
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast, cast_rest
 from parc.numbers import MASK, masked, national_prefix
@@ -144,6 +144,10 @@ def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
         for name in need.needed:
             missing = (pl.col(need.column) == need.value) & pl.col(name).is_null()
             yield _Rule(name, f"`{name}` is empty though `{need.column}` is {need.value}", missing)
+    for limit in feed.lasting:
+        days = "a day" if limit.days == 1 else f"{limit.days:,} days"
+        too_long = pl.col(limit.last) - pl.col(limit.first) > timedelta(days=limit.days)
+        yield _Rule(limit.last, f"`{limit.last}` is more than {days} after `{limit.first}`", too_long)
     if feed.dated_by:
         start, end = (
             datetime.combine(day, time(), BUSINESS_ZONE).astimezone(UTC)
@@ -178,6 +182,9 @@ def _column_rules(column: Column) -> Iterator[_Rule]:
     if column.form:
         unlike = ~value.str.contains(f"^(?:{column.form.pattern})$")
         yield _Rule(name, f"`{name}` is not {column.form.words}", unlike)
+    elif column.type is Type.TEXT and not (column.personal or column.one_of):
+        too_long = value.str.len_chars() > LONGEST_VALUE
+        yield _Rule(name, f"`{name}` has more than {LONGEST_VALUE} characters", too_long)
 
 
 def _derive(column: Derived, secret: str) -> pl.Expr:

@@ -15,7 +15,7 @@ final as (
         zone_code,
         market,
         count(*) as offered_count,
-        sum(handle_seconds) as handle_seconds
+        sum(handle_seconds)::bigint as handle_seconds
     from calls
     group by 1, 2, 3, 4
 )

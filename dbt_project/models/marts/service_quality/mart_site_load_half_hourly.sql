@@ -51,7 +51,7 @@ legs as (
         and roots.call_id = duplicates.call_id
     cross join
         lateral jsonb_to_recordset(roots.queued_legs)
-            as leg (site_code text, queued_at timestamptz, answered_at timestamptz, handle_seconds integer)
+            as leg (site_code text, queued_at timestamptz, answered_at timestamptz, handle_seconds bigint)
     where duplicates.call_id is null
 ),
 
