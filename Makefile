@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARC = .venv/bin/parc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint soak bench bench-build bench-ingest bench-orchestration bench-switch docs plots lock clean
+.PHONY: help setup run stop test lint soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ bench: bench-build bench-ingest bench-orchestration bench-switch ## Run every be
 
 bench-build: setup ## Measure one more day's build with 30 and with 365 days of history (BENCH="--long N --scale S")
 	@.venv/bin/python tests/bench/build.py $(BENCH)
+
+nation: setup ## A national month loaded and built, then one more night: refusals, warnings, seconds, GB (BENCH="--days N --scale S")
+	@.venv/bin/python tests/bench/nation.py $(BENCH)
 
 bench-ingest: .venv-bench/ready ## Measure a load of a national day beside COPY, dlt and sling (BENCH="--rounds N --scale S")
 	@.venv-bench/bin/python tests/bench/ingest.py $(BENCH)

@@ -1,0 +1,197 @@
+"""A month of the nation, then one more night: what is refused, what warns, the seconds, the gigabytes.
+
+Everything goes through the public entry points of a night without Airflow. Run by `make nation`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import resource
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import psutil
+
+from parc import nightly, routing
+from parc.build import build
+from parc.errors import ParcError
+from parc.feeds import FEEDS, Keeping
+from parc.loading import Outcome, ingest
+from parc.settings import Settings
+from parc.simulate import simulate
+from parc.warehouse import connect, embedded, migrate
+
+SCHEMAS = ["raw", "routing", "reference", "intermediate", "build", "marts", "ops"]
+SIZES = """
+    select relnamespace::regnamespace::text, sum(pg_total_relation_size(oid)) / 1e9
+    from pg_class
+    where relkind in ('r', 'm') and relnamespace::regnamespace::text = any (%s)
+    group by 1
+    order by 2 desc
+"""
+LARGEST = """
+    select
+        relnamespace::regnamespace || '.' || regexp_replace(relname, '_+[0-9]{8}.*$', ' (by date)'),
+        sum(pg_total_relation_size(oid)) / 1e9
+    from pg_class
+    where relkind in ('r', 'm') and relnamespace::regnamespace::text = any (%s)
+    group by 1
+    order by 2 desc
+    limit 12
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=date.fromisoformat, default=date(2012, 4, 1), help="first date")
+    parser.add_argument("--days", type=int, default=30, help="days of history before the night")
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is the nation")
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    last = given.first + timedelta(days=given.days - 1)
+    night = last + timedelta(days=1)
+    with tempfile.TemporaryDirectory(prefix="parc-bench-") as folder, peak_memory() as peak:
+        Path(folder).chmod(0o755)
+        settings = Settings(
+            home=Path(folder) / "home", landing=f"{folder}/landing", switch=f"{folder}/switch"
+        )
+        with timed(f"simulated {given.first} to {night} at scale {given.scale:g}"):
+            simulate(given.first, night, scale=given.scale, seed=given.seed, out=settings.landing)
+        embedded.start(settings)
+        migrate(settings)
+        try:
+            with timed("loaded") as seconds:
+                tell(load(settings, given.first, last, seconds))
+            with timed("first build"):
+                build(settings)
+            with timed("first table of the switch"):
+                bootstrap(settings, last)
+            tell_size(settings, given.days)
+            done = nightly.run(settings, night)
+            tell(done.outcomes)
+            seconds_in_all = sum(step.seconds for step in done.steps)
+            print(f"the night of {night}: {seconds_in_all:.1f} s, exit {done.exit_code}")
+            for step in done.steps:
+                told = step.message.splitlines()[0][:150] if step.message else ""
+                print(f"  {step.seconds:6.1f} s  {step.name} {step.state}  {told}")
+            if done.build:
+                for name, took in Counter(done.build.seconds_by_node).most_common(12):
+                    print(f"    {took:6.1f} s  {name}")
+            tell_plan(done.plan)
+            tell_size(settings, given.days + 1)
+        finally:
+            embedded.stop(settings)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(
+        f"most memory: {own:.1f} GB of this process, {children:.1f} GB of a child, "
+        f"{peak[0]:.1f} GB more in use on the machine"
+    )
+
+
+def load(settings: Settings, first: date, last: date, seconds: Counter[str]) -> list[Outcome]:
+    """Every delivery from `first` to `last`, references first; adds to `seconds` by feed."""
+    outcomes = []
+    for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+        for feed in sorted(FEEDS, key=lambda name: FEEDS[name].keeping is Keeping.DAYS):
+            if not (Path(settings.landing) / feed / f"date={day}").is_dir():
+                continue
+            begun = time.monotonic()
+            outcomes.append(ingest(settings, feed, day))
+            seconds[feed] += time.monotonic() - begun
+    return outcomes
+
+
+def bootstrap(settings: Settings, business_date: date) -> None:
+    plan = routing.plan(settings, business_date, bootstrap=True)
+    tell_plan(plan)
+    try:
+        routing.apply(
+            settings,
+            business_date,
+            requested_by="bench",
+            reason="bench",
+            bootstrap=True,
+            approve=plan.plan_hash,
+        )  # fmt: skip
+    except ParcError as error:
+        print(f"  not applied: {error}")
+
+
+def tell_plan(plan: routing.Plan | None) -> None:
+    """What the guards and the gate say of a release."""
+    if plan is None:
+        return
+    print(f"  plan: {plan.verdict}")
+    for finding in plan.findings:
+        print(f"    {finding}")
+    for warning in plan.gate.warnings if plan.gate else ():
+        print(f"    gate warns: {warning.message}")
+
+
+def tell(outcomes: list[Outcome]) -> None:
+    """How the deliveries ended; refusals one by one, warnings of one kind together."""
+    print(
+        "  " + ", ".join(f"{count} {status}" for status, count in Counter(o.status for o in outcomes).items())
+    )
+    for outcome in outcomes:
+        if outcome.status == "refused":
+            print(f"  refused: {outcome.message}")
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for outcome in outcomes:
+        for warning in outcome.warnings:
+            text = warning.split("; Data Docs:")[0]
+            kinds.setdefault((outcome.feed, re.sub(r"[0-9][0-9,.:-]*", "#", text)), []).append(text)
+    for (feed, _), texts in kinds.items():
+        print(f"  warning of {feed} on {len(texts)} days: {texts[0]}")
+
+
+def tell_size(settings: Settings, days: int) -> None:
+    with connect(settings, "admin", autocommit=True) as connection:
+        sizes = connection.execute(SIZES, [SCHEMAS]).fetchall()
+        largest = connection.execute(LARGEST, [SCHEMAS]).fetchall()
+    total = float(sum(size for _, size in sizes))
+    print(f"{total:.2f} GB for {days} days, {total / days:.3f} a day: ", end="")
+    print(", ".join(f"{schema} {size:.2f}" for schema, size in sizes))
+    for name, size in largest:
+        print(f"    {size:6.2f} GB  {name}")
+
+
+@contextmanager
+def timed(what: str) -> Iterator[Counter[str]]:
+    """Prints how long the block took, and what it counted by name."""
+    seconds: Counter[str] = Counter()
+    begun = time.monotonic()
+    yield seconds
+    parts = ", ".join(f"{name} {took:.1f}" for name, took in seconds.most_common())
+    print(f"{what}: {time.monotonic() - begun:.0f} s" + (f" ({parts})" if parts else ""), flush=True)
+
+
+@contextmanager
+def peak_memory() -> Iterator[list[float]]:
+    """The most memory in use on the machine during the block, in GB above what was in use before it."""
+    before = psutil.virtual_memory().used
+    peak, over = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            peak[0] = max(peak[0], (psutil.virtual_memory().used - before) / 1e9)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()
