@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,7 @@ SCHEMA = {
     "big": pl.Int64(),
     "day": pl.Date(),
     "instant": pl.Datetime("us", "UTC"),
+    "key": pl.UInt128(),
 }
 
 
@@ -37,6 +39,7 @@ ROWS = st.lists(
         optional(st.integers(-(2**63), 2**63 - 1)),
         optional(st.dates(date(1900, 1, 1), date(2099, 12, 31))),
         optional(st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))),
+        optional(st.integers(0, 2**128 - 1)),
     ),
     max_size=20,
 )
@@ -49,12 +52,13 @@ def test_every_value_arrives(warehouse: Settings, rows: list[tuple[Any, ...]]) -
     with connect(warehouse, "admin") as connection, connection.cursor() as cursor:
         cursor.execute(
             "create temp table target (words text, small smallint, whole integer, big bigint, day date, "
-            "instant timestamptz)"
+            "instant timestamptz, key uuid)"
         )
         with cursor.copy("copy target from stdin (format binary)") as copy:
             for part in (binarycopy.HEADER, binarycopy.encode(frame), binarycopy.TRAILER):
                 copy.write(part)
-        assert cursor.execute("select * from target order by ctid").fetchall() == rows
+        expected = [(*row, None if key is None else UUID(int=key)) for *row, key in rows]
+        assert cursor.execute("select * from target order by ctid").fetchall() == expected
 
 
 def test_the_encoder_does_not_import_pandas() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import hmac
 import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -157,11 +157,14 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
         deliver(warehouse, feed, WEDNESDAY, rows__csv=as_csv(make(10, WEDNESDAY)))
         assert ingest(warehouse, feed, WEDNESDAY).status == "published"
 
-    def key(text: str) -> bytes:
-        return hmac.new(warehouse.pseudonym_secret, text.encode(), hashlib.sha256).digest()
+    def digest(text: str) -> bytes:
+        return hmac.digest(warehouse.pseudonym_secret, text.encode(), "sha256")
+
+    def key(text: str) -> UUID:
+        return UUID(bytes=digest(text)[:16])
 
     def identity(text: str) -> int:
-        return int.from_bytes(key(text)[:8], "big", signed=True)
+        return int.from_bytes(digest(text)[:8], "big", signed=True)
 
     def utc(hour: int, minute: int = 0) -> datetime:
         return datetime(2012, 4, 25, hour, minute, tzinfo=UTC)
@@ -173,7 +176,7 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
         "where visit_id in ('visit-1', 'visit-8') order by 1",
     ) == [
         (
-            "visit-1", "B001", utc(7, 48), utc(7, 54), utc(8, 8), key("CUST0000001").hex(), "bill", "sale", 2,
+            "visit-1", "B001", utc(7, 48), utc(7, 54), utc(8, 8), key("CUST0000001"), "bill", "sale", 2,
             identity("customer:CUST0000001"), identity("row:visit-1"),
         ),
         (
@@ -189,8 +192,8 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
         "where job_id = 'job-9' order by updated_at desc limit 1",
     ) == [
         (
-            utc(13, 9), "UI_RENNES", "installation", "fixe", key("CUST0000009").hex(),
-            key("LINE0000009").hex(), "35", utc(6, 9), utc(12), utc(12), utc(14), None, utc(12, 9),
+            utc(13, 9), "UI_RENNES", "installation", "fixe", key("CUST0000009"),
+            key("LINE0000009"), "35", utc(6, 9), utc(12), utc(12), utc(14), None, utc(12, 9),
             utc(13, 9), "done", "C07", identity("customer:CUST0000009"), identity("row:job-9"),
         )
     ]  # fmt: skip

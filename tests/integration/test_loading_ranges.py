@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -62,6 +63,10 @@ def connection(warehouse: Settings) -> Iterator[Connection[Any]]:
         yield opened
 
 
+def key_of(number: str) -> UUID:
+    return UUID(int=int(number))
+
+
 def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_published: bool) -> Changes:
     """Merge one snapshot as a publication does, by way of a table of its own."""
     table = partitions.delivery_table(FEED, at, 1)
@@ -70,7 +75,7 @@ def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_publis
         with connection.cursor() as cursor:
             cursor.executemany(
                 f"insert into {table} values (%s, 1, 1, %s, %s, %s, %s)".encode(),
-                [(at, number, f"key of {number}", *value) for number, value in snapshot.items()],
+                [(at, number, key_of(number), *value) for number, value in snapshot.items()],
             )
         changes = ranges.merge(connection, FEED, table, at)
         if not was_published:
@@ -125,7 +130,7 @@ def test_any_order_of_arrival_ends_in_the_same_ranges(
             assert set(numbers) == expected(published)
             assert len(numbers) == len(set(numbers))
             keys = connection.execute("select * from raw.line_assignments").fetchall()
-            assert {(key.removeprefix("key of "), *rest) for key, *rest in keys} == set(numbers)
+            assert set(keys) == {(key_of(number), *rest) for number, *rest in numbers}
 
 
 def snapshot_csv(rows: Snapshot) -> bytes:

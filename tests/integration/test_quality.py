@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import psycopg
 import pytest
@@ -40,16 +41,16 @@ HEALTHY = {
         select
             '2012-04-25', 1, contact * 2 + leg, 'C' || contact, leg, offered, offered + interval '20 s',
             case when answered then offered + interval '60 s' end, offered + interval '5 min',
-            case when contact % 10 > 0 then md5(contact::text) end,
+            case when contact % 10 > 0 then md5(contact::text)::uuid end,
             case when contact % 10 > 0 then '029912' end,
             (array['3901', '3900', '3902'])[1 + contact % 3],
             (array['fixe', 'internet', 'open'])[1 + contact % 3],
-            case when contact % 2 = 0 then md5('c' || contact) end,
+            case when contact % 2 = 0 then md5('c' || contact)::uuid end,
             case when contact % 2 = 0 then (array['35', '20'])[1 + contact / 2 % 2] end,
             (array['RENNES', 'BREST', 'CASABLANCA'])[1 + contact % 3], 'Q1',
             case when answered then 'answered'
                 else (array['abandoned', 'ivr_resolved', 'overflowed', 'blocked'])[1 + contact / 20 % 4] end,
-            case when answered then md5('a' || contact % 90) end, 0,
+            case when answered then md5('a' || contact % 90)::uuid end, 0,
             case when answered then 180 end, 30,
             case when contact % 5 = 0 and leg = 1 then 'EXPERT' end, contact
         from generate_series(1, 2000) as contact
@@ -86,7 +87,7 @@ HEALTHY = {
     """,
     "line_assignments": """
         insert into raw.aside (caller_key, department_code, reason)
-        select md5(number::text), (array['35', '29', '22'])[1 + number % 3], 'ported'
+        select md5(number::text)::uuid, (array['35', '29', '22'])[1 + number % 3], 'ported'
         from generate_series(1, 1200) as number
     """,
     # The snapshot published before it had ten boutiques more.
@@ -121,7 +122,7 @@ HEALTHY = {
         select
             '2012-04-25', visit, 'V' || visit, 'B' || visit % 40, arrived,
             case when visit % 20 > 0 then arrived + interval '5 min' end, arrived + interval '20 min',
-            case when visit % 2 = 0 then md5(visit::text) end, 'bill',
+            case when visit % 2 = 0 then md5(visit::text)::uuid end, 'bill',
             case when visit % 20 = 0 then 'left_unserved' when visit % 20 < 6 then 'sale' else 'served' end
         from generate_series(1, 2400) as visit
         cross join lateral (
@@ -139,7 +140,7 @@ HEALTHY = {
             '2012-04-25', state, 'J' || state, timestamptz '2012-04-25 18:00+02',
             (array['UI_RENNES', 'UI_BREST'])[1 + state % 2],
             (array['repair', 'installation', 'repair'])[1 + state % 3], 'fixe',
-            md5('c' || state), md5('l' || state), (array['35', '20', '2A'])[1 + state % 3],
+            md5('c' || state)::uuid, md5('l' || state)::uuid, (array['35', '20', '2A'])[1 + state % 3],
             timestamptz '2012-04-20 10:00+02', timestamptz '2012-04-25 08:00+02',
             timestamptz '2012-04-25 13:00+02', timestamptz '2012-04-25 17:00+02',
             case when state % 2 = 0 then timestamptz '2012-04-25 14:00+02' end,
@@ -244,7 +245,7 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "volume_low": 1.5,
         "volume_high": 0.7,
         "departments_spread": "update raw.aside set department_code = '35' where department_code = '29'",
-        "departments_known": "update raw.aside set department_code = '999' where caller_key = md5('7')",
+        "departments_known": "update raw.aside set department_code = '999' where caller_key = md5('7')::uuid",
     },
     "boutiques": {
         "not_empty": "delete from raw.aside; delete from raw.boutiques",
@@ -654,14 +655,18 @@ def copy_calls(settings: Settings, files: list[Path], day: date) -> None:
 def stored(row: dict[str, str], column: str, day: date, line: int) -> str | int | date | None:
     number = row["caller_number"] if row["caller_number"][:1] in "+0" else ""
     number = "" if number == "+266696687" else number
+
+    def key(text: str) -> str | None:
+        return str(uuid5(NAMESPACE_OID, text)) if text else None
+
     made = {
         "business_date": day,
         "file_number": 1,
         "line_number": line,
-        "caller_key": number or None,
+        "caller_key": key(number),
         "caller_prefix": f"0{number[3:8]}" if number.startswith("+33") else None,
-        "customer_key": row["customer_ref"] or None,
-        "agent_key": row["agent_ref"] or None,
+        "customer_key": key(row["customer_ref"]),
+        "agent_key": key(row["agent_ref"]),
         "customer_identity": None,
         "caller_identity": None,
         "row_identity": line,

@@ -23,6 +23,7 @@ class Type(StrEnum):
     INSTANT = "timestamptz"  # ISO 8601, explicit offset demanded
     DATE = "date"  # YYYY-MM-DD
     MONTH = "month"  # YYYY-MM or YYYY-MM-DD, stored as the month's first day
+    UUID = "uuid"  # made here, never delivered
 
     @property
     def sql(self) -> str:
@@ -74,9 +75,12 @@ class Column:
 class Derivation(StrEnum):
     """How a column that is not in the files comes from one that is."""
 
-    KEY = "hex HMAC-SHA256"
+    KEY = "first 16 bytes of an HMAC-SHA256"
     IDENTITY = "first 8 bytes of an HMAC-SHA256, as a signed big-endian integer"
     PREFIX = "six-digit national prefix"
+
+
+_MADE = {Derivation.KEY: Type.UUID, Derivation.IDENTITY: Type.BIGINT, Derivation.PREFIX: Type.TEXT}
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Derived:
     @property
     def type(self) -> Type:
         """Type of the stored column."""
-        return Type.BIGINT if self.by is Derivation.IDENTITY else Type.TEXT
+        return _MADE[self.by]
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ _MICROSECONDS_1970_TO_2000 = _DAYS_1970_TO_2000 * 86_400 * 1_000_000
 def encode(frame: pl.DataFrame) -> memoryview:
     """The frame's rows, columns in order, without the format's header and trailer.
 
-    Columns are text, Int16, Int32, Int64, Date or Datetime in microseconds. The rows of one call must stay
-    below 2 GiB.
+    Columns are text, Int16, Int32, Int64, Date, Datetime in microseconds, or UInt128 (a uuid). The rows of
+    one call must stay below 2 GiB.
     """
     parts = frame.select(
         part for name, held in frame.schema.items() for part in _parts(name, held)
@@ -44,12 +44,16 @@ def _parts(name: str, held: pl.DataType) -> list[pl.Expr]:
     if held == pl.String:
         length = column.str.len_bytes().cast(pl.Int32).fill_null(-1)
         return [column.fill_null(""), length.alias(f"{name} length")]
+    is_there = column.is_not_null().alias(f"{name} is there")
     value = column.to_physical().fill_null(0)
+    if held == pl.UInt128:  # which neither NumPy nor Arrow knows
+        low_half = value.cast(pl.UInt64, wrap_numerical=True).alias(f"{name} low half")
+        return [(value // 2**64).cast(pl.UInt64), low_half, is_there]
     if held == pl.Date:
         value = value - _DAYS_1970_TO_2000
     elif held == pl.Datetime("us", "UTC"):
         value = value - _MICROSECONDS_1970_TO_2000
-    return [value, column.is_not_null().alias(f"{name} is there")]
+    return [value, is_there]
 
 
 def _pieces(column: pl.Series, parts: pl.DataFrame) -> list[pa.Array]:
@@ -60,9 +64,13 @@ def _pieces(column: pl.Series, parts: pl.DataFrame) -> list[pa.Array]:
         texts = values.to_arrow(compat_level=pl.CompatLevel.oldest())
         return [_binary(lengths), texts.cast(pa.string()).cast(pa.binary())]
     numbers = values.to_numpy()
-    cells = np.empty(len(numbers), dtype=[("length", ">i4"), ("value", numbers.dtype.newbyteorder(">"))])
-    cells["length"] = numbers.dtype.itemsize
+    width = numbers.dtype.newbyteorder(">")
+    low_halves = [("low half", width)] if column.dtype == pl.UInt128 else []
+    cells = np.empty(len(numbers), dtype=[("length", ">i4"), ("value", width), *low_halves])
+    cells["length"] = cells.dtype.itemsize - 4
     cells["value"] = numbers
+    if low_halves:
+        cells["low half"] = parts[f"{column.name} low half"].to_numpy()
     if not column.null_count():
         return [_binary(cells)]
     return [pc.if_else(parts[f"{column.name} is there"].to_arrow(), _binary(cells), _scalar(_NULL))]

@@ -21,6 +21,7 @@ POLARS = {
     Type.INSTANT: pl.Datetime("us", "UTC"),
     Type.DATE: pl.Date(),
     Type.MONTH: pl.Date(),
+    Type.UUID: pl.UInt128(),
 }
 """The Polars type in which each declared type is held; PostgreSQL's has the same width."""
 

@@ -194,6 +194,5 @@ def _derive(column: Derived, secret: str) -> pl.Expr:
     text = plh.concat_str(pl.lit(column.namespace), source) if column.namespace else plh.col(column.source)
     digest = text.chash.hmac_sha256(key=secret)
     if column.by is Derivation.KEY:
-        return digest
-    first_eight_bytes = digest.str.head(16).str.to_integer(base=16, dtype=pl.UInt64)
-    return first_eight_bytes.reinterpret(signed=True)
+        return digest.str.head(32).str.to_integer(base=16, dtype=pl.UInt128)
+    return digest.str.head(16).str.to_integer(base=16, dtype=pl.UInt64).reinterpret(signed=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
@@ -287,7 +287,12 @@ def _rows(table: TableDiff, secret: bytes) -> Iterable[tuple[str, dict[str, Any]
     for change, key, before, after in table.rows():
         if SHAPES[table.name].has_numbers:
             number = str(key["number"]).encode()
-            yield change, {"number_key": hmac.new(secret, number, hashlib.sha256).hexdigest()}, before, after
+            yield (
+                change,
+                {"number_key": str(UUID(bytes=hmac.digest(secret, number, "sha256")[:16]))},
+                before,
+                after,
+            )
         else:
             yield change, key, before, after
 
