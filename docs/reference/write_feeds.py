@@ -41,7 +41,7 @@ def _feed(feed: Feed, due: str) -> str:
         lines.append(f"The local date (Europe/Paris) of `{feed.dated_by}` is the delivery's.")
     lines += [f"In order, where present: {_names(moments)}." for moments in feed.in_order]
     lines += [
-        f"From {_names((limit.first,))} to {_names((limit.last,))}: at most {_days(limit.days)}."
+        f"From {_names((limit.first,))} to {_names((limit.last,))}: at most {limit.days:,} days."
         for limit in feed.lasting
     ]
     lines += [
@@ -67,10 +67,6 @@ def _column(column: Column | Derived) -> str:
         [f"a {column.personal.value}: never stored in raw, masked where shown"] if column.personal else []
     )
     return f"| `{column.name}` | {column.type.sql} | {'; '.join(demands)} | {column.description} |"
-
-
-def _days(days: int) -> str:
-    return "a day" if days == 1 else f"{days:,} days"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -219,9 +219,9 @@ def test_an_instant_needs_its_offset_and_must_exist(text: str) -> None:
         ({"call_id": "é" * 501}, "call_id", "`call_id` has more than 500 characters"),
         ({"reason_code": "x" * 501}, "reason_code", "`reason_code` has more than 500 characters"),
         (
-            {"ended_at": "2012-04-26T08:00:00.000001+02:00"},
+            {"ended_at": "2012-05-02T08:00:00.000001+02:00"},
             "ended_at",
-            "`ended_at` is more than a day after `offered_at`",
+            "`ended_at` is more than 7 days after `offered_at`",
         ),
         ({"market": "Internet"}, "market", "`market` is outside fixe|internet|open"),
         ({"market": ""}, "market", "`market` is empty"),

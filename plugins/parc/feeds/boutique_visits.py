@@ -56,6 +56,6 @@ BOUTIQUE_VISITS = Feed(
         "As the calls, with which they are read across channels.",
     ),
     in_order=(("arrived_at", "served_at", "left_at"),),
-    lasting=(Lasting("arrived_at", "left_at", 1),),
+    lasting=(Lasting("arrived_at", "left_at", 7),),
     dated_by="arrived_at",
 )

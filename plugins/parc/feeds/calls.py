@@ -121,6 +121,6 @@ CALLS = Feed(
     ),
     in_order=(("offered_at", "queued_at", "answered_at", "ended_at"),),
     needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),
-    lasting=(Lasting("offered_at", "ended_at", 1),),
+    lasting=(Lasting("offered_at", "ended_at", 7),),
     dated_by="offered_at",
 )

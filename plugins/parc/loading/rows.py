@@ -145,9 +145,10 @@ def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
             missing = (pl.col(need.column) == need.value) & pl.col(name).is_null()
             yield _Rule(name, f"`{name}` is empty though `{need.column}` is {need.value}", missing)
     for limit in feed.lasting:
-        days = "a day" if limit.days == 1 else f"{limit.days:,} days"
         too_long = pl.col(limit.last) - pl.col(limit.first) > timedelta(days=limit.days)
-        yield _Rule(limit.last, f"`{limit.last}` is more than {days} after `{limit.first}`", too_long)
+        yield _Rule(
+            limit.last, f"`{limit.last}` is more than {limit.days:,} days after `{limit.first}`", too_long
+        )
     if feed.dated_by:
         start, end = (
             datetime.combine(day, time(), BUSINESS_ZONE).astimezone(UTC)
