@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
-from parc.build.dbt import Progress
+from parc.build.dbt import DbtRun, Progress
 from parc.errors import BuildFailed, Busy, ParcError
 from parc.rollout import estimates as effects
 from parc.settings import Settings
@@ -20,6 +20,7 @@ from parc.warehouse import connect, partitions, runs
 
 BUILD_LOCK = 7_201_200_010
 EFFECT_MART = "mart_parc_effect"
+BUILD = ("build", "--no-write-json")  # what is read of dbt's files is told without them
 
 
 @dataclass(frozen=True)
@@ -90,18 +91,13 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             return BuildResult(None)
         build_id, found = opened.build_id, opened.found
         try:
-            run = dbt.run(
-                settings, "build", *_arguments(settings, opened, full_refresh),
-                progress=_watched(connection, progress),
-            )  # fmt: skip
-            if not run.has_failed and effects.refresh(connection, everything=full_refresh):
-                # The effects are of this run's tables; the mart made of them comes, tested, in a second one.
-                run = run.followed_by(
-                    dbt.run(
-                        settings, "build", "--select", EFFECT_MART, "--exclude-resource-type", "unit_test",
-                        progress=_watched(connection, progress),
+            with dbt.started(settings, _watched(connection, progress)) as runner:
+                run = runner.run(*BUILD, *_arguments(settings, opened, full_refresh))
+                if not run.has_failed and effects.refresh(connection, everything=full_refresh):
+                    # The effects are of this run's tables; the mart made of them comes, tested, in a second.
+                    run = run.followed_by(
+                        runner.run(*BUILD, "--select", EFFECT_MART, "--exclude-resource-type", "unit_test")
                     )
-                )  # fmt: skip
             done = nodes.read(connection, run)
             missing = gaps.read(connection)
             with connection.transaction():
@@ -115,7 +111,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                 seen = connection.execute("select build_id from marts.published_build").fetchone()
                 log = str(dbt.log_file(settings))
                 raise BuildFailed(failures.message(done, build_id, seen[0] if seen else None, log))
-            rows_by_mart = _close(connection, run.manifest, found, build_id)
+            rows_by_mart = _close(connection, run, found, build_id)
             dates = connection.execute(
                 "select count(distinct business_date) from ops.build_date "
                 "where build_id = %s and feed = any (%s)",
@@ -224,11 +220,11 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
 
 
 def _close(
-    connection: psycopg.Connection[Any], manifest: dict[str, Any], found: changes.Changes, build_id: int
+    connection: psycopg.Connection[Any], run: DbtRun, found: changes.Changes, build_id: int
 ) -> dict[str, int]:
     """Publish the marts and mark what they hold as built: visible together or not at all."""
     with connection.transaction():
-        rows_by_mart = publication.publish(connection, manifest, build_id)
+        rows_by_mart = publication.publish(connection, run.entries.values(), build_id)
         connection.execute(
             "update ops.delivery set built_in = %s where delivery_id = any (%s)",
             [build_id, found.delivery_ids],

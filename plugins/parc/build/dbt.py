@@ -1,14 +1,14 @@
-"""Runs the dbt project as a child process and tells what it did."""
+"""Runs the dbt project in a child process and tells what it did."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,39 +18,65 @@ from parc.settings import Settings
 from parc.warehouse import connect, parameters
 
 Progress = Callable[[str, int, int], None]
-# dbt's exit codes: 0 all is well, 1 nodes failed; anything else says that it did not come to its end.
-SOME_FAILED = 1
 FAILED = ("error", "fail")
 SESSION_NAME = "parc dbt"
 """As dbt_project/profiles.yml names dbt's sessions."""
 
 
 @dataclass(frozen=True)
-class DbtRun:
-    """What one dbt run left: a result per node in order of finishing, and dbt's manifest, as in `target`."""
+class Result:
+    """What became of a node: dbt's word for it, and the numbers it gives (-1 rows: it does not say)."""
 
-    results: list[dict[str, Any]]
-    manifest: dict[str, Any]
+    unique_id: str
+    status: str
+    seconds: float
+    message: str | None
+    failures: int | None
+    rows_affected: int
+    compiled_code: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What dbt's manifest says of a node; `reads` has unique ids.
+
+    `path` is where its SQL is, compiled if it was; `raw_code` is a data test's, `generic` the name and
+    arguments of a generic test; `model` is what a unit test is of.
+    """
+
+    name: str
+    kind: str
+    reads: list[str]
+    meta: dict[str, Any]
+    description: str
+    path: str
+    raw_code: str
+    model: str | None
+    generic: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class DbtRun:
+    """What one dbt run left: results in order of finishing, the project's entries and each one's children.
+
+    After a failure, dbt's own files of these are in `target`.
+    """
+
+    results: list[Result]
+    entries: dict[str, Entry]
+    children: dict[str, list[str]]
     target: Path
 
     @property
     def has_failed(self) -> bool:
         """Whether a model or test failed."""
-        return any(result["status"] in FAILED for result in self.results)
+        return any(result.status in FAILED for result in self.results)
 
     def followed_by(self, later: DbtRun) -> DbtRun:
         """Both as one run: of a node that ran twice the later result counts."""
-        again = {result["unique_id"] for result in later.results}
-        before = [result for result in self.results if result["unique_id"] not in again]
-        return DbtRun([*before, *later.results], later.manifest, later.target)
-
-    def entry(self, unique_id: str) -> dict[str, Any]:
-        """The manifest's entry of a node."""
-        for section in ("nodes", "unit_tests", "exposures"):
-            if unique_id in self.manifest[section]:
-                found: dict[str, Any] = self.manifest[section][unique_id]
-                return found
-        raise KeyError(unique_id)
+        again = {result.unique_id for result in later.results}
+        before = [result for result in self.results if result.unique_id not in again]
+        return DbtRun([*before, *later.results], later.entries, later.children, later.target)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -71,7 +97,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def log_file(settings: Settings) -> Path:
-    """Where dbt writes everything it does."""
+    """What dbt said and which nodes it ran."""
     return settings.home / "dbt" / "logs" / "dbt.log"
 
 
@@ -89,67 +115,78 @@ def end_orphans(settings: Settings) -> None:
             time.sleep(0.05)
 
 
-def run(settings: Settings, command: str, *arguments: str, progress: Progress) -> DbtRun:
-    """Run `dbt COMMAND` on the platform's project; its files go to `home/dbt`.
+class Dbt:
+    """A running dbt; each command of it finds the project parsed and its imports done. See `started`."""
 
-    Nodes may have failed: their results say so. Raises BuildFailed when dbt did not come to its end.
-    """
-    target = settings.home / "dbt" / "target"
-    results_file = target / "run_results.json"
-    results_file.unlink(missing_ok=True)  # an earlier run's results must not be taken for this one's
-    project = settings.project / "dbt_project"
+    def __init__(self, settings: Settings, progress: Progress, process: subprocess.Popen[str]) -> None:
+        self._settings, self._progress, self._process = settings, progress, process
+
+    def run(self, command: str, *arguments: str) -> DbtRun:
+        """Run `dbt COMMAND` on the platform's project; its files go to `home/dbt`.
+
+        Nodes may have failed: their results say so. Raises BuildFailed when dbt did not come to its end.
+        """
+        target, project = _target(self._settings), str(self._settings.project / "dbt_project")
+        asked = [
+            *command.split(), "--project-dir", project, "--profiles-dir", project,
+            "--target-path", str(target), "--log-path", str(log_file(self._settings).parent), *arguments,
+        ]  # fmt: skip
+        assert self._process.stdin is not None and self._process.stdout is not None
+        said: list[str] = []
+        try:
+            self._process.stdin.write(f"{json.dumps(asked)}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has died: its last words are read below
+        done = 0
+        for line in self._process.stdout:
+            try:
+                told = json.loads(line)
+            except json.JSONDecodeError:
+                said.append(line.strip())
+                continue
+            if "ended" in told:
+                if told["ended"] is None:
+                    break
+                return DbtRun(
+                    [Result(**each) for each in told["ended"]["results"]],
+                    {unique_id: Entry(**each) for unique_id, each in told["ended"]["entries"].items()},
+                    told["ended"]["children"],
+                    target,
+                )
+            if "said" in told:
+                said.append(told["said"])
+            else:
+                done += 1
+                self._progress(told["finished"], done, told["total"])
+        raise BuildFailed(
+            f"dbt {command} did not come to its end: {' '.join(said[-3:])}\n"
+            "Mend it, then build again: clear this task in Airflow, or `parc build`. "
+            f"(log: {log_file(self._settings)})"
+        )
+
+
+@contextmanager
+def started(settings: Settings, progress: Progress) -> Iterator[Dbt]:
+    """A dbt to run commands with, which tells `progress` of each node that finishes; ended in the end."""
+    log = log_file(settings)
+    log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [
             # A dbt that outlives a killed build would go on writing under the next one: it dies with us.
-            "setpriv", "--pdeathsig", "KILL", str(Path(sys.executable).with_name("dbt")),
-            "--log-format", "json", *command.split(),
-            "--project-dir", str(project), "--profiles-dir", str(project),
-            "--target-path", str(target), "--log-path", str(log_file(settings).parent), *arguments,
+            "setpriv", "--pdeathsig", "KILL",
+            # -P: the modules beside the program are not to be found under their bare names, `dbt` above all.
+            sys.executable, "-P", str(Path(__file__).with_name("dbt_process.py")), str(log),
         ],
-        env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment(settings), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    said: list[str] = []
-    assert process.stdout is not None
     try:
-        done = 0
-        for line in process.stdout:
-            done += _listen(line, said, progress, done)
-    except BaseException:
-        process.terminate()
-        raise
+        yield Dbt(settings, progress, process)
     finally:
-        process.wait()
-    results = json.loads(results_file.read_text())["results"] if results_file.exists() else []
-    has_failed = any(result["status"] in FAILED for result in results)
-    if process.returncode != (SOME_FAILED if has_failed else 0):
-        raise BuildFailed(
-            f"dbt {command} did not come to its end (exit code {process.returncode}): "
-            f"{' '.join(said[-3:])}\nMend it, then build again: clear this task in Airflow, or `parc build`. "
-            f"(log: {log_file(settings)})"
-        )
-    return DbtRun(results, json.loads((target / "manifest.json").read_text()), target)
+        process.kill()
+        process.communicate()
 
 
-def _listen(line: str, said: list[str], progress: Progress, done: int) -> int:
-    """Take in one line of dbt's log; returns how many nodes it says have finished (0 or 1)."""
-    try:
-        event = json.loads(line)
-    except json.JSONDecodeError:
-        said.append(line.strip())
-        return 0
-    info, data = event["info"], event.get("data", {})
-    if info["level"] == "error":
-        said.append(info["msg"].strip())
-    if not re.fullmatch("Log.*Result|SkippingDetails", info["name"]):
-        return 0
-    node = data["node_info"]
-    told = [node["node_name"], node["node_status"]]
-    if "execution_time" in data:
-        told.append(f"{data['execution_time']:.2f} s")
-    rows = re.search(r"\d+$", str(data.get("status", "")))  # "INSERT 0 10900"
-    if rows:
-        told.append(f"{int(rows[0]):,} rows")
-    elif data.get("num_failures"):
-        told.append(f"{data['num_failures']:,} rows break it")
-    progress(" ".join(told), done + 1, int(data.get("total") or data.get("num_models") or 0))
-    return 1
+def _target(settings: Settings) -> Path:
+    return settings.home / "dbt" / "target"

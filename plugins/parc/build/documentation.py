@@ -27,8 +27,8 @@ def document(settings: Settings) -> Path | None:
     digest, made_from = _digest(settings.project / "dbt_project"), made.with_suffix(".sha256")
     if made.exists() and made_from.exists() and made_from.read_text() == digest:
         return None
-    with building(settings):
-        run = dbt.run(settings, "docs generate", "--static", progress=lambda *_: None)
+    with building(settings), dbt.started(settings, progress=lambda *_: None) as runner:
+        run = runner.run("docs generate", "--static")
     made.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(run.target / "static_index.html", made)
     made_from.write_text(digest)

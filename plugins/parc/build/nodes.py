@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from parc.build.dbt import DbtRun
+from parc.build.dbt import DbtRun, Entry, Result
 
 TESTS = ("test", "unit_test")
 # dbt's words for what the ledger tells as one.
@@ -54,42 +54,42 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
 
     Call it while the build is running in the ledger: what a test reads may depend on it.
     """
-    results = [result for result in run.results if not result["unique_id"].startswith("exposure.")]
-    skipped = {result["unique_id"] for result in results if result["status"] == "skipped"}
+    results = [result for result in run.results if not result.unique_id.startswith("exposure.")]
+    skipped = {result.unique_id for result in results if result.status == "skipped"}
     because = {
-        result["unique_id"]: _reach(run, result["unique_id"]) & skipped
+        result.unique_id: _reach(run, result.unique_id) & skipped
         for result in results
-        if STATUSES.get(result["status"], result["status"]) in FAILED
+        if STATUSES.get(result.status, result.status) in FAILED
     }
     named = Counter[str]()
     nodes: list[Node] = []
     for position, result in enumerate(results, start=1):
-        unique_id, entry = result["unique_id"], run.entry(result["unique_id"])
-        kind = entry["resource_type"]
-        status = STATUSES.get(result["status"], result["status"])
+        unique_id, entry = result.unique_id, run.entries[result.unique_id]
+        kind = entry.kind
+        status = STATUSES.get(result.status, result.status)
         message: str | None = None
         if status == "skipped":
             causes = [_name(run, cause) for cause, skips in because.items() if unique_id in skips]
             message = f"{', '.join(causes) or 'what it reads'} failed"
         elif status != "success":
-            message = _words(result["message"])
+            message = _words(result.message)
         rows = None
         if kind == "test" and status == "fail" and sum(node.status == "fail" for node in nodes) < TESTS_SHOWN:
-            rows = _failing_rows(connection, result["compiled_code"])
+            rows = _failing_rows(connection, result.compiled_code or "")
         name = _name(run, unique_id)
         named[name] += 1  # dbt lets tests share one
         nodes.append(
             Node(
                 name if named[name] == 1 else f"{name} #{named[name]}",
                 kind,
-                [_name(run, each) for each in entry["depends_on"]["nodes"]] if kind in TESTS else None,
+                [_name(run, each) for each in entry.reads] if kind in TESTS else None,
                 status,
-                result["execution_time"],
+                result.seconds,
                 _row_count(result, kind),
                 message,
                 position,
                 _checks(entry),
-                entry.get("compiled_path") or entry["original_file_path"],
+                entry.path,
                 len(because.get(unique_id, ())),
                 rows,
             )
@@ -116,16 +116,15 @@ def record(connection: psycopg.Connection[Any], build_id: int, nodes: Iterable[N
 def _name(run: DbtRun, unique_id: str) -> str:
     if unique_id.startswith("source."):
         return ".".join(unique_id.split(".")[-2:])
-    entry = run.entry(unique_id)
-    name: str = entry["name"]
+    entry = run.entries[unique_id]
     # A unit test's name is its model's own.
-    return f"{entry['model']}.{name}" if entry["resource_type"] == "unit_test" else name
+    return f"{entry.model}.{entry.name}" if entry.kind == "unit_test" else entry.name
 
 
 def _reach(run: DbtRun, unique_id: str) -> set[str]:
     """What dbt skips when this node fails: all below it; of a test, all below everything it reads."""
-    if run.entry(unique_id)["resource_type"] in TESTS:
-        read = run.entry(unique_id)["depends_on"]["nodes"]
+    if run.entries[unique_id].kind in TESTS:
+        read = run.entries[unique_id].reads
         return reduce(set.intersection, (_below(run, each) for each in read)) if read else set()
     return _below(run, unique_id)
 
@@ -134,19 +133,17 @@ def _below(run: DbtRun, unique_id: str) -> set[str]:
     found: set[str] = set()
     waiting = [unique_id]
     while waiting:
-        for child in run.manifest["child_map"].get(waiting.pop(), []):
+        for child in run.children.get(waiting.pop(), []):
             if child not in found:
                 found.add(child)
                 waiting.append(child)
     return found
 
 
-def _row_count(result: dict[str, Any], kind: str) -> int | None:
+def _row_count(result: Result, kind: str) -> int | None:
     if kind in TESTS:
-        failures: int | None = result.get("failures")
-        return failures
-    rows = result["adapter_response"].get("rows_affected", -1)
-    return rows if rows >= 0 else None  # a view has none
+        return result.failures
+    return result.rows_affected if result.rows_affected >= 0 else None  # a view has none
 
 
 def _words(message: str | None) -> str | None:
@@ -158,20 +155,18 @@ def _words(message: str | None) -> str | None:
     return "\n".join(kept) or None
 
 
-def _checks(entry: dict[str, Any]) -> str:
+def _checks(entry: Entry) -> str:
     """What a test checks: its kind and columns, or the sentences at the head of its file."""
-    if entry["resource_type"] not in TESTS:
+    if entry.kind not in TESTS:
         return ""
-    generic = entry.get("test_metadata")
-    if generic:
-        given = {**generic["kwargs"]}
-        given.pop("model", None)
-        values = [", ".join(each) if isinstance(each, list) else str(each) for each in given.values()]
-        return f"{generic['name']} ({'; '.join(values)})"
-    if entry.get("description"):
-        return " ".join(entry["description"].split())
+    if entry.generic:
+        given = [value for name, value in entry.generic["arguments"].items() if name != "model"]
+        values = [", ".join(each) if isinstance(each, list) else str(each) for each in given]
+        return f"{entry.generic['name']} ({'; '.join(values)})"
+    if entry.description:
+        return " ".join(entry.description.split())
     said = []
-    for line in entry.get("raw_code", "").strip().splitlines():
+    for line in entry.raw_code.strip().splitlines():
         if not line.startswith("--"):
             break
         said.append(line.removeprefix("--").strip())

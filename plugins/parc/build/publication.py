@@ -7,16 +7,18 @@ only where their text differs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from parc.build import restatements
+from parc.build.dbt import Entry
 from parc.errors import BuildFailed
 
 
-def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build_id: int) -> dict[str, int]:
+def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build_id: int) -> dict[str, int]:
     """Copy what the running build changed; the caller's transaction makes it visible.
 
     Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
@@ -31,8 +33,12 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
     assert row is not None
     is_full_refresh = bool(row[0])
     written = {}
-    models = sorted(_published_models(manifest).items())
-    tables = {name: meta for name, meta in models if meta["publish"] != "view"}
+    models = {
+        each.name: each
+        for each in sorted(project, key=lambda each: each.name)
+        if each.kind == "model" and "publish" in each.meta
+    }
+    tables = {name: model.meta for name, model in models.items() if model.meta["publish"] != "view"}
     for name, meta in tables.items():
         is_new = not _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
@@ -47,9 +53,10 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
         if "restated_by" in meta and not is_new:
             restatements.keep(connection, build_id, name, meta, _columns(connection, "build", name))
         written[name] = _replace(connection, name, columns, rows)
-    for name, _ in models:
+    for name, model in models.items():
         if name not in tables:
-            _replace_view(connection, name, _read_by(manifest, name) - tables.keys())
+            read = {unique_id.rsplit(".", 1)[-1] for unique_id in model.reads}
+            _replace_view(connection, name, read - tables.keys())
     for name in tables:
         _drop_columns(connection, name)
     connection.execute("delete from marts.published_build")
@@ -59,15 +66,6 @@ def publish(connection: psycopg.Connection[Any], manifest: dict[str, Any], build
         [build_id],
     )
     return written
-
-
-def _published_models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    models = {}
-    for node in manifest["nodes"].values():
-        meta = node.get("config", {}).get("meta", {})
-        if node["resource_type"] == "model" and "publish" in meta:
-            models[node["name"]] = meta
-    return models
 
 
 def _tables(name: str) -> dict[str, sql.Composable]:
@@ -143,16 +141,6 @@ def _copy_comments(connection: psycopg.Connection[Any], name: str, kind: Literal
             else sql.SQL(kind + " {}").format(sql.Identifier("marts", name))
         )
         connection.execute(sql.SQL("comment on {} is {}").format(target, sql.Literal(text)))
-
-
-def _read_by(manifest: dict[str, Any], name: str) -> set[str]:
-    """Names of the models, seeds and sources that a model reads."""
-    [node] = [
-        node
-        for node in manifest["nodes"].values()
-        if node["name"] == name and node["resource_type"] == "model"
-    ]
-    return {unique_id.rsplit(".", 1)[-1] for unique_id in node["depends_on"]["nodes"]}
 
 
 def _replace_view(connection: psycopg.Connection[Any], name: str, strange: set[str]) -> None:

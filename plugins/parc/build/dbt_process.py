@@ -1,0 +1,119 @@
+"""dbt as a child process: a command a line on its input, what became of it on its output.
+
+`parc.build.dbt` starts it; imports and the parsed project serve every command of a build. dbt's own logs stay
+off: writing each of some 5,000 events out three times takes a fifth of its time. What matters of them goes to
+the log file named as the first argument and, as lines of JSON, to the parent: `said` (an error), `finished`
+(a node), `ended` (the command).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from logging.handlers import RotatingFileHandler
+from typing import Any
+
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.exceptions import ExceptionExit, ResultExit
+from dbt.cli.main import cli
+from dbt.contracts.graph.manifest import Manifest
+from dbt_common.events.base_types import EventMsg
+
+LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+FAILED = ("error", "fail")
+QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
+
+log = logging.getLogger("parc.dbt")
+
+
+def main(log_file: str) -> None:
+    """Run the commands of the input, each a JSON list of dbt's arguments, until it ends."""
+    log.addHandler(RotatingFileHandler(log_file, maxBytes=10_000_000, backupCount=5, encoding="utf-8"))
+    log.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    manifest: Manifest | None = None
+    for line in sys.stdin:
+        # As dbt's own runner does, which does not hand out the manifest.
+        context = cli.make_context(cli.name, [*json.loads(line), *QUIET])
+        context.obj = {"manifest": manifest, "callbacks": [_hear]}
+        try:
+            result, _ = cli.invoke(context)
+        except ResultExit as some_failed:
+            result = some_failed.result
+        except ExceptionExit:
+            _tell(ended=None)  # why was said
+            continue
+        manifest = context.obj["manifest"]
+        assert isinstance(manifest, Manifest)
+        _tell(ended=_outcome(context.obj["flags"].TARGET_PATH, result, manifest))
+
+
+def _tell(**what: Any) -> None:
+    print(json.dumps(what, default=str), flush=True)
+
+
+def _hear(event: EventMsg) -> None:
+    info: Any = event.info
+    if info.level in LEVELS and info.msg:
+        log.log(LEVELS[info.level], info.msg)
+    if info.level == "error":
+        _tell(said=info.msg.strip())
+    if re.fullmatch("Log.*Result|SkippingDetails", info.name):
+        data: Any = event.data
+        told = [data.node_info.node_name, data.node_info.node_status]
+        if info.name != "SkippingDetails":
+            told.append(f"{data.execution_time:.2f} s")
+        rows = re.search(r"\d+$", str(getattr(data, "status", "")))  # "INSERT 0 10900"
+        if rows:
+            told.append(f"{int(rows[0]):,} rows")
+        elif getattr(data, "num_failures", 0):
+            told.append(f"{data.num_failures:,} rows break it")
+        _tell(finished=" ".join(told), total=getattr(data, "total", 0) or getattr(data, "num_models", 0))
+
+
+def _outcome(target: str, result: Any, manifest: Manifest) -> dict[str, Any]:
+    """The results, and what `parc.build` reads of the manifest; after a failure also dbt's own files."""
+    results = result.results if isinstance(result, RunExecutionResult) else []
+    if any(each.status in FAILED for each in results):
+        result.write(f"{target}/run_results.json")
+        manifest.write(f"{target}/manifest.json")
+    manifest.build_parent_and_child_maps()
+    known = {**manifest.nodes, **manifest.unit_tests, **manifest.exposures}
+    return {
+        "results": [
+            {
+                "unique_id": each.node.unique_id,
+                "status": each.status,
+                "seconds": each.execution_time,
+                "message": each.message,
+                "failures": each.failures,
+                "rows_affected": each.adapter_response.get("rows_affected", -1),
+                "compiled_code": getattr(each.node, "compiled_code", None),
+            }
+            for each in results
+        ],
+        "entries": {unique_id: _entry(node) for unique_id, node in known.items()},
+        "children": manifest.child_map,
+    }
+
+
+def _entry(node: Any) -> dict[str, Any]:
+    test = getattr(node, "test_metadata", None)
+    return {
+        "name": node.name,
+        "kind": node.resource_type,
+        "reads": getattr(node.depends_on, "nodes", []),  # a seed reads nothing
+        "meta": node.config.meta if node.config else {},
+        "description": node.description,
+        "path": getattr(node, "compiled_path", None) or node.original_file_path,
+        "raw_code": getattr(node, "raw_code", "") if node.resource_type == "test" else "",
+        "model": getattr(node, "model", None),
+        "generic": {"name": test.name, "arguments": test.kwargs} if test else None,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
