@@ -16,6 +16,7 @@ import pytest
 from test_build import marts, rows
 
 from parc.build import BuildResult, build, changes, resume
+from parc.build.dbt import log_file
 from parc.errors import BuildFailed
 from parc.feeds import FEEDS
 from parc.loading import ingest
@@ -102,10 +103,10 @@ def last_build(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def fail(settings: Settings) -> str:
+def fail(settings: Settings, *, full_refresh: bool = False) -> str:
     """Run a build that fails; its message."""
     with pytest.raises(BuildFailed) as failure:
-        build(settings)
+        build(settings, full_refresh=full_refresh)
     return str(failure.value)
 
 
@@ -281,6 +282,15 @@ def feed_health(settings: Settings, feed: str, day: date) -> list[tuple]:
         f"where feed = '{feed}' and business_date = '{day}'",
         "bi_reader",
     )
+
+
+def test_a_project_that_cannot_be_read_is_told_in_dbts_words(built: Settings) -> None:
+    with spoilt(built, "dim_site.sql", "{{ ref('sites') }}", "{{ ref('sight') }}"):
+        said = fail(built, full_refresh=True)
+    assert said.startswith("dbt build did not come to its end: ")
+    assert "depends on a node named 'sight' which was not found" in said
+    assert (last_build(built)["status"], nodes(built)) == ("failed", {})
+    assert "sight" in log_file(built).read_text()
 
 
 @pytest.mark.soak
