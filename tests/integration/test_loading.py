@@ -599,9 +599,10 @@ def test_a_restatement_of_which_much_is_missing_warns(warehouse: Settings) -> No
 
 
 def test_what_is_not_read_is_named_where_nothing_else_came(warehouse: Settings) -> None:
-    deliver(warehouse, "calls", DAY, calls__CSV=as_csv(legs(3)))
+    deliver(warehouse, "calls", DAY, calls__txt=as_csv(legs(3)))
     outcome = ingest(warehouse, "calls", DAY)
-    assert outcome.status == "missing" and outcome.message.endswith("left aside: calls.CSV")
+    assert outcome.status == "missing"
+    assert outcome.message.endswith("; calls.txt is no data file and was left aside")
 
 
 def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: Settings) -> None:

@@ -67,7 +67,13 @@ def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> N
     (folder / "_CONTROL.json").write_text("{}")
     delivery = delivered(settings)
     assert [file.name for file in delivery.files] == ["a.csv.gz", "b.csv", "c.parquet"]
-    assert delivery.ignored == (".e.csv", "_f.csv", "d.csv.part", "notes.txt")
+    assert delivery.aside == (
+        ".e.csv is no data file and was left aside",
+        "d.csv.part is no data file and was left aside",
+        "_f.csv is no data file and was left aside",
+        "g.csv/ is a folder and was left aside",
+        "notes.txt is no data file and was left aside",
+    )
     assert delivery.files[1].sha256 == hashlib.sha256(b"b.csv").hexdigest()
     assert delivery.files[1].bytes == len(b"b.csv")
 
@@ -94,7 +100,7 @@ def test_a_landing_zone_on_another_machine_is_copied_here(settings: Settings) ->
         settings = replace(settings, landing="memory://landing")
         assert rows_of(settings) == [("2012-04", "35", "fixe", "1200")]
         delivery = delivered(settings)
-        assert delivery.control_rows == 1
+        assert delivery.control.rows == 1
         assert delivery.files[0].uri == f"memory://landing/active_lines/date={DAY}/lines.csv.gz"
         assert not delivery.files[0].path.exists(), "the copy is gone"
     finally:
@@ -175,7 +181,7 @@ def test_the_control_file_must_agree(
 ) -> None:
     (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "_CONTROL.json").write_text(json.dumps(control))
-    found = delivered(settings).check_control()
+    found = delivered(settings).problem
     assert found is None if problem is None else problem in str(found)
 
 
@@ -183,12 +189,13 @@ def test_the_control_file_must_name_every_file(settings: Settings, folder: Path)
     (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "more.csv").write_bytes(HEADER)
     (folder / "_CONTROL.json").write_text(json.dumps({"sha256": {"lines.csv": DIGEST}}))
-    assert delivered(settings).check_control() == "_CONTROL.json does not name more.csv"
+    assert delivered(settings).problem == "_CONTROL.json does not name more.csv"
 
 
 def test_a_broken_control_file_is_told(settings: Settings, folder: Path) -> None:
+    (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "_CONTROL.json").write_text("{rows: 1}")
-    assert "_CONTROL.json cannot be read" in str(delivered(settings).check_control())
+    assert "_CONTROL.json cannot be read" in str(delivered(settings).problem)
 
 
 @pytest.mark.parametrize(

@@ -18,20 +18,16 @@ that much longer; where it runs behind, by less than QUIET does no harm.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from parc import storage
 from parc.feeds import FEEDS, Keeping
-from parc.loading.landing import (
-    CONTROL,
-    SUFFIXES,
-    control_content,
-    is_data,
-    place_of,
-    read_control,
-)
+from parc.loading.control import CONTROL, whereabouts
+from parc.loading.landing import Arrival, look, read_control
+from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import Entry, Folder
 from parc.warehouse import connect
@@ -44,46 +40,28 @@ QUIET = timedelta(minutes=5)
 STALLED = timedelta(hours=1)
 """An upload to which nothing was written for this time has broken off."""
 
-TEMPORARY = (".part", ".partial", ".filepart", ".tmp", ".uploading")
-"""How clients call a file until it has come whole; rsync puts a dot before it instead."""
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """What lies there for a feed and a date; `uploads` are files under temporary names."""
-
-    data: tuple[Entry, ...]
-    control: Entry | None
-    uploads: tuple[Entry, ...]
-
-    @property
-    def files(self) -> frozenset[tuple[str, int]]:
-        """Names and bytes of the data files."""
-        return frozenset((entry.name, entry.bytes) for entry in self.data)
-
-    @property
-    def modified_at(self) -> datetime | None:
-        """When the last of the data or the control file was written; None where the file system is silent."""
-        return _newest(*self.data, *([self.control] if self.control else []))
-
 
 def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]]:
     """Deliveries of the dates `first` to `last` that lie there otherwise than when they were looked at last:
     late, restated and sent again, references first. One still being written is left for the next look.
 
-    A delivery that was refused stays seen until other files lie there, or the same were written again.
+    A delivery that was refused stays seen until other files lie there, or the same were written again. One
+    whose load died is found, of whatever date, even if nothing lies there any more: loading it settles it.
 
     Raises ConfigurationError when the landing zone or the warehouse cannot be read.
     """
     seen = _seen(settings, first, last)
+    dead = {delivery for delivery, look_at_it in seen.items() if not look_at_it.is_over}
     found = []
     with storage.opened(settings.landing) as zone:
         for feed in sorted(FEEDS, key=lambda name: FEEDS[name].keeping is Keeping.DAYS):
-            for day in _dates(zone, feed, first, last):
-                arrival = _arrival(zone, feed, day)
-                if not arrival.data or _is_seen(arrival, seen.get((feed, day))):
+            days = set(_dates(zone, feed, first, last)) | {day for of_feed, day in dead if of_feed == feed}
+            for day in sorted(days):
+                arrival = look(zone, feed, day)
+                lies_there = bool(arrival.data or arrival.problem)
+                if _is_seen(arrival, seen.get((feed, day))) or not (lies_there or (feed, day) in dead):
                     continue
-                if why := _still_coming(zone, place_of(feed, day), arrival):
+                if lies_there and (why := _still_coming(zone, feed, day, arrival)):
                     log.info("%s %s is still being written (%s); left for the next look", feed, day, why)
                 else:
                     found.append((feed, day))
@@ -96,8 +74,9 @@ def has_come(settings: Settings, feed: str, business_date: date) -> bool:
     Raises ConfigurationError when the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
-        arrival = _arrival(zone, feed, business_date)
-        return bool(arrival.data) and not _still_coming(zone, place_of(feed, business_date), arrival)
+        arrival = look(zone, feed, business_date)
+        lies_there = bool(arrival.data or arrival.problem)
+        return lies_there and not _still_coming(zone, feed, business_date, arrival)
 
 
 def still_coming(settings: Settings, feed: str, business_date: date) -> str | None:
@@ -106,7 +85,7 @@ def still_coming(settings: Settings, feed: str, business_date: date) -> str | No
     Raises ConfigurationError when the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
-        return _still_coming(zone, place_of(feed, business_date), _arrival(zone, feed, business_date))
+        return _still_coming(zone, feed, business_date, look(zone, feed, business_date))
 
 
 def not_built(settings: Settings, feed: str) -> set[date]:
@@ -128,25 +107,11 @@ def _dates(zone: Folder, feed: str, first: date, last: date) -> Iterator[date]:
             day = date.fromisoformat(text)
         except ValueError:
             continue
-        if kind == "date" and not entry.is_file and first <= day <= last:
+        if kind == "date" and text == str(day) and entry.kind != "file" and first <= day <= last:
             yield day
 
 
-def _arrival(zone: Folder, feed: str, business_date: date) -> Arrival:
-    entries = [entry for entry in zone.entries(place_of(feed, business_date)) if entry.is_file]
-    return Arrival(
-        data=tuple(entry for entry in entries if is_data(entry.name)),
-        control=next((entry for entry in entries if entry.name == CONTROL), None),
-        uploads=tuple(entry for entry in entries if _is_upload(entry.name)),
-    )
-
-
-def _is_upload(name: str) -> bool:
-    """Whether a file of this name is one on its way."""
-    return name.endswith(TEMPORARY) or (name.startswith(".") and any(each in name for each in SUFFIXES))
-
-
-def _still_coming(zone: Folder, place: str, arrival: Arrival) -> str | None:
+def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
     now = datetime.now(UTC)
 
     def is_fresh(moment: datetime | None, span: timedelta) -> bool:
@@ -155,67 +120,81 @@ def _still_coming(zone: Folder, place: str, arrival: Arrival) -> str | None:
 
     for upload in arrival.uploads:
         if is_fresh(upload.modified_at, STALLED):
-            return f"{upload.name} is on its way"
-    modified_at = arrival.modified_at
-    if arrival.control:
-        problem = _control_problem(zone, place, arrival)
-        if problem and is_fresh(modified_at, STALLED):
-            return problem
-        came_last = modified_at is None or modified_at == arrival.control.modified_at
-        if problem or came_last:
-            return None
-    if is_fresh(modified_at, QUIET):
+            return f"{told(upload.name)} is on its way"
+    controlled_at = _newest(arrival.controls)
+    modified_at = _newest((*arrival.data, *arrival.controls))
+    problem = arrival.broken_link
+    if arrival.controls and not problem:
+        problem = _control_problem(zone, feed, business_date, arrival)
+    if problem and is_fresh(modified_at, STALLED):
+        return problem
+    came_last = bool(arrival.controls) and controlled_at == modified_at
+    if not (problem or came_last) and is_fresh(modified_at, QUIET):
         return f"the last file was written at {modified_at:%H:%M:%S} UTC, and no control file after it"
     return None
 
 
-def _control_problem(zone: Folder, place: str, arrival: Arrival) -> str | None:
+def _control_problem(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
     """Why the control file is not yet that of the files which are there."""
     try:
-        named = control_content(read_control(zone, place))["sha256"]
-    except (ValueError, FileNotFoundError) as error:
-        return f"{CONTROL} cannot be read: {error}"
-    missing = sorted(named.keys() - {entry.name for entry in arrival.data})
-    return f"{CONTROL} names {', '.join(missing)}, not there yet" if missing else None
+        control = read_control(zone, feed, business_date, arrival.controls)
+    except ValueError as error:
+        return str(error)
+    there = {plain(entry.name) for entry in arrival.data}
+    missing = [name for name, _ in control.sha256 if name not in there]
+    if not missing:
+        return None
+    others = [name for name in missing if name in arrival.others]
+    if others:
+        return f"{CONTROL} names {told(others[0])}, {whereabouts(others[0], arrival.others)}"
+    return f"{CONTROL} names {', '.join(map(told, sorted(missing)))}, not there yet"
 
 
-def _newest(*entries: Entry) -> datetime | None:
+def _newest(entries: Iterable[Entry]) -> datetime | None:
     return max((entry.modified_at for entry in entries if entry.modified_at), default=None)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """The ledger's newest look at a delivery."""
+    """The ledger's newest look at a delivery. `listing` is None where a version before this one looked: then
+    only the data's names and bytes are known."""
 
+    listing: list[list[Any]] | None
     files: frozenset[tuple[str, int]]
     at: datetime
     is_over: bool
 
 
 def _seen(settings: Settings, first: date, last: date) -> dict[tuple[str, date], _Seen]:
+    """The newest looks at the dates, and at whatever other date the load died of."""
     with connect(settings, "loader") as connection:
         rows = connection.execute(
             """
             select distinct on (feed, business_date)
                 feed,
                 business_date,
+                listing,
                 files,
                 coalesce(seen_at, landed_at),
                 status not in ('landed', 'audited')
             from ops.delivery
-            where business_date between %s and %s
+            where business_date between %s and %s or status in ('landed', 'audited')
             order by feed, business_date, coalesce(seen_at, landed_at) desc, delivery_id desc
             """,
             [first, last],
         ).fetchall()
     return {
-        (feed, day): _Seen(frozenset((file["name"], file["bytes"]) for file in files), at, is_over)
-        for feed, day, files, at, is_over in rows
+        (feed, day): _Seen(listing, frozenset((file["name"], file["bytes"]) for file in files), at, is_over)
+        for feed, day, listing, files, at, is_over in rows
     }
 
 
 def _is_seen(arrival: Arrival, seen: _Seen | None) -> bool:
     """A load that died on its way (`landed`, `audited`) has not seen its files: the next goes on from it."""
-    if seen is None or not seen.is_over or seen.files != arrival.files:
+    if seen is None or not seen.is_over:
         return False
-    return arrival.modified_at is None or arrival.modified_at <= seen.at
+    if seen.listing is not None:
+        return seen.listing == arrival.listing
+    modified_at = _newest((*arrival.data, *arrival.controls))
+    files = {(told(entry.name), entry.bytes) for entry in arrival.data}
+    return files == seen.files and (modified_at is None or modified_at <= seen.at)

@@ -17,7 +17,8 @@ from parc.feeds import Feed, Keeping
 from parc.loading import ledger, pseudonyms, ranges
 from parc.loading.arrivals import still_coming
 from parc.loading.changes import Changes, compare
-from parc.loading.landing import CONTROL, SUFFIXES, Delivery, collect
+from parc.loading.control import CONTROL
+from parc.loading.landing import SUFFIXES, Delivery, collect
 from parc.loading.ledger import Published
 from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
 from parc.settings import Settings
@@ -133,12 +134,12 @@ class _Run:
     def outcome(self) -> Outcome:
         """Publish or refuse the delivery, or find that there is nothing to do."""
         current = ledger.published(self.connection, self.feed.name, self.business_date)
-        control_problem = self.delivery.check_control()
-        if not self.delivery.files:
+        problem = self.delivery.problem
+        if not self.delivery.files and not problem:
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             ledger.note_missing(self.connection, self.feed.name, self.business_date)
             return self._told("missing", None, 0, 0, 0, self._nothing_there())
-        if current and not control_problem and not self.is_replay and self._is_same_as(current):
+        if current and not problem and not self.is_replay and self._is_same_as(current):
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
@@ -149,7 +150,7 @@ class _Run:
         taken_back = ledger.withdrawn(
             self.connection, self.feed.name, self.business_date, self.delivery.content_sha256
         )
-        if taken_back and not self.is_replay:
+        if taken_back and not problem and not self.is_replay:
             ledger.abandon(self.connection, self.feed.name, self.business_date)
             ledger.see_again(self.connection, taken_back[0], self.delivery)
             text = (
@@ -163,10 +164,10 @@ class _Run:
         runs.note(self.connection, self.settings, delivery_id=delivery_id)
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         loaded = Loaded()
-        warnings = [f"{name} is no data file and was left aside" for name in self.delivery.ignored]
+        warnings = list(self.delivery.aside)
         try:
-            if control_problem:
-                raise DeliveryRefused(control_problem)
+            if problem:
+                raise DeliveryRefused(problem)
             self._check_retention()
             load(
                 self.connection, self.feed, self.business_date, self.delivery.files, table,
@@ -207,11 +208,11 @@ class _Run:
 
     def _nothing_there(self) -> str:
         kinds = ", ".join(SUFFIXES)
-        aside = f"; left aside: {', '.join(self.delivery.ignored)}" if self.delivery.ignored else ""
-        return f"nothing was delivered: there is no {kinds} file under {self.delivery.url}{aside}"
+        there = f"there is no {kinds} file under {self.delivery.url}"
+        return "; ".join([f"nothing was delivered: {there}", *self.delivery.aside])
 
     def _is_same_as(self, current: Published) -> bool:
-        said = self.delivery.control_rows
+        said = self.delivery.control.rows
         return self.delivery.content_sha256 == current.content_sha256 and said in (None, current.rows_read)
 
     def _check_retention(self) -> None:
@@ -224,7 +225,7 @@ class _Run:
             )
 
     def _check_counts(self, loaded: Loaded) -> None:
-        said = self.delivery.control_rows
+        said = self.delivery.control.rows
         if said is not None and said != loaded.rows_read:
             raise DeliveryRefused(
                 f"{CONTROL} says {said:,} rows, the files hold {loaded.rows_read:,}; "

@@ -1,16 +1,16 @@
 """What lies in the landing zone for a feed and a date: data files, their digests, the control file.
 
 Nothing is written there, moved or deleted. Files of another machine are copied here to be read; one that was
-written to meanwhile is told by listing the folder again.
+written to meanwhile is told by listing the folder again. Links are followed within the landing zone.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,19 +18,65 @@ from pathlib import Path
 from typing import Any
 
 from parc import storage
+from parc.loading.control import LARGEST_BYTES, NOTHING_SAID, Control, is_control, parse
+from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import Entry, Folder
 from parc.warehouse import connect, partitions
 from parc.warehouse.maintenance import Act
 
 COPIES = "copies"
-CONTROL = "_CONTROL.json"
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+TEMPORARY = (".part", ".partial", ".filepart", ".tmp", ".uploading")
+"""How clients call a file until it has come whole; rsync puts a dot before it instead."""
+
+COMPANIONS = ("_success", ".ds_store", "thumbs.db", "desktop.ini")
+"""What systems leave beside the files that they write; so are `._*` (macOS) and `*.crc` (Hadoop)."""
+
+ASIDE_TOLD = 10
+OF_ONE_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors that a file or folder of one delivery has of its own, while the landing zone can be read."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What lies there for a feed and a date.
+
+    `data` are the data files and `controls` what is called like the control file, links that lead nowhere
+    included; `uploads` are files under temporary names; `others` the plain names of the rest, `aside` what is
+    to be told of them. `problem` says why the folder cannot be read, or not followed.
+    """
+
+    data: tuple[Entry, ...] = ()
+    controls: tuple[Entry, ...] = ()
+    uploads: tuple[Entry, ...] = ()
+    others: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @property
+    def listing(self) -> list[list[Any]]:
+        """Name, bytes and moment of the last write (ISO 8601, UTC) of all that is read, in order."""
+        return sorted(
+            [told(entry.name), entry.bytes, entry.modified_at and entry.modified_at.isoformat()]
+            for entry in (*self.data, *self.controls)
+        )
+
+    @property
+    def broken_link(self) -> str | None:
+        """Which file is none that can be read, and why."""
+        ends = {
+            "dangling link": "is a link to a file that is not there; deliver the file",
+            "link out": "is a link to a place outside the landing zone, which is never followed; "
+            "deliver the file itself",
+        }
+        broken = (entry for entry in (*self.data, *self.controls) if entry.kind in ends)
+        return next((f"{told(entry.name)} {ends[entry.kind]}" for entry in broken), None)
 
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """A data file; `path` is where its bytes are on this machine.
+    """A data file; `name` is told, `path` is where its bytes are on this machine.
 
     `is_torn`: it was written to while it was copied here.
     """
@@ -56,55 +102,24 @@ class DeliveredFile:
 
 @dataclass(frozen=True)
 class Delivery:
-    """The files that were delivered for a feed and a date, by name; `control` is the control file's text."""
+    """The files that were delivered for a feed and a date, by name, and what the control file says.
+
+    `problem` says why it cannot be taken: `files` are then none, or are not what the control file says.
+    `listing` is the arrival's; `aside` what else lies there, to be told.
+    """
 
     url: str
-    files: tuple[DeliveredFile, ...]
-    ignored: tuple[str, ...]
-    control: str | None
+    listing: list[list[Any]]
+    aside: tuple[str, ...]
+    files: tuple[DeliveredFile, ...] = ()
+    control: Control = NOTHING_SAID
+    problem: str | None = None
 
     @property
     def content_sha256(self) -> str:
         """Digest of the files' digests: the same bytes give the same one, whatever the files are called."""
         digests = sorted(file.sha256 for file in self.files)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-    def check_control(self) -> str | None:
-        """What the control file says that the files are not, or None."""
-        try:
-            said = control_content(self.control)
-        except ValueError as error:
-            return f"{CONTROL} cannot be read: {error}"
-        digests = {file.name: file.sha256 for file in self.files}
-        for name, digest in said["sha256"].items():
-            if name not in digests:
-                return f"{CONTROL} names {name}, which is not there"
-            if digests[name] != digest:
-                return f"{CONTROL} gives {name} the sha256 {digest}, it is {digests[name]}"
-        unnamed = sorted(digests.keys() - said["sha256"].keys()) if said["sha256"] else []
-        return f"{CONTROL} does not name {', '.join(unnamed)}" if unnamed else None
-
-    @property
-    def control_rows(self) -> int | None:
-        """Rows that the files hold according to a readable control file; None = it does not say."""
-        rows: int | None = control_content(self.control)["rows"]
-        return rows
-
-
-def control_content(text: str | None) -> dict[str, Any]:
-    """What a control file says: `rows` (None = nothing), and `sha256` by file name; of None, nothing.
-
-    Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}.
-    """
-    said = json.loads(text) if text is not None else {}
-    if not isinstance(said, dict):
-        raise ValueError("it holds no JSON object")
-    rows, digests = said.get("rows"), said.get("sha256", {})
-    if said and not said.keys() & {"rows", "sha256"}:
-        raise ValueError('it says neither "rows" nor "sha256"')
-    if not isinstance(rows, int | None) or isinstance(rows, bool) or not isinstance(digests, dict):
-        raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')
-    return {"rows": rows, "sha256": digests}
 
 
 @contextmanager
@@ -125,7 +140,7 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
     copies = Path(tempfile.mkdtemp(prefix=f"{business_date}_", dir=of_feed))
     try:
         with storage.opened(settings.landing) as zone:
-            delivery = _look(zone, place_of(feed, business_date), copies)
+            delivery = _read(zone, feed, business_date, copies)
         yield delivery
     finally:
         shutil.rmtree(copies, ignore_errors=True)
@@ -136,20 +151,83 @@ def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     count = size = 0
     with connect(settings, "loader", autocommit=True) as connection:
         for copies in sorted((settings.home / COPIES).glob("*/*")):
-            feed, business_date = copies.parent.name, date.fromisoformat(copies.name[: len("2012-04-25")])
+            try:
+                business_date = date.fromisoformat(copies.name[: len("2012-04-25")])
+            except ValueError:
+                continue  # nothing of ours
             with connection.transaction():
-                if not partitions.try_date_lock(connection, feed, business_date):
+                if not partitions.try_date_lock(connection, copies.parent.name, business_date):
                     continue
                 count += 1
-                size += sum(file.stat().st_size for file in copies.iterdir())
+                size += sum(file.stat().st_size for file in copies.rglob("*") if file.is_file())
                 if not dry_run:
-                    shutil.rmtree(copies)
+                    shutil.rmtree(copies, ignore_errors=True)
     return [Act("copies of deliveries that dead loads left deleted", count, size)] if count else []
+
+
+def look(zone: Folder, feed: str, business_date: date) -> Arrival:
+    """What lies there for a feed and a date; nothing of it is read."""
+    place = place_of(feed, business_date)
+    try:
+        entries = zone.entries(place)
+        if entries and not zone.holds(place):
+            return Arrival(problem=f"{place} is a link to a place outside the landing zone, never followed")
+    except OSError as error:
+        return Arrival(problem=f"{place} cannot be read: {_own(error, zone, feed)}")
+    data, controls, uploads, others = [], [], [], []
+    for entry in entries:
+        if entry.kind in ("folder", "special file"):
+            others.append(entry)
+        elif is_data(entry.name):
+            data.append(entry)
+        elif is_control(entry.name):
+            controls.append(entry)
+        elif entry.is_file and is_upload(entry.name):
+            uploads.append(entry)
+        else:
+            others.append(entry)
+    aside = [each for each in (*uploads, *others) if not (each.is_file and is_companion(each.name))]
+    names = tuple(plain(entry.name) for entry in (*uploads, *others))
+    return Arrival(tuple(data), tuple(controls), tuple(uploads), names, _left_aside(aside))
+
+
+def read_control(zone: Folder, feed: str, business_date: date, controls: Sequence[Entry]) -> Control:
+    """What the control file of a delivery says; of none, nothing.
+
+    Raises ValueError where it cannot be read, or there are several that do not agree.
+    """
+    said = set()
+    for entry in controls:
+        if entry.bytes > LARGEST_BYTES:
+            raise ValueError(f"{told(entry.name)} cannot be read: it holds {entry.bytes:,} bytes")
+        try:
+            said.add(parse(zone.read(f"{place_of(feed, business_date)}/{entry.name}")))
+        except OSError as error:
+            reason = _own(error, zone, feed)
+            raise ValueError(f"{told(entry.name)} cannot be read: {reason}") from None
+        except ValueError as error:
+            raise ValueError(f"{told(entry.name)} cannot be read: {error}") from None
+    if len(said) > 1:
+        names = " and ".join(told(entry.name) for entry in controls)
+        raise ValueError(f"there is more than one control file, and they differ: {names}; keep one")
+    return said.pop() if said else NOTHING_SAID
 
 
 def is_data(name: str) -> bool:
     """Whether a file of this name belongs to the data of a delivery."""
-    return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
+    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
+
+
+def is_upload(name: str) -> bool:
+    """Whether a file of this name is one on its way."""
+    of_rsync = name.startswith(".") and not is_companion(name) and any(each in name for each in SUFFIXES)
+    return name.endswith(TEMPORARY) or of_rsync
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file of this name is one that some system leaves beside others: never read, nor told."""
+    lower = name.lower()
+    return lower in COMPANIONS or lower.startswith("._") or lower.endswith(".crc")
 
 
 def place_of(feed: str, business_date: date) -> str:
@@ -157,36 +235,71 @@ def place_of(feed: str, business_date: date) -> str:
     return f"{feed}/date={business_date}"
 
 
-def read_control(zone: Folder, place: str) -> str:
-    """The text of a delivery's control file, whatever its bytes are."""
-    return zone.read(f"{place}/{CONTROL}").decode(errors="replace")
+def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
+    are = {
+        "folder": "/ is a folder",
+        "special file": " is no file",
+        "dangling link": " is a link to nothing",
+        "link out": " is a link to a place outside the landing zone",
+        "file": " is no data file",
+    }
+    said = [f"{told(entry.name)}{are[entry.kind]} and was left aside" for entry in entries[:ASIDE_TOLD]]
+    more = len(entries) - ASIDE_TOLD
+    return (*said, *([f"so were {more:,} more"] if more > 0 else []))
 
 
-def _look(zone: Folder, place: str, copies: Path) -> Delivery:
-    entries = [entry for entry in zone.entries(place) if entry.is_file]
-    data = [entry for entry in entries if is_data(entry.name)]
-    names = {entry.name for entry in entries}
-    control = read_control(zone, place) if CONTROL in names else None
-    url = f"{zone.url}/{place}"
-    if zone.is_on_disk:
-        files = [_delivered(Path(zone.path) / place / entry.name, url) for entry in data]
-    else:
-        for entry in data:
-            zone.copy(f"{place}/{entry.name}", copies / entry.name)
+def _own(error: OSError, zone: Folder, feed: str) -> str:
+    """Why a file or folder of a delivery cannot be read; raises the error where it is the landing zone's."""
+    if error.errno not in OF_ONE_FILE:
+        raise error
+    zone.entries(feed)
+    reasons = {
+        errno.EACCES: "permission denied; let this user read it",
+        errno.EPERM: "permission denied; let this user read it",
+        errno.ENOENT: "it was taken away while it was read; run it again",
+    }
+    return reasons.get(error.errno, str(error.strerror))
+
+
+def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Delivery:
+    arrival, place = look(zone, feed, business_date), place_of(feed, business_date)
+    delivery = Delivery(f"{zone.url}/{place}", arrival.listing, arrival.aside, problem=arrival.problem)
+    if not arrival.data:
+        if not arrival.others and zone.has_file(place):
+            return replace(delivery, aside=(f"{place} is a file where a folder should be",))
+        return delivery
+    if problem := arrival.problem or arrival.broken_link:
+        return replace(delivery, problem=problem)
+    files = []
+    try:
+        for number, entry in enumerate(arrival.data):
+            name = entry.name
+            if zone.is_on_disk:
+                files.append(_delivered(entry, Path(zone.path) / place / entry.name, delivery.url))
+            else:
+                zone.copy(f"{place}/{entry.name}", copies / str(number))
+                files.append(_delivered(entry, copies / str(number), delivery.url))
+    except OSError as error:
+        return replace(delivery, problem=f"{told(name)} cannot be read: {_own(error, zone, feed)}")
+    if not zone.is_on_disk:
         after = {entry.name: entry for entry in zone.entries(place)}
-        files = [_copied(copies / entry.name, url, entry, after.get(entry.name)) for entry in data]
-    ignored = sorted(names - {entry.name for entry in data} - {CONTROL})
-    return Delivery(url, tuple(files), tuple(ignored), control)
+        files = [
+            replace(file, is_torn=entry != after.get(entry.name) or entry.bytes != file.bytes)
+            for entry, file in zip(arrival.data, files, strict=True)
+        ]
+    delivery = replace(delivery, files=tuple(files))
+    try:
+        control = read_control(zone, feed, business_date, arrival.controls)
+    except ValueError as error:
+        return replace(delivery, problem=str(error))
+    digests = [(plain(entry.name), file.sha256) for entry, file in zip(arrival.data, files, strict=True)]
+    problem = control.contradiction(digests, arrival.others)
+    return replace(delivery, control=control, problem=problem)
 
 
-def _copied(path: Path, url: str, before: Entry, after: Entry | None) -> DeliveredFile:
-    file = _delivered(path, url)
-    return replace(file, is_torn=before != after or before.bytes != file.bytes)
-
-
-def _delivered(path: Path, url: str) -> DeliveredFile:
+def _delivered(entry: Entry, path: Path, url: str) -> DeliveredFile:
     with path.open("rb") as stream:
         before = path.stat()
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    uri = f"{url}/{path.name}"
-    return DeliveredFile(path.name, uri, path, before.st_size, digest, before.st_mtime_ns)
+    name = told(entry.name)
+    return DeliveredFile(name, f"{url}/{name}", path, before.st_size, digest, before.st_mtime_ns)

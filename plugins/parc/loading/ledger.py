@@ -42,10 +42,11 @@ def land(connection: Connection[Any], feed: str, business_date: date, delivery: 
     A run of this date that died left its row `landed` or `audited`: that row is taken over, so that a run
     killed and repeated leaves the same ledger as one undisturbed. The caller holds the date's lock.
     """
-    values = [_files(delivery), delivery.content_sha256, feed, business_date]
+    values = [_files(delivery), Jsonb(delivery.listing), delivery.content_sha256, feed, business_date]
     row = (
         connection.execute(
-            "update ops.delivery set status = 'landed', files = %s, content_sha256 = %s, rows_read = 0, "
+            "update ops.delivery set status = 'landed', files = %s, listing = %s, content_sha256 = %s, "
+            "rows_read = 0, "
             "rows_published = 0, rows_quarantined = 0, rows_rejected = 0, warnings = '[]', "
             "audited_at = null, landed_at = clock_timestamp() "
             "where feed = %s and business_date = %s and status in ('landed', 'audited') "
@@ -53,8 +54,8 @@ def land(connection: Connection[Any], feed: str, business_date: date, delivery: 
             values,
         ).fetchone()
         or connection.execute(
-            "insert into ops.delivery (status, files, content_sha256, feed, business_date) "
-            "values ('landed', %s, %s, %s, %s) returning delivery_id",
+            "insert into ops.delivery (status, files, listing, content_sha256, feed, business_date) "
+            "values ('landed', %s, %s, %s, %s, %s) returning delivery_id",
             values,
         ).fetchone()
     )
@@ -65,8 +66,9 @@ def land(connection: Connection[Any], feed: str, business_date: date, delivery: 
 def see_again(connection: Connection[Any], delivery_id: int, delivery: Delivery) -> None:
     """Note that the same bytes lie there, where and when."""
     connection.execute(
-        "update ops.delivery set files = %s, seen_at = clock_timestamp() where delivery_id = %s",
-        [_files(delivery), delivery_id],
+        "update ops.delivery set files = %s, listing = %s, seen_at = clock_timestamp() "
+        "where delivery_id = %s",
+        [_files(delivery), Jsonb(delivery.listing), delivery_id],
     )
 
 

@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 from parc import feeds, storage
 from parc.errors import ConfigurationError, DeliveryRefused
 from parc.loading.ingestion import Outcome, ingest
+from parc.loading.names import told
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -154,4 +155,5 @@ def _gone(uris: list[str]) -> list[str]:
     if not uris:
         return []
     with storage.opened(uris[0].rpartition("/")[0]) as folder:
-        return [uri for uri in uris if not folder.has(uri.rpartition("/")[2])]
+        there = {told(entry.name) for entry in folder.entries()} if folder.has("") else set()
+        return [uri for uri in uris if uri.rpartition("/")[2] not in there]

@@ -23,11 +23,11 @@ def read(file: DeliveredFile, feed: Feed) -> Iterator[Block]:
     Raises UnreadableFile, naming the file, where it is not what its name says or has not the feed's columns.
     """
     try:
-        if file.name.endswith(".parquet"):
+        if file.name.lower().endswith(".parquet"):
             names = parquetfile.read_names(file.path)
             check_names(names, feed)
             yield from parquetfile.read_blocks(file.path, names)
-        elif file.name.endswith(".gz"):
+        elif file.name.lower().endswith(".gz"):
             with gzip.open(file.path) as stream:
                 yield from _read_csv(cast(BinaryIO, stream), feed)
         else:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 from fsspec.implementations.arrow import ArrowFSWrapper
@@ -38,14 +38,26 @@ MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "cr
 """What the file systems call the moment at which a file was last written."""
 
 
+Kind = Literal["file", "folder", "special file", "dangling link", "link out"]
+"""What an entry is, links followed: a link to nothing, or to a place outside its folder, is neither."""
+
+KINDS: dict[str, Kind] = {"file": "file", "directory": "folder"}
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A file or folder; `modified_at` is None where the file system does not tell."""
+    """A file or folder; bytes of `name` that are not UTF-8 stand in it as surrogates, as Python has them.
+    `modified_at` is None where the file system does not tell."""
 
     name: str
-    is_file: bool
+    kind: Kind
     bytes: int
     modified_at: datetime | None
+
+    @property
+    def is_file(self) -> bool:
+        """A file, or a link to one."""
+        return self.kind == "file"
 
 
 @dataclass
@@ -76,7 +88,7 @@ class Folder:
             self._check_root()
             return []
         return sorted(
-            (_entry(self._followed(each)) for each in listed if each["name"].rstrip("/") != path),
+            (self._entry(relative, each) for each in listed if each["name"].rstrip("/") != path),
             key=lambda entry: entry.name,
         )
 
@@ -90,25 +102,53 @@ class Folder:
         self.filesystem.get_file(self._path(relative), str(target))
 
     def has(self, relative: str) -> bool:
+        """Whether a file or folder is there."""
+        return self._type(relative) is not None
+
+    def has_file(self, relative: str) -> bool:
         """Whether a file is there."""
-        try:
-            self.filesystem.info(self._path(relative))
-        except FileNotFoundError:
-            return False
-        return True
+        return self._type(relative) == "file"
+
+    def holds(self, relative: str) -> bool:
+        """Whether a path, links followed, stays in this folder, or in the one of its own that it begins with:
+        that may itself be a link, to wherever the operator keeps a feed. True where there are no links."""
+        real = self._real_path(relative)
+        if real is None:
+            return True
+        insides = (self._real_path(""), self._real_path(relative.partition("/")[0]))
+        return any(f"{real}/".startswith(f"{inside}/") for inside in insides)
 
     def _path(self, relative: str) -> str:
         self.at = relative
         return f"{self.path}/{relative}" if relative else self.path or "/"
 
-    def _followed(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """An SFTP server lists a symbolic link as such."""
-        if entry["type"] != "link":
-            return entry
+    def _type(self, relative: str) -> str | None:
         try:
-            return {**self.filesystem.info(entry["name"]), "name": entry["name"]}
+            return str(self.filesystem.info(self._path(relative))["type"])
         except FileNotFoundError:
-            return entry
+            return None
+
+    def _entry(self, folder: str, given: dict[str, Any]) -> Entry:
+        name = PurePosixPath(given["name"]).name
+        if given["type"] == "link" or given.get("islink"):
+            try:
+                given = self.filesystem.info(given["name"])
+            except OSError as error:  # of a loop as well
+                if not (isinstance(error, FileNotFoundError) or error.errno == errno.ELOOP):
+                    raise
+                return Entry(name, "dangling link", 0, _modified(given))
+            if not self.holds(f"{folder}/{name}" if folder else name):
+                return Entry(name, "link out", 0, _modified(given))
+        return Entry(name, KINDS.get(given["type"], "special file"), given["size"] or 0, _modified(given))
+
+    def _real_path(self, relative: str) -> str | None:
+        """The path without links, nor a slash at its end; None where the file system has no links."""
+        path = self._path(relative)
+        if self.is_on_disk:
+            return os.path.realpath(path).rstrip("/")
+        if hasattr(self.filesystem, "real_path"):
+            return str(self.filesystem.real_path(path)).rstrip("/")
+        return None
 
     def _check_root(self) -> None:
         has_folders = self.is_on_disk or "sftp" in self.filesystem.protocol
@@ -181,11 +221,6 @@ def _s3() -> ArrowFSWrapper:
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=TRIES),
     )
     return ArrowFSWrapper(store, skip_instance_cache=True)
-
-
-def _entry(given: dict[str, Any]) -> Entry:
-    name = PurePosixPath(given["name"]).name
-    return Entry(name, given["type"] == "file", given["size"] or 0, _modified(given))
 
 
 def _modified(given: dict[str, Any]) -> datetime | None:

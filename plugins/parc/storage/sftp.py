@@ -21,6 +21,20 @@ REQUESTS_AT_ONCE = 64
 """Blocks of a file that are asked for ahead; without a limit some servers stall on large files."""
 
 
+class _Message(paramiko.Message):
+    def get_text(self) -> str:
+        """A text of the server's, as Python has file names: bytes that are not UTF-8 as surrogates."""
+        return os.fsdecode(self.get_string())
+
+
+class _Client(paramiko.SFTPClient):
+    """Takes file names that are not UTF-8."""
+
+    def _request(self, t: Any, *args: Any) -> tuple[int, paramiko.Message]:
+        kind, message = super()._request(t, *args)  # type: ignore[misc]
+        return kind, _Message(message.get_remainder())
+
+
 class Sftp(SFTPFileSystem):  # type: ignore[misc]
     """fsspec's, which takes any host key for good, has no time limits and is never closed."""
 
@@ -42,7 +56,11 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
                 auth_timeout=wait,
                 channel_timeout=wait,
             )
-            self.ftp = self.client.open_sftp()
+            transport = self.client.get_transport()
+            assert transport
+            ftp = _Client.from_transport(transport)
+            assert ftp
+            self.ftp = ftp
         except BaseException:
             self.client.close()
             raise
@@ -50,9 +68,23 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
         assert channel
         channel.settimeout(wait)
 
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        """What lies in a folder."""
+        listed = [self._decode_stat(each, path) for each in self.ftp.listdir_attr(path)]
+        return listed if detail else [each["name"] for each in listed]
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """What a path is, links followed."""
+        return {**self._decode_stat(self.ftp.stat(os.fsencode(path))), "name": path}
+
+    def real_path(self, path: str) -> str:
+        """The path without links."""
+        return str(self.ftp.normalize(os.fsencode(path)))
+
     def get_file(self, rpath: str, lpath: str, **_: Any) -> None:
         """Copy a file to this machine."""
-        self.ftp.get(rpath, lpath, max_concurrent_prefetch_requests=REQUESTS_AT_ONCE)
+        remote = os.fsencode(rpath)
+        self.ftp.get(remote, lpath, max_concurrent_prefetch_requests=REQUESTS_AT_ONCE)
 
     def close(self) -> None:
         """End the connection."""

@@ -1,0 +1,23 @@
+"""File names as suppliers' systems write them: compared whatever their spelling, and told without harm."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from parc.numbers import masked
+
+LONGEST_TOLD = 120
+
+
+def plain(name: str) -> str:
+    """The name as it is compared: composed (NFC; macOS decomposes), bytes that are not UTF-8 replaced."""
+    known = name.encode(errors="surrogateescape").decode(errors="replace")
+    return unicodedata.normalize("NFC", known)
+
+
+def told(name: str) -> str:
+    """The name as messages and the ledger show it: no telephone number, no control character, one line."""
+    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain(name))
+    text = masked(text)
+    half = LONGEST_TOLD // 2
+    return text if len(text) <= LONGEST_TOLD else f"{text[:half]}...{text[-half:]}"
