@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -14,11 +14,11 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 from parc import feeds, storage, warehouse
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import Feed, Keeping
-from parc.loading import ledger, pseudonyms, ranges
+from parc.loading import incidents, ledger, pseudonyms, ranges
 from parc.loading.arrivals import still_coming
 from parc.loading.changes import Changes, compare
 from parc.loading.control import CONTROL
-from parc.loading.landing import SUFFIXES, Delivery, collect
+from parc.loading.landing import SUFFIXES, Delivery, collect, unread
 from parc.loading.ledger import Published
 from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
 from parc.settings import Settings
@@ -73,6 +73,9 @@ def ingest(
     The same bytes as those published are a no-op, but for a replay; others replace them. A run that is
     killed leaves nothing behind that the next one does not clear away; of two runs at once the second waits.
 
+    Whatever goes wrong in the delivery, a panic of a library included, refuses it; the log that the message
+    names has the whole of it.
+
     Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, a full disk, another key of the
     pseudonyms than the warehouse's), Busy (a lock that stays held).
     """
@@ -80,14 +83,21 @@ def ingest(
     try:
         with _alone(settings, declared, business_date) as connection:
             pseudonyms.check_key(connection, settings)
-            if whole_only and (why := still_coming(settings, feed, business_date)):
-                ledger.note_missing(connection, feed, business_date)
-                message = f"{feed} {business_date}: still being written, left for the next look: {why}"
-                return Outcome(feed, business_date, "missing", None, 0, 0, 0, message)
             with connection.transaction():
                 partitions.ensure_table(connection, declared)
                 partitions.drop_leftovers(connection, declared, business_date)
-            with collect(settings, feed, business_date) as delivery:
+            with ExitStack() as copies:
+                try:
+                    if whole_only and (why := still_coming(settings, feed, business_date)):
+                        ledger.note_missing(connection, feed, business_date)
+                        text = f"{feed} {business_date}: still being written, left for the next look: {why}"
+                        return Outcome(feed, business_date, "missing", None, 0, 0, 0, text)
+                    delivery = copies.enter_context(collect(settings, feed, business_date))
+                except BaseException as error:
+                    if not incidents.is_of_delivery(error):
+                        raise
+                    problem = incidents.keep(settings, feed, business_date, error)
+                    delivery = unread(settings, feed, business_date, problem)
                 run = _Run(settings, connection, declared, business_date, delivery, is_replay)
                 return run.outcome()
     except (LockNotAvailable, DeadlockDetected) as error:
@@ -162,12 +172,26 @@ class _Run:
         pseudonyms.keep_key(self.connection, self.settings)
         delivery_id = ledger.land(self.connection, self.feed.name, self.business_date, self.delivery)
         runs.note(self.connection, self.settings, delivery_id=delivery_id)
-        table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         loaded = Loaded()
+        try:
+            outcome = self._loaded(delivery_id, current, loaded)
+        except BaseException as error:
+            if not incidents.is_of_delivery(error) or self.connection.closed:
+                raise
+            self.connection.execute("select 1")  # a warehouse that went away is told as such
+            reason = incidents.keep(self.settings, self.feed.name, self.business_date, error)
+            return self._refuse(delivery_id, reason, Loaded(loaded.rows_read), [])
+        with self.connection.transaction():
+            partitions.drop_leftovers(self.connection, self.feed, self.business_date)
+        return outcome
+
+    def _loaded(self, delivery_id: int, current: Published | None, loaded: Loaded) -> Outcome:
+        """Load the delivery aside, have it audited, and publish it, or refuse it."""
+        table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         warnings = list(self.delivery.aside)
         try:
-            if problem:
-                raise DeliveryRefused(problem)
+            if self.delivery.problem:
+                raise DeliveryRefused(self.delivery.problem)
             self._check_retention()
             load(
                 self.connection, self.feed, self.business_date, self.delivery.files, table,
@@ -180,8 +204,6 @@ class _Run:
             return self._refuse(delivery_id, str(refusal), loaded, warnings)
         ledger.audit(self.connection, delivery_id, loaded.rows_read, loaded.rows_rejected, warnings)
         changes = self._publish(delivery_id, table, loaded, current)
-        with self.connection.transaction():
-            partitions.drop_leftovers(self.connection, self.feed, self.business_date)
 
         good = loaded.rows_read - loaded.rows_rejected
         text = f"{good:,} of {loaded.rows_read:,} rows published as delivery {delivery_id}"

@@ -146,6 +146,16 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
         shutil.rmtree(copies, ignore_errors=True)
 
 
+def unread(settings: Settings, feed: str, business_date: date, problem: str) -> Delivery:
+    """The delivery of a feed and date that could not be read at all, for this reason.
+
+    Raises ConfigurationError when the landing zone cannot be read.
+    """
+    with storage.opened(settings.landing) as zone:
+        url = f"{zone.url}/{place_of(feed, business_date)}"
+        return Delivery(url, look(zone, feed, business_date).listing, (), problem=problem)
+
+
 def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     """Delete the copies of deliveries that dead runs left and nobody loaded again: people's numbers."""
     count = size = 0

@@ -205,7 +205,7 @@ def opened(url: str) -> Iterator[Folder]:
         raise ConfigurationError(f"{place} cannot be read: {_told(error)}") from None
 
 
-def is_disk_full(error: Exception) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether a file could not be written for want of space on this machine."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 

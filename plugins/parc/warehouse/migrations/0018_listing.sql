@@ -2,4 +2,4 @@
 
 alter table ops.delivery add column listing jsonb;
 comment on column ops.delivery.listing is
-    'Data and control files as they lay there when they were looked at last: [[name, bytes, last write (UTC instant)]]. Null where a version before 0016 looked.';
+    'Data and control files as they lay there when they were looked at last: [[name, bytes, last write (UTC instant)]]. Null where a version before 0018 looked.';

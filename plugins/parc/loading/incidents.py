@@ -1,0 +1,48 @@
+"""What goes wrong in one delivery that nobody foresaw: told in one line, with the whole of it in a log."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import date
+from pathlib import Path
+
+from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
+
+from parc import storage
+from parc.errors import Busy, ConfigurationError
+from parc.numbers import masked
+from parc.settings import Settings
+
+OF_THE_ENVIRONMENT = (ConfigurationError, Busy, DeadlockDetected, DiskFull, LockNotAvailable)
+LONGEST_TOLD = 300
+
+
+def is_of_delivery(error: BaseException) -> bool:
+    """Whether an error is to be laid to the delivery in which it came up: anything but the environment's and
+    what ends a process. A panic of a Rust library is neither, though it is no `Exception`."""
+    if isinstance(error, OF_THE_ENVIRONMENT) or storage.is_disk_full(error):
+        return False
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def keep(settings: Settings, feed: str, business_date: date, error: BaseException) -> str:
+    """Write the error to the date's log and return it in one line, with the log's place."""
+    log = log_file(settings, feed, business_date)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = masked("".join(traceback.format_exception(error)))
+    log.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return f"{one_line(error)} (log: {log})"
+
+
+def log_file(settings: Settings, feed: str, business_date: date) -> Path:
+    """Where the newest incident of a feed and date is kept."""
+    return settings.home / "logs" / "deliveries" / f"{feed}_{business_date}.log"
+
+
+def one_line(error: BaseException) -> str:
+    """The error as a person is told it: its kind and its words, cut, no telephone number in them."""
+    words = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    words = masked(" ".join(words.split()))
+    if len(words) > LONGEST_TOLD:
+        words = f"{words[:LONGEST_TOLD]}..."
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
