@@ -104,6 +104,17 @@ begin
     foreach slot in array array['a', 'b'] loop
         execute format($view$
             create or replace view rt_%1$s as
+            with pair as (
+                select
+                    zone_code,
+                    market,
+                    string_agg(
+                        format('%%s %%s %%s=%%s', band, priority, site_code, weight), ';'
+                        order by band, priority, site_code
+                    ) as route
+                from slot_%1$s.routes
+                group by zone_code, market
+            )
             select entry.key_name::varchar, 0 as key_type, 0 as value_type, entry.key_value::varchar, 0 as expires
             from (
                 select '_v' as key_name, version as key_value from slot_%1$s.release
@@ -122,6 +133,11 @@ begin
                     from slot_%1$s.routes
                 ) as ranked
                 group by zone_code, market, band, place
+                union all
+                select format('o:%%s:%%s', pair.zone_code, pair.market), '1'
+                from pair
+                left join pair as national on national.zone_code = '*' and pair.market = national.market
+                where pair.zone_code <> '*' and pair.route is distinct from national.route
             ) as entry
         $view$, slot);
         execute format($view$

@@ -71,8 +71,8 @@ def answered_at_sites(settings: Settings) -> list[tuple]:
 
 def test_a_date_that_has_not_come_holds_the_work_that_goes_on(built: Settings) -> None:
     """570 s of talk and 30 s of wrap-up from 23:56:40: 200 s of Monday, 400 s of Tuesday."""
-    assert load_at(built, "SFAX", "2012-04-23 21:30Z") == [(MONDAY, 1, 1, 200.0, 36)]
-    assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 400.0, 36)]
+    assert load_at(built, "SFAX", "2012-04-23 21:30Z") == [(MONDAY, 1, 1, 200.0, 85)]
+    assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 400.0, 85)]
     # Positions without calls are those of dates that have come.
     [(monday, _), (tuesday, tuesday_rows)] = rows(
         built, "select business_date, count(*) from marts.mart_site_load_half_hourly group by 1 order by 1"
@@ -86,7 +86,7 @@ def test_the_next_date_is_completed_when_it_comes(built: Settings) -> None:
     before = written(built, "mart_site_load_half_hourly")
     load(built, TUESDAY, last_talk_seconds=570)
     build(built)
-    assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 400.0, 36)]
+    assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 400.0, 85)]
     assert load_at(built, "SFAX", "2012-04-24 02:00Z")[0][:4] == (TUESDAY, 0, 0, 0.0)
     assert load_at(built, "SFAX", "2012-04-24 22:00Z")[0][:4] == (WEDNESDAY, 0, 0, 400.0)
     assert written(built, "mart_site_load_half_hourly")[MONDAY] == before[MONDAY]
@@ -97,7 +97,7 @@ def test_a_restated_date_changes_the_next_one_as_well(built: Settings) -> None:
     calls, loads = written(built, "fct_calls"), written(built, "mart_site_load_half_hourly")
     load(built, MONDAY, last_talk_seconds=270)
     build(built)
-    assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 100.0, 36)]
+    assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 100.0, 85)]
     assert written(built, "fct_calls")[TUESDAY] == calls[TUESDAY]
     after = written(built, "mart_site_load_half_hourly")
     assert {day for day in loads if after[day] != loads[day]} == {MONDAY, TUESDAY}

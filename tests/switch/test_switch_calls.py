@@ -18,7 +18,7 @@ from parc.errors import RoutingRefused
 from parc.routing.switches import local
 from parc.routing.switches.jsonrpc import Rpc
 from parc.settings import Settings
-from routing_world import EVE, QUIET, go_live, rows
+from routing_world import EVE, QUIET, go_live, marts, rows
 
 
 def test_a_go_live_moves_the_calls_of_its_zone_and_a_rollback_takes_them_back(live: Settings) -> None:
@@ -134,6 +134,22 @@ def test_the_switch_routes_every_call_as_its_table_says(live: Settings, data: st
     dialled = data.draw(st.sampled_from(["3900", "3901"]))
     explanation = routing.explain(live, number, dialled, at.replace(microsecond=0))
     assert explanation.disagreement is None, explanation.to_text()
+
+
+def test_the_national_route_keeps_the_hours_of_its_sites(live: Settings) -> None:
+    """52 and 53 are open until 22:00 UTC, the nation until 18:00; 53 alone goes live."""
+    longer = "update marts.routing_windows set closes_at = closes_at + interval '4 hours'"
+    marts(live, f"{longer} where zone_code in ('52', '53')")
+    go_live(live)
+    evening = datetime(2012, 4, 25, 20, tzinfo=UTC)
+    own, national = (would_go(live, caller, evening) for caller in (CALLER, "+33240445566"))
+    assert (own.band, own.sites[0][1]) == ("open", "RENNES")
+    assert (national.band, national.where) == ("closed", "r:52:internet:closed")
+    for caller in (CALLER, "+33240445566"):
+        explanation = routing.explain(live, caller, "3900", evening)
+        assert explanation.disagreement is None, explanation.to_text()
+    assert "closed: the national default, as the route is its," in explanation.to_text()
+    assert routing.verify(live).problems == []
 
 
 def test_real_calls_land_where_they_belong(live: Settings, sites: Sites, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def bring_live(settings: Settings, day: date) -> Content:
 
 @pytest.fixture(scope="module")
 def after(operator: Settings) -> Content:
-    """The table of October: Bretagne and La Réunion among those that have gone live."""
+    """The table of October: Bretagne is among those that have gone live, La Réunion is not."""
     return bring_live(operator, LATE)
 
 
@@ -107,7 +107,9 @@ def test_calls_of_bretagne_land_on_its_four_sites_by_weight(
         (RENNES, datetime(2012, 10, 26, 6, 30, tzinfo=UTC), "own"),  # 8:30, summer time
         (RENNES, datetime(2012, 10, 29, 6, 30, tzinfo=UTC), "partners"),  # 7:30, winter time
         (RENNES, datetime(2012, 10, 29, 7, 30, tzinfo=UTC), "own"),
-        (REUNION, datetime(2012, 10, 26, 4, 30, tzinfo=UTC), "open"),  # 8:30 in Saint-Denis, 6:30 in Paris
+        # 8:30 in Saint-Denis, 6:30 in Paris: nobody is there yet, and 9:30 in Paris
+        (REUNION, datetime(2012, 10, 26, 4, 30, tzinfo=UTC), "partners"),
+        (REUNION, datetime(2012, 10, 26, 7, 30, tzinfo=UTC), "open"),
         (RENNES, datetime(2012, 10, 26, 4, 30, tzinfo=UTC), "partners"),
         (REUNION, datetime(2012, 10, 26, 17, tzinfo=UTC), "partners"),  # 21:00 there, 19:00 in Paris
         (RENNES, datetime(2014, 1, 6, 10, tzinfo=UTC), "partners"),  # past the last window that was sent

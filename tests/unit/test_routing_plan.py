@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from test_routing_state import EVE, GO_LIVE, frame, world
 
 from parc.routing.diff import diff
+from parc.routing.explain import decide
 from parc.routing.guards import Proposal, frozen
 from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, Inputs, Surroundings
 from parc.routing.planning import Plan, make_plan
 from parc.routing.state import desired_state
 from parc.routing.switches import Reading
-from parc.routing.tables import Content
-from parc.routing.volumes import calls_moved
+from parc.routing.tables import INSTANT, Content
+from parc.routing.volumes import calls_moved, with_band
 
 CALLS = {"53": 100, "52": 200, "04": 50, "*": 650}
 
@@ -166,6 +167,49 @@ def test_shorter_hours_move_the_calls_of_those_hours() -> None:
     assert moved(LIVE, after) == 0  # 10:00 stays open
     evening = demand(hours=(15,))
     assert moved(LIVE, after, evening) == pytest.approx(0.05)
+
+
+def later(content: Content, hours: dict[str, int]) -> Content:
+    """The table with windows that lie some hours later, by zone."""
+    shift = pl.duration(hours=pl.col("zone_code").replace_strict(hours, default=0, return_dtype=pl.Int64))
+    windows = content.frames["windows"].with_columns(pl.col("opens_at", "closes_at") + shift)
+    return change(content, "windows", windows)
+
+
+def test_the_national_route_keeps_the_hours_of_its_sites() -> None:
+    """53 is open until 22:00 UTC, the nation until 18:00: its evening is the partners' until it goes live."""
+    live, own = later(LIVE, {"53": 4}), later(OWN, {"53": 4})
+    evening = demand({"53": 100}, hours=(20,), days=20)
+    bands = [
+        with_band(evening, "zone_code", content.frames, "band")["band"].unique() for content in (live, own)
+    ]
+    assert [band.to_list() for band in bands] == [["closed"], ["open"]]
+    assert moved(live, own, evening) == 1
+    # Before 10:00 it is closed, whoever is at work elsewhere.
+    morning = demand({"53": 100}, hours=(9,), days=20)
+    assert with_band(morning, "zone_code", live.frames, "band")["band"].unique().to_list() == ["closed"]
+    assert moved(live, own, morning) == 0
+
+
+CALLERS = {"53": "0299445566", "52": "0240445566", "04": "0262445566", "*": "anonymous"}
+
+
+@given(
+    st.fixed_dictionaries({zone: st.integers(-11, 11) for zone in CALLERS}), st.integers(0, 23), st.booleans()
+)
+@settings(max_examples=50, deadline=None)
+def test_calls_are_reckoned_in_the_band_that_an_explanation_tells(
+    hours: dict[str, int], hour: int, is_released: bool
+) -> None:
+    content = later(OWN if is_released else LIVE, hours)
+    at = datetime(2012, 5, 2, hour, tzinfo=UTC)
+    calls = pl.DataFrame(
+        {"half_hour_at": [at] * 4, "zone_code": list(CALLERS), "market": ["fixe"] * 4},
+        schema_overrides={"half_hour_at": INSTANT},
+    )
+    reckoned = with_band(calls, "zone_code", content.frames, "band").select("zone_code", "band")
+    told = {zone: decide(content, "", number, "3901", at).band for zone, number in CALLERS.items()}
+    assert dict(reckoned.iter_rows()) == told
 
 
 def test_a_prefix_that_changes_zone_moves_its_share_of_the_zones_numbers() -> None:

@@ -11,7 +11,7 @@ import pytest
 from parc.simulate import SimulationError
 from parc.simulate.boutiques import Boutiques
 from parc.simulate.chance import Choices, apportion, hash_unit, permute, stream
-from parc.simulate.clock import business_day, local_half_hours, week_number
+from parc.simulate.clock import business_day, week_number
 from parc.simulate.contacts import CALLS_A_DAY, ContactBook, Contacts, ramp, relative_call_rate
 from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
@@ -204,48 +204,6 @@ def test_holidays_are_those_of_the_zone(geography: Geography, demand: Demand) ->
     today = (opens >= day.starts_at) & (opens < day.ends_at)
     assert not today[moselle].any()
     assert today[bretagne].any()
-
-
-@pytest.mark.parametrize("day", [date(2012, 3, 12), date(2012, 3, 17)])
-def test_regional_sites_can_carry_the_calls_of_their_zones(
-    geography: Geography, population: Population, demand: Demand, day: date
-) -> None:
-    # Of the calls: offered to a queue, and the seconds of work that each brings; of these the shares that
-    # come to the region's own sites and to the nation's, live or not. The rest overflows.
-    offered, seconds = 0.93, 405
-    own, nations, nations_before = 0.82, 0.13, 0.82
-    zones = geography.department_zones(day)
-    lines = np.zeros((len(geography.zone_codes), 3))
-    np.add.at(lines, zones, population.lines)
-    intensity = demand.intensity(day)
-    calls = CALLS_A_DAY * offered * lines[:, :, None] / lines.sum() * intensity[:, None, :]
-    waves = sorted({go_live for go_live, _ in geography.plan.values()})
-    worst = np.zeros(len(geography.sites))
-    for wave in waves:
-        reached = np.zeros((len(geography.sites), intensity.shape[1]))
-        nation = np.zeros(intensity.shape[1])
-        for zone, market in np.ndindex(*lines.shape):
-            go_live, _ = geography.plan.get((int(geography.zone_region[zone]), market), (date.max, None))
-            is_live = zone > 0 and go_live <= wave
-            route = geography.routes.get((geography.zone_codes[zone], "*", "open"), {}).get(1, [])
-            for site, weight in route:
-                reached[site] += calls[zone, market] * own * is_live * weight / 100
-            nation += calls[zone, market] * (nations if is_live else nations_before)
-        national = geography.routes["national", "*", "open"][1]
-        for site, weight in national:
-            reached[site] += nation * weight / sum(weight for _, weight in national)
-        for site, planned in (
-            (site, geography.positions.get((site, day.isoweekday()))) for site in range(len(reached))
-        ):
-            if planned is None or geography.sites[site].is_partner:
-                continue
-            local = [half for _, half in local_half_hours(day, geography.sites[site].time_zone)]
-            staffed = planned[local] > 0
-            load = reached[site] * seconds / 1_800
-            worst[site] = max(worst[site], (load[staffed] / planned[local][staffed]).max())
-    assert worst.max() <= 0.87
-    regional = [not site.is_partner for site in geography.sites]
-    assert worst[regional].min() > 0.3
 
 
 def test_storms_bring_calls_where_they_pass(geography: Geography, demand: Demand) -> None:

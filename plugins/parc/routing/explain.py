@@ -11,6 +11,7 @@ import polars as pl
 from parc.errors import ParcError
 from parc.instants import shown
 from parc.numbers import e164, national_prefix
+from parc.routing.diff import own_pairs
 from parc.routing.inputs import read_inputs
 from parc.routing.night import newest_business_date
 from parc.routing.state import desired_state, effective_date
@@ -117,19 +118,19 @@ def decide(content: Content, name: str, number: str, dialled_number: str, at: da
     """The route that a table gives to a call; the same rules as the switch's, told step by step."""
     steps: list[str] = []
     zone, by = _zone(content, number, steps)
-    band = _band(content, zone, at, steps)
     market, where, sites = None, None, pl.DataFrame(schema=SHAPES["routes"].columns)
     services = content.frames["services"].filter(dialled_number=dialled_number)
     if services.height:
         market = str(services["market"][0])
         steps.append(f"market    {market}: the service of {dialled_number}")
-        for candidate in (zone, NATIONAL_ZONE):
-            sites = content.frames["routes"].filter(zone_code=candidate, market=market, band=band)
-            if sites.height:
-                where = (candidate, market, band)
-                break
     else:
         steps.append(f"market    none: {dialled_number} is no service number of this table")
+    band = _band(content, zone, market, at, steps)
+    for candidate in (zone, NATIONAL_ZONE) if market else ():
+        sites = content.frames["routes"].filter(zone_code=candidate, market=market, band=band)
+        if sites.height:
+            where = (candidate, str(market), band)
+            break
     if where and where[0] != zone:
         steps.append(f"route     none for zone {zone}, so the national default's")
     place = pl.col("priority").rank("dense").cast(pl.Int32)
@@ -167,22 +168,30 @@ def _zone(content: Content, number: str, steps: list[str]) -> tuple[str, str]:
     return NATIONAL_ZONE, "unknown"
 
 
-def _band(content: Content, zone: str, at: datetime, steps: list[str]) -> str:
+def _band(content: Content, zone: str, market: str | None, at: datetime, steps: list[str]) -> str:
+    """Open in the hours of the zone, and on the national route in those of the national default as well."""
+    band = _band_of(content, zone, f"zone {zone}", at, steps)
+    if band == "closed" or zone == NATIONAL_ZONE or (zone, market) in own_pairs(content.frames):
+        return band
+    return _band_of(content, NATIONAL_ZONE, "the national default, as the route is its,", at, steps)
+
+
+def _band_of(content: Content, zone: str, whose: str, at: datetime, steps: list[str]) -> str:
     at = at.astimezone(UTC)
     windows = content.frames["windows"].filter(zone_code=zone)
     inside = windows.filter((pl.col("opens_at") <= at) & (pl.col("closes_at") > at))
     if inside.height:
         opens, closes = inside.select("opens_at", "closes_at").row(0)
-        steps.append(f"band      open: zone {zone} opened {shown(opens)}, closes {shown(closes)}")
+        steps.append(f"band      open: {whose} opened {shown(opens)}, closes {shown(closes)}")
         return "open"
     later = windows.filter(pl.col("opens_at") > at)["opens_at"].min()
     last = windows["closes_at"].max()
     if isinstance(later, datetime):
-        steps.append(f"band      closed: zone {zone} opens next {shown(later)}")
+        steps.append(f"band      closed: {whose} opens next {shown(later)}")
     elif isinstance(last, datetime):
-        steps.append(f"band      closed: past the last window of zone {zone}, which ended {shown(last)}")
+        steps.append(f"band      closed: {whose} closed for the last time {shown(last)}")
     else:
-        steps.append(f"band      closed: zone {zone} has no opening windows")
+        steps.append(f"band      closed: {whose} has no opening windows")
     return "closed"
 
 

@@ -350,7 +350,7 @@ def _moved(
 def _at_sites(week: pl.DataFrame, frames: Frames) -> pl.DataFrame:
     """(site_code, half_hour_at, calls, handle_seconds) where the table offers the week's calls first."""
     choices = first_choices(frames)
-    banded = with_band(week, "zone_code", frames["windows"], "band")
+    banded = with_band(week, "zone_code", frames, "band")
     keys = ["zone_code", "market", "band"]
     # As the switch does: what is missing falls to the national default.
     national = choices.filter(pl.col("zone_code") == NATIONAL_ZONE).drop("zone_code")

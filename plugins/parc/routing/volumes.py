@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
-from parc.routing.diff import TableDiff
+from parc.routing.diff import TableDiff, own_pairs
 from parc.routing.tables import INSTANT, NATIONAL_ZONE, Frames
 
 LINES_PER_BLOCK = 2_000
@@ -102,25 +102,34 @@ def _routed(projected: pl.DataFrame, flows: pl.DataFrame, before: Frames, after:
         .with_columns(pl.col("zone_after").fill_null(pl.col("zone_code")), pl.col("fraction").fill_null(1.0))
         .with_columns(calls=pl.col("calls") * pl.col("fraction"))
     )
-    spread = with_band(spread, "zone_code", before["windows"], "band")
-    spread = with_band(spread, "zone_after", after["windows"], "band_after")
+    spread = with_band(spread, "zone_code", before, "band")
+    spread = with_band(spread, "zone_after", after, "band_after")
     keys = ["zone_code", "market", "zone_after", "band", "band_after"]
     return spread.group_by(keys).agg(pl.col("calls").sum()).sort(keys)
 
 
-def with_band(calls: pl.DataFrame, zone: str, windows: pl.DataFrame, name: str) -> pl.DataFrame:
-    """The calls (half_hour_at and the column `zone`) with the band that the windows give them, as `name`."""
-    opened = windows.select(pl.col("zone_code").alias("_zone"), "opens_at", "closes_at").sort("opens_at")
-    is_open = pl.col("half_hour_at") < pl.col("closes_at")
-    return (
-        calls.sort("half_hour_at")
-        .join_asof(
-            opened, left_on="half_hour_at", right_on="opens_at", by_left=zone, by_right="_zone",
-            check_sortedness=False,
-        )
-        .with_columns(pl.when(is_open.fill_null(False)).then(pl.lit("open")).otherwise(pl.lit("closed")).alias(name))
-        .drop("opens_at", "closes_at", "_zone", strict=False)
-    )  # fmt: skip
+def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.DataFrame:
+    """The calls (half_hour_at, market and the column `zone`) with their band by the table's hours, as `name`:
+    open in the hours of the zone, and on the national route in those of the national default as well: past
+    them its sites have gone home, whatever the clock says overseas."""
+    pairs = {zone: pl.String(), "market": pl.String()}
+    own = pl.DataFrame(sorted(own_pairs(frames)), schema=pairs, orient="row").with_columns(_own=True)
+    hours = frames["windows"].select(_zone="zone_code", _opens_at="opens_at", _closes_at="closes_at")
+    found = calls.join(own, on=list(pairs), how="left").with_columns(_nation=pl.lit(NATIONAL_ZONE))
+    for by, in_hours in ((zone, "_in_zone"), ("_nation", "_in_nation")):
+        is_open = (pl.col("half_hour_at") < pl.col("_closes_at")).fill_null(False)
+        found = (
+            found.sort("half_hour_at")
+            .join_asof(
+                hours.sort("_opens_at"), left_on="half_hour_at", right_on="_opens_at", by_left=by,
+                by_right="_zone", check_sortedness=False,
+            )
+            .with_columns(is_open.alias(in_hours))
+            .drop("_opens_at", "_closes_at", "_zone", strict=False)
+        )  # fmt: skip
+    is_open = pl.col("_in_zone") & (pl.col("_own").fill_null(False) | pl.col("_in_nation"))
+    band = pl.when(is_open).then(pl.lit("open")).otherwise(pl.lit("closed"))
+    return found.with_columns(band.alias(name)).drop("_own", "_nation", "_in_zone", "_in_nation")
 
 
 def zone_flows(before: Frames, after: Frames, diffs: dict[str, TableDiff]) -> pl.DataFrame:

@@ -28,16 +28,16 @@ CALLS_A_DAY = 220_000
 # The rest begins with a visit to a shop or comes with a job of the field units.
 _NEEDS_SHARE = 0.93
 # Calls per line of each market against the mean of all lines.
-_MARKET_RATE = np.array([0.88, 1.15, 1.03])
-_CALL_AGAIN = 0.20
+MARKET_RATE = np.array([0.88, 1.15, 1.03])
+CALL_AGAIN = 0.20
 _MAX_CALLS = 4
-# Calls per need that follow from _CALL_AGAIN, as measured over a year.
+# Calls per need that follow from CALL_AGAIN, as measured over a year.
 _CALLS_PER_NEED = 1.24
 # Weights of the days until the next call, from the same day to a week later.
-_GAP_DAYS = np.array([0.36, 0.20, 0.12, 0.09, 0.07, 0.06, 0.05, 0.05])
+GAP_DAYS = np.array([0.36, 0.20, 0.12, 0.09, 0.07, 0.06, 0.05, 0.05])
 _SAME_REASON = 0.8
 # Same-day repeats come between these local half-hours.
-_MORNING, _EVENING = 16, 41
+MORNING, EVENING = 16, 41
 _TO_SHOP = 0.04
 # Weights of the days until the visit, never the same day.
 _SHOP_GAP_DAYS = np.array([0.0, 0.30, 0.22, 0.16, 0.13, 0.11, 0.08])
@@ -117,8 +117,8 @@ def relative_call_rate(effects: Effects, reached: Floats | float) -> Floats:
         return made
 
     share = np.asarray(reached, dtype=np.float64)
-    usual = calls(np.full_like(share, _CALL_AGAIN))
-    return (1 + effects.call_rate * share) * calls(_CALL_AGAIN * (1 + effects.repeat * share)) / usual - 1
+    usual = calls(np.full_like(share, CALL_AGAIN))
+    return (1 + effects.call_rate * share) * calls(CALL_AGAIN * (1 + effects.repeat * share)) / usual - 1
 
 
 def thinned(unit: Floats, change: Floats | float) -> tuple[Bools, Bools]:
@@ -180,7 +180,7 @@ class ContactBook:
         zones = geography.department_zones(start)
         live = ramp(geography.days_live(start), self._effects)[geography.department_region]
         rarer = self._effects.call_rate * live
-        rate = CALLS_A_DAY * _NEEDS_SHARE / NATION_LINES / _CALLS_PER_NEED * _MARKET_RATE
+        rate = CALLS_A_DAY * _NEEDS_SHARE / NATION_LINES / _CALLS_PER_NEED * MARKET_RATE
         expected = (
             self._population.lines_in(start)
             * rate
@@ -210,12 +210,12 @@ class ContactBook:
             without=without,
             again_without=np.zeros(total, dtype=np.bool_),
         )
-        again = _CALL_AGAIN * (1 + self._effects.repeat * live)
+        again = CALL_AGAIN * (1 + self._effects.repeat * live)
         parts = []
         for attempt in range(2, _MAX_CALLS + 1):
             unit = rng.random(len(call))
             calls_again = call.is_made & (unit < again[call.department, call.market])
-            would_again = call.without & (unit < _CALL_AGAIN)
+            would_again = call.without & (unit < CALL_AGAIN)
             rows = np.flatnonzero(calls_again | would_again)
             before = call.take(rows)
             age, offered_at = clock.again(
@@ -268,13 +268,13 @@ class _Clock(Rhythm):
     """When calls come after a start, and when those who call again do."""
 
     def __init__(self, geography: Geography, demand: Demand, start: date) -> None:
-        super().__init__(demand.intensity, start, horizon=HORIZON, gap_days=_GAP_DAYS)
+        super().__init__(demand.intensity, start, horizon=HORIZON, gap_days=GAP_DAYS)
         self._evening = np.empty((HORIZON + 1, len(geography.zone_codes)), dtype=np.int64)
         for zones in geography.zones_alike:
             name = geography.zone_time_zone[zones[0]]
             for age in range(HORIZON + 1):
                 local = [half_hour for _, half_hour in local_half_hours(self.days[age], name)]
-                last = max(n for n, half_hour in enumerate(local) if _MORNING <= half_hour < _EVENING)
+                last = max(n for n, half_hour in enumerate(local) if MORNING <= half_hour < EVENING)
                 self._evening[age, zones] = self.stretches[age].starts_at + (last + 1) * HALF_HOUR
 
     def again(

@@ -26,7 +26,8 @@ from parc.errors import ConfigurationError, RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
 from parc.routing.switches.jsonrpc import Rpc
 from parc.routing.switches.probes import ANONYMOUS, ask
-from parc.routing.tables import BANDS, NATIONAL_ZONE, SHAPES, Content
+from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content, Frames
+from parc.routing.volumes import with_band
 
 SLOTS = ("a", "b")
 LOAD_SECONDS = 300
@@ -388,11 +389,11 @@ def questions(content: Content, slot: str) -> dict[tuple[str, str, str], Questio
         if zone != NATIONAL_ZONE and f"+33{number[1:]}" not in taken and _longest(zones, number) == prefix:
             callers[zone] = number
     dialled = dict(frames["services"].select("market", "dialled_number").iter_rows())
-    instants = _instants(frames["windows"])
+    pairs = frames["routes"].select("zone_code", "market").unique()
     return {
-        (zone, market, band): Question(callers[zone], dialled[market], instants[band][zone], slot)
-        for zone, market, band in frames["routes"].select("zone_code", "market", "band").unique().iter_rows()
-        if zone in callers and market in dialled and zone in instants[band]
+        (zone, market, band): Question(callers[zone], dialled[market], at, slot)
+        for zone, market, band, at in _instants(frames, pairs).iter_rows()
+        if zone in callers and market in dialled
     }
 
 
@@ -400,12 +401,13 @@ def _longest(zones: dict[str, str], number: str) -> str | None:
     return next((number[:size] for size in range(len(number), 0, -1) if number[:size] in zones), None)
 
 
-def _instants(windows: pl.DataFrame) -> dict[str, dict[str, datetime]]:
-    """By band, an instant of it for each zone: its last window, and the second after that."""
-    last = windows.group_by("zone_code").agg(pl.col("opens_at").max(), pl.col("closes_at").max())
-    opened = {zone: opens for zone, opens, _ in last.iter_rows()}
-    closed = {zone: closes for zone, _, closes in last.iter_rows()}
-    return dict(zip(BANDS, (closed, opened), strict=True))
+def _instants(frames: Frames, pairs: pl.DataFrame) -> pl.DataFrame:
+    """(zone_code, market, band, instant): the last moment at which some window opens or closes while the pair
+    has that band."""
+    windows = frames["windows"]
+    moments = pl.concat([windows["opens_at"], windows["closes_at"]]).unique().alias("half_hour_at")
+    bands = with_band(pairs.join(moments.to_frame(), how="cross"), "zone_code", frames, "band")
+    return bands.group_by("zone_code", "market", "band").agg(pl.col("half_hour_at").max())
 
 
 def _places(routes: pl.DataFrame) -> set[tuple[int, str, int]]:
