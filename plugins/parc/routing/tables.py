@@ -1,9 +1,9 @@
 """The routing table: six tables in one canonical form, as every switch holds and every hash sees them.
 
-How a call is routed by them: its number is of the zone of the exception, else of the longest prefix, else `*`;
-its dialled number is of a market. The band is open within the zone's windows, and where the routes of zone and
-market are those of `*` within the windows of `*` as well. The sites of zone, market and band take it in order of
-priority, shared by weight; where there is none, those of `*`.
+How a switch routes a call by them: the caller's number is of the zone of its exception, else of its longest
+prefix, else of `*`; the number dialled is of a market. The band is open within the zone's windows and, where
+the route of zone and market is that of `*`, within the windows of `*` as well. The sites of zone, market and
+band take the call by priority, then shared by weight; where there are none, those of `*`.
 """
 
 from __future__ import annotations
