@@ -18,6 +18,12 @@ quarantine, one with a text of more than {LONGEST_VALUE} characters too; a deliv
 limit does is refused as a whole, and so is one with a column too many, too few or renamed. When each is due
 stands in the seed `feed_calendar`, what is expected of a delivery as a whole in
 [`expectations/`](../../expectations). Derived columns are in italics.
+
+White space around a value is no part of it. In a column that may be empty, and in references to persons,
+`NULL`, `\\N`, `N/A`, `-` and the like are read as empty, and a warning says so. Instants are taken in any
+form of ISO 8601 with an offset, whole numbers also as `3.0`, departments also as `2a`, `1`, `035`, `FR-35`.
+A telephone number in a column of text, however spelled, is masked, and a warning says so; in a key it rejects
+the row, unless it is digits alone and at least half of the delivery's keys look like that.
 """
 
 
@@ -41,10 +47,6 @@ def _feed(feed: Feed, due: str) -> str:
         lines.append(f"The local date (Europe/Paris) of `{feed.dated_by}` is the delivery's.")
     lines += [f"In order, where present: {_names(moments)}." for moments in feed.in_order]
     lines += [
-        f"From {_names((limit.first,))} to {_names((limit.last,))}: at most {limit.days:,} days."
-        for limit in feed.lasting
-    ]
-    lines += [
         f"Where `{need.column}` is {need.value}, {_names(need.needed)} must be there." for need in feed.needs
     ]
     lines += ["\n| column | type | must be | |", "|---|---|---|---|", *map(_column, feed.columns)]
@@ -60,9 +62,15 @@ def _column(column: Column | Derived) -> str:
     demands += [EXPECTED[column.type]] if column.type in EXPECTED else []
     demands += ["one of " + ", ".join(column.one_of)] if column.one_of else []
     demands += [column.form.words] if column.form else []
+    demands += [f"masked unless {column.masked_unless.words}"] if column.masked_unless else []
     if column.at_least is not None:
         most = "" if column.at_most is None else f" to {column.at_most}"
         demands.append(f"{column.at_least}{most}" if most else f"at least {column.at_least}")
+    if window := column.window:
+        demands.append(f"{-window.days_before:,} to +{window.days_after:,} days from the delivery's date")
+    demands += ["9999-12-31 = none"] if column.open_ended else []
+    demands += [f"there from {column.since} on"] if column.since else []
+    demands += [f"there before {column.until}"] if column.until else []
     demands += (
         [f"a {column.personal.value}: never stored in raw, masked where shown"] if column.personal else []
     )

@@ -44,7 +44,6 @@ FORMS = {
     "prefix": ("0000", "0299", "02999", "029999", "0262", "0508", "0700", "099999"),
     "zne_insee": ("2A004", "2B033", "00000", "99999"),
 }
-FIRST_INSTANT, LAST_INSTANT = "1900-01-01T00:00:00+14:00", "2099-12-31T23:59:59.999999-12:00"
 WHOLE = {Type.SMALLINT: 2**15 - 1, Type.INTEGER: 2**31 - 1, Type.BIGINT: 2**63 - 1}
 
 
@@ -105,34 +104,32 @@ def accepted(feed: Feed, column: Column) -> Iterator[Row]:
         edges = (column.at_least or 0, (column.at_least or 0) + 1, column.at_most or WHOLE[column.type])
         yield from ({column.name: str(value)} for value in edges)
     elif column.type is Type.INSTANT:
-        yield from _moments(feed, column.name)
-    elif column.type is Type.DATE:
-        yield from _moments(feed, column.name, "1900-01-01", "2099-12-31")
-    elif column.type is Type.MONTH:
-        yield from ({column.name: value} for value in ("1900-01", "2012-02-29", "2012-05", "2099-12-31"))
+        yield from _moments(feed, column)
+    elif column.window:
+        days = {*column.window.dates(DAY), date(2012, 2, 29), date(2012, 5, 1)}
+        yield from ({column.name: str(day)} | _in_order(feed, column.name, str(day)) for day in sorted(days))
     else:
         yield from ({column.name: text} for text in TEXTS)
 
 
-def _moments(feed: Feed, name: str, first: str = FIRST_INSTANT, last: str = LAST_INSTANT) -> Iterator[Row]:
-    """The first and the last moment; what must not be later follows it, what must not be earlier too."""
-    if name == feed.dated_by:
-        last_of_day = local(DAY_BEGINS + timedelta(days=1) - timedelta(microseconds=1))
-        yield {name: local(DAY_BEGINS)}
-        yield dict.fromkeys(_with(feed, name, 1), last_of_day) | {name: last_of_day}
-        return
-    before, after = _with(feed, name, -1), _with(feed, name, 1)
-    limits = [limit for limit in feed.lasting if limit.first in (*before, name, *after)]
-    if feed.dated_by in before:
-        yield dict.fromkeys([*before, name], SOUND[feed.name][before[0]])
-    else:
-        # What must not take long begins and ends at that very moment.
-        yield dict.fromkeys([*before, name, *(after if limits else [])], first)
-        yield dict.fromkeys([*(before if limits else []), name, *after], last)
-    for limit in limits:
-        if limit.first in before:
-            began = datetime.fromisoformat(SOUND[feed.name][limit.first])
-            yield dict.fromkeys([name, *after], local(began + timedelta(days=limit.days)))
+def _moments(feed: Feed, column: Column) -> Iterator[Row]:
+    """The first and the last moment that the column may hold."""
+    first, last = column.window.dates(DAY) if column.window else (DAY, DAY)
+    begins = datetime.combine(first, time(), BUSINESS_ZONE)
+    ends = datetime.combine(last + timedelta(days=1), time(), BUSINESS_ZONE) - timedelta(microseconds=1)
+    for moment in (local(begins), local(ends)):
+        yield _in_order(feed, column.name, moment) | {column.name: moment}
+
+
+def _in_order(feed: Feed, name: str, moment: str) -> Row:
+    """What must not be later than that moment, or earlier, if the sound row has it so."""
+    found = {}
+    for direction in (-1, 1):
+        for other in _with(feed, name, direction):
+            sound = SOUND[feed.name][other]
+            if sound and (datetime.fromisoformat(sound) > datetime.fromisoformat(moment)) != (direction > 0):
+                found[other] = moment
+    return found
 
 
 def _with(feed: Feed, name: str, direction: int) -> list[str]:
@@ -169,7 +166,7 @@ def _unlike(feed: Feed, number: int) -> Row:
     """A key of its own for a row of a feed whose keys are no free text."""
     match feed.name:
         case "active_lines":
-            return {"month": f"{2000 + number // 12}-{1 + number % 12:02d}"}
+            return {"month": f"{2003 + number // 12}-{1 + number % 12:02d}"}
         case "numbering_plan":
             return {"prefix": f"01{number:04d}"}
         case "line_assignments":
@@ -222,7 +219,7 @@ def odd_jobs(chance: random.Random) -> list[Row]:
     found = []
     for number in range(150):
         for state in range(chance.randint(1, 4)):
-            moments = sorted(chance.choices(range(-3000, 3000), k=3))
+            moments = sorted(chance.choices(range(-3000, 2200), k=3))
             slot = sorted(chance.choices(range(-3000, 3000), k=2))
             row = SOUND["interventions"] | {
                 "job_id": f"odd {number}",
@@ -316,11 +313,14 @@ def test_odd_values_and_order_make_no_difference(built: Settings) -> None:
 
 def _of_the_next_day(feed: Feed, row: Row) -> dict[str, Any]:
     """Keys stay, so that every row is there twice; what dates a row moves a day on."""
-    if not feed.dated_by:
-        return {}
-    [sequence] = feed.in_order
-    moved = {}
-    for name in sequence:
-        if row[name] and row[name] != LAST_INSTANT:
-            moved[name] = local(datetime.fromisoformat(row[name]) + timedelta(days=1))
+    tomorrow, moved = DAY + timedelta(days=1), {}
+    for column in feed.file_columns:
+        if column.window and (text := row[column.name]):
+            moment = datetime.fromisoformat(text if len(text) > len("2012-04") else f"{text}-01")
+            day = moment.astimezone(BUSINESS_ZONE).date() if moment.tzinfo else moment.date()
+            if feed.dated_by or day < column.window.dates(tomorrow)[0]:
+                later = moment + timedelta(days=1)
+                moved[column.name] = local(later) if moment.tzinfo else str(later.date())
+    if feed.dated_by:
+        moved[feed.dated_by] = local(datetime.fromisoformat(row[feed.dated_by]) + timedelta(days=1))
     return moved

@@ -40,7 +40,6 @@ def test_a_declaration_names_only_what_it_declares(feed: Feed) -> None:
     columns = {column.name: column for column in feed.file_columns}
     named = {*feed.key, *chain(*feed.in_order), *(derived.source for derived in feed.derived_columns)}
     named |= {name for need in feed.needs for name in (need.column, *need.needed)}
-    named |= {name for limit in feed.lasting for name in (limit.first, limit.last)}
     named |= {feed.dated_by} if feed.dated_by else set()
     assert named <= columns.keys()
     assert not any(columns[name].nullable for name in feed.key)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from parc.numbers import MASK, holds_number, masked
+from parc.numbers import MASK, is_sure, masked, may_hold_number
 
 NBSP, NARROW, HYPHEN, ZERO_WIDTH = "\u00a0", "\u202f", "\u2011", "\u200b"
 SPELLINGS = [
@@ -101,7 +101,7 @@ NO_NUMBERS = [
 
 
 def holds(text: str) -> bool:
-    return bool(pl.select(holds_number(pl.lit(text))).item())
+    return bool(pl.select(may_hold_number(pl.lit(text))).item())
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -127,6 +127,28 @@ def test_inside_words_and_beside_other_numbers(spelling: str) -> None:
 def test_what_is_no_number_stays(text: str) -> None:
     assert masked(text) == text
     assert not holds(text)
+
+
+def test_random_identifiers_hold_none() -> None:
+    for text in ("0299123456ab".join(("5f0c0299-1234-4567-8901-", "")), "a0299123456b" * 3):
+        assert masked(text) == text
+
+
+def test_what_is_surely_a_number() -> None:
+    sure = ["+33299123456", "02 99 12 34 56", "02.99.12.34.56", "02-99-12-34-56", "(02)99123456"]
+    sure += ["0033299123456", "call 02 99 12 34 56", "2-99-12-34-56", "33-2-99-12-34-56"]
+    sure += ["tel 299123456", "+44 20 7946 0958"]
+    assert [text for text in sure if not is_sure(text)] == []
+    perhaps = (
+        "0299123456",
+        "33299123456",
+        "299123456",
+        "05-2012-1234",
+        "call-0299123456",
+        "0299123456-2",
+        "3900",
+    )
+    assert [text for text in perhaps if is_sure(text)] == []
 
 
 ALPHABET = st.text(st.sampled_from([*"0123456789+-./() _,:;aé\n", NBSP, "٢", "９"]), max_size=30)

@@ -15,13 +15,13 @@ from parc.feeds.declaration import (
     Feed,
     Form,
     Keeping,
-    Lasting,
     Needs,
     Personal,
     Retention,
     Stored,
     Type,
     UnknownFeed,
+    Window,
 )
 from parc.feeds.interventions import INTERVENTIONS
 from parc.feeds.line_assignments import LINE_ASSIGNMENTS
@@ -63,12 +63,12 @@ __all__ = [
     "Feed",
     "Form",
     "Keeping",
-    "Lasting",
     "Needs",
     "Personal",
     "Retention",
     "Stored",
     "Type",
     "UnknownFeed",
+    "Window",
     "get",
 ]

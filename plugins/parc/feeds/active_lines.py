@@ -1,13 +1,13 @@
 """The `active_lines` feed: the denominator of the call rate."""
 
-from parc.feeds.declaration import DEPARTMENT, MARKETS, Column, Feed, Keeping, Retention, Type
+from parc.feeds.declaration import DEPARTMENT, MARKETS, Column, Feed, Keeping, Retention, Type, Window
 
 ACTIVE_LINES = Feed(
     name="active_lines",
     grain="One row per month, department and market of a snapshot; the markets partition the lines.",
     keeping=Keeping.SNAPSHOTS,
     columns=(
-        Column("month", Type.MONTH, "Month, as its first day."),
+        Column("month", Type.MONTH, "Month, as its first day.", window=Window(3_660, 62)),
         Column(
             "department_code",
             Type.TEXT,

@@ -6,11 +6,13 @@ from parc.feeds.declaration import (
     Derived,
     Feed,
     Keeping,
-    Lasting,
     Personal,
     Retention,
     Type,
+    Window,
 )
+
+SAME_VISIT = Window(0, 1)
 
 BOUTIQUE_VISITS = Feed(
     name="boutique_visits",
@@ -20,8 +22,10 @@ BOUTIQUE_VISITS = Feed(
         Column("visit_id", Type.TEXT, "The visitor's ticket."),
         Column("boutique_code", Type.TEXT, "Boutique that was visited."),
         Column("arrived_at", Type.INSTANT, "When the ticket was drawn."),
-        Column("served_at", Type.INSTANT, "When service began; null = never.", nullable=True),
-        Column("left_at", Type.INSTANT, "When the visitor left."),
+        Column(
+            "served_at", Type.INSTANT, "When service began; null = never.", nullable=True, window=SAME_VISIT
+        ),
+        Column("left_at", Type.INSTANT, "When the visitor left.", window=SAME_VISIT),
         Column(
             "customer_ref",
             Type.TEXT,
@@ -56,6 +60,5 @@ BOUTIQUE_VISITS = Feed(
         "As the calls, with which they are read across channels.",
     ),
     in_order=(("arrived_at", "served_at", "left_at"),),
-    lasting=(Lasting("arrived_at", "left_at", 7),),
     dated_by="arrived_at",
 )

@@ -7,12 +7,19 @@ from parc.feeds.declaration import (
     Derivation,
     Derived,
     Feed,
+    Form,
     Keeping,
-    Lasting,
     Needs,
     Personal,
     Retention,
     Type,
+    Window,
+)
+
+SAME_CALL = Window(0, 1)
+SERVICE_NUMBER = Form(
+    r"(?:\+33)?[0-9]{2,6}|(?:0|33|\+33|0033)8[0129][0-9]{7}",
+    "a service number (0800123456) or a short code (3900)",
 )
 
 A_DAY = 86_400
@@ -28,9 +35,21 @@ CALLS = Feed(
         Column(
             "offered_at", Type.INSTANT, "When the root contact reached the service; the same on every leg."
         ),
-        Column("queued_at", Type.INSTANT, "When it left the IVR for a queue; null = never.", nullable=True),
-        Column("answered_at", Type.INSTANT, "When an agent picked up; null = nobody did.", nullable=True),
-        Column("ended_at", Type.INSTANT, "When the leg ended."),
+        Column(
+            "queued_at",
+            Type.INSTANT,
+            "When it left the IVR for a queue; null = never.",
+            nullable=True,
+            window=SAME_CALL,
+        ),
+        Column(
+            "answered_at",
+            Type.INSTANT,
+            "When an agent picked up; null = nobody did.",
+            nullable=True,
+            window=SAME_CALL,
+        ),
+        Column("ended_at", Type.INSTANT, "When the leg ended.", window=SAME_CALL),
         Column(
             "caller_number",
             Type.TEXT,
@@ -48,7 +67,13 @@ CALLS = Feed(
             Derivation.PREFIX,
             "First six digits of the caller's national number (`029912`); null = withheld or foreign.",
         ),
-        Column("dialled_number", Type.TEXT, "The service number that was called (`3900`)."),
+        Column(
+            "dialled_number",
+            Type.TEXT,
+            "The service number that was called (`3900`).",
+            masked_unless=SERVICE_NUMBER,
+            listed_in="service_numbers.dialled_number",
+        ),
         Column("market", Type.TEXT, "Market of the call.", one_of=MARKETS),
         Column(
             "customer_ref",
@@ -121,6 +146,5 @@ CALLS = Feed(
     ),
     in_order=(("offered_at", "queued_at", "answered_at", "ended_at"),),
     needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),
-    lasting=(Lasting("offered_at", "ended_at", 7),),
     dated_by="offered_at",
 )

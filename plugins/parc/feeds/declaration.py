@@ -7,6 +7,7 @@ these declarations. Nothing here reads or writes anything.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -40,16 +41,43 @@ class Personal(StrEnum):
 
 @dataclass(frozen=True)
 class Form:
-    """What a text must look like as a whole: a regular expression, and the same in words."""
+    """What a text must look like as a whole: a regular expression, and the same in words.
+
+    `spellings` are others that are read all the same: regular expressions over the text in capitals, each
+    with what is put in its place.
+    """
 
     pattern: str
     words: str
+    spellings: tuple[tuple[str, str], ...] = ()
 
 
 LONGEST_VALUE = 500
 """Characters that a text may have, so that any of them can stand in an index: 2,000 bytes at most."""
 
-DEPARTMENT = Form("2[AB]|[0-9]{2,3}", "a department code (35, 2A, 971)")
+
+@dataclass(frozen=True)
+class Window:
+    """Where a moment may lie: from so many days before the delivery's date to so many after it (local dates,
+    Europe/Paris, both included). So times between moments are bounded too: the marts add them up."""
+
+    days_before: int
+    days_after: int
+
+    def dates(self, business_date: date) -> tuple[date, date]:
+        """The first and the last date for a delivery of this date."""
+        first, last = timedelta(days=self.days_before), timedelta(days=self.days_after)
+        return business_date - first, business_date + last
+
+
+DEPARTMENT = Form(
+    "2[AB]|[0-9]{2}|[1-9][0-9]{2}",
+    "a department code (35, 2A, 971)",
+    spellings=(  # 2a, 035, FR-35, and what spreadsheets leave of 01: 1, 1.0
+        (r"^(?:FR[- ]?)?0?(2[AB]|[0-9]{2}|9[78][0-9])(?:\.0)?$", "${1}"),
+        (r"^(?:FR[- ]?)?([1-9])(?:\.0)?$", "0${1}"),
+    ),
+)
 MARKETS = ("fixe", "internet", "open")
 
 
@@ -57,8 +85,14 @@ MARKETS = ("fixe", "internet", "open")
 class Column:
     """A column of the delivered files.
 
-    A value must be present unless `nullable`, be one of `one_of` (where given), lie between `at_least` and
-    `at_most` (numbers), and have the `form`. A text that is stored has at most LONGEST_VALUE characters.
+    A value must be present unless `nullable`, be one of `one_of` (where given; in `any_case`, also with other
+    capitals, accents, hyphens or spaces), lie between `at_least` and `at_most` (numbers) or in the `window`
+    (moments), and have the `form`. What has not the `masked_unless` form, and is not listed in the column of
+    a seed that `listed_in` names (`seed.column`), is masked. With `open_ended`, a date at the end of time
+    (9999-12-31) means that there is none. A text that is stored has at most LONGEST_VALUE characters.
+
+    Files of the dates from `since` on and before `until` must hold the column; others may leave it out, and
+    it is empty.
     """
 
     name: str
@@ -66,10 +100,30 @@ class Column:
     description: str
     nullable: bool = False
     one_of: tuple[str, ...] = ()
+    any_case: bool = False
     at_least: int | None = None
     at_most: int | None = None
+    window: Window | None = None
+    open_ended: bool = False
     form: Form | None = None
+    masked_unless: Form | None = None
+    listed_in: str | None = None
     personal: Personal | None = None
+    since: date | None = None
+    until: date | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it holds whatever text there may be."""
+        return self.type is Type.TEXT and not (
+            self.personal or self.one_of or self.form or self.masked_unless
+        )
+
+    def is_due(self, business_date: date) -> bool:
+        """Whether the files of this date must hold the column."""
+        return (self.since is None or self.since <= business_date) and (
+            self.until is None or business_date < self.until
+        )
 
 
 class Derivation(StrEnum):
@@ -108,15 +162,6 @@ class Needs:
     needed: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Lasting:
-    """From the moment `first` to the moment `last` a row takes at most so many `days` of 24 hours."""
-
-    first: str
-    last: str
-    days: int
-
-
 class Keeping(StrEnum):
     """How published rows are kept."""
 
@@ -152,7 +197,7 @@ class Feed:
 
     `columns` lists the columns of the files and those derived from them in the order of the raw table;
     personal columns are in the files only. Where present, the moments of each sequence of `in_order` must not
-    go backwards, and what `lasting` names must not take longer than it says: the marts add such times up.
+    go backwards.
     `dated_by` is the instant whose local date (Europe/Paris) must be the delivery's business date.
     A delivery of which more than `reject_limit` (a share of its rows) breaks rules is refused as a whole.
     `number_table` names the table of schema `routing` that keeps the raw numbers of a feed of ranges.
@@ -168,7 +213,6 @@ class Feed:
     retention: Retention
     in_order: tuple[tuple[str, ...], ...] = ()
     needs: tuple[Needs, ...] = ()
-    lasting: tuple[Lasting, ...] = ()
     dated_by: str | None = None
     reject_limit: float = 0.01
     number_table: str | None = None
@@ -176,8 +220,14 @@ class Feed:
 
     @cached_property
     def file_columns(self) -> tuple[Column, ...]:
-        """What the files must hold, by name, in any order."""
+        """What the files hold, by name, in any order."""
         return tuple(column for column in self.columns if isinstance(column, Column))
+
+    @cached_property
+    def identifier(self) -> str | None:
+        """The column of the key that holds free text, if there is one."""
+        free = [column.name for column in self.file_columns if column.is_free and column.name in self.key]
+        return free[0] if free else None
 
     @cached_property
     def derived_columns(self) -> tuple[Derived, ...]:

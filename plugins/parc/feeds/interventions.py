@@ -8,11 +8,16 @@ from parc.feeds.declaration import (
     Derived,
     Feed,
     Keeping,
-    Lasting,
     Personal,
     Retention,
     Type,
+    Window,
 )
+
+LATELY = Window(31, 1)
+"""An extract may catch up on changes that an earlier one missed."""
+PAST = Window(3_660, 1)
+SLOT = Window(3_660, 366)
 
 INTERVENTIONS = Feed(
     name="interventions",
@@ -20,7 +25,7 @@ INTERVENTIONS = Feed(
     keeping=Keeping.DAYS,
     columns=(
         Column("job_id", Type.TEXT, "The job."),
-        Column("updated_at", Type.INSTANT, "When the job was created or changed."),
+        Column("updated_at", Type.INSTANT, "When the job was created or changed.", window=LATELY),
         Column("unit_code", Type.TEXT, "Field unit in charge."),
         Column("kind", Type.TEXT, "What is to be done.", one_of=("installation", "repair")),
         Column("market", Type.TEXT, "Market of the line.", one_of=MARKETS),
@@ -29,15 +34,18 @@ INTERVENTIONS = Feed(
         Column("line_ref", Type.TEXT, "The line.", nullable=True, personal=Personal.REFERENCE),
         Derived("line_key", "line_ref", Derivation.KEY, "HMAC of the line; null = not known."),
         Column("department_code", Type.TEXT, "Department of the job.", form=DEPARTMENT),
-        Column("requested_at", Type.INSTANT, "When the customer asked for it."),
+        Column("requested_at", Type.INSTANT, "When the customer asked for it.", window=PAST),
         Column(
             "first_slot_offered_at",
             Type.INSTANT,
             "Start of the first slot that the customer was offered; null = none yet.",
             nullable=True,
+            window=SLOT,
         ),
-        Column("slot_start", Type.INSTANT, "Start of the slot agreed; null = none.", nullable=True),
-        Column("slot_end", Type.INSTANT, "End of the slot agreed; null = none.", nullable=True),
+        Column(
+            "slot_start", Type.INSTANT, "Start of the slot agreed; null = none.", nullable=True, window=SLOT
+        ),
+        Column("slot_end", Type.INSTANT, "End of the slot agreed; null = none.", nullable=True, window=SLOT),
         Column(
             "rescheduled_by",
             Type.TEXT,
@@ -45,8 +53,16 @@ INTERVENTIONS = Feed(
             nullable=True,
             one_of=("customer", "operator"),
         ),
-        Column("arrived_at", Type.INSTANT, "When the technician arrived; null = not yet.", nullable=True),
-        Column("closed_at", Type.INSTANT, "When the job was closed; null = open.", nullable=True),
+        Column(
+            "arrived_at",
+            Type.INSTANT,
+            "When the technician arrived; null = not yet.",
+            nullable=True,
+            window=PAST,
+        ),
+        Column(
+            "closed_at", Type.INSTANT, "When the job was closed; null = open.", nullable=True, window=PAST
+        ),
         Column(
             "result",
             Type.TEXT,
@@ -77,5 +93,4 @@ INTERVENTIONS = Feed(
         "and no agent is named.",
     ),
     in_order=(("requested_at", "arrived_at", "closed_at"), ("slot_start", "slot_end")),
-    lasting=(Lasting("requested_at", "closed_at", 3_660),),
 )

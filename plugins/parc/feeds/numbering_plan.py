@@ -2,6 +2,15 @@
 
 from parc.feeds.declaration import DEPARTMENT, Column, Feed, Form, Keeping, Retention, Type
 
+# Those of the seed `regions`, and the one outside PARC.
+REGIONS_2012 = (
+    "Alsace", "Aquitaine", "Auvergne", "Basse-Normandie", "Bourgogne", "Bretagne", "Centre",
+    "Champagne-Ardenne", "Corse", "Franche-Comté", "Guadeloupe", "Guyane", "Haute-Normandie", "La Réunion",
+    "Languedoc-Roussillon", "Limousin", "Lorraine", "Martinique", "Mayotte", "Midi-Pyrénées",
+    "Nord-Pas-de-Calais", "Pays de la Loire", "Picardie", "Poitou-Charentes", "Provence-Alpes-Côte d'Azur",
+    "Rhône-Alpes", "Saint-Pierre-et-Miquelon", "Île-de-France",
+)  # fmt: skip
+
 NUMBERING_PLAN = Feed(
     name="numbering_plan",
     grain="One row per number block (national prefix) of a snapshot.",
@@ -19,7 +28,11 @@ NUMBERING_PLAN = Feed(
             Type.TEXT,
             "INSEE code of the chief town of the block's elementary numbering zone; null = not located.",
             nullable=True,
-            form=Form("2[AB][0-9]{3}|[0-9]{5}", "an INSEE commune code"),
+            form=Form(
+                "2[AB][0-9]{3}|[0-9]{5}",
+                "an INSEE commune code",
+                spellings=(("^(2[AB][0-9]{3})$", "${1}"), ("^([1-9][0-9]{3})$", "0${1}")),
+            ),
         ),
         Column("zne_name", Type.TEXT, "Name of that town.", nullable=True),
         Column(
@@ -29,7 +42,14 @@ NUMBERING_PLAN = Feed(
             nullable=True,
             form=DEPARTMENT,
         ),
-        Column("region_2012", Type.TEXT, "Name of its region of 2012.", nullable=True),
+        Column(
+            "region_2012",
+            Type.TEXT,
+            "Name of its region of 2012.",
+            nullable=True,
+            one_of=REGIONS_2012,
+            any_case=True,
+        ),
     ),
     key=("prefix",),
     retention=Retention(

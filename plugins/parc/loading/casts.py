@@ -1,17 +1,42 @@
-"""From text to types: what each column type accepts, as Polars expressions over a column of text."""
+"""From text to types, as Polars expressions over a column of text: how a value is usually written, and in
+which other ways it may be without doubt.
+
+`cast` reads the usual way, which nearly every value has and which is quick; `is_odd` tells the texts that
+want another look, and `other_ways` are tried on those alone. So the verdict on a value hangs on its text and
+nothing else.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
 from parc import numbers
-from parc.feeds import Column, Personal, Type
+from parc.feeds import Column, Form, Personal, Type
 
 _CLOCK = r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 _INSTANT = rf"^{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"
 _PARIS_INSTANT = rf"^{_CLOCK}\+0[12]:00$"
-_DATE = r"^(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}$"
-_MONTH = r"^(?:19|20)[0-9]{2}-[0-9]{2}(?:-[0-9]{2})?$"
+# Basic or extended, seconds or none, up to nine digits of a fraction behind a point or comma; UTC or a zone's
+# name as databases and Java add them.
+_ANY_INSTANT = (
+    r"^([1-9][0-9]{3})-?([0-9]{2})-?([0-9]{2})[Tt ]([0-2][0-9]):?([0-5][0-9])"
+    r"(?::?([0-5][0-9])(?:[.,]([0-9]{1,6})[0-9]{0,3})?)?"
+    r" ?(Z|z|UTC|[+\-−][0-9]{2}(?::?[0-9]{2})?)(?:\[[A-Za-z_/+\-0-9]+\])?$"
+)
+_DATE = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+_MIDNIGHT = r"[T ]00:00(?::00(?:[.,]0{1,9})?)?$"
+_BASIC_DATE = r"^([1-9][0-9]{3})([0-9]{2})([0-9]{2})$"
+_MONTH = r"^[1-9][0-9]{3}-[0-9]{2}(?:-[0-9]{2})?$"
+_WHOLE = r"^[+-]?[0-9]+(?:\.0*)?$"
+_END_OF_TIME = r"^(?:9999|2999|2099)-?12-?31(?:$|[T ])"
+
+_PLACEHOLDER = (
+    r"(?i:null|\(null\)|<null>|\[null\]|\\n|#?n\s*/\s*a|na|n\.a\.?|none|nil|nan|nat|undefined|[-?._]+|\s+)"
+)
+_NOBODY = rf"^(?:{_PLACEHOLDER}|(?i:unknown|inconnue?|aucune?|anonym(?:e|ous))|0+)$"
+_NOTHING = f"^{_PLACEHOLDER}$"
 
 POLARS = {
     Type.TEXT: pl.String(),
@@ -25,6 +50,9 @@ POLARS = {
 }
 """The Polars type in which each declared type is held; PostgreSQL's has the same width."""
 
+LIMITS = {Type.SMALLINT: 2**15, Type.INTEGER: 2**31, Type.BIGINT: 2**63}
+"""Whole numbers of each type are at least minus this, and below it."""
+
 EXPECTED = {
     Type.SMALLINT: "a whole number",
     Type.INTEGER: "a whole number",
@@ -37,10 +65,7 @@ EXPECTED = {
 
 
 def cast(column: Column, text: pl.Expr) -> pl.Expr:
-    """The column's typed value; null where the text is null or cannot be read.
-
-    Of telephone numbers and instants only the usual spelling is read here: see `cast_rest`.
-    """
+    """The column's typed value, usually written; of a column of text, the text."""
     if column.personal is Personal.NUMBER:
         return pl.when(numbers.is_plain(text)).then(text)
     match column.type:
@@ -48,26 +73,113 @@ def cast(column: Column, text: pl.Expr) -> pl.Expr:
             return text
         case Type.INSTANT:
             return _paris_instant(text)
+        case Type.DATE if column.open_ended:
+            return pl.when(~text.str.contains(_END_OF_TIME)).then(_date(text))
         case Type.DATE:
-            return pl.when(text.str.contains(_DATE)).then(text.str.to_date("%Y-%m-%d", strict=False))
+            return _date(text)
         case Type.MONTH:
-            day = pl.when(text.str.len_bytes() == len("2012-04")).then(text + "-01").otherwise(text)
-            month = day.str.to_date("%Y-%m-%d", strict=False).dt.month_start()
-            return pl.when(text.str.contains(_MONTH)).then(month)
+            return _month(text)
         case _:
             return text.cast(POLARS[column.type], strict=False)
 
 
-def cast_rest(column: Column, text: pl.Expr) -> pl.Expr | None:
-    """How to read the texts that `cast` left null, where there is a second, slower way.
+def is_odd(column: Column, text: pl.Expr, value: pl.Expr, *, is_key: bool) -> pl.Expr:
+    """Whether a text wants another look: not usually written, a telephone number in it, or nothing.
 
-    A telephone number that cannot be read becomes an empty text, a withheld one null.
+    Of a column of text, whether another of the same text does is the same question; `value` is not looked at.
     """
+    if column.type is not Type.TEXT or column.personal is Personal.NUMBER:
+        return text.is_not_null() & value.is_null()
+    if column.personal:
+        return text.str.contains(_NOBODY)
+    if column.one_of:
+        return ~text.is_in(column.one_of)
+    if form := column.form or column.masked_unless:
+        return ~_has(form, text)
+    return numbers.may_hold_number(text, or_is=_PLACEHOLDER if column.nullable or is_key else "")
+
+
+def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:
+    """Whether an odd text stands for nothing, without anybody having agreed on it: `NULL`, `-`.
+
+    Required codes and names are taken as they are: `N/A` may be one.
+    """
+    if column.personal is Personal.REFERENCE:
+        return text.str.contains(_NOBODY)
+    if (column.is_free or column.masked_unless) and not column.nullable and not is_key:
+        return pl.lit(False)
+    return text.str.contains(_NOTHING)
+
+
+def is_agreed_empty(column: Column, text: pl.Expr) -> pl.Expr:
+    """Whether an odd text stands for nothing by agreement: a withheld number, the end of time."""
     if column.personal is Personal.NUMBER:
-        return numbers.e164(text)
-    if column.type is Type.INSTANT:  # many programs write a space for the T
-        return _instant(text.str.replace(" ", "T", literal=True))
-    return None
+        return text.str.to_lowercase().is_in(numbers.WITHHELD)
+    return text.str.contains(_END_OF_TIME) if column.open_ended else pl.lit(False)
+
+
+def other_ways(column: Column, text: pl.Expr, listed: Collection[str]) -> Sequence[pl.Expr]:
+    """How to read an odd text, in the order to be tried: the typed value, null where it cannot be read so.
+
+    A number that turns out to be withheld is null too, one that cannot be read is empty. `listed` are the
+    texts that a seed lists for the column. Free text is its own value: `numbers.masked` does the rest.
+    """
+    if column.personal:
+        return [numbers.e164(text)]
+    match column.type:
+        case Type.INSTANT:  # many programs write a space for the T
+            return [_instant(text.str.replace(" ", "T", literal=True)), _any_instant(text)]
+        case Type.DATE:
+            return [_date(text.str.replace(_MIDNIGHT, "").str.replace(_BASIC_DATE, "${1}-${2}-${3}"))]
+        case Type.MONTH:
+            return [_month(text.str.replace(_MIDNIGHT, ""))]
+        case Type.TEXT if column.one_of:
+            if not column.any_case:
+                return []
+            named = [pl.when(_fold(text) == _fold(pl.lit(name))).then(pl.lit(name)) for name in column.one_of]
+            return [pl.coalesce(named)]
+        case Type.TEXT if column.form:
+            respelled = [
+                pl.when(text.str.to_uppercase().str.contains(pattern)).then(
+                    text.str.to_uppercase().str.replace(pattern, replacement)
+                )
+                for pattern, replacement in column.form.spellings
+            ]
+            return [pl.when(_has(column.form, each)).then(each) for each in respelled]
+        case Type.TEXT if column.masked_unless:
+            bare = text.str.replace_all(r"[\s.\-/()]", "")
+            is_known = _has(column.masked_unless, bare) | text.is_in(list(listed))
+            return [pl.when(is_known).then(text).otherwise(pl.lit(numbers.MASK))]
+        case Type.TEXT:
+            return [text]
+        case _:
+            whole = pl.when(text.str.contains(_WHOLE)).then(text.str.replace(r"\.0*$", ""))
+            return [whole.cast(POLARS[column.type], strict=False)]
+
+
+def is_whole_number(text: pl.Expr) -> pl.Expr:
+    """Whether a text is a whole number, however large."""
+    return text.str.contains(_WHOLE)
+
+
+def _has(form: Form, text: pl.Expr) -> pl.Expr:
+    return text.str.contains(f"^(?:{form.pattern})$")
+
+
+def _fold(text: pl.Expr) -> pl.Expr:
+    """A text without accents, capitals, hyphens and spaces."""
+    bare = text.str.normalize("NFKD").str.to_lowercase()
+    return bare.str.replace_all(r"[^a-z0-9]", "")
+
+
+def _date(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(_DATE)).then(text.str.to_date("%Y-%m-%d", strict=False))
+
+
+def _month(text: pl.Expr) -> pl.Expr:
+    day = pl.when(text.str.len_bytes() == len("2012-04")).then(text + "-01").otherwise(text)
+    month = day.str.to_date("%Y-%m-%d", strict=False).dt.month_start()
+    return pl.when(text.str.contains(_MONTH)).then(month)
 
 
 def _paris_instant(text: pl.Expr) -> pl.Expr:
@@ -78,5 +190,16 @@ def _paris_instant(text: pl.Expr) -> pl.Expr:
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
-    instant = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
-    return pl.when(text.str.contains(_INSTANT)).then(instant)
+    return pl.when(text.str.contains(_INSTANT)).then(_to_instant(text))
+
+
+def _any_instant(text: pl.Expr) -> pl.Expr:
+    part = text.str.extract_groups(_ANY_INSTANT).struct
+    seconds = part.field("6").fill_null("00") + "." + part.field("7").fill_null("0")
+    offset = part.field("8").replace({"z": "Z", "UTC": "Z"}).str.replace("−", "-", literal=True)
+    date = part.field("1") + "-" + part.field("2") + "-" + part.field("3")
+    return _to_instant(date + "T" + part.field("4") + ":" + part.field("5") + ":" + seconds + offset)
+
+
+def _to_instant(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from parc.loading.blocks import NUL, Block, UnreadableFile
+from parc.loading.blocks import NUL, WHITE_SPACE, Block, UnreadableFile
 
 BLOCK_BYTES = 4 << 20
 LONGEST_ROW_BYTES = 64 << 10
@@ -145,8 +145,9 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArra
     )
     if rows.height != sound.sum():
         raise UnreadableFile(f"its rows from line {lines[0]} on cannot be parsed")
-    if b'"' in data:
-        rows = rows.with_columns(pl.when(pl.all() != "").then(pl.all()))  # a quoted empty text is empty too
+    if b'"' in data or b" " in data or b"\t" in data or not data.isascii():
+        text = pl.all().str.strip_chars(WHITE_SPACE)
+        rows = rows.with_columns(pl.when(text != "").then(text))  # a quoted empty text is empty too
     broken = np.flatnonzero((states != _SOUND) & (states != _BLANK))
     return Block(
         rows, lines[sound].astype(np.int32), [(int(lines[row]), _REASONS[states[row] - 1]) for row in broken]

@@ -21,6 +21,7 @@ from parc.loading.control import CONTROL
 from parc.loading.landing import SUFFIXES, Delivery, collect, unread
 from parc.loading.ledger import Published
 from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
+from parc.loading.rows import RowRules
 from parc.settings import Settings
 from parc.warehouse import partitions, runs
 from parc.warehouse.partitions import Table
@@ -195,8 +196,9 @@ class _Run:
             self._check_retention()
             load(
                 self.connection, self.feed, self.business_date, self.delivery.files, table,
-                self.settings.pseudonym_secret, loaded,
+                self._rules(), loaded,
             )  # fmt: skip
+            warnings += loaded.warnings
             self._check_counts(loaded)
             warnings += self._shrinkage(loaded, current)
             self._audit(table, warnings)
@@ -232,6 +234,16 @@ class _Run:
         kinds = ", ".join(SUFFIXES)
         there = f"there is no {kinds} file under {self.delivery.url}"
         return "; ".join([f"nothing was delivered: {there}", *self.delivery.aside])
+
+    def _rules(self) -> RowRules:
+        from parc.quality import seed_column
+
+        named = {column.listed_in for column in self.feed.file_columns if column.listed_in}
+        listed = {
+            column: seed_column(self.settings.project, column, named_by=f"the feed {self.feed.name}")
+            for column in named
+        }
+        return RowRules(self.feed, self.business_date, self.settings.pseudonym_secret, listed)
 
     def _is_same_as(self, current: Published) -> bool:
         said = self.delivery.control.rows

@@ -18,7 +18,8 @@ from parc.loading import binarycopy
 from parc.loading.blocks import Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
 from parc.loading.reader import read
-from parc.loading.rows import Rejected, RowRules, key_hashes
+from parc.loading.rows import HOLDS_NUMBER, SHAPE, Change, Changed, Rejected, RowRules, key_hashes
+from parc.numbers import MASK
 from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
 
@@ -33,13 +34,32 @@ STATISTICS_TARGET = 25
 
 @dataclass
 class Loaded:
-    """What has been read so far: all rows, and those that broke a rule (`rejected` up to a bound)."""
+    """What has been read so far: all rows, those that broke a rule (`rejected` up to a bound), and the values
+    that were taken otherwise than they stood.
+    """
 
     rows_read: int = 0
     rows_rejected: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     first_by_reason: dict[str, Rejected] = field(default_factory=dict)
+    changed: Counter[tuple[str, Change]] = field(default_factory=Counter)
+    first_changed: dict[tuple[str, Change], str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was made of values, by column."""
+        return [
+            f"`{column}` {change} in {count:,} rows (first: {self.first_changed[column, change]})"
+            for (column, change), count in self.changed.items()
+        ]
+
+    def change(self, file_name: str, changed: Iterable[Changed]) -> None:
+        """Count the values of a block that were changed."""
+        for each in changed:
+            place = each.column, each.change
+            self.changed[place] += each.count
+            self.first_changed.setdefault(place, f"{file_name} line {each.first_line}")
 
     def reject(self, rows: Iterable[Rejected], reason: str | None = None) -> None:
         """Count rejected rows under their reason (or `reason`) and keep them."""
@@ -50,14 +70,22 @@ class Loaded:
             if len(self.rejected) < MOST_REJECTED_KEPT:
                 self.rejected.append(row)
 
+    def count_more(self, reason: str, count: int) -> None:
+        """Count rejected rows of which nothing else is kept."""
+        self.rows_rejected += count
+        self.reasons[reason] += count
+
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` are theirs."""
+    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` are theirs, and
+    `doubtful` the lines of those whose key may be a telephone number."""
 
     file_number: int
     row_count: int
     rejected: list[Rejected]
+    changed: list[Changed]
+    doubtful: pl.Series
     lines: pl.Series
     key_hashes: pl.Series
     payload: memoryview
@@ -69,7 +97,7 @@ def load(
     business_date: date,
     files: Sequence[DeliveredFile],
     table: Table,
-    secret: bytes,
+    rules: RowRules,
     loaded: Loaded,
 ) -> None:
     """Make `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps account.
@@ -79,10 +107,10 @@ def load(
 
     Raises UnreadableFile where a file is not what it should be, or was written to meanwhile.
     """
-    rules = RowRules(feed, business_date, secret)
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in feed.loaded_columns)
     command = sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(table.identifier, columns)
     places = []
+    doubtful = []
     with connection.transaction():
         partitions.create_delivery_table(connection, feed, table, business_date)
         with connection.cursor() as cursor, cursor.copy(command) as copy:
@@ -91,11 +119,14 @@ def load(
                 copy.write(chunk.payload)
                 loaded.rows_read += chunk.row_count
                 loaded.reject(chunk.rejected)
+                loaded.change(files[chunk.file_number - 1].name, chunk.changed)
                 places.append((chunk.file_number, chunk.lines, chunk.key_hashes))
+                doubtful.append((chunk.file_number, chunk.doubtful))
             copy.write(binarycopy.TRAILER)
         for file in files:
             if file.has_changed():
                 raise UnreadableFile(f"{file.name} was written to while it was read; run it again")
+        _set_numbers_aside(connection, feed, files, table, rules, _places(doubtful), loaded)
         suspects = _suspects(places)
         if suspects.height:
             _set_duplicates_aside(connection, feed, files, table, rules, suspects, loaded)
@@ -107,9 +138,17 @@ def _chunks(feed: Feed, files: Sequence[DeliveredFile], rules: RowRules) -> Iter
     """The files' blocks in order, each made ready in a thread while others are read and sent."""
 
     def make_ready(number: int, file: DeliveredFile, block: Block) -> _Chunk:
-        rows, rejected = rules.sort_out(block, number, file.name)
-        hashes = key_hashes(rows, feed)
-        return _Chunk(number, block.row_count, rejected, rows["line_number"], hashes, binarycopy.encode(rows))
+        found = rules.sort_out(block, number, file.name)
+        return _Chunk(
+            number,
+            block.row_count,
+            found.rejected,
+            found.changed,
+            found.doubtful,
+            found.rows["line_number"],
+            key_hashes(found.rows, feed),
+            binarycopy.encode(found.rows),
+        )
 
     with ThreadPoolExecutor(BLOCKS_AT_ONCE, thread_name_prefix="parse") as pool:
         coming: deque[Future[_Chunk]] = deque()
@@ -135,10 +174,57 @@ def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> pl.DataFram
     repeated = in_order[1:][in_order[1:] == in_order[:-1]]
     if not repeated.size:
         return pl.DataFrame()
-    numbers = np.repeat([number for number, _, _ in places], [len(lines) for _, lines, _ in places])
-    lines = pl.concat([lines for _, lines, _ in places])
-    frame = pl.DataFrame({"file_number": pl.Series(numbers, dtype=pl.Int16), "line_number": lines})
+    frame = _places([(number, lines) for number, lines, _ in places])
     return frame.filter(pl.Series(np.isin(hashes, repeated)))
+
+
+def _places(lines: Sequence[tuple[int, pl.Series]]) -> pl.DataFrame:
+    """Lines of files as rows: file_number, line_number."""
+    numbers = np.repeat([number for number, _ in lines], [len(each) for _, each in lines])
+    return pl.DataFrame(
+        {
+            "file_number": pl.Series(numbers, dtype=pl.Int16),
+            "line_number": pl.concat([pl.Series(dtype=pl.Int32), *(each for _, each in lines)]),
+        }
+    )
+
+
+def _set_numbers_aside(
+    connection: Connection[Any],
+    feed: Feed,
+    files: Sequence[DeliveredFile],
+    table: Table,
+    rules: RowRules,
+    doubtful: pl.DataFrame,
+    loaded: Loaded,
+) -> None:
+    """Remove the rows whose key is a telephone number from the table, and reject them.
+
+    Digits alone are an identifier where at least half of the delivery's keys have their shape, and a number
+    where they stand out.
+    """
+    if not doubtful.height or not feed.identifier:
+        return
+    _send_places(connection, "doubtful", doubtful)
+    found = connection.execute(
+        sql.SQL(
+            "with shapes as ("
+            "  select translate({key}, {digits}, {nines}) as shape from {table} group by 1"
+            "  having count(*) >= (select count(*) / 2.0 from {table})"
+            ") delete from {table} as loaded using doubtful where (loaded.file_number, loaded.line_number)"
+            "  = (doubtful.file_number, doubtful.line_number)"
+            "  and translate({key}, {digits}, {nines}) not in (select shape from shapes)"
+            "  returning loaded.file_number, loaded.line_number"
+        ).format(table=table.identifier, key=sql.Identifier(feed.identifier), digits=SHAPE[0], nines=SHAPE[1])
+    ).fetchall()
+    kept = sorted(found)[:MOST_REJECTED_KEPT]
+    texts = _texts(feed, files, rules, set(kept))
+    reason = f"`{feed.identifier}` {HOLDS_NUMBER}"
+    loaded.reject(
+        Rejected(files[number - 1].name, line, feed.identifier, reason, MASK, texts[number, line])
+        for number, line in kept
+    )
+    loaded.count_more(reason, len(found) - len(kept))
 
 
 def _set_duplicates_aside(
@@ -156,11 +242,7 @@ def _set_duplicates_aside(
     again from its file.
     """
     names = {"table": table.identifier, "key": sql.SQL(", ").join(map(sql.Identifier, feed.stored_key))}
-    connection.execute("create temp table suspect (file_number smallint, line_number integer) on commit drop")
-    with connection.cursor() as cursor, cursor.copy("copy suspect from stdin (format binary)") as copy:
-        for part in (binarycopy.HEADER, binarycopy.encode(suspects), binarycopy.TRAILER):
-            copy.write(part)
-    connection.execute("analyze suspect")
+    _send_places(connection, "suspect", suspects)
     connection.execute(
         sql.SQL(
             "create temp table duplicate on commit drop as "
@@ -197,8 +279,22 @@ def _set_duplicates_aside(
         for number, line, first_file, first_line in found
     )
     loaded.reject(duplicates, DUPLICATE)
-    loaded.rows_rejected += row[0] - len(found)
-    loaded.reasons[DUPLICATE] += row[0] - len(found)
+    loaded.count_more(DUPLICATE, row[0] - len(found))
+
+
+def _send_places(connection: Connection[Any], name: str, places: pl.DataFrame) -> None:
+    """Make a temporary table of places (file_number, line_number), gone with the transaction."""
+    table = sql.Identifier(name)
+    connection.execute(
+        sql.SQL("create temp table {} (file_number smallint, line_number integer) on commit drop").format(
+            table
+        )
+    )
+    command = sql.SQL("copy {} from stdin (format binary)").format(table)
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        for part in (binarycopy.HEADER, binarycopy.encode(places), binarycopy.TRAILER):
+            copy.write(part)
+    connection.execute(sql.SQL("analyze {}").format(table))
 
 
 def _texts(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import hmac
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from itertools import combinations
 from zoneinfo import ZoneInfo
 
@@ -14,18 +17,28 @@ import polars as pl
 import polars_hash as plh
 
 from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Personal, Type
+from parc.loading import casts
 from parc.loading.blocks import Block
-from parc.loading.casts import EXPECTED, cast, cast_rest
-from parc.numbers import MASK, masked, national_prefix
+from parc.loading.casts import EXPECTED, cast
+from parc.numbers import MASK, is_sure, masked, national_prefix
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
 LONGEST_TEXT = 2_000
 """Characters of a row's text that quarantine keeps; the raw file has the rest."""
 
+LONGEST_SHOWN = 60
+"""Characters of a value that a message shows."""
+
+SHAPE = ("012345678", "999999999")
+"""Digits, and what stands for them in the shape of an identifier."""
+
+HOLDS_NUMBER = "holds a telephone number"
+_DOUBTFUL = "key may be a telephone number"
+
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that broke a rule; `value` is what stood in `column`, masked like the text where personal."""
+    """A row that broke a rule; `value` is what stood in `column`, masked like the text."""
 
     file_name: str
     line: int
@@ -35,32 +48,82 @@ class Rejected:
     text: str
 
 
+class Change(StrEnum):
+    """What was made of values that were taken otherwise than they stood."""
+
+    EMPTIED = "holds placeholders, read as empty,"
+    MASKED = "held telephone numbers, now masked,"
+    NO_SERVICE = "is neither a service number nor a short code, and masked,"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Values of one column of a block that were changed alike: how many, and where the first stands."""
+
+    column: str
+    change: Change
+    count: int
+    first_line: int
+
+
+@dataclass(frozen=True)
+class SortedOut:
+    """A block's rows: the sound ones as they are loaded (`Feed.loaded_columns`), the others by line.
+
+    `doubtful` are the lines of sound rows whose key is a telephone number unless the feed's keys look like
+    that.
+    """
+
+    rows: pl.DataFrame
+    rejected: list[Rejected]
+    changed: list[Changed]
+    doubtful: pl.Series
+
+
 @dataclass(frozen=True)
 class _Rule:
+    """`refines`: the rule tells the cause of what another finds, and is asked of rejected rows alone."""
+
     column: str
     reason: str
     broken: pl.Expr
+    refines: bool = False
 
 
 class RowRules:
-    """The row rules of one feed for one business date, and the columns derived with one secret."""
+    """The row rules of one feed for one business date, and the columns derived with one secret.
 
-    def __init__(self, feed: Feed, business_date: date, secret: bytes) -> None:
+    `listed` has the values of the seeds' columns that the feed's columns name in `listed_in`.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        business_date: date,
+        secret: bytes,
+        listed: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self._columns = {column.name: column for column in feed.file_columns}
+        self._key = feed.key
         self._business_date = business_date
+        self._secret = secret
+        self._listed = listed or {}
         self._rules = list(_rules(feed, business_date))
-        self._any_broken = pl.any_horizontal([rule.broken for rule in self._rules]).fill_null(False)
+        finding = [rule.broken for rule in self._rules if not rule.refines]
+        self._any_broken = pl.any_horizontal(finding).fill_null(False)
         derived = {column.name: _derive(column, secret.decode()) for column in feed.derived_columns}
         self._stored = [
             derived.get(column.name, pl.col(column.name)).alias(column.name) for column in feed.loaded_columns
         ]
 
-    def sort_out(self, block: Block, file_number: int, file_name: str) -> tuple[pl.DataFrame, list[Rejected]]:
-        """The sound rows as they are loaded (`Feed.loaded_columns`), and the others, each by line."""
-        frame = self._typed(block.rows).with_columns(
-            pl.lit(self._business_date).alias("business_date"),
-            pl.lit(file_number, pl.Int16).alias("file_number"),
-            pl.Series("line_number", block.lines, pl.Int32),
+    def sort_out(self, block: Block, file_number: int, file_name: str) -> SortedOut:
+        """Read the block's rows, and tell those that break a rule from the others."""
+        frame, changed = self._typed(
+            block.rows.with_columns(
+                pl.lit(self._business_date).alias("business_date"),
+                pl.lit(file_number, pl.Int16).alias("file_number"),
+                pl.Series("line_number", block.lines, pl.Int32),
+            )
         )
         broken = frame.select(self._any_broken).to_series()
         rejected = [
@@ -71,26 +134,77 @@ class RowRules:
             rejected += self._rejected(frame.filter(broken), block.rows.columns, file_name)
             rejected.sort(key=lambda row: row.line)
             frame = frame.filter(~broken)
-        return frame.select(self._stored), rejected
+        doubtful = frame.filter(pl.col(_DOUBTFUL))["line_number"]
+        return SortedOut(frame.select(self._stored), rejected, changed, doubtful)
 
     def show(self, rows: pl.DataFrame) -> list[str]:
-        """The rows as CSV lines, personal columns masked."""
+        """The rows as CSV lines, masked."""
         return [self._shown_row(rows.columns, row) for row in rows.iter_rows()]
 
-    def _typed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        texts = rows.rename({name: _text_of(name) for name in rows.columns})
-        frame = texts.with_columns(
+    def _typed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Changed]]:
+        """The rows with each column as text and typed; what was changed on the way."""
+        delivered = [name for name in self._columns if name in rows.columns]
+        left_out = [
+            pl.lit(None, pl.String).alias(_text_of(name)) for name in self._columns.keys() - {*delivered}
+        ]
+        frame = rows.rename({name: _text_of(name) for name in delivered}).with_columns(
+            *left_out, pl.lit(False).alias(_DOUBTFUL)
+        )
+        frame = frame.with_columns(
             cast(column, pl.col(_text_of(name))).alias(name) for name, column in self._columns.items()
         )
+        changed: list[Changed] = []
+        for name in self._odd_columns(frame):
+            frame, found = self._look_again(frame, self._columns[name])
+            changed += found
+        return frame, changed
+
+    def _odd_columns(self, frame: pl.DataFrame) -> list[str]:
+        """The columns of which some texts want another look. Codes repeat: each is looked at once."""
+        found = []
         for name, column in self._columns.items():
             text = pl.col(_text_of(name))
-            second_way = cast_rest(column, text)
-            if second_way is None or frame[name].null_count() == frame[_text_of(name)].null_count():
-                continue
-            rest = frame.select((text.is_not_null() & pl.col(name).is_null()).arg_true()).to_series()
-            values = frame.select(_text_of(name))[rest].select(second_way).to_series()
-            frame = frame.with_columns(frame[name].scatter(rest, values))
-        return frame
+            is_code = column.type is Type.TEXT and not column.personal and name not in self._key
+            found.append(self._is_odd(column, text.unique() if is_code else text).any().alias(name))
+        return [name for name, has_odd in frame.select(found).row(0, named=True).items() if has_odd]
+
+    def _is_odd(self, column: Column, text: pl.Expr) -> pl.Expr:
+        return casts.is_odd(column, text, pl.col(column.name), is_key=column.name in self._key)
+
+    def _look_again(self, frame: pl.DataFrame, column: Column) -> tuple[pl.DataFrame, list[Changed]]:
+        """Read a column's odd texts in the other ways that there are."""
+        name, is_key, text = column.name, column.name in self._key, pl.col("text")
+        at = frame.select(self._is_odd(column, pl.col(_text_of(name))).arg_true()).to_series()
+        odd = pl.DataFrame({"text": frame[_text_of(name)].gather(at)}).with_columns(
+            casts.is_placeholder(column, text, is_key=is_key).alias("placeholder"),
+            casts.is_agreed_empty(column, text).alias("nothing"),
+        )
+        odd = odd.with_columns(
+            pl.col("nothing") | pl.col("placeholder"), line=frame["line_number"].gather(at)
+        )
+        values = pl.Series(name, [None], casts.POLARS[column.type]).new_from_index(0, odd.height)
+        for way in casts.other_ways(column, text, self._listed.get(column.listed_in or "", ())):
+            left = (values.is_null() & ~odd["nothing"]).arg_true()
+            if left.len():
+                values = values.scatter(left, odd[left].select(way).to_series())
+        if column.personal is Personal.NUMBER:
+            odd = odd.with_columns(pl.col("nothing") | values.is_null())
+            values = values.set(values == "", None)
+        if column.is_free:
+            hidden = {value: masked(value) for value in values.unique().drop_nulls()}
+            hidden = {value: shown for value, shown in hidden.items() if shown != value}
+            if is_key:
+                frame = frame.with_columns(
+                    frame[_DOUBTFUL].scatter(at, values.is_in(list(hidden)).fill_null(False))
+                )
+                values = values.set(values.is_in([value for value in hidden if is_sure(value)]), None)
+            elif hidden:
+                values = values.replace(hidden)
+        frame = frame.with_columns(frame[name].scatter(at, values))
+        if odd["nothing"].any():
+            nothing = at.filter(odd["nothing"])
+            frame = frame.with_columns(frame[_text_of(name)].scatter(nothing, None))
+        return frame, list(_changed(column, odd.with_columns(value=values), is_key=is_key))
 
     def _rejected(self, frame: pl.DataFrame, names: list[str], file_name: str) -> Iterator[Rejected]:
         first_broken = pl.coalesce(
@@ -106,14 +220,27 @@ class RowRules:
                 line,
                 rule.column,
                 rule.reason,
-                self._shown(rule.column, row[rule.column]),
+                self._shown_value(rule.column, row.get(rule.column)),
                 self._shown_row(names, tuple(row.values())),
             )
 
+    def _shown_value(self, name: str, value: str | None) -> str | None:
+        shown = self._shown(name, value)
+        if shown is None or len(shown) <= LONGEST_SHOWN:
+            return shown
+        return f"{shown[: LONGEST_SHOWN - 1]}…"
+
     def _shown(self, name: str, value: str | None) -> str | None:
+        """A value as it may be seen outside the database: of a key that may be a number, a digest."""
         if value is None:
             return None
-        return MASK if self._columns[name].personal else masked(value)
+        if self._columns[name].personal:
+            return MASK
+        shown = masked(value)
+        if shown != value and name in self._key and not is_sure(value):
+            digest = hmac.new(self._secret, f"key:{value}".encode(), hashlib.sha256).hexdigest()
+            return f"#{digest[:12]}"
+        return shown
 
     def _shown_row(self, names: list[str], row: tuple[str | None, ...]) -> str:
         line = io.StringIO()
@@ -126,13 +253,40 @@ def key_hashes(rows: pl.DataFrame, feed: Feed) -> pl.Series:
     return rows.select(pl.struct(feed.stored_key).hash()).to_series()
 
 
+def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[Changed]:
+    """What was made of a column's odd texts: `odd` has each one's text, value and line, and whether it is a
+    placeholder."""
+    changes = {}
+    if column.nullable:
+        changes[Change.EMPTIED] = pl.col("placeholder")
+    if column.masked_unless:
+        changes[Change.NO_SERVICE] = pl.col("value") == MASK
+    elif column.is_free and not is_key:
+        changes[Change.MASKED] = pl.col("value") != pl.col("text")
+    for change, is_changed in changes.items():
+        lines = odd.filter(is_changed)["line"]
+        if lines.len():
+            yield Changed(column.name, change, lines.len(), int(lines[0]))
+
+
 def _text_of(name: str) -> str:
     return f"{name} as delivered"
 
 
 def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
     for column in feed.file_columns:
-        yield from _column_rules(column)
+        yield from _column_rules(column, is_key=column.name in feed.key)
+    if feed.dated_by:
+        reason = f"`{feed.dated_by}` is not on {business_date} ({BUSINESS_ZONE.key})"
+        yield _Rule(feed.dated_by, reason, ~_is_on(pl.col(feed.dated_by), business_date, business_date))
+    for column in feed.file_columns:
+        if window := column.window:
+            first, last = window.dates(business_date)
+            if column.type is Type.MONTH:
+                first = first.replace(day=1)
+            is_within = _is_on if column.type is Type.INSTANT else pl.Expr.is_between
+            reason = f"`{column.name}` is not from {first} to {last}"
+            yield _Rule(column.name, reason, ~is_within(pl.col(column.name), first, last))
     for sequence in feed.in_order:
         # The nearest moment before is named first.
         for earlier, later in sorted(
@@ -144,35 +298,20 @@ def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
         for name in need.needed:
             missing = (pl.col(need.column) == need.value) & pl.col(name).is_null()
             yield _Rule(name, f"`{name}` is empty though `{need.column}` is {need.value}", missing)
-    for limit in feed.lasting:
-        too_long = pl.col(limit.last) - pl.col(limit.first) > timedelta(days=limit.days)
-        yield _Rule(
-            limit.last, f"`{limit.last}` is more than {limit.days:,} days after `{limit.first}`", too_long
-        )
-    if feed.dated_by:
-        start, end = (
-            datetime.combine(day, time(), BUSINESS_ZONE).astimezone(UTC)
-            for day in (business_date, business_date + timedelta(days=1))
-        )
-        instant = pl.col(feed.dated_by)
-        reason = f"`{feed.dated_by}` is not on {business_date} ({BUSINESS_ZONE.key})"
-        yield _Rule(feed.dated_by, reason, (instant < start) | (instant >= end))
 
 
-def _column_rules(column: Column) -> Iterator[_Rule]:
+def _column_rules(column: Column, *, is_key: bool) -> Iterator[_Rule]:
     name, value, text = column.name, pl.col(column.name), pl.col(_text_of(column.name))
-    if column.personal is Personal.NUMBER:
-        yield _Rule(name, f"`{name}` is not a telephone number", value == "")
-        if not column.nullable:
-            yield _Rule(name, f"`{name}` is empty or withheld", value.is_null())
-        return
     if not column.nullable:
-        yield _Rule(name, f"`{name}` is empty", text.is_null())
-    if column.type in EXPECTED:
-        unread = text.is_not_null() & value.is_null()
-        yield _Rule(name, f"`{name}` is not {EXPECTED[column.type]}", unread)
-    if column.one_of:
-        yield _Rule(name, f"`{name}` is outside {'|'.join(column.one_of)}", ~value.is_in(column.one_of))
+        is_number = column.personal is Personal.NUMBER
+        yield _Rule(name, f"`{name}` is empty{' or withheld' if is_number else ''}", text.is_null())
+    unread = text.is_not_null() & value.is_null()
+    if limit := casts.LIMITS.get(column.type):
+        lowest = -limit if column.at_least is None else column.at_least
+        highest = limit - 1 if column.at_most is None else column.at_most
+        too_large = unread & casts.is_whole_number(text)
+        yield _Rule(name, f"`{name}` is outside {lowest}..{highest}", too_large, refines=True)
+    yield _Rule(name, f"`{name}` {_unread(column, is_key=is_key)}", unread)
     if column.at_least is not None and column.at_most is not None:
         outside = ~value.is_between(column.at_least, column.at_most)
         yield _Rule(name, f"`{name}` is outside {column.at_least}..{column.at_most}", outside)
@@ -180,12 +319,29 @@ def _column_rules(column: Column) -> Iterator[_Rule]:
         yield _Rule(name, f"`{name}` is below {column.at_least}", value < column.at_least)
     elif column.at_most is not None:
         yield _Rule(name, f"`{name}` is above {column.at_most}", value > column.at_most)
-    if column.form:
-        unlike = ~value.str.contains(f"^(?:{column.form.pattern})$")
-        yield _Rule(name, f"`{name}` is not {column.form.words}", unlike)
-    elif column.type is Type.TEXT and not (column.personal or column.one_of):
+    if column.is_free or column.masked_unless:
         too_long = value.str.len_chars() > LONGEST_VALUE
         yield _Rule(name, f"`{name}` has more than {LONGEST_VALUE} characters", too_long)
+
+
+def _unread(column: Column, *, is_key: bool) -> str:
+    """What is wrong with a text that cannot be read as the column's value."""
+    if column.personal is Personal.NUMBER:
+        return "is not a telephone number"
+    if column.one_of:
+        return f"is outside {'|'.join(column.one_of)}"
+    if column.form:
+        return f"is not {column.form.words}"
+    return f"is not {EXPECTED[column.type]}" if column.type in EXPECTED else HOLDS_NUMBER
+
+
+def _is_on(instant: pl.Expr, first: date, last: date) -> pl.Expr:
+    """Whether an instant's local date lies between two, both included."""
+    start, end = (
+        datetime.combine(day, time(), BUSINESS_ZONE).astimezone(UTC)
+        for day in (first, last + timedelta(days=1))
+    )
+    return (instant >= start) & (instant < end)
 
 
 def _derive(column: Derived, secret: str) -> pl.Expr:

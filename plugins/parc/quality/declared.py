@@ -127,7 +127,7 @@ def load(project: Path, name: str) -> Declared:
         raise QualityError(f"{_place(path)}: {', '.join(twice)} names more than one expectation")
     meta = declared.get("meta") or {}
     references = {
-        parameter: _seed_column(project, path, column)
+        parameter: seed_column(project, column, named_by=_place(path))
         for parameter, column in meta.get("references", {}).items()
     }
     if "seeds" in meta:
@@ -152,15 +152,18 @@ def _place(path: Path) -> str:
     return f"expectations/{path.parent.name}/{path.name}"
 
 
-def _seed_column(project: Path, path: Path, reference: str) -> list[str]:
-    """The values of `seed.column` among the governed reference data."""
+def seed_column(project: Path, reference: str, *, named_by: str) -> list[str]:
+    """The values of `seed.column` among the governed reference data, which `named_by` names.
+
+    Raises QualityError where there is no such column.
+    """
     seed, _, column = reference.partition(".")
     try:
         with (project / "dbt_project" / "seeds" / f"{seed}.csv").open(newline="") as file:
             return [row[column] for row in csv.DictReader(file)]
     except (OSError, KeyError):
         raise QualityError(
-            f"{_place(path)} refers to {reference}, but dbt_project/seeds/{seed}.csv has no such column"
+            f"{named_by} refers to {reference}, but dbt_project/seeds/{seed}.csv has no such column"
         ) from None
 
 
