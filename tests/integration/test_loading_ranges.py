@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from parc.warehouse import connect, partitions
 
 FEED = feeds.get("line_assignments")
 FIRST = date(2012, 3, 5)
+SECRET = b"a key of pseudonyms"
 
 Snapshot = dict[str, tuple[str, str]]
 Range = tuple[str, str, str, date, date | None]
@@ -64,7 +66,7 @@ def connection(warehouse: Settings) -> Iterator[Connection[Any]]:
 
 
 def key_of(number: str) -> UUID:
-    return UUID(int=int(number))
+    return UUID(bytes=hmac.digest(SECRET, number.encode(), "sha256")[:16])
 
 
 def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_published: bool) -> Changes:
@@ -74,10 +76,10 @@ def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_publis
         partitions.create_delivery_table(connection, FEED, table, at)
         with connection.cursor() as cursor:
             cursor.executemany(
-                f"insert into {table} values (%s, 1, 1, %s, %s, %s, %s)".encode(),
-                [(at, number, key_of(number), *value) for number, value in snapshot.items()],
+                f"insert into {table} values (%s, 1, 1, %s, %s, %s)".encode(),
+                [(at, number, *value) for number, value in snapshot.items()],
             )
-        changes = ranges.merge(connection, FEED, table, at)
+        changes = ranges.merge(connection, FEED, table, at, SECRET)
         if not was_published:
             connection.execute(
                 "insert into ops.delivery (feed, business_date, status, files, content_sha256) "
@@ -92,7 +94,7 @@ def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
     """Take a snapshot out as a withdrawal does."""
     if was_published:
         with connection.transaction():
-            ranges.take_out(connection, FEED, at)
+            ranges.take_out(connection, FEED, at, SECRET)
             connection.execute(
                 "update ops.delivery set status = 'withdrawn' "
                 "where feed = %s and business_date = %s and status = 'published'",

@@ -86,8 +86,8 @@ HEALTHY = {
         select '2012-04-25', 1, 1, '2012-04-01', * from counted
     """,
     "line_assignments": """
-        insert into raw.aside (caller_key, department_code, reason)
-        select md5(number::text)::uuid, (array['35', '29', '22'])[1 + number % 3], 'ported'
+        insert into raw.aside (number, department_code, reason)
+        select number::text, (array['35', '29', '22'])[1 + number % 3], 'ported'
         from generate_series(1, 1200) as number
     """,
     # The snapshot published before it had ten boutiques more.
@@ -245,7 +245,7 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "volume_low": 1.5,
         "volume_high": 0.7,
         "departments_spread": "update raw.aside set department_code = '35' where department_code = '29'",
-        "departments_known": "update raw.aside set department_code = '999' where caller_key = md5('7')::uuid",
+        "departments_known": "update raw.aside set department_code = '999' where number = '7'",
     },
     "boutiques": {
         "not_empty": "delete from raw.aside; delete from raw.boutiques",
@@ -347,7 +347,7 @@ def platform(warehouse: Settings, tmp_path: Path) -> Iterator[Settings]:
 
 def load(settings: Settings, feed: str) -> None:
     """A healthy delivery of `feed`, aside in raw.aside."""
-    columns = ", ".join(f"{column.name} {column.type.sql}" for column in feeds.get(feed).stored_columns)
+    columns = ", ".join(f"{column.name} {column.type.sql}" for column in feeds.get(feed).loaded_columns)
     with warehouse.connect(settings, "loader") as connection:
         connection.execute(f"create table raw.aside ({columns})")
         connection.execute(HEALTHY[feed])

@@ -260,15 +260,19 @@ class Feed:
     def loaded_columns(self) -> tuple[Stored, ...]:
         """Columns of the table a delivery is loaded into before it is published."""
         if self.keeping is Keeping.RANGES:
-            return (*ORIGIN, *self._number_columns, *self.row_columns)
+            return (*ORIGIN, *self._number_columns, *self.value_columns)
         return self.stored_columns
 
     @cached_property
     def number_table_columns(self) -> tuple[Stored, ...]:
         """Columns of `number_table`, in order."""
+        return (*self._number_columns, *self.value_columns, *VALIDITY)
+
+    @cached_property
+    def value_columns(self) -> tuple[Stored, ...]:
+        """What is stored of a row as it was delivered."""
         made = {column.name for column in self.derived_columns}
-        values = (column for column in self.row_columns if column.name not in made)
-        return (*self._number_columns, *values, *VALIDITY)
+        return tuple(column for column in self.row_columns if column.name not in made)
 
     @cached_property
     def _number_columns(self) -> tuple[Stored, ...]:
@@ -281,6 +285,11 @@ class Feed:
         personal = {column.name for column in self.file_columns if column.personal}
         keys = {column.source: column.name for column in self.derived_columns if column.by is Derivation.KEY}
         return tuple(keys[name] if name in personal else name for name in self.key)
+
+    @cached_property
+    def loaded_key(self) -> tuple[str, ...]:
+        """The key as the table knows it that a delivery is loaded into."""
+        return self.key if self.keeping is Keeping.RANGES else self.stored_key
 
 
 ORIGIN = (

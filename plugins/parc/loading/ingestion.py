@@ -321,7 +321,9 @@ class _Run:
         for attempt in partitions.attempts():
             with attempt, self.connection.transaction():
                 if is_ranges:
-                    merged = ranges.merge(self.connection, self.feed, table, self.business_date)
+                    merged = ranges.merge(
+                        self.connection, self.feed, table, self.business_date, self.settings.pseudonym_secret
+                    )
                     changes = merged if current else None
                 ledger.quarantine(self.connection, delivery_id, loaded.rejected)
                 ledger.publish(self.connection, delivery_id, current, changes)

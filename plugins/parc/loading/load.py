@@ -241,7 +241,7 @@ def _set_duplicates_aside(
     The hashes only narrow the search: PostgreSQL compares the keys themselves. The text of a copy is read
     again from its file.
     """
-    names = {"table": table.identifier, "key": sql.SQL(", ").join(map(sql.Identifier, feed.stored_key))}
+    names = {"table": table.identifier, "key": sql.SQL(", ").join(map(sql.Identifier, feed.loaded_key))}
     _send_places(connection, "suspect", suspects)
     connection.execute(
         sql.SQL(

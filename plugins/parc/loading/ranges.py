@@ -11,11 +11,23 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import polars as pl
 from psycopg import Connection, sql
 
 from parc.feeds import Feed
+from parc.loading import binarycopy
 from parc.loading.changes import Changes
+from parc.loading.rows import derived
 from parc.warehouse.partitions import RANGES_LOCK, Table, number_table, parent
+
+# Of millions of rows a few change, which the planner cannot know: one hash join in memory, in parallel, finds
+# them, and each is then reached by its index.
+_SETTINGS = """
+set local work_mem = '256MB';
+set local parallel_tuple_cost = 0.001;
+set local random_page_cost = 1.1;
+set local default_statistics_target = 25
+"""
 
 _CHANGED = """
 create temp table changed on commit drop as
@@ -24,7 +36,7 @@ select
     old.is_there as was_there, new.is_there as is_there
 from (
     select *, true as is_there from {ranges}
-    where valid_from < {until} and coalesce(valid_to, 'infinity') > {since}
+    where valid_from < {until} and (valid_to is null or valid_to > {since})
 ) as old
 full join (select *, true as is_there from {snapshot}) as new using ({key})
 where old.is_there is null or new.is_there is null or ({old_values}) is distinct from ({new_values})
@@ -49,48 +61,46 @@ where new.is_there
 """
 
 _DELETE = """
-delete from {ranges} as old using changed as new
+delete from {ranges} as old using {changed} as new
 where ({old_key}) = ({new_key}) and old.valid_from = new.old_from;
-delete from {ranges} as old using piece as new
+delete from {ranges} as old using {piece} as new
 where ({old_key}) = ({new_key}) and old.valid_from in (new.before_from, new.after_from);
 """
 
 _INSERT = """
 insert into {ranges} ({key}, {values}, valid_from, valid_to)
-select {key}, {kept_values}, old_from, {since} from changed where old_from < {since}
+select {key}, {kept_values}, old_from, {since} from {changed} as changed where old_from < {since}
 union all
-select {key}, {kept_values}, {until}, old_to from changed
+select {key}, {kept_values}, {until}, old_to from {changed} as changed
 where was_there and coalesce(old_to, 'infinity') > {until}
 union all
-select {key}, {values}, valid_from, valid_to from piece
+select {key}, {values}, valid_from, valid_to from {piece} as piece
 """
 
 
-def merge(connection: Connection[Any], feed: Feed, snapshot: Table, snapshot_date: date) -> Changes:
+def merge(
+    connection: Connection[Any], feed: Feed, snapshot: Table, snapshot_date: date, secret: bytes
+) -> Changes:
     """Merge a loaded snapshot into the feed's ranges; returns what changed in its slice of time.
 
-    No other snapshot is merged for the rest of the transaction.
+    No other snapshot is merged for the rest of the transaction. `secret` is the key of the pseudonyms.
     """
-    slice_of_time = _slice(connection, feed, snapshot_date)
-    _merge(connection, number_table(feed), snapshot, feed.key, _values(feed), slice_of_time)
-    return _merge(connection, parent(feed), snapshot, feed.stored_key, _values(feed), slice_of_time)
+    return _merge(connection, feed, snapshot, _slice(connection, feed, snapshot_date), secret)
 
 
-def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date) -> None:
+def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, secret: bytes) -> None:
     """Undo a merged snapshot: what was in force before it stays so through its slice of time.
 
     Where nothing was in force before it, the slice is empty. As `merge` otherwise.
     """
     slice_of_time = _slice(connection, feed, snapshot_date)
-    before = Table("pg_temp", "in_force_before")
-    for ranges, key in ((number_table(feed), feed.key), (parent(feed), feed.stored_key)):
-        query = sql.SQL(
+    connection.execute(
+        sql.SQL(
             "create temp table in_force_before on commit drop as select * from {ranges} "
             "where valid_from < {since} and coalesce(valid_to, 'infinity') >= {since}"
-        )
-        connection.execute(query.format(ranges=ranges.identifier, **slice_of_time))
-        _merge(connection, ranges, before, key, _values(feed), slice_of_time)
-        connection.execute("drop table in_force_before")
+        ).format(ranges=number_table(feed).identifier, **slice_of_time)
+    )
+    _merge(connection, feed, Table("pg_temp", "in_force_before"), slice_of_time, secret)
 
 
 def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict[str, sql.Composable]:
@@ -105,24 +115,20 @@ def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict
     return {"since": _date(str(snapshot_date)), "until": _date(row[0])}
 
 
-def _values(feed: Feed) -> list[str]:
-    derived = {column.name for column in feed.derived_columns}
-    return [column.name for column in feed.row_columns if column.name not in derived]
-
-
 def _merge(
     connection: Connection[Any],
-    ranges: Table,
+    feed: Feed,
     snapshot: Table,
-    key: Sequence[str],
-    values: Sequence[str],
     slice_of_time: Mapping[str, sql.Composable],
+    secret: bytes,
 ) -> Changes:
+    """The numbers are compared; their pseudonyms, told for those that change alone, follow them."""
+    values = [column.name for column in feed.value_columns]
     parts = {
         **slice_of_time,
-        "ranges": ranges.identifier,
+        "ranges": number_table(feed).identifier,
         "snapshot": snapshot.identifier,
-        "key": _names(key),
+        "key": _names(feed.key),
         "values": _names(values),
         "kept_values": _names([f"old_{name}" for name in values]),
         "kept_values_named": sql.SQL(", ").join(
@@ -131,25 +137,59 @@ def _merge(
         ),
     }
     for alias in ("new", "old", "before", "after"):
-        parts |= {f"{alias}_key": _names(key, alias), f"{alias}_values": _names(values, alias)}
+        parts |= {f"{alias}_key": _names(feed.key, alias), f"{alias}_values": _names(values, alias)}
 
-    def run(command: str) -> None:
-        connection.execute(sql.SQL(command).format(**parts))
+    def run(command: str, **others: sql.Composable) -> None:
+        connection.execute(sql.SQL(command).format(**parts | others))
 
+    run(_SETTINGS)
     run(_CHANGED)
     run("analyze changed")
     run(_PIECE)
     run("analyze piece")
-    run(_DELETE)
-    run(_INSERT)
-    run("analyze {ranges}")
+    _add_pseudonyms(connection, feed, secret)
+    for ranges, key, source in (
+        (number_table(feed), feed.key, "{}"),
+        (parent(feed), feed.stored_key, "(select * from {} inner join pseudonym using ({key}))"),
+    ):
+        of_table = {
+            "ranges": ranges.identifier,
+            "key": _names(key),
+            **{f"{alias}_key": _names(key, alias) for alias in ("new", "old")},
+            **{name: sql.SQL(source).format(sql.Identifier(name), **parts) for name in ("changed", "piece")},
+        }
+        run(_DELETE, **of_table)
+        run(_INSERT, **of_table)
+        run("analyze {ranges}", **of_table)
     counts = connection.execute(
         "select count(*) filter (where was_there is null), count(*) filter (where is_there is null), "
         "count(*) filter (where was_there and is_there) from changed"
     ).fetchone()
     assert counts
-    connection.execute("drop table changed, piece")
+    connection.execute("drop table changed, piece, pseudonym")
     return Changes(*counts)
+
+
+def _add_pseudonyms(connection: Connection[Any], feed: Feed, secret: bytes) -> None:
+    """Make the table `pseudonym`: the keys of `changed`, each with the key that the raw table knows it by."""
+    with connection.cursor() as cursor:
+        # One text of all numbers: row by row, millions take a long time in Python.
+        columns = (sql.SQL("string_agg({}, E'\n')").format(sql.Identifier(name)) for name in feed.key)
+        query = sql.SQL("select {} from changed").format(sql.SQL(", ").join(columns))
+        texts = pl.DataFrame(
+            cursor.execute(query).fetchall(), dict.fromkeys(feed.key, pl.String()), orient="row"
+        )
+        changed = texts.select(pl.all().str.split("\n").explode()).drop_nulls()
+        rows = changed.select(*feed.key, *derived(feed, secret))
+        cursor.execute(
+            sql.SQL(
+                "create temp table pseudonym on commit drop as select {} from {}, {} with no data"
+            ).format(_names(rows.columns), number_table(feed).identifier, parent(feed).identifier)
+        )
+        with cursor.copy("copy pseudonym from stdin (format binary)") as copy:
+            for part in (binarycopy.HEADER, binarycopy.encode(rows), binarycopy.TRAILER):
+                copy.write(part)
+        cursor.execute("analyze pseudonym")
 
 
 def _names(names: Sequence[str], alias: str | None = None) -> sql.Composed:

@@ -111,10 +111,8 @@ class RowRules:
         self._rules = list(_rules(feed, business_date))
         finding = [rule.broken for rule in self._rules if not rule.refines]
         self._any_broken = pl.any_horizontal(finding).fill_null(False)
-        derived = {column.name: _derive(column, secret.decode()) for column in feed.derived_columns}
-        self._stored = [
-            derived.get(column.name, pl.col(column.name)).alias(column.name) for column in feed.loaded_columns
-        ]
+        made = {expression.meta.output_name(): expression for expression in derived(feed, secret)}
+        self._stored = [made.get(column.name, pl.col(column.name)) for column in feed.loaded_columns]
 
     def sort_out(self, block: Block, file_number: int, file_name: str) -> SortedOut:
         """Read the block's rows, and tell those that break a rule from the others."""
@@ -248,9 +246,14 @@ class RowRules:
         return line.getvalue().rstrip("\r\n")[:LONGEST_TEXT]
 
 
+def derived(feed: Feed, secret: bytes) -> list[pl.Expr]:
+    """The feed's derived columns, of rows that hold those they come from."""
+    return [_derive(column, secret.decode()).alias(column.name) for column in feed.derived_columns]
+
+
 def key_hashes(rows: pl.DataFrame, feed: Feed) -> pl.Series:
     """A 64-bit hash of each row's key: equal keys have equal hashes, unequal ones nearly never."""
-    return rows.select(pl.struct(feed.stored_key).hash()).to_series()
+    return rows.select(pl.struct(feed.loaded_key).hash()).to_series()
 
 
 def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[Changed]:

@@ -10,7 +10,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import FEEDS, Feed, Keeping
-from parc.loading import ledger, ranges
+from parc.loading import ledger, pseudonyms, ranges
 from parc.settings import Settings
 from parc.warehouse import connect, partitions
 from parc.warehouse.maintenance import lock_out_builds
@@ -23,7 +23,8 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
     these same bytes, which only a replay takes. Of a delivery that was refused, or whose load died, the date
     is no longer due because of it. A second time is a no-op. Returns what was done, for a person.
 
-    Raises ConfigurationError when there is no such delivery, DeliveryRefused when it was replaced, is past
+    Raises ConfigurationError when there is no such delivery, or the settings have another key of pseudonyms
+    than the warehouse; DeliveryRefused when it was replaced, is past
     retention, or follows a snapshot that is; Busy while a build, a load of its date or a query is in the way.
     """
     with connect(settings, "loader", autocommit=True) as connection:
@@ -35,7 +36,7 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
                     connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                     if not partitions.try_date_lock(connection, feed.name, business_date):
                         raise Busy(f"{subject}: its date is being loaded; run this again when that has ended")
-                    return _withdraw(connection, feed, business_date, delivery_id, reason, subject)
+                    return _withdraw(settings, connection, feed, business_date, delivery_id, reason, subject)
         except (LockNotAvailable, DeadlockDetected) as error:
             raise Busy(
                 f"{subject}: a query keeps its rows locked ({str(error).splitlines()[0]}); "
@@ -56,7 +57,13 @@ def _find(connection: Connection[Any], delivery_id: int) -> tuple[Feed, date]:
 
 
 def _withdraw(
-    connection: Connection[Any], feed: Feed, business_date: date, delivery_id: int, reason: str, subject: str
+    settings: Settings,
+    connection: Connection[Any],
+    feed: Feed,
+    business_date: date,
+    delivery_id: int,
+    reason: str,
+    subject: str,
 ) -> str:
     row = connection.execute(
         "select status, expired_at is not null, rows_published from ops.delivery where delivery_id = %s",
@@ -78,7 +85,8 @@ def _withdraw(
         lock_out_builds(connection)
         if feed.keeping is Keeping.RANGES:
             _check_the_one_before(connection, feed, business_date, subject)
-            ranges.take_out(connection, feed, business_date)
+            pseudonyms.check_key(connection, settings)
+            ranges.take_out(connection, feed, business_date, settings.pseudonym_secret)
         else:
             table = partitions.delivery_table(feed, business_date, delivery_id)
             connection.execute(sql.SQL("drop table if exists {}").format(table.identifier))
