@@ -251,12 +251,12 @@ def stages(settings: Settings, source: Path) -> dict[str, float]:
     with clock("digest"):
         file = _delivered(source, "")
     with clock("split into rows and fields"):
-        blocks = list(read(file, CALLS))
+        blocks = list(read(file, CALLS, DAY))
     with clock("types and row rules"):
         for block in blocks:
             bare.sort_out(block, 1, "")
     with clock("pseudonyms"):
-        frames = [rules.sort_out(block, 1, "")[0] for block in blocks]
+        frames = [rules.sort_out(block, 1, "").rows for block in blocks]
     seconds["pseudonyms"] -= seconds["types and row rules"]
     with clock("hashes of the keys"):
         for frame in frames:

@@ -43,6 +43,8 @@ def test_a_declaration_names_only_what_it_declares(feed: Feed) -> None:
     named |= {feed.dated_by} if feed.dated_by else set()
     assert named <= columns.keys()
     assert not any(columns[name].nullable for name in feed.key)
+    assert sum(columns[name].is_free for name in feed.key) <= 1, "one free text identifies a row"
+    assert all(column.nullable for column in feed.file_columns if column.since or column.until)
     names = [column.name for column in (*feed.stored_columns, *feed.file_columns)]
     assert all(column.description for column in feed.columns)
     assert len(set(feed.columns)) == len(feed.columns)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from parc.loading.blocks import WHITE_SPACE, UnreadableFile
-from parc.loading.csvfile import LONGEST_ROW_BYTES, read_blocks, read_header
+from parc.loading.blocks import WHITE_SPACE
+from parc.loading.csvfile import LONGEST_ROW_BYTES, TOO_LONG, read_blocks, read_header
 
 Row = tuple[str | None, ...]
 
@@ -87,9 +88,34 @@ def test_an_unclosed_quote_swallows_no_later_row() -> None:
     assert rows[20_002] == ("19999", "x", "y")
 
 
-def test_a_line_that_never_ends_is_refused_in_bounded_memory() -> None:
-    with pytest.raises(UnreadableFile, match="line 3 is longer than 65,536 bytes"):
-        everything(b"1,2,3\n" + b"x" * (3 * LONGEST_ROW_BYTES), block_bytes=1 << 14)
+@pytest.mark.parametrize("block_bytes", [1 << 12, 1 << 16, 100_000, 1 << 22])
+@pytest.mark.parametrize("size", [LONGEST_ROW_BYTES - 4, LONGEST_ROW_BYTES + 1, 5 * LONGEST_ROW_BYTES])
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_a_row_too_long_to_read_costs_no_other_wherever_it_lies(
+    block_bytes: int, size: int, quote: bytes
+) -> None:
+    for before in (0, 3_000):
+        long = quote + b"x" * (size - 2 * len(quote)) + quote + b",2,3\n"
+        rows, unreadable = everything(b"1,2,3\n" * before + long + b"4,5,6\n", block_bytes=block_bytes)
+        is_long = len(long) - 1 > LONGEST_ROW_BYTES
+        assert list(unreadable.items()) == ([(before + 2, TOO_LONG)] if is_long else [])
+        assert len(rows) == before + 1 + (not is_long)
+        assert rows[before + 3] == ("4", "5", "6")
+
+
+def test_a_line_that_never_ends_takes_bounded_memory() -> None:
+    class Endless(io.RawIOBase):
+        left = 20_000
+
+        def read(self, size: int = -1) -> bytes:
+            self.left -= 1
+            return b"x" * (1 << 14) if self.left else b""
+
+    tracemalloc.start()
+    [block] = read_blocks(Endless(), ["a"], block_bytes=1 << 14)  # type: ignore[arg-type]
+    assert tracemalloc.get_traced_memory()[1] < 20 * LONGEST_ROW_BYTES
+    tracemalloc.stop()
+    assert block.unreadable == [(2, TOO_LONG)]
 
 
 def test_byte_order_mark_and_quoted_header() -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import fsspec
@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from parc.errors import ConfigurationError
-from parc.feeds import FEEDS
+from parc.feeds import FEEDS, Column, Type
 from parc.loading.blocks import UnreadableFile
 from parc.loading.landing import Delivery, collect
 from parc.loading.reader import read
+from parc.loading.rows import RowRules
 from parc.settings import Settings
 
 DAY = date(2012, 4, 25)
@@ -50,7 +51,10 @@ def delivered(settings: Settings) -> Delivery:
 def rows_of(settings: Settings) -> list[tuple[object, ...]]:
     with collect(settings, "active_lines", DAY) as delivery:
         return [
-            row for file in delivery.files for block in read(file, LINES) for row in block.rows.iter_rows()
+            row
+            for file in delivery.files
+            for block in read(file, LINES, DAY)
+            for row in block.rows.iter_rows()
         ]
 
 
@@ -117,7 +121,7 @@ def test_a_run_that_lost_its_connection_takes_no_copies_from_the_next(settings: 
             file = following.__enter__().files[0]
             assert not lost.files[0].path.exists(), "copies are people's numbers: none is left behind"
         assert not file.has_changed()
-        assert len(list(read(file, LINES))) == 1
+        assert len(list(read(file, LINES, DAY))) == 1
         following.__exit__(None, None, None)
         assert not [*(settings.home / "copies").glob("*/*")]
     finally:
@@ -226,13 +230,86 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
         ("month;department_code;market;lines", "(fields are separated by commas, not by semicolons)"),
         ("month|department_code|market|lines", "(fields are separated by commas, not by bars)"),
         ("MONTH,DEPARTMENT_CODE, MARKET,LINES", "(names are in lower case, without spaces)"),
+        (
+            "month, department_code, market,lines",
+            "lacks columns `department_code`, `market` and has the unknown columns ` department_code`, "
+            "` market` (names are in lower case, without spaces)",
+        ),
+        (
+            "'month','department_code','market','lines'",
+            "(names are in lower case, without spaces, without quotes but double ones)",
+        ),
+        (
+            "\ufeff\ufeffmonth,department_code,market,lines",
+            "`\\ufeffmonth` (names are in lower case, without spaces, without a byte order mark)",
+        ),
+        (
+            "month,department_code,market,lines,",
+            "has a column without a name (a comma at the end of the header)",
+        ),
+        ("\nmonth,department_code,market,lines\n", "its first line is blank, where the header must stand"),
+        ("month,department_code,market,lines\r2012-04,35,fixe,1\r", "have them end with a line feed"),
+        ("month,department_code,market,lines,tel 0299123456", "has the unknown column `***`"),
+        ("month,department_code,market,lines,x0299123456", "has the unknown column `x***`"),
     ],
 )
 def test_a_header_in_another_manner_is_told_how(
     settings: Settings, folder: Path, header: str, cause: str
 ) -> None:
-    (folder / "lines.csv").write_text(header)
+    (folder / "lines.csv").write_text(header, newline="")
     assert refusal(settings).endswith(cause)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04" + bytes(40), "a zip archive, or an Excel workbook"),
+        (gzip.compress(b"month,department_code,market,lines"), "compressed by gzip"),
+        ("month,department_code,market,lines".encode("utf-16"), "text in UTF-16"),
+        (b"PAR1" + bytes(40), "a Parquet file"),
+        (b'{"month": "2012-04"}', "JSON"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_as_what_it_is(
+    settings: Settings, folder: Path, content: bytes, kind: str
+) -> None:
+    (folder / "lines.csv").write_bytes(content)
+    assert refusal(settings) == f"lines.csv: it is {kind}, not CSV in UTF-8"
+    (folder / "lines.csv").unlink()
+    (folder / "lines.csv.gz").write_bytes(gzip.compress(content))
+    assert refusal(settings) == f"lines.csv.gz: it is {kind}, not CSV in UTF-8"
+    (folder / "lines.csv.gz").write_bytes(content)
+    if kind != "compressed by gzip":
+        assert refusal(settings) == f"lines.csv.gz: it is {kind}, not compressed by gzip"
+
+
+def test_something_behind_a_gzip_stream(settings: Settings, folder: Path) -> None:
+    (folder / "lines.csv.gz").write_bytes(gzip.compress(HEADER + ROW) + b"garbage")
+    assert "something that is no gzip stands behind its gzip stream" in refusal(settings)
+
+
+def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path, tmp_path: Path) -> None:
+    """An announced new column refuses no night, and old files still load."""
+    colour = Column("colour", Type.TEXT, "A new one.", nullable=True, since=DAY)
+    size = Column("size", Type.INTEGER, "One that goes.", nullable=True, until=DAY)
+    lines = replace(LINES, columns=(*LINES.columns, colour, size))
+    rules = {day: RowRules(lines, day, b"secret") for day in (DAY - timedelta(days=1), DAY)}
+
+    def read_as_of(day: date, more: bytes, values: bytes) -> list[tuple[object, ...]]:
+        path = folder / "lines.csv"
+        path.write_bytes(HEADER.strip() + more + b"\n" + ROW.strip() + values + b"\n")
+        [block] = read(delivered(settings).files[0], lines, day)
+        return rules[day].sort_out(block, 1, "lines.csv").rows.select("colour", "size").rows()
+
+    before = DAY - timedelta(days=1)
+    assert read_as_of(before, b",size", b",7") == [(None, 7)]
+    assert read_as_of(before, b",size,colour", b",7,red") == [("red", 7)]
+    assert read_as_of(DAY, b",colour", b",red") == [("red", None)]
+    assert read_as_of(DAY, b",colour,size", b",red,7") == [("red", 7)]
+    with pytest.raises(UnreadableFile, match="lacks column `colour`"):
+        read_as_of(DAY, b"", b"")
+    with pytest.raises(UnreadableFile, match="lacks column `size`"):
+        read_as_of(before, b"", b"")
 
 
 def test_a_header_that_is_not_utf8(settings: Settings, folder: Path) -> None:
@@ -245,7 +322,7 @@ def test_a_file_that_is_taken_away_meanwhile(settings: Settings, folder: Path) -
     file = delivered(settings).files[0]
     (folder / "a.csv").unlink()
     with pytest.raises(UnreadableFile, match="a.csv was taken away while it was read; run it again"):
-        next(read(file, LINES))
+        next(read(file, LINES, DAY))
 
 
 def test_a_cut_off_gzip_file(settings: Settings, folder: Path) -> None:
@@ -294,7 +371,7 @@ def test_parquet_instants_keep_their_offset(settings: Settings, folder: Path, tm
     columns["offered_at"], columns["queued_at"] = [at], [at.replace(tzinfo=None)]
     write_parquet(path, **columns)
     with collect(settings, "calls", DAY) as delivery:
-        (block,) = read(delivery.files[0], calls)
+        (block,) = read(delivery.files[0], calls, DAY)
     assert block.rows["offered_at"].item() == "2012-04-25T06:00:00.250000Z"
     assert not block.rows["queued_at"].item().endswith("Z"), "no offset is made up"
 
@@ -308,7 +385,7 @@ def test_parquet_rows_with_a_nul_byte(settings: Settings, folder: Path) -> None:
         lines=[1, 2, 3],
     )
     with collect(settings, "active_lines", DAY) as delivery:
-        (block,) = read(delivery.files[0], LINES)
+        (block,) = read(delivery.files[0], LINES, DAY)
     assert block.lines.tolist() == [1, 3]
     assert block.unreadable == [(2, "holds a NUL byte")]
 

@@ -10,8 +10,9 @@ import polars as pl
 
 from parc.errors import DeliveryRefused
 
+BOM = "\ufeff"
 WHITE_SPACE = (
-    " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u3000\ufeff"
+    " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u3000" + BOM
 )
 """Characters that are no part of a value around which they stand."""
 
@@ -27,8 +28,7 @@ class Block:
     """Consecutive rows of a file.
 
     `rows` holds those that could be split, all columns as text without the white space around it, an empty
-    one as null; `lines` the line on
-    which each begins; `unreadable` the line and the reason of the others.
+    one as null; `lines` the line on which each begins; `unreadable` the line and the reason of the others.
     """
 
     rows: pl.DataFrame

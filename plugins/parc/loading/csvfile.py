@@ -21,13 +21,14 @@ from parc.loading.blocks import NUL, WHITE_SPACE, Block, UnreadableFile
 
 BLOCK_BYTES = 4 << 20
 LONGEST_ROW_BYTES = 64 << 10
-"""A longer row is taken for one whose quote was never closed."""
+"""A longer row is not read, and a quote that is not closed within as much is taken for a stray one."""
 
 TOO_FEW = "has fewer fields than the header"
 TOO_MANY = "has more fields than the header"
 BADLY_QUOTED = "has a quote that is not closed, or stands inside a field"
 NOT_UTF8 = "is not UTF-8"
-_REASONS = (TOO_FEW, TOO_MANY, BADLY_QUOTED, NUL, NOT_UTF8)
+TOO_LONG = f"is longer than {LONGEST_ROW_BYTES:,} bytes"
+_REASONS = (TOO_FEW, TOO_MANY, BADLY_QUOTED, NUL, NOT_UTF8, TOO_LONG)
 _SOUND, _BLANK = 0, len(_REASONS) + 1
 
 _FIELD = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\n]*+)'
@@ -36,11 +37,15 @@ _QUOTED = re.compile(rb'"[^"]*+"')
 
 
 def read_header(stream: BinaryIO) -> list[str]:
-    """The names in the first line; the stream then stands at the second.
+    """The names in the first line; the stream then stands at the second. An empty file has none.
 
-    Raises UnreadableFile where the line is not UTF-8 or never ends.
+    Raises UnreadableFile where the line is blank, not UTF-8 or never ends.
     """
     line = stream.readline(LONGEST_ROW_BYTES).removeprefix(codecs.BOM_UTF8)
+    if b"\r" in line.rstrip(b"\r\n"):
+        raise UnreadableFile("its lines end with a carriage return alone; have them end with a line feed")
+    if not line.strip() and stream.read(1):
+        raise UnreadableFile("its first line is blank, where the header must stand")
     try:
         return next(csv.reader([line.decode().rstrip("\r\n")]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -48,10 +53,7 @@ def read_header(stream: BinaryIO) -> list[str]:
 
 
 def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The rows below the header, from a stream that stands at the second line; blank lines are no rows.
-
-    Raises UnreadableFile where a line is longer than LONGEST_ROW_BYTES.
-    """
+    """The rows below the header, from a stream that stands at the second line; blank lines are no rows."""
     line = 2
     rest = b""
     at_end = False
@@ -64,9 +66,8 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
         layout = _scan(data, len(names), at_end) if b'"' in data else _lay_out(data)
         size = int(layout.ends[-1]) + 1 if layout.ends.size else 0
         rest = data[size:]
-        if len(rest) > LONGEST_ROW_BYTES and b"\n" not in rest:
-            line += data.count(b"\n")
-            raise UnreadableFile(f"line {line} is longer than {LONGEST_ROW_BYTES:,} bytes")
+        if b"\n" not in rest:  # of a row that is too long in any case the rest need not be kept
+            rest = rest[: LONGEST_ROW_BYTES + 1]
         if size:
             newlines = np.flatnonzero(np.frombuffer(data, np.uint8, size) == ord("\n"))
             yield _block(data[:size], layout, names, line + np.searchsorted(newlines, layout.starts))
@@ -105,8 +106,8 @@ def _scan(data: bytes, width: int, at_end: bool) -> _Layout:
         if data.find(b'"', start, newline) < 0:
             end, fields = newline, data.count(b",", start, newline) + 1
         else:
-            found = _ROW.match(data, start, start + LONGEST_ROW_BYTES)
-            if not found and not at_end and len(data) - start < LONGEST_ROW_BYTES:
+            found = _ROW.match(data, start, start + LONGEST_ROW_BYTES + 1)
+            if not found and not at_end and len(data) - start <= LONGEST_ROW_BYTES:
                 break
             end, fields = newline, -1
             if found:
@@ -131,6 +132,7 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArra
     states[field_counts > len(names)] = _state(TOO_MANY)
     states[field_counts < 0] = _state(BADLY_QUOTED)
     lengths = ends - starts
+    states[lengths > LONGEST_ROW_BYTES] = _state(TOO_LONG)
     states[(lengths == 0) | ((lengths == 1) & (characters[starts] == ord("\r")))] = _BLANK
 
     sound = states == _SOUND

@@ -115,7 +115,7 @@ def load(
         partitions.create_delivery_table(connection, feed, table, business_date)
         with connection.cursor() as cursor, cursor.copy(command) as copy:
             copy.write(binarycopy.HEADER)
-            for chunk in _chunks(feed, files, rules):
+            for chunk in _chunks(feed, business_date, files, rules):
                 copy.write(chunk.payload)
                 loaded.rows_read += chunk.row_count
                 loaded.reject(chunk.rejected)
@@ -134,7 +134,9 @@ def load(
         connection.execute(sql.SQL("analyze {}").format(table.identifier))
 
 
-def _chunks(feed: Feed, files: Sequence[DeliveredFile], rules: RowRules) -> Iterator[_Chunk]:
+def _chunks(
+    feed: Feed, business_date: date, files: Sequence[DeliveredFile], rules: RowRules
+) -> Iterator[_Chunk]:
     """The files' blocks in order, each made ready in a thread while others are read and sent."""
 
     def make_ready(number: int, file: DeliveredFile, block: Block) -> _Chunk:
@@ -155,7 +157,7 @@ def _chunks(feed: Feed, files: Sequence[DeliveredFile], rules: RowRules) -> Iter
         failure: UnreadableFile | None = None
         try:
             for number, file in enumerate(files, start=1):
-                for block in read(file, feed):
+                for block in read(file, feed, business_date):
                     coming.append(pool.submit(make_ready, number, file, block))
                     if len(coming) > BLOCKS_AT_ONCE:
                         yield coming.popleft().result()
@@ -304,7 +306,7 @@ def _texts(
     texts: dict[tuple[int, int], str] = {}
     for number, file in enumerate(files, start=1):
         lines = [line for wanted_number, line in wanted if wanted_number == number]
-        for block in read(file, feed) if lines else ():
+        for block in read(file, feed, rules.business_date) if lines else ():
             is_wanted = np.isin(block.lines, lines)
             shown = rules.show(block.rows.filter(pl.Series(is_wanted)))
             texts |= {

@@ -6,33 +6,52 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import BinaryIO, cast
 
 from parc.feeds import Feed
 from parc.loading import csvfile, parquetfile
-from parc.loading.blocks import Block, UnreadableFile
+from parc.loading.blocks import BOM, WHITE_SPACE, Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
 from parc.numbers import masked
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,62}")
+_QUOTES = "\"'`"
+_KINDS = (
+    (b"PK\x03\x04", "a zip archive, or an Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"BZh", "compressed by bzip2"),
+    (b"\xfd7zXZ", "compressed by xz"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
+    (b"PAR1", "a Parquet file"),
+    (b"\xff\xfe", "text in UTF-16"),
+    (b"\xfe\xff", "text in UTF-16"),
+    (b"%PDF", "a PDF"),
+    (b"<", "HTML or XML"),
+    (b"{", "JSON"),
+)
+"""How files begin that are no CSV."""
 
 
-def read(file: DeliveredFile, feed: Feed) -> Iterator[Block]:
+def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block]:
     """The file's rows, their columns in the file's order.
 
-    Raises UnreadableFile, naming the file, where it is not what its name says or has not the feed's columns.
+    Raises UnreadableFile, naming the file, where it is not what its name says or has not the columns that
+    the feed has on that date.
     """
+    name = file.name.lower()
     try:
-        if file.name.lower().endswith(".parquet"):
+        if name.endswith(".parquet"):
             names = parquetfile.read_names(file.path)
-            check_names(names, feed)
+            check_names(names, feed, business_date)
             yield from parquetfile.read_blocks(file.path, names)
-        elif file.name.lower().endswith(".gz"):
-            with gzip.open(file.path) as stream:
-                yield from _read_csv(cast(BinaryIO, stream), feed)
+        elif name.endswith(".gz"):
+            with file.path.open("rb") as packed, gzip.open(packed) as stream:
+                yield from _read_csv(cast(BinaryIO, stream), feed, business_date)
         else:
             with file.path.open("rb") as stream:
-                yield from _read_csv(stream, feed)
+                yield from _read_csv(stream, feed, business_date)
     except UnreadableFile as error:
         raise UnreadableFile(f"{file.name}: {error}") from None
     except FileNotFoundError:
@@ -40,56 +59,94 @@ def read(file: DeliveredFile, feed: Feed) -> Iterator[Block]:
     except EOFError:
         raise UnreadableFile(f"{file.name}: its gzip stream is cut off; deliver the whole file") from None
     except gzip.BadGzipFile as error:
-        if "Not a gzipped file" in str(error):
-            raise UnreadableFile(
-                f"{file.name}: it is not compressed by gzip; deliver it as .csv, or compress it"
-            ) from None
-        raise UnreadableFile(f"{file.name}: its gzip stream is damaged ({error})") from None
+        raise UnreadableFile(f"{file.name}: {_no_gzip(file, error)}") from None
     except zlib.error as error:
         raise UnreadableFile(f"{file.name}: its gzip stream is damaged ({error})") from None
 
 
-def check_names(names: Sequence[str], feed: Feed) -> None:
-    """Check that the columns are the feed's, in any order.
+def check_names(names: Sequence[str], feed: Feed, business_date: date) -> None:
+    """Check that the columns are the feed's on that date, in any order.
 
     Raises UnreadableFile with the exact difference.
     """
-    wanted = [column.name for column in feed.file_columns]
+    known = [column.name for column in feed.file_columns]
+    due = [column.name for column in feed.file_columns if column.is_due(business_date)]
     if not any(names):
         raise UnreadableFile("it is empty, without even a header")
-    if not set(names) & set(wanted):
+    if not set(names) & set(known):
         # Its first line is data, perhaps personal: not to be repeated.
         raise UnreadableFile(
-            f"its first line is no header: it names none of {', '.join(wanted)}{_likely_cause(names, wanted)}"
+            f"its first line is no header: it names none of {', '.join(due)}{_likely_cause(names, known)}"
         )
     differences = [
-        ("lacks", [name for name in wanted if name not in names]),
-        ("has the unknown", [name for name in dict.fromkeys(names) if name not in wanted]),
-        ("repeats", [name for name in dict.fromkeys(names) if names.count(name) > 1]),
+        ("lacks", [name for name in due if name not in names]),
+        ("has the unknown", [name for name in dict.fromkeys(names) if name and name not in known]),
+        ("repeats", [name for name in dict.fromkeys(names) if name and names.count(name) > 1]),
     ]
     told = [
-        f"{verb} column{'s' if len(found) > 1 else ''} {', '.join(map(_shown, found))}"
+        f"{verb} column{'s' if len(found) > 1 else ''} {', '.join(_shown(name, known) for name in found)}"
         for verb, found in differences
         if found
     ]
+    if "" in names:
+        told.append(
+            f"has {names.count('') if names.count('') > 1 else 'a'} column without a name{_comma(names)}"
+        )
     if told:
-        raise UnreadableFile(" and ".join(told))
+        raise UnreadableFile(f"{' and '.join(told)}{_likely_cause(names, known)}")
 
 
-def _read_csv(stream: BinaryIO, feed: Feed) -> Iterator[Block]:
+def _read_csv(stream: BinaryIO, feed: Feed, business_date: date) -> Iterator[Block]:
+    if kind := _kind(stream):
+        raise UnreadableFile(f"it is {kind}, not CSV in UTF-8")
     names = csvfile.read_header(stream)
-    check_names(names, feed)
+    check_names(names, feed, business_date)
     yield from csvfile.read_blocks(stream, names)
 
 
-def _likely_cause(names: Sequence[str], wanted: Sequence[str]) -> str:
-    if {name.strip().lower() for name in names} & set(wanted):
-        return " (names are in lower case, without spaces)"
+def _kind(stream: BinaryIO) -> str | None:
+    """What a file is that is no CSV; the stream stands at its beginning, before and after."""
+    begins = stream.read(8)
+    stream.seek(0)
+    return next((kind for sign, kind in _KINDS if begins.startswith(sign)), None)
+
+
+def _no_gzip(file: DeliveredFile, error: gzip.BadGzipFile) -> str:
+    """What is wrong with a file that is read as gzip."""
+    if "Not a gzipped file" not in str(error):
+        return f"its gzip stream is damaged ({error})"
+    with file.path.open("rb") as stream:
+        kind = _kind(stream)
+    if kind == "compressed by gzip":
+        return "something that is no gzip stands behind its gzip stream; deliver the file anew"
+    if kind:
+        return f"it is {kind}, not compressed by gzip"
+    return "it is not compressed by gzip; deliver it as .csv, or compress it"
+
+
+def _comma(names: Sequence[str]) -> str:
+    return " (a comma at the end of the header)" if names[-1] == "" and names.count("") == 1 else ""
+
+
+def _likely_cause(names: Sequence[str], known: Sequence[str]) -> str:
+    strange = "".join(name for name in names if name not in known and _plainly(name) in known)
+    if strange:
+        manners = ["in lower case, without spaces"]
+        manners += ["without quotes but double ones"] if set(strange) & set(_QUOTES) else []
+        manners += ["without a byte order mark"] if BOM in strange else []
+        return f" (names are {', '.join(manners)})"
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if len(names) == 1 and set(names[0].split(separator)) & set(wanted):
+        if len(names) == 1 and set(names[0].split(separator)) & set(known):
             return f" (fields are separated by commas, not by {called})"
     return ""
 
 
-def _shown(name: str) -> str:
+def _plainly(name: str) -> str:
+    """A name without what does not belong to it."""
+    return name.strip(WHITE_SPACE + _QUOTES).lower()
+
+
+def _shown(name: str, known: Sequence[str]) -> str:
+    if _plainly(name) in known:
+        return f"`{repr(name)[1:-1]}`"
     return f"`{masked(name)}`" if _PLAIN_NAME.fullmatch(name) else "(not a name)"

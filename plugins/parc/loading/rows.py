@@ -105,7 +105,7 @@ class RowRules:
     ) -> None:
         self._columns = {column.name: column for column in feed.file_columns}
         self._key = feed.key
-        self._business_date = business_date
+        self.business_date = business_date
         self._secret = secret
         self._listed = listed or {}
         self._rules = list(_rules(feed, business_date))
@@ -118,7 +118,7 @@ class RowRules:
         """Read the block's rows, and tell those that break a rule from the others."""
         frame, changed = self._typed(
             block.rows.with_columns(
-                pl.lit(self._business_date).alias("business_date"),
+                pl.lit(self.business_date).alias("business_date"),
                 pl.lit(file_number, pl.Int16).alias("file_number"),
                 pl.Series("line_number", block.lines, pl.Int32),
             )
