@@ -399,7 +399,9 @@ def test_parquet_with_a_type_that_no_csv_holds(settings: Settings, folder: Path)
     write_parquet(
         folder / "lines.parquet", month=["2012-04"], department_code=["35"], market=["fixe"], lines=[[1]]
     )
-    assert "its column `lines` is of type List" in refusal(settings)
+    assert "its column `lines` is of type large_list<element: int64>, which is no single value" in refusal(
+        settings
+    )
 
 
 def test_parquet_with_text_that_is_not_utf8(settings: Settings, folder: Path) -> None:
