@@ -44,46 +44,80 @@ numbered as (
     window of_job as (partition by job_id)
 ),
 
+standing as (
+    select
+        *,
+        max(updated_at) filter (where has_slot) over of_slot as stood_until,
+        max(slot_ends_at) filter (where has_slot) over of_slot as promised_until
+    from numbered
+    where slot_no > 0
+    window of_slot as (partition by job_id, slot_no)
+),
+
+-- Called off by a state that has no slot any more: while the job is open, or with the name of who did it.
+called_off as (
+    select
+        *,
+        min(updated_at) filter (
+            where updated_at > stood_until and (result is null or rescheduled_by is not null)
+        ) over (partition by job_id, slot_no) as called_off_at
+    from standing
+),
+
+-- What is told of the job after its slot was called off in time is not of the slot.
 promised as (
     select
         job_id,
         slot_no,
         arrivals,
         arrivals_told,
+        stood_until,
+        called_off_at,
         min(slot_starts_at) filter (where has_slot) as slot_starts_at,
         min(slot_ends_at) filter (where has_slot) as slot_ends_at,
         min(updated_at) as promised_at,
-        max(updated_at) as last_updated_at,
         (array_agg(rescheduled_by order by updated_at))[1] as moved_here_by,
-        (array_agg(rescheduled_by order by updated_at desc) filter (where not has_slot))[1] as called_off_by,
-        (array_agg(result order by updated_at desc))[1] as result,
-        (array_agg(closed_at order by updated_at desc))[1] as closed_at
-    from numbered
-    where slot_no > 0
-    group by job_id, slot_no, arrivals, arrivals_told
+        (
+            array_agg(rescheduled_by order by updated_at) filter (
+                where updated_at >= called_off_at and rescheduled_by is not null
+            )
+        )[1] as called_off_by,
+        (
+            array_agg(result order by updated_at desc) filter (
+                where (updated_at > called_off_at and called_off_at < promised_until) is not true
+            )
+        )[1] as result,
+        (
+            array_agg(closed_at order by updated_at desc) filter (
+                where (updated_at > called_off_at and called_off_at < promised_until) is not true
+            )
+        )[1] as closed_at
+    from called_off
+    group by job_id, slot_no, arrivals, arrivals_told, stood_until, called_off_at
 ),
 
-followed as (
+given_up as (
     select
         *,
-        lead(promised_at) over (partition by job_id order by slot_no) as moved_at,
-        coalesce(lead(moved_here_by) over (partition by job_id order by slot_no), called_off_by) as moved_by
+        least(called_off_at, lead(promised_at) over in_order) as given_up_at,
+        coalesce(called_off_by, lead(moved_here_by) over in_order) as given_up_by
     from promised
+    window in_order as (partition by job_id order by slot_no)
 ),
 
--- An arrival may be told only together with the next slot: then it counts if it came before that was promised.
+-- An arrival may be told only when the slot is given up: then it counts if it came before that.
 visited as (
     select
         *,
         exists(
             select 1
-            from unnest(followed.arrivals, followed.arrivals_told) as told (arrived_at, updated_at)
+            from unnest(given_up.arrivals, given_up.arrivals_told) as told (arrived_at, updated_at)
             where
-                told.updated_at >= followed.last_updated_at
-                and told.arrived_at between followed.slot_starts_at and followed.slot_ends_at
-                and told.arrived_at <= coalesce(followed.moved_at, 'infinity')
+                told.updated_at >= given_up.stood_until
+                and told.arrived_at between given_up.slot_starts_at and given_up.slot_ends_at
+                and told.arrived_at <= coalesce(given_up.given_up_at, 'infinity')
         ) as is_visited
-    from followed
+    from given_up
 ),
 
 final as (
@@ -101,11 +135,10 @@ final as (
             when visited.is_visited then 'kept'
             when visited.result = 'technician_absent' then 'technician_absent'
             when visited.result = 'cancelled' and visited.closed_at < visited.slot_starts_at then 'cancelled'
-            -- Nobody moves a slot that is over.
-            when visited.moved_at >= visited.slot_ends_at then 'missed'
-            when visited.moved_by = 'customer' then 'moved_by_customer'
-            when visited.moved_by = 'operator' or visited.moved_at is not null then 'moved_by_operator'
-            else 'missed'
+            -- Nobody gives up a slot that is over.
+            when (visited.given_up_at < visited.slot_ends_at) is not true then 'missed'
+            when visited.given_up_by = 'customer' then 'moved_by_customer'
+            else 'moved_by_operator'
         end as outcome
     from visited
     inner join jobs on visited.job_id = jobs.job_id
