@@ -36,7 +36,8 @@ counted as (
         count(distinct market) as markets,
         sum(lines) as lines,
         max(month) as newest_month,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[])) as unknown_department_rows
+        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{975}}'))
+            as unknown_department_rows
     from {table}
 )
 
@@ -57,7 +58,7 @@ select
     unknown_department_rows,
     case when unknown_department_rows > 0 then (
         select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[])
+        where department_code <> all (%(known_departments)s::text[] || '{{975}}')
     ) end as unknown_departments
 from counted
 cross join newest

@@ -1,6 +1,6 @@
 -- One row of measures for one snapshot of the feed `boutiques`, beside the published one before it.
 -- Shares need a sample: 100 boutiques. A snapshot tells of openings and closings some weeks ahead.
--- `20` is Corsica where its two departments are not told apart.
+-- `20` is Corsica where its two departments are not told apart; `975` is kept though outside PARC.
 with last as (
     select business_date as last_snapshot, count(*) as last_boutiques
     from raw.boutiques
@@ -18,7 +18,7 @@ counted as (
             where opened_on <= %(business_date)s::date
                 and coalesce(closed_on, 'infinity') > %(business_date)s::date
         ) as open,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20}}'))
+        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_boutiques
     from {table}
 )
@@ -35,7 +35,7 @@ select
     unknown_department_boutiques,
     case when unknown_department_boutiques > 0 then (
         select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[] || '{{20}}')
+        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted
 left join last on true

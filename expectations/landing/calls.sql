@@ -65,7 +65,7 @@ counted as (
         ) as other_market,
         count(*) filter (where site_code <> all (%(known_site_codes)s::text[])) as unknown_site_legs,
         count(*) filter (where dialled_number <> all (%(known_numbers)s::text[])) as unknown_number_legs,
-        count(*) filter (where line_department <> all (%(known_departments)s::text[] || '{{20}}'))
+        count(*) filter (where line_department <> all (%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_legs,
         min(site_code) < max(site_code) as has_several_sites
     from {table}
@@ -122,6 +122,6 @@ select
     unknown_department_legs,
     case when unknown_department_legs > 0 then (
         select array_to_string((array_agg(distinct line_department))[1:5], ', ') from {table}
-        where line_department <> all (%(known_departments)s::text[] || '{{20}}')
+        where line_department <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from sampled

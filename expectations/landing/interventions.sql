@@ -45,7 +45,7 @@ counted as (
         count(*) filter (where customer_key is null) as without_customer,
         count(*) filter (where line_key is null) as without_line,
         count(*) filter (where unit_code <> all (%(known_unit_codes)s::text[])) as unknown_unit_states,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20}}'))
+        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_states
     from {table}
 ),
@@ -103,6 +103,6 @@ select
     unknown_department_states,
     case when unknown_department_states > 0 then (
         select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[] || '{{20}}')
+        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from sampled

@@ -1,5 +1,5 @@
 -- One row of measures for one snapshot of the feed `line_assignments`. Shares need a sample: 1,000 numbers.
--- `20` is Corsica where its two departments are not told apart.
+-- `20` is Corsica where its two departments are not told apart; `975` is kept though outside PARC.
 with departments as (
     select department_code, count(*) as numbers
     from {table}
@@ -9,7 +9,7 @@ with departments as (
 counted as (
     select
         coalesce(sum(numbers), 0)::bigint as numbers,
-        coalesce(sum(numbers) filter (where department_code <> all (%(known_departments)s::text[] || '{{20}}')), 0)::bigint
+        coalesce(sum(numbers) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')), 0)::bigint
             as unknown_department_numbers,
         max(numbers) as largest_numbers,
         (array_agg(department_code order by numbers desc, department_code))[1] as largest_department
@@ -26,6 +26,6 @@ select
     unknown_department_numbers,
     case when unknown_department_numbers > 0 then (
         select array_to_string((array_agg(department_code order by department_code))[1:5], ', ') from departments
-        where department_code <> all (%(known_departments)s::text[] || '{{20}}')
+        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted

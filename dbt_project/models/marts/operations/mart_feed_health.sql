@@ -10,6 +10,23 @@ due as (
     select * from {{ ref('int_due_deliveries') }}
 ),
 
+-- Published rows whose key an earlier date has: that one keeps it.
+repeated as (
+    select
+        'calls' as feed,
+        business_date,
+        sum(leg_count)::bigint as row_count
+    from {{ ref('int_call_cross_date_duplicates') }}
+    group by business_date
+    union all
+    select
+        'boutique_visits' as feed,
+        business_date,
+        count(*) as row_count
+    from {{ ref('int_boutique_visit_cross_date_duplicates') }}
+    group by business_date
+),
+
 counted as (
     select
         feed,
@@ -59,6 +76,10 @@ final as (
         deliveries.rows_read,
         deliveries.rows_published,
         deliveries.rows_quarantined,
+        case
+            when judged.built_delivery_id is not null and judged.feed in ('calls', 'boutique_visits')
+                then coalesce(repeated.row_count, 0)
+        end as rows_repeated,
         judged.delivery_count,
         judged.refused_count,
         judged.restatement_count,
@@ -76,6 +97,9 @@ final as (
     from judged
     left join deliveries on judged.delivery_id = deliveries.delivery_id
     left join deliveries as newest on judged.newest_delivery_id = newest.delivery_id
+    left join repeated
+        on judged.feed = repeated.feed
+        and judged.business_date = repeated.business_date
 )
 
 select * from final
