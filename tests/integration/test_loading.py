@@ -403,7 +403,9 @@ def test_csv_gzip_parquet_and_several_files_give_the_same_rows(warehouse: Settin
 
 
 def test_keys_and_identities_are_those_of_pythons_hmac(warehouse: Settings) -> None:
-    deliver(warehouse, "calls", DAY, calls__csv=as_csv([legs(4)[1]]))
+    identified = legs(4)[1]
+    other = identified | {"call_id": "call-2", "customer_ref": ""}
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv([identified, other]))
     ingest(warehouse, "calls", DAY)
 
     def digest(text: str) -> bytes:
@@ -418,12 +420,16 @@ def test_keys_and_identities_are_those_of_pythons_hmac(warehouse: Settings) -> N
     assert query(
         warehouse,
         "select caller_key, customer_key, agent_key, caller_identity, customer_identity, row_identity "
-        "from raw.calls",
+        "from raw.calls order by call_id",
     ) == [
         (
             key("+33299000001"), key("CUST0000001"), key("AGENT001"),
-            identity("number:+33299000001"), identity("customer:CUST0000001"), identity("row:call-1"),
-        )
+            None, identity("customer:CUST0000001"), identity("row:call-1"),
+        ),
+        (
+            key("+33299000001"), None, key("AGENT001"),
+            identity("number:+33299000001"), None, identity("row:call-2"),
+        ),
     ]  # fmt: skip
 
 

@@ -127,8 +127,9 @@ CALLS = Feed(
             "caller_identity",
             "caller_number",
             Derivation.IDENTITY,
-            "Identity of the number; null = withheld.",
+            "Identity of the number, where the customer is not identified; null = withheld.",
             namespace="number:",
+            unless=("customer_ref",),
         ),
         Derived(
             "row_identity",

@@ -139,13 +139,17 @@ _MADE = {Derivation.KEY: Type.UUID, Derivation.IDENTITY: Type.BIGINT, Derivation
 
 @dataclass(frozen=True)
 class Derived:
-    """A stored column made from the file's column `source`; HMAC inputs begin with `namespace`."""
+    """A stored column made from the file's column `source`; HMAC inputs begin with `namespace`.
+
+    It is null where one of the columns `unless` is filled.
+    """
 
     name: str
     source: str
     by: Derivation
     description: str
     namespace: str = ""
+    unless: tuple[str, ...] = ()
 
     @property
     def type(self) -> Type:
@@ -243,7 +247,7 @@ class Feed:
             if isinstance(column, Derived):
                 source = files[column.source]
                 # A withheld number has no key, whether or not the column may be empty.
-                nullable = source.nullable or column.by is Derivation.PREFIX
+                nullable = source.nullable or column.by is Derivation.PREFIX or bool(column.unless)
                 stored.append(Stored(column.name, column.type, nullable, column.description))
             elif column.personal is None:
                 stored.append(Stored(column.name, column.type, column.nullable, column.description))

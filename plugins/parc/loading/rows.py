@@ -357,10 +357,11 @@ def _is_on(instant: pl.Expr, first: date, last: date) -> pl.Expr:
 
 def _derive(column: Derived, secret: str) -> pl.Expr:
     source = pl.col(column.source)
+    if column.unless:
+        source = pl.when(pl.all_horizontal(pl.col(name).is_null() for name in column.unless)).then(source)
     if column.by is Derivation.PREFIX:
         return national_prefix(source)
-    text = plh.concat_str(pl.lit(column.namespace), source) if column.namespace else plh.col(column.source)
-    digest = text.chash.hmac_sha256(key=secret)
+    digest = plh.concat_str(pl.lit(column.namespace), source).chash.hmac_sha256(key=secret)
     if column.by is Derivation.KEY:
         return digest.str.head(32).str.to_integer(base=16, dtype=pl.UInt128)
     return digest.str.head(16).str.to_integer(base=16, dtype=pl.UInt64).reinterpret(signed=True)
