@@ -11,7 +11,7 @@ import polars as pl
 
 from parc.feeds.declaration import MARKETS
 from parc.routing.diff import diff
-from parc.routing.guards import Proposal
+from parc.routing.guards import Finding, Proposal, examine
 from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, SOURCES, VOLUME_DAYS, Inputs, Surroundings
 from parc.routing.state import desired_state
 from parc.routing.tables import Content
@@ -110,7 +110,8 @@ def volumes(first: date, last: date) -> pl.DataFrame:
 @cache
 def _volumes(day: date) -> pl.DataFrame:
     geography, population, demand = operator()
-    offered = np.rint(offered_calls(geography, population, demand, day)).astype(np.int64)
+    so_far = np.rint(offered_calls(geography, population, demand, day).cumsum(axis=2))
+    offered = np.diff(so_far, axis=2, prepend=0).astype(np.int64)
     zone, market, slot = np.nonzero(offered)
     rows = pl.DataFrame(
         {
@@ -154,6 +155,19 @@ def proposal(
         freezes=pl.DataFrame(), provenance=None,  # type: ignore[arg-type]
     )  # fmt: skip
     return Proposal(day, own, around, live, desired, diff(live, desired))
+
+
+def capacity(plan: Proposal) -> list[Finding]:
+    return [finding for finding in examine(plan) if finding.rule == 6]
+
+
+def assert_at_ease(plan: Proposal) -> None:
+    """The gate says nothing, and no half-hour is near its limit."""
+    assert capacity(plan) == []
+    for site in plan.loads:
+        for half_hour in site.half_hours:
+            assert (half_hour.occupancy or 0) <= 0.9, half_hour
+            assert half_hour.service_level is None or half_hour.service_level >= 0.8, half_hour
 
 
 def days(first: date, last: date) -> list[date]:
