@@ -12,6 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from parc.build.dbt import DbtRun, Entry, Result
+from parc.numbers import masked
 
 TESTS = ("test", "unit_test")
 # dbt's words for what the ledger tells as one.
@@ -152,7 +153,7 @@ def _words(message: str | None) -> str | None:
     kept = [line for line in lines if line and not line.startswith("compiled code at ")]
     if len(kept) > 1 and " Error in " in kept[0]:
         kept = kept[1:]
-    return "\n".join(kept) or None
+    return masked("\n".join(kept)) or None  # the database names the keys that break a constraint
 
 
 def _checks(entry: Entry) -> str:
@@ -183,4 +184,7 @@ def _failing_rows(connection: psycopg.Connection[Any], query: str) -> list[dict[
             ).fetchall()
     except (psycopg.errors.QueryCanceled, psycopg.ProgrammingError, psycopg.DataError):
         return None  # too slow, or not a query that can stand in another: the SQL is named all the same
-    return [row[0] for row in rows]
+    return [
+        {column: masked(value) if isinstance(value, str) else value for column, value in row.items()}
+        for (row,) in rows
+    ]

@@ -72,8 +72,9 @@ class Loaded:
 
     def count_more(self, reason: str, count: int) -> None:
         """Count rejected rows of which nothing else is kept."""
-        self.rows_rejected += count
-        self.reasons[reason] += count
+        if count:
+            self.rows_rejected += count
+            self.reasons[reason] += count
 
 
 @dataclass(frozen=True)

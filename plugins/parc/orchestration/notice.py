@@ -24,7 +24,9 @@ def keep_reason(context: Mapping[str, Any]) -> None:
     """Task-level callback: leave the words with which a task failed for the notice of its run."""
     error = context.get("exception")
     if error:
-        context["ti"].xcom_push(key=REASON, value=str(error)[:REASON_LENGTH])
+        from parc.numbers import masked
+
+        context["ti"].xcom_push(key=REASON, value=masked(str(error))[:REASON_LENGTH])
 
 
 class RunNotice(BaseNotifier):
