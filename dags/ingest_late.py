@@ -22,7 +22,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
-from parc.orchestration.dates import date_param
+from parc.orchestration.dates import ACCEPT_DATE, date_param
 from parc.orchestration.ingest import report
 from parc.orchestration.late import load
 from parc.orchestration.limits import NIGHT_FIRST
@@ -52,6 +52,7 @@ with DAG(
     params={
         "first_date": date_param("First business date", "Look from this day on, instead of the last 35."),
         "last_date": date_param("Last business date", "Look up to this day; else at the first alone."),
+        "accept_date": ACCEPT_DATE,
     },
 ) as dag:
     load() >> report()

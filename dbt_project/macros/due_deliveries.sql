@@ -14,7 +14,7 @@
             min(business_date) as first_date,
             max(business_date) as last_date
         from {{ source('ops', 'delivery') }}
-        where status <> 'withdrawn'
+        where status <> 'withdrawn' and is_misdated is not true
     ) as ledger
     cross join lateral (
         select generate_series(

@@ -110,7 +110,8 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
     A delivery that is refused or missing, a build that fails, a release that is refused or waits for approval
     end in the night's `exit_code`; `progress` is told of each step as it begins, goes on and ends.
 
-    Raises Busy when another night, build or release runs, ConfigurationError when the environment (warehouse,
+    Raises DeliveryRefused for a date that no night has, Busy when another night, build or release runs,
+    ConfigurationError when the environment (warehouse,
     landing zone) is not what the platform needs: mend it and run this again.
     """
     night = Night(business_date)
@@ -167,6 +168,7 @@ class _Running:
 
 def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
     day = night.business_date
+    believed = loading.of_night(day)
     due = desk.due(settings, day)
     unseen = loading.unseen(settings, day - timedelta(days=NIGHTS_BEFORE), day)
     night.still_refused = [each for each in due if each.state == "refused" and (each.feed, day) not in unseen]
@@ -177,7 +179,7 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
     wanted = {(each.feed, day) for each in due if each not in night.still_refused} | set(unseen)
     for feed, day in sorted(wanted, key=_order):
         with watch.step("ingest", f"{feed} {day}") as step:
-            outcome = loading.ingest(settings, feed, day, whole_only=True)
+            outcome = loading.ingest(settings, feed, day, whole_only=True, believed=believed)
             night.outcomes.append(outcome)
             if outcome.is_failure:
                 step.end("failed", outcome.message, DeliveryRefused.exit_code)
@@ -185,6 +187,11 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
                 step.end("done", outcome.message)
             else:
                 step.end("unchanged", outcome.message)
+    if strays := loading.strays(settings):
+        with watch.step("ingest") as step:
+            names = ", ".join(f"{feed}/{name}" for feed, name in strays)
+            text = f"lie where no night looks for a business date: {names}; rename them, or take them away"
+            step.end("failed", text, DeliveryRefused.exit_code)
 
 
 def _order(delivery: tuple[str, date]) -> tuple[bool, date, int]:
@@ -257,7 +264,8 @@ def _seen_by_bi(settings: Settings) -> str:
     with connect(settings, "reader") as connection:
         row = connection.execute(
             "select build_id, published_at, (select max(business_date) from ops.delivery "
-            "where feed = 'calls' and built_in is not null) from marts.published_build"
+            "where feed = 'calls' and built_in is not null and status <> 'withdrawn') "
+            "from marts.published_build"
         ).fetchone()
     if row is None:
         return "nothing yet"

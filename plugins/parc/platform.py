@@ -326,7 +326,7 @@ AREAS: dict[str, tuple[tuple[str, ...], Callable[[Settings], str]]] = {
     "disk": (("disk",), _disk),
     "schema": (("schema",), _schema),
     "airflow": (("process", "notice"), _airflow),
-    "deliveries": (("refused", "missing", "interrupted", "quarantine"), _deliveries),
+    "deliveries": (("refused", "missing", "misdated", "interrupted", "quarantine"), _deliveries),
     "marts": (("build failed", "not built", "seeds"), _marts),
     "routing": (
         ("switch process", "drift", "unfinished release", "hold", "kill switch", "switch", "switch behind",

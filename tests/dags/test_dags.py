@@ -37,7 +37,7 @@ def ingest(feed: str, cron: str, owner: str) -> Decided:
         "load": ("warehouse_load", 2, 6 * HOUR),
         "report": ("default_pool", 0, 5 * MINUTE),
     }
-    params = {"first_date", "last_date"}
+    params = {"first_date", "last_date", "accept_date"}
     return Decided(cron, owner, 12, tasks, {"ingest", feed}, params, 2 * MINUTE, max_active_runs=3)
 
 
@@ -55,7 +55,7 @@ EXPECTED = {
         run_hours=3,
         tasks={"load": ("warehouse_load", 2, 2 * HOUR), "report": ("default_pool", 0, 5 * MINUTE)},
         tags={"ingest", "late"},
-        params={"first_date", "last_date"},
+        params={"first_date", "last_date", "accept_date"},
         retry_delay=2 * MINUTE,
     ),
     "build_marts": Decided(

@@ -69,6 +69,8 @@ def steps(settings: Settings) -> dict[str, tuple[str, dict[str, str], str | None
         "killed before it told": ("ingest_calls", day, forgotten, {}),
         "built": ("ingest_calls", day, "update ops.delivery set built_in = 1 where feed = 'calls'", {}),
         "missing": ("ingest_calls", {"first_date": "2012-05-01"}, None, {}),
+        "date far away": ("ingest_calls", {"first_date": "2013-05-01"}, None, {}),
+        "date accepted": ("ingest_calls", {"first_date": "2013-05-01", "accept_date": True}, None, {}),
         "snapshot not due": ("ingest_boutiques", {"first_date": "2012-05-02"}, None, {}),
         "one of two refused": ("ingest_late", both, None, {str(bad): "call_id,who\nA,me\n"}),
         "nothing new": ("ingest_late", both, None, {}),
@@ -134,6 +136,14 @@ def test_what_is_missing_fails_the_run_with_its_name(runs) -> None:
     assert run["tasks"] == {"wait": "success", "load": "skipped", "report": "failed"}
     assert "calls 2012-05-01: nothing was delivered" in run["reasons"]["report"]
     assert run["events"] == []
+
+
+def test_a_date_far_away_is_loaded_only_where_it_is_accepted(runs) -> None:
+    run = runs["date far away"]
+    assert (run["state"], run["tasks"]["load"]) == ("failed", "failed")
+    assert "calls 2013-05-01: refused unread" in run["reasons"]["load"]
+    assert "accept_date" in run["reasons"]["load"]
+    assert "calls 2013-05-01: nothing was delivered" in runs["date accepted"]["reasons"]["report"]
 
 
 def test_a_snapshot_that_is_not_due_fails_nothing(runs) -> None:

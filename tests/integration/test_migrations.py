@@ -7,9 +7,10 @@ from datetime import date
 
 from test_build import marts, rows
 
+from parc import desk, platform
 from parc.build import build
 from parc.feeds import FEEDS
-from parc.loading import ingest
+from parc.loading import ingest, withdraw
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, migrate
@@ -27,6 +28,14 @@ OF_ONE_DATE = (
     "marts.mart_wait_histogram_daily",
 )
 """Marts whose figures of a date come from that date's deliveries: a later night leaves them as they are."""
+
+MISDATED = (
+    ("calls", date(2102, 4, 25), "refused"),
+    ("calls", date(2013, 4, 25), "refused"),
+    ("interventions", date(1, 1, 1), "landed"),
+    ("active_lines", date(9999, 12, 31), "published"),
+)
+"""What the released version let into its ledger; then neither a build nor `parc status` came to an end."""
 
 Columns = dict[str, list[str]]
 
@@ -74,10 +83,18 @@ def test_schema_changes_lose_nothing(released: Settings) -> None:
         connection.execute("comment on column public.mine.caller_key is 'Mine.'")
     before = contents(released, of_release)
     assert len(before["marts.fct_calls"]) > 800
+    with connect(released, "admin") as connection:
+        for feed, day, status in MISDATED:
+            connection.execute(
+                "insert into ops.delivery (feed, business_date, status, files, content_sha256, published_at) "
+                "values (%s, %s, %s, '[]', '', case %s when 'published' then now() end)",
+                [feed, day, status, status],
+            )
     pending = pending_migrations(released)
     assert migrate(released) == pending
     after = contents(released, of_release)
-    assert {table for table in before if after[table] != before[table]} == set()
+    changed = {table for table in before if after[table] != before[table]}
+    assert changed == {"ops.delivery"} and not set(before["ops.delivery"]) - set(after["ops.delivery"])
     assert migrate(released) == []
 
     [(callers,)] = rows(released, "select callers from public.ours", "bi_reader")
@@ -96,10 +113,31 @@ def test_the_next_night_goes_on_from_it(released: Settings, copy_of: Callable[[S
     for feed in FEEDS:
         outcome = ingest(released, feed, NEXT_DAY)
         assert outcome.status in ("published", "missing"), outcome.message
-    assert build(released).delivery_count >= 3
+    result = build(released)
+    assert result.delivery_count >= 3
+    assert {gap["business_date"] for gap in result.missing} <= {f"2012-04-{day}" for day in range(20, 25)}
     assert contents(released, steady, STEADY) == before
 
     anew = copy_of(released)
     build(anew, full_refresh=True)
     incremental, refreshed = marts(released), marts(anew)
     assert {name for name in refreshed if refreshed[name] != incremental[name]} == set()
+
+
+def test_dates_far_away_hold_nothing_up_and_are_taken_back(released: Settings) -> None:
+    far_away = date(2012, 12, 31)
+    assert desk.newest_night(released) == NEXT_DAY
+    assert all(row["business_date"] < far_away for row in desk.missing(released))
+    kinds = ("misdated", "interrupted", "refused")
+    told = [matter for matter in desk.matters(released) if matter.kind in kinds]
+    [matter] = [matter for matter in told if "2012-04" not in matter.subject]
+    assert matter.subject == "active_lines 9999-12-31" and matter.is_wrong
+    assert matter.command in [check.command for check in platform.doctor(released)]
+    delivery_id = int(matter.command.split()[2])
+    withdraw(released, delivery_id, "misdated")
+    assert not [matter for matter in desk.matters(released) if matter.kind == "misdated"]
+    assert build(released).withdrawn_count == 1
+    assert rows(
+        released,
+        f"select count(*) from marts.mart_feed_health where is_due and business_date > '{far_away}'",
+    ) == [(0,)]

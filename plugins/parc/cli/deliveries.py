@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 
-from parc.cli.printing import DATE, Day, From, Json, To, date_range, dump, progress_bar, table
+from parc.cli.printing import DATE, AcceptDate, Day, From, Json, To, date_range, dump, progress_bar, table
 from parc.errors import DeliveryRefused
 from parc.feeds import FEEDS
 from parc.settings import Settings
@@ -70,17 +70,21 @@ def ingest(
     day: Day = None,
     first: From = None,
     last: To = None,
+    accept_date: AcceptDate = False,
     as_json: Json = False,
 ) -> None:
     """Load the deliveries of a feed; the same bytes again are a no-op."""
+    from parc.loading import by_hand
     from parc.loading import ingest as load
 
     settings = Settings.from_env()
-    days = list(date_range(day, first, last))
+    days = date_range(day, first, last)
+    believed = by_hand(settings, date.today(), is_accepted=accept_date)
+    believed.check(feed, days[0], days[-1])
     outcomes = []
     with progress_bar() as advance:
         for done, each in enumerate(days, start=1):
-            outcomes.append(load(settings, feed, each))
+            outcomes.append(load(settings, feed, each, believed=believed))
             advance(f"{feed} {each}", done, len(days))
     if as_json:
         dump([vars(outcome) for outcome in outcomes])

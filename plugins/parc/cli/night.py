@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from parc.cli.printing import DATE, Json, dump, screen, tell_matters
+from parc.cli.printing import DATE, AcceptDate, Json, dump, screen, tell_matters
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ ROWS_SHOWN = 3
 @app.command()
 def nightly(
     day: Annotated[datetime, typer.Option("--date", formats=DATE, help="Business date of the night.")],
+    accept_date: AcceptDate = False,
     as_json: Json = False,
 ) -> None:
     """Load what is due, build the marts, check the switch and release to it, without Airflow.
@@ -44,7 +45,9 @@ def nightly(
     nothing is new.
     """
     from parc import nightly
+    from parc.loading import by_hand
 
+    by_hand(Settings.from_env(), date.today(), is_accepted=accept_date).check("night", day.date())
     with watching(is_silent=as_json) as watch:
         night = nightly.run(Settings.from_env(), day.date(), progress=watch.see)
     dump(night.to_json()) if as_json else sum_up(night)

@@ -27,10 +27,13 @@ MOST_CHARACTERS = 240
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
 To = Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last business date.")]
+AcceptDate = Annotated[
+    bool, typer.Option("--accept-date", help="The date is right, however far it is from what is published.")
+]
 Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Business date.")]
 
 
-def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> Iterator[date]:
+def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> list[date]:
     """The dates of `--date D`, or of `--from D --to D`."""
     if (day is None) == (first is None or last is None) or (day is not None and (first or last)):
         raise typer.BadParameter("name the days: --date D, or --from D --to D")
@@ -38,8 +41,7 @@ def date_range(day: datetime | None, first: datetime | None, last: datetime | No
     assert start is not None and end is not None
     if end < start:
         raise typer.BadParameter(f"--from {start.date()} is after --to {end.date()}")
-    for offset in range((end - start).days + 1):
-        yield start.date() + timedelta(days=offset)
+    return [start.date() + timedelta(days=offset) for offset in range((end - start).days + 1)]
 
 
 @contextmanager

@@ -67,7 +67,8 @@ def newest_night(settings: Settings) -> date | None:
     """The last business date of which anything came or was looked for; None before the first."""
     with connect(settings, "reader") as connection:
         row = connection.execute(
-            "select greatest((select max(business_date) from ops.delivery where status <> 'withdrawn'), "
+            "select greatest((select max(business_date) from ops.delivery "
+            "where status <> 'withdrawn' and not is_misdated), "
             "(select max(business_date) from ops.looked_for))"
         ).fetchone()
     return row[0] if row else None
@@ -82,6 +83,7 @@ def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Mat
     return [
         *_refused(connection, without),
         *_missing(settings, connection, without),
+        *_misdated(connection),
         *_interrupted(connection),
         *_quarantined(connection),
     ]
@@ -223,6 +225,21 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
     return found
 
 
+def _misdated(connection: psycopg.Connection[Any]) -> list[Matter]:
+    """Published deliveries of dates far away, from before these were refused."""
+    rows = connection.execute(
+        "select delivery_id, feed, business_date from ops.delivery "
+        "where status = 'published' and is_misdated order by delivery_id"
+    )
+    return [
+        Matter(
+            "misdated", True, f"{feed} {day}", "is published, and its date cannot be right",
+            f"parc withdraw {delivery_id} --reason misdated",
+        )
+        for delivery_id, feed, day in rows
+    ]  # fmt: skip
+
+
 def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
     """Deliveries refused as a whole, until a later one of their date is published, or the published one is
     there again."""
@@ -230,7 +247,7 @@ def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matt
         """
         select latest.feed, latest.business_date, latest.reason, current.delivery_id
         from (
-            select distinct on (feed, business_date) feed, business_date, status, reason
+            select distinct on (feed, business_date) feed, business_date, status, reason, is_misdated
             from ops.delivery
             order by feed, business_date, coalesce(seen_at, landed_at) desc, delivery_id desc
         ) as latest
@@ -238,7 +255,7 @@ def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matt
             on latest.feed = current.feed
             and latest.business_date = current.business_date
             and current.status = 'published'
-        where latest.status = 'refused'
+        where latest.status = 'refused' and not latest.is_misdated
         order by latest.business_date, latest.feed
         """
     )
@@ -283,7 +300,9 @@ def _quarantined(connection: psycopg.Connection[Any]) -> list[Matter]:
         select feed, business_date, rows_rejected, rows_read
         from ops.delivery
         where status = 'published' and rows_rejected > 0
-            and business_date > (select max(business_date) from ops.delivery) - %s::integer
+            and business_date > (
+                select max(business_date) from ops.delivery where status <> 'withdrawn' and not is_misdated
+            ) - %s::integer
         order by business_date, feed
         """,
         [QUARANTINE_NIGHTS],

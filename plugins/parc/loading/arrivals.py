@@ -26,7 +26,8 @@ from typing import Any
 from parc import storage
 from parc.feeds import FEEDS, Keeping
 from parc.loading.control import CONTROL, whereabouts
-from parc.loading.landing import Arrival, look, read_control
+from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
+from parc.loading.landing import Arrival, is_data, look, read_control
 from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import Entry, Folder
@@ -46,7 +47,8 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
     late, restated and sent again, references first. One still being written is left for the next look.
 
     A delivery that was refused stays seen until other files lie there, or the same were written again. One
-    whose load died is found, of whatever date, even if nothing lies there any more: loading it settles it.
+    whose load died is found, also of an older date, even if nothing lies there any more: loading it settles
+    it.
 
     Raises ConfigurationError when the landing zone or the warehouse cannot be read.
     """
@@ -65,6 +67,27 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
                     log.info("%s %s is still being written (%s); left for the next look", feed, day, why)
                 else:
                     found.append((feed, day))
+    return found
+
+
+def strays(settings: Settings) -> list[tuple[str, str]]:
+    """Feed and name of what lies beside the dates' folders where nobody looks: data files, folders whose date
+    is none, and those of dates that no night will ever come to.
+
+    Raises ConfigurationError when the landing zone cannot be read.
+    """
+    latest = datetime.now(UTC).date() + AHEAD_OF_NIGHT
+    found = []
+    with storage.opened(settings.landing) as zone:
+        for feed in FEEDS:
+            for entry in zone.entries(feed):
+                day = _date_of(entry)
+                if day:
+                    is_stray = not EARLIEST <= day <= latest and not _is_known(settings, feed, day)
+                else:
+                    is_stray = entry.name.startswith("date=") or is_data(entry.name)
+                if is_stray:
+                    found.append((feed, told(entry.name)))
     return found
 
 
@@ -102,13 +125,30 @@ def not_built(settings: Settings, feed: str) -> set[date]:
 def _dates(zone: Folder, feed: str, first: date, last: date) -> Iterator[date]:
     """The dates from `first` to `last` that have a folder."""
     for entry in zone.entries(feed):
-        kind, _, text = entry.name.partition("=")
-        try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            continue
-        if kind == "date" and text == str(day) and entry.kind != "file" and first <= day <= last:
+        day = _date_of(entry)
+        if day and first <= day <= last:
             yield day
+
+
+def _date_of(entry: Entry) -> date | None:
+    """The business date of a date's folder, or of a link in its place."""
+    kind, _, text = entry.name.partition("=")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if kind == "date" and text == str(day) and entry.kind != "file" else None
+
+
+def _is_known(settings: Settings, feed: str, business_date: date) -> bool:
+    """Whether somebody loaded the date all the same."""
+    with connect(settings, "loader") as connection:
+        row = connection.execute(
+            "select exists (select from ops.delivery where feed = %s and business_date = %s "
+            "and status = 'published')",
+            [feed, business_date],
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
@@ -166,7 +206,7 @@ class _Seen:
 
 
 def _seen(settings: Settings, first: date, last: date) -> dict[tuple[str, date], _Seen]:
-    """The newest looks at the dates, and at whatever other date the load died of."""
+    """The newest looks at the dates, and at older ones whose load died."""
     with connect(settings, "loader") as connection:
         rows = connection.execute(
             """
@@ -178,10 +218,10 @@ def _seen(settings: Settings, first: date, last: date) -> dict[tuple[str, date],
                 coalesce(seen_at, landed_at),
                 status not in ('landed', 'audited')
             from ops.delivery
-            where business_date between %s and %s or status in ('landed', 'audited')
+            where business_date <= %s and (business_date >= %s or status in ('landed', 'audited'))
             order by feed, business_date, coalesce(seen_at, landed_at) desc, delivery_id desc
             """,
-            [first, last],
+            [last, first],
         ).fetchall()
     return {
         (feed, day): _Seen(listing, frozenset((file["name"], file["bytes"]) for file in files), at, is_over)

@@ -18,6 +18,7 @@ from parc.loading import incidents, ledger, pseudonyms, ranges
 from parc.loading.arrivals import still_coming
 from parc.loading.changes import Changes, compare
 from parc.loading.control import CONTROL
+from parc.loading.dates import ANY, Believed
 from parc.loading.landing import SUFFIXES, Delivery, collect, unread
 from parc.loading.ledger import Published
 from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
@@ -42,7 +43,8 @@ class Outcome:
     """What became of a delivery; `message` says it to a person.
 
     `unchanged`: the same bytes are published already. `missing`: nothing was delivered, or nothing whole, so
-    there is no ledger row and `delivery_id` is None. Of a refused delivery every row counts as quarantined.
+    there is no ledger row and `delivery_id` is None, as where a date is not believed. Of a refused delivery
+    every row counts as quarantined.
     """
 
     feed: str
@@ -64,10 +66,12 @@ class Outcome:
 
 
 def ingest(
-    settings: Settings, feed: str, business_date: date, *, is_replay: bool = False, whole_only: bool = False
-) -> Outcome:
+    settings: Settings, feed: str, business_date: date, *, is_replay: bool = False, whole_only: bool = False,
+    believed: Believed = ANY,
+) -> Outcome:  # fmt: skip
     """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
 
+    `believed`: one of another date is refused before the ledger knows of it; `delivery_id` is then None.
     `whole_only`: a delivery that is still being written counts as missing; otherwise it is taken as it lies,
     and refused where that shows.
 
@@ -81,6 +85,10 @@ def ingest(
     pseudonyms than the warehouse's), Busy (a lock that stays held).
     """
     declared = feeds.get(feed)
+    try:
+        believed.check(feed, business_date)
+    except DeliveryRefused as refusal:
+        return Outcome(feed, business_date, "refused", None, 0, 0, 0, str(refusal))
     try:
         with _alone(settings, declared, business_date) as connection:
             pseudonyms.check_key(connection, settings)

@@ -24,6 +24,15 @@ LOOK_EVERY = timedelta(minutes=5)
 """How often a run that waits for its delivery looks for it."""
 
 
+ACCEPT_DATE = Param(
+    False,
+    type="boolean",
+    title="Accept the date",
+    description="The date is right, however far it is from what is published.",
+)
+"""Of a trigger form that names business dates to load."""
+
+
 def date_param(title: str, description: str) -> Param:
     """An optional date in the trigger form."""
     return Param(None, type=["null", "string"], format="date", title=title, description=description)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from parc.orchestration.assets import feed_asset
-from parc.orchestration.dates import LOOK_EVERY, business_dates, date_param, night_of, waits_until
+from parc.orchestration.dates import (
+    ACCEPT_DATE,
+    LOOK_EVERY,
+    business_dates,
+    date_param,
+    night_of,
+    waits_until,
+)
 from parc.orchestration.limits import LOADING, NIGHT_FIRST
 from parc.orchestration.notice import RunNotice, keep_reason
+
+if TYPE_CHECKING:
+    from parc.loading.dates import Believed
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +80,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
                 "First business date", "Load from this day on, instead of the run's night."
             ),
             "last_date": date_param("Last business date", "Load up to this day; else the first alone."),
+            "accept_date": ACCEPT_DATE,
         },
     ) as dag:
 
@@ -96,7 +107,11 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             context = get_current_context()
             days = business_dates(context)
             is_nightly = context["dag_run"].run_type == "scheduled"
-            published = load_deliveries(((spec.feed, day) for day in days), whole_only=is_nightly)
+            believed = believed_of(context, days[-1])
+            refuse_dates(believed, spec.feed, days)
+            published = load_deliveries(
+                ((spec.feed, day) for day in days), believed=believed, whole_only=is_nightly
+            )
             if not published:
                 raise AirflowSkipException("nothing new was published")
             get_current_context()["outlet_events"][asset].extra = event_of(published[spec.feed])
@@ -122,11 +137,33 @@ def report() -> None:
         raise AirflowFailException("\n".join([f"{len(bad)} refused or missing:", *bad]))
 
 
+def believed_of(context: Mapping[str, Any], night: date) -> Believed:
+    """The business dates that a run believes: a nightly tick goes by its night, a person may mistype."""
+    from parc.loading import by_hand, of_night
+    from parc.settings import Settings
+
+    if context["dag_run"].run_type == "scheduled":
+        return of_night(night)
+    is_accepted = bool(context["params"].get("accept_date"))
+    return by_hand(Settings.from_env(), date.today(), is_accepted=is_accepted)
+
+
+def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
+    """Raises AirflowFailException for the first or the last of these dates if it is not believed."""
+    from parc.errors import DeliveryRefused
+
+    try:
+        believed.check(what, days[0], days[-1])
+    except DeliveryRefused as refusal:
+        raise AirflowFailException(str(refusal)) from None
+
+
 def load_deliveries(
-    deliveries: Iterable[tuple[str, date]], *, whole_only: bool = False
+    deliveries: Iterable[tuple[str, date]], *, believed: Believed, whole_only: bool = False
 ) -> dict[str, dict[date, int]]:
     """Ingest each delivery, whatever becomes of the others; returns the rows of the dates published by feed.
-    With `whole_only`, one that is still being written counts as missing.
+    One of a date that is not `believed` is refused. With `whole_only`, one that is still being written counts
+    as missing.
 
     What this run published before it was killed and tried again counts too, while no build has seen it: else
     nobody would be told. An error of the moment (a lost warehouse, a held lock) is raised after all
@@ -145,7 +182,7 @@ def load_deliveries(
     for feed, day in deliveries:
         log.info("%s, business date %s", feed, day)
         try:
-            outcome = ingest(settings, feed, day, whole_only=whole_only)
+            outcome = ingest(settings, feed, day, whole_only=whole_only, believed=believed)
         except Exception as error:
             log.exception("%s %s was not loaded", feed, day)
             errors.append(f"{feed} {day}: {error}")

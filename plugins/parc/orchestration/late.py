@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import given_dates, night_of
-from parc.orchestration.ingest import event_of, load_deliveries
+from parc.orchestration.ingest import believed_of, event_of, load_deliveries, refuse_dates
 from parc.orchestration.limits import LOADING
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,9 @@ def load() -> None:
     settings = Settings.from_env()
     first, last = dates_looked_at(context)
     log.info("business dates %s to %s", first, last)
-    published = load_deliveries(unseen(settings, first, last))
+    believed = believed_of(context, last)
+    refuse_dates(believed, "business date", [first, last])
+    published = load_deliveries(unseen(settings, first, last), believed=believed)
     if context["ti"].try_number > 1:  # what a try published that was killed before it could tell
         for feed in FEEDS:
             for day in not_built(settings, feed) - published.get(feed, {}).keys():

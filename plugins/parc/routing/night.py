@@ -19,7 +19,10 @@ def newest_business_date(settings: Settings) -> date:
         row = connection.execute(
             """
             select greatest(
-                (select max(business_date) from ops.delivery where feed = 'calls' and built_in is not null),
+                (
+                    select max(business_date) from ops.delivery
+                    where feed = 'calls' and built_in is not null and status <> 'withdrawn'
+                ),
                 (select max(business_date) from ops.routing_release)
             )
             """

@@ -84,7 +84,10 @@ def nights(connection: Connection[Any]) -> Nights:
             select day::date
             from (
                 select greatest(
-                    (select max(business_date) from ops.delivery where status <> 'withdrawn'),
+                    (
+                        select max(business_date) from ops.delivery
+                        where status <> 'withdrawn' and not is_misdated
+                    ),
                     (select max(business_date) from ops.looked_for)
                 ) as last_date
             ) as newest
@@ -113,7 +116,7 @@ def nights(connection: Connection[Any]) -> Nights:
                     max(delivery_id) filter (where status = 'published') as published_id,
                     min(landed_at) as landed_at
                 from ops.delivery
-                where business_date >= %(first)s and status <> 'withdrawn'
+                where business_date >= %(first)s and status <> 'withdrawn' and not is_misdated
                 group by feed, business_date
                 having bool_or(status <> 'superseded')
             ),
@@ -165,7 +168,8 @@ def published_build(connection: Connection[Any]) -> Row | None:
             published_at,
             missing,
             (
-                select max(business_date) from ops.delivery where feed = 'calls' and built_in is not null
+                select max(business_date) from ops.delivery
+                where feed = 'calls' and built_in is not null and status <> 'withdrawn'
             ) as last_date
         from marts.published_build
         """,

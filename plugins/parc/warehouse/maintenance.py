@@ -150,7 +150,8 @@ def prune_history(settings: Settings, *, dry_run: bool = False) -> list[Act]:
         "ops.build_date": f"{old_build} and exists (select from ops.build_date as newer "
         "where newer.feed = build_date.feed and newer.business_date = build_date.business_date "
         "and newer.build_id > build_date.build_id)",
-        "ops.looked_for": "business_date < (select max(business_date) from ops.delivery) - %(history)s",
+        "ops.looked_for": "business_date < (select max(business_date) from ops.delivery "
+        "where status <> 'withdrawn' and not is_misdated) - %(history)s",
         "ops.airflow_run": "at < (select max(at) from ops.airflow_run) - %(history)s",
         "ops.notice": "at < (select max(at) from ops.notice) - %(history)s",
     }
@@ -196,7 +197,9 @@ def _limit(connection: Connection[Any], feed: Feed, expired: Mapping[str, date |
     `expired` has the newest expired date of each fact feed.
     """
     row = connection.execute(
-        "select max(business_date) from ops.delivery where feed = %s and status = 'published'", [feed.name]
+        "select max(business_date) from ops.delivery "
+        "where feed = %s and status = 'published' and not is_misdated",
+        [feed.name],
     ).fetchone()
     if feed.retention.days is None or not (row and row[0]):
         return None

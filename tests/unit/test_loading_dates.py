@@ -1,0 +1,38 @@
+"""Which business dates are believed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parc.errors import DeliveryRefused
+from parc.loading.dates import ANY, EARLIEST, LATEST, Believed, of_night
+
+
+def is_believed(believed: Believed, day: date) -> bool:
+    try:
+        believed.check("calls", day)
+    except DeliveryRefused as refusal:
+        assert str(refusal).startswith(f"calls {day}: refused unread") and "\n" not in str(refusal)
+        return False
+    return True
+
+
+@given(night=st.dates(EARLIEST, LATEST), day=st.dates())
+def test_a_night_believes_dates_up_to_a_week_after_it(night: date, day: date) -> None:
+    is_near = day - night <= timedelta(days=7)
+    assert is_believed(of_night(night), day) == (EARLIEST <= day <= LATEST and is_near)
+
+
+@given(day=st.dates())
+def test_whoever_says_that_a_date_is_right_is_believed_but_for_the_absurd(day: date) -> None:
+    assert is_believed(ANY, day) == (EARLIEST <= day <= LATEST)
+
+
+@pytest.mark.parametrize("night", [date.min, date.max, date(1989, 12, 31), date(2100, 1, 1)])
+def test_there_is_no_such_night(night: date) -> None:
+    with pytest.raises(DeliveryRefused, match="refused unread"):
+        of_night(night)
