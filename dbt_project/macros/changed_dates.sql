@@ -26,10 +26,10 @@
     The dates that this model recomputes, by the `feeds`, `lookback_days`, `lookahead_days` and `own_date_feeds` of its
     meta - the same that its publication goes by - as an SQL condition on literals, so that partitions are pruned when
     the query is planned. With `days_before` or `days_after`, also that many dates around each: those are only read, so they may be
-    past retention.
+    past retention. `of` is the node of another model, whose dates it then is.
 -#}
-{% macro is_changed(column='business_date', days_before=0, days_after=0) %}
-    {%- set meta = model.config.meta -%}
+{% macro is_changed(column='business_date', days_before=0, days_after=0, of=none) %}
+    {%- set meta = (of or model).config.meta -%}
     {%- set lookback_days, lookahead_days = meta.get('lookback_days', 0), meta.get('lookahead_days', 0) -%}
     {%- set own_date_feeds = meta.get('own_date_feeds', []) -%}
     {%- set dates = changed_dates(meta.feeds, lookback_days, lookahead_days, own_date_feeds) | join(', ') -%}

@@ -1,12 +1,29 @@
 -- Of the dates that this build recomputes, against all dates.
 {{ config(meta={'feeds': ['boutique_visits']}) }}
 
+with visits as (
+    select
+        business_date,
+        visit_id
+    from {{ ref('fct_boutique_visits') }}
+),
+
+copies as (
+    select
+        business_date,
+        visit_id
+    from visits
+    union all
+    select
+        published_date as business_date,
+        visit_id
+    from {{ published_elsewhere('fct_boutique_visits', 'visit_id', 'visits') }}
+)
+
 select
-    visits.business_date,
-    visits.visit_id,
+    min(business_date) as business_date,
+    visit_id,
     count(*) as row_count
-from {{ ref('fct_boutique_visits') }} as visits
-inner join {{ ref('fct_boutique_visits') }} as same_visit on visits.visit_id = same_visit.visit_id
-where {{ is_changed('visits.business_date') }}
-group by visits.business_date, visits.visit_id
+from copies
+group by visit_id
 having count(*) > 1

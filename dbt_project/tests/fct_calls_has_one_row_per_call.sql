@@ -1,12 +1,29 @@
 -- Of the dates that this build recomputes, against all dates.
 {{ config(meta={'feeds': ['calls']}) }}
 
+with calls as (
+    select
+        business_date,
+        call_id
+    from {{ ref('fct_calls') }}
+),
+
+copies as (
+    select
+        business_date,
+        call_id
+    from calls
+    union all
+    select
+        published_date as business_date,
+        call_id
+    from {{ published_elsewhere('fct_calls', 'call_id', 'calls') }}
+)
+
 select
-    calls.business_date,
-    calls.call_id,
+    min(business_date) as business_date,
+    call_id,
     count(*) as row_count
-from {{ ref('fct_calls') }} as calls
-inner join {{ ref('fct_calls') }} as same_call on calls.call_id = same_call.call_id
-where {{ is_changed('calls.business_date') }}
-group by calls.business_date, calls.call_id
+from copies
+group by call_id
 having count(*) > 1

@@ -3,6 +3,7 @@
 
 with answered as (
     select
+        roots.business_date as contact_date,
         least(
             (leg.answered_at at time zone 'Europe/Paris')::date, roots.business_date + 1
         ) as business_date
@@ -14,16 +15,25 @@ with answered as (
     where
         duplicates.call_id is null
         and leg.answered_at is not null
-        and {{ is_changed('roots.business_date', days_before=1) }}
 ),
 
 legs as (
     select
+        contact_date,
         business_date,
         count(*) as answered_leg_count
     from answered
-    where {{ is_changed() }}
-    group by business_date
+    group by contact_date, business_date
+),
+
+work as (
+    select
+        business_date as contact_date,
+        (half_hour_at at time zone 'Europe/Paris')::date as business_date,
+        sum(answered_leg_count) as answered_leg_count
+    from {{ ref('int_site_work_half_hourly') }}
+    where {{ is_changed(days_before=1) }}
+    group by business_date, (half_hour_at at time zone 'Europe/Paris')::date
 ),
 
 loads as (
@@ -33,12 +43,33 @@ loads as (
     from {{ ref('mart_site_load_half_hourly') }}
     where {{ is_changed() }}
     group by business_date
+),
+
+worked as (
+    select
+        business_date,
+        sum(answered_leg_count) as answered_leg_count
+    from work
+    where {{ is_changed() }}
+    group by business_date
 )
 
 select
+    'work' as what,
+    contact_date,
     business_date,
     legs.answered_leg_count,
-    loads.answered_leg_count as site_answered_leg_count
+    work.answered_leg_count as found_count
 from legs
+left join work using (contact_date, business_date)
+where legs.answered_leg_count <> coalesce(work.answered_leg_count, 0)
+union all
+select
+    'load' as what,
+    null as contact_date,
+    business_date,
+    worked.answered_leg_count,
+    loads.answered_leg_count as found_count
+from worked
 full join loads using (business_date)
-where coalesce(legs.answered_leg_count, 0) <> coalesce(loads.answered_leg_count, 0)
+where coalesce(worked.answered_leg_count, 0) <> coalesce(loads.answered_leg_count, 0)

@@ -3,20 +3,32 @@ with visits as (
     from {{ ref('int_boutique_visits') }}
 ),
 
-final as (
+kept_earlier as (
     select
         later.business_date,
         later.visit_id,
-        min(earlier.business_date) as kept_business_date
+        earlier.business_date as kept_business_date
     from visits as later
     inner join visits as earlier
         on later.row_identity = earlier.row_identity
         and later.visit_id = earlier.visit_id
         and later.business_date > earlier.business_date
-    {% if is_incremental() -%}
-        where {{ is_changed('later.business_date') }}
-    {%- endif %}
-    group by later.business_date, later.visit_id
+    union all
+    select
+        business_date,
+        visit_id,
+        published_date as kept_business_date
+    from {{ published_elsewhere('fct_boutique_visits', 'visit_id', 'visits') }}
+    where published_date < business_date
+),
+
+final as (
+    select
+        business_date,
+        visit_id,
+        min(kept_business_date) as kept_business_date
+    from kept_earlier
+    group by business_date, visit_id
 )
 
 select * from final

@@ -1,14 +1,29 @@
-with visits as (
+with changed_visits as not materialized (
     select *
     from {{ ref('stg_boutique_visits__visits') }}
-    {% if is_incremental() -%}
-        where {{ is_changed() }}
-    {%- else -%}
-        where business_date in (
-            select business_date from {{ ref('int_built_deliveries') }}
-            where feed = 'boutique_visits'
-        )
-    {%- endif %}
+    where {{ is_changed() }}
+),
+
+changed_keys as (
+    select
+        business_date,
+        visit_id
+    from changed_visits
+),
+
+-- The earliest date keeps a visit_id.
+sharing_dates as (
+    {{ dates_sharing('fct_boutique_visits', 'visit_id', 'changed_keys', 'int_boutique_visit_cross_date_duplicates') }}
+),
+
+sharing_visits as (
+    select * from {{ rows_on(ref('stg_boutique_visits__visits'), 'sharing_dates') }}
+),
+
+visits as (
+    select * from changed_visits
+    union all
+    select * from sharing_visits
 ),
 
 final as (

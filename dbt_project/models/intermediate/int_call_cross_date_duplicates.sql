@@ -3,21 +3,35 @@ with roots as (
     from {{ ref('int_call_roots') }}
 ),
 
-final as (
+kept_earlier as (
     select
         later.business_date,
         later.call_id,
-        min(earlier.business_date) as kept_business_date,
-        min(later.leg_count) as leg_count
+        later.leg_count,
+        earlier.business_date as kept_business_date
     from roots as later
     inner join roots as earlier
         on later.row_identity = earlier.row_identity
         and later.call_id = earlier.call_id
         and later.business_date > earlier.business_date
-    {% if is_incremental() -%}
-        where {{ is_changed('later.business_date') }}
-    {%- endif %}
-    group by later.business_date, later.call_id
+    union all
+    select
+        business_date,
+        call_id,
+        leg_count,
+        published_date as kept_business_date
+    from {{ published_elsewhere('fct_calls', 'call_id', 'roots') }}
+    where published_date < business_date
+),
+
+final as (
+    select
+        business_date,
+        call_id,
+        min(kept_business_date) as kept_business_date,
+        min(leg_count) as leg_count
+    from kept_earlier
+    group by business_date, call_id
 )
 
 select * from final

@@ -1,14 +1,29 @@
-with legs as (
+with changed_legs as not materialized (
     select *
     from {{ ref('stg_calls__legs') }}
-    {% if is_incremental() -%}
-        where {{ is_changed() }}
-    {%- else -%}
-        where business_date in (
-            select business_date from {{ ref('int_built_deliveries') }}
-            where feed = 'calls'
-        )
-    {%- endif %}
+    where {{ is_changed() }}
+),
+
+changed_keys as (
+    select distinct
+        business_date,
+        call_id
+    from changed_legs
+),
+
+-- The earliest date keeps a call_id.
+sharing_dates as (
+    {{ dates_sharing('fct_calls', 'call_id', 'changed_keys', 'int_call_cross_date_duplicates') }}
+),
+
+sharing_legs as (
+    select * from {{ rows_on(ref('stg_calls__legs'), 'sharing_dates') }}
+),
+
+legs as (
+    select * from changed_legs
+    union all
+    select * from sharing_legs
 ),
 
 -- Arrays in leg order, of which the first element is wanted: one pass over the legs, no self-join.

@@ -19,7 +19,7 @@ calls as (
     select
         identity_key,
         offered_at
-    from {{ ref('fct_calls') }}
+    from {{ all_dates('fct_calls') }}
     where
         is_offered
         and customer_key is not null

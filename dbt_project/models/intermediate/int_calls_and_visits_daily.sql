@@ -6,7 +6,7 @@ with calls as (
         identity_key,
         offered_at,
         outcome = 'answered' as is_answered
-    from {{ ref('fct_calls') }}
+    from {{ all_dates('fct_calls') }}
     where
         is_offered
         and customer_key is not null
@@ -21,7 +21,7 @@ visits as (
         directorate_code,
         identity_key,
         arrived_at
-    from {{ ref('fct_boutique_visits') }}
+    from {{ all_dates('fct_boutique_visits') }}
     where
         customer_key is not null
         {% if is_incremental() -%}

@@ -2,7 +2,7 @@
 
 with calls as (
     select *
-    from {{ ref('fct_calls') }}
+    from {{ all_dates('fct_calls') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}

@@ -9,7 +9,7 @@ with calls as (
         caller_key,
         offered_at,
         outcome = 'answered' as is_answered
-    from {{ ref('fct_calls') }}
+    from {{ all_dates('fct_calls') }}
     where
         is_offered
         and is_identified

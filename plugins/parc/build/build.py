@@ -112,6 +112,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                 log = str(dbt.log_file(settings))
                 raise BuildFailed(failures.message(done, build_id, seen[0] if seen else None, log))
             rows_by_mart = _close(connection, run, found, build_id)
+            publication.settle(connection, run.entries.values())
             dates = connection.execute(
                 "select count(distinct business_date) from ops.build_date "
                 "where build_id = %s and feed = any (%s)",

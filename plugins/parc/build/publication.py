@@ -1,13 +1,15 @@
 """Publication: from dbt's tested tables in `build` to what BI reads in `marts`, all in one transaction.
 
 A mart's table in `marts` is made once and never dropped, so views and grants on it survive every build, a
-full refresh included. The project's views (`meta.publish: view`) read the tables beside them and are replaced
-only where their text differs.
+full refresh included. Its rows are deleted and inserted: a reader sees all of the build or nothing of it, and
+waits for nobody. The project's views (`meta.publish: view`) read the tables beside them and are replaced only
+where their text differs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -16,6 +18,7 @@ from psycopg import sql
 from parc.build import restatements
 from parc.build.dbt import Entry
 from parc.errors import BuildFailed
+from parc.warehouse import partitions
 
 
 def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build_id: int) -> dict[str, int]:
@@ -23,7 +26,9 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
 
     Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
     (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_job` the jobs,
-    `whole` the table where it differs. A full refresh replaces every table. Returns rows written per mart.
+    `whole` the table where it differs. A full refresh replaces every table; where the built one holds just
+    the changed dates (`meta.holds: changed_dates`), all but the dates past retention. Returns rows written
+    per mart.
 
     Raises BuildFailed when a mart's published table cannot take the new shape.
     """
@@ -50,6 +55,8 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
                 rows = sql.SQL("job_id in (select ops.changed_jobs())")
             else:
                 rows = _changed_dates(connection, meta)
+        elif meta.get("holds") == "changed_dates":
+            rows = _dates_kept(connection, meta)
         if "restated_by" in meta and not is_new:
             restatements.keep(connection, build_id, name, meta, _columns(connection, "build", name))
         written[name] = _replace(connection, name, columns, rows)
@@ -66,6 +73,22 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
         [build_id],
     )
     return written
+
+
+def settle(connection: psycopg.Connection[Any], project: Iterable[Entry]) -> None:
+    """After a publication: the tables that hold just what the build changed (`meta.holds`) give back their
+    room, and the planner learns what was published of them.
+
+    A table that somebody reads just then is left: the next build makes it anew.
+    """
+    for model in project:
+        if model.kind == "model" and model.meta.get("holds") == "changed_dates":
+            schema = "build" if "publish" in model.meta else "intermediate"
+            with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
+                connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
+                connection.execute(sql.SQL("truncate {}").format(sql.Identifier(schema, model.name)))
+            if "publish" in model.meta:
+                connection.execute(sql.SQL("analyze {}").format(sql.Identifier("marts", model.name)))
 
 
 def _tables(name: str) -> dict[str, sql.Composable]:
@@ -186,6 +209,15 @@ def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) ->
     )
     dates = [row[0] for row in rows.fetchall()]
     return sql.SQL("business_date = any ({})").format(sql.Literal(dates)) if dates else sql.SQL("false")
+
+
+def _dates_kept(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
+    rows = connection.execute(
+        "select business_date from ops.delivery where feed = any (%s) and expired_at is not null",
+        [meta["feeds"]],
+    )
+    dates = [row[0] for row in rows.fetchall()]
+    return sql.SQL("business_date <> all ({})").format(sql.Literal(dates)) if dates else sql.SQL("true")
 
 
 def _is_same(connection: psycopg.Connection[Any], name: str, columns: sql.Composable) -> bool:

@@ -1,9 +1,5 @@
 with visits as (
-    select *
-    from {{ ref('int_boutique_visits') }}
-    {% if is_incremental() -%}
-        where {{ is_changed() }}
-    {%- endif %}
+    select * from {{ ref('int_boutique_visits') }}
 ),
 
 duplicates as (

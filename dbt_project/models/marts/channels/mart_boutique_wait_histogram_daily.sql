@@ -1,6 +1,6 @@
 with visits as (
     select *
-    from {{ ref('fct_boutique_visits') }}
+    from {{ all_dates('fct_boutique_visits') }}
     where
         wait_seconds is not null
         {% if is_incremental() -%}

@@ -1,6 +1,6 @@
 with visits as (
     select *
-    from {{ ref('fct_boutique_visits') }}
+    from {{ all_dates('fct_boutique_visits') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}

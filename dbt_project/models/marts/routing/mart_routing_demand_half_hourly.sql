@@ -1,6 +1,6 @@
 with calls as (
     select *
-    from {{ ref('fct_calls') }}
+    from {{ all_dates('fct_calls') }}
     where
         is_offered
         {% if is_incremental() -%}

@@ -1,9 +1,5 @@
 with roots as (
-    select *
-    from {{ ref('int_call_roots') }}
-    {% if is_incremental() -%}
-        where {{ is_changed() }}
-    {%- endif %}
+    select * from {{ ref('int_call_roots') }}
 ),
 
 duplicates as (
