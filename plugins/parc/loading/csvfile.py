@@ -63,6 +63,11 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
         data = rest + read
         if at_end and data and not data.endswith(b"\n"):
             data += b"\n"
+        if plain := _plain_block(data, names, line):
+            yield plain
+            rest = data[data.rindex(b"\n") + 1 :]
+            line += plain.lines.size
+            continue
         layout = _scan(data, len(names), at_end) if b'"' in data else _lay_out(data)
         size = int(layout.ends[-1]) + 1 if layout.ends.size else 0
         rest = data[size:]
@@ -72,6 +77,31 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
             newlines = np.flatnonzero(np.frombuffer(data, np.uint8, size) == ord("\n"))
             yield _block(data[:size], layout, names, line + np.searchsorted(newlines, layout.starts))
             line += newlines.size
+
+
+def _plain_block(data: bytes, names: Sequence[str], first_line: int) -> Block | None:
+    """The whole lines of the data, where all are sound and without quotes, as nearly always.
+
+    Polars fails on a row with too many fields: where none has and there are as many commas as there must be,
+    none has too few.
+    """
+    if b'"' in data or b"\0" in data or not data.isascii() or len(names) < 2:
+        return None
+    characters = np.frombuffer(data, np.uint8)
+    newlines = np.flatnonzero(characters == ord("\n"))
+    if not newlines.size or np.diff(newlines, prepend=-1).max() > LONGEST_ROW_BYTES:
+        return None
+    size = int(newlines[-1]) + 1
+    if np.count_nonzero(characters[:size] == ord(",")) != newlines.size * (len(names) - 1):
+        return None
+    try:
+        rows = _parse(data[:size], names)
+    except pl.exceptions.PolarsError:
+        return None
+    if rows.height != newlines.size:
+        return None
+    lines = np.arange(first_line, first_line + newlines.size, dtype=np.int32)
+    return Block(rows, lines, [])
 
 
 class _Layout:
@@ -138,22 +168,28 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArra
     sound = states == _SOUND
     if not sound.all():
         data = characters[np.repeat(sound, lengths + 1)].tobytes()
+    rows = _parse(data, names)
+    if rows.height != sound.sum():
+        raise UnreadableFile(f"its rows from line {lines[0]} on cannot be parsed")
+    broken = np.flatnonzero((states != _SOUND) & (states != _BLANK))
+    return Block(
+        rows, lines[sound].astype(np.int32), [(int(lines[row]), _REASONS[states[row] - 1]) for row in broken]
+    )
+
+
+def _parse(data: bytes, names: Sequence[str]) -> pl.DataFrame:
+    """Rows of texts, without the white space around them, an empty one as null."""
     rows = pl.read_csv(
         data,
         has_header=False,
         schema=dict.fromkeys(names, pl.String),
         quote_char='"' if b'"' in data else None,
         raise_if_empty=False,
-    )
-    if rows.height != sound.sum():
-        raise UnreadableFile(f"its rows from line {lines[0]} on cannot be parsed")
+    ).rechunk()
     if b'"' in data or b" " in data or b"\t" in data or not data.isascii():
         text = pl.all().str.strip_chars(WHITE_SPACE)
         rows = rows.with_columns(pl.when(text != "").then(text))  # a quoted empty text is empty too
-    broken = np.flatnonzero((states != _SOUND) & (states != _BLANK))
-    return Block(
-        rows, lines[sound].astype(np.int32), [(int(lines[row]), _REASONS[states[row] - 1]) for row in broken]
-    )
+    return rows
 
 
 def _state(reason: str) -> int:

@@ -111,6 +111,18 @@ class RowRules:
         self._rules = list(_rules(feed, business_date))
         finding = [rule.broken for rule in self._rules if not rule.refines]
         self._any_broken = pl.any_horizontal(finding).fill_null(False)
+        # Polars takes longer to make expressions than to read a block by most of them: they are made once.
+        self._usual = [
+            cast(column, pl.col(_text_of(name))).alias(name) for name, column in self._columns.items()
+        ]
+        self._odd = {
+            name: self._is_odd(column, pl.col(_text_of(name))) for name, column in self._columns.items()
+        }
+        self._has_odd = [self._has_odd_texts(column).alias(name) for name, column in self._columns.items()]
+        self._other_ways = {
+            name: casts.other_ways(column, pl.col("text"), self._listed.get(column.listed_in or "", ()))
+            for name, column in self._columns.items()
+        }
         made = {expression.meta.output_name(): expression for expression in derived(feed, secret)}
         self._stored = [made.get(column.name, pl.col(column.name)) for column in feed.loaded_columns]
 
@@ -148,23 +160,19 @@ class RowRules:
         frame = rows.rename({name: _text_of(name) for name in delivered}).with_columns(
             *left_out, pl.lit(False).alias(_DOUBTFUL)
         )
-        frame = frame.with_columns(
-            cast(column, pl.col(_text_of(name))).alias(name) for name, column in self._columns.items()
-        )
+        frame = frame.with_columns(self._usual)
         changed: list[Changed] = []
-        for name in self._odd_columns(frame):
-            frame, found = self._look_again(frame, self._columns[name])
-            changed += found
+        for name, has_odd in frame.select(self._has_odd).row(0, named=True).items():
+            if has_odd:
+                frame, found = self._look_again(frame, self._columns[name])
+                changed += found
         return frame, changed
 
-    def _odd_columns(self, frame: pl.DataFrame) -> list[str]:
-        """The columns of which some texts want another look. Codes repeat: each is looked at once."""
-        found = []
-        for name, column in self._columns.items():
-            text = pl.col(_text_of(name))
-            is_code = column.type is Type.TEXT and not column.personal and name not in self._key
-            found.append(self._is_odd(column, text.unique() if is_code else text).any().alias(name))
-        return [name for name, has_odd in frame.select(found).row(0, named=True).items() if has_odd]
+    def _has_odd_texts(self, column: Column) -> pl.Expr:
+        """Whether some texts of the column want another look. Codes repeat: each is looked at once."""
+        text = pl.col(_text_of(column.name))
+        is_code = column.type is Type.TEXT and not column.personal and column.name not in self._key
+        return self._is_odd(column, text.unique() if is_code else text).any()
 
     def _is_odd(self, column: Column, text: pl.Expr) -> pl.Expr:
         return casts.is_odd(column, text, pl.col(column.name), is_key=column.name in self._key)
@@ -172,7 +180,7 @@ class RowRules:
     def _look_again(self, frame: pl.DataFrame, column: Column) -> tuple[pl.DataFrame, list[Changed]]:
         """Read a column's odd texts in the other ways that there are."""
         name, is_key, text = column.name, column.name in self._key, pl.col("text")
-        at = frame.select(self._is_odd(column, pl.col(_text_of(name))).arg_true()).to_series()
+        at = frame.select(self._odd[name].arg_true()).to_series()
         odd = pl.DataFrame({"text": frame[_text_of(name)].gather(at)}).with_columns(
             casts.is_placeholder(column, text, is_key=is_key).alias("placeholder"),
             casts.is_agreed_empty(column, text).alias("nothing"),
@@ -181,10 +189,11 @@ class RowRules:
             pl.col("nothing") | pl.col("placeholder"), line=frame["line_number"].gather(at)
         )
         values = pl.Series(name, [None], casts.POLARS[column.type]).new_from_index(0, odd.height)
-        for way in casts.other_ways(column, text, self._listed.get(column.listed_in or "", ())):
+        for way in self._other_ways[name]:
             left = (values.is_null() & ~odd["nothing"]).arg_true()
             if left.len():
-                values = values.scatter(left, odd[left].select(way).to_series())
+                # Lazily: what a way says of a text several times is then found once.
+                values = values.scatter(left, odd[left].lazy().select(way).collect().to_series())
         if column.personal is Personal.NUMBER:
             odd = odd.with_columns(pl.col("nothing") | values.is_null())
             values = values.set(values == "", None)
