@@ -166,12 +166,15 @@ def test_a_good_row_is_stored_typed_and_pseudonymised() -> None:
         "recommend": 10,
         "customer_identity": identity("customer:C0042"),
         "caller_identity": None,
-        "row_identity": identity("row:c1"),
+        "row_identity": None,
     }
 
 
 def test_identities_are_signed() -> None:
-    stored, _ = sort_out("calls", *(GOOD | {"call_id": f"c{number}"} for number in range(20)))
+    stored, _ = sort_out(
+        "calls",
+        *(GOOD | {"call_id": f"c{number}", "caller_number": "", "customer_ref": ""} for number in range(20)),
+    )
     assert [row["row_identity"] for row in stored] == [identity(f"row:c{number}") for number in range(20)]
     assert len({row["row_identity"] > 0 for row in stored}) == 2
 

@@ -1,5 +1,5 @@
 with visits as (
-    select business_date, visit_id, row_identity
+    select business_date, visit_id
     from {{ ref('int_boutique_visits') }}
 ),
 
@@ -10,8 +10,7 @@ kept_earlier as (
         earlier.business_date as kept_business_date
     from visits as later
     inner join visits as earlier
-        on later.row_identity = earlier.row_identity
-        and later.visit_id = earlier.visit_id
+        on later.visit_id = earlier.visit_id
         and later.business_date > earlier.business_date
     union all
     select

@@ -30,7 +30,6 @@ final as (
     select
         business_date,
         visit_id,
-        row_identity,
         coalesce(customer_identity, row_identity) as identity_key,
         customer_identity is not null as is_identified,
         customer_key,

@@ -1,5 +1,5 @@
 with roots as (
-    select business_date, call_id, row_identity, leg_count
+    select business_date, call_id, leg_count
     from {{ ref('int_call_roots') }}
 ),
 
@@ -11,8 +11,7 @@ kept_earlier as (
         earlier.business_date as kept_business_date
     from roots as later
     inner join roots as earlier
-        on later.row_identity = earlier.row_identity
-        and later.call_id = earlier.call_id
+        on later.call_id = earlier.call_id
         and later.business_date > earlier.business_date
     union all
     select

@@ -89,7 +89,6 @@ final as (
     select
         business_date,
         call_id,
-        row_identity,
         coalesce(customers[1], caller_identities[1], row_identity) as identity_key,
         customers is not null or caller_identities is not null as is_identified,
         caller_keys[1] as caller_key,

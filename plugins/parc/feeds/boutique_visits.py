@@ -52,6 +52,7 @@ BOUTIQUE_VISITS = Feed(
             Derivation.IDENTITY,
             "Identity of the visit, where the customer is not known.",
             namespace="row:",
+            unless=("customer_ref",),
         ),
     ),
     key=("visit_id",),

@@ -137,6 +137,7 @@ CALLS = Feed(
             Derivation.IDENTITY,
             "Identity of the contact, where neither customer nor number is known.",
             namespace="row:",
+            unless=("customer_ref", "caller_number"),
         ),
     ),
     key=("call_id", "leg_no"),

@@ -84,6 +84,7 @@ INTERVENTIONS = Feed(
             Derivation.IDENTITY,
             "Identity of the job, where the customer is not known.",
             namespace="row:",
+            unless=("customer_ref",),
         ),
     ),
     key=("job_id", "updated_at"),
