@@ -4,7 +4,8 @@ One day of calls is loaded again and again, the loaders in turn: ours from CSV, 
 checked, pseudonymised, freed of duplicates, published; without the suite that judges a delivery as a whole),
 `COPY` of the rows that ours publishes, as clean CSV and in binary, into the same table, `COPY` of the
 delivered CSV as it is, dlt and sling. Then ours by stage, from a file twenty times as large, and over a
-backfill. Run by `make bench-ingest`.
+backfill; last the nation's line assignments, and the same again with one in a hundred changed. Run by
+`make bench-ingest`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from psycopg import sql
 from parc import feeds, quality
 from parc.feeds import Type
 from parc.loading import binarycopy, ingest
-from parc.loading.landing import _delivered
+from parc.loading.landing import collect
 from parc.loading.load import STATISTICS_TARGET
 from parc.loading.reader import read
 from parc.loading.rows import RowRules, key_hashes
@@ -248,8 +249,9 @@ def stages(settings: Settings, source: Path) -> dict[str, float]:
     bare = RowRules(replace(CALLS, columns=CALLS.file_columns), DAY, settings.pseudonym_secret)
     table = partitions.delivery_table(CALLS, DAY, 999_999)
     command = sql.SQL("copy {} from stdin (format binary, freeze)").format(table.identifier)
-    with clock("digest"):
-        file = _delivered(source, "")
+    deliver(settings, DAY, source)
+    with clock("digest"), collect(settings, CALLS.name, DAY) as delivery:
+        [file] = delivery.files
     with clock("split into rows and fields"):
         blocks = list(read(file, CALLS, DAY))
     with clock("types and row rules"):
@@ -373,6 +375,38 @@ def backfill(settings: Settings, folder: Path, days: int, scale: float) -> None:
     print(f"  calls and boutique visits at once: {2 * days} deliveries in {both:.1f} s, all published")
 
 
+def assignments(settings: Settings, source: Path) -> None:
+    """A snapshot of all line assignments, and a week later the same with one row in a hundred changed."""
+    rows = pl.read_csv(source, infer_schema=False)
+    line = pl.int_range(pl.len())
+    another = pl.lit("+3399") + line.cast(pl.String).str.zfill(7)
+    changed = rows.with_columns(
+        pl.when(line % 500 == 0).then(another).otherwise(pl.col("number")).alias("number"),
+        pl.when(line % 100 == 0)
+        .then(pl.lit("2A"))
+        .otherwise(pl.col("department_code"))
+        .alias("department_code"),
+    )
+    forget(settings)
+    execute(
+        settings, "drop table if exists raw.line_assignments", "drop table if exists routing.line_assignment"
+    )
+    print(f"line assignments, {rows.height:,} numbers")
+    for day, snapshot, what in (
+        (DAY, rows, "the first snapshot"),
+        (DAY + timedelta(days=7), changed, "the next one, 1 in 100 changed"),
+    ):
+        folder = Path(settings.landing) / "line_assignments" / f"date={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        snapshot.write_csv(folder / "line_assignments.csv")
+
+        def load(day: date = day) -> None:
+            outcome = ingest(settings, "line_assignments", day)
+            assert outcome.status == "published", outcome.message
+
+        print(f"  {what:<32}{timed(load):7.1f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="1 is the nation")
@@ -397,6 +431,8 @@ def main() -> None:
         files["csv"].write_bytes(text)
         files["gz"].write_bytes(gzip.compress(text, 6))
         pl.read_csv(files["csv"], infer_schema=False).write_parquet(files["parquet"])
+        numbers = folder / "line_assignments.csv"
+        (folder / "simulated" / "line_assignments" / f"date={DAY}" / numbers.name).rename(numbers)
         shutil.rmtree(folder / "simulated")
         medians = side_by_side(settings, files, given.rounds, folder)
         by_stage(settings, files["csv"], given.rounds)
@@ -405,6 +441,7 @@ def main() -> None:
         memory(settings, {"a day": files["csv"], f"{given.factor} times a day": large})
         large.unlink()
         backfill(settings, folder, given.days, given.scale * 0.3)
+        assignments(settings, numbers)
         for name, took in medians.items():
             if name != "COPY CSV":
                 print(f"{name} / COPY CSV: {took / medians['COPY CSV']:.2f} x")

@@ -67,6 +67,7 @@ delete from {ranges} as old using {piece} as new
 where ({old_key}) = ({new_key}) and old.valid_from in (new.before_from, new.after_from);
 """
 
+# In order of the key: so its index is written from one end to the other, not here and there.
 _INSERT = """
 insert into {ranges} ({key}, {values}, valid_from, valid_to)
 select {key}, {kept_values}, old_from, {since} from {changed} as changed where old_from < {since}
@@ -75,6 +76,7 @@ select {key}, {kept_values}, {until}, old_to from {changed} as changed
 where was_there and coalesce(old_to, 'infinity') > {until}
 union all
 select {key}, {values}, valid_from, valid_to from {piece} as piece
+order by {key}
 """
 
 
