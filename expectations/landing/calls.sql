@@ -1,7 +1,8 @@
 -- One row of measures for one delivery of the feed `calls`.
 -- Shares need a sample: 100 legs (or answered legs, or transfers); what only a national day must have is
 -- measured from 1,000 legs over several sites on. The first five unknown codes are named.
--- `20` is Corsica where its two departments are not told apart. On Sundays and public holidays sites may rest.
+-- `20` is Corsica where its two departments are not told apart; loading has told of masked
+-- numbers (`***`). On Sundays and public holidays sites may rest.
 with calendar as (
     select
         extract(isodow from %(business_date)s::date) < 7
@@ -64,7 +65,7 @@ counted as (
             where market <> (%(number_markets)s::text[])[array_position(%(known_numbers)s::text[], dialled_number)]
         ) as other_market,
         count(*) filter (where site_code <> all (%(known_site_codes)s::text[])) as unknown_site_legs,
-        count(*) filter (where dialled_number <> all (%(known_numbers)s::text[])) as unknown_number_legs,
+        count(*) filter (where dialled_number <> all (%(known_numbers)s::text[] || '{{***}}')) as unknown_number_legs,
         count(*) filter (where line_department <> all (%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_legs,
         min(site_code) < max(site_code) as has_several_sites
@@ -117,7 +118,7 @@ select
     unknown_number_legs,
     case when unknown_number_legs > 0 then (
         select array_to_string((array_agg(distinct dialled_number))[1:5], ', ') from {table}
-        where dialled_number <> all (%(known_numbers)s::text[])
+        where dialled_number <> all (%(known_numbers)s::text[] || '{{***}}')
     ) end as unknown_numbers,
     unknown_department_legs,
     case when unknown_department_legs > 0 then (

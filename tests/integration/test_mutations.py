@@ -214,7 +214,7 @@ def a_parquet_file(good: Good, chance: random.Random) -> Mutation:
             every = frozenset(range(2, len(good.rows) + 2))
             return Mutation("parquet flipped", "a.parquet", bytes(content), "differ there", every)
         return Mutation("parquet flipped", "a.parquet", bytes(content), "be refused", control=control)
-    must: Literal["be the same", "be refused"] = "be the same" if kind == "good" else "be refused"
+    must: Literal["be the same", "be refused"] = "be the same" if kind in ("good", "bytes") else "be refused"
     return Mutation(f"parquet {kind} ({at})", "a.parquet", bytes(content), must)
 
 
