@@ -32,7 +32,9 @@ def load_case(warehouse: Settings, shared_data: Path) -> Load:
 
 
 def pages(settings: Settings) -> str:
-    return "".join(path.read_text() for path in (settings.home / "data_docs").rglob("*2012-04-25/*.html"))
+    found = [*(settings.home / "data_docs").rglob("calls_2012-04-25/*.html")]
+    assert found
+    return "".join(path.read_text() for path in found)
 
 
 def test_numbers_dialled_by_agents_are_masked(warehouse: Settings, load_case: Load) -> None:
