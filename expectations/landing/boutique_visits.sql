@@ -1,8 +1,8 @@
 -- One row of measures for one delivery of the feed `boutique_visits`.
--- Shares need a sample: 100 visits (or served visits, or unserved ones), and so does volume; what only a full
--- day must have is measured from 1,000 visits on. The first five unknown codes are named.
--- On Sundays and public holidays a boutique opens as it likes: none need be open, and volume says nothing.
--- Boutiques are those of the newest published snapshot dated on or before the day, else of the earliest.
+-- The first five unknown codes are named. On Sundays and public holidays a boutique opens as it likes: none need be
+-- open, and volume says nothing. Boutiques are those of the newest published snapshot dated on or before the day, else
+-- of the earliest. A visit is another's when its customer is not the one who had its id on another date; where none is
+-- known, when it was in another boutique, for another reason, or lasted otherwise.
 with snapshot as (
     select coalesce(
         (select max(business_date) from raw.boutiques where business_date <= %(business_date)s::date),
@@ -37,6 +37,52 @@ heard as (
     where known.is_open
 ),
 
+busiest as (
+    select count(*) as most_visits, min(line_number) as first_line
+    from {table}
+    where customer_key is not null
+    group by customer_key
+    order by 1 desc
+    limit 1
+),
+
+-- Ids that other dates have too, each once, with the nearest of these dates.
+repeated as (
+    select distinct on (today.visit_id)
+        today.visit_id,
+        other.business_date,
+        today.customer_key is distinct from other.customer_key
+        or today.customer_key is null and (
+            today.boutique_code <> other.boutique_code
+            or today.reason_code <> other.reason_code
+            or today.left_at - today.arrived_at <> other.left_at - other.arrived_at
+        ) as is_of_another
+    from {table} as today
+    inner join raw.boutique_visits as other on today.visit_id = other.visit_id
+    where other.business_date = any(%(near_dates)s::date[])
+    order by today.visit_id, abs(other.business_date - %(business_date)s::date), other.business_date
+),
+
+ids as (
+    select
+        count(*) as ids_delivered_before,
+        count(*) filter (where is_of_another) as ids_of_others,
+        to_char(mode() within group (order by business_date), 'YYYY-MM-DD') as other_date
+    from repeated
+),
+
+profile as (
+    select array_agg(coalesce(visits_of_hour.visits, 0) order by hours.hour) as visits_by_hour
+    from generate_series(0, 23) as hours (hour)
+    left join (
+        select
+            extract(hour from arrived_at at time zone 'Europe/Paris')::integer as hour,
+            count(*) as visits
+        from {table}
+        group by 1
+    ) as visits_of_hour on hours.hour = visits_of_hour.hour
+),
+
 counted as (
     select
         count(*) as visits,
@@ -52,50 +98,34 @@ counted as (
         count(*) filter (
             where arrived_at >= (%(business_date)s::date + time '15:00') at time zone 'Europe/Paris'
         ) as after_three,
-        count(*) filter (where known.boutique_code is null) as unknown_boutique_visits,
-        count(*) filter (where not known.is_open) as closed_boutique_visits
+        count(*) filter (where known.boutique_code is null) as in_unknown,
+        count(*) filter (where not known.is_open) as in_closed
     from {table} as visits
     left join known on visits.boutique_code = known.boutique_code
-),
-
-sampled as (
-    select
-        *,
-        case when is_working_day then visits end as working_day_visits,
-        case when is_working_day and %(usual_rows)s::float8 >= 100 then %(usual_rows)s::float8 end as usual_visits,
-        case when visits >= 100 then visits end as sample_visits,
-        case when served >= 100 then served end as sample_served,
-        case when left_unserved >= 100 then left_unserved end as sample_unserved,
-        case when visits >= 1000 then visits end as full_day_visits,
-        case when is_working_day and visits >= 10 * open_boutiques then nullif(open_boutiques, 0) end as sample_boutiques
-    from counted
-    cross join heard
-    cross join calendar
-    cross join snapshot
 )
 
 select
-    visits,
-    working_day_visits,
-    100.0 * visits / usual_visits as percent_of_usual,
-    case when %(like_days)s::float8 >= 4 then 100.0 * visits / usual_visits end as percent_of_usual_over_4_days,
-    100.0 * served / sample_visits as served_percent,
-    100.0 * left_unserved / sample_visits as left_unserved_percent,
-    100.0 * left_unserved / full_day_visits as full_day_left_unserved_percent,
-    100.0 * sale / full_day_visits as full_day_sale_percent,
-    100.0 * without_customer / sample_visits as without_customer_percent,
-    100.0 * served_without_served_at / sample_served as served_without_served_at_percent,
-    100.0 * unserved_with_served_at / sample_unserved as unserved_with_served_at_percent,
-    100.0 * before_noon / full_day_visits as before_noon_percent,
-    100.0 * after_three / full_day_visits as after_three_percent,
+    counted.*,
+    case when is_working_day then visits end as working_day_visits,
     open_boutiques,
-    silent_boutiques,
-    100.0 * silent_boutiques / sample_boutiques as silent_boutiques_percent,
-    case when snapshot_date is not null then closed_boutique_visits end as closed_boutique_visits,
+    case when is_working_day and visits >= 10 * open_boutiques then silent_boutiques end as silent_boutiques,
+    case when snapshot_date is not null then in_closed end as closed_boutique_visits,
     to_char(snapshot_date, 'YYYY-MM-DD') as snapshot,
-    case when snapshot_date is not null then unknown_boutique_visits end as unknown_boutique_visits,
-    case when snapshot_date is not null and unknown_boutique_visits > 0 then (
+    case when snapshot_date is not null then in_unknown end as unknown_boutique_visits,
+    coalesce(busiest.most_visits, 0) as busiest_visits,
+    busiest.first_line as busiest_line,
+    ids.ids_delivered_before,
+    ids.ids_of_others,
+    ids.other_date,
+    profile.visits_by_hour,
+    case when snapshot_date is not null and in_unknown > 0 then (
         select array_to_string((array_agg(distinct boutique_code))[1:5], ', ') from {table}
         where boutique_code not in (select known.boutique_code from known)
     ) end as unknown_boutiques
-from sampled
+from counted
+cross join heard
+cross join calendar
+cross join snapshot
+cross join ids
+cross join profile
+left join busiest on true

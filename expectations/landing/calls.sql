@@ -1,8 +1,8 @@
 -- One row of measures for one delivery of the feed `calls`.
--- Shares need a sample: 100 legs (or answered legs, or transfers); what only a national day must have is
--- measured from 1,000 legs over several sites on. The first five unknown codes are named.
--- `20` is Corsica where its two departments are not told apart; loading has told of masked
--- numbers (`***`). On Sundays and public holidays sites may rest.
+-- What only a national day must have is measured where several sites are. The first five unknown codes are named.
+-- `20` is Corsica where its two departments are not told apart; loading has told of masked numbers (`***`). On Sundays
+-- and public holidays sites may rest. A contact is another's when its caller and customer are not those who had its id on
+-- another date; where neither is known, when it dialled another number or lasted otherwise.
 with calendar as (
     select
         extract(isodow from %(business_date)s::date) < 7
@@ -27,9 +27,67 @@ silent as (
     where not exists (select from {table} as today where today.site_code = week_ago.site_code)
 ),
 
+busiest as (
+    select
+        contacts.kind,
+        contacts.contacts,
+        contacts.first_line
+    from (
+        select 'customer' as kind, count(*) as contacts, min(line_number) as first_line
+        from {table}
+        where leg_no = 1 and customer_key is not null
+        group by customer_key
+        union all
+        select 'caller number' as kind, count(*) as contacts, min(line_number) as first_line
+        from {table}
+        where leg_no = 1 and caller_key is not null
+        group by caller_key
+    ) as contacts
+    order by contacts.contacts desc, contacts.kind desc
+    limit 1
+),
+
+-- Ids that other dates have too, each once, with the nearest of these dates.
+repeated as (
+    select distinct on (today.call_id)
+        today.call_id,
+        other.business_date,
+        today.caller_key is distinct from other.caller_key
+        or today.customer_key is distinct from other.customer_key
+        or coalesce(today.caller_key, today.customer_key) is null and (
+            today.dialled_number <> other.dialled_number
+            or today.ended_at - today.offered_at <> other.ended_at - other.offered_at
+        ) as is_of_another
+    from {table} as today
+    inner join raw.calls as other on today.call_id = other.call_id
+    where today.leg_no = 1 and other.leg_no = 1 and other.business_date = any(%(near_dates)s::date[])
+    order by today.call_id, abs(other.business_date - %(business_date)s::date), other.business_date
+),
+
+ids as (
+    select
+        count(*) as ids_delivered_before,
+        count(*) filter (where is_of_another) as ids_of_others,
+        to_char(mode() within group (order by business_date), 'YYYY-MM-DD') as other_date
+    from repeated
+),
+
+profile as (
+    select array_agg(coalesce(legs_of_hour.legs, 0) order by hours.hour) as legs_by_hour
+    from generate_series(0, 23) as hours (hour)
+    left join (
+        select
+            extract(hour from offered_at at time zone 'Europe/Paris')::integer as hour,
+            count(*) as legs
+        from {table}
+        group by 1
+    ) as legs_of_hour on hours.hour = legs_of_hour.hour
+),
+
 counted as (
     select
         count(*) as legs,
+        count(*) filter (where leg_no = 1) as contacts,
         count(*) filter (where outcome = 'answered') as answered,
         count(*) filter (where outcome = 'abandoned') as abandoned,
         count(*) filter (where outcome = 'ivr_resolved') as ivr_resolved,
@@ -43,7 +101,8 @@ counted as (
         count(*) filter (where outcome = 'answered' and talk_s is null) as answered_without_talk,
         count(*) filter (where outcome = 'answered' and site_code is null) as answered_without_site,
         count(*) filter (where outcome = 'answered' and agent_key is null) as answered_without_agent,
-        avg(talk_s) filter (where outcome = 'answered') as talk_seconds,
+        count(*) filter (where outcome = 'answered' and talk_s is not null) as answered_with_talk,
+        count(*) filter (where outcome = 'answered' and (talk_s < 10 or talk_s > 7200)) as odd_talk,
         count(*) filter (
             where offered_at < (%(business_date)s::date + time '12:00') at time zone 'Europe/Paris'
         ) as before_noon,
@@ -70,59 +129,35 @@ counted as (
             as unknown_department_legs,
         min(site_code) < max(site_code) as has_several_sites
     from {table}
-),
-
-sampled as (
-    select
-        *,
-        case when legs >= 100 then legs end as sample_legs,
-        case when answered >= 100 then answered end as sample_answered,
-        case when transferred >= 100 then transferred end as sample_transferred,
-        case when second >= 100 then second end as sample_second,
-        case when legs >= 1000 and has_several_sites then legs end as national_legs,
-        case when legs >= 1000 then legs end as full_day_legs
-    from counted
-    cross join silent
 )
 
 select
-    legs,
-    100.0 * legs / nullif(%(usual_rows)s::float8, 0) as percent_of_usual,
-    case when %(like_days)s::float8 >= 4 then 100.0 * legs / nullif(%(usual_rows)s::float8, 0) end
-        as percent_of_usual_over_4_days,
-    100.0 * answered / sample_legs as answered_percent,
-    100.0 * abandoned / sample_legs as abandoned_percent,
-    100.0 * ivr_resolved / sample_legs as ivr_resolved_percent,
-    100.0 * overflowed / sample_legs as overflowed_percent,
-    100.0 * blocked / sample_legs as blocked_percent,
-    100.0 * fixe / national_legs as fixe_percent,
-    100.0 * internet / national_legs as internet_percent,
-    100.0 * withheld / national_legs as withheld_percent,
-    100.0 * without_region / national_legs as without_region_percent,
-    100.0 * without_customer / sample_legs as without_customer_percent,
-    100.0 * answered_without_talk / sample_answered as answered_without_talk_percent,
-    100.0 * answered_without_site / sample_answered as answered_without_site_percent,
-    100.0 * answered_without_agent / sample_answered as answered_without_agent_percent,
-    case when sample_answered is not null then talk_seconds end as mean_talk_seconds,
-    100.0 * before_noon / full_day_legs as before_noon_percent,
-    100.0 * after_three / full_day_legs as after_three_percent,
-    100.0 * (transferred - transferred_on) / sample_transferred as transfers_lost_percent,
-    100.0 * (second - first_of_several) / sample_second as legs_without_first_percent,
-    100.0 * other_market / sample_legs as other_market_percent,
-    silent_sites,
-    unknown_site_legs,
+    counted.*,
+    case when has_several_sites then legs end as national_legs,
+    transferred - transferred_on as transfers_lost,
+    second - first_of_several as second_without_first,
+    busiest.kind as busiest_kind,
+    coalesce(busiest.contacts, 0) as busiest_contacts,
+    busiest.first_line as busiest_line,
+    ids.ids_delivered_before,
+    ids.ids_of_others,
+    ids.other_date,
+    profile.legs_by_hour,
+    silent.silent_sites,
     case when unknown_site_legs > 0 then (
         select array_to_string((array_agg(distinct site_code))[1:5], ', ') from {table}
         where site_code <> all (%(known_site_codes)s::text[])
     ) end as unknown_sites,
-    unknown_number_legs,
     case when unknown_number_legs > 0 then (
         select array_to_string((array_agg(distinct dialled_number))[1:5], ', ') from {table}
         where dialled_number <> all (%(known_numbers)s::text[] || '{{***}}')
     ) end as unknown_numbers,
-    unknown_department_legs,
     case when unknown_department_legs > 0 then (
         select array_to_string((array_agg(distinct line_department))[1:5], ', ') from {table}
         where line_department <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
-from sampled
+from counted
+cross join silent
+cross join ids
+cross join profile
+left join busiest on true

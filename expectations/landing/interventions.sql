@@ -1,8 +1,8 @@
 -- One row of measures for one delivery of the feed `interventions`: states of jobs.
--- Shares need a sample: 100 states (or closed ones, or those with a result, a slot, a first offer), and so does
--- volume; what only a full day must have is measured from 1,000 states on. The first five unknown codes are
--- named. On Sundays and public holidays the units may rest. `20` is Corsica where its two departments are not
--- told apart.
+-- The first five unknown codes are named. On Sundays and public holidays the units may rest: jobs are called off then,
+-- and none is attended. `20` is Corsica where its two departments are not told apart.
+-- A job comes again whenever it changes; its id is another job's where its request and whom it is for are not those that
+-- the id had on another date.
 with calendar as (
     select
         extract(isodow from %(business_date)s::date) < 7
@@ -12,10 +12,66 @@ with calendar as (
         ) as is_working_day
 ),
 
+week_ago as (
+    select unit_code
+    from raw.interventions
+    where business_date = %(business_date)s::date - 7
+    group by unit_code
+    having count(*) >= 50
+),
+
 silent as (
-    select array_to_string((array_agg(known.unit_code order by known.unit_code))[1:5], ', ') as units
-    from unnest(%(known_unit_codes)s::text[]) as known (unit_code)
-    where not exists (select from {table} as states where states.unit_code = known.unit_code)
+    select array_to_string((array_agg(week_ago.unit_code order by week_ago.unit_code))[1:5], ', ') as silent_units
+    from week_ago
+    inner join calendar on calendar.is_working_day
+    where not exists (select from {table} as states where states.unit_code = week_ago.unit_code)
+),
+
+busiest as (
+    select count(*) as most_states, min(line_number) as first_line
+    from {table}
+    where customer_key is not null
+    group by customer_key
+    order by 1 desc
+    limit 1
+),
+
+-- Ids that other dates have too, each once, with the nearest of these dates.
+repeated as (
+    select distinct on (today.job_id)
+        today.job_id,
+        other.business_date,
+        today.requested_at <> other.requested_at and (
+            today.line_key is distinct from other.line_key
+            or today.customer_key is distinct from other.customer_key
+            or today.department_code <> other.department_code
+        ) as is_of_another
+    from {table} as today
+    inner join raw.interventions as other on today.job_id = other.job_id
+    where other.business_date = any(%(near_dates)s::date[])
+    order by
+        today.job_id, abs(other.business_date - %(business_date)s::date), other.business_date,
+        other.updated_at desc, today.updated_at
+),
+
+ids as (
+    select
+        (select count(distinct job_id) from {table}) as jobs,
+        count(*) filter (where is_of_another) as ids_of_others,
+        to_char(mode() within group (order by business_date) filter (where is_of_another), 'YYYY-MM-DD') as other_date
+    from repeated
+),
+
+profile as (
+    select array_agg(coalesce(states_of_hour.states, 0) order by hours.hour) as states_by_hour
+    from generate_series(0, 23) as hours (hour)
+    left join (
+        select
+            extract(hour from updated_at at time zone 'Europe/Paris')::integer as hour,
+            count(*) as states
+        from {table}
+        group by 1
+    ) as states_of_hour on hours.hour = states_of_hour.hour
 ),
 
 counted as (
@@ -23,6 +79,7 @@ counted as (
         count(*) as states,
         count(*) filter (where kind = 'installation') as installations,
         count(closed_at) as closed,
+        count(*) filter (where closed_at is not null and result <> 'cancelled') as attended,
         count(*) filter (where closed_at is not null and result = 'done') as done,
         count(*) filter (where closed_at is not null and result = 'incomplete') as incomplete,
         count(*) filter (where closed_at is not null and result = 'customer_absent') as customer_absent,
@@ -48,61 +105,29 @@ counted as (
         count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_states
     from {table}
-),
-
-sampled as (
-    select
-        *,
-        case when is_working_day then states end as working_day_states,
-        case when %(usual_rows)s::float8 >= 100 then %(usual_rows)s::float8 end as usual_states,
-        case when states >= 100 then states end as sample_states,
-        case when states >= 1000 and is_working_day then states end as full_day_states,
-        case when closed >= 100 then closed end as sample_closed,
-        case when closed >= 1000 then closed end as full_day_closed,
-        case when with_result >= 100 then with_result end as sample_with_result,
-        case when with_slot >= 100 then with_slot end as sample_with_slot,
-        case when with_offer >= 100 then with_offer end as sample_with_offer
-    from counted
-    cross join silent
-    cross join calendar
 )
 
 select
-    states,
-    working_day_states,
-    100.0 * states / usual_states as percent_of_usual,
-    case when %(like_days)s::float8 >= 4 then 100.0 * states / usual_states end as percent_of_usual_over_4_days,
-    closed,
-    with_result,
-    with_slot,
-    with_offer,
-    100.0 * installations / full_day_states as installation_percent,
-    100.0 * closed / full_day_states as closed_percent,
-    100.0 * done / sample_closed as done_percent,
-    100.0 * done / full_day_closed as full_day_done_percent,
-    100.0 * incomplete / sample_closed as incomplete_percent,
-    100.0 * customer_absent / sample_closed as customer_absent_percent,
-    100.0 * technician_absent / sample_closed as technician_absent_percent,
-    100.0 * cancelled / sample_closed as cancelled_percent,
-    100.0 * updated_elsewhere / sample_states as updated_elsewhere_percent,
-    100.0 * ahead / sample_states as ahead_percent,
-    100.0 * closed_without_result / sample_closed as closed_without_result_percent,
-    100.0 * result_without_closed_at / sample_with_result as result_without_closed_at_percent,
-    100.0 * slot_without_offer / sample_with_slot as slot_without_offer_percent,
-    100.0 * half_slot / sample_with_slot as half_slot_percent,
-    100.0 * offer_before_request / sample_with_offer as offer_before_request_percent,
-    100.0 * without_customer / sample_states as without_customer_percent,
-    100.0 * without_line / sample_states as without_line_percent,
-    case when is_working_day and states >= 100 * cardinality(%(known_unit_codes)s::text[]) then nullif(units, '') end
-        as silent_units,
-    unknown_unit_states,
+    counted.*,
+    case when is_working_day then states end as working_day_states,
+    coalesce(busiest.most_states, 0) as busiest_states,
+    busiest.first_line as busiest_line,
+    ids.jobs,
+    ids.ids_of_others,
+    ids.other_date,
+    profile.states_by_hour,
+    silent.silent_units,
     case when unknown_unit_states > 0 then (
         select array_to_string((array_agg(distinct unit_code))[1:5], ', ') from {table}
         where unit_code <> all (%(known_unit_codes)s::text[])
     ) end as unknown_units,
-    unknown_department_states,
     case when unknown_department_states > 0 then (
         select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
         where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
-from sampled
+from counted
+cross join calendar
+cross join silent
+cross join ids
+cross join profile
+left join busiest on true

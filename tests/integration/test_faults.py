@@ -19,7 +19,7 @@ from parc.simulate import simulate
 from parc.simulate.faults import FAULTS, UNKNOWN_CODE
 from parc.warehouse import connect
 
-SCALE, SEED = 0.005, 5
+SCALE, SEED = 0.01, 5
 FIRST, LAST = date(2012, 3, 5), date(2012, 4, 14)
 EASTER_MONDAY = date(2012, 4, 9)
 FEEDS = ("calls", "boutique_visits", "interventions")

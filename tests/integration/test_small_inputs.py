@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -174,13 +175,27 @@ def test_case_25_slots_called_off(handed_over: Settings) -> None:
     ) == [(1, 0)]
 
 
-def test_case_07_ids_that_begin_anew_are_counted(handed_over: Settings, shared_data: Path) -> None:
-    for day in (DAY, NEXT):
-        file = shared_data / "cases" / "07-ids-that-begin-anew-each-day" / f"calls_{day}.csv"
-        assert hand_in(handed_over, "calls", day, file).status == "published"
+def test_case_07_ids_that_begin_anew_are_told(
+    handed_over: Settings, shared_data: Path, tmp_path: Path
+) -> None:
+    """All of them refuse the day; of half of them the day is published, and what it loses is counted."""
+    first, second = (
+        shared_data / "cases" / "07-ids-that-begin-anew-each-day" / f"calls_{day}.csv" for day in (DAY, NEXT)
+    )
+    assert hand_in(handed_over, "calls", DAY, first).status == "published"
+    refused = hand_in(handed_over, "calls", NEXT, second)
+    assert refused.status == "refused"
+    assert f"10 of 10 call ids were delivered on {DAY} already, by other callers" in refused.message
+
+    half = tmp_path / second.name
+    half.write_text(re.sub(r"^c([1-5]),", r"new\1,", second.read_text(), flags=re.MULTILINE))
+    published = hand_in(handed_over, "calls", NEXT, half)
+    assert published.status == "published"
+    (warning,) = published.warnings
+    assert f"5 of 10 call ids were delivered on {DAY} already, 5 of them by other callers" in warning
     build(handed_over)
     assert rows(
         handed_over,
         "select business_date, rows_published, rows_repeated from marts.mart_feed_health "
         "where feed = 'calls' order by 1",
-    ) == [(DAY, 10, 0), (NEXT, 10, 10)]
+    ) == [(DAY, 10, 0), (NEXT, 10, 5)]

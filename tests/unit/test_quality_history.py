@@ -1,11 +1,12 @@
-"""Which earlier days tell how much a delivery usually holds."""
+"""Which earlier days are like a delivery's."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
 from parc.feeds import FEEDS
-from parc.quality.history import usual_volume
+from parc.quality import History, Past
+from parc.quality.history import like_dates
 
 CALLS, PLAN = FEEDS["calls"], FEEDS["numbering_plan"]
 
@@ -14,25 +15,35 @@ def days_before(day: date, count: int) -> list[date]:
     return [day - timedelta(days=back) for back in range(1, count + 1)]
 
 
-def test_the_median_of_the_last_four_same_weekdays() -> None:
+def test_the_last_four_same_weekdays_are_alike() -> None:
     day = date(2012, 6, 20)  # a Wednesday
-    past = [(before, before.toordinal()) for before in days_before(day, 60)]
-    like = [day - timedelta(weeks=back) for back in (1, 2, 3, 4)]
-    expected = (like[1].toordinal() + like[2].toordinal()) / 2
-    assert usual_volume(CALLS, day, past) == {"usual_rows": expected, "like_days": 4}
+    assert like_dates(CALLS, day, days_before(day, 60)) == [
+        day - timedelta(weeks=back) for back in (1, 2, 3, 4)
+    ]
 
 
 def test_holidays_are_like_holidays_and_like_no_weekday() -> None:
     labour_day, victory_day, ascension = date(2012, 5, 1), date(2012, 5, 8), date(2012, 5, 17)
-    past = [(ascension, 3), (victory_day, 2), (labour_day, 1), (date(2012, 4, 24), 100)]
-    assert usual_volume(CALLS, date(2012, 5, 28), past) == {"usual_rows": 2.0, "like_days": 3}
-    assert usual_volume(CALLS, date(2012, 5, 22), past) == {"usual_rows": 100.0, "like_days": 1}
+    past = [ascension, victory_day, labour_day, date(2012, 4, 24)]
+    assert like_dates(CALLS, date(2012, 5, 28), past) == [ascension, victory_day, labour_day]
+    assert like_dates(CALLS, date(2012, 5, 22), past) == [date(2012, 4, 24)]
 
 
-def test_nothing_is_usual_without_history() -> None:
-    assert usual_volume(CALLS, date(2012, 5, 22), []) == {"usual_rows": None, "like_days": 0}
+def test_a_holiday_on_a_sunday_is_like_neither_sundays_nor_holidays() -> None:
+    """Armistice day of 2012 falls on a Sunday, as new year did."""
+    day = date(2012, 11, 11)
+    assert like_dates(CALLS, day, days_before(day, 315)) == [date(2012, 1, 1)]
+    assert date(2012, 11, 11) not in like_dates(
+        CALLS, date(2012, 11, 18), days_before(date(2012, 11, 18), 30)
+    )
 
 
 def test_snapshots_are_like_each_other() -> None:
-    past = [(date(2012, 4, 1), 30), (date(2012, 3, 1), 10), (date(2012, 2, 1), 20)]
-    assert usual_volume(PLAN, date(2012, 5, 1), past) == {"usual_rows": 20.0, "like_days": 3}
+    past = [date(2012, 4, 1), date(2012, 3, 1), date(2012, 2, 1)]
+    assert like_dates(PLAN, date(2012, 5, 1), past) == past
+
+
+def test_the_usual_rows_are_the_median_of_the_like_days() -> None:
+    like = tuple(Past(date(2012, 4, day), rows) for day, rows in ((25, 30), (18, 10), (11, 22), (4, 20)))
+    assert (History(like).usual_rows, History(like).like_days) == (21.0, 4)
+    assert (History().usual_rows, History().like_days) == (None, 0)

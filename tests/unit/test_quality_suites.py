@@ -12,7 +12,7 @@ from parc.quality import QualityError, declared
 from parc.settings import PROJECT
 
 LANDING = sorted((PROJECT / "expectations" / "landing").glob("*.json"))
-GIVEN = {"business_date", "usual_rows", "like_days"}
+GIVEN = {"business_date", "usual_rows", "like_days", "near_dates"}
 
 
 def test_every_feed_has_a_suite_and_each_loads_whole() -> None:

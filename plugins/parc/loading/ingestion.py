@@ -209,10 +209,10 @@ class _Run:
             warnings += loaded.warnings
             self._check_counts(loaded)
             warnings += self._shrinkage(loaded, current)
-            self._audit(table, warnings)
+            measures = self._audit(table, warnings)
         except DeliveryRefused as refusal:
             return self._refuse(delivery_id, str(refusal), loaded, warnings)
-        ledger.audit(self.connection, delivery_id, loaded.rows_read, loaded.rows_rejected, warnings)
+        ledger.audit(self.connection, delivery_id, loaded.rows_read, loaded.rows_rejected, warnings, measures)
         changes = self._publish(delivery_id, table, loaded, current)
 
         good = loaded.rows_read - loaded.rows_rejected
@@ -295,18 +295,19 @@ class _Run:
             "look for a missing part"
         ]
 
-    def _audit(self, table: Table, warnings: list[str]) -> None:
-        """Have the delivery judged as a whole; adds to `warnings`."""
-        from parc.quality import check_delivery, usual_of_ledger
+    def _audit(self, table: Table, warnings: list[str]) -> dict[str, Any]:
+        """Have the delivery judged as a whole; adds to `warnings` and returns what was measured."""
+        from parc.quality import check_delivery, history_of_ledger
 
-        usual = usual_of_ledger(self.connection, self.feed, self.business_date)
-        verdict = check_delivery(self.settings, self.feed.name, str(table), self.business_date, usual)
+        history = history_of_ledger(self.connection, self.feed, self.business_date)
+        verdict = check_delivery(self.settings, self.feed.name, str(table), self.business_date, history)
         place = f"; Data Docs: {verdict.page}"
         warnings += [f"{finding.message}{place}" for finding in verdict.warnings]
         if not verdict.passed:
             subject = f"{self.feed.name} {self.business_date}: "
             reasons = "; ".join(each.message.removeprefix(subject) for each in verdict.failures)
             raise DeliveryRefused(f"{reasons}{place}")
+        return verdict.measures
 
     def _refuse(self, delivery_id: int, reason: str, loaded: Loaded, warnings: list[str]) -> Outcome:
         with self.connection.transaction():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -104,14 +104,23 @@ def abandon(connection: Connection[Any], feed: str, business_date: date) -> None
 
 
 def audit(
-    connection: Connection[Any], delivery_id: int, read: int, rejected: int, warnings: Sequence[str]
-) -> None:
-    """Mark the delivery as loaded aside and found good."""
+    connection: Connection[Any], delivery_id: int, read: int, rejected: int, warnings: Sequence[str],
+    measures: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Mark the delivery as loaded aside and found good, with what was measured of it."""
     connection.execute(
         "update ops.delivery set status = 'audited', audited_at = clock_timestamp(), rows_read = %s, "
-        "rows_published = %s, rows_quarantined = %s, rows_rejected = %s, warnings = %s "
+        "rows_published = %s, rows_quarantined = %s, rows_rejected = %s, warnings = %s, measures = %s "
         "where delivery_id = %s",
-        [read, read - rejected, rejected, rejected, Jsonb(list(warnings)), delivery_id],
+        [
+            read,
+            read - rejected,
+            rejected,
+            rejected,
+            Jsonb(list(warnings)),
+            Jsonb(dict(measures)),
+            delivery_id,
+        ],
     )
 
 

@@ -1,14 +1,16 @@
 """Runs what `expectations/` declares: of a delivery as a whole, of what an export is made of."""
 
 from parc.quality.declared import QualityError, Suite, UnknownSuite, seed_column
-from parc.quality.history import usual_of_ledger
+from parc.quality.history import History, Past, history_of_ledger
 from parc.quality.run import NothingToJudge, check, check_delivery, check_export, data_docs, suites
 from parc.quality.verdict import Finding, Judgement, Verdict
 
 __all__ = [
     "Finding",
+    "History",
     "Judgement",
     "NothingToJudge",
+    "Past",
     "QualityError",
     "Suite",
     "UnknownSuite",
@@ -17,7 +19,7 @@ __all__ = [
     "check_delivery",
     "check_export",
     "data_docs",
+    "history_of_ledger",
     "seed_column",
     "suites",
-    "usual_of_ledger",
 ]

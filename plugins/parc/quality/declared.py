@@ -29,17 +29,41 @@ class UnknownSuite(ParcError):
 
 
 @dataclass(frozen=True)
+class Share:
+    """A measure in percent: `count` of `of`, both measures."""
+
+    count: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The measure `rows` is held against the rows of like days; `chance` as in `Declared`."""
+
+    rows: str
+    chance: float
+
+
+@dataclass(frozen=True)
 class Declared:
     """A suite as declared: `sql` gives one row of measures, `references` are lists by parameter name.
 
     Where the suite names `seeds`, `seed_names` and `seed_digests` are among the lists: which, and the SHA-256
-    of each one's text in the project.
+    of each one's text in the project. `shares` are by the name of the measure they make; `profile` names the
+    measure that counts rows by hour. `chance` is the probability with which a day that is within its limits
+    may be told to break one of them; `margin_percent` is how far from 0 and from 100 % a usual share counts
+    at least where like days bound it.
     """
 
     name: str
     sql: str
     expectations: ExpectationSuite
     references: dict[str, list[str]]
+    shares: dict[str, Share]
+    volume: Volume | None
+    profile: str | None
+    chance: float
+    margin_percent: float
 
 
 @dataclass(frozen=True)
@@ -133,7 +157,24 @@ def load(project: Path, name: str) -> Declared:
     if "seeds" in meta:
         references |= {"seed_names": meta["seeds"], "seed_digests": _digests(project, path, meta["seeds"])}
     suite = ExpectationSuite(name=declared["name"], expectations=expectations, meta=meta)
-    return Declared(name, sql, suite, references)
+    shares = {measure: Share(**of) for measure, of in meta.get("shares", {}).items()}
+    for each in declared["expectations"]:
+        if "odds" in each["meta"] and each["kwargs"]["column"] not in shares:
+            raise QualityError(
+                f"{_place(path)}: expectation {each['meta']['name']} has `odds`, but "
+                f"{each['kwargs']['column']} is not among the suite's shares"
+            )
+    return Declared(
+        name=declared["name"],
+        sql=sql,
+        expectations=suite,
+        references=references,
+        shares=shares,
+        volume=Volume(**meta["volume"]) if "volume" in meta else None,
+        profile=meta.get("profile"),
+        chance=meta.get("chance", 0.0),
+        margin_percent=meta.get("margin_percent", 0.0),
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

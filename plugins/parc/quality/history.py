@@ -1,8 +1,9 @@
-"""The usual volume of a delivery: what the ledger knows of days like this one."""
+"""What the ledger knows of the deliveries around one: how much such a day usually holds, and what of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from statistics import median
 from typing import Any
@@ -13,32 +14,81 @@ from psycopg import Connection
 from parc.feeds import Feed, Keeping
 
 LIKE_DAYS = 4
+NEAREST = 3
 
 
-def usual_of_ledger(connection: Connection[Any], feed: Feed, business_date: date) -> dict[str, float | None]:
-    """Parameters of the audit, as in `usual_volume`, from what the ledger knows of the dates before."""
-    past = connection.execute(
+@dataclass(frozen=True)
+class Past:
+    """A published delivery: its rows, and the measures that its suite took of it, where these were kept."""
+
+    business_date: date
+    rows: int
+    measures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class History:
+    """What a delivery is held against.
+
+    `like` are the last like days, at most 4, the newest first. Among `near_dates` its ids are looked for: the
+    3 nearest dates that are published, before or after it, and the last like day.
+    """
+
+    like: tuple[Past, ...] = ()
+    near_dates: tuple[date, ...] = ()
+
+    @property
+    def usual_rows(self) -> float | None:
+        """The median of the like days' rows; None without any."""
+        return float(median(past.rows for past in self.like)) if self.like else None
+
+    @property
+    def like_days(self) -> int:
+        """How many like days there are."""
+        return len(self.like)
+
+
+def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: date) -> History:
+    """The history of a delivery, as the ledger stands."""
+    before = connection.execute(
         "select business_date, rows_published from ops.delivery "
         "where feed = %s and business_date < %s and status = 'published' order by business_date desc",
         [feed.name, business_date],
     ).fetchall()
-    return usual_volume(feed, business_date, past)
+    dates = like_dates(feed, business_date, [day for day, _ in before])
+    measured = dict(
+        connection.execute(
+            "select business_date, measures from ops.delivery "
+            "where feed = %s and business_date = any(%s) and status = 'published'",
+            [feed.name, dates],
+        ).fetchall()
+    )
+    rows = dict(before)
+    near = connection.execute(
+        "select business_date from ops.delivery "
+        "where feed = %s and business_date <> %s and status = 'published' "
+        "order by abs(business_date - %s), business_date limit %s",
+        [feed.name, business_date, business_date, NEAREST],
+    ).fetchall()
+    return History(
+        like=tuple(Past(day, rows[day], measured.get(day) or {}) for day in dates),
+        near_dates=tuple(sorted({*dates[:1], *(day for (day,) in near)})),
+    )
 
 
-def usual_volume(
-    feed: Feed, business_date: date, past: Iterable[tuple[date, int]]
-) -> dict[str, float | None]:
-    """Parameters of the audit: `usual_rows`, the median of the last like days, and `like_days`, how many.
+def like_dates(feed: Feed, business_date: date, dates: Iterable[date]) -> list[date]:
+    """The first 4 of `dates` that are like the business date.
 
-    `past` is (date, rows) of the earlier published dates, newest first. Days are alike on the same weekday;
-    French public holidays are like holidays. Snapshots are all alike. `usual_rows` is None without any.
+    Days are alike on the same weekday; French public holidays are like holidays, and those on a Sunday like
+    each other alone. Snapshots are all alike.
     """
     kind = _kind(feed, business_date)
-    rows = [count for day, count in past if _kind(feed, day) == kind][:LIKE_DAYS]
-    return {"usual_rows": float(median(rows)) if rows else None, "like_days": float(len(rows))}
+    return [day for day in dates if _kind(feed, day) == kind][:LIKE_DAYS]
 
 
 def _kind(feed: Feed, day: date) -> str:
     if feed.keeping is not Keeping.DAYS:
         return "snapshot"
-    return "holiday" if day in holidays.country_holidays("FR", years=day.year) else day.strftime("%A")
+    if day not in holidays.country_holidays("FR", years=day.year):
+        return day.strftime("%A")
+    return "holiday on a Sunday" if day.weekday() == 6 else "holiday"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Report:
     suite: str
     subject: str
     checked_at: datetime
-    parameters: dict[str, float | date | None]
+    parameters: dict[str, Any]
     measures: dict[str, Any]
     judgements: list[Judgement]
     result: dict[str, Any]

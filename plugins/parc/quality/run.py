@@ -25,9 +25,10 @@ from parc.errors import ParcError
 from parc.feeds import Feed, Keeping
 from parc.quality import declared, pages
 from parc.quality.declared import Declared, QualityError, Suite, UnknownSuite
-from parc.quality.history import usual_of_ledger
+from parc.quality.history import History, history_of_ledger
+from parc.quality.limits import Compared
 from parc.quality.pages import Report
-from parc.quality.verdict import Finding, Judgement, Verdict
+from parc.quality.verdict import Finding, Judgement, Measures, Verdict
 from parc.settings import Settings
 from parc.warehouse import partitions
 from parc.warehouse.connections import Role
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.core.batch_definition import BatchDefinition
 
-Parameters = Mapping[str, float | date | None]
-Measures = dict[str, float | int | str | bool | None]
+Parameters = Mapping[str, float | date | list[date] | None]
 
 
 class NothingToJudge(ParcError):
@@ -64,8 +64,8 @@ def check(settings: Settings, suite: str, business_date: date) -> Verdict:
     feed = feeds.get(name)
     with warehouse.connect(settings, "loader") as connection:
         table = _published(connection, feed, business_date)
-        usual = usual_of_ledger(connection, feed, business_date)
-    return _check_delivery(settings, name, table, business_date, usual)
+        history = history_of_ledger(connection, feed, business_date)
+    return _check_delivery(settings, name, table, business_date, history)
 
 
 def suites(settings: Settings) -> list[Suite]:
@@ -78,17 +78,16 @@ def check_delivery(
     feed: str,
     table: str,
     business_date: date,
-    parameters: Mapping[str, float | None],
+    history: History,
 ) -> Verdict:
     """Judge one delivery of `feed`, loaded aside into `table` (`schema.name`), by the suite `landing/<feed>`.
 
-    `parameters` are what the ledger knows of its history: `usual_rows`, the median of the rows published
-    on the last like days (at most 4; None without any), and `like_days`, how many these are. What rests
-    on a None is not judged. A feed without a suite passes, with `suite` None.
+    `history` is what the ledger knows of like days and of the dates around it. A feed without a suite passes,
+    with `suite` None.
 
     Raises QualityError when the suite cannot be evaluated.
     """
-    return _check_delivery(settings, feed, sql.Identifier(*table.split(".")), business_date, parameters)
+    return _check_delivery(settings, feed, sql.Identifier(*table.split(".")), business_date, history)
 
 
 def check_export(
@@ -115,7 +114,7 @@ def _check_delivery(
     feed: str,
     table: sql.Composable,
     business_date: date,
-    parameters: Mapping[str, float | None],
+    history: History,
 ) -> Verdict:
     suite = f"landing/{feed}"
     if not declared.exists(settings.project, suite):
@@ -126,7 +125,13 @@ def _check_delivery(
         role="loader",
         table=table,
         subject=f"{feed} {business_date}",
-        parameters={**parameters, "business_date": business_date},
+        parameters={
+            "business_date": business_date,
+            "usual_rows": history.usual_rows,
+            "like_days": history.like_days,
+            "near_dates": list(history.near_dates),
+        },
+        history=history,
     )
 
 
@@ -165,6 +170,7 @@ def _run_suite(
     subject: str,
     parameters: Parameters,
     table: sql.Composable | None = None,
+    history: History | None = None,
 ) -> Verdict:
     """Judge `table`, or the tables that the suite's measures name, read as `role`; the page is kept.
 
@@ -172,9 +178,11 @@ def _run_suite(
     measures name; None means unknown.
     """
     read = declared.load(settings.project, suite)
-    measures = _measure(settings, read, role, subject, table, parameters)
-    result = _evaluate(read, measures)
-    judgements = _judge(read, result, subject, {**parameters, **measures})
+    measured = _measure(settings, read, role, subject, table, parameters)
+    compared = Compared(read, measured, history or History())
+    measures = {**measured, **compared.measures}
+    result = _evaluate(read, compared, measures)
+    judgements = _judge(read, result, compared, subject, {**parameters, **measures})
     report = Report(
         suite=suite,
         subject=subject,
@@ -196,6 +204,7 @@ def _run_suite(
         suite=suite,
         not_evaluated=[judgement.expectation for judgement in judgements if judgement.status == "not judged"],
         judgements=judgements,
+        measures={name: value for name, value in measured.items() if isinstance(value, int | float | list)},
     )
 
 
@@ -234,11 +243,17 @@ def _measure(
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
-def _evaluate(declared: Declared, measures: Measures) -> ExpectationSuiteValidationResult:
+def _evaluate(declared: Declared, compared: Compared, measures: Measures) -> ExpectationSuiteValidationResult:
+    """The library's verdict on the measures, each expectation with the limits of such a day."""
     import pandas as pd
+    from great_expectations import ExpectationSuite
 
+    expectations = [
+        expectation.copy(update=compared.limits(expectation))
+        for expectation in declared.expectations.expectations
+    ]
     batch = _batch_definition().get_batch(batch_parameters={"dataframe": pd.DataFrame([measures])})
-    return batch.validate(declared.expectations, result_format="BASIC")
+    return batch.validate(ExpectationSuite(declared.name, expectations), result_format="BASIC")
 
 
 @cache
@@ -256,6 +271,7 @@ def _batch_definition() -> BatchDefinition[Any]:
 def _judge(
     declared: Declared,
     result: ExpectationSuiteValidationResult,
+    compared: Compared,
     subject: str,
     known: Mapping[str, Any],
 ) -> list[Judgement]:
@@ -275,7 +291,8 @@ def _judge(
         finding = None
         if not outcome.success:
             owner, way_out = configuration.meta["owner"], configuration.meta["way_out"]
-            message = configuration.meta["message"].format(**known, **_limits(limits))
+            told = {**known, **_limits(limits), "usual": compared.usual_words(measure)}
+            message = configuration.meta["message"].format(**told)
             finding = Finding(
                 expectation=name,
                 severity="fail" if configuration.severity.value == "critical" else "warn",

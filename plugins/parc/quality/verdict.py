@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+Measures = dict[str, Any]
+"""What a suite's SQL measures, by name: numbers, texts, lists of counts, None."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Verdict:
     `passed` is false when an expectation of severity fail does not hold. `judgements` are all expectations
     in the order of the suite, `not_evaluated` the names of those that had nothing to judge: no history yet,
     or too few rows for a share. `suite` is the suite that ran, None where none is declared for the feed;
-    `page` is its page, as a path inside Data Docs.
+    `page` is its page, as a path inside Data Docs; `measures` are the counts that its SQL took, kept for like
+    days to come.
     """
 
     passed: bool
@@ -65,6 +69,7 @@ class Verdict:
     suite: str | None = None
     not_evaluated: list[str] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
+    measures: Measures = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:

@@ -1,0 +1,105 @@
+"""The limits of a day: those its suite declares, moved to what like days had and to what chance allows."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from parc.quality import chance
+from parc.quality.chance import Limits, Usual
+from parc.quality.declared import Declared, QualityError
+from parc.quality.history import LIKE_DAYS, History
+from parc.quality.verdict import Measures
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+VOLUME, VOLUME_OVER_4_DAYS = "percent_of_usual", "percent_of_usual_over_4_days"
+HOURS_SHIFTED, SHIFT_EXPLAINS = "hours_shifted", "shift_explains_percent"
+
+
+class Compared:
+    """The measures of a day beside those of its like days."""
+
+    def __init__(self, declared: Declared, measured: Measures, history: History) -> None:
+        """`measured` is the row of the suite's SQL.
+
+        Raises QualityError where the suite declares something of a measure that its SQL does not have.
+        """
+        self._declared = declared
+        self._measured = measured
+        self._history = history
+        named = {name for share in declared.shares.values() for name in (share.count, share.of)}
+        named |= {declared.volume.rows} if declared.volume else set()
+        named |= {declared.profile} if declared.profile else set()
+        if missing := sorted(named - set(measured)):
+            raise QualityError(
+                f"suite {declared.name} needs {', '.join(missing)}, which its SQL does not measure"
+            )
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What the suite's declarations make of its counts: shares, volume, shift of the hours."""
+        found: Measures = {}
+        for name, share in self._declared.shares.items():
+            found[name] = _percent(self._measured, share.count, share.of)
+        if self._declared.volume:
+            usual, rows = self._history.usual_rows, self._measured[self._declared.volume.rows]
+            volume = 100.0 * rows / usual if usual and rows is not None else None
+            found[VOLUME] = volume
+            found[VOLUME_OVER_4_DAYS] = volume if self._history.like_days == LIKE_DAYS else None
+        if self._declared.profile:
+            found[HOURS_SHIFTED], found[SHIFT_EXPLAINS] = self._shift(self._declared.profile)
+        return found
+
+    def limits(self, expectation: Expectation) -> Limits:
+        """The limits of an expectation that this day's differ from; empty where there is nothing to judge."""
+        measure = getattr(expectation, "column", "")
+        given = {
+            name: float(value)
+            for name in ("min_value", "max_value")
+            if (value := getattr(expectation, name, None)) is not None
+        }
+        if self.measures.get(measure) is None:
+            return {}
+        if measure in self._declared.shares:
+            of = self._measured[self._declared.shares[measure].of]
+            usual, odds = self._usual(measure), (expectation.meta or {}).get("odds")
+            if usual is not None and odds is not None:
+                margin = self._declared.margin_percent
+                given = chance.limits_by_usual(given, usual, odds, margin, self._declared.chance)
+            return chance.share_limits(given, of, self._declared.chance)
+        if self._declared.volume and measure in (VOLUME, VOLUME_OVER_4_DAYS):
+            rows, days = self._history.usual_rows, self._history.like_days
+            assert rows
+            return chance.volume_limits(given, rows, days, self._declared.volume.chance)
+        return {}
+
+    def usual_words(self, measure: str) -> str:
+        """What like days had of a share, as messages add it; empty where they had nothing of it."""
+        usual = self._usual(measure) if measure in self._declared.shares else None
+        return f" (days like this: {usual.percent:.3g} %)" if usual else ""
+
+    def _usual(self, measure: str) -> Usual | None:
+        share = self._declared.shares[measure]
+        had = [
+            (percent, past.measures[share.of])
+            for past in self._history.like
+            if (percent := _percent(past.measures, share.count, share.of)) is not None
+        ]
+        if not had:
+            return None
+        return Usual(median(percent for percent, _ in had), sum(of for _, of in had))
+
+    def _shift(self, profile: str) -> tuple[int | None, float | None]:
+        profiles = [past.measures[profile] for past in self._history.like if past.measures.get(profile)]
+        if not profiles:
+            return None, None
+        usual = [sum(hour) for hour in zip(*profiles, strict=True)]
+        return chance.shift(self._measured[profile], usual, self._declared.chance)
+
+
+def _percent(measures: Any, count: str, of: str) -> float | None:
+    part, total = measures.get(count), measures.get(of)
+    return 100.0 * part / total if total and part is not None else None
