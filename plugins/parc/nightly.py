@@ -177,16 +177,21 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
             text = f"{each.feed} {day}: refused before, the same files lie there: {each.detail}"
             step.end("failed", text, DeliveryRefused.exit_code)
     wanted = {(each.feed, day) for each in due if each not in night.still_refused} | set(unseen)
-    for feed, day in sorted(wanted, key=_order):
-        with watch.step("ingest", f"{feed} {day}") as step:
-            outcome = loading.ingest(settings, feed, day, whole_only=True, believed=believed)
-            night.outcomes.append(outcome)
-            if outcome.is_failure:
-                step.end("failed", outcome.message, DeliveryRefused.exit_code)
-            elif outcome.status == "published":
-                step.end("done", outcome.message)
-            else:
-                step.end("unchanged", outcome.message)
+    with loading.loads(settings) as loads:
+        for feed, day in sorted(wanted, key=_order):
+            with watch.step("ingest", f"{feed} {day}") as step:
+                try:
+                    outcome = loads.ingest(feed, day, whole_only=True, believed=believed)
+                except Busy as busy:  # whoever holds its lock loads it, or the next night
+                    step.end("failed", str(busy), DeliveryRefused.exit_code)
+                    continue
+                night.outcomes.append(outcome)
+                if outcome.is_failure:
+                    step.end("failed", outcome.message, DeliveryRefused.exit_code)
+                elif outcome.status == "published":
+                    step.end("done", outcome.message)
+                else:
+                    step.end("unchanged", outcome.message)
     if strays := loading.strays(settings):
         with watch.step("ingest") as step:
             names = ", ".join(f"{feed}/{name}" for feed, name in strays)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from parc.cli.printing import DATE, AcceptDate, Day, From, Json, To, date_range, dump, progress_bar, table
-from parc.errors import DeliveryRefused
+from parc.errors import Busy, DeliveryRefused
 from parc.feeds import FEEDS
 from parc.settings import Settings
 
@@ -74,17 +74,19 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Load the deliveries of a feed; the same bytes again are a no-op."""
-    from parc.loading import by_hand
-    from parc.loading import ingest as load
+    from parc.loading import by_hand, loads
 
     settings = Settings.from_env()
     days = date_range(day, first, last)
     believed = by_hand(settings, date.today(), is_accepted=accept_date)
     believed.check(feed, days[0], days[-1])
-    outcomes = []
-    with progress_bar() as advance:
+    outcomes, busy = [], []
+    with progress_bar() as advance, loads(settings) as load:
         for done, each in enumerate(days, start=1):
-            outcomes.append(load(settings, feed, each, believed=believed))
+            try:
+                outcomes.append(load.ingest(feed, each, believed=believed))
+            except Busy as error:
+                busy.append(error)
             advance(f"{feed} {each}", done, len(days))
     if as_json:
         dump([vars(outcome) for outcome in outcomes])
@@ -93,6 +95,8 @@ def ingest(
             print(outcome.message)
             for warning in outcome.warnings:
                 print(f"  warning: {warning}")
+    if busy:
+        raise busy[0]
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(DeliveryRefused.exit_code)
 

@@ -3,6 +3,7 @@
 from parc.loading.arrivals import has_come, not_built, strays, unseen
 from parc.loading.dates import by_hand, of_night
 from parc.loading.ingestion import Outcome, ingest
+from parc.loading.isolation import loads
 from parc.loading.quarantine import held, replay
 from parc.loading.withdrawal import withdraw
 
@@ -12,6 +13,7 @@ __all__ = [
     "has_come",
     "held",
     "ingest",
+    "loads",
     "not_built",
     "of_night",
     "replay",

@@ -84,42 +84,35 @@ def ingest(
     Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, a full disk, another key of the
     pseudonyms than the warehouse's), Busy (a lock that stays held).
     """
-    declared = feeds.get(feed)
     try:
         believed.check(feed, business_date)
     except DeliveryRefused as refusal:
         return Outcome(feed, business_date, "refused", None, 0, 0, 0, str(refusal))
-    try:
-        with _alone(settings, declared, business_date) as connection:
-            pseudonyms.check_key(connection, settings)
-            with connection.transaction():
-                partitions.ensure_table(connection, declared)
-                partitions.drop_leftovers(connection, declared, business_date)
-            with ExitStack() as copies:
-                try:
-                    if whole_only and (why := still_coming(settings, feed, business_date)):
-                        ledger.note_missing(connection, feed, business_date)
-                        text = f"{feed} {business_date}: still being written, left for the next look: {why}"
-                        return Outcome(feed, business_date, "missing", None, 0, 0, 0, text)
-                    delivery = copies.enter_context(collect(settings, feed, business_date))
-                except BaseException as error:
-                    if not incidents.is_of_delivery(error):
-                        raise
-                    problem = incidents.keep(settings, feed, business_date, error)
-                    delivery = unread(settings, feed, business_date, problem)
-                run = _Run(settings, connection, declared, business_date, delivery, is_replay)
-                return run.outcome()
-    except (LockNotAvailable, DeadlockDetected) as error:
-        raise Busy(
-            f"{feed} {business_date}: another session holds what this run needs "
-            f"({str(error).splitlines()[0]}); run it again when that one has ended"
-        ) from None
-    except DiskFull as error:
-        raise _no_space(feed, business_date, "the warehouse", str(error).splitlines()[0]) from None
-    except OSError as error:
-        if not storage.is_disk_full(error):
-            raise
-        raise _no_space(feed, business_date, str(settings.home), str(error)) from None
+    with _alone(settings, feeds.get(feed), business_date) as connection, ExitStack() as copies:
+        try:
+            if whole_only and (why := still_coming(settings, feed, business_date)):
+                ledger.note_missing(connection, feed, business_date)
+                text = f"{feed} {business_date}: still being written, left for the next look: {why}"
+                return Outcome(feed, business_date, "missing", None, 0, 0, 0, text)
+            delivery = copies.enter_context(collect(settings, feed, business_date))
+        except BaseException as error:
+            if not incidents.is_of_delivery(error):
+                raise
+            problem = incidents.keep(settings, feed, business_date, error)
+            delivery = unread(settings, feed, business_date, problem)
+        return _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay).outcome()
+
+
+def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> Outcome:
+    """Refuse what lies in the landing zone for a feed and a date unread, for what became of its load; the row
+    that this left in the ledger is settled. Where it had published it by then, that stays.
+
+    Raises as `ingest`.
+    """
+    with _alone(settings, feeds.get(feed), business_date) as connection:
+        delivery = unread(settings, feed, business_date, reason)
+        run = _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay=False)
+        return run.published_as_it_lies() or run.outcome()
 
 
 def _no_space(feed: str, business_date: date, where: str, reason: str) -> ConfigurationError:
@@ -131,12 +124,31 @@ def _no_space(feed: str, business_date: date, where: str, reason: str) -> Config
 
 @contextmanager
 def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Connection[Any]]:
-    """A connection that holds the lock of the feed and date for as long as it lives."""
-    with warehouse.connect(settings, "loader", autocommit=True) as connection:
-        connection.execute(f"set lock_timeout = '{SAME_DATE_PATIENCE}'")
-        key = partitions.date_key(feed.name, business_date)
-        connection.execute("select pg_advisory_lock(hashtext(%s), %s)", key)
-        yield connection
+    """A connection that holds the lock of the feed and date for as long as it lives; what dead runs left of
+    it is cleared away. Errors of the environment leave it in words."""
+    try:
+        with warehouse.connect(settings, "loader", autocommit=True) as connection:
+            # Else the server works on at what a killed process asked of it, and keeps its lock.
+            connection.execute("set client_connection_check_interval = '2s'")
+            connection.execute(f"set lock_timeout = '{SAME_DATE_PATIENCE}'")
+            key = partitions.date_key(feed.name, business_date)
+            connection.execute("select pg_advisory_lock(hashtext(%s), %s)", key)
+            pseudonyms.check_key(connection, settings)
+            with connection.transaction():
+                partitions.ensure_table(connection, feed)
+                partitions.drop_leftovers(connection, feed, business_date)
+            yield connection
+    except (LockNotAvailable, DeadlockDetected) as error:
+        raise Busy(
+            f"{feed.name} {business_date}: another session holds what this run needs "
+            f"({str(error).splitlines()[0]}); run it again when that one has ended"
+        ) from None
+    except DiskFull as error:
+        raise _no_space(feed.name, business_date, "the warehouse", str(error).splitlines()[0]) from None
+    except OSError as error:
+        if not storage.is_disk_full(error):
+            raise
+        raise _no_space(feed.name, business_date, str(settings.home), str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -193,6 +205,15 @@ class _Run:
         with self.connection.transaction():
             partitions.drop_leftovers(self.connection, self.feed, self.business_date)
         return outcome
+
+    def published_as_it_lies(self) -> Outcome | None:
+        """The outcome of a load that published the delivery and did not come to say so."""
+        current = ledger.published(self.connection, self.feed.name, self.business_date)
+        if current is None or current.listing != self.delivery.listing:
+            return None
+        counts = (current.rows_read, current.rows_published, current.rows_quarantined)
+        text = f"published as delivery {current.delivery_id}, though {self.delivery.problem}"
+        return self._told("published", current.delivery_id, *counts, text)
 
     def _loaded(self, delivery_id: int, current: Published | None, loaded: Loaded) -> Outcome:
         """Load the delivery aside, have it audited, and publish it, or refuse it."""

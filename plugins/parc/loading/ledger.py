@@ -24,13 +24,14 @@ class Published:
     rows_read: int
     rows_published: int
     rows_quarantined: int
+    listing: list[list[Any]] | None
 
 
 def published(connection: Connection[Any], feed: str, business_date: date) -> Published | None:
     """The delivery that is published for the date."""
     row = connection.execute(
-        "select delivery_id, content_sha256, rows_read, rows_published, rows_quarantined from ops.delivery "
-        "where feed = %s and business_date = %s and status = 'published'",
+        "select delivery_id, content_sha256, rows_read, rows_published, rows_quarantined, listing "
+        "from ops.delivery where feed = %s and business_date = %s and status = 'published'",
         [feed, business_date],
     ).fetchone()
     return Published(*row) if row else None

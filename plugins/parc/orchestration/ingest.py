@@ -170,32 +170,32 @@ def load_deliveries(
     were tried, for Airflow to try again; on the last try it is left to `report`.
     """
     from parc.errors import ConfigurationError, ParcError
-    from parc.loading import ingest, not_built
+    from parc.loading import loads, not_built
     from parc.settings import Settings
 
     ti = get_current_context()["ti"]
     settings = Settings.from_env()
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     rows: list[dict[str, Any]] = []
     errors: list[str] = []
     published: dict[str, dict[date, int]] = {}
-    for feed, day in deliveries:
-        log.info("%s, business date %s", feed, day)
-        try:
-            outcome = ingest(settings, feed, day, whole_only=whole_only, believed=believed)
-        except Exception as error:
-            log.exception("%s %s was not loaded", feed, day)
-            errors.append(f"{feed} {day}: {error}")
-            if isinstance(error, ConfigurationError):  # it is the same for all
-                break
-            continue
-        for warning in outcome.warnings:
-            log.warning(warning)
-        log.log(logging.ERROR if outcome.is_failure else logging.INFO, outcome.message)
-        rows.append(_row(outcome))
-        is_new = outcome.status == "published"
-        if is_new or (outcome.status == "unchanged" and day in not_built(settings, feed)):
-            published.setdefault(feed, {})[day] = outcome.rows_published
+    with loads(settings) as load:
+        for feed, day in deliveries:
+            log.info("%s, business date %s", feed, day)
+            try:
+                outcome = load.ingest(feed, day, whole_only=whole_only, believed=believed)
+            except Exception as error:
+                log.exception("%s %s was not loaded", feed, day)
+                errors.append(f"{feed} {day}: {error}")
+                if isinstance(error, ConfigurationError):  # it is the same for all
+                    break
+                continue
+            for warning in outcome.warnings:
+                log.warning(warning)
+            log.log(logging.ERROR if outcome.is_failure else logging.INFO, outcome.message)
+            rows.append(_row(outcome))
+            is_new = outcome.status == "published"
+            if is_new or (outcome.status == "unchanged" and day in not_built(settings, feed)):
+                published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
         raise ParcError("\n".join(errors))
     rows += [{"is_failure": True, "message": error} for error in errors]

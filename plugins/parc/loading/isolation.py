@@ -1,0 +1,112 @@
+"""Deliveries loaded in a process of their own: what kills or hangs it costs one delivery and no other.
+
+The process (`parc.loading.worker`) serves one delivery after the other, as starting it takes a second. It
+ends as soon as whoever started it does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import parc
+from parc.loading.ingestion import Outcome, refuse
+from parc.settings import Settings
+
+LONGEST_LOAD = timedelta(hours=1)
+"""A delivery that takes longer, waits for locks included, is refused; one of the nation takes seconds."""
+
+
+@contextmanager
+def loads(settings: Settings, longest: timedelta = LONGEST_LOAD) -> Iterator[Loads]:
+    """What loads deliveries for as long as the body lasts."""
+    running = Loads(settings, longest)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+class Loads:
+    """Loads deliveries in a process of their own; made by `loads`."""
+
+    def __init__(self, settings: Settings, longest: timedelta) -> None:
+        """Nothing is started before there is something to load."""
+        self._settings = settings
+        self._longest = longest
+        self._worker: _Worker | None = None
+
+    def ingest(self, feed: str, business_date: date, **options: Any) -> Outcome:
+        """As `parc.loading.ingest`; a delivery that kills the process, or takes too long, is refused.
+
+        Raises what that raises.
+        """
+        worker = self._worker = self._worker or _Worker.start()
+        try:
+            worker.line.send((self._settings, feed, business_date, options))
+            if not worker.line.poll(self._longest.total_seconds()):
+                reason = f"its load had not ended after {self._longest.total_seconds() / 60:g} minutes"
+                return self._give_up(feed, business_date, reason)
+            answer: Outcome | Exception | str = worker.line.recv()
+        except (EOFError, OSError):
+            return self._give_up(feed, business_date, f"its load {worker.end}")
+        if isinstance(answer, Exception):
+            raise answer
+        return refuse(self._settings, feed, business_date, answer) if isinstance(answer, str) else answer
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        if worker := self._worker:
+            self._worker = None
+            worker.line.close()
+            worker.process.kill()
+            worker.process.wait()
+
+    def _give_up(self, feed: str, business_date: date, reason: str) -> Outcome:
+        self.stop()
+        return refuse(self._settings, feed, business_date, reason)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """The process, and the line to it."""
+
+    process: subprocess.Popen[bytes]
+    line: Connection
+
+    @classmethod
+    def start(cls) -> _Worker:
+        package = str(Path(parc.__file__).parents[1])
+        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+        ours, theirs = multiprocessing.Pipe()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "parc.loading.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": path},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # an interrupt at the terminal is for whoever started it, who ends it
+            )
+        return cls(process, ours)
+
+    @property
+    def end(self) -> str:
+        """How the process ended, in words."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        code = self.process.returncode
+        if code is None or code >= 0:
+            return f"ended without an answer (exit code {code})"
+        name = signal.Signals(-code).name
+        return f"was ended by {name}: too little memory for it, or a fault in a library that reads it"

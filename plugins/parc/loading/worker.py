@@ -1,0 +1,72 @@
+"""The process in which `parc.loading.isolation` has deliveries loaded.
+
+A request is a tuple: settings, feed, business date, options of `ingest`. The answer is the outcome, the
+exception that it raised, or why the delivery is to be refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from contextlib import suppress
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from resource import RLIMIT_DATA, getrlimit, setrlimit
+from typing import Any
+
+import psycopg
+
+from parc.errors import ParcError
+from parc.loading import incidents
+from parc.loading.ingestion import Outcome, ingest
+from parc.settings import Settings
+
+MOST_MEMORY_BYTES = 8 << 30
+"""A delivery that needs more is refused; one of the nation needs a twentieth."""
+
+Request = tuple[Settings, str, date, dict[str, Any]]
+
+
+def main(line: Connection) -> None:
+    """Answer requests until the line is cut."""
+    _limit_memory()
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    requests: SimpleQueue[Request] = SimpleQueue()
+    threading.Thread(target=_listen, args=[line, requests], daemon=True).start()
+    while True:
+        line.send(_answer(*requests.get()))
+
+
+def _listen(line: Connection, requests: SimpleQueue[Request]) -> None:
+    """Take requests; whoever made them cuts the line by ending, and a load on its way ends too."""
+    while True:
+        try:
+            requests.put(line.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _limit_memory() -> None:
+    """A file that needs too much of it does not get it, and where there is less, this process goes first."""
+    setrlimit(RLIMIT_DATA, (MOST_MEMORY_BYTES, getrlimit(RLIMIT_DATA)[1]))
+    with suppress(OSError):  # not where nobody may say so
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _answer(
+    settings: Settings, feed: str, business_date: date, options: dict[str, Any]
+) -> Outcome | Exception | str:
+    try:
+        return ingest(settings, feed, business_date, **options)
+    except (ParcError, psycopg.OperationalError) as error:
+        return type(error)(str(error))
+    except Exception as error:
+        return incidents.keep(settings, feed, business_date, error)
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))
