@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import gzip
 import hashlib
@@ -33,7 +34,7 @@ from test_loading import DAY, as_csv, counts, ledger, legs, query, raw_tables
 
 from parc import nightly, storage
 from parc.errors import ConfigurationError, DeliveryRefused
-from parc.loading import has_come, ingest, replay, unseen
+from parc.loading import has_come, ingest, landing, replay, unseen
 from parc.loading.landing import COPIES
 from parc.settings import Settings
 
@@ -53,6 +54,8 @@ class Zone:
     remove: Callable[[str], None]
     age: Callable[[str, timedelta], None]
     files: Callable[[], dict[str, bytes]]
+    here: Path | None = None
+    """Where it lies, on disk and over SFTP."""
 
     def deliver(self, **files: bytes) -> None:
         """Data files (`__` for the dot of their names), then a control file that names them."""
@@ -90,12 +93,17 @@ def zone_on_disk(settings: Settings, folder: Path) -> Zone:
         then = time.time() - by.total_seconds()
         os.utime(here / name, (then, then))
 
+    def put(name: str, content: bytes) -> None:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_bytes(content)
+
     return Zone(
         settings,
-        put=lambda name, content: (here / name).write_bytes(content) and None,
+        put=put,
         remove=lambda name: (here / name).unlink(),
         age=age,
         files=lambda: {path.name: path.read_bytes() for path in here.iterdir()},
+        here=here,
     )
 
 
@@ -317,6 +325,218 @@ def test_a_file_that_grows_while_it_is_copied_is_refused_and_looked_at_again(
     remote.age("calls.csv", timedelta(minutes=6))
     assert remote.found == [DAY]
     assert counts(ingest(remote.settings, "calls", DAY)) == ("published", 60, 60, 0)
+
+
+@pytest.fixture(params=["disk", "sftp"])
+def with_links(request: pytest.FixtureRequest) -> tuple[Zone, Path]:
+    """A landing zone in which links may lie, and the folder of a delivery there."""
+    found: Zone = request.getfixturevalue(request.param)
+    assert found.here
+    return found, found.here
+
+
+def loaded(zone: Zone) -> tuple[str, int, int, int]:
+    return counts(ingest(zone.settings, "calls", DAY))
+
+
+def test_control_files_as_windows_and_macos_write_them(zone: Zone) -> None:
+    composed, decomposed = "appels_\u00e9t\u00e9.csv", "appels_e\u0301te\u0301.csv"
+    said = {"rows": 50, "sha256": {composed: hashlib.sha256(as_csv(legs(50))).hexdigest().upper()}}
+    zone.put(decomposed, as_csv(legs(50)))
+    for content in (
+        json.dumps(said).encode("utf-8-sig"),
+        json.dumps(said).encode("utf-16"),
+        json.dumps(said, ensure_ascii=False).encode(),
+    ):
+        zone.put("_CONTROL.json", content)
+        assert loaded(zone)[0] in ("published", "unchanged")
+    zone.put("_CONTROL.json", json.dumps(said | {"rows": 51}).encode("utf-8-sig"))
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert outcome.status == "refused" and "says 51 rows, the files hold 50" in outcome.message
+    zone.remove("_CONTROL.json")
+    zone.put("_Control.json", json.dumps(said).encode())
+    assert loaded(zone)[0] == "unchanged"
+
+    zone.put("_CONTROL.json", json.dumps(said).encode("utf-8-sig"))
+    assert loaded(zone)[0] == "unchanged", "two that say the same"
+    zone.put("_CONTROL.json", json.dumps({"rows": 49}).encode())
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert outcome.status == "refused"
+    assert "more than one control file, and they differ: _CONTROL.json and _Control.json" in outcome.message
+
+
+def test_what_a_control_file_names_may_be_there_and_no_data(zone: Zone) -> None:
+    zone.put("calls.csv", as_csv(legs(50)))
+    zone.put("calls.txt", b"")
+    zone.put("part.csv/0.csv", as_csv(legs(50)))
+    for name in ("calls.txt", "part.csv"):
+        zone.put("_CONTROL.json", control(**{name: b""}))
+        outcome = ingest(zone.settings, "calls", DAY)
+        assert outcome.status == "refused"
+        assert f"names {name}, which is there, but is no data file" in outcome.message
+        assert zone.found == []
+
+
+def test_what_lies_beside_the_data_is_told_unless_it_is_a_companion(zone: Zone) -> None:
+    beside = ("hour=12/b.csv", "part.csv/0.csv", "notes.txt", "_SUCCESS", "._calls.csv", ".calls.csv.crc")
+    for name in beside:
+        zone.put(name, b"not for us")
+    nothing = ingest(zone.settings, "calls", DAY)
+    assert nothing.status == "missing"
+    zone.put("calls.csv", as_csv(legs(50)))
+    for name in ("calls.csv", "._calls.csv", ".calls.csv.crc"):
+        zone.age(name, timedelta(minutes=6))
+    assert zone.found == [DAY], "a companion is no upload on its way"
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert outcome.status == "published"
+    told = [
+        "hour=12/ is a folder and was left aside",
+        "notes.txt is no data file and was left aside",
+        "part.csv/ is a folder and was left aside",
+    ]
+    assert outcome.warnings[:3] == told and nothing.message.endswith("; ".join(told))
+
+
+def test_a_restatement_is_found_whatever_its_moment(zone: Zone) -> None:
+    """Of the same size and written before the first was loaded, as `rsync -t` and `put -p` leave it."""
+    first = as_csv(legs(50))
+    zone.put("calls.csv", first)
+    zone.age("calls.csv", timedelta(hours=2))
+    assert loaded(zone)[0] == "published" and zone.found == []
+    zone.put("calls.csv", first.replace(b"RENNES", b"NANTES"))
+    zone.age("calls.csv", timedelta(hours=3))
+    assert zone.found == [DAY]
+    assert loaded(zone)[0] == "published" and zone.found == []
+    zone.put("_CONTROL.json", b"{}")
+    zone.age("_CONTROL.json", timedelta(hours=4))
+    assert zone.found == [DAY]
+
+
+def test_links_are_followed_within_the_landing_zone(with_links: tuple[Zone, Path], tmp_path: Path) -> None:
+    zone, here = with_links
+    zone.put("a.csv", as_csv(legs(50)))
+    spool = here.parents[1] / "spool"
+    spool.mkdir()
+    (spool / "b.csv").write_bytes(as_csv(legs(50, first=50)))
+    (spool / "said.json").write_bytes(control(rows=100))
+    (here / "b.csv").symlink_to(spool / "b.csv")
+    (here / "_CONTROL.json").symlink_to("../../spool/said.json")
+    assert loaded(zone) == ("published", 100, 100, 0)
+    assert zone.found == []
+    (spool / "said.json").write_bytes(control(rows=99))
+    assert zone.found == [DAY]
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert outcome.status == "refused" and "says 99 rows, the files hold 100" in outcome.message
+
+
+def test_a_whole_day_or_feed_may_be_a_link(with_links: tuple[Zone, Path], tmp_path: Path) -> None:
+    """That of a day within the landing zone, that of a feed to wherever the operator keeps it."""
+    zone, here = with_links
+    zone.put("a.csv", as_csv(legs(50)))
+    zone.age("a.csv", timedelta(hours=2))
+    here.rename(here.with_name("uploaded"))
+    here.symlink_to("uploaded")
+    assert zone.found == [DAY]
+    here.parent.rename(tmp_path / "another_disk")
+    here.parent.symlink_to(tmp_path / "another_disk")
+    assert zone.found == [DAY]
+    assert loaded(zone) == ("published", 50, 50, 0)
+
+
+def test_links_that_lead_out_or_nowhere_are_refused_and_told(
+    with_links: tuple[Zone, Path], tmp_path: Path
+) -> None:
+    zone, here = with_links
+    (tmp_path / "secret.csv").write_bytes(as_csv(legs(50)))
+    (tmp_path / "notes.txt").write_bytes(b"")
+    zone.put("a.csv", as_csv(legs(50)))
+    (here / "more.txt").symlink_to(tmp_path / "notes.txt")
+    (here / "less.txt").symlink_to("nowhere")
+    for name, target, told in (
+        ("b.csv", tmp_path / "secret.csv", "b.csv is a link to a place outside the landing zone"),
+        ("b.csv", "nowhere", "b.csv is a link to a file that is not there"),
+        ("b.csv", "b.csv", "b.csv is a link to a file that is not there"),
+        ("_CONTROL.json", "nowhere", "_CONTROL.json is a link to a file that is not there"),
+    ):
+        (here / name).symlink_to(target)
+        outcome = ingest(zone.settings, "calls", DAY)
+        assert outcome.status == "refused" and told in outcome.message
+        assert outcome.warnings == [
+            "less.txt is a link to nothing and was left aside",
+            "more.txt is a link to a place outside the landing zone and was left aside",
+        ]
+        (here / name).unlink()
+    here.rename(tmp_path / "elsewhere")
+    here.symlink_to(tmp_path / "elsewhere")
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert outcome.status == "refused"
+    assert f"calls/date={DAY} is a link to a place outside the landing zone" in outcome.message
+
+
+def test_names_that_are_not_utf8_are_read_and_told_with_replacement_signs(
+    with_links: tuple[Zone, Path],
+) -> None:
+    zone, here = with_links
+    for name, content in (
+        (b"appels_\xe9t\xe9.csv", as_csv(legs(50))),
+        (b"appels_\xe8t\xe8.csv", as_csv(legs(50, first=50))),
+        (b"relev\xe9.pdf", b""),
+    ):
+        (here / os.fsdecode(name)).write_bytes(content)
+        os.utime(here / os.fsdecode(name), (time.time() - 3600,) * 2)
+    assert zone.found == [DAY]
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert counts(outcome) == ("published", 100, 100, 0)
+    assert outcome.warnings[0] == "relev\ufffd.pdf is no data file and was left aside"
+    [(names,)] = query(zone.settings, "select jsonb_path_query_array(files, '$[*].name') from ops.delivery")
+    assert names == ["appels_\ufffdt\ufffd.csv"] * 2
+    assert zone.found == [] and zone.copies == []
+    assert counts(replay(zone.settings, outcome.delivery_id or 0)) == ("published", 100, 100, 0)
+
+
+def test_no_name_shows_a_telephone_number_or_breaks_a_line(with_links: tuple[Zone, Path]) -> None:
+    zone, _ = with_links
+    broken = as_csv(legs(50)).replace(b"call_id", b"who", 1)
+    zone.put("appels du 02 99 12 00 01\nbis.csv", broken)
+    zone.put("+33299120001.txt", b"")
+    outcome = ingest(zone.settings, "calls", DAY)
+    assert outcome.status == "refused" and "appels du ***\ufffdbis.csv" in outcome.message
+    assert outcome.warnings == ["***.txt is no data file and was left aside"]
+    [(kept,)] = query(zone.settings, "select to_jsonb(delivery)::text from ops.delivery")
+    assert "12 00 01" not in kept and "299120001" not in kept and zone.found == []
+
+
+def test_what_may_not_be_read_refuses_its_delivery_alone(disk: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    disk.put("calls.csv", as_csv(legs(50)))
+    with monkeypatch.context() as patch:
+        patch.setattr(landing, "_delivered", denied)
+        outcome = ingest(disk.settings, "calls", DAY)
+    assert outcome.status == "refused" and "calls.csv cannot be read: permission denied" in outcome.message
+    entries = storage.Folder.entries
+
+    def some_denied(folder: storage.Folder, relative: str = "") -> list[storage.Entry]:
+        return denied() if relative == FOLDER else entries(folder, relative)
+
+    monkeypatch.setattr(storage.Folder, "entries", some_denied)
+    assert disk.found == [DAY]
+    outcome = ingest(disk.settings, "calls", DAY)
+    assert outcome.status == "refused" and f"{FOLDER} cannot be read: permission denied" in outcome.message
+    assert disk.found == []
+    monkeypatch.setattr(storage.Folder, "entries", denied)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        ingest(disk.settings, "calls", DAY)
+
+
+def test_a_file_where_a_folder_should_be_is_told(disk: Zone) -> None:
+    assert disk.here
+    disk.here.rmdir()
+    disk.here.touch()
+    outcome = ingest(disk.settings, "calls", DAY)
+    assert outcome.status == "missing"
+    assert outcome.message.endswith(f"; {FOLDER} is a file where a folder should be")
 
 
 def test_a_night_over_a_store_publishes_what_is_whole(s3: Zone) -> None:
