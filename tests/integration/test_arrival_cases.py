@@ -122,7 +122,7 @@ def test_11_a_folder_is_told(warehouse: Settings, cases: Path) -> None:
     assert outcome.status == "missing" and "hour=12/ is a folder and was left aside" in outcome.message
     shutil.copy(case / "a.csv", there)
     outcome = ingest(warehouse, LINES, day)
-    assert counts(outcome) == ("published", 6, 6, 0)
+    assert counts(outcome) == ("published", 6, 6, 0), outcome.message
     assert outcome.warnings[0] == "hour=12/ is a folder and was left aside"
 
 

@@ -7,7 +7,7 @@ ACTIVE_LINES = Feed(
     grain="One row per month, department and market of a snapshot; the markets partition the lines.",
     keeping=Keeping.SNAPSHOTS,
     columns=(
-        Column("month", Type.MONTH, "Month, as its first day.", window=Window(3_660, 62)),
+        Column("month", Type.MONTH, "Month, as its first day.", window=Window(3_660, 732)),
         Column(
             "department_code",
             Type.TEXT,
