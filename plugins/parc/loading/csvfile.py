@@ -60,6 +60,8 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
     while not at_end:
         read = stream.read(block_bytes)
         at_end = not read
+        if not read.endswith(b"\n"):  # so that mostly nothing is left of a block, and none is copied for it
+            read += stream.readline(LONGEST_ROW_BYTES)
         data = rest + read
         if at_end and data and not data.endswith(b"\n"):
             data += b"\n"
