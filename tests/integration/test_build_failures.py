@@ -13,13 +13,14 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from test_build import marts, rows
+from test_build import marts, restate, rows
 
+from parc import desk
 from parc.build import BuildResult, build, changes, resume
 from parc.build.dbt import log_file
 from parc.errors import BuildFailed
 from parc.feeds import FEEDS
-from parc.loading import ingest
+from parc.loading import ingest, withdraw
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
@@ -330,3 +331,62 @@ def told(settings: Settings, result: BuildResult, gap: dict[str, str]) -> None:
     assert result.missing == [gap]
     assert last_build(settings)["missing"] == [gap]
     assert rows(settings, "select missing from marts.published_build", "bi_reader") == [([gap],)]
+
+
+def spoil(settings: Settings, statement: str) -> list[tuple]:
+    """Somebody alters published rows behind the loader's back."""
+    with connect(settings, "admin") as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings) -> None:
+    """And goes on without these deliveries once they are withdrawn."""
+    for feed in FACTS:
+        restate(built, WEDNESDAY, 1, feed)
+        assert ingest(built, feed, WEDNESDAY).status == "published"
+    ids = dict(
+        rows(
+            built,
+            "select feed, delivery_id from ops.delivery "
+            f"where status = 'published' and built_in is null and business_date = '{WEDNESDAY}'",
+        )
+    )
+    [(call_id, line)] = spoil(
+        built,
+        "update raw.calls set queued_at = null where ctid = (select min(ctid) from raw.calls where "
+        f"business_date = '{WEDNESDAY}' and outcome = 'answered') and business_date = '{WEDNESDAY}' "
+        "returning call_id, line_number",
+    )
+    spoil(
+        built,
+        "update raw.boutique_visits set served_at = served_at + interval '290 years' "
+        f"where business_date = '{WEDNESDAY}' and served_at is not null returning 1",
+    )
+    spoil(
+        built,
+        "delete from raw.interventions where ctid = (select min(ctid) from raw.interventions where "
+        f"business_date = '{WEDNESDAY}') and business_date = '{WEDNESDAY}' returning 1",
+    )
+    told = {part.split(":")[0]: part for part in fail(built).split("\n\n")}
+    of = {feed: f"{feed} {WEDNESDAY}, delivery {ids[feed]}: {feed}.csv.gz" for feed in FACTS}
+    for node, error, where in (
+        ("model fct_calls", "answered_was_offered", f"it stands in {of['calls']} line {line}"),
+        (
+            "model mart_boutiques_daily",
+            "numeric field overflow",
+            f"it is made of {of['boutique_visits']}",
+        ),
+        ("test states_add_up_to_the_ledger", "", f"it is made of {of['interventions']}"),
+    ):
+        assert error in told[node] and where in told[node], told[node]
+    assert f"business_date={WEDNESDAY} call_id={call_id}" in told["model fct_calls"]
+    assert "Failing row contains" not in told["model fct_calls"]
+    way_on = next(part for part in told.values() if part.startswith("To go on"))
+    [matter] = [matter for matter in desk.matters(built) if matter.kind == "build failed"]
+    for delivery_id in ids.values():
+        assert f"parc withdraw {delivery_id} --reason TEXT" in way_on
+        assert f"parc withdraw {delivery_id} --reason TEXT" in matter.command
+        withdraw(built, delivery_id, "altered by hand")
+    build(built)
+    found = rows(built, f"select count(*) from marts.fct_calls where business_date = '{WEDNESDAY}'")
+    assert found == [(0,)]

@@ -41,7 +41,8 @@ class Entry:
     """What dbt's manifest says of a node; `reads` has unique ids.
 
     `path` is where its SQL is, compiled if it was; `raw_code` is a data test's, `generic` the name and
-    arguments of a generic test; `model` is what a unit test is of.
+    arguments of a generic test; `model` is what a unit test is of; `demands` are the constraints of a model's
+    contract by name, as conditions in SQL.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Entry:
     raw_code: str
     model: str | None
     generic: dict[str, Any] | None
+    demands: dict[str, str]
 
 
 @dataclass(frozen=True)

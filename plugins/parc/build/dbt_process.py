@@ -112,7 +112,20 @@ def _entry(node: Any) -> dict[str, Any]:
         "raw_code": getattr(node, "raw_code", "") if node.resource_type == "test" else "",
         "model": getattr(node, "model", None),
         "generic": {"name": test.name, "arguments": test.kwargs} if test else None,
+        "demands": _demands(node) if node.resource_type == "model" else {},
     }
+
+
+def _demands(model: Any) -> dict[str, str]:
+    """What the model's contract demands of a row: the name of each constraint, and its condition in SQL."""
+    demands = {
+        f"{column.name} is there": f'"{column.name}" is not null'
+        for column in model.columns.values()
+        for constraint in column.constraints
+        if constraint.type == "not_null"
+    }
+    checks = [constraint for constraint in model.constraints if constraint.type == "check"]
+    return demands | {constraint.name: constraint.expression for constraint in checks}
 
 
 if __name__ == "__main__":

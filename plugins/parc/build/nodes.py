@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from parc.build import broken, origins
+from parc.build.broken import Broken
 from parc.build.dbt import DbtRun, Entry, Result
+from parc.build.origins import Origin
 from parc.numbers import masked
 
 TESTS = ("test", "unit_test")
 # dbt's words for what the ledger tells as one.
 STATUSES = {"pass": "success", "reused": "success", "partial success": "error", "runtime error": "error"}
 FAILED = ("fail", "error")
-ROWS_SHOWN = 5
-ROWS_TIMEOUT_SECONDS = 5
-TESTS_SHOWN = 10
+MOST_ASKED = 10
+"""Failed nodes of which the rows are asked for; of the others the SQL is named all the same."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Node:
     """One node of a build, in the words of `ops.build_node`.
 
     `skipped_count` is how many others were skipped because it failed; `checks` says in a sentence what a
-    test checks; `path` is where its SQL is.
+    test checks; `path` is where its SQL is. `failing_rows` are the first that broke it, `origins` the
+    deliveries that these may come from.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Node:
     path: str
     skipped_count: int = 0
     failing_rows: list[dict[str, Any]] | None = None
+    origins: list[Origin] = field(default_factory=list)
 
     @property
     def has_failed(self) -> bool:
@@ -51,9 +55,9 @@ class Node:
 
 
 def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
-    """The nodes of a run in order of finishing; failed data tests with their first rows.
+    """The nodes of a run in order of finishing; of failed ones, what broke them and where it comes from.
 
-    Call it while the build is running in the ledger: what a test reads may depend on it.
+    Call it while the build is running in the ledger: what a node reads may depend on it.
     """
     results = [result for result in run.results if not result.unique_id.startswith("exposure.")]
     skipped = {result.unique_id for result in results if result.status == "skipped"}
@@ -74,9 +78,11 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
             message = f"{', '.join(causes) or 'what it reads'} failed"
         elif status != "success":
             message = _words(result.message)
-        rows = None
-        if kind == "test" and status == "fail" and sum(node.status == "fail" for node in nodes) < TESTS_SHOWN:
-            rows = _failing_rows(connection, result.compiled_code or "")
+        found = Broken(None, is_by_data=False)
+        if status in FAILED and sum(node.has_failed for node in nodes) < MOST_ASKED:
+            found = _broken(connection, entry, result)
+            if found.rows and kind == "model":
+                message = (message or "").partition("\nDETAIL:  Failing row contains")[0]
         name = _name(run, unique_id)
         named[name] += 1  # dbt lets tests share one
         nodes.append(
@@ -92,7 +98,10 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
                 _checks(entry),
                 entry.path,
                 len(because.get(unique_id, ())),
-                rows,
+                found.shown,
+                origins.find(connection, _feeds(run, unique_id), found.rows or [])
+                if found.is_by_data
+                else [],
             )
         )
     return nodes
@@ -103,11 +112,12 @@ def record(connection: psycopg.Connection[Any], build_id: int, nodes: Iterable[N
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into ops.build_node (build_id, node, kind, tested, status, seconds, row_count, message, "
-            "failing_rows, position) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "failing_rows, origins, position) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (
                     build_id, node.name, node.kind, node.tested, node.status, node.seconds, node.row_count,
-                    node.message, Jsonb(node.failing_rows) if node.failing_rows else None, node.position,
+                    node.message, Jsonb(node.failing_rows) if node.failing_rows else None,
+                    Jsonb([origin.as_json() for origin in node.origins]), node.position,
                 )
                 for node in nodes
             ],
@@ -141,6 +151,28 @@ def _below(run: DbtRun, unique_id: str) -> set[str]:
     return found
 
 
+def _feeds(run: DbtRun, unique_id: str) -> set[str]:
+    """The feeds that a node reads, in the end."""
+    found: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += run.entries[name].reads if name in run.entries else []
+    return {name.rsplit(".", 1)[-1] for name in found if name.startswith("source.") and ".raw." in name}
+
+
+def _broken(connection: psycopg.Connection[Any], entry: Entry, result: Result) -> Broken:
+    query = result.compiled_code
+    if not query or entry.kind not in ("model", "test"):
+        return Broken(None, is_by_data=False)
+    if entry.kind == "model":
+        return broken.of_model(connection, query, entry.demands)
+    found = broken.of_test(connection, query)
+    return Broken(found.rows) if result.status == "fail" else found
+
+
 def _row_count(result: Result, kind: str) -> int | None:
     if kind in TESTS:
         return result.failures
@@ -172,19 +204,3 @@ def _checks(entry: Entry) -> str:
             break
         said.append(line.removeprefix("--").strip())
     return " ".join(said)
-
-
-def _failing_rows(connection: psycopg.Connection[Any], query: str) -> list[dict[str, Any]] | None:
-    try:
-        with connection.transaction():
-            connection.execute("set transaction read only")
-            connection.execute(f"set local statement_timeout = '{ROWS_TIMEOUT_SECONDS}s'")
-            rows = connection.execute(
-                f"select to_json(failing) from (\n{query}\n) as failing limit {ROWS_SHOWN}".encode()
-            ).fetchall()
-    except (psycopg.errors.QueryCanceled, psycopg.ProgrammingError, psycopg.DataError):
-        return None  # too slow, or not a query that can stand in another: the SQL is named all the same
-    return [
-        {column: masked(value) if isinstance(value, str) else value for column, value in row.items()}
-        for (row,) in rows
-    ]

@@ -14,6 +14,7 @@ from parc.errors import ParcError
 from parc.settings import Settings
 
 MOST_MESSAGE_CHARACTERS = 200
+MOST_WITHDRAWALS = 3
 
 
 def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
@@ -47,16 +48,20 @@ def _failed(
         text = "its process ended before it did" + waits
         return Matter("build failed", True, f"build {build_id}", text, "parc build")
     nodes = connection.execute(
-        "select node, coalesce(message, status) from ops.build_node "
+        "select node, coalesce(message, status), origins from ops.build_node "
         "where build_id = %s and status in ('fail', 'error') order by position",
         [build_id],
     ).fetchall()
     if nodes:
         message = " ".join(nodes[0][1].split())[:MOST_MESSAGE_CHARACTERS]
-        text = f"{listed([node for node, _ in nodes])} failed ({message})"
+        text = f"{listed([node for node, *_ in nodes])} failed ({message})"
     else:
         text = " ".join(reason.split())
     command = "mend the data or the model, then parc build"
+    ids = sorted({origin["delivery_id"] for _, _, origins in nodes for origin in origins})
+    if ids:
+        withdrawals = " or ".join(f"parc withdraw {each} --reason TEXT" for each in ids[:MOST_WITHDRAWALS])
+        command = f"{withdrawals}, or mend the model; then parc build"
     return Matter("build failed", True, f"build {build_id}", text + waits, command)
 
 

@@ -227,7 +227,7 @@ def build(connection: Connection[Any], build_id: int) -> Row | None:
     nodes = _rows(
         connection,
         "select node, kind, coalesce(tested, '{}') as tested, status, seconds, row_count, message, "
-        "coalesce(failing_rows, '[]') as failing_rows, position "
+        "coalesce(failing_rows, '[]') as failing_rows, origins, position "
         "from ops.build_node where build_id = %s order by position",
         [build_id],
     )

@@ -1,0 +1,78 @@
+"""The rows that broke a node of a build, asked for again once it has failed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from parc.feeds import FEEDS
+from parc.numbers import masked
+
+ROWS_SHOWN = 5
+TEST_SECONDS, MODEL_SECONDS = 5, 30
+# What tells one row of a mart from another; the columns that a constraint names come beside it.
+PLACES = ("business_date", "directorate_code", "region_code", "market", "kind", "figure")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first rows that broke a node, None where they are not known; `is_by_data` is false where its SQL
+    is wrong whatever it reads."""
+
+    rows: list[dict[str, Any]] | None
+    is_by_data: bool = True
+
+    @property
+    def shown(self) -> list[dict[str, Any]] | None:
+        """The rows without any telephone number."""
+        if self.rows is None:
+            return None
+        return [
+            {name: masked(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in self.rows
+        ]
+
+
+def of_test(connection: psycopg.Connection[Any], query: str) -> Broken:
+    """The rows that a data test finds."""
+    return _ask(connection, f"select to_json(failing) from (\n{query}\n) as failing", TEST_SECONDS)
+
+
+def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str, str]) -> Broken:
+    """The rows of a model that its contract does not take; `demands` are its conditions in SQL.
+
+    Of each the columns that place it and those of the conditions that it breaks.
+    """
+    breaks = [f"({condition}) is false" for condition in demands.values()]
+    if not breaks:
+        return Broken(None)
+    found = _ask(
+        connection,
+        f"select json_build_array(to_json(failing), array[{', '.join(breaks)}]) "
+        f"from (\n{query}\n) as failing where {' or '.join(breaks)}",
+        MODEL_SECONDS,
+    )
+    if not found.rows:
+        return Broken(None, found.is_by_data)
+    kept = {feed.identifier for feed in FEEDS.values()} | set(PLACES)
+    pairs: list[Any] = found.rows
+    for _, is_broken in pairs:
+        for condition, breaks_it in zip(demands.values(), is_broken, strict=True):
+            kept |= set(re.findall(r"\w+", condition)) if breaks_it else set()
+    return Broken([{name: row[name] for name in row if name in kept} for row, _ in pairs])
+
+
+def _ask(connection: psycopg.Connection[Any], query: str, seconds: int) -> Broken:
+    try:
+        with connection.transaction():
+            connection.execute("set transaction read only")
+            connection.execute(f"set local statement_timeout = '{seconds}s'".encode())
+            rows = connection.execute(f"{query} limit {ROWS_SHOWN}".encode())
+            return Broken([row[0] for row in rows])
+    except (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, psycopg.DataError):
+        return Broken(None)  # too slow, or what broke the node breaks this as well
+    except psycopg.ProgrammingError:
+        return Broken(None, is_by_data=False)
