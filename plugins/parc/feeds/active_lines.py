@@ -15,7 +15,7 @@ ACTIVE_LINES = Feed(
             form=DEPARTMENT,
         ),
         Column("market", Type.TEXT, "Market of the lines.", one_of=MARKETS),
-        Column("lines", Type.INTEGER, "Lines in service.", at_least=0, at_most=10_000_000),
+        Column("lines", Type.INTEGER, "Lines in service.", at_least=0, at_most=3_000_000),
     ),
     key=("month", "department_code", "market"),
     retention=Retention(
