@@ -37,12 +37,7 @@ def text() -> str:
 
 
 def _model(model: dict[str, Any]) -> str:
-    keys = [
-        f"`{column}`"
-        for test in model.get("data_tests", [])
-        if isinstance(test, dict) and "unique_key" in test
-        for column in test["unique_key"]["arguments"]["columns"]
-    ]
+    keys = [f"`{column}`" for column in model.get("config", {}).get("meta", {}).get("key", [])]
     lines = [f"\n### {model['name']}\n", _line(model["description"])]
     if keys:
         lines.append(f"\nKey: {', '.join(keys)}.")

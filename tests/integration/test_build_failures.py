@@ -263,7 +263,6 @@ def test_only_what_the_failed_build_read_is_gone_on_from(built: Settings, tmp_pa
         ("changed_dates.sql", "{%- macro", "{# another #}{%- macro"),
         ("dbt_project.yml", "go_live_open_days: 3", "go_live_open_days: 4"),
         ("profiles.yml", "threads: 3", "threads: 1"),
-        ("unique_key.sql", "{% test", "{# another #}{% test"),
         ("event_calendar.csv", "\n", "\n\n"),
     ):
         [path] = (built.project / "dbt_project").rglob(name)
@@ -272,6 +271,11 @@ def test_only_what_the_failed_build_read_is_gone_on_from(built: Settings, tmp_pa
         assert path.read_text() != text
         assert resumable() is None, name
         path.write_text(text)
+    generic = built.project / "dbt_project" / "tests" / "generic" / "positive.sql"
+    generic.parent.mkdir()
+    generic.write_text("{% test positive(model, column) %}select * from {{ model }}{% endtest %}")
+    assert resumable() is None, "a generic test"
+    shutil.rmtree(generic.parent)
     assert resumable(settings=replace(built, home=tmp_path)) is None
     assert resumable() == failed
 
@@ -283,6 +287,30 @@ def feed_health(settings: Settings, feed: str, day: date) -> list[tuple]:
         f"where feed = '{feed}' and business_date = '{day}'",
         "bi_reader",
     )
+
+
+def test_keys_that_are_not_unique_are_told_model_by_model(built: Settings) -> None:
+    """One query looks at all of them; each is an assertion of its own."""
+    sites = "{{ ref('sites') }}"
+    twice = (
+        f"(select * from {sites} union all select * from {sites} where site_code in ('RENNES', 'BREST')) as s"
+    )
+    with spoilt(built, "dim_site.sql", sites, twice), spoilt(built, "routing_sites.sql", sites, twice):
+        said = fail(built)
+    recorded = nodes(built)
+    keys = {name.partition(".")[2]: node for name, node in recorded.items() if name.startswith("keys_")}
+    assert len(keys) > 50 and [node["tested"] for node in keys.values()] == [[name] for name in keys]
+    wrong = {name: node for name, node in keys.items() if node["status"] != "success"}
+    assert wrong.keys() == {"dim_site", "routing_sites"}
+    for node in wrong.values():
+        assert (node["status"], node["row_count"]) == ("fail", 2)
+        found = sorted(node["failing_rows"], key=lambda row: row["site_code"])
+        assert found == [{"site_code": "BREST", "row_count": 2}, {"site_code": "RENNES", "row_count": 2}]
+    assert (keys["zones"]["row_count"], keys["zones"]["failing_rows"]) == (0, None)
+    told = {part.split(":")[0]: part for part in said.split("\n\n")}
+    of_sites = told["test keys_are_unique.dim_site"]
+    assert "2 rows break it" in of_sites and "site_code=RENNES row_count=2" in of_sites
+    assert "it checks dim_site: key (site_code)" in of_sites
 
 
 def test_a_project_that_cannot_be_read_is_told_in_dbts_words(built: Settings) -> None:

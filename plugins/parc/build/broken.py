@@ -41,6 +41,22 @@ def of_test(connection: psycopg.Connection[Any], query: str) -> Broken:
     return _ask(connection, f"select to_json(failing) from (\n{query}\n) as failing", TEST_SECONDS)
 
 
+def of_each(connection: psycopg.Connection[Any], query: str) -> dict[str, tuple[int, Broken]] | None:
+    """By model, how many rows a test of many models finds, and the first of them; None where they cannot be
+    asked for. Its rows are `asserted_of`, the model's name, and `failing_row`."""
+    found = _ask(
+        connection,
+        f"select json_build_array(asserted_of, count(*), to_json((array_agg(failing_row))[:{ROWS_SHOWN}])) "
+        f"from (\n{query}\n) as failing group by asserted_of",
+        TEST_SECONDS,
+        most=None,
+    )
+    if found.rows is None:
+        return None
+    triples: list[Any] = found.rows
+    return {name: (count, Broken(rows)) for name, count, rows in triples}
+
+
 def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str, str]) -> Broken:
     """The rows of a model that its contract does not take; `demands` are its conditions in SQL.
 
@@ -65,12 +81,14 @@ def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str,
     return Broken([{name: row[name] for name in row if name in kept} for row, _ in pairs])
 
 
-def _ask(connection: psycopg.Connection[Any], query: str, seconds: int) -> Broken:
+def _ask(
+    connection: psycopg.Connection[Any], query: str, seconds: int, most: int | None = ROWS_SHOWN
+) -> Broken:
     try:
         with connection.transaction():
             connection.execute("set transaction read only")
             connection.execute(f"set local statement_timeout = '{seconds}s'".encode())
-            rows = connection.execute(f"{query} limit {ROWS_SHOWN}".encode())
+            rows = connection.execute(f"{query} limit {most or 'all'}".encode())
             return Broken([row[0] for row in rows])
     except (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, psycopg.DataError):
         return Broken(None)  # too slow, or what broke the node breaks this as well

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -23,6 +23,11 @@ STATUSES = {"pass": "success", "reused": "success", "partial success": "error", 
 FAILED = ("fail", "error")
 MOST_ASKED = 10
 """Failed nodes of which the rows are asked for; of the others the SQL is named all the same."""
+ASSERTION = "asserts_of_each"
+"""In the meta of a test that asserts the same of each model it reads: which part of their meta it goes by.
+
+Its rows are `asserted_of`, the model's name, and `failing_row`.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,9 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
         for result in results
         if STATUSES.get(result.status, result.status) in FAILED
     }
-    named = Counter[str]()
     nodes: list[Node] = []
-    for position, result in enumerate(results, start=1):
+    for result in results:
         unique_id, entry = result.unique_id, run.entries[result.unique_id]
-        kind = entry.kind
         status = STATUSES.get(result.status, result.status)
         message: str | None = None
         if status == "skipped":
@@ -78,33 +81,68 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
             message = f"{', '.join(causes) or 'what it reads'} failed"
         elif status != "success":
             message = _words(result.message)
-        found = Broken(None, is_by_data=False)
-        if status in FAILED and sum(node.has_failed for node in nodes) < MOST_ASKED:
-            found = _broken(connection, entry, result)
-            if found.rows and kind == "model":
-                message = (message or "").partition("\nDETAIL:  Failing row contains")[0]
-        name = _name(run, unique_id)
-        named[name] += 1  # dbt lets tests share one
-        nodes.append(
-            Node(
-                name if named[name] == 1 else f"{name} #{named[name]}",
-                kind,
-                [_name(run, each) for each in entry.reads] if kind in TESTS else None,
-                status,
-                result.seconds,
-                _row_count(result, kind),
-                message,
-                position,
-                _checks(entry),
-                entry.path,
-                len(because.get(unique_id, ())),
-                found.shown,
-                origins.find(connection, _feeds(run, unique_id), found.rows or [])
-                if found.is_by_data
-                else [],
-            )
+        node = Node(
+            _name(run, unique_id),
+            entry.kind,
+            [_name(run, each) for each in entry.reads] if entry.kind in TESTS else None,
+            status,
+            result.seconds,
+            _row_count(result, entry.kind),
+            message,
+            0,
+            _checks(entry),
+            entry.path,
+            len(because.get(unique_id, ())),
         )
-    return nodes
+        if ASSERTION in entry.meta and status != "error":
+            nodes += _assertions(connection, run, result, node)
+            continue
+        if status in FAILED and sum(each.has_failed for each in nodes) < MOST_ASKED:
+            found = _broken(connection, entry, result)
+            if found.rows and entry.kind == "model":
+                message = (message or "").partition("\nDETAIL:  Failing row contains")[0]
+            told_by = _origins(connection, run, unique_id, found)
+            node = replace(node, message=message, failing_rows=found.shown, origins=told_by)
+        nodes.append(node)
+    return list(_numbered(nodes))
+
+
+def _numbered(nodes: Iterable[Node]) -> Iterator[Node]:
+    named = Counter[str]()
+    for position, node in enumerate(nodes, start=1):
+        named[node.name] += 1  # dbt lets tests share one
+        count = named[node.name]
+        yield replace(node, name=node.name if count == 1 else f"{node.name} #{count}", position=position)
+
+
+def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result, test: Node) -> list[Node]:
+    """A test of many models (see ASSERTION) as one of each; whole where its query cannot tell them apart."""
+    entry = run.entries[result.unique_id]
+    found: dict[str, tuple[int, Broken]] | None = {}
+    if test.status == "fail":
+        found = broken.of_each(connection, result.compiled_code or "")
+        if found is None:
+            return [test]
+    part = entry.meta[ASSERTION]
+    of_each = []
+    for unique_id in entry.reads:
+        model = run.entries[unique_id]
+        node = replace(
+            test,
+            name=f"{test.name}.{model.name}",
+            tested=[model.name],
+            seconds=test.seconds / len(entry.reads),
+            checks=f"{part} ({', '.join(model.meta[part])})",
+        )
+        if model.name in found:
+            count, rows = found[model.name]
+            told_by = _origins(connection, run, unique_id, rows)
+            message = f"{count:,} rows break it"
+            node = replace(node, row_count=count, message=message, failing_rows=rows.shown, origins=told_by)
+        elif test.status == "fail":
+            node = replace(node, status="success", row_count=0, message=None, skipped_count=0)
+        of_each.append(node)
+    return of_each
 
 
 def record(connection: psycopg.Connection[Any], build_id: int, nodes: Iterable[Node]) -> None:
@@ -161,6 +199,12 @@ def _feeds(run: DbtRun, unique_id: str) -> set[str]:
             found.add(name)
             waiting += run.entries[name].reads if name in run.entries else []
     return {name.rsplit(".", 1)[-1] for name in found if name.startswith("source.") and ".raw." in name}
+
+
+def _origins(
+    connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, found: Broken
+) -> list[Origin]:
+    return origins.find(connection, _feeds(run, unique_id), found.rows or []) if found.is_by_data else []
 
 
 def _broken(connection: psycopg.Connection[Any], entry: Entry, result: Result) -> Broken:

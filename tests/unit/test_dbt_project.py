@@ -1,0 +1,36 @@
+"""What the dbt project says of itself holds together."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from parc.settings import PROJECT
+
+DBT = PROJECT / "dbt_project"
+
+
+def metas() -> dict[str, dict[str, Any]]:
+    """The meta of every model and seed."""
+    files = [*DBT.glob("models/**/*.yml"), *DBT.glob("seeds/*.yml")]
+    described = [yaml.safe_load(path.read_text()) for path in files]
+    return {
+        each["name"]: each.get("config", {}).get("meta", {})
+        for kind in ("models", "seeds")
+        for properties in described
+        for each in properties.get(kind, [])
+    }
+
+
+def test_every_key_is_checked_and_every_table_that_bi_reads_has_one() -> None:
+    checked = (DBT / "tests" / "keys_are_unique.sql").read_text()
+    names = re.findall(r"'(\w+)'", checked.partition("broken_keys([")[2].partition("]")[0])
+    assert names == sorted(set(names))
+    assert set(names) == {name for name, meta in metas().items() if "key" in meta}
+    tables = {name for name, meta in metas().items() if meta.get("publish", "view") != "view"}
+    # Each row of a fact is looked for on all dates: by a test of its own.
+    facts = {path.stem.partition("_has_one_row")[0] for path in DBT.glob("tests/fct_*_has_one_row_per_*.sql")}
+    assert len(facts) == 3
+    assert tables - set(names) == facts
