@@ -201,9 +201,7 @@ def _feeds(run: DbtRun, unique_id: str) -> set[str]:
     return {name.rsplit(".", 1)[-1] for name in found if name.startswith("source.") and ".raw." in name}
 
 
-def _origins(
-    connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, found: Broken
-) -> list[Origin]:
+def _origins(connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, found: Broken) -> list[Origin]:
     return origins.find(connection, _feeds(run, unique_id), found.rows or []) if found.is_by_data else []
 
 
