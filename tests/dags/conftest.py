@@ -17,8 +17,14 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
         patch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(PROJECT / "dags"))
         patch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(PROJECT / "plugins"))
         patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        from airflow import plugins_manager, settings
         from airflow.dag_processing.dagbag import DagBag
 
+        # Where another test has imported Airflow before, it knows of no plugin and would look for none.
+        patch.setattr(settings, "PLUGINS_FOLDER", str(PROJECT / "plugins"))
+        for each in vars(plugins_manager).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
         bag = DagBag(dag_folder=str(PROJECT / "dags"), bundle_name="parc")
         assert not bag.import_errors
         yield dict(bag.dags)

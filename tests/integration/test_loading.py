@@ -480,17 +480,17 @@ def test_nothing_delivered_is_missing_and_leaves_no_trace(warehouse: Settings) -
 def test_a_day_far_below_its_like_is_refused(warehouse: Settings) -> None:
     for weeks in (4, 3, 2, 1):
         day = DAY - timedelta(weeks=weeks)
-        deliver(warehouse, "calls", day, calls__csv=as_csv(legs(50, day)))
+        deliver(warehouse, "calls", day, calls__csv=as_csv(legs(1_000, day)))
         assert ingest(warehouse, "calls", day).status == "published"
-    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(400)))
     outcome = ingest(warehouse, "calls", DAY)
-    assert counts(outcome) == ("refused", 20, 0, 20)
-    assert "20 legs, below 50 % of the usual 50" in outcome.message
+    assert counts(outcome) == ("refused", 400, 0, 400)
+    assert "400 legs, 40 % of the usual 1,000" in outcome.message
     assert published(warehouse) == []
-    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(30)))
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(600)))
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "published"
-    assert any("below 70 % of the usual 50" in warning for warning in outcome.warnings)
+    assert any("60 % of the usual 1,000" in warning for warning in outcome.warnings)
     assert (
         query(
             warehouse,
@@ -505,14 +505,14 @@ def test_a_holiday_is_held_against_holidays_alone(warehouse: Settings) -> None:
     ascension, monday, whit_monday = date(2012, 5, 17), date(2012, 5, 21), date(2012, 5, 28)
     following = whit_monday + timedelta(weeks=1)
     told = {}
-    for day, count in ((ascension, 30), (monday, 100), (whit_monday, 30), (following, 30)):
+    for day, count in ((ascension, 300), (monday, 1_000), (whit_monday, 300), (following, 300)):
         deliver(warehouse, "calls", day, calls__csv=as_csv(legs(count, day)))
         outcome = ingest(warehouse, "calls", day)
         assert outcome.status == "published"
         told[day] = [warning for warning in outcome.warnings if "usual" in warning]
     assert told[whit_monday] == []
     [warning] = told[following]
-    assert "30 legs, below 70 % of the usual 100 for a day like this Monday" in warning
+    assert "300 legs, 30 % of the usual 1,000 for a day like this Monday" in warning
 
 
 def test_the_hours_of_a_clock_change_are_told_apart(warehouse: Settings) -> None:
