@@ -88,7 +88,7 @@ def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None
         ("trailing_garbage.csv.gz", "something that is no gzip stands behind its gzip stream"),
         ("trailing_comma.csv", "has a column without a name (a comma at the end of the header)"),
         ("spaces_in_header.csv", "` lines` (names are in lower case, without spaces)"),
-        ("too_big.csv", "`lines` is outside 0..10000000 in 12 (first: too_big.csv line 2, '4294967295')"),
+        ("too_big.csv", "`lines` is outside 0..3000000 in 12 (first: too_big.csv line 2, '4294967295')"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_true_cause(load_case: Load, file: str, message: str) -> None:
