@@ -62,7 +62,7 @@ def run(settings: Settings, screen: Console) -> None:
             "landing zone; unset it, or use `parc up`"
         )
     columns = (TextColumn("{task.description:<60}"), BarColumn(20), TimeElapsedColumn())
-    with Progress(*columns, console=screen) as bar:
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
         started = _step(bar, "Start PostgreSQL and Airflow", lambda _: platform.up(settings))
         airflow = Airflow(settings)
         _step(bar, "Read the DAGs", lambda _: airflow.wait_for_dags(_dag_ids()))
@@ -101,11 +101,18 @@ def _dag_ids() -> set[str]:
 
 
 def _step(bar: Progress, what: str, act: Callable[[Advance], Any]) -> Any:
+    """Do it with a bar; in a log, which shows none, with a line as it begins and as it goes on."""
     task: TaskID = bar.add_task(what, total=None)
 
-    def advance(_: str, done: int, total: int) -> None:
-        bar.update(task, completed=done, total=total)
+    def tell(words: str) -> None:
+        if not bar.console.is_terminal:
+            bar.console.print(f"{datetime.now():%H:%M:%S} {words}", highlight=False, markup=False)
 
+    def advance(step: str, done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        tell(f"  {done}/{total} {step}")
+
+    tell(what)
     result = act(advance)
     bar.update(task, completed=1, total=1)
     bar.stop_task(task)

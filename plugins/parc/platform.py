@@ -123,19 +123,27 @@ class Overview:
         }
 
 
-def up(settings: Settings, *, with_airflow: bool = True) -> Started:
+def up(
+    settings: Settings, *, with_airflow: bool = True, progress: Callable[[str], None] = lambda _: None
+) -> Started:
     """Start the embedded server (also the home of Airflow's own database and of the own switch's), bring the
-    schemas up to date, start the switch and Airflow. Does nothing where everything runs."""
+    schemas up to date, start the switch and Airflow. Does nothing where everything runs. `progress` hears of
+    each of these as it begins."""
     if with_airflow or not settings.warehouse_dsn or local.is_own(settings):
+        progress("starting PostgreSQL")
         embedded.start(settings)
+    progress("bringing the warehouse's schema up to date")
     migrate(settings)
     if local.is_own(settings):
+        progress("starting the switch")
         local.start(settings)
     elif settings.switch_dsn:
         local.make_tables(settings)
     if "://" not in settings.landing:
         Path(settings.landing).mkdir(parents=True, exist_ok=True)
     environment.keep_logins(settings)
+    if with_airflow:
+        progress("starting Airflow")
     ui = services.start(settings) if with_airflow else None
     return describe(settings, ui)
 

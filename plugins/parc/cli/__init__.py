@@ -6,14 +6,17 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the environment; 4 a delivery was
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from typing import NoReturn
 
 import psycopg
 import typer
 
-from parc.cli import checks, deliveries, marts, night, platform, quarantine, routing
-from parc.errors import ParcError
+from parc.cli import checks, deliveries, marts, night, platform, quarantine, query, routing
+from parc.errors import ConfigurationError, ParcError
+from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(platform.app)
@@ -21,23 +24,63 @@ app.add_typer(night.app)
 app.add_typer(deliveries.app)
 app.add_typer(checks.app)
 app.add_typer(marts.app)
+app.add_typer(query.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(routing.app, name="routing")
 
+INTERRUPTED = 130
+
 
 def main() -> None:
-    """Run the command line; what a user can mend is one message, never a traceback."""
+    """Run the command line; whatever goes wrong is one message, never a traceback."""
     # What it logs of a lost connection follows from the loss, which is told once.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # there are names that no terminal can write
     try:
+        for number, argument in enumerate(sys.argv[1:], start=1):
+            check_text(number, argument)
         app()
     except ParcError as error:
-        print(f"parc: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        end(str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("parc: interrupted; what was not finished is done again by the next run", file=sys.stderr)
-        sys.exit(130)
+        end("interrupted; what was not finished is done again by the next run", INTERRUPTED)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
-        print(f"parc: the warehouse went away: {reason}; run this again", file=sys.stderr)
-        sys.exit(3)
+        end(f"the warehouse went away: {reason}; run this again", ConfigurationError.exit_code)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        end(unforeseen(error), ParcError.exit_code)
+
+
+def check_text(number: int, argument: str) -> None:
+    """Raises ParcError where an argument is not text."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        text = argument.encode(errors="backslashreplace").decode()
+        raise NotText(f"argument {number} is not UTF-8: {text}") from None
+
+
+class NotText(ParcError):
+    """An argument has bytes that are no text."""
+
+    exit_code = 2
+
+
+def unforeseen(error: BaseException) -> str:
+    """One line for what nobody foresaw, a panic of a Rust library included; the whole of it goes to a log."""
+    from parc.loading import incidents
+
+    try:
+        return incidents.record(Settings.from_env().home / "logs" / "command.log", error)
+    except (OSError, ParcError):
+        return incidents.one_line(error)
+
+
+def end(message: str, code: int) -> NoReturn:
+    """Say why on standard error, and end."""
+    print(f"parc: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,15 +1,12 @@
-"""The marts: built, and the warehouse queried and maintained."""
+"""The marts: built, described and maintained."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from typing import Annotated
 
-import psycopg
 import typer
 
-from parc.cli.printing import Json, dump, progress_bar, table, waiting
+from parc.cli.printing import Json, dump, following, progress_bar, table, waiting
 from parc.errors import ParcError
 from parc.settings import Settings
 from parc.warehouse.maintenance import Act
@@ -55,11 +52,13 @@ def maintain(
 
     done: dict[str, list[Act]] = {}
     failures: list[ParcError] = []
-    for name, step in STEPS.items():
-        try:
-            done[name] = step(Settings.from_env(), dry_run)
-        except ParcError as error:  # one step that must wait holds no other up
-            failures.append(error)
+    with following() as follow:
+        for name, step in STEPS.items():
+            follow(name)
+            try:
+                done[name] = step(Settings.from_env(), dry_run)
+            except ParcError as error:  # one step that must wait holds no other up
+                failures.append(error)
     if as_json:
         dump({name: [vars(act) for act in acts] for name, acts in done.items()})
     else:
@@ -80,30 +79,3 @@ def maintain(
 
 def _megabytes(act: Act) -> str:
     return f"{act.bytes / 1e6:,.1f}" if act.bytes else ""
-
-
-@app.command()
-def sql(
-    query: Annotated[str, typer.Argument(help="One query.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Query the warehouse, read-only: marts, ledger, everything but the routing numbers."""
-    from parc.warehouse import connect
-
-    with connect(Settings.from_env(), "reader") as connection:
-        connection.read_only = True
-        try:
-            cursor = connection.execute(query.encode())
-            rows = cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            raise ParcError(f"the query failed: {str(error).strip()}") from None
-        names = [column.name for column in cursor.description or []]
-    if as_json:
-        dump([dict(zip(names, row, strict=True)) for row in rows])
-    elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
-    else:
-        table(None, [dict(zip(names, row, strict=True)) for row in rows])

@@ -9,11 +9,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from parc.cli.printing import DATE, AcceptDate, Json, dump, screen, tell_matters
+from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, screen, tell_matters, tell_step
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,18 +55,23 @@ def nightly(
 
 @dataclass
 class Watch:
-    """Prints each step as it ends; until then a spinner says what it is at."""
+    """Prints each step as it ends; until then a spinner says what it is at, in a log a line as it begins."""
 
     spinner: Status
     is_silent: bool
+    has_begun: bool = False
 
     def see(self, step: Step) -> None:
         """Take note of a step."""
         if step.state == "running":
             self.spinner.update(f"{step.name} {escape(step.message)}")
             self.spinner.start()
+            if not (aside.is_terminal or self.has_begun):
+                tell_step(f"{step.name} {step.message}".strip())
+            self.has_begun = True
             return
         self.spinner.stop()
+        self.has_begun = False
         if not self.is_silent:
             message = escape(step.message).replace("\n", "\n" + " " * INDENT)
             line = f"{MARKS[step.state]} {step.seconds:6.1f} s  {step.name:<14}{message}"
@@ -77,7 +81,7 @@ class Watch:
 @contextmanager
 def watching(*, is_silent: bool) -> Iterator[Watch]:
     """A watch whose spinner ends with the block."""
-    watch = Watch(Console(stderr=True).status(""), is_silent)
+    watch = Watch(aside.status(""), is_silent)
     try:
         yield watch
     finally:

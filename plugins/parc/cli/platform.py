@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from parc.cli.printing import Json, dump, screen, short, table, tell_matters, waiting
+from parc.cli.printing import Json, dump, following, screen, short, table, tell_matters, waiting
 from parc.instants import shown
 from parc.settings import Settings
 
@@ -24,8 +24,8 @@ def up(
     from parc import platform
 
     settings = Settings.from_env()
-    with waiting("starting"):
-        started = platform.up(settings, with_airflow=not no_airflow)
+    with following() as follow:
+        started = platform.up(settings, with_airflow=not no_airflow, progress=follow)
     for line in started.lines():
         screen.print(line, highlight=False, soft_wrap=True)
 

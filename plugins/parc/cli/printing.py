@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from parc.desk import Matter
 
 screen = Console(width=None if sys.stdout.isatty() else 200)
+aside = Console(stderr=True)
 
 DATE = ["%Y-%m-%d"]
 NARROWEST_COLUMN = 10
@@ -46,14 +48,16 @@ def date_range(day: datetime | None, first: datetime | None, last: datetime | No
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error where a person looks on; silent elsewhere."""
-    console = Console(stderr=True)
+    """A bar on standard error where a person looks on; elsewhere a line for each step of several."""
+    if not aside.is_terminal:
+        yield lambda what, done, total: tell_step(f"{done}/{total} {what}") if total > 1 else None
+        return
     columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=aside, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def advance(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            bar.update(task, description=escape(what), completed=done, total=total)
 
         yield advance
 
@@ -61,28 +65,52 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """A spinner on standard error where a person looks on."""
-    with Console(stderr=True).status(what):
+    with aside.status(escape(what)):
         yield
 
 
-def table(title: str | None, rows: list[dict[str, Any]]) -> None:
-    """Print rows as a table; one below the other where they have too many columns for the screen."""
-    if not rows:
-        screen.print(f"{title}: nothing" if title else "(no rows)")
+@contextmanager
+def following() -> Iterator[Callable[[str], None]]:
+    """Takes what a long command is at: a spinner on standard error where a person looks on, else lines."""
+    if not aside.is_terminal:
+        yield tell_step
         return
-    if len(rows[0]) * NARROWEST_COLUMN > screen.width:
+    with aside.status("") as status:
+        yield lambda what: status.update(escape(what))
+
+
+def tell_step(what: str) -> None:
+    """A line of a log that somebody may follow: what a command is at, and when."""
+    print(f"{datetime.now():%H:%M:%S} {what}", file=sys.stderr, flush=True)
+
+
+def table(title: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of like columns as a table."""
+    if not rows:
+        screen.print(f"{title}: nothing" if title else "(no rows)", markup=False)
+        return
+    grid(title, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def grid(title: str | None, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows under the names of their columns; one below the other where the screen has no room."""
+    if len(names) * NARROWEST_COLUMN > screen.width:
         for number, row in enumerate(rows, start=1):
             record = Table(title=f"row {number}", title_justify="left", show_header=False)
-            for name, value in row.items():
-                record.add_row(name, "" if value is None else escape(str(value)))
+            for name, value in zip(names, row, strict=True):
+                record.add_row(escape(name), _cell(value))
             screen.print(record)
         return
-    grid = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        grid.add_column(name, overflow="fold")
+    whole = Table(title=escape(title) if title else None, title_justify="left")
+    for name in names:
+        whole.add_column(escape(name), overflow="fold")
     for row in rows:
-        grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
-    screen.print(grid)
+        whole.add_row(*map(_cell, row))
+    screen.print(whole)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape(str(value))
 
 
 def tell_matters(matters: Sequence[Matter]) -> None:
@@ -109,6 +137,17 @@ def short(text: str) -> str:
 
 
 def dump(value: object) -> None:
-    """Print JSON; what JSON has no word for becomes text."""
-    json.dump(value, sys.stdout, default=str, ensure_ascii=False, indent=2)
+    """Print JSON; what JSON has no word for (dates, NaN) becomes text."""
+    json.dump(_plain(value), sys.stdout, default=str, ensure_ascii=False, indent=2, allow_nan=False)
     print()
+
+
+def _plain(value: object) -> object:
+    match value:
+        case float() if not math.isfinite(value):
+            return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(each) for each in value]
+    return value

@@ -42,7 +42,7 @@ def quarantine_list(
 @app.command("show")
 def quarantine_show(
     delivery: Delivery,
-    limit: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="Rows to show.", min=1, max=1_000_000)] = 100,
     as_json: Json = False,
 ) -> None:
     """The rows of a delivery that broke a rule: where, which, and their text with personal columns masked;

@@ -11,20 +11,24 @@ import typer
 from parc.cli.printing import DATE, Json, dump, waiting
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.instants import PARIS
+from parc.loading.dates import EARLIEST, LATEST
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
-Why = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
-By = Annotated[
-    str,
-    typer.Option(
-        "--by", default_factory=getpass.getuser, show_default="your login", help="Who; kept in the audit."
-    ),
-]
-Due = Annotated[
-    datetime | None,
-    typer.Option("--date", formats=DATE, help="Business date, due the day after; default: the newest built."),
-]
+
+
+def said(text: str) -> str:
+    """Who and why are said, not left blank."""
+    if not text.strip():
+        raise typer.BadParameter("it stays in the audit: do not leave it blank")
+    return text
+
+
+def near(moment: datetime | None) -> datetime | None:
+    """A moment of the years that the platform reckons with."""
+    if moment and not EARLIEST.year <= moment.year <= LATEST.year:
+        raise typer.BadParameter(f"the year {moment.year}: take one from {EARLIEST.year} to {LATEST.year}")
+    return moment
 
 
 def instant(text: str) -> datetime:
@@ -36,7 +40,29 @@ def instant(text: str) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=PARIS)
 
 
-CLOCK: dict[str, Any] = {"parser": instant, "metavar": "YYYY-MM-DDTHH:MM", "show_default": False}
+Why = Annotated[str, typer.Option("--reason", callback=said, help="Why; kept in the audit.")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by", default_factory=getpass.getuser, show_default="your login", callback=said,
+        help="Who; kept in the audit.",
+    ),
+]  # fmt: skip
+Due = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date", formats=DATE, callback=near,
+        help="Business date, due the day after; default: the newest built.",
+    ),
+]  # fmt: skip
+
+
+CLOCK: dict[str, Any] = {
+    "parser": instant,
+    "callback": near,
+    "metavar": "YYYY-MM-DDTHH:MM",
+    "show_default": False,
+}
 Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="The first table of an empty switch.")]
 
 

@@ -27,7 +27,11 @@ def is_of_delivery(error: BaseException) -> bool:
 
 def keep(settings: Settings, feed: str, business_date: date, error: BaseException) -> str:
     """Write the error to the date's log and return it in one line, with the log's place."""
-    log = log_file(settings, feed, business_date)
+    return record(log_file(settings, feed, business_date), error)
+
+
+def record(log: Path, error: BaseException) -> str:
+    """Write the error to a log and return it in one line, with the log's place."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = masked("".join(traceback.format_exception(error)))
     log.write_text(text, encoding="utf-8", errors="backslashreplace")

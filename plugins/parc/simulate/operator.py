@@ -28,6 +28,7 @@ from parc.simulate.truth import Truth
 from parc.simulate.visits import VisitBook
 from parc.simulate.writing import LandingZone
 
+_LARGEST = 10
 _EARLIEST = date(1999, 1, 1) + timedelta(days=HORIZON)
 _LATEST = date(2035, 12, 1)
 
@@ -76,8 +77,10 @@ def simulate(
         raise SimulationError(
             f"{first} to {last}: the public holidays are known from {_EARLIEST} to {_LATEST}; stay within"
         )
-    if scale <= 0:
-        raise SimulationError(f"scale {scale}: give a positive share of the nation, e.g. 0.02")
+    if not 0 < scale <= _LARGEST:  # nor NaN
+        raise SimulationError(
+            f"scale {scale}: give a positive share of the nation, e.g. 0.02, and {_LARGEST} at most"
+        )
     if seed < 0:
         raise SimulationError(f"seed {seed}: give a whole number from 0 on")
 
