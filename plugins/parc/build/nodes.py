@@ -118,11 +118,12 @@ def _numbered(nodes: Iterable[Node]) -> Iterator[Node]:
 def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result, test: Node) -> list[Node]:
     """A test of many models (see ASSERTION) as one of each; whole where its query cannot tell them apart."""
     entry = run.entries[result.unique_id]
-    found: dict[str, tuple[int, Broken]] | None = {}
+    found: dict[str, tuple[int, Broken]] = {}
     if test.status == "fail":
-        found = broken.of_each(connection, result.compiled_code or "")
-        if found is None:
+        asked = broken.of_each(connection, result.compiled_code or "")
+        if asked is None:
             return [test]
+        found = asked
     part = entry.meta[ASSERTION]
     of_each = []
     for unique_id in entry.reads:
