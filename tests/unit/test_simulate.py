@@ -271,7 +271,7 @@ def test_summary_and_progress(tmp_path: Path) -> None:
         (date(2012, 4, 2), date(2012, 4, 1), 0.01, 1, "swap the dates"),
         (date(1998, 4, 2), date(2012, 4, 1), 0.01, 1, "stay within"),
         (date(2012, 4, 2), date(2012, 4, 2), 0.0, 1, "scale 0.0"),
-        (date(2012, 4, 2), date(2012, 4, 2), 50.0, 1, "more customers than the numbering plan"),
+        (date(2012, 4, 2), date(2012, 4, 2), 50.0, 1, "10 at most"),
         (date(2012, 4, 2), date(2012, 4, 2), 0.01, -1, "seed -1"),
     ],
 )
