@@ -57,6 +57,12 @@ def wait_until_it_hangs(settings: Settings) -> None:
     pytest.fail("the load came never so far")
 
 
+def worker_of(process: psutil.Process) -> psutil.Process:
+    """The process that loads for this one, which may have other children."""
+    [worker] = [child for child in process.children() if "parc.loading.worker" in child.cmdline()]
+    return worker
+
+
 def test_a_load_that_hangs_is_ended_and_its_delivery_refused(blocked: Settings) -> None:
     with loads(blocked, longest=SHORT) as load:
         outcome = load.ingest("calls", DAY)
@@ -71,8 +77,7 @@ def test_a_load_that_hangs_is_ended_and_its_delivery_refused(blocked: Settings) 
 def test_a_load_that_is_killed_refuses_its_delivery(blocked: Settings) -> None:
     def kill() -> None:
         wait_until_it_hangs(blocked)
-        [worker] = psutil.Process().children()
-        worker.kill()
+        worker_of(psutil.Process()).kill()
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -87,7 +92,7 @@ def test_a_load_ends_with_whoever_asked_for_it(blocked: Settings) -> None:
     command = [str(Path(sys.executable).with_name("parc")), "ingest", "calls", "--date", str(DAY)]
     with subprocess.Popen(command, env=os.environ | environment(blocked), stderr=subprocess.PIPE) as asked:
         wait_until_it_hangs(blocked)
-        [worker] = psutil.Process(asked.pid).children()
+        worker = worker_of(psutil.Process(asked.pid))
         asked.send_signal(signal.SIGKILL)
         worker.wait(10)
     assert ("calls", DAY) in unseen(blocked, DAY, DAY), "what nobody refused is loaded by the next look"
@@ -101,7 +106,7 @@ def test_a_file_that_needs_more_memory_than_it_gets_is_refused(warehouse: Settin
     assert (folder / "calls.parquet").stat().st_size < 25 << 20
     with loads(warehouse) as load:
         load.ingest("boutiques", DAY)
-        [worker] = psutil.Process().children()
+        worker = worker_of(psutil.Process())
         held = worker.memory_info().data
         resource.prlimit(worker.pid, resource.RLIMIT_DATA, (held + (400 << 20), resource.RLIM_INFINITY))
         outcome = load.ingest("calls", DAY)

@@ -23,7 +23,7 @@ Seen = list[tuple[date, int, int]]
 
 
 def model(name: str, **meta: Any) -> Entry:
-    return Entry(name, "model", [], meta, "", "", "", None, None)
+    return Entry(name, "model", [], meta, "", "", "", None, None, {})
 
 
 PROJECT = [
