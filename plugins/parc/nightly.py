@@ -195,7 +195,7 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
     if strays := loading.strays(settings):
         with watch.step("ingest") as step:
             names = ", ".join(f"{feed}/{name}" for feed, name in strays)
-            text = f"lie where no night looks for a business date: {names}; rename them, or take them away"
+            text = f"{names} lies where no night looks for a business date: rename it, or take it away"
             step.end("failed", text, DeliveryRefused.exit_code)
 
 

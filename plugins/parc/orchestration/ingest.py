@@ -162,25 +162,27 @@ def load_deliveries(
     deliveries: Iterable[tuple[str, date]], *, believed: Believed, whole_only: bool = False
 ) -> dict[str, dict[date, int]]:
     """Ingest each delivery, whatever becomes of the others; returns the rows of the dates published by feed.
-    One of a date that is not `believed` is refused. With `whole_only`, one that is still being written counts
-    as missing.
+    One of a date that is not `believed` is refused. With `whole_only`, as at night, one that is still being
+    written counts as missing, and what lies where no night looks is told.
 
     What this run published before it was killed and tried again counts too, while no build has seen it: else
     nobody would be told. An error of the moment (a lost warehouse, a held lock) is raised after all
     were tried, for Airflow to try again; on the last try it is left to `report`.
     """
     from parc.errors import ConfigurationError, ParcError
-    from parc.loading import loads, not_built
+    from parc.loading import loads, not_built, strays
     from parc.settings import Settings
 
     ti = get_current_context()["ti"]
     settings = Settings.from_env()
     rows: list[dict[str, Any]] = []
     errors: list[str] = []
+    feeds: set[str] = set()
     published: dict[str, dict[date, int]] = {}
     with loads(settings) as load:
         for feed, day in deliveries:
             log.info("%s, business date %s", feed, day)
+            feeds.add(feed)
             try:
                 outcome = load.ingest(feed, day, whole_only=whole_only, believed=believed)
             except Exception as error:
@@ -198,7 +200,11 @@ def load_deliveries(
                 published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
         raise ParcError("\n".join(errors))
-    rows += [{"is_failure": True, "message": error} for error in errors]
+    lies = "lies where no night looks for a business date: rename it, or take it away"
+    beside = (
+        [f"{feed}/{name} {lies}" for feed, name in strays(settings) if feed in feeds] if whole_only else []
+    )
+    rows += [{"is_failure": True, "message": message} for message in errors + beside]
     ti.xcom_push(key="outcomes", value=rows)
     return published
 
