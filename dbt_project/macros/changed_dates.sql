@@ -2,16 +2,18 @@
     Business dates that the running build recomputes, as SQL literals: those on which any of the feeds (subjects of
     ops.build_date) changed, those up to `lookback_days` before them and up to `lookahead_days` after them, and those on
     which any of `own_date_feeds` changed. Without a running build, or in a full refresh, all known dates and those
-    around them.
+    around them. With `days_before` or `days_after`, also that many dates around each: those are only read, so they
+    may be past retention.
 -#}
-{% macro changed_dates(feeds, lookback_days=0, lookahead_days=0, own_date_feeds=[]) %}
+{% macro changed_dates(feeds, lookback_days=0, lookahead_days=0, own_date_feeds=[], days_before=0, days_after=0) %}
     {%- if not execute -%}{{ return([]) }}{%- endif -%}
     {%- set query -%}
-        select business_date::text
+        select distinct (changed_date + day)::date::text as business_date
         from ops.changed_dates(
             array['{{ feeds | join("', '") }}'], {{ lookback_days }}, {{ lookahead_days }},
             '{ {{- own_date_feeds | join(",") -}} }'
-        ) as business_date
+        ) as changed_date
+        cross join generate_series(-{{ days_before }}, {{ days_after }}) as day
         order by business_date
     {%- endset -%}
     {%- set literals = [] -%}
@@ -23,26 +25,26 @@
 
 
 {#-
-    The dates that this model recomputes, by the `feeds`, `lookback_days`, `lookahead_days` and `own_date_feeds` of its
-    meta - the same that its publication goes by - as an SQL condition on literals, so that partitions are pruned when
-    the query is planned. With `days_before` or `days_after`, also that many dates around each: those are only read, so they may be
-    past retention. `of` is the node of another model, whose dates it then is.
+    The dates that a model recomputes, by the `feeds`, `lookback_days`, `lookahead_days` and `own_date_feeds` of its
+    meta - the same that its publication goes by - and up to `days_before` and `days_after` around them, as SQL literals
+    in order.
+-#}
+{% macro dates_of(node, days_before=0, days_after=0) %}
+    {%- set meta = node.config.meta -%}
+    {{ return(changed_dates(
+        meta.feeds, meta.get('lookback_days', 0), meta.get('lookahead_days', 0), meta.get('own_date_feeds', []),
+        days_before, days_after
+    )) }}
+{% endmacro %}
+
+
+{#-
+    Those dates of this model, or of the one whose node is `of`, as an SQL condition on literals: the query is then
+    planned for these dates.
 -#}
 {% macro is_changed(column='business_date', days_before=0, days_after=0, of=none) %}
-    {%- set meta = (of or model).config.meta -%}
-    {%- set lookback_days, lookahead_days = meta.get('lookback_days', 0), meta.get('lookahead_days', 0) -%}
-    {%- set own_date_feeds = meta.get('own_date_feeds', []) -%}
-    {%- set dates = changed_dates(meta.feeds, lookback_days, lookahead_days, own_date_feeds) | join(', ') -%}
-    {%- if not dates -%}
-        false
-    {%- elif days_before or days_after -%}
-        {{ column }} in (
-            select changed_date + day
-            from unnest(array[{{ dates }}]) as changed_date, generate_series(-{{ days_before }}, {{ days_after }}) as day
-        )
-    {%- else -%}
-        {{ column }} in ({{ dates }})
-    {%- endif -%}
+    {%- set dates = dates_of(of or model, days_before, days_after) -%}
+    {{- column ~ ' in (' ~ dates | join(', ') ~ ')' if dates else 'false' -}}
 {% endmacro %}
 
 

@@ -26,7 +26,7 @@ legs as (
     select * from sharing_legs
 ),
 
--- Arrays in leg order, of which the first element is wanted: one pass over the legs, no self-join.
+-- Arrays in leg order, of which the first or last element is wanted: one sort and one pass, no self-join.
 collected as (
     select
         business_date,
@@ -43,9 +43,9 @@ collected as (
         sum(wrap_up_seconds) as wrap_up_seconds,
         array_agg(market order by leg_no) as markets,
         array_agg(dialled_number order by leg_no) as dialled_numbers,
-        array_agg(outcome order by leg_no desc) as last_outcomes,
-        array_agg(outcome order by leg_no desc) filter (where queued_at is not null) as last_queued_outcomes,
-        array_agg(ended_at order by leg_no desc) filter (where queued_at is not null) as last_queued_ends,
+        array_agg(outcome order by leg_no) as outcomes,
+        array_agg(outcome order by leg_no) filter (where queued_at is not null) as queued_outcomes,
+        array_agg(ended_at order by leg_no) filter (where queued_at is not null) as queued_ends,
         array_agg(customer_identity order by leg_no) filter (where customer_identity is not null) as customers,
         array_agg(customer_key order by leg_no) filter (where customer_key is not null) as customer_keys,
         array_agg(caller_identity order by leg_no) filter (where caller_identity is not null) as caller_identities,
@@ -65,8 +65,8 @@ collected as (
         ) filter (where queued_at is not null) as queued_legs,
         array_agg(reason_code order by leg_no) filter (where outcome = 'answered') as answering_reasons,
         array_agg(reason_code order by leg_no) filter (where queued_at is not null) as queued_reasons,
-        array_agg(satisfaction order by leg_no desc) filter (where satisfaction is not null) as last_satisfactions,
-        array_agg(recommend order by leg_no desc) filter (where recommend is not null) as last_recommends
+        array_agg(satisfaction order by leg_no) filter (where satisfaction is not null) as satisfactions,
+        array_agg(recommend order by leg_no) filter (where recommend is not null) as recommends
     from legs
     group by business_date, call_id
 ),
@@ -76,10 +76,10 @@ resolved as (
         *,
         case
             when answered_leg_count > 0 then 'answered'
-            when queued_at is not null and last_queued_outcomes[1] = 'abandoned' then 'abandoned'
+            when queued_at is not null and queued_outcomes[cardinality(queued_outcomes)] = 'abandoned' then 'abandoned'
             when queued_at is not null then 'overflowed_lost'
-            when last_outcomes[1] = 'ivr_resolved' then 'ivr_resolved'
-            when last_outcomes[1] = 'abandoned' then 'ivr_abandoned'
+            when outcomes[cardinality(outcomes)] = 'ivr_resolved' then 'ivr_resolved'
+            when outcomes[cardinality(outcomes)] = 'abandoned' then 'ivr_abandoned'
             else 'blocked'
         end as outcome
     from collected
@@ -104,7 +104,7 @@ final as (
         ended_at,
         case outcome
             when 'answered' then extract(epoch from answered_at - queued_at)
-            when 'abandoned' then extract(epoch from last_queued_ends[1] - queued_at)
+            when 'abandoned' then extract(epoch from queued_ends[cardinality(queued_ends)] - queued_at)
         end as wait_seconds,
         talk_seconds,
         hold_seconds,
@@ -113,8 +113,8 @@ final as (
         answered_leg_count,
         case when outcome = 'answered' then answering_sites[1] else queued_sites[1] end as site_code,
         case when outcome = 'answered' then answering_reasons[1] else queued_reasons[1] end as reason_code,
-        last_satisfactions[1] as satisfaction,
-        last_recommends[1] as recommend,
+        satisfactions[cardinality(satisfactions)] as satisfaction,
+        recommends[cardinality(recommends)] as recommend,
         queued_legs
     from resolved
 )

@@ -1,5 +1,5 @@
 -- A contact within 7 x 24 hours comes at most 8 dates later: the clock may change in between.
-with calls as (
+with calls as not materialized (
     select
         business_date,
         home_directorate_code as directorate_code,
@@ -33,6 +33,14 @@ shared as (
     inner join numbers on calls.caller_key = numbers.caller_key
 ),
 
+own_calls as (
+    select
+        identity_key,
+        offered_at
+    from calls
+    where identity_key in (select shared.identity_key from shared)
+),
+
 final as (
     select
         shared.business_date,
@@ -57,11 +65,11 @@ final as (
         )
         and not exists (
             select 1
-            from calls as own
+            from own_calls
             where
-                own.identity_key = shared.identity_key
-                and own.offered_at > shared.offered_at
-                and own.offered_at <= shared.offered_at + interval '168 hours'
+                own_calls.identity_key = shared.identity_key
+                and own_calls.offered_at > shared.offered_at
+                and own_calls.offered_at <= shared.offered_at + interval '168 hours'
         )
     group by shared.business_date, shared.directorate_code, shared.region_code, shared.market
 )

@@ -19,6 +19,7 @@ from parc.build import restatements
 from parc.build.dbt import Entry
 from parc.errors import BuildFailed
 from parc.warehouse import partitions
+from parc.warehouse.maintenance import STATISTICS_TARGET
 
 
 def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build_id: int) -> dict[str, int]:
@@ -88,7 +89,9 @@ def settle(connection: psycopg.Connection[Any], project: Iterable[Entry]) -> Non
                 connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                 connection.execute(sql.SQL("truncate {}").format(sql.Identifier(schema, model.name)))
             if "publish" in model.meta:
-                connection.execute(sql.SQL("analyze {}").format(sql.Identifier("marts", model.name)))
+                with connection.transaction():
+                    connection.execute(f"set local default_statistics_target = {STATISTICS_TARGET}".encode())
+                    connection.execute(sql.SQL("analyze {}").format(sql.Identifier("marts", model.name)))
 
 
 def _tables(name: str) -> dict[str, sql.Composable]:

@@ -1,0 +1,70 @@
+{#-
+    What people do within some days of each other is counted anew for the people of the changed dates alone, whatever
+    else the two months around them hold: from the published figures goes what these people came to before, to them
+    comes what they come to now. A row carries its `sign`: -1 as it counted, 1 as it counts, both on a date that did not
+    change. In a full refresh, where the model is new, and where a subject of its `meta.counted_anew_by` changed, every
+    row counts once and no published figure does.
+-#}
+{% macro is_by_difference() %}
+    {%- if not is_incremental() or flags.FULL_REFRESH or published('fct_calls') is none -%}{{ return(false) }}{%- endif -%}
+    {%- set anew_by = model.config.meta.get('counted_anew_by') -%}
+    {{ return(not (anew_by and changed_dates(anew_by))) }}
+{% endmacro %}
+
+
+{#- The people of a fact's changed dates, before and now, as a query. -#}
+{% macro changed_people(fact, condition) %}
+    {%- if not is_by_difference() -%}{{ return('select null::bigint as identity_key where false') }}{%- endif -%}
+    select identity_key
+    from {{ published(fact) }}
+    where {{ is_changed(of=node_of(fact)) }} and {{ condition }}
+    union
+    select identity_key
+    from {{ ref(fact) }}
+    where {{ condition }}
+{% endmacro %}
+
+
+{#-
+    The rows of a fact with their sign, as a query: those of its changed dates, and of `people` (a CTE) those on the
+    other dates that the model recomputes and up to `days` after them. Person by person, so that a night never reads
+    all history.
+-#}
+{% macro signed_rows(fact, columns, condition, people, days) %}
+    {%- set columns = columns | join(', ') -%}
+    {%- if not is_by_difference() -%}
+        {%- set dates = is_changed(days_after=days) if is_incremental() else 'true' -%}
+        {{ return(
+            'select 1 as sign, identity_key, ' ~ columns ~ ' from ' ~ all_dates(fact)
+            ~ ' where ' ~ condition ~ ' and ' ~ dates
+        ) }}
+    {%- endif -%}
+    {%- set mart, node, dates = published(fact), node_of(fact), dates_of(model, days_after=days) or ['null'] -%}
+    select -1 as sign, identity_key, {{ columns }} from {{ mart }} where {{ is_changed(of=node) }} and {{ condition }}
+    union all
+    select 1 as sign, identity_key, {{ columns }} from {{ ref(fact) }} where {{ condition }}
+    union all
+    select signs.sign, rows_of_person.*
+    from (select distinct identity_key from {{ people }}) as persons
+    cross join lateral (
+        select identity_key, {{ columns }}
+        from {{ mart }} as fact
+        where
+            fact.identity_key = persons.identity_key
+            and fact.business_date between {{ dates | first }} and {{ dates | last }}
+            and {{ condition }}
+        offset 0
+    ) as rows_of_person
+    cross join (values (-1), (1)) as signs (sign)
+    where
+        rows_of_person.business_date in ({{ dates | join(', ') }})
+        and not ({{ is_changed('rows_of_person.business_date', of=node) }})
+{% endmacro %}
+
+
+{#- The published figures of the dates that the model recomputes, as a query. -#}
+{% macro published_figures(mart, columns) %}
+    select {{ columns | join(', ') }}
+    from {{ published(mart) }}
+    where {{ is_changed() }}
+{% endmacro %}
