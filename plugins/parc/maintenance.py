@@ -28,8 +28,12 @@ def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
 
 
 def prune_history(settings: Settings, dry_run: bool = False) -> list[Act]:
-    """Delete from the ledger what builds and runs did more than a year ago."""
-    return maintenance.prune_history(settings, dry_run=dry_run)
+    """Delete from the ledger what builds and runs did more than a year ago, and logs of deliveries as old."""
+    from parc.loading import incidents
+
+    acts = maintenance.prune_history(settings, dry_run=dry_run)
+    logs, size = incidents.prune(settings, maintenance.HISTORY, dry_run=dry_run)
+    return acts + ([Act("logs of deliveries deleted", logs, size)] if logs else [])
 
 
 def prune_data_docs(settings: Settings, dry_run: bool = False) -> list[Act]:

@@ -18,8 +18,9 @@ from test_loading import as_csv, deliver, legs
 from parc.build import build, leftovers
 from parc.errors import Busy
 from parc.feeds import FEEDS, Retention
-from parc.loading import ingest
+from parc.loading import incidents, ingest
 from parc.loading.landing import clear_copies
+from parc.maintenance import STEPS
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, maintenance, partitions
@@ -403,6 +404,17 @@ def test_a_year_of_history_stays(warehouse: Settings) -> None:
         (2, date(2012, 4, 1)),
         (4, date(2012, 4, 1)),
     ]
+
+
+def test_a_year_of_logs_of_deliveries_stays(warehouse: Settings) -> None:
+    for name in ("calls_2011-04-25", "calls_2011-04-26", "boutique_visits_2012-04-25"):
+        incidents.record(warehouse.home / "logs" / "deliveries" / f"{name}.log", ValueError("no day"))
+    planned = STEPS["prune_history"](warehouse, True)
+    assert [(act.what, act.count) for act in planned] == [("logs of deliveries deleted", 1)]
+    assert STEPS["prune_history"](warehouse, False) == planned
+    assert STEPS["prune_history"](warehouse, False) == []
+    left = sorted(log.stem for log in (warehouse.home / "logs" / "deliveries").iterdir())
+    assert left == ["boutique_visits_2012-04-25", "calls_2011-04-26"]
 
 
 def test_the_planner_knows_the_partitioned_tables(warehouse: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
@@ -40,7 +40,23 @@ def record(log: Path, error: BaseException) -> str:
 
 def log_file(settings: Settings, feed: str, business_date: date) -> Path:
     """Where the newest incident of a feed and date is kept."""
-    return settings.home / "logs" / "deliveries" / f"{feed}_{business_date}.log"
+    return log_folder(settings) / f"{feed}_{business_date}.log"
+
+
+def log_folder(settings: Settings) -> Path:
+    """Where the incidents of deliveries are kept."""
+    return settings.home / "logs" / "deliveries"
+
+
+def prune(settings: Settings, kept: timedelta, *, dry_run: bool = False) -> tuple[int, int]:
+    """Delete the logs of dates more than `kept` before the newest that has one; how many, and their bytes."""
+    logs = {log: date.fromisoformat(log.stem[-10:]) for log in log_folder(settings).glob("*_????-??-??.log")}
+    gone = [log for log, day in logs.items() if day < max(logs.values()) - kept]
+    size = sum(log.stat().st_size for log in gone)
+    if not dry_run:
+        for log in gone:
+            log.unlink()
+    return len(gone), size
 
 
 def one_line(error: BaseException) -> str:
