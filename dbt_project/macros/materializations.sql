@@ -54,7 +54,7 @@
         {{ replace({'target_relation': target_relation, 'temp_relation': fresh, 'dest_columns': columns}) }}
     {%- endcall %}
     {%- call statement('finish') %}
-        {{ finish(target_relation) }}
+        {{ finish(target_relation, dates=columns | selectattr('dtype', 'equalto', 'date') | map(attribute='name') | list) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}
@@ -69,13 +69,17 @@
 {% endmacro %}
 
 
-{#- The indexes of a new table, the comments and the figures that the next model is planned by. -#}
-{% macro finish(relation, is_new=false) %}
+{#-
+    The indexes of a new table, the comments and the figures that the next model is planned by: of one that was there, of its
+    `dates` alone, as those of tonight are new to the planner. What else its columns hold changes little by little:
+    autovacuum keeps count of it.
+-#}
+{% macro finish(relation, is_new=false, dates=[]) %}
     {%- for index in config.get('indexes', default=[]) if is_new %}
         {{ get_create_index_sql(relation, index) }};
     {%- endfor %}
     {{ comments(relation) }}
-    analyze {{ relation }};
+    analyze {{ relation }}{% if dates %} ({{ dates | join(', ') }}){% endif %};
 {% endmacro %}
 
 

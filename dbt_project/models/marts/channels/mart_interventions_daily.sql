@@ -49,62 +49,60 @@ dates as (
     cross join generate_series(first_date::timestamp, last_date::timestamp, interval '1 day') as day
 ),
 
+jobs as (
+    select
+        daily.business_date,
+        coalesce(homes.directorate_code, 'unknown') as directorate_code,
+        coalesce(homes.region_code, 'unknown') as region_code,
+        daily.kind,
+    {% for column in sums -%}
+        sum(daily.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
+    {% endfor %}
+    from daily
+    inner join dates on daily.business_date = dates.business_date
+    left join homes
+        on daily.department_code = homes.home_key
+        and daily.business_date >= homes.valid_from
+        and daily.business_date < homes.valid_to
+    group by 1, 2, 3, 4
+),
+
 department_kinds as (
     select distinct department_code, kind from daily
 ),
 
 -- A day without jobs has its open ones too. Added, not joined: a join would compare every day with every other.
-every_day as (
-    select
-        business_date,
-        department_code,
-        kind,
-        {{ sums | join(', ') }}
-    from daily
+changes as (
+    select business_date, department_code, kind, requested_count - closed_count as open_change from daily
     union all
-    select
-        dates.business_date,
-        department_kinds.department_code,
-        department_kinds.kind,
-    {% for column in sums -%}
-        0 as {{ column }}{{ ',' if not loop.last }}
-    {% endfor %}
+    select dates.business_date, department_kinds.department_code, department_kinds.kind, 0 as open_change
     from dates
     cross join department_kinds
 ),
 
-departments_daily as (
+open_in_departments as (
     select
         business_date,
         department_code,
         kind,
-        {% for column in sums -%}
-            sum({{ column }}) as {{ column }},
-        {% endfor -%}
-        sum(sum(requested_count) - sum(closed_count)) over (
-            partition by department_code, kind
-            order by business_date
-        ) as open_count
-    from every_day
+        sum(sum(open_change)) over (partition by department_code, kind order by business_date) as open_count
+    from changes
     group by 1, 2, 3
 ),
 
-jobs as (
+open_jobs as (
     select
-        departments_daily.business_date,
+        open_in_departments.business_date,
         coalesce(homes.directorate_code, 'unknown') as directorate_code,
         coalesce(homes.region_code, 'unknown') as region_code,
-        departments_daily.kind,
-        {% for column in sums -%}
-            sum(departments_daily.{{ column }}) as {{ column }},
-        {% endfor -%}
-        sum(departments_daily.open_count) as open_count
-    from departments_daily
-    inner join dates on departments_daily.business_date = dates.business_date
+        open_in_departments.kind,
+        sum(open_in_departments.open_count) as open_count
+    from open_in_departments
+    inner join dates on open_in_departments.business_date = dates.business_date
     left join homes
-        on departments_daily.department_code = homes.home_key
-        and departments_daily.business_date >= homes.valid_from
-        and departments_daily.business_date < homes.valid_to
+        on open_in_departments.department_code = homes.home_key
+        and open_in_departments.business_date >= homes.valid_from
+        and open_in_departments.business_date < homes.valid_to
     group by 1, 2, 3, 4
 ),
 
@@ -138,7 +136,7 @@ lines_daily as (
 
 -- Regions with lines and without jobs have a row too, or the lines of all regions would not add up.
 cells as (
-    select business_date, directorate_code, region_code, kind from jobs
+    select business_date, directorate_code, region_code, kind from open_jobs
     union
     select business_date, directorate_code, region_code, kind from lines_daily
 ),
@@ -153,10 +151,11 @@ final as (
             {%- set type = 'bigint' if column.endswith('_count') else 'numeric(16, 6)' %}
             coalesce(jobs.{{ column }}, 0)::{{ type }} as {{ column }},
         {% endfor -%}
-        coalesce(jobs.open_count, 0)::bigint as open_count,
+        coalesce(open_jobs.open_count, 0)::bigint as open_count,
         lines_daily.active_line_count::bigint as active_line_count
     from cells
     left join jobs using (business_date, directorate_code, region_code, kind)
+    left join open_jobs using (business_date, directorate_code, region_code, kind)
     left join lines_daily using (business_date, directorate_code, region_code, kind)
 )
 

@@ -12,6 +12,7 @@
     ('appointment_kept_rate', 'interventions', 'appointment_kept_count', 'appointment_count', 'interventions'),
     ('first_time_right_rate', 'interventions', 'first_time_right_count', 'done_with_line_count', 'first_time_right_30d'),
 ] -%}
+{%- set sources = ['service_quality', 'boutiques', 'interventions'] -%}
 
 with service_quality as (
     select * from {{ ref('mart_service_quality_daily') }}
@@ -37,17 +38,36 @@ events as (
     select * from {{ ref('event_calendar') }}
 ),
 
+-- Each source is read once, however many metrics rest on it.
 weeks as (
-    {% for metric, source, numerator, denominator, figure_window in metrics -%}
+    {% for source in sources -%}
+        {%- set own = metrics | selectattr(1, 'equalto', source) | list -%}
         select
-            date_trunc('week', business_date::timestamp)::date as week_start_date,
-            region_code,
-            '{{ metric }}' as metric,
-            '{{ figure_window }}' as figure_window,
-            sum({{ numerator }})::numeric as numerator,
-            sum({{ denominator }})::numeric as denominator
-        from {{ source }}
-        group by 1, 2
+            weekly.week_start_date,
+            weekly.region_code,
+            measured.metric,
+            measured.figure_window,
+            measured.numerator,
+            measured.denominator
+        from (
+            select
+                date_trunc('week', business_date::timestamp)::date as week_start_date,
+                region_code,
+            {% for metric, _, numerator, denominator, _ in own -%}
+                sum({{ numerator }})::numeric as {{ metric }}_numerator,
+                sum({{ denominator }})::numeric as {{ metric }}_denominator{{ ',' if not loop.last }}
+            {% endfor %}
+            from {{ source }}
+            group by 1, 2
+        ) as weekly
+        cross join
+            lateral (
+                values
+                {% for metric, _, _, _, figure_window in own -%}
+                    ('{{ metric }}', '{{ figure_window }}', {{ metric }}_numerator, {{ metric }}_denominator)
+                    {{- ',' if not loop.last }}
+                {% endfor %}
+            ) as measured (metric, figure_window, numerator, denominator)
         {% if not loop.last -%}
             union all
         {% endif %}

@@ -24,7 +24,11 @@ repeats as (
 ),
 
 missed as (
-    select * from {{ ref('int_missed_repeats_daily') }}
+    select *
+    from {{ ref('int_missed_repeats_daily') }}
+    {% if is_incremental() -%}
+        where {{ is_changed() }}
+    {%- endif %}
 ),
 
 active_lines as (
