@@ -409,12 +409,15 @@ def test_a_year_of_history_stays(warehouse: Settings) -> None:
 def test_a_year_of_logs_of_deliveries_stays(warehouse: Settings) -> None:
     for name in ("calls_2011-04-25", "calls_2011-04-26", "boutique_visits_2012-04-25"):
         incidents.record(warehouse.home / "logs" / "deliveries" / f"{name}.log", ValueError("no day"))
+    folder = warehouse.home / "logs" / "deliveries"
+    (folder / "x_abcd-ef-gh.log").write_text("of somebody else")
+    (folder / "calls_2001-01-01.log").mkdir()
     planned = STEPS["prune_history"](warehouse, True)
     assert [(act.what, act.count) for act in planned] == [("logs of deliveries deleted", 1)]
     assert STEPS["prune_history"](warehouse, False) == planned
     assert STEPS["prune_history"](warehouse, False) == []
-    left = sorted(log.stem for log in (warehouse.home / "logs" / "deliveries").iterdir())
-    assert left == ["boutique_visits_2012-04-25", "calls_2011-04-26"]
+    left = sorted(log.stem for log in folder.iterdir())
+    assert left == ["boutique_visits_2012-04-25", "calls_2001-01-01", "calls_2011-04-26", "x_abcd-ef-gh"]
 
 
 def test_the_planner_knows_the_partitioned_tables(warehouse: Settings) -> None:

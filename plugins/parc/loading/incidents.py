@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -50,13 +51,20 @@ def log_folder(settings: Settings) -> Path:
 
 def prune(settings: Settings, kept: timedelta, *, dry_run: bool = False) -> tuple[int, int]:
     """Delete the logs of dates more than `kept` before the newest that has one; how many, and their bytes."""
-    logs = {log: date.fromisoformat(log.stem[-10:]) for log in log_folder(settings).glob("*_????-??-??.log")}
+    logs = {log: day for log in log_folder(settings).glob("*.log") if (day := _date_of(log))}
     gone = [log for log, day in logs.items() if day < max(logs.values()) - kept]
     size = sum(log.stat().st_size for log in gone)
     if not dry_run:
         for log in gone:
             log.unlink()
     return len(gone), size
+
+
+def _date_of(log: Path) -> date | None:
+    """The business date in the name of a log; None of any other file, which is left alone."""
+    with suppress(ValueError):
+        return date.fromisoformat(log.stem[-10:]) if log.is_file() else None
+    return None
 
 
 def one_line(error: BaseException) -> str:
