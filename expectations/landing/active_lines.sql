@@ -57,7 +57,7 @@ select
     + extract(month from %(business_date)s::date) - extract(month from newest_month) as months_behind,
     unknown_department_rows,
     case when unknown_department_rows > 0 then (
-        select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
         where department_code <> all (%(known_departments)s::text[] || '{{975}}')
     ) end as unknown_departments
 from counted

@@ -119,7 +119,7 @@ select
     ids.other_date,
     profile.visits_by_hour,
     case when snapshot_date is not null and in_unknown > 0 then (
-        select array_to_string((array_agg(distinct boutique_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(boutique_code, 40)))[1:5], ', ') from {table}
         where boutique_code not in (select known.boutique_code from known)
     ) end as unknown_boutiques
 from counted

@@ -34,7 +34,7 @@ select
     case when boutiques >= 100 then 100.0 * open / boutiques end as open_percent,
     unknown_department_boutiques,
     case when unknown_department_boutiques > 0 then (
-        select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
         where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted

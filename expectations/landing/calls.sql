@@ -102,7 +102,10 @@ counted as (
         count(*) filter (where outcome = 'answered' and site_code is null) as answered_without_site,
         count(*) filter (where outcome = 'answered' and agent_key is null) as answered_without_agent,
         count(*) filter (where outcome = 'answered' and talk_s is not null) as answered_with_talk,
-        count(*) filter (where outcome = 'answered' and (talk_s < 10 or talk_s > 7200)) as odd_talk,
+        count(*) filter (
+            where outcome = 'answered'
+                and (talk_s < 10 or talk_s > 7200 or talk_s > extract(epoch from ended_at - answered_at) + 5)
+        ) as odd_talk,
         count(*) filter (
             where offered_at < (%(business_date)s::date + time '12:00') at time zone 'Europe/Paris'
         ) as before_noon,
@@ -145,15 +148,15 @@ select
     profile.legs_by_hour,
     silent.silent_sites,
     case when unknown_site_legs > 0 then (
-        select array_to_string((array_agg(distinct site_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(site_code, 40)))[1:5], ', ') from {table}
         where site_code <> all (%(known_site_codes)s::text[])
     ) end as unknown_sites,
     case when unknown_number_legs > 0 then (
-        select array_to_string((array_agg(distinct dialled_number))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(dialled_number, 40)))[1:5], ', ') from {table}
         where dialled_number <> all (%(known_numbers)s::text[] || '{{***}}')
     ) end as unknown_numbers,
     case when unknown_department_legs > 0 then (
-        select array_to_string((array_agg(distinct line_department))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(line_department, 40)))[1:5], ', ') from {table}
         where line_department <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted

@@ -28,11 +28,22 @@ silent as (
 ),
 
 busiest as (
-    select count(*) as most_states, min(line_number) as first_line
-    from {table}
-    where customer_key is not null
-    group by customer_key
-    order by 1 desc
+    select
+        states_of.kind,
+        states_of.state_count,
+        states_of.first_line
+    from (
+        select 'customer' as kind, count(*) as state_count, min(line_number) as first_line
+        from {table}
+        where customer_key is not null
+        group by customer_key
+        union all
+        select 'line' as kind, count(*) as state_count, min(line_number) as first_line
+        from {table}
+        where line_key is not null
+        group by line_key
+    ) as states_of
+    order by states_of.state_count desc, states_of.kind
     limit 1
 ),
 
@@ -110,7 +121,8 @@ counted as (
 select
     counted.*,
     case when is_working_day then states end as working_day_states,
-    coalesce(busiest.most_states, 0) as busiest_states,
+    busiest.kind as busiest_kind,
+    coalesce(busiest.state_count, 0) as busiest_states,
     busiest.first_line as busiest_line,
     ids.jobs,
     ids.ids_of_others,
@@ -118,11 +130,11 @@ select
     profile.states_by_hour,
     silent.silent_units,
     case when unknown_unit_states > 0 then (
-        select array_to_string((array_agg(distinct unit_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(unit_code, 40)))[1:5], ', ') from {table}
         where unit_code <> all (%(known_unit_codes)s::text[])
     ) end as unknown_units,
     case when unknown_department_states > 0 then (
-        select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
         where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted

@@ -52,7 +52,7 @@ select
     case when prefixes >= 1000 then zones end as geographic_zones,
     unknown_department_prefixes,
     case when unknown_department_prefixes > 0 then (
-        select array_to_string((array_agg(distinct department_code))[1:5], ', ') from {table}
+        select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
         where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted

@@ -305,11 +305,11 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "hours_unshifted": "update raw.aside set updated_at = updated_at + interval '2 h'",
         "ids_not_of_others": on_another_date("interventions")
         + """
-            update raw.aside set line_key = md5('other')::uuid, requested_at = requested_at + interval '1 day'
+            update raw.aside set line_key = md5('other' || job_id)::uuid, requested_at = requested_at + interval '1 day'
             where line_number % 10 < 7""",
         "ids_new": on_another_date("interventions", rows="line_number % 10 = 3")
         + """
-            update raw.aside set line_key = md5('other')::uuid, requested_at = requested_at + interval '1 day'
+            update raw.aside set line_key = md5('other' || job_id)::uuid, requested_at = requested_at + interval '1 day'
         """,
         "nobody_has_much": "update raw.aside set customer_key = md5('C1')::uuid where line_number % 20 = 5",
         "kinds_present": "update raw.aside set kind = 'repair'",
@@ -640,6 +640,19 @@ def test_one_customer_in_twenty_calls_is_told_and_named_by_no_number(platform: S
         execute(platform, f"update raw.aside set {column} = null")
 
 
+def test_one_line_of_half_the_jobs_is_told(platform: Settings) -> None:
+    load(platform, "interventions")
+    execute(platform, "update raw.aside set line_key = md5('one')::uuid where line_number % 2 = 1")
+    (warning,) = check(platform, "interventions").warnings
+    assert "one line has 1,200 of 2,400 states (50.0 %, the first in line 1)" in warning.message
+
+
+def test_durations_in_another_unit_outlast_their_legs(platform: Settings) -> None:
+    load(platform, "calls")
+    execute(platform, "update raw.aside set talk_s = 20 * talk_s where outcome = 'answered'")
+    assert [each.expectation for each in check(platform, "calls").failures] == ["talk_in_seconds"]
+
+
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2])
 def test_clocks_that_are_whole_hours_off_are_told_with_the_hours(platform: Settings, hours: int) -> None:
     load(platform, "calls")
@@ -741,6 +754,9 @@ def test_findings_name_the_unknown_codes_and_how_many_rows_hold_them(platform: S
     (warning,) = verdict.warnings
     assert "40 legs name a site that is not known (LOST0, LOST1, LOST2, LOST3, LOST4)" in warning.message
     assert "add the site to dbt_project/seeds/sites.csv" in warning.message
+    execute(platform, "update raw.aside set site_code = repeat('x', 500) where site_code like 'LOST%'")
+    (warning,) = check(platform, "calls").warnings
+    assert "x" * 40 in warning.message and "x" * 41 not in warning.message
 
 
 def test_a_feed_without_a_suite_passes_and_says_so(platform: Settings) -> None:

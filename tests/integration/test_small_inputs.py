@@ -13,6 +13,7 @@ from test_build import rows
 from test_channels import deliver, visit
 from test_loading import leg
 
+from parc import desk
 from parc.build import build
 from parc.loading import Outcome, ingest
 from parc.settings import Settings
@@ -126,6 +127,9 @@ def test_rows_lost_to_earlier_dates_are_in_the_feed_health(built: Settings) -> N
         ("calls", NEXT, 3, 2),
         ("numbering_plan", DAY, 3, None),
     ]
+    (matter,) = (each for each in desk.matters(built) if each.kind == "repeated ids")
+    assert matter.is_wrong and matter.subject == "2 deliveries"
+    assert f"boutique_visits {NEXT} (3 of 4 rows), calls {NEXT} (2 of 3 rows)" in matter.what
 
 
 @pytest.mark.parametrize("name", ["legs", "calls"])

@@ -15,6 +15,9 @@ from parc.settings import Settings
 
 MOST_MESSAGE_CHARACTERS = 200
 MOST_WITHDRAWALS = 3
+REPEATED_DAYS = 35
+REPEATED_SHARE, REPEATED_WRONG_SHARE = 0.05, 0.5
+"""Shares of a date's rows that count in no figure: told from the first on, wrong from the second."""
 
 
 def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
@@ -35,7 +38,7 @@ def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Mat
         text = f"published and not in the marts yet: {names}" + ("; a build is running" if is_running else "")
         subject = counted(len(waiting), "delivery", "deliveries")
         found.append(Matter("not built", not is_running, subject, text, "" if is_running else "parc build"))
-    return found + _seeds(settings, connection)
+    return found + _repeated(connection) + _seeds(settings, connection)
 
 
 def _failed(
@@ -63,6 +66,32 @@ def _failed(
         withdrawals = " or ".join(f"parc withdraw {each} --reason TEXT" for each in ids[:MOST_WITHDRAWALS])
         command = f"{withdrawals}, or mend the model; then parc build"
     return Matter("build failed", True, f"build {build_id}", text + waits, command)
+
+
+def _repeated(connection: psycopg.Connection[Any]) -> list[Matter]:
+    """Published dates of the last weeks of which the marts have little, for earlier dates had their ids.
+
+    A suite looks for ids on a few dates around alone; a build knows all of them.
+    """
+    known = connection.execute("select to_regclass('marts.mart_feed_health') is not null").fetchone()
+    if not (known and known[0]):
+        return []
+    # As JSON: a mart that was published by an earlier version may not have the column.
+    rows = connection.execute(
+        "select feed, business_date, repeated, rows_published "
+        "from marts.mart_feed_health as health "
+        "cross join lateral (select (to_jsonb(health) ->> 'rows_repeated')::bigint as repeated) as counted "
+        "where repeated >= greatest(1, %s * rows_published) and business_date > "
+        "(select max(business_date) from marts.mart_feed_health where status = 'published') - %s "
+        "order by business_date, feed",
+        [REPEATED_SHARE, REPEATED_DAYS],
+    ).fetchall()
+    if not rows:
+        return []
+    names = listed([f"{feed} {day} ({repeated:,} of {of:,} rows)" for feed, day, repeated, of in rows])
+    text = f"ids that an earlier date had already count in no figure: {names}; ask for new ids"
+    is_wrong = any(repeated >= REPEATED_WRONG_SHARE * of for _, _, repeated, of in rows)
+    return [Matter("repeated ids", is_wrong, counted(len(rows), "delivery", "deliveries"), text, "")]
 
 
 def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
