@@ -305,11 +305,13 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "hours_unshifted": "update raw.aside set updated_at = updated_at + interval '2 h'",
         "ids_not_of_others": on_another_date("interventions")
         + """
-            update raw.aside set line_key = md5('other' || job_id)::uuid, requested_at = requested_at + interval '1 day'
+            update raw.aside
+            set line_key = md5('other' || job_id)::uuid, requested_at = requested_at + interval '1 day'
             where line_number % 10 < 7""",
         "ids_new": on_another_date("interventions", rows="line_number % 10 = 3")
         + """
-            update raw.aside set line_key = md5('other' || job_id)::uuid, requested_at = requested_at + interval '1 day'
+            update raw.aside
+            set line_key = md5('other' || job_id)::uuid, requested_at = requested_at + interval '1 day'
         """,
         "nobody_has_much": "update raw.aside set customer_key = md5('C1')::uuid where line_number % 20 = 5",
         "kinds_present": "update raw.aside set kind = 'repair'",
