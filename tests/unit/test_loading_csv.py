@@ -11,8 +11,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from parc.loading.blocks import WHITE_SPACE
-from parc.loading.csvfile import LONGEST_ROW_BYTES, TOO_LONG, read_blocks, read_header
+from parc.loading.blocks import TOO_LONG, WHITE_SPACE
+from parc.loading.csvfile import read_blocks, read_header
+from parc.loading.limits import LONGEST_ROW_BYTES
 
 Row = tuple[str | None, ...]
 

@@ -28,6 +28,7 @@ from parc.feeds import FEEDS, Keeping
 from parc.loading.control import CONTROL, whereabouts
 from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
 from parc.loading.landing import Arrival, is_data, look, read_control
+from parc.loading.limits import named
 from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import Entry, Folder
@@ -187,7 +188,7 @@ def _control_problem(zone: Folder, feed: str, business_date: date, arrival: Arri
     others = [name for name in missing if name in arrival.others]
     if others:
         return f"{CONTROL} names {told(others[0])}, {whereabouts(others[0], arrival.others)}"
-    return f"{CONTROL} names {', '.join(map(told, sorted(missing)))}, not there yet"
+    return f"{CONTROL} names {named(list(map(told, sorted(missing))))}, not there yet"
 
 
 def _newest(entries: Iterable[Entry]) -> datetime | None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from parc.errors import DeliveryRefused
+from parc.loading.limits import LONGEST_ROW_BYTES
 
 BOM = "\ufeff"
 WHITE_SPACE = (
@@ -17,6 +18,7 @@ WHITE_SPACE = (
 """Characters that are no part of a value around which they stand."""
 
 NUL = "holds a NUL byte"  # the one character that PostgreSQL cannot store
+TOO_LONG = f"is longer than {LONGEST_ROW_BYTES:,} bytes"
 
 
 class UnreadableFile(DeliveryRefused):

@@ -13,10 +13,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from parc.loading.limits import named
 from parc.loading.names import plain, told
 
 CONTROL = "_CONTROL.json"
-LARGEST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class Control:
                 return f"{CONTROL} gives {told(name)} the sha256 {shown}, it is {found[0]}"
             left.remove((name, digest))
         if self.sha256 and left:
-            return f"{CONTROL} does not name {', '.join(told(name) for name, _ in left)}"
+            return f"{CONTROL} does not name {named([told(name) for name, _ in left])}"
         return None
 
 
 NOTHING_SAID = Control()
+MOST_COUNTED = 2**63 - 1
 
 
 def whereabouts(name: str, others: Collection[str]) -> str:
@@ -71,7 +72,7 @@ def parse(content: bytes) -> Control:
     if said and not said.keys() & {"rows", "sha256"}:
         raise ValueError('it says neither "rows" nor "sha256"')
     rows, digests = said.get("rows"), said.get("sha256", {})
-    is_count = rows is None or (isinstance(rows, int) and not isinstance(rows, bool))
+    is_count = rows is None or (type(rows) is int and 0 <= rows <= MOST_COUNTED)
     is_named = isinstance(digests, dict) and all(isinstance(digest, str) for digest in digests.values())
     if not (is_count and is_named):
         raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')

@@ -17,17 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from parc.loading.blocks import NUL, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.blocks import NUL, TOO_LONG, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.limits import LONGEST_ROW_BYTES, MOST_ROWS
 
 BLOCK_BYTES = 4 << 20
-LONGEST_ROW_BYTES = 64 << 10
-"""A longer row is not read, and a quote that is not closed within as much is taken for a stray one."""
 
 TOO_FEW = "has fewer fields than the header"
 TOO_MANY = "has more fields than the header"
 BADLY_QUOTED = "has a quote that is not closed, or stands inside a field"
 NOT_UTF8 = "is not UTF-8"
-TOO_LONG = f"is longer than {LONGEST_ROW_BYTES:,} bytes"
 _REASONS = (TOO_FEW, TOO_MANY, BADLY_QUOTED, NUL, NOT_UTF8, TOO_LONG)
 _SOUND, _BLANK = 0, len(_REASONS) + 1
 
@@ -42,6 +40,8 @@ def read_header(stream: BinaryIO) -> list[str]:
     Raises UnreadableFile where the line is blank, not UTF-8 or never ends.
     """
     line = stream.readline(LONGEST_ROW_BYTES).removeprefix(codecs.BOM_UTF8)
+    if len(line) >= LONGEST_ROW_BYTES - len(codecs.BOM_UTF8) and not line.endswith(b"\n"):
+        raise UnreadableFile(f"its first line is longer than {LONGEST_ROW_BYTES:,} bytes")
     if b"\r" in line.rstrip(b"\r\n"):
         raise UnreadableFile("its lines end with a carriage return alone; have them end with a line feed")
     if not line.strip() and stream.read(1):
@@ -53,13 +53,18 @@ def read_header(stream: BinaryIO) -> list[str]:
 
 
 def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The rows below the header, from a stream that stands at the second line; blank lines are no rows."""
+    """The rows below the header, from a stream that stands at the second line; blank lines are no rows.
+
+    Raises UnreadableFile where there are too many lines.
+    """
     line = 2
     rest = b""
     at_end = False
     while not at_end:
         read = stream.read(block_bytes)
         at_end = not read
+        if line > MOST_ROWS:
+            raise UnreadableFile(f"it has more than {MOST_ROWS:,} lines, blank ones included")
         if not read.endswith(b"\n"):  # so that mostly nothing is left of a block, and none is copied for it
             read += stream.readline(LONGEST_ROW_BYTES)
         data = rest + read

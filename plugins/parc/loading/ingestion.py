@@ -21,7 +21,8 @@ from parc.loading.control import CONTROL
 from parc.loading.dates import ANY, Believed
 from parc.loading.landing import SUFFIXES, Delivery, collect, unread
 from parc.loading.ledger import Published
-from parc.loading.load import MOST_REJECTED_KEPT, Loaded, load
+from parc.loading.limits import MOST_REJECTED_ROWS
+from parc.loading.load import Loaded, load
 from parc.loading.rows import RowRules
 from parc.settings import Settings
 from parc.warehouse import partitions, runs
@@ -289,20 +290,21 @@ class _Run:
 
     def _check_counts(self, loaded: Loaded) -> None:
         said = self.delivery.control.rows
-        if said is not None and said != loaded.rows_read:
+        if said is not None and said != loaded.rows_read and not loaded.is_cut:
             raise DeliveryRefused(
                 f"{CONTROL} says {said:,} rows, the files hold {loaded.rows_read:,}; "
                 "deliver the whole day again"
             )
         if loaded.rows_rejected > self.feed.reject_limit * loaded.rows_read:
             limit = f"{100 * self.feed.reject_limit:g} %"
-        elif loaded.rows_rejected > MOST_REJECTED_KEPT:
-            limit = f"{MOST_REJECTED_KEPT:,} rows"
+        elif loaded.rows_rejected > MOST_REJECTED_ROWS:
+            limit = f"{MOST_REJECTED_ROWS:,} rows"
         else:
             return
         share = 100 * loaded.rows_rejected / loaded.rows_read
         raise DeliveryRefused(
-            f"{loaded.rows_rejected:,} of {loaded.rows_read:,} rows ({share:.1f} %) break rules, "
+            f"{loaded.rows_rejected:,} of {'the first ' if loaded.is_cut else ''}{loaded.rows_read:,} rows "
+            f"({share:.1f} %) break rules, "
             f"limit {limit}: {_top_reasons(loaded)}"
         )
 

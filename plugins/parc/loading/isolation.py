@@ -21,10 +21,8 @@ from typing import Any
 
 import parc
 from parc.loading.ingestion import Outcome, refuse
+from parc.loading.limits import LONGEST_LOAD
 from parc.settings import Settings
-
-LONGEST_LOAD = timedelta(hours=1)
-"""A delivery that takes longer, waits for locks included, is refused; one of the nation takes seconds."""
 
 
 @contextmanager

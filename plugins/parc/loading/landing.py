@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from parc import storage
-from parc.loading.control import LARGEST_BYTES, NOTHING_SAID, Control, is_control, parse
+from parc.loading.control import NOTHING_SAID, Control, is_control, parse
+from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import Entry, Folder
@@ -72,6 +73,16 @@ class Arrival:
         }
         broken = (entry for entry in (*self.data, *self.controls) if entry.kind in ends)
         return next((f"{told(entry.name)} {ends[entry.kind]}" for entry in broken), None)
+
+    @property
+    def excess(self) -> str | None:
+        """What there is too much of to be read."""
+        if len(self.data) > MOST_FILES:
+            return f"it has {len(self.data):,} files, at most {MOST_FILES:,} are read; put rows together"
+        size = sum(entry.bytes for entry in self.data)
+        if size > MOST_BYTES:
+            return f"its files have {size:,} bytes, at most {MOST_BYTES:,} are read; deliver days apart"
+        return None
 
 
 @dataclass(frozen=True)
@@ -208,7 +219,7 @@ def read_control(zone: Folder, feed: str, business_date: date, controls: Sequenc
     """
     said = set()
     for entry in controls:
-        if entry.bytes > LARGEST_BYTES:
+        if entry.bytes > MOST_CONTROL_BYTES:
             raise ValueError(f"{told(entry.name)} cannot be read: it holds {entry.bytes:,} bytes")
         try:
             said.add(parse(zone.read(f"{place_of(feed, business_date)}/{entry.name}")))
@@ -278,7 +289,7 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Deliver
         if not arrival.others and zone.has_file(place):
             return replace(delivery, aside=(f"{place} is a file where a folder should be",))
         return delivery
-    if problem := arrival.problem or arrival.broken_link:
+    if problem := arrival.problem or arrival.broken_link or arrival.excess:
         return replace(delivery, problem=problem)
     files = []
     try:

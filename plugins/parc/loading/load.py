@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
-from psycopg import Connection, sql
+from psycopg import Connection, Copy, Cursor, sql
 
 from parc.feeds import Feed
 from parc.loading import binarycopy
 from parc.loading.blocks import Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
+from parc.loading.limits import MOST_REJECTED_ROWS, MOST_ROWS
 from parc.loading.reader import read
 from parc.loading.rows import HOLDS_NUMBER, SHAPE, Change, Changed, Rejected, RowRules, key_hashes
 from parc.numbers import MASK
 from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
-
-MOST_REJECTED_KEPT = 100_000
-"""Rejected rows held in memory; a delivery with more of them is refused whatever share they are."""
 
 DUPLICATE = "the row repeats the key of an earlier one"
 BLOCKS_AT_ONCE = 2
@@ -38,10 +37,11 @@ FLUSH_AFTER = "1MB"
 @dataclass
 class Loaded:
     """What has been read so far: all rows, those that broke a rule (`rejected` up to a bound), and the values
-    that were taken otherwise than they stood.
+    that were taken otherwise than they stood. `is_cut`: so many broke rules that the rest was not read.
     """
 
     rows_read: int = 0
+    is_cut: bool = False
     rows_rejected: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -70,7 +70,7 @@ class Loaded:
             self.rows_rejected += 1
             self.reasons[reason or row.reason] += 1
             self.first_by_reason.setdefault(reason or row.reason, row)
-            if len(self.rejected) < MOST_REJECTED_KEPT:
+            if len(self.rejected) < MOST_REJECTED_ROWS:
                 self.rejected.append(row)
 
     def count_more(self, reason: str, count: int) -> None:
@@ -82,8 +82,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` are theirs, and
-    `doubtful` the lines of those whose key may be a telephone number."""
+    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` are theirs,
+    `repeat_count` says how many of these have the key of another before them, and `doubtful` has the lines
+    of those whose key may be a telephone number."""
 
     file_number: int
     row_count: int
@@ -92,6 +93,7 @@ class _Chunk:
     doubtful: pl.Series
     lines: pl.Series
     key_hashes: pl.Series
+    repeat_count: int
     payload: memoryview
 
 
@@ -107,9 +109,10 @@ def load(
     """Make `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps account.
 
     Blocks are parsed in threads while others are sent. Rows of a table made in the same transaction need no
-    write-ahead log (where `wal_level` is minimal) and are frozen as they are written.
+    write-ahead log (where `wal_level` is minimal) and are frozen as they are written. Once more rows break
+    rules than any delivery may have, the rest is not read.
 
-    Raises UnreadableFile where a file is not what it should be, or was written to meanwhile.
+    Raises UnreadableFile where a file is not what it should be, costs too much, or was written to meanwhile.
     """
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in feed.loaded_columns)
     command = sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(table.identifier, columns)
@@ -118,8 +121,9 @@ def load(
     with connection.transaction():
         connection.execute(f"set local backend_flush_after = '{FLUSH_AFTER}'")
         partitions.create_delivery_table(connection, feed, table, business_date)
-        with connection.cursor() as cursor, cursor.copy(command) as copy:
+        with connection.cursor() as cursor, _copying(cursor, command) as copy:
             copy.write(binarycopy.HEADER)
+            repeat_count = 0
             for chunk in _chunks(feed, business_date, files, rules):
                 copy.write(chunk.payload)
                 loaded.rows_read += chunk.row_count
@@ -127,16 +131,46 @@ def load(
                 loaded.change(files[chunk.file_number - 1].name, chunk.changed)
                 places.append((chunk.file_number, chunk.lines, chunk.key_hashes))
                 doubtful.append((chunk.file_number, chunk.doubtful))
+                repeat_count += chunk.repeat_count
+                if loaded.rows_read > MOST_ROWS:
+                    raise UnreadableFile(f"there are more than {MOST_ROWS:,} rows; deliver days apart")
+                if max(loaded.rows_rejected, repeat_count) > MOST_REJECTED_ROWS:
+                    loaded.is_cut = True
+                    break
             copy.write(binarycopy.TRAILER)
         for file in files:
             if file.has_changed():
                 raise UnreadableFile(f"{file.name} was written to while it was read; run it again")
         _set_numbers_aside(connection, feed, files, table, rules, _places(doubtful), loaded)
-        suspects = _suspects(places)
-        if suspects.height:
+        suspects, copies = _suspects(places)
+        if copies > MOST_REJECTED_ROWS:
+            number, line = suspects.row(0)
+            first = Rejected(files[number - 1].name, line, None, DUPLICATE, None, MASK)
+            loaded.reject([first], DUPLICATE)
+            loaded.count_more(DUPLICATE, copies - 1)
+        elif copies:
             _set_duplicates_aside(connection, feed, files, table, rules, suspects, loaded)
         connection.execute(f"set local default_statistics_target = {STATISTICS_TARGET}")
         connection.execute(sql.SQL("analyze {}").format(table.identifier))
+
+
+class _GivenUp(Exception):
+    """A copy ends early; the cause says why."""
+
+
+@contextmanager
+def _copying(cursor: Cursor[Any], command: sql.Composed) -> Iterator[Copy]:
+    """A copy that fails in few words, whatever ended it: psycopg sends these to the server, which ends the
+    connection over more than 10,000 bytes of them."""
+    try:
+        with cursor.copy(command) as copy:
+            try:
+                yield copy
+            except BaseException as error:
+                raise _GivenUp from error
+    except _GivenUp as given_up:
+        assert given_up.__cause__
+        raise given_up.__cause__ from None
 
 
 def _chunks(
@@ -146,6 +180,7 @@ def _chunks(
 
     def make_ready(number: int, file: DeliveredFile, block: Block) -> _Chunk:
         found = rules.sort_out(block, number, file.name)
+        hashes = key_hashes(found.rows, feed)
         return _Chunk(
             number,
             block.row_count,
@@ -153,7 +188,8 @@ def _chunks(
             found.changed,
             found.doubtful,
             found.rows["line_number"],
-            key_hashes(found.rows, feed),
+            hashes,
+            len(hashes) - hashes.n_unique(),
             binarycopy.encode(found.rows),
         )
 
@@ -174,15 +210,16 @@ def _chunks(
             raise failure
 
 
-def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> pl.DataFrame:
-    """Where rows stand whose key's hash occurs more than once: file_number, line_number."""
+def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> tuple[pl.DataFrame, int]:
+    """Where rows stand whose key's hash occurs more than once (file_number, line_number), and how many of
+    these have it from another."""
     hashes = np.concatenate([hashes.to_numpy() for _, _, hashes in places] or [np.array([], np.uint64)])
     in_order = np.sort(hashes)
     repeated = in_order[1:][in_order[1:] == in_order[:-1]]
     if not repeated.size:
-        return pl.DataFrame()
+        return pl.DataFrame(), 0
     frame = _places([(number, lines) for number, lines, _ in places])
-    return frame.filter(pl.Series(np.isin(hashes, repeated)))
+    return frame.filter(pl.Series(np.isin(hashes, repeated))), repeated.size
 
 
 def _places(lines: Sequence[tuple[int, pl.Series]]) -> pl.DataFrame:
@@ -224,7 +261,7 @@ def _set_numbers_aside(
             "  returning loaded.file_number, loaded.line_number"
         ).format(table=table.identifier, key=sql.Identifier(feed.identifier), digits=SHAPE[0], nines=SHAPE[1])
     ).fetchall()
-    kept = sorted(found)[:MOST_REJECTED_KEPT]
+    kept = sorted(found)[:MOST_REJECTED_ROWS]
     texts = _texts(feed, files, rules, set(kept))
     reason = f"`{feed.identifier}` {HOLDS_NUMBER}"
     loaded.reject(
@@ -271,7 +308,7 @@ def _set_duplicates_aside(
     assert row
     found = connection.execute(
         "select file_number, line_number, first_file, first_line from duplicate order by 1, 2 limit %s",
-        [MOST_REJECTED_KEPT],
+        [MOST_REJECTED_ROWS],
     ).fetchall()
     texts = _texts(feed, files, rules, {(number, line) for number, line, _, _ in found})
     duplicates = (

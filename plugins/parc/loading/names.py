@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from parc.numbers import masked
 
 LONGEST_TOLD = 120
+_NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates that stand for no byte: only JSON has them."""
 
 
 def plain(name: str) -> str:
     """The name as it is compared: composed (NFC; macOS decomposes), bytes that are not UTF-8 replaced."""
-    known = name.encode(errors="surrogateescape").decode(errors="replace")
+    whole = _NO_BYTES.sub("\N{REPLACEMENT CHARACTER}", name)
+    known = whole.encode(errors="surrogateescape").decode(errors="replace")
     return unicodedata.normalize("NFC", known)
 
 

@@ -1,4 +1,8 @@
-"""Parquet in batches of rows, brought to the shape of CSV: every column as text."""
+"""Parquet in batches of rows, brought to the shape of CSV: every column as text.
+
+A few bytes may stand for any number of equal values. So a file is judged by its metadata before it is read,
+texts are kept as dictionaries until their lengths are known, and are written out so many bytes at a time.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from parc.loading.blocks import NUL, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.blocks import NUL, TOO_LONG, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.limits import (
+    LONGEST_ROW_BYTES,
+    MOST_COLUMNS,
+    MOST_ROW_GROUP_BYTES,
+    MOST_ROWS,
+    unpacked_bytes_allowed,
+)
 from parc.numbers import masked
 
 BATCH_ROWS = 40_000
+REPEATING_ROWS = 1_000
+"""Rows of a batch where a text may repeat the one before it (`DELTA_BYTE_ARRAY`): no dictionary bounds it."""
 
+TEXT_BYTES = 64 << 20
+"""Texts that are written out at a time."""
 
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _SECONDS = tuple(int(moment.timestamp()) for moment in (_FIRST, _LAST))
@@ -27,12 +44,35 @@ OUT_OF_TIME = "outside the years 1 to 9999"
 def read_names(path: Path) -> list[str]:
     """The names of the columns.
 
-    Raises UnreadableFile where the file is no Parquet file.
+    Raises UnreadableFile where the file is no Parquet file, or would cost too much by its metadata.
     """
     try:
-        return list(pq.read_schema(path).names)
+        with pq.ParquetFile(path) as file:
+            if problem := _excess(file.metadata, path.stat().st_size):
+                raise UnreadableFile(problem)
+            return list(file.schema_arrow.names)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"it is no Parquet file: {_first_line(error)}") from None
+
+
+def _excess(said: pq.FileMetaData, size: int) -> str | None:
+    """What there is too much of, by the metadata of a file of this size."""
+    if said.num_rows > MOST_ROWS:
+        return f"it has {said.num_rows:,} rows, at most {MOST_ROWS:,} are read; deliver days apart"
+    if said.num_columns > MOST_COLUMNS:
+        return f"it has {said.num_columns:,} columns, at most {MOST_COLUMNS:,} are read"
+    groups = [said.row_group(number).total_byte_size for number in range(said.num_row_groups)]
+    if max(groups, default=0) > MOST_ROW_GROUP_BYTES:
+        return (
+            f"a row group holds {max(groups):,} bytes, at most {MOST_ROW_GROUP_BYTES:,} are read; "
+            "write smaller ones"
+        )
+    if sum(groups) > unpacked_bytes_allowed(size):
+        return (
+            f"its {size:,} bytes hold {sum(groups):,}, at most {unpacked_bytes_allowed(size):,} are read of "
+            "a file of that size"
+        )
+    return None
 
 
 def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
@@ -48,22 +88,71 @@ def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
                 held = file.schema_arrow.field(name).type
                 if not _is_like_csv(held):
                     raise UnreadableFile(f"its column `{name}` is of type {held}, which is no single value")
-            for batch in file.iter_batches(BATCH_ROWS, columns=list(names)):
-                batch.validate(full=True)
-                typed = pl.DataFrame(pl.from_arrow(_for_polars(batch)))
-                padded = {name for name in names if _may_be_padded(batch[name])}
-                rows = typed.select(_text(name, typed.schema[name], name in padded) for name in names)
-                lines = np.arange(line, line + rows.height, dtype=np.int32)
-                line += rows.height
-                whole = ~rows.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True))).to_series()
-                whole = whole.fill_null(True)
-                if not whole.all():
-                    broken = [(int(at), NUL) for at in lines[~whole.to_numpy()]]
-                    yield Block(rows.filter(whole), lines[whole.to_numpy()], broken)
-                else:
-                    yield Block(rows, lines, [])
+            repeating, dictionaries = _encoded(file.metadata)
+        batch_rows = REPEATING_ROWS if repeating else BATCH_ROWS
+        with pq.ParquetFile(path, read_dictionary=dictionaries) as file:
+            for batch in file.iter_batches(batch_rows, columns=list(names)):
+                yield from _blocks(batch, names, line)
+                line += batch.num_rows
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
         raise UnreadableFile(f"it cannot be read as Parquet: {_first_line(error)}") from None
+
+
+def _encoded(said: pq.FileMetaData) -> tuple[bool, list[str]]:
+    """Whether a text may repeat the one before it in some column, and which columns have dictionaries of
+    texts."""
+    repeating, dictionaries = False, set()
+    for number in range(said.num_row_groups):
+        group = said.row_group(number)
+        for column in (group.column(place) for place in range(said.num_columns)):
+            repeating |= "DELTA_BYTE_ARRAY" in column.encodings
+            if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page:
+                dictionaries.add(column.path_in_schema)
+    return repeating, sorted(dictionaries)
+
+
+def _blocks(batch: pa.RecordBatch, names: Sequence[str], line: int) -> Iterator[Block]:
+    """The rows of a batch whose first one is this, TEXT_BYTES at most in each block."""
+    batch.validate(full=True)
+    lines = np.arange(line, line + batch.num_rows, dtype=np.int32)
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for name in names:
+        sizes += _text_bytes(batch[name])
+    is_long = sizes > LONGEST_ROW_BYTES
+    part_of = np.cumsum(np.where(is_long, 0, sizes)) // TEXT_BYTES
+    for part in np.unique(part_of):
+        within = part_of == part
+        kept = within & ~is_long
+        broken = [(int(at), TOO_LONG) for at in lines[within & is_long]]
+        yield _block(batch if kept.all() else batch.filter(pa.array(kept)), names, lines[kept], broken)
+
+
+def _text_bytes(values: pa.Array) -> npt.NDArray[np.int64] | int:
+    """How long the text of each row is, told without writing it out; 0 for what is no text."""
+    if pa.types.is_dictionary(values.type):
+        if not _is_text(values.type.value_type):
+            return 0
+        lengths = pc.binary_length(values.dictionary).take(values.indices)
+    elif _is_text(values.type):
+        lengths = pc.binary_length(values)
+    else:
+        return 0
+    return np.asarray(lengths.fill_null(0), np.int64)
+
+
+def _block(
+    batch: pa.RecordBatch, names: Sequence[str], lines: npt.NDArray[np.int32], broken: list[tuple[int, str]]
+) -> Block:
+    table = _for_polars(batch)
+    typed = pl.DataFrame(pl.from_arrow(table))
+    padded = {name for name in names if _may_be_padded(table[name])}
+    rows = typed.select(_text(name, typed.schema[name], name in padded) for name in names)
+    whole = ~rows.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True))).to_series()
+    whole = whole.fill_null(True)
+    if whole.all():
+        return Block(rows, lines, broken)
+    broken += [(int(at), NUL) for at in lines[~whole.to_numpy()]]
+    return Block(rows.filter(whole), lines[whole.to_numpy()], sorted(broken))
 
 
 def _is_like_csv(held: pa.DataType) -> bool:
@@ -94,22 +183,29 @@ def _is_text(held: pa.DataType) -> bool:
 
 
 def _for_polars(batch: pa.RecordBatch) -> pa.Table:
-    """The batch with text for the types on which Polars fails."""
+    """The batch with dictionaries written out, and text for the types on which Polars fails."""
     table = pa.table(batch)
     for number, field in enumerate(batch.schema):
-        held = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        held, values = field.type, table[number]
+        if pa.types.is_dictionary(held):
+            held = held.value_type
+            values = values.cast(held)
         if pa.types.is_decimal256(held) or pa.types.is_binary(held) or pa.types.is_large_binary(held):
-            table = table.set_column(number, field.name, table[number].cast(held).cast(pa.large_string()))
+            values = values.cast(pa.large_string())
+        table = table.set_column(number, field.name, values)
     return table
 
 
-def _may_be_padded(values: pa.Array) -> bool:
+def _may_be_padded(values: pa.ChunkedArray) -> bool:
     """Whether texts may have white space around them: told by their bytes, which is quick."""
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         return True
-    held = values.buffers()[2]
-    characters = np.frombuffer(held, np.uint8) if held else np.empty(0, np.uint8)
-    return bool(characters.size and (characters.min() <= ord(" ") or characters.max() > 127))
+    for chunk in values.chunks:
+        held = chunk.buffers()[2]
+        characters = np.frombuffer(held, np.uint8) if held else np.empty(0, np.uint8)
+        if characters.size and (characters.min() <= ord(" ") or characters.max() > 127):
+            return True
+    return False
 
 
 def _text(name: str, held: pl.DataType, is_padded: bool) -> pl.Expr:

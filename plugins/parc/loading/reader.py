@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import BinaryIO, cast
@@ -13,6 +14,7 @@ from parc.feeds import Feed
 from parc.loading import csvfile, parquetfile
 from parc.loading.blocks import BOM, WHITE_SPACE, Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
+from parc.loading.limits import MOST_COLUMNS, named, unpacked_bytes_allowed
 from parc.numbers import masked
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,62}")
@@ -48,7 +50,8 @@ def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block
             yield from parquetfile.read_blocks(file.path, names)
         elif name.endswith(".gz"):
             with file.path.open("rb") as packed, gzip.open(packed) as stream:
-                yield from _read_csv(cast(BinaryIO, stream), feed, business_date)
+                bounded = _Unpacked(cast(BinaryIO, stream), file.bytes)
+                yield from _read_csv(cast(BinaryIO, bounded), feed, business_date)
         else:
             with file.path.open("rb") as stream:
                 yield from _read_csv(stream, feed, business_date)
@@ -71,6 +74,8 @@ def check_names(names: Sequence[str], feed: Feed, business_date: date) -> None:
     """
     known = [column.name for column in feed.file_columns]
     due = [column.name for column in feed.file_columns if column.is_due(business_date)]
+    if len(names) > MOST_COLUMNS:
+        raise UnreadableFile(f"it has {len(names):,} columns, at most {MOST_COLUMNS:,} are read")
     if not any(names):
         raise UnreadableFile("it is empty, without even a header")
     if not set(names) & set(known):
@@ -78,13 +83,14 @@ def check_names(names: Sequence[str], feed: Feed, business_date: date) -> None:
         raise UnreadableFile(
             f"its first line is no header: it names none of {', '.join(due)}{_likely_cause(names, known)}"
         )
+    counts = Counter(names)
     differences = [
         ("lacks", [name for name in due if name not in names]),
-        ("has the unknown", [name for name in dict.fromkeys(names) if name and name not in known]),
-        ("repeats", [name for name in dict.fromkeys(names) if name and names.count(name) > 1]),
+        ("has the unknown", [name for name in counts if name and name not in known]),
+        ("repeats", [name for name, count in counts.items() if name and count > 1]),
     ]
     told = [
-        f"{verb} column{'s' if len(found) > 1 else ''} {', '.join(_shown(name, known) for name in found)}"
+        f"{verb} column{'s' if len(found) > 1 else ''} {named([_shown(name, known) for name in found])}"
         for verb, found in differences
         if found
     ]
@@ -94,6 +100,33 @@ def check_names(names: Sequence[str], feed: Feed, business_date: date) -> None:
         )
     if told:
         raise UnreadableFile(f"{' and '.join(told)}{_likely_cause(names, known)}")
+
+
+class _Unpacked:
+    """A stream of what a gzip file holds, which gives no more than the file may hold."""
+
+    def __init__(self, stream: BinaryIO, packed_bytes: int) -> None:
+        self._stream = stream
+        self._packed_bytes = packed_bytes
+        self._left = unpacked_bytes_allowed(packed_bytes)
+
+    def read(self, size: int) -> bytes:
+        return self._counted(self._stream.read(size))
+
+    def readline(self, size: int) -> bytes:
+        return self._counted(self._stream.readline(size))
+
+    def seek(self, offset: int) -> int:
+        return self._stream.seek(offset)
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise UnreadableFile(
+                f"its gzip stream of {self._packed_bytes:,} bytes holds more than "
+                f"{unpacked_bytes_allowed(self._packed_bytes):,}, the most that is read of one of that size"
+            )
+        return data
 
 
 def _read_csv(stream: BinaryIO, feed: Feed, business_date: date) -> Iterator[Block]:

@@ -33,6 +33,10 @@ SHAPE = ("012345678", "999999999")
 """Digits, and what stands for them in the shape of an identifier."""
 
 HOLDS_NUMBER = "holds a telephone number"
+_OF_NUMBERS = "+0123456789 \t\u00a0.-/()_,"
+"""What may be the beginning of a telephone number at the end of a text that was cut."""
+_CUT = "…" * (LONGEST_VALUE + 1)
+"""The end of a text that was cut: it is no value of any type, and too long whatever is masked before it."""
 _DOUBTFUL = "key may be a telephone number"
 
 
@@ -129,7 +133,7 @@ class RowRules:
     def sort_out(self, block: Block, file_number: int, file_name: str) -> SortedOut:
         """Read the block's rows, and tell those that break a rule from the others."""
         frame, changed = self._typed(
-            block.rows.with_columns(
+            self._cut(block.rows).with_columns(
                 pl.lit(self.business_date).alias("business_date"),
                 pl.lit(file_number, pl.Int16).alias("file_number"),
                 pl.Series("line_number", block.lines, pl.Int32),
@@ -150,6 +154,19 @@ class RowRules:
     def show(self, rows: pl.DataFrame) -> list[str]:
         """The rows as CSV lines, masked."""
         return [self._shown_row(rows.columns, row) for row in rows.iter_rows()]
+
+    def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows without the ends of texts that are far too long for any column: each rule reads them. A
+        reference is whole whatever its length, as its pseudonym is made of it."""
+        cut = []
+        for name in rows.columns:
+            if self._columns[name].personal is Personal.REFERENCE:
+                continue
+            size, text = rows[name].str.len_bytes(), pl.col(name)
+            if (size > LONGEST_TEXT).any():
+                begins = text.str.slice(0, LONGEST_TEXT).str.strip_chars_end(_OF_NUMBERS) + _CUT
+                cut.append(pl.when(text.str.len_chars() > LONGEST_TEXT).then(begins).otherwise(text))
+        return rows.with_columns(cut) if cut else rows
 
     def _typed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Changed]]:
         """The rows with each column as text and typed; what was changed on the way."""

@@ -23,10 +23,8 @@ import psycopg
 from parc.errors import ParcError
 from parc.loading import incidents
 from parc.loading.ingestion import Outcome, ingest
+from parc.loading.limits import MOST_MEMORY_BYTES
 from parc.settings import Settings
-
-MOST_MEMORY_BYTES = 8 << 30
-"""A delivery that needs more is refused; one of the nation needs a twentieth."""
 
 Request = tuple[Settings, str, date, dict[str, Any]]
 
