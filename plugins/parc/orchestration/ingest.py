@@ -200,10 +200,7 @@ def load_deliveries(
                 published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
         raise ParcError("\n".join(errors))
-    lies = "lies where no night looks for a business date: rename it, or take it away"
-    beside = (
-        [f"{feed}/{name} {lies}" for feed, name in strays(settings) if feed in feeds] if whole_only else []
-    )
+    beside = [str(stray) for stray in strays(settings) if stray.feed in feeds] if whole_only else []
     rows += [{"is_failure": True, "message": message} for message in errors + beside]
     ti.xcom_push(key="outcomes", value=rows)
     return published
