@@ -1,4 +1,4 @@
-"""One link, or one feed that cannot be listed, costs its own deliveries and nobody else's."""
+"""One link, one feed that cannot be listed, one file without an end: it costs nobody else's deliveries."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_cli import environment, parc
-from test_loading import DAY, as_csv, deliver, legs
+from test_loading import DAY, as_csv, deliver, ledger, legs
 
 from parc import nightly, quality
-from parc.loading import ingest, strays, unseen
+from parc.loading import has_come, ingest, strays, unseen
+from parc.loading.load import MOST_REJECTED_KEPT
+from parc.loading.parquetfile import BATCH_ROWS
 from parc.quality import Verdict
 from parc.settings import Settings
 
@@ -105,3 +110,28 @@ def test_a_range_tells_what_was_done_before_an_error_ends_it(delivered: Settings
         out, err = running.communicate()
     assert running.returncode == 3 and "does not exist: nothing was looked for" in err
     assert out.startswith(f"calls {BEFORE}: 30 of 30 rows published as delivery 1")
+
+
+def test_nobody_waits_for_a_link_out_to_come_true(delivered: Settings, tmp_path: Path) -> None:
+    (tmp_path / "said.json").write_text("{}")
+    folder = deliver(delivered, "calls", DAY, calls__csv=as_csv(legs(30)))
+    (folder / "_CONTROL.json").symlink_to(tmp_path / "said.json")
+    assert has_come(delivered, "calls", DAY)
+    outcome = ingest(delivered, "calls", DAY, whole_only=True)
+    assert outcome.status == "refused"
+    assert "_CONTROL.json is a link to a place outside the landing zone" in outcome.message
+
+
+def test_what_comes_after_the_last_row_that_may_be_rejected_is_not_read(delivered: Settings) -> None:
+    """A Parquet file of a few KB may hold millions of rows."""
+    stream = BytesIO()
+    names = list(legs(1)[0])
+    pq.write_table(pa.table({name: pa.nulls(2_000_000, pa.string()) for name in names}), stream)
+    deliver(delivered, "calls", DAY, calls__parquet=stream.getvalue())
+    outcome = ingest(delivered, "calls", DAY)
+    assert outcome.status == "refused"
+    assert MOST_REJECTED_KEPT < outcome.rows_read < MOST_REJECTED_KEPT + 2 * BATCH_ROWS
+    read = f"{outcome.rows_read:,}"
+    assert f"{read} of the first {read} rows (100.0 %) break rules" in outcome.message
+    assert "limit 100,000 rows; the rest was not read: `call_id` is empty in " in outcome.message
+    assert ledger(delivered) == [(1, "refused", outcome.rows_read, 0, outcome.rows_read, outcome.rows_read)]

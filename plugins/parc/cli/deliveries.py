@@ -78,11 +78,16 @@ def ingest(
 ) -> None:
     """Load the deliveries of a feed; the same bytes again are a no-op."""
     from parc.loading import by_hand, loads
+    from parc.loading.dates import MOST_DATES
 
     settings = Settings.from_env()
     days = date_range(day, first, last)
     believed = by_hand(settings, date.today(), is_accepted=accept_date)
     believed.check(feed, days[0], days[-1])
+    if len(days) > MOST_DATES:
+        raise typer.BadParameter(
+            f"{len(days):,} dates are too many, {MOST_DATES:,} at most: take them in parts"
+        )
     outcomes: list[Outcome] = []
     busy = []
     try:

@@ -30,7 +30,7 @@ from parc.feeds import FEEDS, Keeping
 from parc.loading.control import CONTROL, whereabouts
 from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
 from parc.loading.landing import Arrival, is_data, look, own_reason, read_control
-from parc.loading.names import plain, told
+from parc.loading.names import listed, plain, told
 from parc.settings import Settings
 from parc.storage import Entry, Folder
 from parc.warehouse import connect
@@ -99,8 +99,8 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
 
 def strays(settings: Settings) -> list[Stray]:
     """What lies where nobody looks: data files beside the folders of the dates; folders whose date is none,
-    never comes, or is spelt in another manner; what is called like a date or a feed, and is no folder; folders
-    called almost like a feed; feeds whose folder cannot be listed.
+    never comes, or is spelt in another manner; what is called like a date or a feed, and is no folder;
+    folders called almost like a feed; feeds whose folder cannot be listed.
 
     Folders without a date in their names are taken for the supplier's own, as are those whose name begins
     with a dot or an underscore.
@@ -172,7 +172,8 @@ def _root(zone: Folder) -> list[Entry]:
     """What lies beside the feeds' folders; nothing where this user may list the feeds alone."""
     try:
         return zone.entries()
-    except PermissionError:
+    except OSError as error:  # a zone that is away is told by the feeds' own listing
+        log.info("%s cannot be listed: %s", zone.url, error)
         return []
 
 
@@ -257,7 +258,7 @@ def _control_problem(zone: Folder, feed: str, business_date: date, arrival: Arri
     others = [name for name in missing if name in arrival.others]
     if others:
         return f"{CONTROL} names {told(others[0])}, {whereabouts(others[0], arrival.others)}"
-    return f"{CONTROL} names {', '.join(map(told, sorted(missing)))}, not there yet"
+    return f"{CONTROL} names {listed(sorted(missing))}, not there yet"
 
 
 def _newest(entries: Iterable[Entry]) -> datetime | None:

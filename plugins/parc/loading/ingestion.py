@@ -30,8 +30,6 @@ from parc.warehouse.partitions import Table
 REFUSED_ROWS_LISTED = 1_000
 """Rejected rows of a refused delivery that quarantine lists; its ledger row counts them all."""
 
-REASONS_NAMED = 3
-
 LEAST_OF_REPLACED = 0.7
 """A restatement with a smaller share of the rows that it replaces is published with a warning."""
 
@@ -239,7 +237,7 @@ class _Run:
         good = loaded.rows_read - loaded.rows_rejected
         text = f"{good:,} of {loaded.rows_read:,} rows published as delivery {delivery_id}"
         if loaded.rows_rejected:
-            text += f", {loaded.rows_rejected:,} quarantined: {_top_reasons(loaded)}"
+            text += f", {loaded.rows_rejected:,} quarantined: {loaded.top_reasons}"
         if current:
             text += f"; replaces delivery {current.delivery_id}: {changes}"
         counts = (loaded.rows_read, good, loaded.rows_rejected)
@@ -295,16 +293,9 @@ class _Run:
                 "deliver the whole day again"
             )
         if loaded.rows_rejected > self.feed.reject_limit * loaded.rows_read:
-            limit = f"{100 * self.feed.reject_limit:g} %"
-        elif loaded.rows_rejected > MOST_REJECTED_KEPT:
-            limit = f"{MOST_REJECTED_KEPT:,} rows"
-        else:
-            return
-        share = 100 * loaded.rows_rejected / loaded.rows_read
-        raise DeliveryRefused(
-            f"{loaded.rows_rejected:,} of {loaded.rows_read:,} rows ({share:.1f} %) break rules, "
-            f"limit {limit}: {_top_reasons(loaded)}"
-        )
+            loaded.refuse(f"{100 * self.feed.reject_limit:g} %")
+        if loaded.rows_rejected > MOST_REJECTED_KEPT:
+            loaded.refuse(f"{MOST_REJECTED_KEPT:,} rows")
 
     def _shrinkage(self, loaded: Loaded, current: Published | None) -> list[str]:
         """A restatement of which much is missing is told, also where there is no history to judge it by."""
@@ -361,12 +352,3 @@ class _Run:
                     self.connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'")
                     partitions.attach(self.connection, self.feed, table, self.business_date)
         return changes
-
-
-def _top_reasons(loaded: Loaded) -> str:
-    told = []
-    for reason, count in loaded.reasons.most_common(REASONS_NAMED):
-        first = loaded.first_by_reason[reason]
-        value = f", {first.value!r}" if first.value is not None else ""
-        told.append(f"{reason} in {count:,} (first: {first.file_name} line {first.line}{value})")
-    return "; ".join(told)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
 from psycopg import Connection, sql
 
+from parc.errors import DeliveryRefused
 from parc.feeds import Feed
 from parc.loading import binarycopy
 from parc.loading.blocks import Block, UnreadableFile
@@ -24,7 +25,10 @@ from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
 
 MOST_REJECTED_KEPT = 100_000
-"""Rejected rows held in memory; a delivery with more of them is refused whatever share they are."""
+"""Rejected rows held in memory; a delivery with more of them is refused whatever share they are, and what
+comes after them is not read."""
+
+REASONS_NAMED = 3
 
 DUPLICATE = "the row repeats the key of an earlier one"
 BLOCKS_AT_ONCE = 2
@@ -38,11 +42,12 @@ FLUSH_AFTER = "1MB"
 @dataclass
 class Loaded:
     """What has been read so far: all rows, those that broke a rule (`rejected` up to a bound), and the values
-    that were taken otherwise than they stood.
+    that were taken otherwise than they stood. `is_cut`: there is more, and it was not read.
     """
 
     rows_read: int = 0
     rows_rejected: int = 0
+    is_cut: bool = False
     rejected: list[Rejected] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     first_by_reason: dict[str, Rejected] = field(default_factory=dict)
@@ -56,6 +61,24 @@ class Loaded:
             f"`{column}` {change} in {count:,} rows (first: {self.first_changed[column, change]})"
             for (column, change), count in self.changed.items()
         ]
+
+    def refuse(self, limit: str) -> NoReturn:
+        """Raises DeliveryRefused, as more rows break rules than may."""
+        share = 100 * self.rows_rejected / self.rows_read
+        rows = f"the first {self.rows_read:,}" if self.is_cut else f"{self.rows_read:,}"
+        text = f"{self.rows_rejected:,} of {rows} rows ({share:.1f} %) break rules, limit {limit}"
+        text += "; the rest was not read" if self.is_cut else ""
+        raise DeliveryRefused(f"{text}: {self.top_reasons}")
+
+    @property
+    def top_reasons(self) -> str:
+        """For what most rows were rejected, with the first of each reason."""
+        told = []
+        for reason, count in self.reasons.most_common(REASONS_NAMED):
+            first = self.first_by_reason[reason]
+            value = f", {first.value!r}" if first.value is not None else ""
+            told.append(f"{reason} in {count:,} (first: {first.file_name} line {first.line}{value})")
+        return "; ".join(told)
 
     def change(self, file_name: str, changed: Iterable[Changed]) -> None:
         """Count the values of a block that were changed."""
@@ -109,7 +132,8 @@ def load(
     Blocks are parsed in threads while others are sent. Rows of a table made in the same transaction need no
     write-ahead log (where `wal_level` is minimal) and are frozen as they are written.
 
-    Raises UnreadableFile where a file is not what it should be, or was written to meanwhile.
+    Raises UnreadableFile where a file is not what it should be, or was written to meanwhile; DeliveryRefused
+    as soon as more than MOST_REJECTED_KEPT rows break rules.
     """
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in feed.loaded_columns)
     command = sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(table.identifier, columns)
@@ -124,6 +148,9 @@ def load(
                 copy.write(chunk.payload)
                 loaded.rows_read += chunk.row_count
                 loaded.reject(chunk.rejected)
+                if loaded.rows_rejected > MOST_REJECTED_KEPT:
+                    loaded.is_cut = True
+                    loaded.refuse(f"{MOST_REJECTED_KEPT:,} rows")
                 loaded.change(files[chunk.file_number - 1].name, chunk.changed)
                 places.append((chunk.file_number, chunk.lines, chunk.key_hashes))
                 doubtful.append((chunk.file_number, chunk.doubtful))

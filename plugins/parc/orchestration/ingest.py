@@ -149,13 +149,18 @@ def believed_of(context: Mapping[str, Any], night: date) -> Believed:
 
 
 def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
-    """Raises AirflowFailException for the first or the last of these dates if it is not believed."""
+    """Raises AirflowFailException for the first or the last of these dates if it is not believed, or if they
+    are too many."""
     from parc.errors import DeliveryRefused
+    from parc.loading.dates import MOST_DATES
 
     try:
         believed.check(what, days[0], days[-1])
     except DeliveryRefused as refusal:
         raise AirflowFailException(str(refusal)) from None
+    if len(days) > MOST_DATES:
+        text = f"{what}: {len(days):,} dates are too many, {MOST_DATES:,} at most: take them in parts"
+        raise AirflowFailException(text)
 
 
 def load_deliveries(
