@@ -194,8 +194,10 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
                     step.end("unchanged", outcome.message)
     if strays := loading.strays(settings):
         with watch.step("ingest") as step:
-            names = ", ".join(f"{feed}/{name}" for feed, name in strays)
-            text = f"{names} lies where no night looks for a business date: rename it, or take it away"
+            places: dict[str, list[str]] = {}
+            for stray in strays:
+                places.setdefault(stray.why, []).append(stray.place)
+            text = "; ".join(f"{', '.join(alike)} {why}" for why, alike in places.items())
             step.end("failed", text, DeliveryRefused.exit_code)
 
 

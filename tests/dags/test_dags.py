@@ -222,6 +222,18 @@ def test_release_needs_a_plan_and_where_asked_a_person(dags) -> None:
     assert dag.get_task("approve").response_timeout < dag.dagrun_timeout
 
 
+def test_a_form_names_no_more_dates_than_can_be_looked_for() -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from parc.loading.dates import ANY
+    from parc.orchestration.ingest import refuse_dates
+
+    days = [date(1990, 1, 1) + timedelta(days=number) for number in range(40_177)]
+    refuse_dates(ANY, "calls", days[:1830])
+    with pytest.raises(AirflowFailException, match="40,177 dates are too many, 1,830 at most"):
+        refuse_dates(ANY, "calls", days)
+
+
 def test_dag_files_are_short() -> None:
     for path in (PROJECT / "dags").glob("*.py"):
         assert len(path.read_text().splitlines()) <= 100, path

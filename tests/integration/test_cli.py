@@ -43,6 +43,11 @@ def parc(settings: Settings, *arguments: str, **others: str) -> subprocess.Compl
         (["ingest", "calls"], 2, "--from D --to D"),
         (["ingest", "calls", "--date", "25/04/2012"], 2, "does not match"),
         (["ingest", "calls", "--from", "2012-04-26", "--to", "2012-04-25"], 2, "is after"),
+        (
+            ["ingest", "calls", "--from", "1990-01-01", "--to", "2099-12-31", "--accept-date"],
+            2,
+            "40,177 dates",
+        ),
         (["ingest", "letters", "--date", "2012-04-25"], 2, "letters"),
         (["ingest", "calls", "--date", "2012-04-25"], 4, "calls 2012-04-25"),
         (["sql", "select * from nowhere"], 1, "nowhere"),

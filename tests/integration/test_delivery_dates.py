@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -90,19 +91,43 @@ def test_the_command_line_says_so_in_a_line(module_warehouse: Settings, argument
 
 def test_what_lies_where_no_night_looks_is_told_by_each(warehouse: Settings) -> None:
     landing = Path(warehouse.landing)
-    names = ("date=2102-04-25", "date=0001-01-01", "date=20120425", "date=2012-02-30", "2012-04-25")
-    for name in names:
-        (landing / "calls" / name).mkdir(parents=True)
-    (landing / "calls" / "calls.csv").touch()
-    (landing / "calls" / "README").touch()
-    (landing / "calls" / "date=2012-04-26").touch()
-    told = [
-        "calls.csv", "date=0001-01-01", "date=2012-02-30", "date=2012-04-26", "date=20120425",
-        "date=2102-04-25",
-    ]  # fmt: skip
-    assert strays(warehouse) == [("calls", name) for name in told]
+    folders = (
+        "calls/date=2102-04-25", "calls/date=0001-01-01", "calls/date=20120425", "calls/date=2012-02-30",
+        "calls/2012-04-25", "calls/Date=2012-04-28", "calls/DATE=2012-04-28", "calls/dt=2012-04-28",
+        "calls/28.04.12", "Boutique-Visits", "boutique",
+        "calls/archive", "calls/_2011", "calls/.snapshot-2012", "spool", "lost+found", "2012",
+    )  # fmt: skip
+    for name in folders:
+        (landing / name).mkdir(parents=True)
+        (landing / name / "some.csv").touch()
+    for name in ("calls.csv", "calls/calls.csv", "calls/README", "calls/date=2012-04-26"):
+        (landing / name).touch()
+    os.mkfifo(landing / "calls/date=2012-04-29")
+    (landing / "calls/date=2012-04-30").symlink_to("nowhere")
+    (landing / "interventions").symlink_to("nowhere")
+    found = {stray.place: (stray.feed, stray.why.partition(":")[0]) for stray in strays(warehouse)}
+    nobody, of_no_feed = (
+        "lies where no night looks for a business date",
+        "lies where no feed is looked for, is it",
+    )
+    to_nothing = "is a link to what is not there or cannot be reached"
+    assert found == {
+        "Boutique-Visits": (
+            "boutique_visits",
+            f"{of_no_feed} of boutique_visits? Rename it, or take it away",
+        ),
+        "boutique": ("boutiques", f"{of_no_feed} of boutiques? Rename it, or take it away"),
+        "calls.csv": ("calls", f"{of_no_feed} of calls? Rename it, or take it away"),
+        "interventions": ("interventions", to_nothing),
+        **dict.fromkeys(folders[:9], ("calls", nobody)),
+        "calls/calls.csv": ("calls", nobody),
+        "calls/date=2012-04-26": ("calls", nobody),
+        "calls/date=2012-04-29": ("calls", "is neither a file nor a folder"),
+        "calls/date=2012-04-30": ("calls", to_nothing),
+    }
     night = nightly.Night(DAY)
     nightly._ingest(warehouse, night, nightly._Watch(night, lambda _: None))
     assert night.exit_code == 4
-    assert "calls/date=2102-04-25" in night.steps[-1].message
+    for place in found:
+        assert place in night.steps[-1].message
     assert desk.newest_night(warehouse) == DAY

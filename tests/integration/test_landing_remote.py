@@ -34,7 +34,7 @@ from test_loading import DAY, as_csv, counts, ledger, legs, query, raw_tables
 
 from parc import nightly, storage
 from parc.errors import ConfigurationError, DeliveryRefused
-from parc.loading import has_come, ingest, landing, replay, unseen
+from parc.loading import has_come, ingest, landing, replay, strays, unseen
 from parc.loading.landing import COPIES
 from parc.settings import Settings
 
@@ -471,6 +471,24 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_told(
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "refused"
     assert f"calls/date={DAY} is a link to a place outside the landing zone" in outcome.message
+
+
+@pytest.mark.parametrize("target", [f"date={DAY}", "nowhere", "x.csv/y", "a" * 300])
+def test_a_date_or_a_feed_that_is_a_link_to_nothing_is_told_and_stops_no_other(
+    with_links: tuple[Zone, Path], target: str
+) -> None:
+    zone, here = with_links
+    zone.put("a.csv", as_csv(legs(50)))
+    zone.age("a.csv", timedelta(hours=2))
+    (here.parent / "x.csv").touch()
+    links = ("calls/date=2012-04-20", "calls/date=2012-04-21", "boutiques")
+    for link in links:
+        (here.parents[1] / link).symlink_to(target.replace(str(DAY), "2012-04-20"))
+    found = unseen(zone.settings, DAY - timedelta(days=30), DAY)
+    assert ("calls", DAY) in found
+    for feed, day in found:
+        assert ingest(zone.settings, feed, day).status == ("published" if day == DAY else "refused")
+    assert {stray.place for stray in strays(zone.settings)} == {*links, "calls/x.csv"}
 
 
 def test_names_that_are_not_utf8_are_read_and_told_with_replacement_signs(

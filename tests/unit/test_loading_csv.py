@@ -47,6 +47,16 @@ def test_plain_rows(block_bytes: int, end: bytes, last: bytes) -> None:
 
 
 @BLOCK_SIZES
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_of_commas_are_blank(block_bytes: int, end: bytes) -> None:
+    good = [b"1,2,3", b",,3", b'"",,""']
+    for lines in ([*good, b",,", b",", b",,,,,", b",,"], [good[0], b",,", b",,"]):
+        rows, unreadable = everything(end.join(lines) + end, block_bytes=block_bytes)
+        assert set(rows) == set(range(2, 2 + sum(line in good for line in lines)))
+        assert not unreadable
+
+
+@BLOCK_SIZES
 def test_a_row_that_cannot_be_split_costs_no_other(block_bytes: int) -> None:
     data = (
         b"1,2,3\n"
@@ -158,7 +168,8 @@ def test_reads_whatever_the_csv_module_writes(
     for row in table:
         before = text.getvalue().count("\n")
         writer.writerow(row)
-        expected[line] = tuple(value.strip(WHITE_SPACE) or None for value in row)
+        if any(row) or quoting == csv.QUOTE_ALL:  # commas alone are no row
+            expected[line] = tuple(value.strip(WHITE_SPACE) or None for value in row)
         line += text.getvalue().count("\n") - before
     rows, unreadable = everything(text.getvalue().encode(), block_bytes=block_bytes)
     assert not unreadable
@@ -175,5 +186,6 @@ def test_any_bytes_are_accounted_for_line_by_line(data: bytes, size: int) -> Non
     assert not rows.keys() & unreadable.keys()
     if b'"' not in data:
         lines = data.split(b"\n")
-        filled = {number for number, line in enumerate(lines, start=2) if line.removesuffix(b"\r")}
+        texts = (line.removesuffix(b"\r").strip(b",") for line in lines)
+        filled = {number for number, text in enumerate(texts, start=2) if text}
         assert rows.keys() | unreadable.keys() == filled

@@ -67,6 +67,8 @@ def refusal(settings: Settings) -> str:
 def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> None:
     for name in ("b.csv", "a.csv.gz", "c.parquet", "notes.txt", "d.csv.part", ".e.csv", "_f.csv"):
         (folder / name).write_bytes(name.encode())
+    for lock in ("~$b.csv", ".~lock.b.csv#"):
+        (folder / lock).write_bytes(b"somebody has it open")
     (folder / "g.csv").mkdir()
     (folder / "_CONTROL.json").write_text("{}")
     delivery = delivered(settings)
@@ -178,6 +180,13 @@ DIGEST = hashlib.sha256(HEADER + ROW).hexdigest()
         ({"count": 1}, 'cannot be read: it says neither "rows" nor "sha256"'),
         ({"rows": "many"}, "cannot be read: it is not of the shape"),
         ({"rows": True}, "cannot be read: it is not of the shape"),
+        ({"rows": -1}, "cannot be read: it is not of the shape"),
+        ({"Rows": 1, "SHA256": {"lines.csv": DIGEST}}, None),
+        ({"SHA256": {"lines.csv": "00"}}, f"gives lines.csv the sha256 00, it is {DIGEST}"),
+        ({"ROWS": "many"}, "cannot be read: it is not of the shape"),
+        ({"rows": 1, "Rows": 1}, 'cannot be read: it says "rows" or "sha256" more than once'),
+        ({"sha256": {"\ud800.csv": DIGEST}}, "names \ufffd.csv, which is not there"),
+        ({"sha256": {f"{number}.csv": DIGEST for number in range(99)}}, "names 0.csv, which is not there"),
     ],
 )
 def test_the_control_file_must_agree(
@@ -200,6 +209,10 @@ def test_a_broken_control_file_is_told(settings: Settings, folder: Path) -> None
     (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "_CONTROL.json").write_text("{rows: 1}")
     assert "_CONTROL.json cannot be read" in str(delivered(settings).problem)
+    for said in (f'{{"rows": {"9" * 400}}}', f'{{"rows": {"9" * 9_000}}}', '{"rows": 1, "rows": 2}'):
+        (folder / "_CONTROL.json").write_text(said)
+        problem = str(delivered(settings).problem)
+        assert problem.startswith("_CONTROL.json cannot be read: it ") and len(problem) < 150
 
 
 @pytest.mark.parametrize(
@@ -216,6 +229,8 @@ def test_a_broken_control_file_is_told(settings: Settings, folder: Path) -> None
             "2012-04,35,fixe,+33299123456",
             "its first line is no header: it names none of month, department_code",
         ),
+        ("," * 60_000, "its first line is no header: it names none of month, department_code"),
+        ('""', "its first line is no header: it names none of month, department_code"),
     ],
 )
 def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header: str, message: str) -> None:
@@ -247,6 +262,10 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
             "month,department_code,market,lines,",
             "has a column without a name (a comma at the end of the header)",
         ),
+        (
+            "month\n,department_code,market,lines\n2012-04,35,fixe,1\n",
+            "lacks columns `department_code`, `market`, `lines` (all names stand in the first line)",
+        ),
         ("\nmonth,department_code,market,lines\n", "its first line is blank, where the header must stand"),
         ("month,department_code,market,lines\r2012-04,35,fixe,1\r", "have them end with a line feed"),
         ("month,department_code,market,lines,tel 0299123456", "has the unknown column `***`"),
@@ -266,6 +285,8 @@ def test_a_header_in_another_manner_is_told_how(
         (b"PK\x03\x04" + bytes(40), "a zip archive, or an Excel workbook"),
         (gzip.compress(b"month,department_code,market,lines", mtime=0), "compressed by gzip"),
         ("month,department_code,market,lines".encode("utf-16"), "text in UTF-16"),
+        ("month,department_code,market,lines".encode("utf-32"), "text in UTF-32"),
+        (b"\0\0\xfe\xff" + "month".encode("utf-32-be"), "text in UTF-32"),
         (b"PAR1" + bytes(40), "a Parquet file"),
         (b'{"month": "2012-04"}', "JSON"),
     ],
@@ -388,6 +409,25 @@ def test_parquet_rows_with_a_nul_byte(settings: Settings, folder: Path) -> None:
         (block,) = read(delivery.files[0], LINES, DAY)
     assert block.lines.tolist() == [1, 3]
     assert block.unreadable == [(2, "holds a NUL byte")]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ["MONTH", "DEPARTMENT_CODE", "MARKET", "LINES"],
+            "its columns are none of month, department_code, market, lines "
+            "(names are in lower case, without spaces)",
+        ),
+        (["month", "department_code", "market", "lines", ""], "has a column without a name"),
+        (["month"], "lacks columns `department_code`, `market`, `lines`"),
+        ([], "it has no columns"),
+    ],
+    ids=str,
+)
+def test_parquet_with_other_columns(settings: Settings, folder: Path, names: list[str], told: str) -> None:
+    pq.write_table(pa.table([["1"]] * len(names), names=names), folder / "lines.parquet")
+    assert refusal(settings) == f"lines.parquet: {told}"
 
 
 def test_parquet_that_is_none(settings: Settings, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from parc.cli.printing import DATE, AcceptDate, Day, From, Json, To, date_range,
 from parc.errors import Busy, DeliveryRefused
 from parc.feeds import FEEDS
 from parc.settings import Settings
+
+if TYPE_CHECKING:
+    from parc.loading import Outcome
 
 app = typer.Typer()
 
@@ -75,30 +78,45 @@ def ingest(
 ) -> None:
     """Load the deliveries of a feed; the same bytes again are a no-op."""
     from parc.loading import by_hand, loads
+    from parc.loading.dates import MOST_DATES
 
     settings = Settings.from_env()
     days = date_range(day, first, last)
     believed = by_hand(settings, date.today(), is_accepted=accept_date)
     believed.check(feed, days[0], days[-1])
-    outcomes, busy = [], []
-    with progress_bar() as advance, loads(settings) as load:
-        for done, each in enumerate(days, start=1):
-            try:
-                outcomes.append(load.ingest(feed, each, believed=believed))
-            except Busy as error:
-                busy.append(error)
-            advance(f"{feed} {each}", done, len(days))
-    if as_json:
-        dump([vars(outcome) for outcome in outcomes])
-    else:
-        for outcome in outcomes:
-            print(outcome.message)
-            for warning in outcome.warnings:
-                print(f"  warning: {warning}")
+    if len(days) > MOST_DATES:
+        raise typer.BadParameter(
+            f"{len(days):,} dates are too many, {MOST_DATES:,} at most: take them in parts"
+        )
+    outcomes: list[Outcome] = []
+    busy = []
+    try:
+        with progress_bar() as advance, loads(settings) as load:
+            for done, each in enumerate(days, start=1):
+                try:
+                    outcomes.append(load.ingest(feed, each, believed=believed))
+                except Busy as error:
+                    busy.append(error)
+                advance(f"{feed} {each}", done, len(days))
+    except BaseException:
+        if outcomes:  # what was done before is told all the same
+            _tell(outcomes, as_json)
+        raise
+    _tell(outcomes, as_json)
     if busy:
         raise busy[0]
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(DeliveryRefused.exit_code)
+
+
+def _tell(outcomes: list[Outcome], as_json: bool) -> None:
+    if as_json:
+        dump([vars(outcome) for outcome in outcomes])
+        return
+    for outcome in outcomes:
+        print(outcome.message)
+        for warning in outcome.warnings:
+            print(f"  warning: {warning}")
 
 
 @app.command()

@@ -17,8 +17,10 @@ that much longer; where it runs behind, by less than QUIET does no harm.
 
 from __future__ import annotations
 
+import difflib
 import logging
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -27,7 +29,7 @@ from parc import storage
 from parc.feeds import FEEDS, Keeping
 from parc.loading.control import CONTROL, whereabouts
 from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
-from parc.loading.landing import Arrival, is_data, look, read_control
+from parc.loading.landing import Arrival, is_data, look, own_reason, read_control
 from parc.loading.limits import named
 from parc.loading.names import plain, told
 from parc.settings import Settings
@@ -42,6 +44,30 @@ QUIET = timedelta(minutes=5)
 STALLED = timedelta(hours=1)
 """An upload to which nothing was written for this time has broken off."""
 
+HOW_ALIKE = 0.8
+"""A folder whose name is this like a feed's (difflib's ratio) was meant for it."""
+
+_HAS_DATE = re.compile(r"(?i)^date\b|\d\d")
+_UNLOOKED = "lies where no night looks for a business date: rename it, or take it away"
+_NO_FOLDER = {
+    "file": "is a file where a folder should be: rename it, or take it away",
+    "special file": "is neither a file nor a folder: take it away",
+    "dangling link": "is a link to what is not there or cannot be reached: mend it, or take it away",
+    "link out": "is a link to a place outside the landing zone, never followed: deliver the folder itself",
+}
+
+
+@dataclass(frozen=True)
+class Stray:
+    """What nobody looks at: `place` in the landing zone, `why`, and the feed it was most likely meant for."""
+
+    feed: str
+    place: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.why}"
+
 
 def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]]:
     """Deliveries of the dates `first` to `last` that lie there otherwise than when they were looked at last:
@@ -49,7 +75,7 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
 
     A delivery that was refused stays seen until other files lie there, or the same were written again. One
     whose load died is found, also of an older date, even if nothing lies there any more: loading it settles
-    it.
+    it. Of a feed whose folder cannot be listed only such are found; `strays` tells it.
 
     Raises ConfigurationError when the landing zone or the warehouse cannot be read.
     """
@@ -58,8 +84,9 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
     found = []
     with storage.opened(settings.landing) as zone:
         for feed in sorted(FEEDS, key=lambda name: FEEDS[name].keeping is Keeping.DAYS):
-            days = set(_dates(zone, feed, first, last)) | {day for of_feed, day in dead if of_feed == feed}
-            for day in sorted(days):
+            entries, _ = _listed(zone, feed)
+            days = {day for day in map(_date_of, entries) if day and first <= day <= last}
+            for day in sorted(days | {day for of_feed, day in dead if of_feed == feed}):
                 arrival = look(zone, feed, day)
                 lies_there = bool(arrival.data or arrival.problem)
                 if _is_seen(arrival, seen.get((feed, day))) or not (lies_there or (feed, day) in dead):
@@ -71,24 +98,30 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
     return found
 
 
-def strays(settings: Settings) -> list[tuple[str, str]]:
-    """Feed and name of what lies beside the dates' folders where nobody looks: data files, folders whose date
-    is none, and those of dates that no night will ever come to.
+def strays(settings: Settings) -> list[Stray]:
+    """What lies where nobody looks: data files beside the folders of the dates; folders whose date is none,
+    never comes, or is spelt in another manner; what is called like a date or a feed, and is no folder;
+    folders called almost like a feed; feeds whose folder cannot be listed.
+
+    Folders without a date in their names are taken for the supplier's own, as are those whose name begins
+    with a dot or an underscore.
 
     Raises ConfigurationError when the landing zone cannot be read.
     """
     latest = datetime.now(UTC).date() + AHEAD_OF_NIGHT
     found = []
     with storage.opened(settings.landing) as zone:
+        for entry in _root(zone):
+            feed = difflib.get_close_matches(entry.name.casefold(), FEEDS, 1, 0)[0]
+            if why := _why_no_feed(entry, feed):
+                found.append(Stray(feed, told(entry.name), why))
         for feed in FEEDS:
-            for entry in zone.entries(feed):
-                day = _date_of(entry)
-                if day:
-                    is_stray = not EARLIEST <= day <= latest and not _is_known(settings, feed, day)
-                else:
-                    is_stray = entry.name.startswith("date=") or is_data(entry.name)
-                if is_stray:
-                    found.append((feed, told(entry.name)))
+            entries, problem = _listed(zone, feed)
+            if problem:
+                found.append(Stray(feed, feed, f"cannot be read: {problem}; nothing of it was looked for"))
+            for entry in entries:
+                if why := _why_no_date(settings, feed, entry, latest):
+                    found.append(Stray(feed, f"{feed}/{told(entry.name)}", why))
     return found
 
 
@@ -123,12 +156,48 @@ def not_built(settings: Settings, feed: str) -> set[date]:
     return {day for (day,) in rows}
 
 
-def _dates(zone: Folder, feed: str, first: date, last: date) -> Iterator[date]:
-    """The dates from `first` to `last` that have a folder."""
-    for entry in zone.entries(feed):
-        day = _date_of(entry)
-        if day and first <= day <= last:
-            yield day
+def _listed(zone: Folder, feed: str) -> tuple[list[Entry], str | None]:
+    """What lies in a feed's folder, or why that cannot be told.
+
+    Raises the error where it is the landing zone's.
+    """
+    try:
+        return zone.entries(feed), None
+    except OSError as error:
+        problem = own_reason(error, zone, feed)
+    log.error("%s cannot be read: %s", feed, problem)
+    return [], problem
+
+
+def _root(zone: Folder) -> list[Entry]:
+    """What lies beside the feeds' folders; nothing where this user may list the feeds alone."""
+    try:
+        return zone.entries()
+    except OSError as error:  # a zone that is away is told by the feeds' own listing
+        log.info("%s cannot be listed: %s", zone.url, error)
+        return []
+
+
+def _why_no_feed(entry: Entry, feed: str) -> str | None:
+    """Why nobody looks at something beside the feeds' folders; `feed` is the one called most like it."""
+    if entry.name in FEEDS:
+        return _NO_FOLDER.get(entry.kind)
+    likeness = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
+    if is_data(entry.name) or (entry.kind != "file" and likeness >= HOW_ALIKE):
+        return f"lies where no feed is looked for, is it of {feed}? Rename it, or take it away"
+    return None
+
+
+def _why_no_date(settings: Settings, feed: str, entry: Entry, latest: date) -> str | None:
+    """Why nobody looks at something in the folder of a feed."""
+    if day := _date_of(entry):
+        if not EARLIEST <= day <= latest and not _is_known(settings, feed, day):
+            return _UNLOOKED
+        return _NO_FOLDER.get(entry.kind)
+    is_stray = is_data(entry.name) or entry.name.casefold().startswith("date=")
+    if entry.kind != "file" and not entry.name.startswith((".", "_")):
+        is_stray = is_stray or bool(_HAS_DATE.search(entry.name))
+    return _UNLOOKED if is_stray else None
 
 
 def _date_of(entry: Entry) -> date | None:
@@ -165,6 +234,8 @@ def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival
     controlled_at = _newest(arrival.controls)
     modified_at = _newest((*arrival.data, *arrival.controls))
     problem = arrival.broken_link
+    if any(entry.kind == "link out" for entry in (*arrival.data, *arrival.controls)):
+        return None  # nothing that may still come mends it
     if arrival.controls and not problem:
         problem = _control_problem(zone, feed, business_date, arrival)
     if problem and is_fresh(modified_at, STALLED):

@@ -2,8 +2,8 @@
 
     {"rows": 341756, "sha256": {"calls.csv": "3f5a..."}}
 
-Either may be left out. JSON as Windows writes it is read too: with a byte order mark, in UTF-16, digests in
-capitals; names are compared as `names.plain` has them.
+Either may be left out, and be spelt with capitals. JSON as Windows writes it is read too: with a byte order
+mark, in UTF-16, digests in capitals; names are compared as `names.plain` has them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from parc.loading.limits import named
 from parc.loading.names import plain, told
 
 CONTROL = "_CONTROL.json"
+MOST_ROWS = 10**12
+_SHAPE = '{"rows": N, "sha256": {"<file>": "..."}}'
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,6 @@ class Control:
 
 
 NOTHING_SAID = Control()
-MOST_COUNTED = 2**63 - 1
 
 
 def whereabouts(name: str, others: Collection[str]) -> str:
@@ -60,20 +61,31 @@ def is_control(name: str) -> bool:
 def parse(content: bytes) -> Control:
     """What a control file of this content says.
 
-    Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}.
+    Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}, or says one of
+    the two twice.
     """
     text = content.decode(json.detect_encoding(content), errors="replace")
     try:
-        said = json.loads(text)
+        # An object as a tuple of pairs, in which nothing that is said twice is lost; a list stays one.
+        said = json.loads(text, object_pairs_hook=tuple, parse_int=_count)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(said, dict):
+    if not isinstance(said, tuple):
         raise ValueError("it holds no JSON object")
-    if said and not said.keys() & {"rows", "sha256"}:
+    found = [(name.casefold(), value) for name, value in said if name.casefold() in ("rows", "sha256")]
+    if said and not found:
         raise ValueError('it says neither "rows" nor "sha256"')
-    rows, digests = said.get("rows"), said.get("sha256", {})
-    is_count = rows is None or (type(rows) is int and 0 <= rows <= MOST_COUNTED)
-    is_named = isinstance(digests, dict) and all(isinstance(digest, str) for digest in digests.values())
+    known = dict(found)
+    if len(known) < len(found):
+        raise ValueError('it says "rows" or "sha256" more than once')
+    rows, digests = known.get("rows"), known.get("sha256", ())
+    is_count = rows is None or (type(rows) is int and 0 <= rows <= MOST_ROWS)
+    is_named = isinstance(digests, tuple) and all(isinstance(digest, str) for _, digest in digests)
     if not (is_count and is_named):
-        raise ValueError('it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}')
-    return Control(rows, tuple((plain(name), digest.strip().lower()) for name, digest in digests.items()))
+        raise ValueError(f"it is not of the shape {_SHAPE}, N from 0 to {MOST_ROWS:,}")
+    return Control(rows, tuple((plain(name), digest.strip().lower()) for name, digest in digests))
+
+
+def _count(digits: str) -> int:
+    """A whole number, of which the first digits tell that it is too large."""
+    return int(digits[: len(str(MOST_ROWS)) + 1])

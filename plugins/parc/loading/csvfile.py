@@ -53,7 +53,8 @@ def read_header(stream: BinaryIO) -> list[str]:
 
 
 def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The rows below the header, from a stream that stands at the second line; blank lines are no rows.
+    """The rows below the header, from a stream that stands at the second line. Blank lines are no rows, nor
+    are those that hold commas alone, as spreadsheets leave them.
 
     Raises UnreadableFile where there are too many lines.
     """
@@ -106,6 +107,8 @@ def _plain_block(data: bytes, names: Sequence[str], first_line: int) -> Block | 
     except pl.exceptions.PolarsError:
         return None
     if rows.height != newlines.size:
+        return None
+    if rows.to_series(0).null_count() and rows.select(pl.all_horizontal(pl.all().is_null()).any()).item():
         return None
     lines = np.arange(first_line, first_line + newlines.size, dtype=np.int32)
     return Block(rows, lines, [])
@@ -170,7 +173,10 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArra
     states[field_counts < 0] = _state(BADLY_QUOTED)
     lengths = ends - starts
     states[lengths > LONGEST_ROW_BYTES] = _state(TOO_LONG)
-    states[(lengths == 0) | ((lengths == 1) & (characters[starts] == ord("\r")))] = _BLANK
+    filled = lengths - (
+        characters[ends - 1] == ord("\r")
+    )  # of an empty first line, the last newline is looked at
+    states[(field_counts - 1 == filled) & (lengths <= LONGEST_ROW_BYTES)] = _BLANK
 
     sound = states == _SOUND
     if not sound.all():

@@ -304,8 +304,8 @@ class _Run:
         share = 100 * loaded.rows_rejected / loaded.rows_read
         raise DeliveryRefused(
             f"{loaded.rows_rejected:,} of {'the first ' if loaded.is_cut else ''}{loaded.rows_read:,} rows "
-            f"({share:.1f} %) break rules, "
-            f"limit {limit}: {_top_reasons(loaded)}"
+            f"({share:.1f} %) break rules, limit {limit}"
+            f"{'; the rest was not read' if loaded.is_cut else ''}: {_top_reasons(loaded)}"
         )
 
     def _shrinkage(self, loaded: Loaded, current: Published | None) -> list[str]:

@@ -22,7 +22,7 @@ from parc.loading.control import NOTHING_SAID, Control, is_control, parse
 from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, told
 from parc.settings import Settings
-from parc.storage import Entry, Folder
+from parc.storage import OF_ONE_FILE, Entry, Folder
 from parc.warehouse import connect, partitions
 from parc.warehouse.maintenance import Act
 
@@ -32,11 +32,10 @@ TEMPORARY = (".part", ".partial", ".filepart", ".tmp", ".uploading")
 """How clients call a file until it has come whole; rsync puts a dot before it instead."""
 
 COMPANIONS = ("_success", ".ds_store", "thumbs.db", "desktop.ini")
-"""What systems leave beside the files that they write; so are `._*` (macOS) and `*.crc` (Hadoop)."""
+COMPANION_PREFIXES = ("._", "~$", ".~lock.")
+"""What systems leave beside the files that they write: macOS, Office, LibreOffice; so is `*.crc` (Hadoop)."""
 
 ASIDE_TOLD = 10
-OF_ONE_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
-"""Errors that a file or folder of one delivery has of its own, while the landing zone can be read."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Arrival:
     def broken_link(self) -> str | None:
         """Which file is none that can be read, and why."""
         ends = {
-            "dangling link": "is a link to a file that is not there; deliver the file",
+            "dangling link": "is a link to a file that is not there or cannot be reached; deliver the file",
             "link out": "is a link to a place outside the landing zone, which is never followed; "
             "deliver the file itself",
         }
@@ -194,7 +193,7 @@ def look(zone: Folder, feed: str, business_date: date) -> Arrival:
         if entries and not zone.holds(place):
             return Arrival(problem=f"{place} is a link to a place outside the landing zone, never followed")
     except OSError as error:
-        return Arrival(problem=f"{place} cannot be read: {_own(error, zone, feed)}")
+        return Arrival(problem=f"{place} cannot be read: {own_reason(error, zone, feed)}")
     data, controls, uploads, others = [], [], [], []
     for entry in entries:
         if entry.kind in ("folder", "special file"):
@@ -224,7 +223,7 @@ def read_control(zone: Folder, feed: str, business_date: date, controls: Sequenc
         try:
             said.add(parse(zone.read(f"{place_of(feed, business_date)}/{entry.name}")))
         except OSError as error:
-            reason = _own(error, zone, feed)
+            reason = own_reason(error, zone, feed)
             raise ValueError(f"{told(entry.name)} cannot be read: {reason}") from None
         except ValueError as error:
             raise ValueError(f"{told(entry.name)} cannot be read: {error}") from None
@@ -236,7 +235,7 @@ def read_control(zone: Folder, feed: str, business_date: date, controls: Sequenc
 
 def is_data(name: str) -> bool:
     """Whether a file of this name belongs to the data of a delivery."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
+    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_", *COMPANION_PREFIXES))
 
 
 def is_upload(name: str) -> bool:
@@ -248,7 +247,7 @@ def is_upload(name: str) -> bool:
 def is_companion(name: str) -> bool:
     """Whether a file of this name is one that some system leaves beside others: never read, nor told."""
     lower = name.lower()
-    return lower in COMPANIONS or lower.startswith("._") or lower.endswith(".crc")
+    return lower in COMPANIONS or lower.startswith(COMPANION_PREFIXES) or lower.endswith(".crc")
 
 
 def place_of(feed: str, business_date: date) -> str:
@@ -269,11 +268,17 @@ def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
     return (*said, *([f"so were {more:,} more"] if more > 0 else []))
 
 
-def _own(error: OSError, zone: Folder, feed: str) -> str:
-    """Why a file or folder of a delivery cannot be read; raises the error where it is the landing zone's."""
+def own_reason(error: OSError, zone: Folder, feed: str) -> str:
+    """Why something of a feed cannot be read; raises the error where it is the landing zone's: then neither
+    the feed's folder nor the whole can be listed."""
     if error.errno not in OF_ONE_FILE:
         raise error
-    zone.entries(feed)
+    try:
+        zone.entries(feed)
+    except OSError as of_feed:
+        if of_feed.errno not in OF_ONE_FILE or zone.has_file(""):
+            raise
+        zone.entries()
     reasons = {
         errno.EACCES: "permission denied; let this user read it",
         errno.EPERM: "permission denied; let this user read it",
@@ -286,7 +291,7 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Deliver
     arrival, place = look(zone, feed, business_date), place_of(feed, business_date)
     delivery = Delivery(f"{zone.url}/{place}", arrival.listing, arrival.aside, problem=arrival.problem)
     if not arrival.data:
-        if not arrival.others and zone.has_file(place):
+        if not (arrival.others or arrival.problem) and zone.has_file(place):
             return replace(delivery, aside=(f"{place} is a file where a folder should be",))
         return delivery
     if problem := arrival.problem or arrival.broken_link or arrival.excess:
@@ -300,10 +305,11 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Deliver
             else:
                 zone.copy(f"{place}/{entry.name}", copies / str(number))
                 files.append(_delivered(entry, copies / str(number), delivery.url))
+        name = place
+        after = {} if zone.is_on_disk else {entry.name: entry for entry in zone.entries(place)}
     except OSError as error:
-        return replace(delivery, problem=f"{told(name)} cannot be read: {_own(error, zone, feed)}")
+        return replace(delivery, problem=f"{told(name)} cannot be read: {own_reason(error, zone, feed)}")
     if not zone.is_on_disk:
-        after = {entry.name: entry for entry in zone.entries(place)}
         files = [
             replace(file, is_torn=entry != after.get(entry.name) or entry.bytes != file.bytes)
             for entry, file in zip(arrival.data, files, strict=True)

@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from parc.feeds import Feed
 from parc.loading import csvfile, parquetfile
@@ -27,6 +27,8 @@ _KINDS = (
     (b"\xfd7zXZ", "compressed by xz"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
     (b"PAR1", "a Parquet file"),
+    (b"\xff\xfe\0\0", "text in UTF-32"),
+    (b"\0\0\xfe\xff", "text in UTF-32"),
     (b"\xff\xfe", "text in UTF-16"),
     (b"\xfe\xff", "text in UTF-16"),
     (b"%PDF", "a PDF"),
@@ -46,7 +48,7 @@ def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block
     try:
         if name.endswith(".parquet"):
             names = parquetfile.read_names(file.path)
-            check_names(names, feed, business_date)
+            check_names(names, feed, business_date, "its columns")
             yield from parquetfile.read_blocks(file.path, names)
         elif name.endswith(".gz"):
             with file.path.open("rb") as packed, gzip.open(packed) as stream:
@@ -67,22 +69,24 @@ def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block
         raise UnreadableFile(f"{file.name}: its gzip stream is damaged ({error})") from None
 
 
-def check_names(names: Sequence[str], feed: Feed, business_date: date) -> None:
-    """Check that the columns are the feed's on that date, in any order.
+def check_names(
+    names: Sequence[str], feed: Feed, business_date: date, source: Literal["its columns", "its first line"]
+) -> None:
+    """Check that the columns are the feed's on that date, in any order; `source` has their names.
 
     Raises UnreadableFile with the exact difference.
     """
     known = [column.name for column in feed.file_columns]
     due = [column.name for column in feed.file_columns if column.is_due(business_date)]
+    is_csv = source == "its first line"
     if len(names) > MOST_COLUMNS:
         raise UnreadableFile(f"it has {len(names):,} columns, at most {MOST_COLUMNS:,} are read")
-    if not any(names):
-        raise UnreadableFile("it is empty, without even a header")
+    if not names:
+        raise UnreadableFile("it is empty, without even a header" if is_csv else "it has no columns")
     if not set(names) & set(known):
-        # Its first line is data, perhaps personal: not to be repeated.
-        raise UnreadableFile(
-            f"its first line is no header: it names none of {', '.join(due)}{_likely_cause(names, known)}"
-        )
+        # A first line is perhaps data, and personal: not to be repeated.
+        what = f"{source} {'is no header: it names' if is_csv else 'are'} none of {', '.join(due)}"
+        raise UnreadableFile(f"{what}{_likely_cause(names, known, is_csv)}")
     counts = Counter(names)
     differences = [
         ("lacks", [name for name in due if name not in names]),
@@ -96,10 +100,11 @@ def check_names(names: Sequence[str], feed: Feed, business_date: date) -> None:
     ]
     if "" in names:
         told.append(
-            f"has {names.count('') if names.count('') > 1 else 'a'} column without a name{_comma(names)}"
+            f"has {names.count('') if names.count('') > 1 else 'a'} column without a name"
+            f"{_comma(names) if is_csv else ''}"
         )
     if told:
-        raise UnreadableFile(f"{' and '.join(told)}{_likely_cause(names, known)}")
+        raise UnreadableFile(f"{' and '.join(told)}{_likely_cause(names, known, is_csv)}")
 
 
 class _Unpacked:
@@ -133,7 +138,7 @@ def _read_csv(stream: BinaryIO, feed: Feed, business_date: date) -> Iterator[Blo
     if kind := _kind(stream):
         raise UnreadableFile(f"it is {kind}, not CSV in UTF-8")
     names = csvfile.read_header(stream)
-    check_names(names, feed, business_date)
+    check_names(names, feed, business_date, "its first line")
     yield from csvfile.read_blocks(stream, names)
 
 
@@ -161,17 +166,19 @@ def _comma(names: Sequence[str]) -> str:
     return " (a comma at the end of the header)" if names[-1] == "" and names.count("") == 1 else ""
 
 
-def _likely_cause(names: Sequence[str], known: Sequence[str]) -> str:
+def _likely_cause(names: Sequence[str], known: Sequence[str], is_csv: bool) -> str:
     strange = "".join(name for name in names if name not in known and _plainly(name) in known)
     if strange:
         manners = ["in lower case, without spaces"]
         manners += ["without quotes but double ones"] if set(strange) & set(_QUOTES) else []
         manners += ["without a byte order mark"] if BOM in strange else []
         return f" (names are {', '.join(manners)})"
+    if not is_csv or len(names) > 1:
+        return ""
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if len(names) == 1 and set(names[0].split(separator)) & set(known):
+        if separator in names[0] and set(names[0].split(separator)) & set(known):
             return f" (fields are separated by commas, not by {called})"
-    return ""
+    return " (all names stand in the first line)" if names[0] in known else ""
 
 
 def _plainly(name: str) -> str:

@@ -149,13 +149,18 @@ def believed_of(context: Mapping[str, Any], night: date) -> Believed:
 
 
 def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
-    """Raises AirflowFailException for the first or the last of these dates if it is not believed."""
+    """Raises AirflowFailException for the first or the last of these dates if it is not believed, or if they
+    are too many."""
     from parc.errors import DeliveryRefused
+    from parc.loading.dates import MOST_DATES
 
     try:
         believed.check(what, days[0], days[-1])
     except DeliveryRefused as refusal:
         raise AirflowFailException(str(refusal)) from None
+    if len(days) > MOST_DATES:
+        text = f"{what}: {len(days):,} dates are too many, {MOST_DATES:,} at most: take them in parts"
+        raise AirflowFailException(text)
 
 
 def load_deliveries(
@@ -200,10 +205,7 @@ def load_deliveries(
                 published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
         raise ParcError("\n".join(errors))
-    lies = "lies where no night looks for a business date: rename it, or take it away"
-    beside = (
-        [f"{feed}/{name} {lies}" for feed, name in strays(settings) if feed in feeds] if whole_only else []
-    )
+    beside = [str(stray) for stray in strays(settings) if stray.feed in feeds] if whole_only else []
     rows += [{"is_failure": True, "message": message} for message in errors + beside]
     ti.xcom_push(key="outcomes", value=rows)
     return published

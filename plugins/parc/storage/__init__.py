@@ -38,8 +38,15 @@ MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "cr
 """What the file systems call the moment at which a file was last written."""
 
 
+OF_ONE_FILE = frozenset({
+    errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.EIO, errno.ESTALE, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EBADMSG, errno.EUCLEAN,
+})  # fmt: skip
+"""Errors that one file, folder or link may have of its own, while the folder around it can be read."""
+
 Kind = Literal["file", "folder", "special file", "dangling link", "link out"]
-"""What an entry is, links followed: a link to nothing, or to a place outside its folder, is neither."""
+"""What an entry is, links followed: a link to what is not there or cannot be reached, or to a place outside
+its folder, is neither."""
 
 KINDS: dict[str, Kind] = {"file": "file", "directory": "folder"}
 
@@ -131,13 +138,15 @@ class Folder:
     def _entry(self, folder: str, given: dict[str, Any]) -> Entry:
         name = PurePosixPath(given["name"]).name
         if given["type"] == "link" or given.get("islink"):
+            link = given
             try:
-                given = self.filesystem.info(given["name"])
-            except OSError as error:  # of a loop as well
-                if not (isinstance(error, FileNotFoundError) or error.errno == errno.ELOOP):
+                given = self.filesystem.info(link["name"])
+                is_inside = self.holds(f"{folder}/{name}" if folder else name)
+            except OSError as error:
+                if error.errno not in OF_ONE_FILE:
                     raise
-                return Entry(name, "dangling link", 0, _modified(given))
-            if not self.holds(f"{folder}/{name}" if folder else name):
+                return Entry(name, "dangling link", 0, _modified(link))
+            if not is_inside:
                 return Entry(name, "link out", 0, _modified(given))
         return Entry(name, KINDS.get(given["type"], "special file"), given["size"] or 0, _modified(given))
 

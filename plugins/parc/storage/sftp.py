@@ -7,6 +7,7 @@ PARC_SFTP_KNOWN_HOSTS names.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from typing import Any
@@ -28,11 +29,19 @@ class _Message(paramiko.Message):
 
 
 class _Client(paramiko.SFTPClient):
-    """Takes file names that are not UTF-8."""
+    """Takes file names that are not UTF-8, and gives each answer that tells of a failure a number."""
 
     def _request(self, t: Any, *args: Any) -> tuple[int, paramiko.Message]:
         kind, message = super()._request(t, *args)  # type: ignore[misc]
         return kind, _Message(message.get_remainder())
+
+    def _convert_status(self, msg: paramiko.Message) -> None:
+        try:
+            super()._convert_status(msg)  # type: ignore[misc]
+        except OSError as error:
+            if error.errno is None:  # the server answered: it is this request's failure, not the connection's
+                raise OSError(errno.EIO, str(error)) from None
+            raise
 
 
 class Sftp(SFTPFileSystem):  # type: ignore[misc]
