@@ -4,14 +4,22 @@ any text so that none is shown.
 
 from __future__ import annotations
 
+import html
+import itertools
 import re
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from urllib.parse import unquote
 
 import polars as pl
 
 MASK = "***"
 
 WITHHELD = ("anonymous", "restricted", "unavailable", "+266696687", "")  # +266696687 spells ANONYMOUS
+
+_SEPARATORS = r"\s.\-/()_,·\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF"
+_BETWEEN = rf"(?:[{_SEPARATORS}]|&nbsp;|%20)"
 
 # French overseas departments share the national numbering plan (0262...) and have country codes of their
 # own, mobile blocks (0639, 069x) included. The numbers of Saint-Pierre-et-Miquelon (0508...) have six
@@ -22,13 +30,34 @@ _OVERSEAS = {
     "594": "594|694",
     "596": "596|696",
 }
+_CODE = "(?:33|262|590|594|596)"
+# Of a number from abroad without its plus: the country's code, and as many digits as there are behind one.
+_ABROAD = (
+    "1[2-9][0-9]{2}[2-9][0-9]{6}|7[0-9]{10}"
+    "|(?:2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])[0-9]{9,11}"
+    "|(?:2[1-689]|3[578]|42|50|59|6[7-9]|8[0578]|9[679])[0-9]{9,11}"
+)
+_YMD = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_DATE_FIRST = rf"(?:{_YMD}|(?:19|20)[0-9]{{2}}[-/._](?:0?[1-9]|1[0-2])[-/._](?:0[1-9]|[12][0-9]|3[01]))"
+_DATE_LAST = r"(?:(?:0?[1-9]|[12][0-9]|3[01])[-/.](?:0?[1-9]|1[0-2])[-/.](?:19|20)[0-9]{2})"
+_DATE = f"(?:{_DATE_FIRST}|{_DATE_LAST})"
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IP_ADDRESS = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+# What has the digits of a number and is none: dates, what begins with one, decimal fractions, addresses of
+# machines, amounts and lists with commas.
+_NO_NUMBER = (
+    rf"(?s)^[^0-9+]*(?:{_DATE}(?:[^0-9].*)?|{_YMD}[0-9]{{2,}}|[1-9].*[^0-9]{_DATE}(?:[^0-9].*)?"
+    rf"|(?:0|[1-9][0-9]*)[.,][0-9]+|0[.,][0-9]+, .*|{_IP_ADDRESS}"
+    r"|(?:0[^0-9+]*0[^0-9+]*)?[1-9][^+]*,.*)[^0-9]*$"
+    r"|^[^0-9+]*[_.\-/,][1-9]"
+)
 _MAINLAND = r"^\+33[1-9][0-9]{8}$"
 _OVERSEAS_AS_MAINLAND = rf"^\+33(?:508|{'|'.join(_OVERSEAS.values())})"
 _STEPS = (
     (r"^00([1-9])", "+${1}"),
     (r"^0?([1-9][0-9]{8})$", "+33${1}"),
     (r"^33(0?[1-9][0-9]{8})$", "+33${1}"),
-    (r"^([1-9][0-9]{10,14})$", "+${1}"),  # ten digits might also be an American's without their code
+    (rf"^(?:{_ABROAD})$", "+${0}"),  # ten digits might also be an American's without their code
     (r"^\+330([1-9][0-9]{8})$", "+33${1}"),  # +33 (0)2 99...
     (r"^\+(262|590|594|596)0([1-9][0-9]{8})$", "+${1}${2}"),
     (r"^\+(?:33508|5080?508)([0-9]{6})$", "+508${1}"),
@@ -47,7 +76,8 @@ def is_plain(text: pl.Expr) -> pl.Expr:
 
 def e164(text: pl.Expr) -> pl.Expr:
     """The number in E.164: null where withheld, empty where the text is no telephone number."""
-    number = bare = _bare(text)
+    plain = text.str.normalize("NFKC").str.to_lowercase().str.replace(r"^(?:tel|sip):", "")
+    number = bare = plain.str.replace_all(_BETWEEN, "")
     for pattern, replacement in _STEPS:
         number = number.str.replace(pattern, replacement)
     is_number = (
@@ -58,15 +88,10 @@ def e164(text: pl.Expr) -> pl.Expr:
     return (
         pl.when(bare.is_null() | bare.is_in(WITHHELD))
         .then(None)
-        .when(is_number)
+        .when(is_number & ~plain.str.contains(_NO_NUMBER))
         .then(number)
         .otherwise(pl.lit(""))
     )
-
-
-def _bare(text: pl.Expr) -> pl.Expr:
-    plain = text.str.normalize("NFKC").str.to_lowercase()
-    return plain.str.replace(r"^(?:tel|sip):", "").str.replace_all(_BETWEEN, "")
 
 
 def national_prefix(number: pl.Expr) -> pl.Expr:
@@ -83,83 +108,205 @@ def national_prefix(number: pl.Expr) -> pl.Expr:
     return pl.lit("0") + number.str.slice(offset, 5)
 
 
-@dataclass(frozen=True)
-class _Edge:
-    """What must not stand beside a number: for Python as a look-around; for Polars, which has none, as the
-    character that may."""
+_ESCAPE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,10});|(?:%[0-9A-Fa-f]{2})+")
+_ZEROS = re.compile(r"(?<![^\W\d_])[Oo]+(?![^\W\d_])")  # beside no other letter
 
-    python: str
-    polars: str
-
-
-_OPEN = _Edge("", "")
-_NO_DIGIT_BEFORE = _Edge(r"(?<![0-9])", r"(?:^|[^0-9])")
-_NO_DIGIT_AFTER = _Edge(r"(?![0-9])", r"(?:$|[^0-9])")
-# `04-25-0800` of `2012-04-25-080000` begins no number.
-_NO_GROUP_BEFORE = _Edge(r"(?<![0-9])(?<![0-9][-./_,])", r"(?:^|[^0-9\-./_,]|(?:^|[^0-9])[-./_,])")
-_NO_WORD_BEFORE = _Edge(r"(?<![\w.\-/+,])", r"(?:^|[^\w.\-/+,])")
-_NO_WORD_AFTER = _Edge(r"(?![\w\-/])(?![.,][0-9])", r"(?:$|[^\w\-/.,]|[.,](?:$|[^0-9]))")
-
-_BETWEEN = r"(?:[\s.\-/()_,·\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF]|&nbsp;|%20)"
-_MAYBE = rf"{_BETWEEN}{{0,3}}"
-_GAP = rf"{_BETWEEN}{{1,3}}"
-_PAIR = rf"{_GAP}[0-9]{{2}}"
-_ZERO = r"0[\s)\-/_]{0,3}"  # no point behind it: 0.123456789 is none, nor the fraction of 08:00:00.1234567890
-_CODE = "(?:33|262|590|594|596)"
-_OTHER_DIGIT = "０-９٠-٩۰-۹"
-_NAMED = "t[eé]l|fax|gsm|mobile|portable|phone|num[eé]ro"
-
-# French numbers have ten digits, the first a zero; nine after the country code; nine where a program took the
-# zero away, which is believed of a word of its own and of the usual groups alone.
-_SPELLINGS = (
-    (_OPEN, rf"[+＋]{_MAYBE}[1-9](?:{_MAYBE}[0-9]){{6,}}", _OPEN),
-    (
-        _NO_DIGIT_BEFORE,
-        rf"0{_ZERO}(?:[1-9](?:{_MAYBE}[0-9]){{9,13}}|508(?:{_MAYBE}[0-9]){{6}})",
-        _NO_DIGIT_AFTER,
-    ),
-    (_NO_DIGIT_BEFORE, rf"(?:0|{_CODE}0?)[1-9][0-9]{{8}}", _NO_DIGIT_AFTER),
-    (
-        _NO_GROUP_BEFORE,
-        rf"(?:{_ZERO}|{_CODE}{_MAYBE}(?:{_ZERO})?)[1-9](?:{_MAYBE}[0-9]){{8}}",
-        _NO_DIGIT_AFTER,
-    ),
-    (
-        _NO_WORD_BEFORE,
-        rf"[1-9](?:[0-9]{{8}}|(?:{_PAIR}){{4}}|[0-9]{{2}}(?:{_PAIR}){{3}}|[0-9]{{2}}(?:[\s.][0-9]{{3}}){{2}})",
-        _NO_WORD_AFTER,
-    ),
-    (_OPEN, rf"(?i:{_NAMED})[^0-9]{{0,10}}[0-9](?:{_MAYBE}[0-9]){{7,}}", _OPEN),
-    (_OPEN, rf"[{_OTHER_DIGIT}](?:{_MAYBE}[{_OTHER_DIGIT}0-9]){{6,}}", _OPEN),
-)
 # In a random identifier of hexadecimal digits a run of ten decimal ones is no number.
 _RANDOM = r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b[0-9a-fA-F]{32,}\b"
-_NUMBER = re.compile("|".join(f"{left.python}{form}{right.python}" for left, form, right in _SPELLINGS))
-_RANDOM_OR_NUMBER = re.compile(f"(?P<random>{_RANDOM})|{_NUMBER.pattern}")
+_OFFSET = r"(?:Z|[+\-−][01][0-9]:?[0-5][0-9])?"
+_CLOCK = rf"(?:[01][0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]+)?)?{_OFFSET}"
+_HMS = rf"(?:[01][0-9]|2[0-4])[0-5][0-9](?:[0-5][0-9](?:[.,][0-9]+)?)?{_OFFSET}"
+_H_M_S = r"(?:[01][0-9]|2[0-4])[-._][0-5][0-9][-._][0-5][0-9]"
+# Digits that are no part of a number, wherever they stand. Behind 0X they are: 02 20120425.
+_NO_PART = re.compile(
+    rf"{_RANDOM}|(?<![\w.]){_IP_ADDRESS}(?!\.?\w)"
+    rf"|(?<![0-9])(?<!\b0[1-9][ .)\-/]){_DATE_FIRST}"
+    rf"(?:[T_ -]?{_HMS}(?![0-9])|[T_ -]{_H_M_S}(?![-._/ ]?[0-9])|(?![0-9]))"
+    rf"|(?<![0-9])(?<![0-9][-./_ ]){_DATE_LAST}(?![0-9])"
+    rf"|(?<![0-9:]){_CLOCK}(?![:.,]?[0-9])"
+    r"|(?:(?<![\s\S])|(?<=[A-Za-z,]\s))0[.,][0-9]+(?![0-9]|,[0-9]|[^\w,]+[0-9])"
+)
+_NAMED = re.compile(
+    rf"(?:t[eé]l|fax|gsm|mobile|portable|phone|num[eé]ro)[^0-9]{{0,10}}[0-9](?:[{_SEPARATORS}]{{0,3}}[0-9]){{7,}}",
+    re.IGNORECASE,
+)
+
+_GAP = rf"(?:[{_SEPARATORS}]+|[\W_]{{1,6}})"
+_RUN = re.compile(rf"(?:\+{_GAP}?)?[0-9]+(?:{_GAP}[0-9]+)*")
+_GROUP = re.compile("[0-9]+")
+_PLAIN_GAP = re.compile(f"[{_SEPARATORS.replace(',', '')}]*")
+_JOINTS = frozenset("-./_,")
+_WORD_BEFORE, _WORD_BEHIND = frozenset("_.-/+,"), frozenset("_-/")
+_FEWEST_DIGITS, _MOST_DIGITS = 9, 17
+_FEWEST_BEHIND_PLUS, _MOST_BEHIND_PLUS = 7, 15
+_FRENCH_OR_LONG = re.compile(f"0[1-9][0-9]{{8}}|{_CODE}0?[1-9][0-9]{{8}}|00[1-9][0-9]{{9,14}}")
+_ALONE = re.compile(f"[1-9][0-9]{{8}}|00[1-9][0-9]{{6,8}}|{_ABROAD}")
+_USUAL_SIZES = ((1, 2, 2, 2, 2), (3, 2, 2, 2))
 _SURE = re.compile(
     rf"[^0-9\-_/]|^00(?:33|262|508|590|594|596)|^(?:0[1-9]|(?:{_CODE})?[-_/]?[1-9])(?:[-_/]+[0-9]{{2}}){{4}}$"
 )
-_HOLDS_NUMBER = "|".join(f"(?:{left.polars}{form}{right.polars})" for left, form, right in _SPELLINGS)
+
+# Seven digits with anything but letters between them: a number has as many at the least.
+_DIGIT = "(?:[\\p{N}Oo]|&#[xX]0*3[0-9];)"
+_HOLDS_DIGITS = rf"{_DIGIT}(?:(?:[^\p{{L}}\p{{N}}]|&[#0-9A-Za-z]{{2,10}};|%[0-9A-Fa-f]{{2}})*{_DIGIT}){{6}}"
+_USUAL_ID = rf"^(?:[A-NP-Za-np-z]?{_YMD}-[0-9]{{1,8}}|[A-NP-Za-np-z][124-9][0-9]{{10}})$"
+
+
+class _Found(NamedTuple):
+    """Where a number stands in a plain text; `is_loose` where as a key it may as well be an identifier."""
+
+    start: int
+    end: int
+    is_loose: bool
 
 
 def masked(text: str) -> str:
     """The text with MASK for each telephone number in it, however it is spelled."""
-    while (shown := _RANDOM_OR_NUMBER.sub(_mask, text)) != text:  # behind a mask another may come to light
+    while (shown := _masked_once(text)) != text:  # behind a mask another may come to light
         text = shown
     return text
+
+
+def may_be_number(text: str) -> bool:
+    """Whether a key is, or holds, a telephone number rather than groups of digits that only might be one."""
+    return any(not found.is_loose for found in _find(_plain(text)[0]))
 
 
 def is_sure(text: str) -> bool:
     """Whether a number in the text is written as only numbers are: with `+`, 00 and a French code, spaces,
     points or brackets, in pairs. Digits alone, or joined to other groups, may be an identifier."""
-    return any(_SURE.search(found[0]) for found in _RANDOM_OR_NUMBER.finditer(text) if not found["random"])
-
-
-def _mask(found: re.Match[str]) -> str:
-    return found[0] if found["random"] else MASK
+    plain = _plain(text)[0]
+    return any(_SURE.search(plain[start:end]) for start, end, is_loose in _find(plain) if not is_loose)
 
 
 def may_hold_number(text: pl.Expr, *, or_is: str = "") -> pl.Expr:
-    """Whether `masked` may change the text: whether it does, but for numbers within random identifiers; or
+    """Whether `masked` may change the text, told quickly: where it does, always, and seldom elsewhere; or
     whether the text as a whole is of the form `or_is`, a regular expression."""
-    return text.str.contains(f"^(?:{or_is})$|{_HOLDS_NUMBER}" if or_is else _HOLDS_NUMBER)
+    return text.str.contains(f"^(?:{or_is})$|{_HOLDS_DIGITS}" if or_is else _HOLDS_DIGITS)
+
+
+def is_usual_identifier(text: pl.Expr) -> pl.Expr:
+    """Whether a text is an identifier of a usual form, which `masked` leaves: a date and a number in its day,
+    or a letter and eleven digits."""
+    return text.str.contains(_USUAL_ID)
+
+
+def _masked_once(text: str) -> str:
+    plain, places = _plain(text)
+    parts, at = [], 0
+    for start, end, _ in sorted(_find(plain)):
+        first, last = (places[start][0], places[end - 1][1]) if places else (start, end)
+        if first >= at:
+            parts += [text[at:first], MASK]
+        at = max(at, last)
+    return "".join((*parts, text[at:])) if parts else text
+
+
+def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """The text with ASCII digits and plus signs and without escapes; where each character comes from, unless
+    all stand where they stood."""
+    places: list[tuple[int, int]] = []
+    if not text.isascii() or "&" in text or "%" in text:
+        signs: list[str] = []
+        at = 0
+        for escape in (*_ESCAPE.finditer(text), None):
+            start, end = escape.span() if escape else (len(text), len(text))
+            signs += map(_plain_sign, text[at:start])
+            places += [(number, number + 1) for number in range(at, start)]
+            if escape:
+                unescaped = _unescaped(escape[0])
+                signs += unescaped
+                whole = [(start, end)] * len(unescaped)
+                places += whole if unescaped != escape[0] else [(n, n + 1) for n in range(start, end)]
+            at = end
+        text = "".join(signs)
+    return _ZEROS.sub(lambda letters: "0" * len(letters[0]), text), places
+
+
+def _plain_sign(sign: str) -> str:
+    if sign.isascii():
+        return sign
+    digit = unicodedata.digit(sign, None)
+    if digit is not None:
+        return str(digit)
+    return "+" if unicodedata.normalize("NFKC", sign) == "+" else sign
+
+
+def _unescaped(escape: str) -> str:
+    """What an escape of HTML or of an address stands for, where that is a digit or no letter; else itself."""
+    sign = html.unescape(escape) if escape[0] == "&" else unquote(escape, errors="replace")
+    is_taken = sign in "0123456789" if escape[0] == "&" else sign.isspace()
+    is_between = not any(each.isalnum() for each in sign) and (sign.isprintable() or sign.isspace())
+    return sign if is_taken or is_between else escape
+
+
+def _find(plain: str) -> Iterator[_Found]:
+    for named in _NAMED.finditer(plain):
+        yield _Found(named.start(), named.end(), False)
+    bare = _NO_PART.sub(lambda found: "x" * len(found[0]), plain)
+    for run in _RUN.finditer(bare):
+        if run.end() - run.start() >= 7:
+            yield from _find_in_run(bare, run.start(), run.end())
+
+
+def _find_in_run(text: str, start: int, end: int) -> Iterator[_Found]:
+    """The numbers among the groups of digits of a run; they may overlap."""
+    groups = [group.span() for group in _GROUP.finditer(text, start, end)]
+    gaps = [text[left:right] for left, right in itertools.pairwise((start, *itertools.chain(*groups)))][::2]
+    # A number without its zero or plus is all that plain gaps hold together, or a single group.
+    ends = [not number or not _PLAIN_GAP.fullmatch(gap) for number, gap in enumerate(gaps)] + [True]
+    for first, (begin, _) in enumerate(groups):
+        if "+" in gaps[first] and (stop := _end_behind_plus(text, groups[first:])):
+            yield _Found(text.rindex("+", 0, begin), stop, False)
+        is_joined = first > 0 and gaps[first] in _JOINTS
+        digits = ""
+        for last in range(first, len(groups)):
+            stop = groups[last][1]
+            digits += text[groups[last][0] : stop]
+            if len(digits) > _MOST_DIGITS:
+                break
+            within = gaps[first + 1 : last + 1]
+            sizes = tuple(right - left for left, right in groups[first : last + 1])
+            is_together = not any(ends[first + 1 : last + 1])
+            is_fraction = within in (["."], [","]) and (digits[0] != "0" or sizes[0] == 1)
+            if len(digits) < _FEWEST_DIGITS or is_fraction:
+                continue
+            if _FRENCH_OR_LONG.fullmatch(digits):
+                is_outline = sizes[0] == 1 and "." in within[0]  # 1.2.0.299.123456
+                yield _Found(begin, stop, is_outline or (is_joined and first < last))
+            elif sizes in _USUAL_SIZES and digits[0] != "0" and is_together and not is_joined:
+                is_spaced = any(gap.isspace() for gap in within)
+                yield _Found(begin, stop, not is_spaced and _is_part(text, begin, stop, strictly=True))
+            elif (
+                (first == last or (is_together and ends[first] and ends[last + 1]))
+                and _ALONE.fullmatch(digits)
+                and not _is_part(text, begin, stop)
+            ):
+                is_usual = first == last or (sizes == (3, 3, 3) and {*within} <= {" ", "."})
+                is_loose = len(digits) != 9 or not is_usual or _is_part(text, begin, stop, strictly=True)
+                yield _Found(begin, stop, is_loose)
+
+
+def _end_behind_plus(text: str, groups: Sequence[tuple[int, int]]) -> int | None:
+    """Where the number behind a plus sign ends that begins with these groups of digits, if there is one."""
+    if text[groups[0][0]] == "0":
+        return None
+    count, stop = 0, groups[0][0]
+    for begin, end in groups:
+        if count and (count + end - begin > _MOST_BEHIND_PLUS or "+" in text[stop:begin]):
+            break
+        count, stop = count + end - begin, end
+    return stop if count >= _FEWEST_BEHIND_PLUS else None
+
+
+def _is_part(text: str, start: int, end: int, *, strictly: bool = False) -> bool:
+    """Whether digits are a part of a word, of an amount or of an identifier; `strictly` also where one goes
+    on behind them."""
+    before, behind = text[max(start - 1, 0) : start], text[end : end + 2]
+    return (
+        before.isalnum()
+        or before in _WORD_BEFORE
+        or behind[:1].isalnum()
+        or (behind[:1] in {".", ","} and behind[1:].isdigit())
+        or (strictly and behind[:1] in _WORD_BEHIND)
+    )

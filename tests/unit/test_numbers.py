@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from parc.numbers import MASK, is_sure, masked, may_hold_number
+from parc.numbers import MASK, e164, is_sure, is_usual_identifier, masked, may_be_number, may_hold_number
 from spellings import NBSP, SPELLINGS
 
 NO_NUMBERS = [
@@ -40,6 +40,37 @@ NO_NUMBERS = [
     "12.5",
     "1234567.89",
     "-0.123456789",
+    "1 234 567,89",
+    "1.234.567,89 EUR",
+    "12,345,678 rows of 123,456,789",
+    "deliveries 123, 124, 125",
+    "shares 0.12, 0.34, 0.5678",
+    "took 12.345678 s",
+    "35000 RENNES",
+    "81.255.123.200",
+    "http://10.200.123.200:8080",
+    "2012-04-25, 2012-04-26, 2012-04-27",
+    "du 25/04/2012 au 26/04/2012 08:00",
+    "05/12/2012 06:30",
+    "201204250800",
+    "20120425T080000Z",
+    "calls_20120425_080000_0001.csv",
+    "2012-04-25T08:00:00.1234567890+02:00",
+]
+"""What has the digits of a number, and is none."""
+
+BESIDE_OTHERS = [
+    "RDV 25/04-02 99 12 34 56",
+    "rappel 14h30/02.99.12.34.56",
+    "25/04/2012-02 99 12 34 56",
+    "2012-04-25 10:30:00 02 99 12 34 56",
+    "Q1-0299 123 456",
+    "35,02 99 12 34 56",
+    "x6 12 34 56 78",
+    "poste_6.12.34.56.78",
+    "299123456-2",
+    "299123456_",
+    "6 12 34 56 78/9",
 ]
 
 
@@ -69,7 +100,23 @@ def test_inside_words_and_beside_other_numbers(spelling: str) -> None:
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_what_is_no_number_stays(text: str) -> None:
     assert masked(text) == text
-    assert not holds(text)
+    assert not may_be_number(text)
+
+
+@pytest.mark.parametrize("text", BESIDE_OTHERS)
+def test_a_number_is_found_beside_dates_hours_and_identifiers(text: str) -> None:
+    shown = masked(text)
+    assert MASK in shown and holds(text)
+    assert not {"99", "12 34", "12.34", "123"} & {
+        shown[at : at + size] for at in range(99) for size in (2, 3, 5)
+    }
+
+
+def test_codes_and_usual_identifiers_cost_no_second_look() -> None:
+    codes = ["", "3900", "118712", "internet", "ST_NAZAIRE", "B972-001", "12.5"]
+    assert not any(holds(text) for text in codes)
+    usual = ["20120424-0000001", "V20120424-000001", "J73461602161"]
+    assert pl.Series(usual).to_frame().select(is_usual_identifier(pl.first())).to_series().all()
 
 
 def test_random_identifiers_hold_none() -> None:
@@ -94,12 +141,81 @@ def test_what_is_surely_a_number() -> None:
     assert [text for text in perhaps if is_sure(text)] == []
 
 
-ALPHABET = st.text(st.sampled_from([*"0123456789+-./() _,:;aé\n", NBSP, "٢", "９"]), max_size=30)
+def test_what_may_be_an_identifier_is_no_number_as_a_key() -> None:
+    perhaps = ["2012-12345", "612-345-678", "447911123456", "44 7911 123456", "123456789-FR-0001"]
+    perhaps += ["1.2.0.299.123456", "1-0212-345678"]
+    for text in perhaps:
+        assert masked(text) != text and not may_be_number(text) and not is_sure(text), text
+
+
+SEPARATORS = [
+    *" .-/()_,:;|*'+~=#•\\[]\t\n",
+    NBSP,
+    "\u202a",
+    "\u2066",
+    "\u3000",
+    "&nbsp;",
+    "&#160;",
+    "&#xA0;",
+    "%20",
+]
+SEPARATORS += ["%C2%A0", "&ensp;", " - - ", "    ", ""]
+DIGITS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗", "⓪①②③④⑤⑥⑦⑧⑨"]
+DIGITS += ["⁰¹²³⁴⁵⁶⁷⁸⁹", "０１２３４５６７８９", "O123456789"]
+AROUND = ["{}", "x {} y", "({})", "<{}>", "a;{};b", "Q1: {}, merci", "\n{}\n", "le 25 avril {}"]
+
+
+@given(st.from_regex(r"(0|0033|\+33|33)[1-9][0-9]{8}", fullmatch=True), st.data())
+def test_a_french_number_is_masked_however_it_is_written(number: str, data: st.DataObject) -> None:
+    used = data.draw(st.sampled_from([["", each] for each in SEPARATORS] + [["", *" .-/()_"]]))
+    parts = [digit + data.draw(st.sampled_from(used)) for digit in number[:-1]]
+    digits = data.draw(st.sampled_from(DIGITS))
+    text = "".join([*parts, number[-1]])
+    if "&" not in text and "%" not in text:
+        text = text.translate(str.maketrans("0123456789", digits))
+    text = data.draw(st.sampled_from(AROUND)).format(text)
+    assert masked(text) != text and holds(text), text
+
+
+SPELLED = st.text(
+    st.sampled_from([*"0123456789" * 3, *"+-./() _,·", NBSP, "\u200b", "２"]), min_size=9, max_size=24
+)
+WHOLE = st.from_regex(r"(00|\+|0|33)?[1-9][0-9 ._/-]{6,16}", fullmatch=True)
+
+
+@given(SPELLED | WHOLE, st.sampled_from(AROUND))
+@example("447911123456", "{}")
+@example("6123 45678", "x {} y")
+@example("05/12/2012 06", "{}")
+def test_what_is_read_as_a_number_is_masked(text: str, around: str) -> None:
+    if pl.select(e164(pl.lit(text))).item():
+        text = around.format(text)
+        assert masked(text) != text and holds(text), text
+
+
+ALPHABET = st.lists(
+    st.sampled_from(
+        [*"0123456789+-./() _,:;aéOo\n", NBSP, "٢", "９", "²", "&#50;", "%20", "&#x30;", "&nbsp;"]
+    ),
+    max_size=30,
+).map("".join)
 
 
 @given(ALPHABET | st.lists(st.sampled_from(SPELLINGS + NO_NUMBERS)).map("-".join))
 @example("0 299123456")
 @example("1-0299-123456")
-def test_both_engines_find_the_same(text: str) -> None:
-    assert holds(text) == (masked(text) != text), text
-    assert masked(masked(text)) == masked(text)
+def test_the_quick_look_misses_nothing(text: str) -> None:
+    shown = masked(text)
+    assert shown == text or holds(text), text
+    assert masked(shown) == shown
+    if pl.select(is_usual_identifier(pl.lit(text))).item():
+        assert shown == text
+
+
+@given(
+    st.from_regex(
+        r"[A-NP-Za-np-z]?20120[1-9](0[1-9]|[12][0-9])-[0-9]{1,8}|[A-NP-Z][124-9][0-9]{10}", fullmatch=True
+    )
+)
+def test_a_usual_identifier_is_left(text: str) -> None:
+    assert masked(text) == text

@@ -87,6 +87,7 @@ def is_odd(column: Column, text: pl.Expr, value: pl.Expr, *, is_key: bool) -> pl
     """Whether a text wants another look: not usually written, a telephone number in it, or nothing.
 
     Of a column of text, whether another of the same text does is the same question; `value` is not looked at.
+    A column of codes is asked by `text.unique()`, whose order is another each time: `text` stands once there.
     """
     if column.type is not Type.TEXT or column.personal is Personal.NUMBER:
         return text.is_not_null() & value.is_null()
@@ -96,7 +97,8 @@ def is_odd(column: Column, text: pl.Expr, value: pl.Expr, *, is_key: bool) -> pl
         return ~text.is_in(column.one_of)
     if form := column.form or column.masked_unless:
         return ~_has(form, text)
-    return numbers.may_hold_number(text, or_is=_PLACEHOLDER if column.nullable or is_key else "")
+    may_hold = numbers.may_hold_number(text, or_is=_PLACEHOLDER if column.nullable or is_key else "")
+    return may_hold & ~numbers.is_usual_identifier(text) if is_key else may_hold
 
 
 def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:

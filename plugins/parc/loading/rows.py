@@ -20,7 +20,7 @@ from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Persona
 from parc.loading import casts
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
-from parc.numbers import MASK, is_sure, masked, national_prefix
+from parc.numbers import MASK, is_sure, masked, may_be_number, national_prefix
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
 LONGEST_TEXT = 2_000
@@ -215,14 +215,14 @@ class RowRules:
             odd = odd.with_columns(pl.col("nothing") | values.is_null())
             values = values.set(values == "", None)
         if column.is_free:
-            hidden = {value: masked(value) for value in values.unique().drop_nulls()}
-            hidden = {value: shown for value, shown in hidden.items() if shown != value}
+            texts = values.unique().drop_nulls()
             if is_key:
+                doubtful = [text for text in texts if may_be_number(text)]
                 frame = frame.with_columns(
-                    frame[_DOUBTFUL].scatter(at, values.is_in(list(hidden)).fill_null(False))
+                    frame[_DOUBTFUL].scatter(at, values.is_in(doubtful).fill_null(False))
                 )
-                values = values.set(values.is_in([value for value in hidden if is_sure(value)]), None)
-            elif hidden:
+                values = values.set(values.is_in([text for text in doubtful if is_sure(text)]), None)
+            elif hidden := {text: shown for text in texts if (shown := masked(text)) != text}:
                 values = values.replace(hidden)
         frame = frame.with_columns(frame[name].scatter(at, values))
         if odd["nothing"].any():
