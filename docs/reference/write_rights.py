@@ -95,7 +95,11 @@ where prorettype <> 'trigger'::regtype and has_function_privilege(login, oid, 'e
 
 def text(connection: psycopg.Connection[Any]) -> str:
     """The page, in Markdown."""
-    names = [*map(logins.login, logins.ROOMS), "bi_reader"]
+    [(of_a_directorate,)] = connection.execute(
+        "select min(member::regrole::text) from pg_auth_members where roleid = %s::regrole",
+        [logins.OF_DIRECTORATES],
+    )
+    names = [*map(logins.login, logins.ROOMS), "bi_reader", of_a_directorate]
     parts = [OPENING, _logins(connection, names)]
     granted: dict[tuple[str, str, str], list[str]] = {}
     for schema, name, what, relation in connection.execute(
@@ -117,7 +121,7 @@ def text(connection: psycopg.Connection[Any]) -> str:
             more += ["makes tables"] if may_create else []
             cells = [_shown(given[what], every) for what in RIGHTS[:4]] + [", ".join(more)]
             parts.append(f"| `{name}` | " + " | ".join(cells) + " |\n")
-    return "".join(parts)
+    return "".join(parts).replace(f"`{of_a_directorate}`", "`bi_<directorate>`")
 
 
 def _logins(connection: psycopg.Connection[Any], names: list[str]) -> str:

@@ -111,7 +111,9 @@ def test_each_login_may_connect_to_its_own_databases_alone(
             "where rolcanlogin and not rolsuper and datallowconn group by datname"
         ).fetchall()
         name = connection.info.dbname
-    ours = sorted(["bi_reader", "parc", *map(logins.login, logins.ROOMS)])
+    of_directorates = logins.of_directorates(server)
+    assert len(of_directorates) == 11
+    ours = sorted(["bi_reader", "parc", *map(logins.login, logins.ROOMS), *of_directorates])
     expected = {
         "postgres": None, "template1": None, "parc": ours, name: ours,
         "airflow": ["airflow"], "switch": ["kamailio", "switch"],

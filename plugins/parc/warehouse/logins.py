@@ -6,6 +6,7 @@ change its own.
 
 from __future__ import annotations
 
+import csv
 import hmac
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,9 @@ Room = Literal["loader", "transformer", "exporter", "reader", "maintenance"]
 
 ROOMS: tuple[Room, ...] = ("loader", "transformer", "exporter", "reader", "maintenance")
 WITH_TEMPORARY_TABLES: tuple[Room, ...] = ("loader", "transformer")
+OF_DIRECTORATES = "bi_regional"
+"""Has the rights of every `bi_<directorate>`, and no login."""
+
 SUPERUSER = "deploy/superuser.sql"
 """What only a superuser may take away from readers; run in the warehouse's database."""
 
@@ -46,11 +50,18 @@ LIMITS = {
     "parc_reader": Limits(20, "30min", "30min"),
     "bi_reader": Limits(20, "10min", "5min"),
 }
+LIMITS_OF_A_DIRECTORATE = Limits(4, "10min", "5min", temp_file_limit="1GB")
 
 
 def login(role: Role) -> str:
     """The name of a role's login (`admin` has the one that owns the database)."""
     return "bi_reader" if role == "bi_reader" else f"parc_{role}"
+
+
+def of_directorates(settings: Settings) -> list[str]:
+    """The logins `bi_<directorate>` of the directorates in the project's seed, in its order."""
+    with (settings.project / "dbt_project/seeds/directorates.csv").open(newline="") as seed:
+        return [f"bi_{row['directorate_code'].lower()}" for row in csv.DictReader(seed)]
 
 
 def password(settings: Settings, role: Role, owner_password: str | None) -> str:
@@ -84,8 +95,25 @@ def ensure(connection: psycopg.Connection[Any], settings: Settings) -> None:
         if role != "bi_reader" and not _is_granted_to_owner(connection, name):
             connection.execute(sql.SQL("grant {} to current_user").format(identifier))
     connection.execute("grant parc_reader to parc_maintenance")
+    _ensure_directorates(connection, settings)
     for name, limits in LIMITS.items():
         _limit(connection, name, limits)
+
+
+def _ensure_directorates(connection: psycopg.Connection[Any], settings: Settings) -> None:
+    known = {
+        name for (name,) in connection.execute("select rolname::text from pg_roles where rolname ~ '^bi_'")
+    }
+    group = sql.Identifier(OF_DIRECTORATES)
+    if OF_DIRECTORATES not in known:
+        connection.execute(sql.SQL("create role {} nologin").format(group))
+    for name in of_directorates(settings):
+        if name not in known:
+            kept = verifier(connection, name, settings.secret(f"{name}_password"))
+            identifier = sql.Identifier(name)
+            connection.execute(sql.SQL("create role {} login password {}").format(identifier, kept))
+            connection.execute(sql.SQL("grant {} to {}").format(group, identifier))
+        _limit(connection, name, LIMITS_OF_A_DIRECTORATE)
 
 
 def give_database(connection: psycopg.Connection[Any]) -> None:
@@ -96,7 +124,7 @@ def give_database(connection: psycopg.Connection[Any]) -> None:
     names = [login(role) for role in ROOMS]
     for command, to in (
         ("revoke all on database {database} from public", []),
-        ("grant connect on database {database} to {to}", [*names, "bi_reader"]),
+        ("grant connect on database {database} to {to}", [*names, "bi_reader", OF_DIRECTORATES]),
         ("grant temporary on database {database} to {to}", [login(role) for role in WITH_TEMPORARY_TABLES]),
     ):
         connection.execute(
