@@ -17,7 +17,7 @@ for name in parc airflow switch; do
     psql -v ON_ERROR_STOP=1 -v password="$password" -U postgres <<SQL
 create role $name login $rights password :'password';
 create database $name owner $name;
-revoke connect on database $name from public;
+revoke all on database $name from public;
 SQL
 done
 # The telephone switch itself only reads.
@@ -25,4 +25,6 @@ psql -v ON_ERROR_STOP=1 -v password="$KAMAILIO_PASSWORD" -U postgres <<SQL
 create role kamailio login password :'password';
 grant connect on database switch to kamailio;
 alter role kamailio in database switch set search_path = switch;
+revoke all on database postgres, template1 from public;
 SQL
+psql -v ON_ERROR_STOP=1 -U postgres -d parc -f /parc/superuser.sql

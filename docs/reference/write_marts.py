@@ -18,6 +18,16 @@ level. [Questions](questions.md) has the queries that answer the usual ones. `ma
 """
 
 
+SCOPES = {
+    "open": "Every directorate reads it.",
+    "closed": "No directorate reads it.",
+    "directorate": "A directorate reads its own rows, without cells of few persons.",
+    "site": "A directorate reads the rows of its sites and of partners, without cells of few persons.",
+    "region": "A directorate reads the rows of its regions, without counts.",
+    "area": "A directorate reads the nation's rows, and its own by month, without cells of few persons.",
+}
+
+
 def text() -> str:
     """The page, in Markdown."""
     rooms = sorted(
@@ -41,6 +51,7 @@ def _model(model: dict[str, Any]) -> str:
     lines = [f"\n### {model['name']}\n", _line(model["description"])]
     if keys:
         lines.append(f"\nKey: {', '.join(keys)}.")
+    lines.append(f"\n{SCOPES[model['config']['meta']['scope']]}")
     lines += ["", "| column | type | |", "|---|---|---|"]
     lines += [
         f"| `{column['name']}` | {column.get('data_type', '')} | {_line(column['description'])} |"

@@ -27,9 +27,8 @@ from parc.instants import shown
 from parc.loading import Outcome
 from parc.routing import Plan
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
-NIGHT_LOCK = 7_201_200_030
 REQUESTED_BY = "nightly"
 NIGHTS_BEFORE = 35
 """How far back what came late or again is looked for: the month that may still be restated."""
@@ -116,10 +115,11 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
     """
     night = Night(business_date)
     watch = _Watch(night, progress or (lambda _: None))
-    with connect(settings, "reader", autocommit=True) as connection:
-        row = connection.execute("select pg_try_advisory_lock(%s)", [NIGHT_LOCK]).fetchone()
-        if not (row and row[0]):
-            raise Busy("another `parc nightly` is running; run this again when it has ended")
+    busy = "another `parc nightly` is running; run this again when it has ended"
+    with (
+        connect(settings, "maintenance", autocommit=True) as connection,
+        locks.held(connection, locks.NIGHT, busy),
+    ):
         _ingest(settings, night, watch)
         _build(settings, night, watch)
         has_marts = connection.execute("select exists (select from marts.published_build)").fetchone()

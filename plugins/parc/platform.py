@@ -20,7 +20,8 @@ from parc.orchestration import environment, services
 from parc.routing.night import newest_business_date
 from parc.routing.switches import local
 from parc.settings import Settings
-from parc.warehouse import connect, embedded, migrate
+from parc.warehouse import connect, embedded, logins, migrate
+from parc.warehouse.schema import pending_migrations
 
 FEEDS = """
     select
@@ -150,7 +151,7 @@ def up(
 
 def describe(settings: Settings, ui: str | None) -> Started:
     """Where the platform's parts are."""
-    with connect(settings, "admin") as connection:
+    with connect(settings, "reader") as connection:
         info = connection.info
         place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
     login = f"{environment.LOGIN} / {settings.secret('airflow_admin_password')}" if ui else None
@@ -221,6 +222,8 @@ def doctor(settings: Settings) -> list[Check]:
         _check("landing zone", _landing, settings),
         _check("warehouse", _warehouse, settings),
     ]
+    if found[-1].is_ok and not pending_migrations(settings):
+        found.append(_logins(settings))
     areas = dict(AREAS)
     on_desk = _processes_gone(settings)
     if found[-1].is_ok:
@@ -250,6 +253,26 @@ def _check(name: str, check: Callable[[Settings], str], settings: Settings) -> C
         return Check(name, "ok", check(settings))
     except ParcError as error:
         return Check(name, "wrong", str(error))
+
+
+def _logins(settings: Settings) -> Check:
+    """Whether each room's login works, and what only a superuser can take away from readers."""
+    for role in logins.ROOMS:
+        try:
+            with connect(settings, role) as connection:
+                left = logins.left_to_superuser(connection)
+        except ConfigurationError as error:
+            command = f"parc up --no-airflow, which gives {logins.login(role)} the password of this platform"
+            return Check("logins", "wrong", str(error), command)
+    if left:
+        finding = (
+            f"readers may {', '.join(left)}; only a superuser can take that away, in this database, before "
+            "the next `parc up --no-airflow`:"
+        )
+        script = (settings.project / logins.SUPERUSER).read_text().splitlines()
+        statements = "\n".join(line for line in script if not line.startswith("--"))
+        return Check("logins", "note", finding, statements)
+    return Check("logins", "ok", "one for each room, readers do nothing but read")
 
 
 def _newest(settings: Settings) -> date | None:

@@ -59,14 +59,15 @@ class Settings:
         """These settings on another warehouse."""
         return replace(self, warehouse_dsn=dsn)
 
-    def secret(self, name: str) -> str:
-        """A secret of this platform: `PARC_<NAME>` from the environment, else made once under `home/secrets`.
+    def secret(self, name: str, otherwise: str | None = None) -> str:
+        """A secret of this platform: `PARC_<NAME>` from the environment, else `otherwise`, else one that is
+        made once under `home/secrets`.
 
         Two processes that ask at once get the same one.
         """
         given = os.environ.get(f"PARC_{name.upper()}")
-        if given:
-            return given
+        if given or otherwise:
+            return given or str(otherwise)
         path = self.home / "secrets" / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

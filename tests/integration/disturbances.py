@@ -210,9 +210,8 @@ def state(settings: Settings) -> list[Any]:
         )
         if name.startswith("raw.") or name == "routing.line_assignment"
     }
-    locks = "select count(*) from pg_locks where locktype = 'advisory' and database = " \
-        "(select oid from pg_database where datname = current_database())"  # fmt: skip
-    assert query(settings, locks) == [(0,)]
+    held = "select count(*) from ops.lock where ops.is_session(pid, session_started_at)"
+    assert query(settings, held) == [(0,)]
     assert not [*(settings.home / "copies").glob("*/*")], "copies of files"
     for row in deliveries:
         row["warnings"] = [re.sub(r"; Data Docs: .*", "", text) for text in row["warnings"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import os
 import random
 import shutil
@@ -20,12 +21,13 @@ from parc import routing
 from parc.build import build
 from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
 from parc.loading import ingest
-from parc.settings import Settings
+from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]
+RIGHTS = PROJECT / "docs/reference/rights.md"
 FEEDS = ("numbering_plan", "line_assignments", "active_lines", "calls")
 
 
@@ -78,6 +80,20 @@ def restate(settings: Settings, day: date, drop: int, feed: str = "calls") -> No
     path = folder / f"{feed}.csv.gz"
     header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(b"".join([header, *lines[drop:]]), mtime=0))
+
+
+def rights_page(settings: Settings) -> str:
+    """The reference of rights, from the catalogue of this warehouse."""
+    spec = importlib.util.spec_from_file_location("write_rights", RIGHTS.with_name("write_rights.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with connect(settings, "admin") as connection:
+        return str(module.text(connection))
+
+
+def test_rights_are_those_of_the_reference(built: Settings) -> None:
+    assert rights_page(built) == RIGHTS.read_text(), "`make docs` writes it anew"
 
 
 def test_bi_reads_the_marts_and_nothing_else(built: Settings) -> None:
@@ -239,6 +255,7 @@ def test_a_call_delivered_on_two_dates_counts_once(built: Settings) -> None:
     assert rows(built, query) == [(DAYS[3],)]
     incremental = marts(built)
     build(built, full_refresh=True)
+    assert rights_page(built) == RIGHTS.read_text(), "rights stay through a full refresh"
     assert marts(built) == incremental
 
 
@@ -269,14 +286,13 @@ def test_a_failed_test_leaves_what_bi_sees(built: Settings) -> None:
 
 
 def test_two_builds_at_once_and_one_that_died(built: Settings) -> None:
-    from parc.build.build import BUILD_LOCK
-
     restate(built, DAYS[1], drop=5)
     ingest(built, "calls", DAYS[1])
-    with connect(built, "transformer") as connection:
-        connection.execute("select pg_advisory_lock(%s)", [BUILD_LOCK])
+    with (
+        connect(built, "transformer", autocommit=True) as connection,
+        locks.held(connection, locks.BUILD, ""),
+    ):
         connection.execute("insert into ops.build (status, is_full_refresh) values ('running', false)")
-        connection.commit()
         with pytest.raises(Busy, match="another build"):
             build(built)
     assert build(built).date_count >= 1

@@ -222,10 +222,7 @@ def test_a_build_that_loses_the_warehouse_ends_at_once(built: Settings) -> None:
 
     def lose(what: str, done: int, total: int) -> None:
         with connect(built, "admin") as connection:
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
-                "and database = (select oid from pg_database where datname = current_database())"
-            )
+            connection.execute("select pg_terminate_backend(pid) from ops.lock where pid is not null")
 
     with pytest.raises(psycopg.OperationalError):
         build(built, progress=lose)

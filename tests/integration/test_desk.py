@@ -14,7 +14,7 @@ from parc.errors import ConfigurationError
 from parc.loading import ingest
 from parc.orchestration import services
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
 DAY = date(2012, 4, 25)  # a Wednesday: only what is daily is due
 
@@ -102,8 +102,10 @@ def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
 def test_a_load_that_died_and_one_at_work(warehouse: Settings) -> None:
     delivered(warehouse, "calls", DAY, "landed")
     assert told(warehouse)["interrupted"].command == "parc ingest calls --date 2012-04-25"
-    with connect(warehouse, "loader") as connection:
-        connection.execute("select pg_advisory_lock(hashtext('ingest calls'), 20120425)")
+    with (
+        connect(warehouse, "loader", autocommit=True) as connection,
+        locks.held(connection, locks.of_load("calls", DAY), ""),
+    ):
         assert desk.matters(warehouse) == []
 
 

@@ -22,7 +22,7 @@ from psycopg import OperationalError, sql
 from test_loading import DAY, as_csv, deliver, ledger, legs, published, query
 
 from parc.settings import Settings
-from parc.warehouse import embedded, migrate
+from parc.warehouse import connect, embedded, logins, migrate
 
 DISK_MB = 256
 FIRST, SECOND = 900, 2_500
@@ -84,6 +84,8 @@ def begin(settings: Settings) -> None:
         connection.execute(sql.SQL("drop database {} with (force)").format(parc))
         create = sql.SQL("create database {} template pristine owner {}")
         connection.execute(create.format(parc, sql.Identifier(embedded.LOGIN)))
+    with connect(settings, "admin") as owner:
+        logins.give_database(owner)
     deliver(settings, "calls", DAY, calls__csv=as_csv(legs(FIRST)))
     assert ingesting(settings, "calls", DAY).wait() == 0
     rows = legs(SECOND)

@@ -21,7 +21,7 @@ from parc.loading import Outcome, ingest, ingestion
 from parc.loading.rows import RowRules
 from parc.quality import Verdict
 from parc.settings import Settings
-from parc.warehouse import connect, partitions
+from parc.warehouse import connect, locks, partitions
 
 # The function in which the process dies: before it does anything, or after it has done all.
 DEATHS = {
@@ -206,11 +206,13 @@ def test_many_days_at_once_published_and_restated(warehouse: Settings) -> None:
 
 
 def test_a_day_that_stays_locked_is_told(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingestion, "SAME_DATE_PATIENCE", "100ms")
-    with connect(warehouse, "loader") as other:
-        other.execute("select pg_advisory_lock(hashtext('ingest calls'), 20120425)")
-        with pytest.raises(Busy, match="calls 2012-04-25: another session holds what this run needs"):
-            ingest(warehouse, "calls", DAY)
+    monkeypatch.setattr(ingestion, "SAME_DATE_PATIENCE_SECONDS", 0.1)
+    with (
+        connect(warehouse, "loader", autocommit=True) as other,
+        locks.held(other, locks.of_load("calls", DAY), ""),
+        pytest.raises(Busy, match="calls 2012-04-25: another session holds what this run needs"),
+    ):
+        ingest(warehouse, "calls", DAY)
 
 
 def test_a_feed_that_stays_locked_is_told_and_loses_nothing(

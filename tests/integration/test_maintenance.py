@@ -23,7 +23,7 @@ from parc.loading.landing import clear_copies
 from parc.maintenance import STEPS
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, maintenance, partitions
+from parc.warehouse import connect, locks, maintenance, partitions
 from parc.warehouse.maintenance import Act
 
 FIRST, LAST = date(2012, 4, 26), date(2012, 5, 4)
@@ -284,12 +284,16 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         for table in ("marts.mart_finality_daily", "reference.figure_windows"):
             connection.execute(f"grant select on {table} to parc_reader".encode())
 
-    with connect(warehouse, "transformer") as other:
-        other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
-        with pytest.raises(Busy, match="a build reads the raw tables"):
-            expire(warehouse)
-    with connect(warehouse, "loader") as other:
-        other.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key("calls", FIRST))
+    with (
+        connect(warehouse, "transformer", autocommit=True) as other,
+        locks.held(other, locks.READING, ""),
+        pytest.raises(Busy, match="a build reads the raw tables"),
+    ):
+        expire(warehouse)
+    with (
+        connect(warehouse, "loader", autocommit=True) as other,
+        locks.held(other, locks.of_load("calls", FIRST), ""),
+    ):
         [act] = expire(warehouse)
         assert f"held back from {FIRST}, it is being loaded" in act.what
     with connect(warehouse, "reader") as other, monkeypatch.context() as patch:
@@ -321,8 +325,10 @@ def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Setti
     for copy in copies:
         copy.parent.mkdir(parents=True)
         copy.write_text("call_id")
-    with connect(warehouse, "loader") as live:
-        live.execute("select pg_advisory_lock(hashtext(%s), %s)", partitions.date_key("calls", LAST))
+    with (
+        connect(warehouse, "loader", autocommit=True) as live,
+        locks.held(live, locks.of_load("calls", LAST), ""),
+    ):
         planned = maintenance.clear_loads(warehouse, dry_run=True) + clear_copies(warehouse, dry_run=True)
         assert maintenance.clear_loads(warehouse) + clear_copies(warehouse) == planned
         assert [act.count for act in planned] == [1, 1, 1]
@@ -372,10 +378,12 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
         "fct_calls", "int_elsewhere", "int_forgotten", "mart_forgotten", "mart_restatements", "of_bi",
         "published_build", "sites",
     ]  # fmt: skip
-    with connect(warehouse, "transformer") as other:
-        other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
-        with pytest.raises(Busy, match="a build is at work"):
-            leftovers.clear(warehouse)
+    with (
+        connect(warehouse, "transformer", autocommit=True) as other,
+        locks.held(other, locks.READING, ""),
+        pytest.raises(Busy, match="a build is at work"),
+    ):
+        leftovers.clear(warehouse)
 
 
 def test_a_year_of_history_stays(warehouse: Settings) -> None:
@@ -445,8 +453,7 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     assert [act["what"] for act in told["clear_orphans"]] == ["deliveries of dead loads closed as refused"]
     assert rows(warehouse, "select status from ops.delivery") == [("landed",)]
 
-    with connect(warehouse, "transformer") as other:
-        other.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
+    with connect(warehouse, "transformer", autocommit=True) as other, locks.held(other, locks.READING, ""):
         busy = parc(warehouse, "maintain")
     assert busy.returncode == 8
     assert "a build is at work" in busy.stderr

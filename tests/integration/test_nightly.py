@@ -23,10 +23,10 @@ from test_cli import environment, parc
 from parc import desk, nightly, routing
 from parc.desk import Matter
 from parc.errors import Busy
-from parc.nightly import NIGHT_LOCK, Night
+from parc.nightly import Night
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
 FIRST, SECOND, THIRD = date(2012, 4, 16), date(2012, 4, 17), date(2012, 4, 18)
 EVE = date(2012, 4, 24)  # of a go-live: a person must agree to its release
@@ -123,10 +123,12 @@ def test_approved_and_run_again_is_a_no_op(platform: Settings) -> None:
 
 
 def test_two_at_once(platform: Settings) -> None:
-    with connect(platform, "reader", autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(%s)", [NIGHT_LOCK])
-        with pytest.raises(Busy, match="another `parc nightly` is running"):
-            nightly.run(platform, FIRST)
+    with (
+        connect(platform, "maintenance", autocommit=True) as connection,
+        locks.held(connection, locks.NIGHT, ""),
+        pytest.raises(Busy, match="another `parc nightly` is running"),
+    ):
+        nightly.run(platform, FIRST)
 
 
 def test_a_refused_and_a_missing_delivery_hold_nothing_back(platform: Settings) -> None:

@@ -723,10 +723,7 @@ def test_a_run_that_lost_its_lock_does_not_flip(live: Settings, monkeypatch: pyt
         monkeypatch.setattr(FileSwitch, "stage", real)
         real(self, staged)
         with connect(live, "admin", autocommit=True) as connection:
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
-                "and database = (select oid from pg_database where datname = current_database())"
-            )
+            connection.execute("select pg_terminate_backend(pid) from ops.lock where pid is not null")
         routing.apply(live, EVE, requested_by="b", reason="r", approve=approved, approved_by="B")
 
     monkeypatch.setattr(FileSwitch, "stage", overtaken)

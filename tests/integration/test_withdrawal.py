@@ -13,7 +13,7 @@ from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.loading import Outcome, ingest, replay, unseen, withdraw
 from parc.quality import Verdict
 from parc.settings import Settings
-from parc.warehouse import connect, partitions
+from parc.warehouse import connect, locks
 
 NUMBERS = "line_assignments"
 
@@ -90,13 +90,14 @@ def test_what_cannot_be_withdrawn_says_why(warehouse: Settings) -> None:
         withdraw(warehouse, 99, "")
     with pytest.raises(DeliveryRefused, match=f"parc withdraw {second.delivery_id}"):
         withdraw(warehouse, first.delivery_id, "")
-    with connect(warehouse, "transformer") as build:
-        build.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
-        with pytest.raises(Busy, match="a build reads the raw tables"):
-            withdraw(warehouse, second.delivery_id, "")
+    with (
+        connect(warehouse, "transformer", autocommit=True) as build,
+        locks.held(build, locks.READING, ""),
+        pytest.raises(Busy, match="a build reads the raw tables"),
+    ):
+        withdraw(warehouse, second.delivery_id, "")
     with connect(warehouse, "loader") as loading:
-        key = partitions.date_key("calls", DAY)
-        loading.execute("select pg_advisory_xact_lock(hashtext(%s), %s)", key)
+        assert locks.try_keep(loading, locks.of_load("calls", DAY))
         with pytest.raises(Busy, match="its date is being loaded"):
             withdraw(warehouse, second.delivery_id, "")
     query(warehouse, "update ops.delivery set expired_at = now() where status = 'published' returning 1")

@@ -240,10 +240,7 @@ def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_n
         with pytest.raises(Busy, match="another routing release is running"):
             release("b")
         with connect(live, "admin", autocommit=True) as connection:
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
-                "and database = (select oid from pg_database where datname = current_database())"
-            )
+            connection.execute("select pg_terminate_backend(pid) from ops.lock where pid is not null")
         assert release("b").status == "released"
 
     monkeypatch.setattr(KamailioSwitch, "stage", overtaken)

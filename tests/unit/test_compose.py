@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from parc.orchestration import environment, services
 from parc.settings import PROJECT, Settings
-from parc.warehouse import embedded
+from parc.warehouse import embedded, logins
 
 # What rightly differs: places inside the containers, and secrets that come from outside.
 CONTAINER_VALUES = re.compile(
@@ -69,6 +69,8 @@ def test_databases_are_those_of_the_embedded_server(compose: dict[str, Any]) -> 
     script = PROJECT / "deploy" / "create_databases.sh"
     subprocess.run(["sh", "-n", script], check=True)
     assert f"for name in {embedded.LOGIN} {embedded.AIRFLOW}" in script.read_text()
+    [inside] = re.findall(r"-d parc -f (\S+)", script.read_text())
+    assert f"./{logins.SUPERUSER}:{inside}:ro" in compose["services"]["postgres"]["volumes"]
 
 
 def test_each_image_is_built_once(compose: dict[str, Any]) -> None:

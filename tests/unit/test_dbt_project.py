@@ -24,6 +24,24 @@ def metas() -> dict[str, dict[str, Any]]:
     }
 
 
+def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
+    columns = {
+        model["name"]: {column["name"] for column in model["columns"]}
+        for path in DBT.glob("models/marts/*/*.yml")
+        for model in yaml.safe_load(path.read_text())["models"]
+    }
+    marts = {name: meta for name, meta in metas().items() if "publish" in meta}
+    scopes = {"open", "closed", "directorate", "site", "region", "area"}
+    assert {meta.get("scope") for meta in marts.values()} == scopes
+    for name, meta in marts.items():
+        assert meta["scope"] == "closed" or not name.startswith("fct_")
+        named = {*meta.get("persons", []), *meta.get("withheld", [])}
+        assert named <= columns[name], name
+        assert named or meta["scope"] in ("open", "closed"), name
+        if "sums_of" in meta:
+            assert marts[meta["sums_of"]]["scope"] == "directorate", name
+
+
 def test_every_key_is_checked_and_every_table_that_bi_reads_has_one() -> None:
     checked = (DBT / "tests" / "keys_are_unique.sql").read_text()
     names = re.findall(r"'(\w+)'", checked.partition("broken_keys([")[2].partition("]")[0])

@@ -13,14 +13,15 @@ from psycopg.types.json import Jsonb
 
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
-from parc.errors import BuildFailed, Busy, ParcError
+from parc.errors import BuildFailed, ParcError
 from parc.rollout import estimates as effects
 from parc.settings import Settings
-from parc.warehouse import connect, partitions, runs
+from parc.warehouse import connect, locks, runs
 
-BUILD_LOCK = 7_201_200_010
 EFFECT_MART = "mart_parc_effect"
 BUILD = ("build", "--no-write-json")  # what is read of dbt's files is told without them
+READING_PATIENCE_SECONDS = 1800
+"""A build waits for whoever drops raw rows, a date at a time."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,15 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
 
     Raises Busy when another build runs and BuildFailed when a model or test fails (marts stay as they were).
     """
-    with building(settings) as connection:
+    busy = "raw tables are being cleaned up (`parc maintain`); run this again when that has ended"
+    with (
+        building(settings) as connection,
+        locks.held(connection, locks.READING, busy, patience_seconds=READING_PATIENCE_SECONDS),
+    ):
         connection.execute(
             "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "
             "reason = 'its process ended before it did' where status = 'running'"
         )
-        connection.execute("select pg_advisory_lock_shared(%s)", [partitions.READING_LOCK])
         opened = _open(connection, settings, full_refresh)
         if opened is None:
             return BuildResult(None)
@@ -152,13 +156,10 @@ def building(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     Raises Busy when somebody else runs it.
     """
     with connect(settings, "transformer", autocommit=True) as connection:
-        locked = connection.execute("select pg_try_advisory_lock(%s)", [BUILD_LOCK]).fetchone()
-        if not (locked and locked[0]):
-            raise Busy(
-                "another build of the marts is running (`parc status`); run this again when it has ended"
-            )
-        dbt.end_orphans(settings)
-        yield connection
+        busy = "another build of the marts is running (`parc status`); run this again when it has ended"
+        with locks.held(connection, locks.BUILD, busy):
+            dbt.end_orphans(settings)
+            yield connection
 
 
 def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[str]:

@@ -108,7 +108,7 @@ def end_orphans(settings: Settings) -> None:
 
     For the holder of the build lock alone: it would end a living dbt's too.
     """
-    with connect(settings, "admin", autocommit=True) as connection:
+    with connect(settings, "transformer", autocommit=True) as connection:
         while connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where application_name = %s and datname = current_database() and usename = session_user",

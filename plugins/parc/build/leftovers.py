@@ -7,11 +7,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from parc.errors import Busy
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 from parc.warehouse.maintenance import Act
-from parc.warehouse.partitions import READING_LOCK
 
 REMEMBERED_BUILDS = 10
 """A relation that one of so many builds made stays, whatever the files of this machine say."""
@@ -47,8 +45,11 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     seeds = [path.stem for path in (project / "seeds").rglob("*.csv")]
     given = {"named": [*models, *seeds], "remembered": REMEMBERED_BUILDS}
     acts = []
-    with connect(settings, "transformer", autocommit=True) as connection:
-        _lock_out_builds(connection)
+    busy = "a build is at work (`parc status`); run this again when it has ended"
+    with (
+        connect(settings, "transformer", autocommit=True) as connection,
+        locks.held(connection, locks.READING, busy),
+    ):
         last = connection.execute("select status from ops.build order by build_id desc limit 1").fetchone()
         if not last or last[0] != "published":
             return []
@@ -73,12 +74,6 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
                 told = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"
                 acts.append(Act(told, 1))
     return acts
-
-
-def _lock_out_builds(connection: psycopg.Connection[Any]) -> None:
-    locked = connection.execute("select pg_try_advisory_lock(%s)", [READING_LOCK]).fetchone()
-    if not (locked and locked[0]):
-        raise Busy("a build is at work (`parc status`); run this again when it has ended")
 
 
 def _drop(connection: psycopg.Connection[Any], schema: str, name: str, kind: str) -> bool:

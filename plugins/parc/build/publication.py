@@ -3,7 +3,7 @@
 A mart's table in `marts` is made once and never dropped, so views and grants on it survive every build, a
 full refresh included. Its rows are deleted and inserted: a reader sees all of the build or nothing of it, and
 waits for nobody. The project's views (`meta.publish: view`) read the tables beside them and are replaced only
-where their text differs.
+where their text differs; so are those that directorates read (`regional`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from parc.build import restatements
+from parc.build import regional, restatements
 from parc.build.dbt import Entry
 from parc.errors import BuildFailed
 from parc.warehouse import partitions
@@ -45,6 +45,8 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
         if each.kind == "model" and "publish" in each.meta
     }
     tables = {name: model.meta for name, model in models.items() if model.meta["publish"] != "view"}
+    of_directorates = _of_directorates(connection, {name: model.meta for name, model in models.items()})
+    regional.drop_changed(connection, of_directorates)
     for name, meta in tables.items():
         is_new = not _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
@@ -67,6 +69,7 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
             _replace_view(connection, name, read - tables.keys())
     for name in tables:
         _drop_columns(connection, name)
+    regional.create_missing(connection, of_directorates)
     connection.execute("delete from marts.published_build")
     connection.execute(
         "insert into marts.published_build (build_id, published_at, missing) "
@@ -74,6 +77,12 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
         [build_id],
     )
     return written
+
+
+def _of_directorates(connection: psycopg.Connection[Any], metas: dict[str, dict[str, Any]]) -> dict[str, str]:
+    columns = {name: _columns(connection, "build", name) for name in metas}
+    columns |= {name: _columns(connection, "marts", name) for name in regional.BESIDES}
+    return regional.definitions(connection, metas | regional.BESIDES, columns)
 
 
 def settle(connection: psycopg.Connection[Any], project: Iterable[Entry]) -> None:

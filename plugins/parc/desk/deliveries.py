@@ -15,7 +15,7 @@ from parc.desk.matter import Matter
 from parc.feeds import FEEDS, Keeping
 from parc.instants import PARIS, shown
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
 QUARANTINE_NIGHTS = 7
 QUARANTINE_SHARE = 0.5
@@ -277,19 +277,14 @@ def _interrupted(connection: psycopg.Connection[Any]) -> list[Matter]:
         """
         select feed, business_date
         from ops.delivery
-        where status in ('landed', 'audited') and not exists (
-            select from pg_locks
-            where locktype = 'advisory' and granted and objsubid = 2
-                and database = (select oid from pg_database where datname = current_database())
-                and classid = (hashtext('ingest ' || feed)::bigint & 4294967295)::oid
-                and objid = to_char(business_date, 'YYYYMMDD')::bigint::oid
-        )
+        where status in ('landed', 'audited')
         order by business_date, feed
         """
-    )
+    ).fetchall()
     return [
         Matter("interrupted", True, f"{feed} {day}", "its load was interrupted", _ingest(feed, day, day))
         for feed, day in rows
+        if not locks.is_held(connection, locks.of_load(feed, day))
     ]
 
 

@@ -7,11 +7,10 @@ from typing import Any
 import psycopg
 
 from parc.build import seeds
-from parc.build.build import BUILD_LOCK
-from parc.desk.locks import is_locked
 from parc.desk.matter import Matter, counted, listed
 from parc.errors import ParcError
 from parc.settings import Settings
+from parc.warehouse import locks
 
 MOST_MESSAGE_CHARACTERS = 200
 MOST_WITHDRAWALS = 3
@@ -29,7 +28,7 @@ def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Mat
     last = connection.execute(
         "select build_id, status, coalesce(reason, '') from ops.build order by build_id desc limit 1"
     ).fetchone()
-    is_running = is_locked(connection, BUILD_LOCK)
+    is_running = locks.is_held(connection, locks.BUILD)
     if last and not is_running and last[1] != "published":
         return [_failed(connection, *last, waiting_count=len(waiting))]
     found = []

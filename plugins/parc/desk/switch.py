@@ -8,15 +8,13 @@ from typing import Any
 import psycopg
 
 from parc import routing
-from parc.desk.locks import is_locked
 from parc.desk.matter import Matter, joined, listed
 from parc.errors import ParcError
 from parc.routing import audit
 from parc.routing.night import newest_business_date
-from parc.routing.release import LOCK
 from parc.routing.state import effective_date, horizon
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
 
 def matters(settings: Settings, connection: psycopg.Connection[Any], plan_for: date | None) -> list[Matter]:
@@ -36,7 +34,7 @@ def matters(settings: Settings, connection: psycopg.Connection[Any], plan_for: d
         if status.version is None:
             command = f"{apply} --bootstrap"
         found.append(Matter("drift", True, "switch", status.drift, command))
-    if status.unfinished and not is_locked(connection, LOCK):
+    if status.unfinished and not locks.is_held(connection, locks.ROUTING):
         found.append(Matter("unfinished release", True, "switch", status.unfinished, apply))
     if status.hold:
         text = f"no release until the hold is released; held by {status.hold}"

@@ -25,7 +25,7 @@ from parc.loading.limits import MOST_REJECTED_ROWS
 from parc.loading.load import Loaded, load
 from parc.loading.rows import RowRules
 from parc.settings import Settings
-from parc.warehouse import partitions, runs
+from parc.warehouse import locks, partitions, runs
 from parc.warehouse.partitions import Table
 
 REFUSED_ROWS_LISTED = 1_000
@@ -36,7 +36,7 @@ REASONS_NAMED = 3
 LEAST_OF_REPLACED = 0.7
 """A restatement with a smaller share of the rows that it replaces is published with a warning."""
 
-SAME_DATE_PATIENCE = "30min"
+SAME_DATE_PATIENCE_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,19 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
         with warehouse.connect(settings, "loader", autocommit=True) as connection:
             # Else the server works on at what a killed process asked of it, and keeps its lock.
             connection.execute("set client_connection_check_interval = '2s'")
-            connection.execute(f"set lock_timeout = '{SAME_DATE_PATIENCE}'")
-            key = partitions.date_key(feed.name, business_date)
-            connection.execute("select pg_advisory_lock(hashtext(%s), %s)", key)
-            pseudonyms.check_key(connection, settings)
-            with connection.transaction():
-                partitions.ensure_table(connection, feed)
-                partitions.drop_leftovers(connection, feed, business_date)
-            yield connection
+            connection.execute(f"set lock_timeout = '{1000 * SAME_DATE_PATIENCE_SECONDS:.0f}ms'".encode())
+            with locks.held(
+                connection,
+                locks.of_load(feed.name, business_date),
+                f"{feed.name} {business_date}: another session holds what this run needs, a load of the same "
+                "date; run it again when that one has ended",
+                patience_seconds=SAME_DATE_PATIENCE_SECONDS,
+            ):
+                pseudonyms.check_key(connection, settings)
+                with connection.transaction():
+                    partitions.ensure_table(connection, feed)
+                    partitions.drop_leftovers(connection, feed, business_date)
+                yield connection
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
             f"{feed.name} {business_date}: another session holds what this run needs "

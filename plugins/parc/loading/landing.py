@@ -23,7 +23,7 @@ from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import OF_ONE_FILE, Entry, Folder
-from parc.warehouse import connect, partitions
+from parc.warehouse import connect, locks
 from parc.warehouse.maintenance import Act
 
 COPIES = "copies"
@@ -176,7 +176,7 @@ def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
             except ValueError:
                 continue  # nothing of ours
             with connection.transaction():
-                if not partitions.try_date_lock(connection, copies.parent.name, business_date):
+                if not locks.try_keep(connection, locks.of_load(copies.parent.name, business_date)):
                     continue
                 count += 1
                 size += sum(file.stat().st_size for file in copies.rglob("*") if file.is_file())

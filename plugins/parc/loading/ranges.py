@@ -18,7 +18,8 @@ from parc.feeds import Feed
 from parc.loading import binarycopy
 from parc.loading.changes import Changes
 from parc.loading.rows import derived
-from parc.warehouse.partitions import RANGES_LOCK, Table, number_table, parent
+from parc.warehouse import locks
+from parc.warehouse.partitions import Table, number_table, parent
 
 # Of millions of rows a few change, which the planner cannot know: one hash join in memory, in parallel, finds
 # them, and each is then reached by its index.
@@ -107,7 +108,7 @@ def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, secre
 
 def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict[str, sql.Composable]:
     """From the snapshot's date up to the next published one's; locks out other snapshots."""
-    connection.execute("select pg_advisory_xact_lock(%s)", [RANGES_LOCK])
+    locks.keep(connection, locks.RANGES)
     row = connection.execute(
         "select coalesce(min(business_date), 'infinity')::text from ops.delivery "
         "where feed = %s and business_date > %s and status = 'published'",

@@ -12,7 +12,7 @@ from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import FEEDS, Feed, Keeping
 from parc.loading import ledger, pseudonyms, ranges
 from parc.settings import Settings
-from parc.warehouse import connect, partitions
+from parc.warehouse import connect, locks, partitions
 from parc.warehouse.maintenance import lock_out_builds
 
 
@@ -34,7 +34,7 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
             for attempt in partitions.attempts():
                 with attempt, connection.transaction():
                     connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
-                    if not partitions.try_date_lock(connection, feed.name, business_date):
+                    if not locks.try_keep(connection, locks.of_load(feed.name, business_date)):
                         raise Busy(f"{subject}: its date is being loaded; run this again when that has ended")
                     return _withdraw(settings, connection, feed, business_date, delivery_id, reason, subject)
         except (LockNotAvailable, DeadlockDetected) as error:

@@ -31,7 +31,7 @@ from parc.quality.pages import Report
 from parc.quality.verdict import Finding, Judgement, Measures, Verdict
 from parc.settings import Settings
 from parc.warehouse import partitions
-from parc.warehouse.connections import Role
+from parc.warehouse.logins import Role
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult

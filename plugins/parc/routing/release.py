@@ -2,7 +2,7 @@
 
 The order of every release, the exempt ones included:
 
-1. the advisory lock (one release at a time) and a fencing token, on one connection that lives as long;
+1. the lock (one release at a time) and a fencing token, on one connection that lives as long;
 2. a release that a killed process left behind is settled by what the switch says;
 3. plan, checks, approval;
 4. the intent with its rows is committed to ops.routing_release;
@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Literal
 
 import polars as pl
-import psycopg
 
-from parc.errors import ApprovalNeeded, Busy, RoutingRefused
+from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.numbers import e164
 from parc.routing import audit
 from parc.routing.audit import Connection, Kind, Recorded
@@ -47,9 +46,8 @@ from parc.routing.planning import Plan
 from parc.routing.switches import Release, Switch, open_switch
 from parc.routing.tables import Content
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, locks
 
-LOCK = 7_201_200_020
 log = logging.getLogger(__name__)
 
 
@@ -213,26 +211,20 @@ _HOLD_HINT = "no release follows until `parc routing release-hold`"
 def _exclusive(settings: Settings) -> Iterator[tuple[Connection, Switch]]:
     """The lock, held by a session: it goes when the process does. What a killed run left is settled first."""
     switch = open_switch(settings)
-    with connect(settings, "exporter", autocommit=True) as connection:
-        row = connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-        if not row or not row[0]:
-            raise Busy(
-                "another routing release is running; try again when it has ended (`parc routing status`)"
+    busy = "another routing release is running; try again when it has ended (`parc routing status`)"
+    with (
+        connect(settings, "exporter", autocommit=True) as connection,
+        locks.held(connection, locks.ROUTING, busy),
+    ):
+        disabled = audit.kill_switch(connection)
+        if disabled:
+            raise RoutingRefused(
+                f"routing is disabled by {disabled}; `parc routing enable` allows releases again"
             )
-        try:
-            disabled = audit.kill_switch(connection)
-            if disabled:
-                raise RoutingRefused(
-                    f"routing is disabled by {disabled}; `parc routing enable` allows releases again"
-                )
-            left = audit.unfinished(connection)
-            if left:
-                _settle(connection, switch, left, audit.next_fence(connection))
-            yield connection, switch
-        finally:
-            # The server ends a closed session in its own time, and the next run would find the lock taken.
-            with suppress(psycopg.OperationalError):
-                connection.execute("select pg_advisory_unlock(%s)", [LOCK])
+        left = audit.unfinished(connection)
+        if left:
+            _settle(connection, switch, left, audit.next_fence(connection))
+        yield connection, switch
 
 
 def _adopt(

@@ -1,10 +1,10 @@
-"""Connections to the warehouse: one login, and for each room the least-privilege role it works as."""
+"""Connections to the warehouse: each room by its own login, which has the rights that its work needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -13,15 +13,12 @@ from psycopg.conninfo import conninfo_to_dict
 from parc.errors import ConfigurationError
 from parc.settings import Settings
 from parc.warehouse import embedded
-
-Role = Literal["admin", "loader", "transformer", "exporter", "reader", "bi_reader"]
+from parc.warehouse.logins import Role, login, password
 
 
 def parameters(settings: Settings, role: Role) -> dict[str, str]:
-    """libpq connection parameters of `role`.
-
-    Every role but `bi_reader` (its own login) and `admin` (the login itself) is taken by `SET ROLE` when
-    the connection opens, so one secret serves and each room still has only its own rights.
+    """libpq connection parameters of `role`: `admin` is the login that owns the database, every other one
+    its own login with its own password.
 
     Raises ConfigurationError when the embedded server does not run or the connection string is malformed.
     """
@@ -40,13 +37,9 @@ def parameters(settings: Settings, role: Role) -> dict[str, str]:
             "dbname": embedded.DATABASE,
         }
     given.setdefault("application_name", f"parc {role}")
-    options = given.pop("options", "")
-    options = f"{options} -c timezone=UTC".strip()
-    if role == "bi_reader":
-        given |= {"user": "bi_reader", "password": settings.secret("bi_reader_password")}
-    elif role != "admin":
-        options = f"{options} -c role=parc_{role}"
-    return given | {"options": options}
+    if role != "admin":
+        given |= {"user": login(role), "password": password(settings, role, given.get("password"))}
+    return given | {"options": f"{given.get('options', '')} -c timezone=UTC".strip()}
 
 
 def dsn(settings: Settings, role: Role) -> str:
@@ -54,9 +47,9 @@ def dsn(settings: Settings, role: Role) -> str:
     given = parameters(settings, role)
     user, password = quote(given.pop("user"), safe=""), quote(given.pop("password", ""), safe="")
     host, port, database = given.pop("host", "localhost"), given.pop("port", "5432"), given.pop("dbname", "")
-    login = f"{user}:{password}" if password else user
+    who = f"{user}:{password}" if password else user
     query = urlencode(given, quote_via=quote)
-    return f"postgresql://{login}@{host}:{port}/{quote(database)}?{query}"
+    return f"postgresql://{who}@{host}:{port}/{quote(database)}?{query}"
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.settings import Settings
+from parc.warehouse.logins import SUPERUSER, verifier
 
 NOBODY = 65534
 LOGIN = "parc"
@@ -60,21 +61,21 @@ def address(settings: Settings) -> tuple[str, int]:
 
 
 def start(settings: Settings) -> None:
-    """Start the server, made first if it does not exist; does nothing when it runs."""
+    """Start the server where it does not run, made first if it does not exist, and close it to all but the
+    platform's logins."""
     settings.home.mkdir(parents=True, exist_ok=True)
     with _lock(settings):
-        if _running_port(settings) is not None:
-            return
-        folder = _server_folder(settings)
-        data = folder / "data"
-        if not (data / "PG_VERSION").exists():
-            _initialise(settings, folder)
-        port = free_port(preferred=_stored_port(folder))
-        (folder / "port").write_text(str(port))
-        log = folder / "postgresql.log"
-        _run(folder, "pg_ctl", "start", "-w", "-t", "60", "-D", str(data), "-l", str(log), "-o", f"-p {port}")
+        if _running_port(settings) is None:
+            _start(settings)
         for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
             ensure_database(settings, login, database, rights)
+        with superuser(settings) as connection:
+            for database in ("postgres", "template1"):
+                connection.execute(
+                    sql.SQL("revoke all on database {} from public").format(sql.Identifier(database))
+                )
+        with superuser(settings, DATABASE) as connection:
+            connection.execute((settings.project / SUPERUSER).read_bytes())
 
 
 def stop(settings: Settings) -> bool:
@@ -85,6 +86,17 @@ def stop(settings: Settings) -> bool:
         folder = _server_folder(settings)
         _run(folder, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(folder / "data"))
         return True
+
+
+def _start(settings: Settings) -> None:
+    folder = _server_folder(settings)
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        _initialise(settings, folder)
+    port = free_port(preferred=_stored_port(folder))
+    (folder / "port").write_text(str(port))
+    log = folder / "postgresql.log"
+    _run(folder, "pg_ctl", "start", "-w", "-t", "60", "-D", str(data), "-l", str(log), "-o", f"-p {port}")
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -209,7 +221,7 @@ def ensure_database(settings: Settings, login: str, database: str, rights: str =
         ensure_login(settings, connection, login, rights)
         if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
             connection.execute(sql.SQL("create database {database} owner {login}").format(**names))
-        connection.execute(sql.SQL("revoke connect on database {database} from public").format(**names))
+        connection.execute(sql.SQL("revoke all on database {database} from public").format(**names))
 
 
 def ensure_login(
@@ -217,18 +229,18 @@ def ensure_login(
 ) -> None:
     """Make a login with the platform's secret `<login>_password`, where it does not exist."""
     if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
-        password = sql.Literal(settings.secret(f"{login}_password"))
+        password = verifier(connection, login, settings.secret(f"{login}_password"))
         command = sql.SQL("create role {login} login {rights} password {password}")
         connection.execute(
             command.format(login=sql.Identifier(login), rights=sql.SQL(rights), password=password)
         )
 
 
-def superuser(settings: Settings) -> psycopg.Connection[tuple[object, ...]]:
-    """A session of the embedded server's superuser, in no database of ours."""
+def superuser(settings: Settings, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+    """A session of the embedded server's superuser, in no database of ours unless one is named."""
     host, port = address(settings)
     return psycopg.connect(
-        host=host, port=port, user="postgres", dbname="postgres",
+        host=host, port=port, user="postgres", dbname=database,
         password=settings.secret("postgres_password"), autocommit=True,
     )  # fmt: skip
 

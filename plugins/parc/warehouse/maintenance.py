@@ -17,7 +17,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from parc.errors import Busy
 from parc.feeds import FEEDS, Feed, Keeping
 from parc.settings import Settings
-from parc.warehouse import partitions
+from parc.warehouse import locks, partitions
 from parc.warehouse.connections import connect
 
 HISTORY = timedelta(days=365)
@@ -105,7 +105,7 @@ def clear_loads(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     with connect(settings, "loader", autocommit=True) as connection:
         for feed, business_date in _dates_of_dead_loads(connection):
             with connection.transaction():
-                if not partitions.try_date_lock(connection, feed.name, business_date):
+                if not locks.try_keep(connection, locks.of_load(feed.name, business_date)):
                     continue
                 left = partitions.leftovers(connection, feed, business_date)
                 size += sum(_bytes(connection, str(table)) for table in left)
@@ -156,7 +156,7 @@ def prune_history(settings: Settings, *, dry_run: bool = False) -> list[Act]:
         "ops.notice": "at < (select max(at) from ops.notice) - %(history)s",
     }
     acts = []
-    with connect(settings, "admin") as connection:
+    with connect(settings, "maintenance") as connection:
         for table, condition in conditions.items():
             where = f"from {table} where {condition}"
             given = {"history": HISTORY}
@@ -256,7 +256,7 @@ def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:
                 lock_out_builds(connection)
                 if not _is_last_build_published(connection):
                     raise _Held("the last build was not published")
-                if not partitions.try_date_lock(connection, feed.name, dated.business_date):
+                if not locks.try_keep(connection, locks.of_load(feed.name, dated.business_date)):
                     raise _Held("it is being loaded")
                 marked = connection.execute(
                     "update ops.delivery set expired_at = clock_timestamp() where delivery_id = %s "
@@ -279,8 +279,7 @@ def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:
 
 def lock_out_builds(connection: Connection[Any]) -> None:
     """Keep builds away to the end of the transaction; raises Busy while one reads the raw tables."""
-    locked = connection.execute("select pg_try_advisory_xact_lock(%s)", [partitions.READING_LOCK]).fetchone()
-    if not (locked and locked[0]):
+    if not locks.try_keep(connection, locks.READING):
         raise Busy(
             "a build reads the raw tables, or another maintenance run is at work (`parc status`); "
             "run this again when it has ended"
@@ -323,7 +322,7 @@ def _forget(connection: Connection[Any], feed: Feed, expired: date | None, dry_r
     ]
     if feed.keeping is Keeping.RANGES:
         with connection.transaction():
-            connection.execute("select pg_advisory_xact_lock(%s)", [partitions.RANGES_LOCK])
+            locks.keep(connection, locks.RANGES)
             kept_from = sql.SQL(
                 "(select min(business_date) from ops.delivery "
                 "where feed = {feed} and status = 'published' and business_date > {expired})"

@@ -19,14 +19,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from parc.errors import ConfigurationError
 from parc.feeds import FEEDS, Feed, Keeping, Stored
 from parc.settings import Settings
+from parc.warehouse import locks
 from parc.warehouse.connections import connect
-
-TABLES_LOCK = 7_201_200_002
-RANGES_LOCK = 7_201_200_003
-"""Whoever writes ranges holds it to the end of the transaction."""
-
-READING_LOCK = 7_201_200_004
-"""A build shares it while it reads the raw tables; whoever drops what is published there holds it alone."""
 
 LOCK_PATIENCE = "2s"
 PATIENCE_SECONDS = 300
@@ -64,7 +58,7 @@ def ensure_table(connection: Connection[Any], feed: Feed) -> None:
     for table, columns in _tables(feed).items():
         found = _columns_of(connection, table)
         if not found:
-            connection.execute("select pg_advisory_xact_lock(%s)", [TABLES_LOCK])
+            locks.keep(connection, locks.RAW_TABLES)
             found = _columns_of(connection, table)  # another run may have made it meanwhile
         if not found:
             _create(connection, feed, table, columns)
@@ -116,18 +110,6 @@ def attach(connection: Connection[Any], feed: Feed, table: Table, business_date:
             connection.execute(command.format(**names, old=old.identifier))
     command = sql.SQL("alter table {parent} attach partition {table} for values in ({date})")
     connection.execute(command.format(**names, table=table.identifier))
-
-
-def date_key(feed: str, business_date: date) -> tuple[str, int]:
-    """The advisory lock `(hashtext(%s), %s)` that a load of the feed and date holds while it lives."""
-    return f"ingest {feed}", int(f"{business_date:%Y%m%d}")
-
-
-def try_date_lock(connection: Connection[Any], feed: str, business_date: date) -> bool:
-    """Take that lock to the end of the transaction; False while a load of the feed and date is at work."""
-    key = date_key(feed, business_date)
-    row = connection.execute("select pg_try_advisory_xact_lock(hashtext(%s), %s)", key).fetchone()
-    return bool(row and row[0])
 
 
 def attempts() -> Retrying:

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.settings import Settings
+from parc.warehouse import logins
 from parc.warehouse.connections import connect
 from parc.warehouse.partitions import ensure_tables
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-GROUP_ROLES = ("parc_loader", "parc_transformer", "parc_exporter", "parc_reader")
-MIGRATION_LOCK = 7_201_200_001
 
 
 def migrate(settings: Settings) -> list[str]:
@@ -37,13 +35,9 @@ def migrate(settings: Settings) -> list[str]:
                 f"the database {connection.info.dbname} has the encoding {encoding}, UTF8 is needed: "
                 f"create database {connection.info.dbname} encoding 'UTF8' template template0"
             )
-        connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
-        _ensure_roles(connection, settings)
-        connection.execute(
-            "create schema if not exists ops;"
-            "create table if not exists ops.schema_version "
-            "(name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
-        )
+        _lock(connection)
+        logins.ensure(connection, settings)
+        logins.give_database(connection)
         known = dict(connection.execute("select name, sha256 from ops.schema_version").fetchall())
         for path in sorted(MIGRATIONS.glob("*.sql")):
             text = path.read_text()
@@ -74,23 +68,16 @@ def pending_migrations(settings: Settings) -> list[str]:
     return [name for name in names if name not in known]
 
 
-def _ensure_roles(connection: psycopg.Connection[Any], settings: Settings) -> None:
-    for role in GROUP_ROLES:
-        if not connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
-            connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
-        row = connection.execute(
-            "select 1 from pg_auth_members m join pg_roles r on r.oid = m.roleid "
-            "where r.rolname = %s and m.member = (select oid from pg_roles where rolname = current_user) "
-            "and not m.admin_option", [role]
-        ).fetchone()  # fmt: skip
-        if not row:
-            connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
-    if not connection.execute("select 1 from pg_roles where rolname = 'bi_reader'").fetchone():
+def _lock(connection: psycopg.Connection[Any]) -> None:
+    """Make the list of what was applied where there is none, and keep other migrations waiting."""
+    try:
         connection.execute(
-            sql.SQL("create role bi_reader login password {}").format(
-                sql.Literal(settings.secret("bi_reader_password"))
-            )
+            "create schema if not exists ops;"
+            "create table if not exists ops.schema_version "
+            "(name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
         )
-    connection.execute(
-        sql.SQL("grant connect on database {} to bi_reader").format(sql.Identifier(connection.info.dbname))
-    )
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+        connection.rollback()  # another migration made it just now
+    else:
+        connection.commit()
+    connection.execute("lock table ops.schema_version in exclusive mode")

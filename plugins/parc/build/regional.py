@@ -1,0 +1,219 @@
+"""What a directorate's login reads of the marts: views of the same names in the schema `regional`.
+
+They run with their owner's rights and filter by the login, after the marts were added up. Cells of fewer than
+five persons are null there, and so is what would tell them by a difference (ADR 14). Each mart says
+in its meta what of it is whose:
+
+- `scope: open`: everything; `closed`: nothing.
+- `scope: directorate`: the directorate's rows; `site`: those of its sites and of partners; `region`: of the
+  regions in which it has a department.
+- `scope: area`: rows of the nation; of the directorate and its regions those of months, where the daily mart
+  `sums_of`, if one is named, tells no cell by its difference.
+- `persons`: columns that count persons (contacts, jobs, lines); `withheld`: columns of counts that are null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from parc.errors import BuildFailed
+
+BESIDES: dict[str, dict[str, Any]] = {"published_build": {"scope": "open"}}
+"""Tables in `marts` that no model makes, where a directorate may read them."""
+
+FEWEST_PERSONS = 5
+MINE = sql.SQL("('bi_' || lower(directorate_code) = session_user) is true")
+MY_REGIONS = sql.SQL("select region_code from marts.dim_department where {mine}").format(mine=MINE)
+FIGURES = ("bigint", "integer", "smallint", "numeric", "double precision", "real")
+PLACES = ("business_date", "directorate_code", "region_code")
+
+Columns = Mapping[str, str]
+"""The type of each column of a mart."""
+
+
+def drop_changed(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
+    """Drop the views that are no longer as `wanted` (`definitions`), before their marts change.
+
+    Raises BuildFailed where somebody's own view reads one.
+    """
+    for name, definition in connection.execute("select name, definition from ops.regional_view").fetchall():
+        if wanted.get(name) != definition:
+            try:
+                connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("regional", name)))
+            except psycopg.errors.DependentObjectsStillExist as error:
+                raise BuildFailed(
+                    f"regional.{name} changes, but is still used: {error.diag.message_detail}; "
+                    "change what uses it first"
+                ) from None
+            connection.execute("delete from ops.regional_view where name = %s", [name])
+
+
+def create_missing(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
+    """Make the views that are not there, when all marts are."""
+    known = {name for (name,) in connection.execute("select name from ops.regional_view").fetchall()}
+    for name in wanted.keys() - known:
+        view = sql.Identifier("regional", name)
+        connection.execute(
+            sql.SQL("create view {} with (security_barrier) as ").format(view) + sql.SQL(wanted[name])
+        )
+        text = sql.Literal(f"marts.{name}, as far as the reader's directorate may see it.")
+        connection.execute(sql.SQL("comment on view {} is {}").format(view, text))
+        connection.execute("insert into ops.regional_view values (%s, %s)", [name, wanted[name]])
+
+
+def definitions(
+    connection: psycopg.Connection[Any],
+    metas: Mapping[str, Mapping[str, Any]],
+    columns: Mapping[str, Columns],
+) -> dict[str, str]:
+    """The query of each view, by the metas and the columns of the marts. What declares no scope is closed."""
+    queries = {
+        name: _query(name, meta, metas, columns[name])
+        for name, meta in metas.items()
+        if meta.get("scope", "closed") != "closed"
+    }
+    return {name: query.as_string(connection) for name, query in queries.items()}
+
+
+def _query(
+    name: str, meta: Mapping[str, Any], metas: Mapping[str, Mapping[str, Any]], columns: Columns
+) -> sql.Composed:
+    scope = meta["scope"]
+    persons = meta.get("persons", [])
+    mart = sql.Identifier("marts", name)
+    rows: sql.Composable = sql.SQL("true")
+    shown: sql.Composable = sql.SQL("not ({})").format(_is_small(persons))
+    given: sql.Composable = sql.SQL("")
+    whole: sql.Composable = sql.SQL("false")
+    if scope == "directorate":
+        rows = MINE
+        given = sql.SQL("with hidden_date as ({}) ").format(_hidden_dates(name, meta))
+        shown = sql.SQL("business_date not in (select business_date from hidden_date)")
+    elif scope == "site":
+        rows = sql.SQL(
+            "site_code in (select site_code from marts.dim_site where directorate_code is null or {})"
+        ).format(MINE)
+    elif scope == "region":
+        rows = sql.SQL("region_code in ({})").format(MY_REGIONS)
+    elif scope == "area":
+        whole = sql.SQL("area = 'nation'")
+        rows = sql.SQL(
+            "area = 'nation' or period = 'month' and (area = 'directorate' and 'bi_' || lower(area_code) = "
+            "session_user or area = 'region' and area_code in ({}))"
+        ).format(MY_REGIONS)
+        if "sums_of" in meta:
+            given = _cells_of_months(meta["sums_of"], metas[meta["sums_of"]])
+            shown = sql.SQL("{} and period_start_date not in (select month_date from hidden_month)").format(
+                shown
+            )
+    keys = {*meta.get("key", []), "day_count"}
+    selected = [
+        _selected(
+            column,
+            kind,
+            is_withheld=column in meta.get("withheld", []),
+            is_figure=scope != "open" and column not in keys and kind.partition("(")[0] in FIGURES,
+            shown=shown,
+            whole=whole,
+        )
+        for column, kind in columns.items()
+    ]
+    return sql.SQL("{given}select {columns} from {mart} where {rows}").format(
+        given=given, columns=sql.SQL(", ").join(selected), mart=mart, rows=rows
+    )
+
+
+def _selected(
+    column: str,
+    kind: str,
+    *,
+    is_withheld: bool,
+    is_figure: bool,
+    shown: sql.Composable,
+    whole: sql.Composable,
+) -> sql.Composable:
+    """The column; null where its row is not `shown`, or where it is withheld, unless the row is `whole`."""
+    if not (is_withheld or is_figure):
+        return sql.Identifier(column)
+    condition = whole if is_withheld else sql.SQL("{} or {}").format(whole, shown)
+    return sql.SQL("(case when {condition} then {column} end)::{kind} as {column}").format(
+        condition=condition,
+        column=sql.Identifier(column),
+        kind=sql.SQL(kind),
+    )
+
+
+def _is_small(persons: list[str]) -> sql.Composable:
+    """Whether one of the counts is of at least one person and of too few; false where one is null."""
+    cells = [
+        sql.SQL("coalesce({}, 0) between 1 and {}").format(sql.Identifier(each), FEWEST_PERSONS - 1)
+        for each in persons
+    ]
+    return sql.SQL(" or ").join(cells) if cells else sql.SQL("false")
+
+
+def _hidden_dates(name: str, meta: Mapping[str, Any]) -> sql.Composed:
+    """The dates on which a cell of the directorate is small, or what the nation has besides it."""
+    parts = _parts(meta)
+    return sql.SQL(
+        "select business_date from marts.{mart} where {mine} and ({small}) union "
+        "select business_date from (select business_date, {sums} from marts.{mart} where not ({mine}) "
+        "group by {by}) as others where {small}"
+    ).format(
+        mart=sql.Identifier(name),
+        mine=MINE,
+        small=_is_small(meta["persons"]),
+        sums=_sums(meta["persons"]),
+        by=_names(["business_date", *parts]),
+    )
+
+
+def _cells_of_months(name: str, meta: Mapping[str, Any]) -> sql.Composed:
+    """The months of which a sum would tell, less the days and the nation's rows that are told, a cell of few
+    persons: what the directorate, or the others, have on its hidden dates; what others have in each of its
+    regions, and elsewhere."""
+    parts = _parts(meta)
+    is_hidden = "business_date in (select business_date from hidden_date)"
+    cells = [(f"{is_hidden} and {{mine}}", _own_parts(meta)), (f"{is_hidden} and not ({{mine}})", parts)]
+    if "region_code" in meta["key"]:
+        cells.append(("not ({mine}) and region_code in ({regions})", ["region_code", *parts]))
+        cells.append(("not ({mine}) and region_code not in ({regions})", parts))
+    cells.append(("not ({mine})", parts))
+    sums = [
+        sql.SQL("select month_date, {sums} from daily where " + where + " group by {by}").format(
+            sums=_sums(meta["persons"]), mine=MINE, regions=MY_REGIONS, by=_names(["month_date", *by])
+        )
+        for where, by in cells
+    ]
+    return sql.SQL(
+        "with daily as (select *, date_trunc('month', business_date::timestamp)::date as month_date "
+        "from marts.{mart}), hidden_date as ({hidden}), "
+        "hidden_month as (select month_date from ({cells}) as cell where {small}) "
+    ).format(
+        mart=sql.Identifier(name),
+        hidden=_hidden_dates(name, meta),
+        cells=sql.SQL(" union all ").join(sums),
+        small=_is_small(meta["persons"]),
+    )
+
+
+def _parts(meta: Mapping[str, Any]) -> list[str]:
+    return [column for column in meta["key"] if column not in PLACES]
+
+
+def _own_parts(meta: Mapping[str, Any]) -> list[str]:
+    return [column for column in meta["key"] if column not in ("business_date", "directorate_code")]
+
+
+def _sums(persons: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("sum({column}) as {column}").format(column=sql.Identifier(each)) for each in persons
+    )
+
+
+def _names(columns: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))

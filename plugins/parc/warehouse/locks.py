@@ -1,0 +1,101 @@
+"""The platform's locks: rows of `ops.lock`, on which readers have no right to write.
+
+A session holds a lock as long as it lives, by its name in the row; a transaction holds one by the row itself.
+Advisory locks will not do: every login of a database may take them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from typing import Any
+
+import psycopg
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_random
+
+from parc.errors import Busy
+
+BUILD = "build"
+NIGHT = "night"
+ROUTING = "routing"
+
+RAW_TABLES = "raw tables"
+"""Whoever makes one holds it to the end of the transaction."""
+
+RANGES = "ranges"
+"""Whoever writes ranges holds it to the end of the transaction."""
+
+READING = "reading"
+"""A build holds it while it reads the raw tables, and whoever drops what is published there."""
+
+
+def of_load(feed: str, business_date: date) -> str:
+    """The lock that a load of the feed and date holds while it lives."""
+    return f"load {feed} {business_date}"
+
+
+@contextmanager
+def held(
+    connection: psycopg.Connection[Any], name: str, busy: str, *, patience_seconds: float = 0
+) -> Iterator[None]:
+    """The lock, held by the session of `connection` (in autocommit): it is free when the block ends, and when
+    the session does.
+
+    Raises Busy with the message `busy` when somebody else still holds it after `patience_seconds`.
+    """
+    tries = Retrying(
+        retry=retry_if_result(lambda is_taken: not is_taken),
+        wait=wait_random(0.05, 0.2),
+        stop=stop_after_delay(patience_seconds),
+        retry_error_callback=lambda state: False,
+    )
+    if not tries(_take, connection, name):
+        raise Busy(busy)
+    try:
+        yield
+    finally:
+        # Where the session is lost, so is the lock.
+        with suppress(psycopg.OperationalError):
+            connection.execute(
+                "update ops.lock set pid = null, session_started_at = null "
+                "where name = %s and pid = pg_backend_pid()",
+                [name],
+            )
+
+
+def keep(connection: psycopg.Connection[Any], name: str) -> None:
+    """Take the lock to the end of the transaction, when the transaction that has it ends."""
+    connection.execute("select from ops.lock where name = %s for update", [name])
+
+
+def try_keep(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Take the lock to the end of the transaction; False while a session or another transaction has it."""
+    connection.execute("insert into ops.lock (name) values (%s) on conflict do nothing", [name])
+    free = connection.execute(
+        "select 1 from ops.lock where name = %s and not ops.is_session(pid, session_started_at) "
+        "for update skip locked",
+        [name],
+    )
+    return free.fetchone() is not None
+
+
+def is_held(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether a session holds the lock."""
+    row = connection.execute(
+        "select exists (select from ops.lock where name = %s and ops.is_session(pid, session_started_at))",
+        [name],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _take(connection: psycopg.Connection[Any], name: str) -> bool:
+    with connection.transaction():
+        if not try_keep(connection, name):
+            return False
+        connection.execute(
+            "update ops.lock set pid = pg_backend_pid(), session_started_at = "
+            "(select backend_start from pg_stat_activity where pid = pg_backend_pid()) where name = %s",
+            [name],
+        )
+        return True
