@@ -3,6 +3,16 @@
 set -eu
 umask 077
 address=$(hostname -i | cut -d' ' -f1)
+case "$SWITCH_SECRET" in
+    ????????????????*) ;;
+    *) echo "SWITCH_SECRET must have 16 or more letters and digits; deploy/write_env.sh makes one" >&2; exit 1 ;;
+esac
+# Calls from this host come in by the published port, and so from the network's gateway: nobody else's are taken
+# unless PEERS names them.
+if [ -z "${PEERS:-}" ]; then
+    gateway=$(awk '$2 == "00000000" { print $3; exit }' /proc/net/route)
+    PEERS=$(printf '%d.%d.%d.%d/32' $(echo "$gateway" | sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4 0x\3 0x\2 0x\1/'))
+fi
 cat > /tmp/kamailio.cfg <<CFG
 #!KAMAILIO
 #!define DB_URL "postgres://kamailio:$KAMAILIO_PASSWORD@postgres:5432/switch"
@@ -13,6 +23,9 @@ cat > /tmp/kamailio.cfg <<CFG
 #!define LAST_RESORT "$LAST_RESORT"
 #!define CHILDREN ${WORKERS:-4}
 #!define PING_SECONDS ${PING_SECONDS:-10}
+#!define PEERS "$PEERS"
+#!define PEER_CALLS ${PEER_CALLS:-400}
+#!define SECRET "$SWITCH_SECRET"
 include_file "/etc/parc/kamailio.cfg"
 CFG
 rm -f /run/kamailio/rpc.sock /run/kamailio/c-??????

@@ -28,12 +28,18 @@ def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
 
 
 def prune_history(settings: Settings, dry_run: bool = False) -> list[Act]:
-    """Delete from the ledger what builds and runs did more than a year ago, and logs of deliveries as old."""
+    """Delete from the ledger what builds and runs did more than a year ago, and logs of deliveries as old;
+    shorten the own switch's log where it has grown."""
     from parc.loading import incidents
+    from parc.routing.switches import local
 
     acts = maintenance.prune_history(settings, dry_run=dry_run)
     logs, size = incidents.prune(settings, maintenance.HISTORY, dry_run=dry_run)
-    return acts + ([Act("logs of deliveries deleted", logs, size)] if logs else [])
+    if logs:
+        acts.append(Act("logs of deliveries deleted", logs, size))
+    if went := local.shorten_log(settings, local.LOG_BYTES, dry_run=dry_run):
+        acts.append(Act("logs of the switch shortened", 1, went))
+    return acts
 
 
 def prune_data_docs(settings: Settings, dry_run: bool = False) -> list[Act]:

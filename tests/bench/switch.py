@@ -129,7 +129,7 @@ def main() -> None:
         embedded.start(settings)
         local.start(settings)
         try:
-            switch = KamailioSwitch(local.socket(settings), local.database(settings))
+            switch = KamailioSwitch(local.socket(settings), local.database(settings), local.secret(settings))
             first, second = content(given.exceptions), content(given.exceptions, given.changed)
             for each in (first, second):
                 assert each.digest  # encoded once, outside the clock

@@ -475,6 +475,24 @@ def test_a_table_that_nobody_released_is_drift(world: Settings) -> None:
     assert routing.apply(world, QUIET, requested_by="n", reason="n").status == "unchanged"
 
 
+def test_releases_on_disk_are_for_their_owner_alone(world: Settings) -> None:
+    """They hold raw numbers; so do those that an earlier version left open, in a folder open to others."""
+    root = Path(world.switch)
+    left = root / "releases" / "earlier"
+    left.mkdir(parents=True)
+    (left / "exceptions.csv").write_text("number,zone_code\n")
+    for path in (root, left.parent, left):
+        path.chmod(0o755)
+    (left / "exceptions.csv").chmod(0o644)
+    switch = FileSwitch(world.switch)
+    switch.stage(Release("by-hand", routing.plan(world, QUIET).desired, {}))
+    switch.activate("by-hand", 0)
+    paths = [root / "current.json", root / "releases", *(root / "releases").rglob("*")]
+    assert sum(path.name == "exceptions.csv" for path in paths) == 2
+    for path in paths:
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
 def test_rollback_undoes_a_flip_that_nobody_recorded(live: Settings) -> None:
     first = pointer(live)["version"]
     second = go_live(live).version

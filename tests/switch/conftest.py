@@ -25,6 +25,7 @@ def running(server: Settings) -> Iterator[Settings]:
         pytest.skip("kamailio or sipp is not installed")
     settings = replace(server, switch=KAMAILIO)
     os.environ["PARC_SWITCH_PING_SECONDS"] = "1"
+    os.environ["PARC_SWITCH_PEERS"] = "127.0.0.1, 127.0.0.2"
     local.start(settings)
     yield settings
     local.stop(settings)

@@ -143,7 +143,7 @@ def open_switch(settings: Settings) -> Switch:
     from parc.routing.switches.kamailio import KamailioSwitch
 
     if settings.switch.startswith(KAMAILIO):
-        return KamailioSwitch(local.socket(settings), local.database(settings))
+        return KamailioSwitch(local.socket(settings), local.database(settings), local.secret(settings))
     try:
         return FileSwitch(settings.switch)
     except (OSError, ImportError, ValueError) as error:

@@ -4,7 +4,8 @@
     releases/<version>/<table>.csv    the six tables in their canonical bytes
     releases/<version>/manifest.json  written last: digest, and per table its sha256, bytes and rows
 
-The files hold raw numbers (the exceptions): a folder made here is readable by its owner alone.
+The files hold raw numbers (the exceptions): on disk releases are readable by their owner alone; in a store or
+on a server, as its folder's rights say.
 """
 
 from __future__ import annotations
@@ -166,16 +167,26 @@ class FileSwitch:
         self._fs.mv(draft, f"{self._root}/{POINTER}")
 
     def _make_folders(self, folder: str) -> None:
-        if self._is_local and not self._fs.exists(self._root):
+        """Make a release's folder; on disk all releases, an earlier version's too, are closed to others."""
+        if not self._is_local:
+            self._fs.makedirs(folder, exist_ok=True)
+            return
+        if not self._fs.exists(self._root):
             Path(self._root).mkdir(parents=True, mode=0o700)
-        self._fs.makedirs(folder, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        releases = Path(folder).parent
+        for path in (releases, *releases.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
     def _write(self, path: str, data: bytes) -> None:
-        with self._fs.open(path, "wb") as file:
+        if not self._is_local:
+            with self._fs.open(path, "wb") as file:
+                file.write(data)
+            return
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
-            if self._is_local:
-                file.flush()
-                os.fsync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _name(path: str) -> str:

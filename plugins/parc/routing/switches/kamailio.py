@@ -42,11 +42,12 @@ NATIONAL_DIGITS = 10
 
 
 class KamailioSwitch:
-    """A running Kamailio: its RPC socket, its database as the role that writes, its address for probes."""
+    """A running Kamailio: its RPC socket, its database as the role that writes, the secret of its probes."""
 
-    def __init__(self, socket: str, dsn: str) -> None:
+    def __init__(self, socket: str, dsn: str, secret: str) -> None:
         self._rpc = Rpc(socket)
         self._dsn = dsn
+        self._secret = secret
 
     def pointer(self) -> Pointer:
         """The flag in the switch's memory, which is where calls go; what was before, from its database."""
@@ -140,7 +141,7 @@ class KamailioSwitch:
 
     def ask(self, question: Question) -> Answer | None:
         """Ask over SIP, on the address for questions."""
-        [answer] = ask(self.probe_address(), [question])
+        [answer] = ask(self.probe_address(), self._secret, [question])
         return answer
 
     def discard(self, keep: Collection[str]) -> None:
@@ -322,7 +323,7 @@ class KamailioSwitch:
         for (zone, market, band), question in questions(content, slot).items():
             rows = content.frames["routes"].filter(zone_code=zone, market=market, band=band)
             expected.append((question, zone, market, band, _places(rows)))
-        answers = ask(self.probe_address(), [each[0] for each in expected])
+        answers = ask(self.probe_address(), self._secret, [each[0] for each in expected])
         for (_, zone, market, band, sites), answer in zip(expected, answers, strict=True):
             what = f"a call of zone {zone}, market {market}, {band}"
             if answer.version != version or answer.slot != slot:

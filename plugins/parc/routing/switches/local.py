@@ -5,8 +5,10 @@ An outside one is named by PARC_SWITCH=kamailio:<folder of its rpc.sock> and PAR
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import shutil
 import socket as sockets
 import subprocess
@@ -33,6 +35,12 @@ CALLS_PORT = 5060
 START_SECONDS = 30
 STOP_SECONDS = 10
 PRIVATE_MEMORY_MB = 16
+PEERS = "127.0.0.0/8"
+PEER_CALLS = 400
+"""New calls of one peer in a second."""
+LOG_BYTES = 1 << 20
+DEATH = b" ALERT: "
+"""What a line of the log has that tells of a process that died: all that the switch says while it runs."""
 DEFINES = """#!KAMAILIO
 #!define DB_URL "{db_url}"
 #!define RPC_SOCKET "{socket}"
@@ -42,6 +50,9 @@ DEFINES = """#!KAMAILIO
 #!define LAST_RESORT "{last_resort}"
 #!define CHILDREN {workers}
 #!define PING_SECONDS {ping_seconds}
+#!define PEERS "{peers}"
+#!define PEER_CALLS {peer_calls}
+#!define SECRET "{secret}"
 #!define SIMULATED_CLOCK
 include_file "{configuration}"
 """
@@ -74,6 +85,31 @@ def database(settings: Settings) -> str:
     )
 
 
+def secret(settings: Settings) -> str:
+    """What the platform and the switch alone know.
+
+    Raises ConfigurationError where it cannot stand in the switch's configuration.
+    """
+    given = settings.secret("switch_secret")
+    if not re.fullmatch(r"[A-Za-z0-9_.~-]{16,}", given):
+        raise ConfigurationError("PARC_SWITCH_SECRET must have 16 or more letters, digits and _ . ~ - alone")
+    return given
+
+
+def peers() -> str:
+    """Who may place calls on the platform's own switch: networks, separated by commas.
+
+    Raises ConfigurationError when PARC_SWITCH_PEERS names something else.
+    """
+    given = os.environ.get("PARC_SWITCH_PEERS") or PEERS
+    try:
+        return ",".join(str(ipaddress.ip_network(each)) for each in re.split(r"[\s,]+", given.strip(" ,")))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"PARC_SWITCH_PEERS: {error}; name addresses and networks, as 192.0.2.7,198.51.100.0/28"
+        ) from None
+
+
 def pid(settings: Settings) -> int | None:
     """The running switch's process, None where it does not run."""
     process = _process(settings)
@@ -83,6 +119,25 @@ def pid(settings: Settings) -> int | None:
 def log(settings: Settings) -> Path:
     """What the switch writes."""
     return settings.home / FOLDER / "kamailio.log"
+
+
+def shorten_log(settings: Settings, longer_than: int = 0, *, dry_run: bool = False) -> int:
+    """Keep of a log of more bytes only what tells of a process that died, at most LOG_BYTES; returns the
+    bytes that went. A running switch writes on in the same file."""
+    path = log(settings)
+    before = path.read_bytes() if path.exists() else b""
+    if len(before) <= longer_than:
+        return 0
+    kept = b"".join(line for line in before.splitlines(keepends=True) if DEATH in line)[-LOG_BYTES:]
+    if not dry_run:
+        os.truncate(path, 0)
+        with open(path, "ab", opener=_private) as file:
+            file.write(kept)
+    return len(before) - len(kept)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def was_started(settings: Settings) -> bool:
@@ -115,7 +170,9 @@ def start(settings: Settings) -> int:
     for left in [folder / SOCKET, *folder.glob(f"{CLIENT}*")]:
         left.unlink(missing_ok=True)
     memory = os.environ.get("PARC_SWITCH_MEMORY_MB") or "256"
-    with log(settings).open("ab") as output:
+    shorten_log(settings)
+    with open(log(settings), "ab", opener=_private) as output:
+        os.fchmod(output.fileno(), 0o600)
         process = subprocess.Popen(
             [
                 program, "-DD", "-E", "-x", "tlsf", "-X", "tlsf", "-m", memory, "-M", str(PRIVATE_MEMORY_MB),
@@ -207,6 +264,9 @@ def _defines(settings: Settings, port: int) -> str:
         last_resort=os.environ.get("PARC_SWITCH_LAST_RESORT") or "sip:partner@127.0.0.1:5199",
         workers=os.environ.get("PARC_SWITCH_WORKERS") or "4",
         ping_seconds=os.environ.get("PARC_SWITCH_PING_SECONDS") or "10",
+        peers=peers(),
+        peer_calls=os.environ.get("PARC_SWITCH_PEER_CALLS") or PEER_CALLS,
+        secret=secret(settings),
         configuration=settings.project / "deploy/kamailio/kamailio.cfg",
     )
 

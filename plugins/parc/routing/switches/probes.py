@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import socket
 from collections.abc import Iterable
@@ -16,20 +17,27 @@ TRIES = 3
 ANONYMOUS = "anonymous"
 
 
-def ask(address: tuple[str, int], questions: Iterable[Question]) -> list[Answer]:
-    """The switch's answers, in the order of the questions.
+def ask(address: tuple[str, int], secret: str, questions: Iterable[Question]) -> list[Answer]:
+    """The switch's answers, in the order of the questions; each is sealed with the secret that the switch has
+    too, and it answers no other.
 
     Raises ConfigurationError when the switch does not answer, or not as the platform's own does.
     """
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as own:
         own.settimeout(ANSWER_SECONDS)
         own.connect(address)
-        return [_ask(own, question) for question in questions]
+        return [_ask(own, secret, question) for question in questions]
 
 
-def _ask(own: socket.socket, question: Question) -> Answer:
+def seal(secret: str, text: str) -> str:
+    """As `route[SEAL]` of the switch: SHA-256 in hexadecimal, made only by who has the secret."""
+    inner = hashlib.sha256((secret + text).encode()).hexdigest()
+    return hashlib.sha256((secret + inner).encode()).hexdigest()
+
+
+def _ask(own: socket.socket, secret: str, question: Question) -> Answer:
     identity = secrets.token_hex(12)
-    request = _request(own.getsockname(), own.getpeername(), question, identity)
+    request = _request(own.getsockname(), own.getpeername(), secret, question, identity)
     for _ in range(TRIES):
         try:
             own.send(request)
@@ -46,10 +54,15 @@ def _ask(own: socket.socket, question: Question) -> Answer:
 
 def _silent(own: socket.socket, why: str) -> str:
     host, port = own.getpeername()
-    return f"the switch does not answer questions at {host}:{port} ({why}); is it running? `parc status`"
+    return (
+        f"the switch does not answer questions at {host}:{port} ({why}); is it running "
+        "(`parc status`), and does it have the same PARC_SWITCH_SECRET?"
+    )
 
 
-def _request(here: tuple[str, int], there: tuple[str, int], question: Question, identity: str) -> bytes:
+def _request(
+    here: tuple[str, int], there: tuple[str, int], secret: str, question: Question, identity: str
+) -> bytes:
     to = f"sip:{question.dialled_number}@{there[0]}:{there[1]}"
     caller = f"sip:{question.caller}@{ANONYMOUS}.invalid"
     lines = [
@@ -62,12 +75,19 @@ def _request(here: tuple[str, int], there: tuple[str, int], question: Question, 
         "Max-Forwards: 8",
         f"Contact: <sip:parc@{here[0]}:{here[1]}>",
     ]
-    if question.asserted:
-        lines.append(f"P-Asserted-Identity: <sip:{question.asserted}@{there[0]}>")
+    asked = f"ask|{identity}|{question.dialled_number}|{question.caller}"
     if question.slot:
         lines.append(f"X-Parc-Slot: {question.slot}")
+        asked += f"|slot {question.slot}"
     if question.at:
-        lines.append(f"X-Parc-Instant: {int(question.at.timestamp())}")
+        instant = int(question.at.timestamp())
+        lines.append(f"X-Parc-Instant: {instant}")
+        asked += f"|instant {instant}"
+    if question.asserted:
+        asserted = f"sip:{question.asserted}@{there[0]}"
+        lines.append(f"P-Asserted-Identity: <{asserted}>")
+        asked += f"|asserted {asserted}"
+    lines.append(f"X-Parc-Seal: {seal(secret, asked)}")
     return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
 
 

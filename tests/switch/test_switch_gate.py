@@ -1,0 +1,386 @@
+"""The switch's gate: it takes calls from its peers, relays within calls that it has placed, and tells nobody
+else a word."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone, status, values
+from sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+
+from parc.errors import ConfigurationError
+from parc.routing.switches import local
+from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.probes import seal
+from parc.settings import Settings
+from routing_world import go_live
+
+METHODS = (
+    "INVITE", "MESSAGE", "REFER", "BYE", "OPTIONS", "SUBSCRIBE", "NOTIFY", "INFO", "UPDATE", "ACK", "CANCEL",
+)  # fmt: skip
+FORGED = (
+    "X-Parc-Version: forged",
+    "X-Parc-Route: r:*:fixe:open",
+    "X-PARC-ANYTHING: forged",
+    "x-parc-slot : forged",
+    "Remote-Party-ID: <sip:+33100000001@forged.invalid>;party=calling",
+    "Diversion: <sip:+33100000002@forged.invalid>;reason=unconditional",
+    "History-Info: <sip:+33100000003@forged.invalid>;index=1",
+    "P-Asserted-Identity: <sip:+33299445566@forged.invalid>",
+    "P-Preferred-Identity: <sip:+33100000004@forged.invalid>",
+)
+
+
+@pytest.fixture
+def open_live(live: Settings) -> Settings:
+    """The table of a quiet day is live, and the sites are open."""
+    local.set_clock(live, IN_HOURS)
+    return live
+
+
+@pytest.fixture
+def caller(open_live: Settings) -> Iterator[Phone]:
+    """A peer's telephone."""
+    with phone(open_live) as own:
+        yield own
+
+
+@pytest.fixture
+def victim(open_live: Settings) -> Iterator[Phone]:
+    """Who is to get nothing at all."""
+    with phone(open_live, OTHER_PEER) as own:
+        yield own
+        assert own.everything(0.2) == []
+
+
+def test_nothing_is_relayed_but_within_a_call(open_live: Settings, caller: Phone, victim: Phone) -> None:
+    """Every method, to both ports, with every kind of Route, with and without a To-tag."""
+    port = local.calls_port(open_live)
+    for to_port in (port, port + 1):
+        own, away = f"<sip:127.0.0.1:{to_port};lr>", f"<sip:{victim.address};lr>"
+        for method in METHODS:
+            for routes in ([own], [own, away], [away], [f"{own}, {away}"], [], [own.replace(";lr", "")]):
+                for to_tag in ("", "forged"):
+                    dialog = Dialog(caller, to_tag=to_tag)
+                    uri = f"sip:3900@{victim.address}"
+                    if method == "INVITE" and not to_tag:
+                        uri = f"sip:nobody@{victim.address}"  # a call, which goes to a site: see below
+                    caller.send(dialog.request(method, uri, routes), to_port)
+        accepted = [reply for reply in caller.everything() if status(reply) // 100 == 2]
+        assert {values(reply, "CSeq")[0] for reply in accepted} <= {"1 OPTIONS"}
+    assert victim.everything(0.2) == []
+
+
+def test_an_answer_to_nothing_is_not_sent_on(open_live: Settings, caller: Phone, victim: Phone) -> None:
+    for port in (local.calls_port(open_live), local.calls_port(open_live) + 1):
+        for code in ("100 Trying", "200 OK", "302 Moved", "486 Busy Here"):
+            caller.send(
+                f"SIP/2.0 {code}\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK1\r\n"
+                f"Via: SIP/2.0/UDP {victim.address};branch=z9hG4bK2\r\nFrom: <sip:a@b>;tag=1\r\n"
+                "To: <sip:c@d>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+                port,
+            )
+    assert victim.everything(0.3) == []
+
+
+def test_a_call_goes_on_in_both_directions_over_a_release_and_a_restart(
+    open_live: Settings, sites: Sites, caller: Phone
+) -> None:
+    dialog = Dialog(caller)
+    dialog.begin()
+    [(site, invite)] = sites.requests("INVITE", dialog.call_id)
+    until(lambda: sites.requests("ACK", dialog.call_id))
+    steps = (
+        lambda: None,
+        lambda: go_live(open_live),
+        lambda: (local.stop(open_live), local.start(open_live)),
+    )
+    for number, step in enumerate(steps):
+        step()
+        for method in ("INVITE", "UPDATE", "INFO", "REFER"):
+            assert status(dialog.ask(method)) == 200
+            assert [each for each, _ in sites.requests(method, dialog.call_id)][-1] == site
+            if method == "INVITE":
+                caller.send(dialog.request("ACK"))
+        sites.sockets[site].sendto(from_site(invite, site, "UPDATE", number), caller.switch)
+        heard = caller.receive() or ""
+        assert heard.startswith("UPDATE sip:caller@") and dialog.call_id in heard
+    assert status(dialog.ask("BYE")) == 200
+    assert [each for each, _ in sites.requests("BYE", dialog.call_id)] == [site]
+
+
+def from_site(invite: str, site: str, method: str, sequence: int) -> bytes:
+    """A request of the site that got this INVITE, by the route that it has learnt from it."""
+    uri = values(invite, "Contact")[0].strip("<>")
+    lines = [
+        f"{method} {uri} SIP/2.0",
+        f"Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK{secrets.token_hex(6)};rport",
+        f"From: {values(invite, 'To')[0]};tag={site}",
+        f"To: {values(invite, 'From')[0]}",
+        f"Call-ID: {values(invite, 'Call-ID')[0]}",
+        f"CSeq: {100 + sequence} {method}",
+        "Max-Forwards: 70",
+        *(f"Route: {route}" for route in values(invite, "Record-Route")),
+    ]
+    return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
+
+
+def test_a_call_that_is_taken_back_before_it_is_answered(
+    open_live: Settings, sites: Sites, caller: Phone
+) -> None:
+    """The sites say nothing; CANCEL ends the call, and the ACK of its end goes no further."""
+    sites.silent.update(sites.addresses)
+    dialog = Dialog(caller)
+    invite = dialog.request("INVITE")
+    caller.send(invite)
+    assert status(caller.receive()) == 100
+    via = values(invite, "Via")[0]
+    cancel = dialog.request("CANCEL").replace(values(dialog.request("CANCEL"), "Via")[0], via)
+    lines = [f"Via: {via}" if line.startswith("Via:") else line for line in cancel.split("\r\n")]
+    caller.send("\r\n".join(lines))
+    codes = {status(message) for message in caller.everything(2.5)}
+    assert codes == {200, 487}
+
+
+def test_a_call_is_taken_by_its_own_two_ends_alone(
+    open_live: Settings, sites: Sites, caller: Phone, victim: Phone
+) -> None:
+    """Its sealed Record-Route in another call, altered, expired, or in a stranger's hand is no route; and a
+    request within it that asks to go elsewhere does not."""
+    dialog = Dialog(caller)
+    dialog.begin()
+    [route] = dialog.routes
+    ends, found = route.split("parc=", 1)[1].split(">")[0].split("-")
+    assert found == sealed(open_live, ends, dialog.call_id, dialog.tag)
+
+    def asked(routes: list[str], **given: object) -> int:
+        return status(dialog.ask("MESSAGE", routes=routes, **given))
+
+    other = Dialog(caller)
+    other.to_tag = "forged"
+    assert status(other.ask("MESSAGE", routes=[route])) == 481
+    assert asked([route.replace(f"{ends}-", f"{ends[:-1]}{'0' if ends[-1] != '0' else '1'}-")]) == 481
+    until_text, first, second = bytes.fromhex(ends).decode().split("|")
+    for text, expected in (
+        (f"{until_text}|{first}|{second}", 200),
+        (f"{int(time.time()) - 1}|{first}|{second}", 481),
+    ):
+        made = text.encode().hex()
+        mark = f"{made}-{sealed(open_live, made, dialog.call_id, dialog.tag)}"
+        assert asked([f"<sip:127.0.0.1:{local.calls_port(open_live)};lr;parc={mark}>"]) == expected
+    assert asked([route, f"<sip:{victim.address};lr>"]) == 403
+    assert asked([f"{route}, <sip:{victim.address};lr>"]) == 403
+    assert asked([f"<sip:{victim.address};lr>", route]) == 481
+    assert asked([route.replace("127.0.0.1", victim.address.split(":")[0])]) == 481
+    assert asked([route], uri=f"sip:agent@{victim.address}") == 200  # to the site, whatever it says
+    with phone(open_live, STRANGER) as stranger:
+        stranger.send(dialog.request("BYE"))
+        assert stranger.everything(0.3) == []
+    assert sites.requests("BYE", dialog.call_id) == []
+    assert len(sites.requests("MESSAGE", dialog.call_id)) == 2
+
+
+def sealed(settings: Settings, ends: str, call_id: str, tag: str) -> str:
+    return seal(local.secret(settings), f"call|{ends}|{len(call_id)}|{call_id}|{tag}")
+
+
+def test_calls_are_taken_from_peers_alone(open_live: Settings, sites: Sites, caller: Phone) -> None:
+    with phone(open_live, STRANGER) as stranger:
+        for method in METHODS:
+            stranger.send(Dialog(stranger).request(method))
+            stranger.send(Dialog(stranger, to_tag="x").request(method))
+        stranger.send(b"\0" * 100)
+        assert stranger.everything() == []
+    assert not sites.calls
+    with phone(open_live, OTHER_PEER) as other:
+        for own in (caller, other):
+            Dialog(own).begin()
+    assert len(sites.calls) == 2
+    assert status(Dialog(caller).ask("OPTIONS")) == 200
+    assert status(Dialog(caller).ask("MESSAGE")) == 405
+
+
+@pytest.mark.parametrize("given", ["the operator", "192.0.2.0/33", "192.0.2.7/28"])
+def test_peers_that_are_no_networks_are_told(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARC_SWITCH_PEERS", given)
+    with pytest.raises(ConfigurationError, match=r"PARC_SWITCH_PEERS: .*192\.0\.2\.7"):
+        local.peers()
+
+
+def test_a_secret_that_is_short_is_told(running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ("short", 'long enough, but with a " in it'):
+        monkeypatch.setenv("PARC_SWITCH_SECRET", given)
+        with pytest.raises(ConfigurationError, match="PARC_SWITCH_SECRET must have 16"):
+            local.secret(running)
+
+
+def test_what_only_the_switch_tells_reaches_no_site_from_elsewhere(
+    open_live: Settings, sites: Sites, caller: Phone
+) -> None:
+    dialog = Dialog(caller)
+    dialog.begin([*FORGED, "Route: <sip:forged.invalid;lr>", "Subject: kept"])
+    assert status(dialog.ask("UPDATE", headers=FORGED)) == 200
+    for method in ("INVITE", "UPDATE"):
+        [(_, message)] = sites.requests(method, dialog.call_id)
+        assert "forged" not in message and "+331000000" not in message, message
+        assert "Route:" not in message.replace("Record-Route:", "").replace("X-Parc-Route:", "")
+    [(_, invite)] = sites.requests("INVITE", dialog.call_id)
+    assert values(invite, "Subject") == ["kept"]
+    assert len(values(invite, "X-Parc-Version")) == len(values(invite, "X-Parc-Route")) == 1
+
+
+def test_a_peer_asserts_who_calls_and_a_stranger_does_not(
+    open_live: Settings, sites: Sites, caller: Phone
+) -> None:
+    go_live(open_live)
+    asserted = [f"P-Asserted-Identity: <sip:{CALLER}@operator.invalid>"]
+    with phone(open_live, STRANGER) as stranger:
+        stranger.send(Dialog(stranger, "anonymous").request("INVITE", headers=asserted))
+        assert stranger.everything(0.3) == []
+    Dialog(caller, "anonymous").begin(asserted)
+    assert {call.route for call in sites.calls.values()} == {"r:53:internet:open"}
+
+
+def test_the_port_for_questions_answers_the_platform_alone(open_live: Settings, caller: Phone) -> None:
+    """Not another user of this host, not a question that somebody has altered."""
+    port = local.calls_port(open_live) + 1
+    assert would_go(open_live, CALLER).zone_code == "53"
+    dialog = Dialog(caller)
+    for method in METHODS:
+        caller.send(dialog.request(method), port)
+    asked = f"ask|{dialog.call_id}|3900|{dialog.number}"
+    secret, instant = local.secret(open_live), str(int(IN_HOURS.timestamp()))
+    for headers in (
+        ["X-Parc-Seal: "],
+        ["X-Parc-Seal: " + "0" * 64],
+        ["X-Parc-Seal: " + seal("0" * 40, asked)],
+        ["X-Parc-Slot: a", "X-Parc-Seal: " + seal(secret, asked)],
+        [f"X-Parc-Instant: {instant}", "X-Parc-Seal: " + seal(secret, asked)],
+        [f"P-Asserted-Identity: <sip:{CALLER}@x>", "X-Parc-Seal: " + seal(secret, asked)],
+        ["X-Parc-Seal: " + seal(secret, asked.replace("3900", "3901"))],
+        ["X-Parc-Seal: " + seal(secret, asked.replace(dialog.number, "+33240445566"))],
+        ["X-Parc-Seal: " + seal(secret, asked.replace(dialog.call_id, "another"))],
+    ):
+        caller.send(dialog.request("INVITE", headers=headers), port)
+    assert caller.everything() == []
+    caller.send(dialog.request("INVITE", headers=["X-Parc-Seal: " + seal(secret, asked)]), port)
+    assert status(caller.final()) == 302
+
+
+def test_a_flood_of_great_messages_takes_no_memory(open_live: Settings, sites: Sites, caller: Phone) -> None:
+    before = memory(open_live)
+    for _ in range(500):
+        caller.send(Dialog(caller).request("INVITE", body="x" * 60_000))
+        caller.send(Dialog(caller).request("INVITE", headers=["Subject: " + "x" * 9_000]))
+    assert caller.everything() == []
+    assert memory(open_live) - before < 1 << 20
+    Dialog(caller).begin(["Subject: " + "x" * 4_000])
+    assert len(sites.calls) == 1
+
+
+def memory(settings: Settings) -> int:
+    """Shared memory that the switch uses, in bytes."""
+    return int(Rpc(local.socket(settings)).call("core.shmmem")["real_used"])
+
+
+def test_one_peer_that_calls_without_end_does_not_stop_another(
+    open_live: Settings, sites: Sites, tmp_path: Path
+) -> None:
+    """The one calls as fast as it can for three seconds, the other 200 times a second: of those every call is
+    answered, of the first no more than its share."""
+    seconds = 3
+    with phone(open_live, OTHER_PEER) as greedy:
+        calls = start_calls(tmp_path, local.calls_port(open_live), [CALLER], 200 * seconds, 200)
+        end, sent = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            greedy.send(Dialog(greedy, "+33199999999").request("INVITE"))
+            sent += 1
+            if sent % 20 == 0:
+                time.sleep(0.005)
+        said, _ = calls.communicate(timeout=60)
+        assert calls.returncode == 0, said[-2000:]
+        refused = [reply for reply in greedy.everything() if status(reply) == 503]
+    taken = len(sites.calls) - 200 * seconds
+    assert sent > 3 * local.PEER_CALLS and refused
+    assert taken <= local.PEER_CALLS * (seconds + 2), (sent, taken)
+
+
+def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refused(
+    open_live: Settings, caller: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call is up, and the switch starts anew with hardly more memory than its tables take."""
+    dialog = Dialog(caller)
+    dialog.begin()
+    free = int(Rpc(local.socket(open_live)).call("core.shmmem", "m")["free"])
+    with monkeypatch.context() as patch:
+        patch.setenv("PARC_SWITCH_MEMORY_MB", str(256 - free + 20))
+        local.stop(open_live)
+        local.start(open_live)
+        time.sleep(2)  # it looks once in a second
+        assert status(Dialog(caller).ask("INVITE")) == 503
+        assert status(dialog.ask("BYE")) == 200
+    local.stop(open_live)
+    local.start(open_live)
+    Dialog(caller).begin()
+
+
+def test_the_log_tells_of_no_caller_and_stays_short(open_live: Settings, caller: Phone) -> None:
+    """Messages that no parser likes, each with a number in it."""
+    log = local.log(open_live)
+    assert log.stat().st_mode & 0o777 == 0o600
+    size = log.stat().st_size
+    number = "33612345678"
+    good = Dialog(caller, number).request("INVITE", headers=[f"P-Asserted-Identity: <sip:{number}@x>"])
+    for old, new in (
+        ("SIP/2.0\r\n", f"SIP/{number}\r\n"),
+        (f"From: <sip:{number}", f'From: "{number} <sip:{number}'),
+        ("To: <", f"To: {number}<<"),
+        ("Via: SIP", f"Via: {number}"),
+        ("CSeq: 1", f"CSeq: {number}"),
+        ("Contact: <", f"Contact: {number}<<"),
+        ("P-Asserted-Identity: <", f'P-Asserted-Identity: "{number}'),
+        ("sip:3900@", f"sip:{number}:{number}:{number}@"),
+        ("Content-Length: 0", f"Content-Length: {number}"),
+        ("Max-Forwards: 70", f"Max-Forwards: {number}"),
+        ("Call-ID:", f"Call-ID{number}"),
+        ("\r\n\r\n", f"\r\nRoute: <{number}"),
+    ):
+        assert old in good, old
+        caller.send(good.replace(old, new, 1))
+    caller.everything()
+    assert would_go(open_live).zone_code == "53"
+    assert number not in log.read_text() and log.stat().st_size == size
+
+
+def test_of_a_log_that_has_grown_only_deaths_are_kept(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, landing=str(tmp_path), switch="kamailio:")
+    log = local.log(settings)
+    log.parent.mkdir()
+    death = " 0(7) ALERT: <core> [main.c:777]: handle_sigs(): child process 9 exited by a signal 11\n"
+    log.write_text(death + " 9(16) ERROR: <core> parse_via(): <0612345678>\n" * 100)
+    assert local.shorten_log(settings, local.LOG_BYTES) == 0
+    went = local.shorten_log(settings, dry_run=True)
+    assert went == local.shorten_log(settings) == 100 * 47 and log.read_text() == death
+    assert local.shorten_log(settings) == 0
+
+
+def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> None:
+    folder = local.log(running).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "kamailio.cfg").stat().st_mode & 0o777 == 0o600
+    secret = local.secret(running)
+    process = psutil.Process(local.pid(running) or 0)
+    for each in (process, *process.children(recursive=True)):
+        assert secret not in " ".join(each.cmdline()) + str(each.environ())
+
+
+def until(is_so: object) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_so():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)

@@ -1,0 +1,148 @@
+"""What nobody should send: the switch lives, relays nothing, tells nothing, and calls go on meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from phones import OTHER_PEER, STRANGER, Dialog, Phone, phone
+from sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+from torture import PLANTED, mutations, torture
+
+from parc import routing
+from parc.routing.switches import local
+from parc.routing.switches.jsonrpc import Rpc
+from parc.settings import Settings
+
+PER_SECOND = 200
+SPARE_BYTES = 4 << 20
+MESSAGES_PER_SECOND = 1_200
+COUNT = 600
+
+
+@contextmanager
+def calls_going_on(settings: Settings, sites: Sites, folder: Path, seconds: int) -> Iterator[Phone]:
+    """200 calls a second are placed meanwhile: every one is answered, no process of the switch dies, a
+    bystander gets nothing, nobody's number is in the log, the memory comes back, and routing verifies."""
+    local.set_clock(settings, IN_HOURS)
+    sites.are_call_ids_forged = True
+    process = psutil.Process(local.pid(settings) or 0)
+    pids = {each.pid for each in (process, *process.children(recursive=True))}
+    log = local.log(settings)
+    before, length = used(settings), log.stat().st_size
+    calls = start_calls(folder, local.calls_port(settings), [CALLER], PER_SECOND * seconds, PER_SECOND)
+    with phone(settings, STRANGER) as bystander:
+        yield bystander
+        said, _ = calls.communicate(timeout=seconds + 90)
+        assert calls.returncode == 0, said[-2000:]
+        assert bystander.everything(0.2) == []
+    assert {each.pid for each in (process, *process.children(recursive=True))} == pids
+    assert PLANTED not in log.read_text(errors="replace") and log.stat().st_size == length
+    deadline = time.monotonic() + 60
+    while used(settings) > before + SPARE_BYTES:
+        assert time.monotonic() < deadline, f"{used(settings) - before} bytes did not come back"
+        time.sleep(0.5)
+    assert would_go(settings).zone_code == "53" and routing.verify(settings).problems == []
+
+
+def used(settings: Settings) -> int:
+    return int(Rpc(local.socket(settings)).call("core.shmmem")["real_used"])
+
+
+def test_messages_that_torment(live: Settings, sites: Sites, tmp_path: Path) -> None:
+    """From a peer and from a stranger, to both ports."""
+    port = local.calls_port(live)
+    with (
+        calls_going_on(live, sites, tmp_path, 4) as bystander,
+        phone(live, OTHER_PEER) as peer,
+        phone(live, STRANGER) as stranger,
+    ):
+        messages = torture(bystander.address, f"127.0.0.1:{port}")
+        assert len(messages) >= 72
+        for data in messages.values():
+            for to_port in (port, port + 1):
+                peer.send(data, to_port)
+                stranger.send(data, to_port)
+                time.sleep(0.002)
+        assert stranger.everything() == []
+        peer.everything()
+
+
+@pytest.mark.parametrize("count", [COUNT, pytest.param(30_000, marks=pytest.mark.soak)])
+def test_mutated_messages(live: Settings, sites: Sites, tmp_path: Path, count: int) -> None:
+    """Of those that torment, of good ones, and of requests within a call that is up, sealed Route and all."""
+    seconds = 3 + count // MESSAGES_PER_SECOND
+    seed = 1
+    with calls_going_on(live, sites, tmp_path, seconds) as bystander, phone(live, OTHER_PEER) as peer:
+        dialog = Dialog(peer, f"+{PLANTED}00001")
+        dialog.begin()
+        within = [
+            dialog.request(method, f"sip:3900@{bystander.address}").encode()
+            for method in ("INVITE", "ACK", "BYE", "INFO", "MESSAGE", "CANCEL", "REFER")
+        ]
+        others = torture(bystander.address, f"127.0.0.1:{local.calls_port(live)}")
+        good = [Dialog(peer, f"+{PLANTED}00002").request(method).encode() for method in ("INVITE", "OPTIONS")]
+        begun = time.monotonic()
+        bases = [*within, *within, *others.values(), *good]
+        for number, data in enumerate(mutations(bases, count, seed)):
+            peer.send(data, local.calls_port(live) + (number % 8 == 0))
+            if number % 50 == 0:
+                peer.everything(0.0001)
+                time.sleep(max(0.0, begun + number / MESSAGES_PER_SECOND - time.monotonic()))
+    print(f"{count:,} mutated messages (seed {seed}) beside {PER_SECOND} calls a second: nothing happened")
+
+
+@pytest.mark.parametrize("count", [COUNT, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_mutated_commands(live: Settings, sites: Sites, tmp_path: Path, count: int) -> None:
+    """JSON-RPC on the switch's own socket, by its owner: any method, then any bytes. (A `method` that is no
+    string ends Kamailio 5.6, ADR 0208: our client cannot send one, and nobody else can send at all.)"""
+    number = f"{PLANTED}00003"
+    calls: list[tuple[str, list[object]]] = [
+        ("htable.get", ["exc_a", number]),
+        ("htable.get", ["ctl", "active"]),
+        ("mtree.match", ["geo_a", number, 0]),
+        ("mtree.summary", []),
+        ("htable.stats", []),
+        ("core.uptime", []),
+        ("core.shmmem", ["m"]),
+        ("dispatcher.list", []),
+        ("no.such.method", [number, 1.5, None, {"a": []}]),
+    ]
+    tails = [json.dumps({"params": params, "id": 1})[1:].encode() for _, params in calls]
+    tails += [b'"params": ' + b"[" * 5_000, b"}", b'"METHOD": "core.uptime", "id": {"id": 1}}']
+    names = [method.encode() for method, _ in calls]
+    own_path = Path(local.socket(live)).with_name(f"c-{secrets.token_hex(3)}")
+    with (
+        calls_going_on(live, sites, tmp_path, 3 + count // 1_000),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own,
+    ):
+        own.bind(str(own_path))
+        own.connect(local.socket(live))
+        own.settimeout(0.005)
+        methods = itertools.chain.from_iterable(zip(names * count, mutations(names, count, 3), strict=False))
+        for method, tail in zip(methods, mutations(tails, count, 2), strict=False):
+            head = json.dumps(method.decode(errors="replace")).encode()
+            own.send(b'{"jsonrpc": "2.0", "method": %b, %b' % (head, tail))
+            with suppress(TimeoutError):
+                own.recv(65_535)
+        own_path.unlink()
+    print(f"{count:,} mutated commands beside {PER_SECOND} calls a second: nothing happened")
+
+
+@pytest.mark.soak
+def test_a_sender_that_would_take_all_memory(live: Settings, sites: Sites, tmp_path: Path) -> None:
+    """14,000 INVITEs of 60 kB, then 14,000 of 7.5 kB, as fast as they go."""
+    with calls_going_on(live, sites, tmp_path, 30), phone(live, OTHER_PEER) as peer:
+        for size in (60_000, 7_500):
+            for number in range(14_000):
+                peer.send(Dialog(peer, f"+{PLANTED}00004").request("INVITE", body="x" * size))
+                if number % 50 == 0:
+                    peer.everything(0.0001)
