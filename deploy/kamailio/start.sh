@@ -16,7 +16,7 @@ fi
 cat > /tmp/kamailio.cfg <<CFG
 #!KAMAILIO
 #!define DB_URL "postgres://kamailio:$KAMAILIO_PASSWORD@postgres:5432/switch"
-#!define RPC_SOCKET "/run/kamailio/rpc.sock"
+#!define RPC_SOCKET "unixd:/run/kamailio/rpc.sock"
 #!define CALLS_SOCKET udp:$address:5060${ADVERTISED:+ advertise $ADVERTISED}
 #!define PROBES_SOCKET udp:$address:5061
 #!define PROBES_PORT 5061

@@ -23,7 +23,7 @@ import psycopg
 
 from parc.routing.diff import diff
 from parc.routing.switches import KAMAILIO, Release, local
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
 from parc.routing.tables import SHAPES, Content
 from parc.settings import Settings

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 
 from parc.routing.switches import Answer, Question, local, open_switch
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.settings import Settings
 
 SCENARIO = Path(__file__).with_name("caller.xml")

@@ -16,7 +16,7 @@ from sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, w
 from parc import routing
 from parc.errors import RoutingRefused
 from parc.routing.switches import local
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.settings import Settings
 from routing_world import EVE, QUIET, go_live, marts, rows
 

@@ -21,7 +21,7 @@ from sites import CALLER, Sites, place_calls, would_go
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.routing.switches import Release, kamailio, local, open_switch, readable
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
 from parc.routing.tables import Content
 from parc.settings import Settings
@@ -33,7 +33,7 @@ KILLED = """
 import os, signal, sys
 from datetime import date
 from parc import routing
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.settings import Settings
 exchange, left = Rpc._exchange, int(sys.argv[2])
 def counted(self, calls, seconds):

@@ -15,7 +15,7 @@ from sites import CALLER, IN_HOURS, Sites, start_calls, would_go
 
 from parc.errors import ConfigurationError
 from parc.routing.switches import local
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.probes import seal
 from parc.settings import Settings
 from routing_world import go_live
@@ -175,6 +175,12 @@ def test_a_call_is_taken_by_its_own_two_ends_alone(
         assert asked([f"<sip:127.0.0.1:{local.calls_port(open_live)};lr;parc={mark}>"]) == expected
     assert asked([route, f"<sip:{victim.address};lr>"]) == 403
     assert asked([f"{route}, <sip:{victim.address};lr>"]) == 403
+    [(site, _)] = sites.requests("INVITE", dialog.call_id)
+    at_site, away = f"<sip:127.0.0.1:{sites.addresses[site]};lr>", f"<sip:{victim.address};lr>"
+    assert asked([route, at_site]) == 200
+    assert asked([route, ", ".join([at_site] * 120), away]) == 403
+    assert asked([route, "<what is this", away]) in (400, 403)
+    assert asked([route, at_site, "<sip:>", away]) in (400, 403)
     assert asked([f"<sip:{victim.address};lr>", route]) == 481
     assert asked([route.replace("127.0.0.1", victim.address.split(":")[0])]) == 481
     assert asked([route], uri=f"sip:agent@{victim.address}") == 200  # to the site, whatever it says
@@ -182,7 +188,7 @@ def test_a_call_is_taken_by_its_own_two_ends_alone(
         stranger.send(dialog.request("BYE"))
         assert stranger.everything(0.3) == []
     assert sites.requests("BYE", dialog.call_id) == []
-    assert len(sites.requests("MESSAGE", dialog.call_id)) == 2
+    assert len(sites.requests("MESSAGE", dialog.call_id)) == 3
 
 
 def sealed(settings: Settings, ends: str, call_id: str, tag: str) -> str:
@@ -372,6 +378,7 @@ def test_of_a_log_that_has_grown_only_deaths_are_kept(tmp_path: Path) -> None:
 def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> None:
     folder = local.log(running).parent
     assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name for path in folder.iterdir() if path.is_socket() or path.is_fifo()} == {"rpc.sock"}
     assert (folder / "kamailio.cfg").stat().st_mode & 0o777 == 0o600
     secret = local.secret(running)
     process = psutil.Process(local.pid(running) or 0)

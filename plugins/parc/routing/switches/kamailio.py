@@ -24,7 +24,7 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
-from parc.routing.switches.jsonrpc import Rpc
+from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.probes import ANONYMOUS, ask
 from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content, Frames
 from parc.routing.volumes import with_band
@@ -237,7 +237,8 @@ class KamailioSwitch:
         yield from _miscounted(table, int(summary.get(table, {}).get("nritems", 0)), len(rows))
         answers = self._rpc.many([("mtree.match", (table, prefix, 0)) for prefix, _ in rows])
         for (prefix, zone), answer in zip(rows, answers, strict=True):
-            found = (answer or {}).get("PREFIX"), (answer or {}).get("TVALUE")
+            match: dict[str, str] = answer[1] if answer else {}
+            found = match.get("PREFIX"), match.get("TVALUE")
             if found != (prefix, zone):
                 yield f"{table} has {found[1]} for prefix {prefix} in memory, {zone} in its table"
 
@@ -270,8 +271,8 @@ class KamailioSwitch:
         [listed] = self._rpc.many([("dispatcher.list", ())])  # an error where it has none yet
         held = {
             target["DEST"]["URI"]
-            for record in (listed or {}).get("RECORDS", [])
-            for target in record["SET"]["TARGETS"]
+            for record in _list((listed or {}).get("RECORDS", []))
+            for target in _list(record["SET"]["TARGETS"])
         }
         if held != {row[0] for row in rows}:
             self._rpc.call("dispatcher.reload")

@@ -23,7 +23,7 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.routing.switches import KAMAILIO
-from parc.routing.switches.jsonrpc import CLIENT, Rpc
+from parc.routing.switches.binrpc import CLIENT, Rpc
 from parc.settings import Settings
 from parc.warehouse import embedded
 
@@ -43,7 +43,7 @@ DEATH = b" ALERT: "
 """What a line of the log has that tells of a process that died: all that the switch says while it runs."""
 DEFINES = """#!KAMAILIO
 #!define DB_URL "{db_url}"
-#!define RPC_SOCKET "{socket}"
+#!define RPC_SOCKET "unixd:{socket}"
 #!define CALLS_SOCKET udp:127.0.0.1:{calls_port}
 #!define PROBES_SOCKET udp:127.0.0.1:{probes_port}
 #!define PROBES_PORT {probes_port}
