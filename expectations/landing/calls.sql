@@ -68,6 +68,7 @@ ids as (
     select
         count(*) as ids_delivered_before,
         count(*) filter (where is_of_another) as ids_of_others,
+        count(*) filter (where business_date > %(business_date)s::date) as ids_of_later_dates,
         to_char(mode() within group (order by business_date), 'YYYY-MM-DD') as other_date
     from repeated
 ),
@@ -144,6 +145,7 @@ select
     busiest.first_line as busiest_line,
     ids.ids_delivered_before,
     ids.ids_of_others,
+    ids.ids_of_later_dates,
     ids.other_date,
     profile.legs_by_hour,
     silent.silent_sites,

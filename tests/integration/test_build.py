@@ -193,8 +193,24 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
     assert rows(built, of_view) == view  # a view that stays as it is takes no lock
 
 
+def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
+    """Have the first contacts of a delivery bear the ids of offered contacts of a later date, which lose."""
+    ids = rows(
+        settings,
+        f"select call_id from marts.fct_calls where business_date = '{later}' and is_offered "
+        f"order by call_id limit {count}",
+    )
+    path = Path(settings.landing) / "calls" / f"date={day}" / "calls.csv.gz"
+    header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    for number, (call_id,) in enumerate(ids):
+        lines[number] = call_id.encode() + b",1," + lines[number].split(b",", 2)[2]
+    path.write_bytes(gzip.compress(b"".join([header, *lines]), mtime=0))
+    return len(ids)
+
+
 def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
-    """By figure, with the delivery; nothing for what only came later, nothing more by a full refresh."""
+    """By figure, with the delivery; nothing for what only came later, nothing more by a full refresh. So is
+    what one day takes from a later one that BI had read, by its ids."""
     offered = (
         f"select sum(offered_count) from marts.mart_service_quality_daily where business_date = '{DAYS[2]}'"
     )
@@ -205,11 +221,15 @@ def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
     )
     [(before,)] = rows(built, offered)
     restate(built, DAYS[2], drop=60)
+    taken = take_ids(built, DAYS[2], DAYS[3], count=5)
     outcome = ingest(built, "calls", DAYS[2])
     result = build(built)
     [(after,)] = rows(built, offered)
     assert after < before
-    assert rows(built, told, "bi_reader") == [(DAYS[2], [outcome.delivery_id], after - before)]
+    assert rows(built, f"{told} order by 1", "bi_reader") == [
+        (DAYS[2], [outcome.delivery_id], after - before),
+        (DAYS[3], [outcome.delivery_id], -taken),
+    ]
     kept = rows(built, "select count(*), max(build_id) from marts.mart_restatements")
     assert kept[0][1] == result.build_id
     # Repeats of the days before were looked at again too: they belong to the same delivery.

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.errors import InsufficientPrivilege
 from test_build import restate, rows
 from test_cli import parc
 from test_loading import as_csv, deliver, legs
@@ -306,6 +307,65 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
     # What the first date waits for would be refused by now; what the second waits for may still come.
     assert len(expire(warehouse)) == 2
     assert expired_dates(warehouse) == {"calls": [FIRST]}
+
+
+def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
+    """Retention counts from where dates lead to: not from a few that somebody took for right."""
+    late = FIRST - timedelta(days=1)
+    with connect(warehouse, "admin") as connection:
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, built_in) "
+            "select 'calls', %s::date - day, 'published', '[]', '', 1 from generate_series(0, 409) as day "
+            "where day <> 1",
+            [FIRST],
+        )
+    ahead = [date(2030, 1, 1), date(2030, 1, 2)]
+    for day in ahead:
+        deliver(warehouse, "calls", day, calls__csv=as_csv(legs(3, day)))
+        assert ingest(warehouse, "calls", day).status == "published"
+    with connect(warehouse, "admin") as connection:
+        connection.execute("update ops.delivery set built_in = 1")
+    told = maintenance.expire_raw(warehouse)
+    assert expired_dates(warehouse) == {"calls": [FIRST - timedelta(days=day) for day in range(409, 399, -1)]}
+    assert told[0].count == 2 and told[0].what.startswith("calls: nothing counts back from 2030-01-02, ")
+    deliver(warehouse, "calls", late, calls__csv=as_csv(legs(4, late)))
+    assert ingest(warehouse, "calls", late).status == "published", "it is not past retention"
+
+
+def test_a_number_assigned_by_hand_goes_when_it_decides_nothing(warehouse: Settings) -> None:
+    """A year after it was replaced or ended; where its calls go never changes by that."""
+    given = [
+        ("+33299000001", "53", 800), ("+33299000001", "52", 700), ("+33299000001", "24", 10),
+        ("+33299000002", "53", 800), ("+33299000002", None, 500),
+        ("+33299000003", "53", 500), ("+33299000003", None, 10),
+        ("+33299000004", "53", 900),
+    ]  # fmt: skip
+    with connect(warehouse, "exporter") as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into routing.urgent_assignment (number, zone_code, set_by, reason, at) "
+            "values (%s, %s, 'Anne', 'a case', now() - make_interval(days => %s))",
+            given,
+        )
+    deliver(warehouse, "calls", FIRST, calls__csv=as_csv(legs(3, FIRST)))
+    ingest(warehouse, "calls", FIRST)
+    in_force = "select number, zone_code from routing.urgent_zone order by 1"
+    before = rows(warehouse, in_force, "exporter")
+    planned = maintenance.prune_history(warehouse, dry_run=True)
+    assert maintenance.prune_history(warehouse) == planned
+    kept = "select number, zone_code from routing.urgent_assignment order by assignment_id"
+    assert rows(warehouse, kept, "exporter") == [
+        ("+33299000001", "24"), ("+33299000003", None), ("+33299000004", "53"),
+    ]  # fmt: skip
+    assert rows(warehouse, in_force, "exporter") == before
+    for of in ("zone_code is not null", "number = '+33299000001'"):
+        with pytest.raises(InsufficientPrivilege), connect(warehouse, "maintenance") as connection:
+            connection.execute(f"delete from routing.urgent_assignment where {of}".encode())
+    for role in ("exporter", "loader", "transformer"):
+        with pytest.raises(InsufficientPrivilege), connect(warehouse, role) as connection:
+            connection.execute("delete from routing.urgent_assignment where zone_code is null")
+    with connect(warehouse, "maintenance") as connection:  # whose it was may be forgotten whole
+        connection.execute("delete from routing.urgent_assignment where number = '+33299000003'")
 
 
 def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Settings) -> None:

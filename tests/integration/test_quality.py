@@ -189,6 +189,7 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "hours_unshifted": "update raw.aside set offered_at = offered_at + interval '2 h'",
         "ids_not_of_others": on_another_date("calls")
         + "update raw.aside set caller_key = md5('other' || call_id)::uuid where line_number % 10 < 7",
+        "ids_not_of_later_dates": on_another_date("calls", "2012-04-26"),
         "ids_new": on_another_date("calls"),
         "nobody_has_much": "update raw.aside set customer_key = md5('C1')::uuid where line_number % 20 = 5",
         "answered_share": """
@@ -278,6 +279,7 @@ BREAKS: dict[str, dict[str, str | float]] = {
         "hours_unshifted": "update raw.aside set arrived_at = arrived_at + interval '2 h'",
         "ids_not_of_others": on_another_date("boutique_visits")
         + "update raw.aside set customer_key = md5('other' || visit_id)::uuid where line_number % 10 < 7",
+        "ids_not_of_later_dates": on_another_date("boutique_visits", "2012-04-26"),
         "ids_new": on_another_date("boutique_visits"),
         "nobody_has_much": "update raw.aside set customer_key = md5('C1')::uuid where line_number % 20 = 5",
         "served_share": """
@@ -366,6 +368,7 @@ ALSO = {
     "not_empty": {"volume_floor", "volume_low"},
     "calls answered_share": {"abandoned_share", "ivr_resolved_share"},
     "ids_not_of_others": {"ids_new"},
+    "ids_not_of_later_dates": {"ids_new"},
     "boutiques last_snapshot_floor": {"volume_low"},
     "boutique_visits served_share": {"left_unserved_share"},
     "numbering_plan last_snapshot_floor": {"volume_floor", "volume_low"},
@@ -408,7 +411,7 @@ def usual(rows: float, days: int = 4, measures: Mapping[str, Any] | None = None)
         Past(DAY - timedelta(weeks=ago), int(rows), {} if measures is None else measures)
         for ago in range(1, days + 1)
     )
-    return History(tuple(like), near_dates=(DAY - timedelta(days=7), DAY - timedelta(days=1)))
+    return History(tuple(like), near_dates=tuple(DAY + timedelta(days=days) for days in (-7, -1, 1)))
 
 
 def healthy_days(settings: Settings, feed: str) -> History:
@@ -629,6 +632,24 @@ def test_ids_that_begin_anew_are_told_with_their_date_also_where_nobody_is_known
     }
     assert set(told) == {"warn", says}
     assert "ids were delivered on 2012-04-24 already, " in told[says].message
+
+
+def test_ids_of_a_date_far_away_are_found_where_bi_sees_it(platform: Settings) -> None:
+    """A late delivery with the ids of nine days later, which it would empty, whosever they are."""
+    load(platform, "calls")
+    execute(platform, on_another_date("calls", "2012-05-04"))
+    assert found(check(platform, "calls", usual(2400))) == set()
+    with warehouse.connect(platform, "transformer") as connection:
+        connection.execute(
+            "create table marts.fct_calls as select distinct business_date, call_id from raw.calls"
+        )
+    (failure,) = check(platform, "calls", usual(2400)).failures
+    assert "2,000 of 2,000 call ids were delivered on a later date already (2012-05-04)" in failure.message
+    execute(
+        platform, "update raw.aside set call_id = 'new ' || call_id where abs(hashtext(call_id)) % 10 > 1"
+    )
+    verdict = check(platform, "calls", usual(2400))
+    assert verdict.passed and found(verdict) == {"ids_new"}
 
 
 def test_one_customer_in_twenty_calls_is_told_and_named_by_no_number(platform: Settings) -> None:

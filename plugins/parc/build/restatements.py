@@ -1,4 +1,5 @@
-"""What a restated or withdrawn delivery did to figures that BI had read: in `marts.mart_restatements`."""
+"""What a delivery did to figures that BI had read, in `marts.mart_restatements`: one that was restated or
+withdrawn, and one of an earlier date that took contacts from a date that was published."""
 
 from __future__ import annotations
 
@@ -26,6 +27,24 @@ where status = 'withdrawn' and published_at is not null and withdrawn_in is null
         where built.feed = withdrawn.feed and built.business_date = withdrawn.business_date
             and built.delivery_id <= withdrawn.delivery_id and built.built_in is not null
     )
+union
+select delivery.delivery_id, taken.business_date
+from ops.build_delivery
+inner join ops.delivery using (delivery_id)
+inner join (
+    select 'calls' as feed, business_date, kept_business_date
+    from intermediate.int_call_cross_date_duplicates
+    union
+    select 'boutique_visits', business_date, kept_business_date
+    from intermediate.int_boutique_visit_cross_date_duplicates
+) as taken
+    on delivery.feed = taken.feed and delivery.business_date = taken.kept_business_date
+where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
+    and exists (
+        select from ops.delivery as published
+        where published.feed = taken.feed and published.business_date = taken.business_date
+            and published.built_in is not null
+    )
 """
 
 _DIFFERENCES = """
@@ -37,7 +56,7 @@ with restated as (
 reached as (
     select
         figures.business_date,
-        array_agg(restated.delivery_id order by restated.delivery_id) as delivery_ids
+        array_agg(distinct restated.delivery_id order by restated.delivery_id) as delivery_ids
     from (select business_date from {built} union select business_date from {mart}) as figures
     inner join restated
         on %(lookback_days)s::integer is null
@@ -82,11 +101,11 @@ def keep(
     kinds: dict[str, str],
 ) -> None:
     """Compare a mart with its built table, before that takes its place, where a restated or withdrawn
-    delivery reaches it.
+    delivery reaches it, or one that took contacts from a later date.
 
-    `meta.restated_by` names the feeds whose restatement counts. It reaches its own date and the
-    `meta.lookback_days` before it; where the mart is published as a whole, every date. `kinds` are the built
-    table's columns with their types: what is bigint or numeric is a figure.
+    `meta.restated_by` names the feeds whose restatement counts. It reaches its own date, or the one from
+    which contacts were taken, and the `meta.lookback_days` before it; where the mart is published as a whole,
+    every date. `kinds` are the built table's columns with their types: what is bigint or numeric is a figure.
     """
     restated = connection.execute(_RESTATED, {"build_id": build_id, "feeds": meta["restated_by"]}).fetchall()
     if not restated:

@@ -9,12 +9,14 @@ from statistics import median
 from typing import Any
 
 import holidays
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from parc.feeds import Feed, Keeping
 
 LIKE_DAYS = 4
 NEAREST = 3
+IDS_ASKED = 500
+"""Ids of a delivery, taken evenly, by which the other dates that hold many of them are found."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class History:
     """What a delivery is held against.
 
     `like` are the last like days, at most 4, the newest first. Among `near_dates` its ids are looked for: the
-    3 nearest dates that are published, before or after it, and the last like day.
+    3 nearest dates that are published, before or after it, the last like day, and those far away that share
+    ids with it.
     """
 
     like: tuple[Past, ...] = ()
@@ -74,6 +77,34 @@ def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: da
         like=tuple(Past(day, rows[day], measured.get(day) or {}) for day in dates),
         near_dates=tuple(sorted({*dates[:1], *(day for (day,) in near)})),
     )
+
+
+def dates_that_share_ids(
+    connection: Connection[Any], feed: Feed, table: sql.Composable, business_date: date
+) -> list[date]:
+    """The dates in the marts, however far away, that hold one of IDS_ASKED ids of the delivery in `table`."""
+    mart = f"fct_{feed.name}"
+    is_there = connection.execute("select to_regclass(%s) is not null", [f"marts.{mart}"]).fetchone()
+    if not (feed.dated_by and feed.identifier and is_there and is_there[0]):
+        return []
+    found = connection.execute(
+        sql.SQL(
+            "with asked as ("
+            "  select {key} from {table} where mod(abs(hashtext({key})::bigint), greatest(1, ("
+            "    select reltuples::bigint from pg_class where oid = {name}::regclass) / {ids})) = 0"
+            "  limit 2 * {ids}"
+            ") select distinct mart.business_date from asked inner join {mart} as mart using ({key}) "
+            "where mart.business_date <> {day}"
+        ).format(
+            key=sql.Identifier(feed.identifier),
+            table=table,
+            name=table.as_string(connection),
+            ids=IDS_ASKED,
+            mart=sql.Identifier("marts", mart),
+            day=business_date,
+        )
+    ).fetchall()
+    return [day for (day,) in found]
 
 
 def like_dates(feed: Feed, business_date: date, dates: Iterable[date]) -> list[date]:

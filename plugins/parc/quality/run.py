@@ -25,7 +25,7 @@ from parc.errors import ParcError
 from parc.feeds import Feed, Keeping
 from parc.quality import declared, pages
 from parc.quality.declared import Declared, QualityError, Suite, UnknownSuite
-from parc.quality.history import History, history_of_ledger
+from parc.quality.history import History, dates_that_share_ids, history_of_ledger
 from parc.quality.limits import Compared
 from parc.quality.pages import Report
 from parc.quality.verdict import Finding, Judgement, Measures, Verdict
@@ -119,6 +119,8 @@ def _check_delivery(
     suite = f"landing/{feed}"
     if not declared.exists(settings.project, suite):
         return Verdict(passed=True)
+    with warehouse.connect(settings, "reader") as connection:
+        sharing = dates_that_share_ids(connection, feeds.get(feed), table, business_date)
     return _run_suite(
         settings,
         suite,
@@ -129,7 +131,7 @@ def _check_delivery(
             "business_date": business_date,
             "usual_rows": history.usual_rows,
             "like_days": history.like_days,
-            "near_dates": list(history.near_dates),
+            "near_dates": sorted({*history.near_dates, *sharing}),
         },
         history=history,
     )

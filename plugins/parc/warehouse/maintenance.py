@@ -23,6 +23,10 @@ from parc.warehouse.connections import connect
 HISTORY = timedelta(days=365)
 """How long is kept what builds and runs did, counted back from the newest of them."""
 
+DAYS_THAT_LEAD = 60
+"""A date counts for retention where at least half of so many days up to it are published, of whatever feed
+(of fewer, where a feed keeps fewer): a single wrong one, years ahead, lets nothing go."""
+
 STATISTICS_TARGET = 25
 """Enough for the planner, as on the table of one day."""
 
@@ -63,7 +67,8 @@ def expire_raw(
 
     Dates go in order, and none goes before an older one: a date that is not built yet, is being loaded, or
     whose figures still wait for a date within retention holds back itself and those after it. A snapshot
-    stays while it governs a date that is kept. Nothing goes unless the last build was published.
+    stays while it governs a date that is kept. Nothing goes unless the last build was published. Retention
+    counts back from the newest date to which others lead (DAYS_THAT_LEAD); later ones are told.
 
     Raises Busy when a build reads the raw tables or somebody's query keeps one of them locked.
     """
@@ -75,7 +80,17 @@ def expire_raw(
     ):
         for feed in sorted(feeds, key=lambda feed: bool(feed.governs)):  # facts first
             expired[feed.name] = _newest_expired(reader, feed)
-            limit = _limit(reader, feed, expired)
+            newest, strays = _newest(reader, feed)
+            days = timedelta(days=feed.retention.days or 0)
+            if strays and _published_up_to(reader, feed, strays[-1] - days):
+                acts.append(
+                    Act(
+                        f"{feed.name}: nothing counts back from {strays[-1]}, as too few dates before it are "
+                        "published; `parc withdraw` takes a wrong one back",
+                        len(strays),
+                    )
+                )
+            limit = _limit(reader, feed, newest, expired)
             dates = _published_up_to(reader, feed, limit) if limit else []
             count = size = 0
             try:
@@ -137,7 +152,8 @@ def clear_loads(settings: Settings, *, dry_run: bool = False) -> list[Act]:
 def prune_history(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     """Delete from the ledger what builds and runs did more than a year before the newest of them.
 
-    Of the dates that builds recomputed, the newest build of each stays: it tells which dates are known.
+    Of the dates that builds recomputed, the newest build of each stays: it tells which dates are known. Of
+    numbers assigned by hand, what has been replaced or ended for a year goes.
     """
     old_build = (
         "build_id in (select build_id from ops.build where status <> 'running' "
@@ -150,8 +166,12 @@ def prune_history(settings: Settings, *, dry_run: bool = False) -> list[Act]:
         "ops.build_date": f"{old_build} and exists (select from ops.build_date as newer "
         "where newer.feed = build_date.feed and newer.business_date = build_date.business_date "
         "and newer.build_id > build_date.build_id)",
-        "ops.looked_for": "business_date < (select max(business_date) from ops.delivery "
-        "where status <> 'withdrawn' and not is_misdated) - %(history)s",
+        "ops.looked_for": "looked_at < (select max(looked_at) from ops.looked_for) - %(history)s",
+        # Counted from the newest delivery: nobody may assign anything by hand for years.
+        "routing.urgent_assignment": "at < (select max(landed_at) from ops.delivery) - %(history)s "
+        "and (zone_code is null or exists (select from routing.urgent_assignment as later "
+        "where later.number = urgent_assignment.number "
+        "and later.assignment_id > urgent_assignment.assignment_id))",
         "ops.airflow_run": "at < (select max(at) from ops.airflow_run) - %(history)s",
         "ops.notice": "at < (select max(at) from ops.notice) - %(history)s",
     }
@@ -191,19 +211,51 @@ def _newest_expired(connection: Connection[Any], feed: Feed) -> date | None:
     return row[0] if row else None
 
 
-def _limit(connection: Connection[Any], feed: Feed, expired: Mapping[str, date | None]) -> date | None:
-    """The newest date that retention lets go; None where it lets none go.
+def _newest(connection: Connection[Any], feed: Feed) -> tuple[date | None, list[date]]:
+    """The newest date of the feed that counts for retention, and the dates after it that do not."""
+    if feed.retention.days is None:
+        return None, []
+    days = min(DAYS_THAT_LEAD, feed.retention.days)
+    newest: date | None = None
+    strays: list[date] = []
+    for business_date, is_led_to in connection.execute(
+        """
+        with known as (
+            select distinct business_date from ops.delivery where status = 'published' and not is_misdated
+        ),
+
+        led as (
+            select
+                business_date,
+                2 * count(*) over (
+                    order by business_date
+                    range between make_interval(days => %(days)s - 1) preceding and current row
+                ) >= %(days)s as is_led_to
+            from known
+        )
+
+        select business_date, is_led_to
+        from led
+        inner join ops.delivery using (business_date)
+        where feed = %(feed)s and status = 'published' and not is_misdated
+        order by business_date
+        """,
+        {"feed": feed.name, "days": days},
+    ):
+        newest, strays = (business_date, []) if is_led_to else (newest, [*strays, business_date])
+    return newest, strays
+
+
+def _limit(
+    connection: Connection[Any], feed: Feed, newest: date | None, expired: Mapping[str, date | None]
+) -> date | None:
+    """The newest date that retention lets go, counted back from `newest`; None where it lets none go.
 
     `expired` has the newest expired date of each fact feed.
     """
-    row = connection.execute(
-        "select max(business_date) from ops.delivery "
-        "where feed = %s and status = 'published' and not is_misdated",
-        [feed.name],
-    ).fetchone()
-    if feed.retention.days is None or not (row and row[0]):
+    if feed.retention.days is None or newest is None:
         return None
-    limit: date = row[0] - timedelta(days=feed.retention.days)
+    limit = newest - timedelta(days=feed.retention.days)
     for fact in feed.governs:
         gone = expired.get(fact) or _newest_expired(connection, FEEDS[fact])
         if gone is None:
