@@ -3,12 +3,16 @@
 Airflow imports this in every process, tasks included: the pages themselves are imported by the first request.
 """
 
+import os
 from typing import Any
 from urllib.parse import quote
 
 from airflow.plugins_manager import AirflowPlugin
 
+from parc.orchestration.deadline import RunFirstQueued
 from parc.orchestration.limits import NightFirst
+
+os.umask(0o077)  # as the command line's: what Airflow's processes write is their user's alone
 
 # A signpost, in a colour that is seen on Airflow's light, dark and chosen grounds.
 ICON = "data:image/svg+xml," + quote(
@@ -46,6 +50,7 @@ class ParcPlugin(AirflowPlugin):
 
     name = "parc"
     priority_weight_strategies = (NightFirst,)
+    deadline_references = (RunFirstQueued,)
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("PARC desk", "nav", "parc", "parc/"),

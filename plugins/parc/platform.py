@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from parc import desk, routing, storage
 from parc.desk import Due, Matter
 from parc.errors import ConfigurationError, ParcError
-from parc.loading.pseudonyms import check_key
+from parc.loading.pseudonyms import check_key, weakness
 from parc.orchestration import environment, services
 from parc.routing.night import newest_business_date
 from parc.routing.switches import local
@@ -319,6 +319,8 @@ def _warehouse(settings: Settings) -> str:
 def _pseudonym_key(settings: Settings) -> str:
     with connect(settings, "loader") as connection:
         check_key(connection, settings)
+    if why := weakness(settings):
+        raise ConfigurationError(f"{why}, for a warehouse that is loaded anew: this one knows no other")
     return "that of the warehouse"
 
 

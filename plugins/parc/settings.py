@@ -21,7 +21,8 @@ class Settings:
     `home` holds all local state; `landing` is an fsspec URL; `switch` is one too, or `kamailio:` with the
     folder of its socket (none: the platform's own); `warehouse_dsn` and `switch_dsn` are libpq connection
     strings to an outside PostgreSQL >= 15, or None for the embedded one. `airflow_run` is the DAG
-    and the run that a task works for, None for the command line.
+    and the run that a task works for, None for the command line. With `four_eyes`, who asks for a routing
+    release does not approve it; `approvers` are the logins that may, empty for all.
     """
 
     home: Path
@@ -31,6 +32,8 @@ class Settings:
     switch_dsn: str | None = field(default=None, repr=False)
     project: Path = PROJECT
     airflow_run: tuple[str, str] | None = None
+    four_eyes: bool = False
+    approvers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Both URLs are told, kept in the ledger and passed on: they hold no secret."""
@@ -39,10 +42,10 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> Self:
-        """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, and the run that
-        Airflow names.
+        """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, PARC_FOUR_EYES,
+        PARC_APPROVERS, and the run that Airflow names.
 
-        Raises ConfigurationError when a URL holds a password.
+        Raises ConfigurationError when a URL holds a password, or PARC_FOUR_EYES is neither on nor off.
         """
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
@@ -53,6 +56,8 @@ class Settings:
             warehouse_dsn=os.environ.get("PARC_WAREHOUSE_DSN") or None,
             switch_dsn=os.environ.get("PARC_SWITCH_DSN") or None,
             airflow_run=(dag_id, run_id) if dag_id and run_id else None,
+            four_eyes=_switched_on("PARC_FOUR_EYES"),
+            approvers=tuple(re.findall(r"[^\s,]+", os.environ.get("PARC_APPROVERS", ""))),
         )
 
     def with_warehouse(self, dsn: str) -> Self:
@@ -86,6 +91,16 @@ class Settings:
     def pseudonym_secret(self) -> bytes:
         """Key of every HMAC that stands for a person; changing it severs all history."""
         return self.secret("pseudonym_secret").encode()
+
+
+def _switched_on(name: str) -> bool:
+    """Whether a variable is on; unset, it is off. Another word is an error: it guards something."""
+    given = os.environ.get(name, "").strip().lower()
+    if given in ("1", "on", "true", "yes"):
+        return True
+    if given in ("", "0", "off", "false", "no"):
+        return False
+    raise ConfigurationError(f"{name}={given} is neither on nor off")
 
 
 def _switch(given: str) -> str:

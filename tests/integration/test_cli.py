@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_loading import DAY, as_csv, deliver, legs
 
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -80,6 +81,58 @@ def test_sql_speaks_csv_and_json(warehouse: Settings) -> None:
     assert json.loads(parc(warehouse, "sql", query, "--json").stdout) == [
         {"text": 'é,"', "nothing": None, "day": "2012-04-25"}
     ]
+
+
+@pytest.mark.parametrize("form", ["", "--csv", "--json"])
+def test_nothing_that_others_wrote_controls_the_terminal(warehouse: Settings, form: str) -> None:
+    query = (
+        "select E'\\x1b]0;owned\\x07' as \"a\x1b[31m\", U&'abc\\202Edcba' as b, E'\\u009b31m' as c, "
+        "'=cmd|'' /C calc''!A0' as d, E'\\r=1' as e"
+    )
+    done = parc(warehouse, "sql", query, *filter(None, [form]))
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout) & set("\x1b\x07\x9b\u202e\r")
+    assert "\\u202e" in done.stdout and ("'=cmd" in done.stdout) == (form == "--csv")
+    refused = parc(warehouse, "sql", 'select 1/0 as "\x1b[2J\u202e" from nowhere_\u202e')
+    assert refused.returncode == 1 and not set(refused.stderr) & set("\x1b\u202e")
+
+
+def test_what_is_held_back_is_shown_without_its_signs(warehouse: Settings, tmp_path: Path) -> None:
+    bad = legs(300)
+    bad[7] |= {"market": "f\x1b[8max", "reason_code": "\u202elliib"}
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(bad))
+    loaded = parc(warehouse, "ingest", "calls", "--date", str(DAY))
+    assert loaded.returncode == 0 and "1 quarantined" in loaded.stdout
+    shown = parc(warehouse, "quarantine", "show", "1")
+    for said in (loaded.stdout, loaded.stderr, shown.stdout):
+        assert not set(said) & set("\x1b\u202e"), said
+    assert "\\u202e" in shown.stdout
+
+
+def test_what_the_platform_writes_is_its_users_alone(open_folder: Path) -> None:
+    """Whatever the umask of who calls: logs, pages, copies; its own server is reached all the same."""
+    home = open_folder / "home"
+    settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
+    own = {name: value for name, value in environment(settings).items() if value}
+    command = str(Path(sys.executable).with_name("parc"))
+
+    def run(*arguments: str) -> None:
+        subprocess.run(
+            [command, *arguments], env=os.environ | own, check=True, capture_output=True, umask=0o022
+        )
+
+    try:
+        run("up", "--no-airflow")
+        deliver(settings, "calls", DAY, calls__csv=as_csv(legs(300)))
+        run("ingest", "calls", "--date", str(DAY))
+        run("check", "landing/calls", "--date", str(DAY))
+    finally:
+        run("stop")
+    assert (home / "data_docs" / "index.html").exists()
+    seen = [path for path in home.rglob("*") if not path.is_relative_to(home / "landing")]
+    for path in (home, *seen):
+        mode = path.lstat().st_mode & 0o077
+        assert path.is_symlink() or mode == 0 or (path == home and mode == 0o011), (path, oct(mode))
 
 
 def test_sql_sees_the_ledger(warehouse: Settings) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +16,7 @@ from test_loading import DAY, as_csv, deliver, ledger, legs, query, raw_tables
 from parc import quality
 from parc.errors import ConfigurationError
 from parc.loading import ingest
+from parc.platform import doctor
 from parc.quality import Verdict
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -49,6 +52,35 @@ def test_the_first_load_records_the_keys_fingerprint_and_not_the_key(warehouse: 
     assert warehouse.pseudonym_secret.decode() not in fingerprint
     assert ingest(warehouse, "calls", DAY).status == "unchanged"
     assert kept(warehouse) == [(fingerprint,)]
+
+
+@pytest.mark.parametrize("key", ["secret", "a" * 64, "0123456789abcdef0123456789abcde", "password" * 8])
+def test_no_warehouse_begins_with_a_key_that_can_be_guessed(
+    warehouse: Settings, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
+    monkeypatch.setenv("PARC_PSEUDONYM_SECRET", key)
+    with pytest.raises(ConfigurationError, match="too easily guessed: at least 32 characters") as refused:
+        ingest(warehouse, "calls", DAY)
+    assert key not in str(refused.value)
+    assert kept(warehouse) == [] and ledger(warehouse) == []
+    monkeypatch.setenv("PARC_PSEUDONYM_SECRET", "0123456789abcdef0123456789abcdef")
+    assert ingest(warehouse, "calls", DAY).status == "published"
+
+
+def test_a_warehouse_that_has_a_weak_key_goes_on_and_doctor_says_so(
+    warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARC_PSEUDONYM_SECRET", "secret")
+    with connect(warehouse, "loader") as connection:
+        connection.execute(
+            "insert into ops.pseudonym_key (fingerprint) values (%s)",
+            [hmac.new(b"secret", b"fingerprint of the pseudonym key", hashlib.sha256).hexdigest()],
+        )
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
+    assert ingest(warehouse, "calls", DAY).status == "published"
+    [check] = [check for check in doctor(warehouse) if check.name == "pseudonym key"]
+    assert check.state == "wrong" and "too easily guessed" in check.finding
 
 
 def test_another_key_is_refused_with_nothing_read_or_written(

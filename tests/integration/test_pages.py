@@ -460,7 +460,9 @@ def test_the_plugin_is_light() -> None:
         [sys.executable, "-c", program],
         capture_output=True, text=True, check=True, cwd=PROJECT / "plugins",
     )  # fmt: skip
-    assert done.stdout.strip().splitlines()[-1] == ("['parc.orchestration', 'parc.orchestration.limits']")
+    assert done.stdout.strip().splitlines()[-1] == (
+        "['parc.orchestration', 'parc.orchestration.deadline', 'parc.orchestration.limits']"
+    )
 
 
 def test_airflow_takes_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,25 @@ from typing import Any
 
 import psycopg
 
-from parc.feeds import FEEDS
+from parc.feeds import FEEDS, Derivation
 from parc.numbers import masked
 
 ROWS_SHOWN = 5
 TEST_SECONDS, MODEL_SECONDS = 5, 30
 # What tells one row of a mart from another; the columns that a constraint names come beside it.
+PSEUDONYMS = {
+    column.name
+    for feed in FEEDS.values()
+    for column in feed.derived_columns
+    if column.by in (Derivation.KEY, Derivation.IDENTITY)
+} | {"identity_key"}
+SHOWN_OF_A_PSEUDONYM = 6
+"""Characters by which two persons are told apart in a message: too few to look one up."""
+
+_PSEUDONYM = re.compile(
+    r"\b([0-9a-f]{6})[0-9a-f]{2}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"|(?<![\w.-])(-?[0-9]{6})[0-9]{9,13}(?![\w.])"
+)
 PLACES = ("business_date", "directorate_code", "region_code", "market", "kind", "figure")
 
 
@@ -27,13 +40,25 @@ class Broken:
 
     @property
     def shown(self) -> list[dict[str, Any]] | None:
-        """The rows without any telephone number."""
+        """The rows without any telephone number or whole pseudonym."""
         if self.rows is None:
             return None
-        return [
-            {name: masked(value) if isinstance(value, str) else value for name, value in row.items()}
-            for row in self.rows
-        ]
+        return [{name: _shown(name, value) for name, value in row.items()} for row in self.rows]
+
+
+def without_persons(text: str) -> str:
+    """A text without telephone numbers and whole pseudonyms, which an error of the database may have."""
+    return _PSEUDONYM.sub(lambda found: f"{found[1] or found[2]}…", masked(text))
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in PSEUDONYMS and value is not None:
+        return f"{str(value)[:SHOWN_OF_A_PSEUDONYM]}…"
+    if isinstance(value, dict):
+        return {inner: _shown(inner, each) for inner, each in value.items()}
+    if isinstance(value, list):
+        return [_shown(name, each) for each in value]
+    return without_persons(value) if isinstance(value, str) else value
 
 
 def of_test(connection: psycopg.Connection[Any], query: str) -> Broken:

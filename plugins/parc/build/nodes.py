@@ -15,7 +15,6 @@ from parc.build import broken, origins
 from parc.build.broken import Broken
 from parc.build.dbt import DbtRun, Entry, Result
 from parc.build.origins import Origin
-from parc.numbers import masked
 
 TESTS = ("test", "unit_test")
 # dbt's words for what the ledger tells as one.
@@ -228,7 +227,9 @@ def _words(message: str | None) -> str | None:
     kept = [line for line in lines if line and not line.startswith("compiled code at ")]
     if len(kept) > 1 and " Error in " in kept[0]:
         kept = kept[1:]
-    return masked("\n".join(kept)) or None  # the database names the keys that break a constraint
+    return (
+        broken.without_persons("\n".join(kept)) or None
+    )  # the database names the keys that break a constraint
 
 
 def _checks(entry: Entry) -> str:

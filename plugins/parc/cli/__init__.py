@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ import psycopg
 import typer
 
 from parc.cli import checks, deliveries, marts, night, platform, quarantine, query, routing
+from parc.cli.printing import say
 from parc.errors import ConfigurationError, ParcError
 from parc.settings import Settings
 
@@ -35,6 +37,7 @@ def main() -> None:
     """Run the command line; whatever goes wrong is one message, never a traceback."""
     # What it logs of a lost connection follows from the loss, which is told once.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
+    os.umask(0o077)  # what the platform writes is its user's alone; Airflow's plugin says so too
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # there are names that no terminal can write
@@ -82,5 +85,5 @@ def unforeseen(error: BaseException) -> str:
 
 def end(message: str, code: int) -> NoReturn:
     """Say why on standard error, and end."""
-    print(f"parc: {message}", file=sys.stderr)
+    say(f"parc: {message}", aside=True)
     sys.exit(code)

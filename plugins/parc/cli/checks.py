@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from parc.cli.printing import Day, Json, dump, table
+from parc.cli.printing import Day, Json, dump, say, table
 from parc.errors import DeliveryRefused, RoutingRefused
 from parc.settings import Settings
 
@@ -50,8 +50,8 @@ def check(
     else:
         table(None, rows)
         for finding in findings:
-            print(f"- {finding}")
-        print(f"{verdict.outcome}; Data Docs: {page}")
+            say(f"- {finding}")
+        say(f"{verdict.outcome}; Data Docs: {page}")
     if not verdict.passed:
         refused = RoutingRefused if suite.startswith("export/") else DeliveryRefused
         raise typer.Exit(refused.exit_code)

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parc.cli.printing import DATE, AcceptDate, Day, From, Json, To, date_range, dump, progress_bar, table
+from parc.cli.printing import (
+    DATE,
+    AcceptDate,
+    Day,
+    From,
+    Json,
+    To,
+    date_range,
+    dump,
+    progress_bar,
+    say,
+    table,
+)
 from parc.errors import Busy, DeliveryRefused
 from parc.feeds import FEEDS
 from parc.settings import Settings
@@ -62,9 +74,9 @@ def simulate(
         dump(vars(summary))
     else:
         counts = ", ".join(f"{count:,} {feed}" for feed, count in summary.rows.items())
-        print(f"{summary.deliveries} deliveries in {summary.out}: rows of {counts}")
+        say(f"{summary.deliveries} deliveries in {summary.out}: rows of {counts}")
         for aim in summary.faults:
-            print(f"  fault: {aim}")
+            say(f"  fault: {aim}")
 
 
 @app.command()
@@ -114,9 +126,9 @@ def _tell(outcomes: list[Outcome], as_json: bool) -> None:
         dump([vars(outcome) for outcome in outcomes])
         return
     for outcome in outcomes:
-        print(outcome.message)
+        say(outcome.message)
         for warning in outcome.warnings:
-            print(f"  warning: {warning}")
+            say(f"  warning: {warning}")
 
 
 @app.command()
@@ -127,4 +139,4 @@ def withdraw(
     """Take a delivery back, as if it had never come: the marts lose it at the next build."""
     from parc.loading import withdraw as run
 
-    print(run(Settings.from_env(), delivery, reason))
+    say(run(Settings.from_env(), delivery, reason))

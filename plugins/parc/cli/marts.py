@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from parc.cli.printing import Json, dump, following, progress_bar, table, waiting
+from parc.cli.printing import Json, dump, following, progress_bar, say, table, waiting
 from parc.errors import ParcError
 from parc.settings import Settings
 from parc.warehouse.maintenance import Act
@@ -27,7 +27,7 @@ def build(
     if as_json:
         dump(vars(result))
     else:
-        print(result.message)
+        say(result.message)
 
 
 @app.command()
@@ -39,7 +39,7 @@ def docs() -> None:
     settings = Settings.from_env()
     with waiting("describing"):
         made = document(settings)
-    print(f"{page(settings)}" + ("" if made else " (the project has not changed since)"))
+    say(f"{page(settings)}" + ("" if made else " (the project has not changed since)"))
 
 
 @app.command()

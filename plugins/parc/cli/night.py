@@ -9,10 +9,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.status import Status
 
-from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, screen, tell_matters, tell_step
+from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, escape, screen, tell_matters, tell_step
 from parc.settings import Settings
 
 if TYPE_CHECKING:

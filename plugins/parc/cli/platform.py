@@ -7,9 +7,8 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from parc.cli.printing import Json, dump, following, screen, short, table, tell_matters, waiting
+from parc.cli.printing import Json, dump, escape, following, say, screen, short, table, tell_matters, waiting
 from parc.instants import shown
 from parc.settings import Settings
 
@@ -37,7 +36,7 @@ def stop() -> None:
 
     with waiting("stopping"):
         stopped = platform.down(Settings.from_env())
-    print("stopped: " + (", ".join(stopped) or "nothing was running"))
+    say("stopped: " + (", ".join(stopped) or "nothing was running"))
 
 
 @app.command()

@@ -13,15 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+
+from parc.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from parc.desk import Matter
 
-screen = Console(width=None if sys.stdout.isatty() else 200)
-aside = Console(stderr=True)
+
+class _Screen(Console):
+    """A console that prints texts without what would control a terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+screen = _Screen(width=None if sys.stdout.isatty() else 200)
+aside = _Screen(stderr=True)
 
 DATE = ["%Y-%m-%d"]
 NARROWEST_COLUMN = 10
@@ -33,6 +43,16 @@ AcceptDate = Annotated[
     bool, typer.Option("--accept-date", help="The date is right, however far it is from what is published.")
 ]
 Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Business date.")]
+
+
+def say(text: str, *, aside: bool = False) -> None:
+    """Print a text that may hold others' words, on standard error with `aside`."""
+    print(printable(text), file=sys.stderr if aside else sys.stdout, flush=True)
+
+
+def escape(text: str) -> str:
+    """A text that may hold others' words, to be printed among marks of ours."""
+    return escape_markup(printable(text))
 
 
 def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> list[date]:
@@ -81,7 +101,7 @@ def following() -> Iterator[Callable[[str], None]]:
 
 def tell_step(what: str) -> None:
     """A line of a log that somebody may follow: what a command is at, and when."""
-    print(f"{datetime.now():%H:%M:%S} {what}", file=sys.stderr, flush=True)
+    say(f"{datetime.now():%H:%M:%S} {what}", aside=True)
 
 
 def table(title: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -138,8 +158,9 @@ def short(text: str) -> str:
 
 def dump(value: object) -> None:
     """Print JSON; what JSON has no word for (dates, NaN) becomes text."""
-    json.dump(_plain(value), sys.stdout, default=str, ensure_ascii=False, indent=2, allow_nan=False)
-    print()
+    print(
+        printable_json(json.dumps(_plain(value), default=str, ensure_ascii=False, indent=2, allow_nan=False))
+    )
 
 
 def _plain(value: object) -> object:

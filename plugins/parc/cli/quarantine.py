@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from parc.cli.printing import Day, Json, dump, table, waiting
+from parc.cli.printing import Day, Json, dump, say, table, waiting
 from parc.errors import DeliveryRefused
 from parc.settings import Settings
 
@@ -62,9 +62,9 @@ def quarantine_show(
         for row in found
     ]  # fmt: skip
     table(f"Quarantine of delivery {delivery}", rows)
-    print(quarantine.verdict(settings, delivery))
+    say(quarantine.verdict(settings, delivery))
     for uri in quarantine.uris(settings, delivery):
-        print(uri)
+        say(uri)
 
 
 @app.command("replay")
@@ -77,8 +77,8 @@ def quarantine_replay(delivery: Delivery, as_json: Json = False) -> None:
     if as_json:
         dump(vars(outcome))
     else:
-        print(outcome.message)
+        say(outcome.message)
         for warning in outcome.warnings:
-            print(f"  warning: {warning}")
+            say(f"  warning: {warning}")
     if outcome.is_failure:
         raise typer.Exit(DeliveryRefused.exit_code)

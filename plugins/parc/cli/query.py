@@ -14,6 +14,7 @@ from psycopg.types import datetime as moments
 
 from parc.cli.printing import Json, dump, grid, table
 from parc.errors import ParcError
+from parc.printable import csv_cell
 from parc.settings import Settings
 
 app = typer.Typer()
@@ -30,7 +31,10 @@ MOMENTS: dict[str, type[Loader]] = {
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One query.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_csv: Annotated[
+        bool,
+        typer.Option("--csv", help="Print CSV, formulas as text."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Query the warehouse, read-only: marts, ledger, everything but the routing numbers."""
@@ -50,8 +54,8 @@ def sql(
         dump([dict(zip(names, row, strict=True)) for row in rows])
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+        writer.writerow(map(csv_cell, names))
+        writer.writerows(map(csv_cell, row) for row in rows)
     elif rows:
         grid(None, names, rows)
     else:

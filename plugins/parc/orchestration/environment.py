@@ -60,6 +60,8 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "API__SECRET_KEY": settings.secret("airflow_secret_key"),
         "API_AUTH__JWT_SECRET": settings.secret("airflow_jwt_secret"),
         "LOGGING__BASE_LOG_FOLDER": str(settings.home / "airflow" / "logs"),
+        "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         # What a killed scheduler was doing is taken up within a minute or two of its restart, not after five.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",

@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.definitions.callback import SyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
+
+from parc.orchestration.deadline import RunFirstQueued
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +62,9 @@ class RunNotice(BaseNotifier):
 
 
 def alert(after: timedelta, owner: str, stays: str, mend: str) -> DeadlineAlert:
-    """Has a notice made of a run that has not ended so long after it was queued."""
+    """Has a notice made of a run that has not ended so long after it was first queued."""
     told = {"minutes": int(after.total_seconds() / 60), "owner": owner, "stays": stays, "mend": mend}
-    return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, after, SyncCallback(overdue, told))
+    return DeadlineAlert(RunFirstQueued(), after, SyncCallback(overdue, told))
 
 
 def overdue(minutes: int, owner: str, stays: str, mend: str, context: Mapping[str, Any]) -> None:

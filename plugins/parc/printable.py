@@ -1,0 +1,44 @@
+"""Others' text as it is printed: it moves no cursor and turns no line around, and no spreadsheet runs it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+KEPT = "\n\t"
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
+
+
+def printable(text: str) -> str:
+    """The text with what controls a terminal or the direction of writing as its escape (`\\x1b`, `\\u202e`);
+    line feeds and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign in KEPT or _is_seen(sign) else repr(sign)[1:-1] for sign in text)
+
+
+def printable_json(text: str) -> str:
+    """JSON that says the same in characters that are seen."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign == "\n" or _is_seen(sign) else _json_escape(sign) for sign in text)
+
+
+def csv_cell(value: Any) -> Any:
+    """A value as a cell of a CSV file; a text that a spreadsheet would compute has an apostrophe first."""
+    if not isinstance(value, str):
+        return printable(str(value)) if isinstance(value, list | Mapping) else value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _is_seen(sign: str) -> bool:
+    return sign.isprintable() or unicodedata.category(sign) == "Zs"
+
+
+def _json_escape(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
