@@ -245,6 +245,7 @@ def _release(settings: Settings, night: Night, watch: _Watch) -> None:
             text = f"{plan.verdict}, the switch keeps its table: {'; '.join(reasons)}"
             step.end("failed", text, RoutingRefused.exit_code)
         elif plan.verdict == "needs approval":
+            routing.ask(settings, plan, requested_by=REQUESTED_BY)
             reasons = [str(finding) for finding in plan.approvals]
             text = f"waits for approval, the switch keeps its table: {'; '.join(reasons)}"
             step.end("waiting", text, ApprovalNeeded.exit_code)

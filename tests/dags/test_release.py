@@ -1,35 +1,176 @@
-"""What the approval's answer does to the release."""
+"""What the approval's answer does to the release: Airflow's own record of it counts, and no XCom."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from parc import routing
+from parc.errors import ApprovalNeeded
+from parc.settings import Settings
+from routing_world import EVE, QUIET, fill
+
+RUN = "manual__1"
+ANSWERED_AT = datetime(2012, 4, 25, 7, 30, tzinfo=UTC)
+FORGED = {"chosen_options": ["Approve"], "responded_by_user": {"id": "1", "name": "The Director"}}
+
+
+class Run:
+    """A run of export_routing on a warehouse, as a person triggered it."""
+
+    def __init__(self, settings: Settings, monkeypatch: pytest.MonkeyPatch, user: str | None) -> None:
+        from parc.orchestration import release
+
+        self.settings = settings
+        self.release = release
+        self.asked: list[Any] = []
+        self.question = uuid4()
+        self.states = {"approve": "success"}
+        ti = SimpleNamespace(
+            dag_id="export_routing", run_id=RUN, task_id="any", id=self.question,
+            xcom_pull=lambda **_: FORGED,
+            get_task_states=lambda **_: {RUN: self.states},
+        )  # fmt: skip
+        run = SimpleNamespace(
+            dag_id="export_routing", run_id=RUN, run_type="manual", triggering_user_name=user
+        )
+        self.context = {"ti": ti, "dag_run": run, "params": {"business_date": str(EVE)}}
+        monkeypatch.setattr(release, "get_current_context", lambda: self.context)
+        monkeypatch.setattr(release.HITLOperator, "execute", lambda operator, _: self.asked.append(operator))
+        monkeypatch.setattr(release.HITLOperator, "execute_complete", lambda *_: FORGED)
+
+    def ask(self) -> Any:
+        release = self.release.approve_release()
+        release.execute(self.context)
+        return release
+
+    def answer(self, operator: Any, name: str | None, *options: str) -> None:
+        """As Airflow's server resumes the task: with the answer that it recorded."""
+        user = {"id": name, "name": name} if name else None
+        event = {"chosen_options": list(options), "params_input": {}, "responded_by_user": user,
+                 "responded_at": ANSWERED_AT if name else None, "timedout": not name}  # fmt: skip
+        operator.execute_complete(self.context, event)
+
+    def apply(self) -> None:
+        self.release.apply_release.function()
+
+    def released(self) -> list[tuple[Any, ...]]:
+        from parc.warehouse import connect
+
+        with connect(self.settings, "reader") as connection:
+            return connection.execute(
+                "select requested_by, approved_by, approved_at, dag_id, run_id from ops.routing_release "
+                "where effective_date = '2012-04-25'"
+            ).fetchall()
+
+
+@pytest.fixture
+def live(warehouse: Settings, dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The table of a quiet day is live; Bretagne's go-live the day after waits for a person."""
+    monkeypatch.setenv("PARC_HOME", str(warehouse.home))
+    monkeypatch.setenv("PARC_SWITCH", warehouse.switch)
+    monkeypatch.setenv("PARC_WAREHOUSE_DSN", str(warehouse.warehouse_dsn))
+    fill(warehouse)
+    routing.apply(warehouse, QUIET, requested_by="night", reason="first table", bootstrap=True)
+    return warehouse
+
+
+@pytest.fixture
+def run(live: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    yield Run(live, monkeypatch, "Bernard")
+
+
+def test_what_is_asked_is_the_plan_and_what_is_answered_is_recorded(run: Run) -> None:
+    plan = routing.plan(run.settings, EVE)
+    operator = run.ask()
+    assert (operator.subject, operator.body) == (plan.subject(), plan.to_markdown())
+    assert not operator.assigned_users
+    run.answer(operator, "Anne", "Approve")
+    run.apply()
+    assert run.released() == [("Bernard", "Anne", ANSWERED_AT, "export_routing", RUN)]
+
+
+def test_an_xcom_approves_nothing(run: Run) -> None:
+    """Nobody answered: `approve` was marked as done, and an answer written into its XCom."""
+    run.ask()
+    with pytest.raises(ApprovalNeeded):
+        run.apply()
+    assert run.released() == []
+
 
 @pytest.mark.parametrize(
-    ("user", "said"), [({"name": "Anne"}, "was rejected by Anne"), (None, "was not approved in time")]
+    ("name", "options", "said"),
+    [("Anne", ["Reject"], "was rejected by Anne"), (None, ["Reject"], "was not approved in time")],
 )
 def test_a_rejected_release_says_that_the_switch_keeps_its_table(
-    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch, user: dict[str, str] | None, said: str
+    run: Run, name: str | None, options: list[str], said: str
 ) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from parc.orchestration import release
-
-    pulled: dict[str, Any] = {
-        "business_date": "2012-04-24",
-        "plan_hash": "0f",
-        "return_value": {"chosen_options": ["Reject"], "responded_by_user": user},
-    }
-    ti = SimpleNamespace(xcom_pull=lambda task_ids, key="return_value": pulled[key])
-    monkeypatch.setattr(release, "get_current_context", lambda: {"ti": ti})
+    run.answer(run.ask(), name, *options)
     with pytest.raises(AirflowSkipException, match=f"2012-04-25 {said}; the switch keeps its table"):
-        release.apply_release.function()
+        run.apply()
+    assert run.released() == []
 
 
-def test_the_form_is_the_plans_words(dags: dict[str, Any]) -> None:
-    approval = dags["export_routing"].get_task("approve")
-    assert approval.options == ["Approve", "Reject"] and approval.defaults == ["Reject"]
-    assert "key='subject'" in approval.subject and "key='body'" in approval.body
+def test_an_answer_to_the_run_before_it_was_cleared_is_none_to_this_plan(run: Run) -> None:
+    run.answer(run.ask(), "Anne", "Approve")
+    run.states = {"approve": "skipped"}
+    with pytest.raises(ApprovalNeeded):
+        run.apply()
+
+
+@pytest.mark.parametrize("user", ["Anne", None])
+def test_with_four_eyes_who_triggered_does_not_approve(
+    live: Settings, monkeypatch: pytest.MonkeyPatch, user: str | None
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    monkeypatch.setenv("PARC_FOUR_EYES", "on")
+    run = Run(live, monkeypatch, user)
+    operator = run.ask()
+    if user:
+        with pytest.raises(AirflowFailException, match="Anne asked for this release and cannot approve it"):
+            run.answer(operator, "Anne", "Approve")
+        with pytest.raises(ApprovalNeeded):
+            run.apply()
+        assert run.released() == []
+    else:  # the marts asked
+        run.answer(operator, "Anne", "Approve")
+        run.apply()
+        assert run.released()[0][:2] == ("export_routing", "Anne")
+
+
+def test_approvers_are_named_by_configuration(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    monkeypatch.setenv("PARC_APPROVERS", "Anne, Bernard")
+    run = Run(live, monkeypatch, "Bernard")
+    assert [user["id"] for user in run.ask().assigned_users] == ["Anne", "Bernard"]
+    monkeypatch.setenv("PARC_FOUR_EYES", "1")
+    run = Run(live, monkeypatch, "Bernard")
+    operator = run.ask()
+    assert [user["id"] for user in operator.assigned_users] == ["Anne"]
+    with pytest.raises(AirflowFailException, match="Celine is none of those who approve releases"):
+        run.answer(operator, "Celine", "Approve")
+    monkeypatch.setenv("PARC_APPROVERS", "Bernard")
+    with pytest.raises(AirflowFailException, match="is the only one who approves"):
+        Run(live, monkeypatch, "Bernard").ask()
+
+
+def test_the_deadline_is_one_that_airflow_can_clear(dags: dict[str, Any]) -> None:
+    """Airflow counts its own reference anew when a run is cleared, and fails at that."""
+    from airflow.serialization.decoders import decode_deadline_alert
+    from airflow.serialization.encoders import encode_deadline_alert
+
+    for dag in dags.values():
+        for alert in dag.deadline if isinstance(dag.deadline, list) else [dag.deadline]:
+            if alert:
+                encoded = encode_deadline_alert(alert)
+                assert encoded["reference"]["reference_type"] != "DagRunQueuedAtDeadline"
+                assert decode_deadline_alert(encoded).reference.reference_name == "RunFirstQueued"

@@ -255,6 +255,9 @@ def test_a_night_whose_release_drowns_a_site(platform: Platform, airflow: Airflo
     page.goto(f"/dags/export_routing/runs/{run_id}/tasks/plan_release")
     page.get_by_text("rule 6").first.wait_for()
     page.screenshot(path=str(platform.home / "drowned.png"))
+    # It may be retried there: a run is cleared, and goes to the same end.
+    airflow.call("POST", f"/dags/export_routing/dagRuns/{run_id}/clear", json={"dry_run": False})
+    assert wait(airflow, "export_routing", run_id) == "failed"
 
 
 def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Airflow, page: Any) -> None:
@@ -272,6 +275,22 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
     assert wait(airflow, "export_routing", run_id) == "failed"
     assert live(platform) == before
     assert "the live table changed" in notice(platform, "export_routing", run_id)
+
+
+def test_who_edits_xcoms_and_states_approves_nothing(platform: Platform, airflow: Airflow) -> None:
+    """The answer is forged and its task marked as done: the release still waits for a person."""
+    run_id = airflow.trigger("export_routing")
+    asked(platform, airflow, run_id)
+    before = live(platform)
+    task = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve"
+    answer = {"chosen_options": ["Approve"], "responded_by_user": {"id": "1", "name": "The Director"}}
+    airflow.call(
+        "POST", f"{task}/xcomEntries", json={"key": "return_value", "value": answer, "map_index": -1}
+    )
+    airflow.call("PATCH", task, json={"new_state": "success"})
+    assert wait(airflow, "export_routing", run_id) == "failed"
+    assert live(platform) == before
+    assert platform.sql("select 1 from ops.routing_release where approved_by = 'The Director'") == []
 
 
 def test_postgresql_goes_and_comes_back(platform: Platform, airflow: Airflow) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import os
+import pwd
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
 
-from parc.cli.printing import DATE, Json, dump, waiting
+from parc.cli.printing import DATE, Json, dump, say, waiting
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.instants import PARIS
 from parc.loading.dates import EARLIEST, LATEST
@@ -22,6 +24,11 @@ def said(text: str) -> str:
     if not text.strip():
         raise typer.BadParameter("it stays in the audit: do not leave it blank")
     return text
+
+
+def login() -> str:
+    """Who is logged in, whatever the environment says."""
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def near(moment: datetime | None) -> datetime | None:
@@ -78,7 +85,7 @@ def routing_plan(
     with waiting("planning"):
         settings = Settings.from_env()
         plan = routing.plan(settings, due(settings, day), bootstrap=bootstrap)
-    dump(plan.to_json()) if as_json else print(plan.to_text())
+    dump(plan.to_json()) if as_json else say(plan.to_text())
     if plan.verdict in ("refused", "blocked"):
         raise typer.Exit(RoutingRefused.exit_code)
     if plan.verdict == "needs approval":
@@ -102,6 +109,10 @@ def routing_apply(
         raise typer.BadParameter("--drift takes adopt or overwrite")
     with waiting("releasing"):
         settings = Settings.from_env()
+        if approve:
+            routing.check_approver(settings, by)
+        if settings.four_eyes and by != login():
+            raise RoutingRefused(f"PARC_FOUR_EYES is on: you are {login()}, and --by {by} is somebody else")
         outcome = routing.apply(
             settings, due(settings, day), requested_by=by, reason=reason, bootstrap=bootstrap,
             approve=approve, approved_by=by if approve else None, drift=drift,  # type: ignore[arg-type]
@@ -161,7 +172,7 @@ def routing_assign(
             tell(routing.assign(settings, number, zone, requested_by=by, reason=reason), as_json)
         else:
             routing.unassign(settings, number, requested_by=by, reason=reason)
-            print(f"{number} is routed by the feeds again from the next release on")
+            say(f"{number} is routed by the feeds again from the next release on")
 
 
 @app.command("drain")
@@ -184,7 +195,7 @@ def routing_drain(
         else:
             routing.end_drain(settings, site, ended_by=by, reason=reason)
             done = f"{site} gets calls again"
-    print(done)
+    say(done)
 
 
 @app.command("explain")
@@ -206,7 +217,7 @@ def routing_explain(
         explanation = routing.explain(
             settings, number, dialled, at or datetime.now(PARIS), day.date() if day else None
         )
-    dump(explanation.to_json()) if as_json else print(explanation.to_text())
+    dump(explanation.to_json()) if as_json else say(explanation.to_text())
     if explanation.disagreement:
         raise typer.Exit(RoutingRefused.exit_code)
 
@@ -218,7 +229,7 @@ def routing_verify(as_json: Json = False) -> None:
 
     with waiting("reading back"):
         verification = routing.verify(Settings.from_env())
-    dump(verification.to_json()) if as_json else print(verification.to_text())
+    dump(verification.to_json()) if as_json else say(verification.to_text())
     if not verification.is_ok:
         raise typer.Exit(RoutingRefused.exit_code)
 
@@ -229,7 +240,7 @@ def routing_status(as_json: Json = False) -> None:
     from parc import routing
 
     found = routing.status(Settings.from_env())
-    dump(found.to_json()) if as_json else print(found.to_text())
+    dump(found.to_json()) if as_json else say(found.to_text())
 
 
 @app.command("release-hold")
@@ -238,7 +249,7 @@ def routing_release_hold(by: By, reason: Why = "from the command line") -> None:
     from parc import routing
 
     routing.release_hold(Settings.from_env(), released_by=by, reason=reason)
-    print(
+    say(
         "the hold is released; the table on the switch stays until the next release, which a person approves "
         "where regions go live or back: `parc routing plan`"
     )
@@ -250,7 +261,7 @@ def routing_disable(by: By, reason: Why = "from the command line") -> None:
     from parc import routing
 
     routing.disable(Settings.from_env(), disabled_by=by, reason=reason)
-    print("routing is disabled; `parc routing enable` allows releases again")
+    say("routing is disabled; `parc routing enable` allows releases again")
 
 
 @app.command("enable")
@@ -259,7 +270,7 @@ def routing_enable(by: By, reason: Why = "from the command line") -> None:
     from parc import routing
 
     routing.enable(Settings.from_env(), enabled_by=by, reason=reason)
-    print("routing is enabled")
+    say("routing is enabled")
 
 
 def due(settings: Settings, day: datetime | None) -> date:
@@ -274,4 +285,4 @@ def tell(outcome: Any, as_json: bool) -> None:
     if as_json:
         dump({"status": outcome.status, "version": outcome.version, "message": outcome.message})
     else:
-        print(outcome.message)
+        say(outcome.message)

@@ -1,5 +1,6 @@
 """Routing: from marts to the telephone switch, planned, guarded, activated atomically, reversible."""
 
+from parc.routing.approval import Answer, Verdict, answer, answer_of_run, ask, check_approver
 from parc.routing.drafting import plan, plan_emergency, plan_rollback
 from parc.routing.drains import drain, end_drain
 from parc.routing.explain import Explanation, explain
@@ -8,13 +9,19 @@ from parc.routing.planning import Plan
 from parc.routing.release import Outcome, apply, assign, emergency_national, rollback, unassign
 
 __all__ = [
+    "Answer",
     "Explanation",
     "Outcome",
     "Plan",
     "Status",
+    "Verdict",
     "Verification",
+    "answer",
+    "answer_of_run",
     "apply",
+    "ask",
     "assign",
+    "check_approver",
     "disable",
     "drain",
     "emergency_national",

@@ -118,6 +118,8 @@ def begin_release(
     requested_by: str,
     reason: str,
     approved_by: str | None,
+    approved_at: datetime | None,
+    run: tuple[str, str] | None,
     secret: bytes,
 ) -> int:
     """Record the intent and its rows, before the switch is touched; returns the release_id."""
@@ -132,7 +134,8 @@ def begin_release(
         "calls_moved_share": plan.moved.share if plan.moved else None,
         "calls_moved": Jsonb(plan.moved_pairs()),
         "approval_reasons": Jsonb([str(finding) for finding in plan.approvals]), "approved_by": approved_by,
-        "requested_by": requested_by, "reason": reason,
+        "approved_at": approved_at, "requested_by": requested_by, "reason": reason,
+        "dag_id": run and run[0], "run_id": run and run[1],
         **asdict(origin),
         "delivery_ids": Jsonb(origin.delivery_ids), "input_sha256": Jsonb(origin.input_sha256),
         "rollout": Jsonb(origin.rollout) if origin.rollout else None,

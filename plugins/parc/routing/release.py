@@ -19,7 +19,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 import polars as pl
@@ -27,6 +27,7 @@ import polars as pl
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.numbers import e164
 from parc.routing import audit
+from parc.routing.approval import record_request, requester
 from parc.routing.audit import Connection, Kind, Recorded
 from parc.routing.drafting import (
     VERSIONS_KEPT,
@@ -70,6 +71,7 @@ def apply(
     bootstrap: bool = False,
     approve: str | None = None,
     approved_by: str | None = None,
+    approved_at: datetime | None = None,
     drift: Literal["adopt", "overwrite"] | None = None,
 ) -> Outcome:
     """Bring the switch to the desired state of a business date, or say why not.
@@ -103,13 +105,20 @@ def apply(
             return Outcome(
                 "unchanged", proposed.base_version, proposed, "the switch holds this table already"
             )
-        _check(proposed, approve)
+        try:
+            _check(proposed, approve)
+        except ApprovalNeeded:
+            record_request(connection, settings, proposed, requested_by=requested_by)
+            raise
+        if approve and approved_by:
+            asked_by = requester(connection, settings, approve, approved_by, else_by=requested_by)
+            requested_by = asked_by or requested_by
         if found:
             _record_drift(connection, "overwrite", found, requested_by, reason)
         kind: Kind = "release" if proposed.base_version else "bootstrap"
         version = _release(
             settings, connection, switch, proposed, kind=kind, requested_by=requested_by, reason=reason,
-            approved_by=approved_by if approve else None,
+            approved_by=approved_by if approve else None, approved_at=approved_at if approve else None,
         )  # fmt: skip
         _discard(connection, switch)
         return Outcome("released", version, proposed, f"{version} is live")
@@ -303,6 +312,7 @@ def _release(
     requested_by: str,
     reason: str,
     approved_by: str | None = None,
+    approved_at: datetime | None = None,
     former: str | None = None,
 ) -> str:
     """Steps 4 to 6; `former` names the version that the desired content has already. Returns what is live."""
@@ -311,7 +321,8 @@ def _release(
     with connection.transaction():
         release_id = audit.begin_release(
             connection, proposed, kind=kind, version=version, fence=fence, requested_by=requested_by,
-            reason=reason, approved_by=approved_by, secret=settings.pseudonym_secret,
+            reason=reason, approved_by=approved_by, approved_at=approved_at, run=settings.airflow_run,
+            secret=settings.pseudonym_secret,
         )  # fmt: skip
         if kind in ("rollback", "emergency"):
             audit.record_hold(connection, "set", set_by=requested_by, reason=reason, release_id=release_id)

@@ -341,8 +341,8 @@ def live_release(connection: Connection[Any]) -> Row | None:
             reason,
             calls_moved_share,
             build_id,
-            requested_by as dag_id,
-            substring(reason from '^Airflow run (.*)$') as run_id
+            dag_id,
+            run_id
         from ops.routing_release as release
         inner join ops.routing_release_event as event using (release_id)
         where event.event = 'activated'
@@ -369,9 +369,9 @@ def run(connection: Connection[Any], dag_id: str, run_id: str) -> Run:
         return Run(dag_id, run_id, _ids(connection, took, [delivery_ids]), delivery_ids, "deliveries")
     release = _row(
         connection,
-        "select build_id, delivery_ids from ops.routing_release where requested_by = %s and reason = %s "
+        "select build_id, delivery_ids from ops.routing_release where dag_id = %s and run_id = %s "
         "order by release_id desc limit 1",
-        [dag_id, f"Airflow run {run_id}"],
+        [dag_id, run_id],
     )
     if release:
         inputs = [int(value) for value in dict(release["delivery_ids"]).values()]
