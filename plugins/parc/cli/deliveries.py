@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from parc.cli.printing import DATE, AcceptDate, Day, From, Json, To, date_range, dump, progress_bar, table
+from parc.cli.printing import (
+    DATE,
+    AcceptDate,
+    Day,
+    From,
+    Json,
+    To,
+    date_range,
+    dump,
+    progress_bar,
+    said,
+    table,
+)
 from parc.errors import Busy, DeliveryRefused
 from parc.feeds import FEEDS
 from parc.settings import Settings
@@ -104,7 +116,7 @@ def ingest(
 @app.command()
 def withdraw(
     delivery: Annotated[int, typer.Argument(help="Number of a delivery, as messages tell it.")],
-    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")],
+    reason: Annotated[str, typer.Option(callback=said, help="Why, for whoever reads the ledger.")],
 ) -> None:
     """Take a delivery back, as if it had never come: the marts lose it at the next build."""
     from parc.loading import withdraw as run

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from parc.loading.blocks import NUL, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.blocks import NOT_UTF8, NUL, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.csvfile import is_utf8
 from parc.numbers import masked
 
 BATCH_ROWS = 40_000
@@ -38,8 +40,7 @@ def read_names(path: Path) -> list[str]:
 def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
     """The rows; the line of each is its number in the file, from 1.
 
-    Raises UnreadableFile where the file is damaged, holds text that is not UTF-8, or has a column of a type
-    that no CSV could hold.
+    Raises UnreadableFile where the file is damaged, or has a column of a type that no CSV could hold.
     """
     line = 1
     try:
@@ -49,19 +50,21 @@ def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
                 if not _is_like_csv(held):
                     raise UnreadableFile(f"its column `{name}` is of type {held}, which is no single value")
             for batch in file.iter_batches(BATCH_ROWS, columns=list(names)):
+                readable = _readable(batch)
+                broken = [(line + at, NOT_UTF8) for at in np.flatnonzero(~readable).tolist()]
+                lines = np.arange(line, line + batch.num_rows, dtype=np.int32)[readable]
+                line += batch.num_rows
+                batch = batch.filter(pa.array(readable)) if broken else batch
                 batch.validate(full=True)
                 typed = pl.DataFrame(pl.from_arrow(_for_polars(batch)))
                 padded = {name for name in names if _may_be_padded(batch[name])}
                 rows = typed.select(_text(name, typed.schema[name], name in padded) for name in names)
-                lines = np.arange(line, line + rows.height, dtype=np.int32)
-                line += rows.height
                 whole = ~rows.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True))).to_series()
                 whole = whole.fill_null(True)
                 if not whole.all():
-                    broken = [(int(at), NUL) for at in lines[~whole.to_numpy()]]
-                    yield Block(rows.filter(whole), lines[whole.to_numpy()], broken)
-                else:
-                    yield Block(rows, lines, [])
+                    broken += [(int(at), NUL) for at in lines[~whole.to_numpy()]]
+                    rows, lines = rows.filter(whole), lines[whole.to_numpy()]
+                yield Block(rows, lines, sorted(broken))
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
         raise UnreadableFile(f"it cannot be read as Parquet: {_first_line(error)}") from None
 
@@ -94,13 +97,35 @@ def _is_text(held: pa.DataType) -> bool:
 
 
 def _for_polars(batch: pa.RecordBatch) -> pa.Table:
-    """The batch with text for the types on which Polars fails."""
+    """The batch with UTC for every zone, and text for the types on which Polars fails."""
     table = pa.table(batch)
     for number, field in enumerate(batch.schema):
         held = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if pa.types.is_decimal256(held) or pa.types.is_binary(held) or pa.types.is_large_binary(held):
+        if pa.types.is_timestamp(held) and held.tz:  # stored as UTC, whatever its label says
+            instants = table[number].cast(held).cast(pa.int64()).cast(pa.timestamp(held.unit, "UTC"))
+            table = table.set_column(number, field.name, instants)
+        elif pa.types.is_decimal256(held):  # a cast writes 0E-10
+            texts = [None if value is None else f"{value:f}" for value in table[number].to_pylist()]
+            table = table.set_column(number, field.name, pa.array(texts, pa.large_string()))
+        elif pa.types.is_binary(held) or pa.types.is_large_binary(held):
             table = table.set_column(number, field.name, table[number].cast(held).cast(pa.large_string()))
     return table
+
+
+def _readable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Which rows hold UTF-8 wherever they hold text."""
+    readable = np.ones(batch.num_rows, dtype=bool)
+    for values in batch.columns:
+        held = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+        if not _is_text(held):
+            continue
+        try:
+            values.validate(full=True)
+            values.cast(held).cast(pa.large_binary()).cast(pa.large_string())
+        except (pa.ArrowException, UnicodeDecodeError):
+            texts = values.cast(held).cast(pa.large_binary()).to_pylist()
+            readable &= [text is None or is_utf8(text) for text in texts]
+    return readable
 
 
 def _may_be_padded(values: pa.Array) -> bool:

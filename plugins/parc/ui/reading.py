@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, dict_row, scalar_row
 
 from parc.feeds import FEEDS, Keeping
+from parc.numbers import remark
 
 NIGHTS_SHOWN = 14
 DELIVERIES_SHOWN = 100
@@ -371,7 +372,7 @@ def run(connection: Connection[Any], dag_id: str, run_id: str) -> Run:
         connection,
         "select build_id, delivery_ids from ops.routing_release where requested_by = %s and reason = %s "
         "order by release_id desc limit 1",
-        [dag_id, f"Airflow run {run_id}"],
+        [remark(dag_id), remark(f"Airflow run {run_id}")],
     )
     if release:
         inputs = [int(value) for value in dict(release["delivery_ids"]).values()]
