@@ -16,6 +16,9 @@ import polars as pl
 
 MASK = "***"
 
+LONGEST_REMARK = 300
+"""Characters that are kept of what a person types."""
+
 WITHHELD = ("anonymous", "restricted", "unavailable", "+266696687", "")  # +266696687 spells ANONYMOUS
 
 _SEPARATORS = r"\s.\-/()_,·\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF"
@@ -165,6 +168,12 @@ def masked(text: str) -> str:
     while (shown := _masked_once(text)) != text:  # behind a mask another may come to light
         text = shown
     return text
+
+
+def remark(text: str) -> str:
+    """What a person typed, as it is kept and told: in one line, masked and cut."""
+    shown = masked(" ".join(text.split()))
+    return shown if len(shown) <= LONGEST_REMARK else f"{shown[: LONGEST_REMARK - 1]}…"
 
 
 def may_be_number(text: str) -> bool:

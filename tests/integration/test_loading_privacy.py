@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 from test_accepted_values import DAY, SOUND, Row, _free_key, _unlike, sound_rows
 from test_loading import as_csv, query
+from typer.testing import CliRunner
 
+from parc.cli import app
 from parc.feeds import FEEDS, Feed
 from parc.feeds.declaration import MARKETS
-from parc.loading import Outcome, ingest
+from parc.loading import Outcome, ingest, withdraw
+from parc.numbers import LONGEST_REMARK
+from parc.routing import audit, disable, enable
 from parc.settings import Settings
+from parc.warehouse import connect
 from spellings import SPELLINGS
 
 IN_CLEAR = re.compile(r"2\W{0,8}9\W{0,8}9\W{0,8}1\W{0,8}2\W{0,8}3\W{0,8}4\W{0,8}5\W{0,8}6")
@@ -90,3 +95,35 @@ def test_no_number_of_a_header_is_told(module_warehouse: Settings) -> None:
         outcomes.append(ingest(module_warehouse, "active_lines", DAY - timedelta(days=1 + day)))
     assert {outcome.status for outcome in outcomes} == {"refused"}
     check_nothing_in_clear(module_warehouse, *outcomes)
+
+
+def test_what_a_person_types_is_masked_and_cut(module_warehouse: Settings) -> None:
+    reason = "rappeler 02 99 12 34 56\n" + "et dire pourquoi " * 100
+    outcome = ingest(module_warehouse, "calls", DAY - timedelta(days=40))
+    assert outcome.status == "missing"
+    disable(module_warehouse, disabled_by="02.99.12.34.56", reason=reason)
+    enable(module_warehouse, enabled_by="me", reason=reason)
+    with connect(module_warehouse, "exporter") as connection:
+        audit.record_hold(connection, "set", set_by="me", reason=reason)
+        audit.record_drain(connection, "ended", "RENNES", None, set_by="me", reason=reason)
+        audit.record_drift(
+            connection, "adopt", recorded=None, live_version=None, live_digest=None, detail="", reason=reason
+        )
+    folder = Path(module_warehouse.landing) / "active_lines" / f"date={DAY + timedelta(days=9)}"
+    folder.mkdir(parents=True)
+    (folder / "lines.csv").write_text("month\n2012-04\n")
+    ingest(module_warehouse, "active_lines", DAY + timedelta(days=9))
+    ((delivery_id,),) = query(module_warehouse, "select max(delivery_id) from ops.delivery")
+    withdraw(module_warehouse, delivery_id, reason)
+    tables = ("routing_kill_switch", "routing_hold", "routing_drain", "routing_drift", "delivery")
+    for table in tables:
+        kept = {text for (text,) in query(module_warehouse, f"select reason from ops.{table}") if text}
+        kept = {text for text in kept if text.startswith("rappeler *** et dire")}
+        assert kept and max(map(len, kept)) == LONGEST_REMARK
+    check_nothing_in_clear(module_warehouse)
+
+
+@pytest.mark.parametrize("command", [["withdraw", "1"], ["routing", "disable"], ["routing", "enable"]])
+def test_an_empty_reason_is_a_mistake_of_use(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--reason", " "])
+    assert result.exit_code == 2 and "do not leave it blank" in " ".join(result.output.split())

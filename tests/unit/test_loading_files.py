@@ -451,4 +451,6 @@ def test_parquet_with_text_that_is_not_utf8(settings: Settings, folder: Path) ->
     )
     table = pa.table({"month": ["2012-04"], "department_code": ["35"], "market": bad, "lines": [1]})
     pq.write_table(table, folder / "lines.parquet")
-    assert refusal(settings).startswith("lines.parquet: it cannot be read as Parquet")
+    with collect(settings, "active_lines", DAY) as delivery:
+        (block,) = read(delivery.files[0], LINES, DAY)
+    assert not block.rows.height and block.unreadable == [(1, "is not UTF-8")]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from parc.loading.blocks import UnreadableFile
+from parc.loading.blocks import NOT_UTF8, UnreadableFile
 from parc.loading.parquetfile import OUT_OF_TIME, read_blocks
 
 BEYOND = [OUT_OF_TIME, OUT_OF_TIME]
@@ -33,6 +33,7 @@ def texts_of(folder: Path, values: pa.Array) -> list[str | None]:
         (pa.array([-(2**31), 2**31 - 1, 2_932_896, None], pa.date32()), [*BEYOND, "9999-12-31", None]),
         (pa.array([Decimal("3.00"), Decimal("-1"), Decimal("1e40"), None], pa.decimal256(60, 2)),
          ["3.00", "-1.00", "1" + "0" * 40 + ".00", None]),
+        (pa.array([Decimal("0E-10"), Decimal(7)], pa.decimal256(70, 10)), ["0.0000000000", "7.0000000000"]),
         (pa.array([Decimal("3.00"), None], pa.decimal128(38, 10)), ["3.0000000000", None]),
         (pa.array([3.0, float("nan"), 1e20, None]), ["3", None, "1e+20", None]),
         (pa.array(EXTREMES), [str(-(2**63)), str(2**63 - 1), "0", None]),
@@ -69,7 +70,18 @@ def test_other_types_are_refused_by_name(tmp_path: Path, values: pa.Array) -> No
         texts_of(tmp_path, values)
 
 
-@pytest.mark.parametrize("values", [pa.array([0], pa.timestamp("us", "Mars/Phobos")), pa.array([b"\xff"])])
-def test_values_that_are_not_what_their_type_says(tmp_path: Path, values: pa.Array) -> None:
-    with pytest.raises(UnreadableFile, match="it cannot be read as Parquet: "):
-        texts_of(tmp_path, values)
+@pytest.mark.parametrize("label", ["-01:30", "Z", "CEST", "UTC+2", "Mars/Phobos"])
+def test_instants_are_stored_as_utc_whatever_their_label(tmp_path: Path, label: str) -> None:
+    assert texts_of(tmp_path, pa.array([0, None], pa.timestamp("us", label))) == [EPOCH, None]
+
+
+BAD = pa.array([b"a", b"\xff", None, b"c"])
+
+
+@pytest.mark.parametrize("values", [BAD, pa.Array.from_buffers(pa.string(), 4, BAD.buffers())])
+def test_text_that_is_not_utf8_loses_its_row_alone(tmp_path: Path, values: pa.Array) -> None:
+    path = tmp_path / "values.parquet"
+    pq.write_table(pa.table({"value": values}), path)
+    (block,) = read_blocks(path, ["value"])
+    assert block.rows["value"].to_list() == ["a", None, "c"]
+    assert block.lines.tolist() == [1, 3, 4] and block.unreadable == [(2, NOT_UTF8)]

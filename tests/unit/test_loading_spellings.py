@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from test_loading_rows import GOOD, GOOD_ROWS, call, changes, sort_out, sorted_out
 
 from parc.feeds import FEEDS
+from parc.loading.blocks import WHITE_SPACE
 from parc.loading.rows import Change, SortedOut
 
 PLACEHOLDERS = [
@@ -25,11 +26,27 @@ PLACEHOLDERS = [
     "None",
     "NaN",
     "?",
+    "NC",
+    "N.C.",
+    "nd",
+    "XXXX",
+    "zzzzzz",
+    "vide",
+    "(vide)",
+    "sans",
+    "non renseigné",
+    "<NA>",
+    "#REF!",
+    "–",
+    "———",
 ]
 
 
+NOBODIES = ["UNKNOWN", "inconnu", "client inconnu", "test", "0", "0000", "00-00", "0.0", "ANONYME"]
+
+
 @pytest.mark.parametrize(
-    "text", ["", " ", "\t", "\u00a0", "\n", *PLACEHOLDERS, "UNKNOWN", "inconnu", "0", "0000"]
+    "text", ["", " ", "\r", "\v", "\x85", "\u2028", "\u2060", "\t", "\u00a0", "\n", *PLACEHOLDERS, *NOBODIES]
 )
 @pytest.mark.parametrize("feed", ["calls", "boutique_visits", "interventions"])
 def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
@@ -41,7 +58,7 @@ def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
     keys = [name for name in stored if name.endswith(("_key", "customer_identity")) and name != "caller_key"]
     assert {stored[name] for name in keys} == {None}
     told = {column for column, change in changes(feed, row) if change is Change.EMPTIED}
-    assert told == ({*references} if text.strip(" \t\u00a0") else set())
+    assert told == ({*references} if text.strip(WHITE_SPACE) else set())
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
@@ -63,8 +80,38 @@ def test_a_placeholder_is_no_key(text: str) -> None:
     assert rejected.reason == "`offered_at` is empty"
 
 
-def test_padding_is_no_part_of_a_value() -> None:
-    padded = {name: f" {value}\u00a0 " for name, value in GOOD.items()}
+@pytest.mark.parametrize(
+    "text", [*NOBODIES, "Private", "masqué", "Numéro masqué", "withheld", "anonymous", "NULL", "-"]
+)
+def test_a_caller_who_withholds_the_number_in_any_words(text: str) -> None:
+    (stored,), rejected = call(caller_number=text)
+    assert not rejected and stored["caller_key"] is None
+
+
+def test_a_word_that_is_no_number_is_told() -> None:
+    _, (rejected,) = call(caller_number="geheim")
+    assert rejected.value == "geheim"
+    for text in ("geheim 0299", "Mme Geheim", "3900"):
+        _, (rejected,) = call(caller_number=text)
+        assert rejected.value == "***"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2012-04-25T24:00:00+02:00", datetime(2012, 4, 25, 22, tzinfo=UTC)),
+        ("2012-04-25T21:59:60Z", datetime(2012, 4, 25, 22, tzinfo=UTC)),
+        ("2012-04-25T23+02:00", datetime(2012, 4, 25, 21, tzinfo=UTC)),
+    ],
+)
+def test_ends_of_days_leap_seconds_and_hours_alone_are_instants(text: str, instant: datetime) -> None:
+    (stored,), rejected = call(ended_at=text)
+    assert not rejected and stored["ended_at"] == instant
+
+
+@pytest.mark.parametrize("around", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
+def test_padding_is_no_part_of_a_value(around: str) -> None:
+    padded = {name: around.format(value) for name, value in GOOD.items()}
     assert sort_out("calls", padded) == sort_out("calls", GOOD)
     assert not changes("calls", padded)
 
@@ -133,12 +180,13 @@ def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2012-05-31", "2012-05-31T00:00:00", "2012-05-31 00:00:00.000000", "20120531"]
-)
+    "text", ["2012-05-31", "2012-05-31T00:00:00", "2012-05-31 00:00:00.000000", "20120531",
+     "2012-05-31T00:00:00Z", "2012-05-31T00:00:00.000+02:00"],
+)  # fmt: skip
 def test_a_date_in_another_spelling(text: str) -> None:
     (stored,), _ = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert stored["closed_on"] == date(2012, 5, 31)
-    for other in ("2012-05-32", "31/05/2012", "2012-05-31T12:00:00", "2012-05-31T00:00:00Z"):
+    for other in ("2012-05-32", "31/05/2012", "2012-05-31T12:00:00"):
         _, (rejected,) = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": other})
         assert rejected.reason == "`closed_on` is not a date YYYY-MM-DD"
 
@@ -184,9 +232,7 @@ DIALLED = [
     "112",
     "118712",
     "0800123456",
-    "0899 70 02 94",
     "+33800123456",
-    "+333900",
     "0299120000",
 ]
 
@@ -196,6 +242,18 @@ def test_a_service_number_is_kept(text: str) -> None:
     (stored,), rejected = call(dialled_number=text)
     assert not rejected
     assert stored["dialled_number"] == text
+    assert not changes("calls", GOOD | {"dialled_number": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0899 70 02 94", "0899700294"), ("+333900", "3900"), ("39-00", "3900"), ("+33 3900", "3900"),
+     ("003900", "3900"), ("3900.0", "3900"), ("00 33 39 00", "3900")],
+)  # fmt: skip
+def test_a_service_number_in_another_spelling(text: str, number: str) -> None:
+    (stored,), rejected = call(dialled_number=text)
+    assert not rejected
+    assert stored["dialled_number"] == number
     assert not changes("calls", GOOD | {"dialled_number": text})
 
 

@@ -17,6 +17,7 @@ from parc.cli.printing import (
     date_range,
     dump,
     progress_bar,
+    said,
     say,
     table,
 )
@@ -134,7 +135,7 @@ def _tell(outcomes: list[Outcome], as_json: bool) -> None:
 @app.command()
 def withdraw(
     delivery: Annotated[int, typer.Argument(help="Number of a delivery, as messages tell it.")],
-    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")],
+    reason: Annotated[str, typer.Option(callback=said, help="Why, for whoever reads the ledger.")],
 ) -> None:
     """Take a delivery back, as if it had never come: the marts lose it at the next build."""
     from parc.loading import withdraw as run

@@ -55,6 +55,13 @@ def escape(text: str) -> str:
     return escape_markup(printable(text))
 
 
+def said(text: str) -> str:
+    """Who and why are said, not left blank."""
+    if not text.strip():
+        raise typer.BadParameter("it stays in the audit: do not leave it blank")
+    return text
+
+
 def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> list[date]:
     """The dates of `--date D`, or of `--from D --to D`."""
     if (day is None) == (first is None or last is None) or (day is not None and (first or last)):

@@ -10,20 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from parc.cli.printing import DATE, Json, dump, say, waiting
+from parc.cli.printing import DATE, Json, dump, said, say, waiting
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.instants import PARIS
 from parc.loading.dates import EARLIEST, LATEST
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
-
-
-def said(text: str) -> str:
-    """Who and why are said, not left blank."""
-    if not text.strip():
-        raise typer.BadParameter("it stays in the audit: do not leave it blank")
-    return text
 
 
 def login() -> str:

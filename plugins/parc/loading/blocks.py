@@ -13,10 +13,12 @@ from parc.loading.limits import LONGEST_ROW_BYTES
 
 BOM = "\ufeff"
 WHITE_SPACE = (
-    " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u3000" + BOM
+    " \t\r\v\f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
+    "\u2028\u2029\u202f\u205f\u2060\u3000" + BOM
 )
 """Characters that are no part of a value around which they stand."""
 
+NOT_UTF8 = "is not UTF-8"
 NUL = "holds a NUL byte"  # the one character that PostgreSQL cannot store
 TOO_LONG = f"is longer than {LONGEST_ROW_BYTES:,} bytes"
 

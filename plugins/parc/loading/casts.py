@@ -9,6 +9,7 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from string import ascii_lowercase
 
 import polars as pl
 
@@ -18,24 +19,29 @@ from parc.feeds import Column, Form, Personal, Type
 _CLOCK = r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 _INSTANT = rf"^{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"
 _PARIS_INSTANT = rf"^{_CLOCK}\+0[12]:00$"
-# Basic or extended, seconds or none, up to nine digits of a fraction behind a point or comma; UTC or a zone's
-# name as databases and Java add them.
+# Basic or extended, hours alone or with minutes and seconds, up to nine digits of a fraction behind a point
+# or comma; UTC or a zone's name as databases and Java add them.
 _ANY_INSTANT = (
-    r"^([1-9][0-9]{3})-?([0-9]{2})-?([0-9]{2})[Tt ]([0-2][0-9]):?([0-5][0-9])"
-    r"(?::?([0-5][0-9])(?:[.,]([0-9]{1,6})[0-9]{0,3})?)?"
+    r"^([1-9][0-9]{3})-?([0-9]{2})-?([0-9]{2})[Tt ]([0-2][0-9])"
+    r"(?::?([0-5][0-9])(?::?([0-5][0-9]|60)(?:[.,]([0-9]{1,6})[0-9]{0,3})?)?)?"
     r" ?(Z|z|UTC|[+\-−][0-9]{2}(?::?[0-9]{2})?)(?:\[[A-Za-z_/+\-0-9]+\])?$"
 )
 _DATE = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
-_MIDNIGHT = r"[T ]00:00(?::00(?:[.,]0{1,9})?)?$"
+_MIDNIGHT = r"[T ]00:00(?::00(?:[.,]0{1,9})?)?(?: ?(?:Z|UTC|[+\-−][0-9]{2}(?::?[0-9]{2})?))?$"
 _BASIC_DATE = r"^([1-9][0-9]{3})([0-9]{2})([0-9]{2})$"
 _MONTH = r"^[1-9][0-9]{3}-[0-9]{2}(?:-[0-9]{2})?$"
 _WHOLE = r"^[+-]?[0-9]+(?:\.0*)?$"
 _END_OF_TIME = r"^(?:9999|2999|2099)-?12-?31(?:$|[T ])"
 
 _PLACEHOLDER = (
-    r"(?i:null|\(null\)|<null>|\[null\]|\\n|#?n\s*/\s*a|na|n\.a\.?|none|nil|nan|nat|undefined|[-?._]+|\s+)"
+    r"(?i:null|\(null\)|<null>|\[null\]|\\n|#?n\s*/\s*a|na|n\.a\.?|none|nil|nan|nat|undefined"
+    r"|<na>|#(?:ref|value|null|num|div/0)!|#name\?|n\.?[cd]\.?|\(?vide\)?|sans|non renseignée?|x{2,20}"
+    rf"|{'|'.join(f'{letter}{{4,20}}' for letter in ascii_lowercase)}|[\p{{Pd}}?._−]+|\s+)"
 )
-_NOBODY = rf"^(?:{_PLACEHOLDER}|(?i:unknown|inconnue?|aucune?|anonym(?:e|ous))|0+)$"
+_NOBODY = (
+    rf"^(?:{_PLACEHOLDER}|(?i:unknown|(?:client |numéro )?inconnue?|aucune?|anonym(?:e|ous)|test"
+    r"|private|privée?|(?:appel |numéro )?masquée?|masked|hidden|withheld)|0[0.\-/ ]*)$"
+)
 _NOTHING = f"^{_PLACEHOLDER}$"
 
 POLARS = {
@@ -106,7 +112,7 @@ def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:
 
     Required codes and names are taken as they are: `N/A` may be one.
     """
-    if column.personal is Personal.REFERENCE:
+    if column.personal:
         return text.str.contains(_NOBODY)
     if (column.is_free or column.masked_unless) and not column.nullable and not is_key:
         return pl.lit(False)
@@ -149,9 +155,13 @@ def other_ways(column: Column, text: pl.Expr, listed: Collection[str]) -> Sequen
             ]
             return [pl.when(_has(column.form, each)).then(each) for each in respelled]
         case Type.TEXT if column.masked_unless:
-            bare = text.str.replace_all(r"[\s.\-/()]", "")
-            is_known = _has(column.masked_unless, bare) | text.is_in(list(listed))
-            return [pl.when(is_known).then(text).otherwise(pl.lit(numbers.MASK))]
+            bare = text.str.replace(r"\.0$", "").str.replace_all(r"[\s.\-/()]", "")
+            for pattern, replacement in column.masked_unless.spellings:
+                bare = bare.str.replace(pattern, replacement)
+            return [
+                pl.when(text.is_in(list(listed))).then(text),
+                pl.when(_has(column.masked_unless, bare)).then(bare).otherwise(pl.lit(numbers.MASK)),
+            ]
         case Type.TEXT:
             return [text]
         case _:
@@ -200,7 +210,15 @@ def _any_instant(text: pl.Expr) -> pl.Expr:
     seconds = part.field("6").fill_null("00") + "." + part.field("7").fill_null("0")
     offset = part.field("8").replace({"z": "Z", "UTC": "Z"}).str.replace("−", "-", literal=True)
     date = part.field("1") + "-" + part.field("2") + "-" + part.field("3")
-    return _to_instant(date + "T" + part.field("4") + ":" + part.field("5") + ":" + seconds + offset)
+    hour, minute = part.field("4"), part.field("5").fill_null("00")
+    # The end of a day, 24:00, is the beginning of the next; a leap second, that of the next minute.
+    is_end = (hour == "24") & (minute == "00") & seconds.str.contains("^00[.]0+$")
+    is_leap = (minute == "59") & seconds.str.starts_with("60.")
+    hour = pl.when(is_end).then(pl.lit("00")).otherwise(hour)
+    seconds = pl.when(is_leap).then(pl.lit("59.0")).otherwise(seconds)
+    instant = _to_instant(date + "T" + hour + ":" + minute + ":" + seconds + offset)
+    late = pl.when(is_end).then(pl.duration(days=1)).when(is_leap).then(pl.duration(seconds=1))
+    return pl.when(is_leap | ~seconds.str.starts_with("60")).then(instant + late.otherwise(pl.duration()))
 
 
 def _to_instant(text: pl.Expr) -> pl.Expr:

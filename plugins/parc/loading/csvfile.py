@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from parc.loading.blocks import NUL, TOO_LONG, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.blocks import NOT_UTF8, NUL, TOO_LONG, WHITE_SPACE, Block, UnreadableFile
 from parc.loading.limits import LONGEST_ROW_BYTES, MOST_ROWS
 
 BLOCK_BYTES = 4 << 20
@@ -25,7 +25,6 @@ BLOCK_BYTES = 4 << 20
 TOO_FEW = "has fewer fields than the header"
 TOO_MANY = "has more fields than the header"
 BADLY_QUOTED = "has a quote that is not closed, or stands inside a field"
-NOT_UTF8 = "is not UTF-8"
 _REASONS = (TOO_FEW, TOO_MANY, BADLY_QUOTED, NUL, NOT_UTF8, TOO_LONG)
 _SOUND, _BLANK = 0, len(_REASONS) + 1
 
@@ -199,7 +198,8 @@ def _parse(data: bytes, names: Sequence[str]) -> pl.DataFrame:
         quote_char='"' if b'"' in data else None,
         raise_if_empty=False,
     ).rechunk()
-    if b'"' in data or b" " in data or b"\t" in data or not data.isascii():
+    is_padded = any(sign in data for sign in (b'"', b" ", b"\t", b"\v", b"\f")) or not data.isascii()
+    if is_padded or data.count(b"\r") != data.count(b"\r\n") or b"\r\r" in data:
         text = pl.all().str.strip_chars(WHITE_SPACE)
         rows = rows.with_columns(pl.when(text != "").then(text))  # a quoted empty text is empty too
     return rows
@@ -210,13 +210,14 @@ def _state(reason: str) -> int:
 
 
 def _rows_not_utf8(data: bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> list[int]:
-    if _is_utf8(data):
+    if is_utf8(data):
         return []
     extents = zip(starts.tolist(), ends.tolist(), strict=True)
-    return [row for row, (start, end) in enumerate(extents) if not _is_utf8(data[start:end])]
+    return [row for row, (start, end) in enumerate(extents) if not is_utf8(data[start:end])]
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are text."""
     try:
         data.decode()
     except UnicodeDecodeError:

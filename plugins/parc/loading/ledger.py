@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from parc.loading.changes import Changes
 from parc.loading.landing import Delivery
 from parc.loading.rows import Rejected
+from parc.numbers import remark
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def withdraw(connection: Connection[Any], delivery_id: int, reason: str) -> None
     connection.execute(
         "update ops.delivery set status = 'withdrawn', reason = %s, withdrawn_at = clock_timestamp() "
         "where delivery_id = %s",
-        [reason, delivery_id],
+        [remark(reason), delivery_id],
     )
 
 

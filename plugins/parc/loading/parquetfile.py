@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from parc.loading.blocks import NUL, TOO_LONG, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.blocks import NOT_UTF8, NUL, TOO_LONG, WHITE_SPACE, Block, UnreadableFile
+from parc.loading.csvfile import is_utf8
 from parc.loading.limits import (
     LONGEST_ROW_BYTES,
     MOST_COLUMNS,
@@ -78,8 +79,7 @@ def _excess(said: pq.FileMetaData, size: int) -> str | None:
 def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
     """The rows; the line of each is its number in the file, from 1.
 
-    Raises UnreadableFile where the file is damaged, holds text that is not UTF-8, or has a column of a type
-    that no CSV could hold.
+    Raises UnreadableFile where the file is damaged, or has a column of a type that no CSV could hold.
     """
     line = 1
     try:
@@ -113,8 +113,13 @@ def _encoded(said: pq.FileMetaData) -> tuple[bool, list[str]]:
 
 def _blocks(batch: pa.RecordBatch, names: Sequence[str], line: int) -> Iterator[Block]:
     """The rows of a batch whose first one is this, TEXT_BYTES at most in each block."""
-    batch.validate(full=True)
     lines = np.arange(line, line + batch.num_rows, dtype=np.int32)
+    readable = _readable(batch)
+    if not readable.all():
+        broken = [(int(at), NOT_UTF8) for at in lines[~readable]]
+        batch, lines = batch.filter(pa.array(readable)), lines[readable]
+        yield _block(batch.slice(0, 0), names, lines[:0], broken)
+    batch.validate(full=True)
     sizes = np.zeros(batch.num_rows, np.int64)
     for name in names:
         sizes += _text_bytes(batch[name])
@@ -183,17 +188,45 @@ def _is_text(held: pa.DataType) -> bool:
 
 
 def _for_polars(batch: pa.RecordBatch) -> pa.Table:
-    """The batch with dictionaries written out, and text for the types on which Polars fails."""
+    """The batch with dictionaries written out, UTC for every zone, and text for the types on which Polars
+    fails."""
     table = pa.table(batch)
     for number, field in enumerate(batch.schema):
         held, values = field.type, table[number]
         if pa.types.is_dictionary(held):
             held = held.value_type
             values = values.cast(held)
-        if pa.types.is_decimal256(held) or pa.types.is_binary(held) or pa.types.is_large_binary(held):
+        if pa.types.is_timestamp(held) and held.tz:  # stored as UTC, whatever its label says
+            values = values.cast(pa.int64()).cast(pa.timestamp(held.unit, "UTC"))
+        elif pa.types.is_decimal256(held):  # a cast writes 0E-10
+            texts = [None if value is None else f"{value:f}" for value in values.to_pylist()]
+            values = pa.chunked_array([pa.array(texts, pa.large_string())])
+        elif pa.types.is_binary(held) or pa.types.is_large_binary(held):
             values = values.cast(pa.large_string())
         table = table.set_column(number, field.name, values)
     return table
+
+
+def _readable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Which rows hold UTF-8 wherever they hold text; of dictionaries each text is looked at once."""
+    readable = np.ones(batch.num_rows, dtype=bool)
+    for values in batch.columns:
+        if pa.types.is_dictionary(values.type):
+            if _is_text(values.type.value_type):
+                sound = pa.array(_are_utf8(values.dictionary)).take(values.indices).fill_null(True)
+                readable &= sound.to_numpy(zero_copy_only=False)
+        elif _is_text(values.type):
+            readable &= _are_utf8(values)
+    return readable
+
+
+def _are_utf8(texts: pa.Array) -> npt.NDArray[np.bool_]:
+    as_bytes = texts.cast(pa.large_binary())
+    try:
+        as_bytes.cast(pa.large_string())
+    except pa.ArrowException:
+        return np.array([text is None or is_utf8(text) for text in as_bytes.to_pylist()])
+    return np.ones(len(texts), dtype=bool)
 
 
 def _may_be_padded(values: pa.ChunkedArray) -> bool:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import hmac
 import io
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,6 +32,9 @@ LONGEST_SHOWN = 60
 
 SHAPE = ("012345678", "999999999")
 """Digits, and what stands for them in the shape of an identifier."""
+
+_WORD = re.compile(r"[^\W\d_]{1,20}")
+"""What stands for a number and holds none: a supplier's word for withheld, which a message may show."""
 
 HOLDS_NUMBER = "holds a telephone number"
 _OF_NUMBERS = "+0123456789 \t\u00a0.-/()_,"
@@ -249,7 +253,9 @@ class RowRules:
             )
 
     def _shown_value(self, name: str, value: str | None) -> str | None:
-        shown = self._shown(name, value)
+        is_word = value is not None and _WORD.fullmatch(value) is not None
+        is_no_number = is_word and self._columns[name].personal is Personal.NUMBER
+        shown = value if is_no_number else self._shown(name, value)
         if shown is None or len(shown) <= LONGEST_SHOWN:
             return shown
         return f"{shown[: LONGEST_SHOWN - 1]}…"

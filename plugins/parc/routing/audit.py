@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from parc.instants import shown
+from parc.numbers import remark
 from parc.routing.diff import TableDiff
 from parc.routing.planning import Plan
 from parc.routing.tables import SHAPES
@@ -133,8 +134,9 @@ def begin_release(
         "rows_changed": Jsonb({name: table.counts() for name, table in plan.diffs.items()}),
         "calls_moved_share": plan.moved.share if plan.moved else None,
         "calls_moved": Jsonb(plan.moved_pairs()),
-        "approval_reasons": Jsonb([str(finding) for finding in plan.approvals]), "approved_by": approved_by,
-        "approved_at": approved_at, "requested_by": requested_by, "reason": reason,
+        "approval_reasons": Jsonb([str(finding) for finding in plan.approvals]),
+        "approved_by": approved_by and remark(approved_by), "approved_at": approved_at,
+        "requested_by": remark(requested_by), "reason": remark(reason),
         "dag_id": run and run[0], "run_id": run and run[1],
         **asdict(origin),
         "delivery_ids": Jsonb(origin.delivery_ids), "input_sha256": Jsonb(origin.input_sha256),
@@ -174,7 +176,7 @@ def record_automatic_rollback(connection: Connection, failed: Recorded, detail: 
                 "select base_version, 'rollback', fence, %s, plan_hash, base_digest, version, "
                 "content_digest, '{}', '{}', '[]', '[]', requested_by, %s, '{}', '{}', code_version "
                 "from ops.routing_release where release_id = %s returning release_id",
-                [former.effective_date, reason, failed.release_id],
+                [former.effective_date, remark(reason), failed.release_id],
             ).fetchone()
         if row:
             record_event(connection, row[0], "activated")
@@ -195,7 +197,7 @@ def record_hold(
     """Set or release the hold."""
     connection.execute(
         "insert into ops.routing_hold (event, release_id, set_by, reason) values (%s, %s, %s, %s)",
-        [event, release_id, set_by, reason],
+        [event, release_id, remark(set_by), remark(reason)],
     )
 
 
@@ -205,7 +207,7 @@ def record_urgent(
     """Record that a number (E.164) goes to a zone by hand, or no longer."""
     connection.execute(
         "insert into routing.urgent_assignment (number, zone_code, set_by, reason) values (%s, %s, %s, %s)",
-        [number, zone_code, set_by, reason],
+        [number, zone_code, remark(set_by), remark(reason)],
     )
 
 
@@ -222,7 +224,7 @@ def record_drain(
     connection.execute(
         "insert into ops.routing_drain (event, site_code, drained_until, set_by, reason) "
         "values (%s, %s, %s, %s, %s)",
-        [event, site_code, drained_until, set_by, reason],
+        [event, site_code, drained_until, remark(set_by), remark(reason)],
     )
 
 
@@ -236,7 +238,7 @@ def record_kill_switch(connection: Connection, event: str, *, set_by: str, reaso
     """Disable or enable routing."""
     connection.execute(
         "insert into ops.routing_kill_switch (event, set_by, reason) values (%s, %s, %s)",
-        [event, set_by, reason],
+        [event, remark(set_by), remark(reason)],
     )
 
 
@@ -257,7 +259,7 @@ def record_drift(
         "live_digest, detail, accepted_by, reason) values (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
             action, recorded and recorded.version, recorded and recorded.content_digest, live_version,
-            live_digest, detail, accepted_by, reason,
+            live_digest, detail, accepted_by and remark(accepted_by), reason and remark(reason),
         ],
     )  # fmt: skip
 
