@@ -86,6 +86,8 @@ def test_a_placeholder_is_no_key(text: str) -> None:
 def test_a_caller_who_withholds_the_number_in_any_words(text: str) -> None:
     (stored,), rejected = call(caller_number=text)
     assert not rejected and stored["caller_key"] is None
+    told = changes("calls", GOOD | {"caller_number": text})
+    assert bool(told) == (text != "anonymous"), "what is agreed on is not told"
 
 
 def test_a_word_that_is_no_number_is_told() -> None:

@@ -113,7 +113,7 @@ def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:
     Required codes and names are taken as they are: `N/A` may be one.
     """
     if column.personal:
-        return text.str.contains(_NOBODY)
+        return text.str.contains(_NOBODY) & ~is_agreed_empty(column, text)
     if (column.is_free or column.masked_unless) and not column.nullable and not is_key:
         return pl.lit(False)
     return text.str.contains(_NOTHING)

@@ -199,7 +199,7 @@ def _parse(data: bytes, names: Sequence[str]) -> pl.DataFrame:
         raise_if_empty=False,
     ).rechunk()
     is_padded = any(sign in data for sign in (b'"', b" ", b"\t", b"\v", b"\f")) or not data.isascii()
-    if is_padded or data.count(b"\r") != data.count(b"\r\n") or b"\r\r" in data:
+    if is_padded or (b"\r" in data and (data.count(b"\r") != data.count(b"\r\n") or b"\r\r" in data)):
         text = pl.all().str.strip_chars(WHITE_SPACE)
         rows = rows.with_columns(pl.when(text != "").then(text))  # a quoted empty text is empty too
     return rows
