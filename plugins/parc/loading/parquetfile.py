@@ -114,11 +114,10 @@ def _encoded(said: pq.FileMetaData) -> tuple[bool, list[str]]:
 def _blocks(batch: pa.RecordBatch, names: Sequence[str], line: int) -> Iterator[Block]:
     """The rows of a batch whose first one is this, TEXT_BYTES at most in each block."""
     lines = np.arange(line, line + batch.num_rows, dtype=np.int32)
-    readable = _readable(batch)
-    if not readable.all():
-        broken = [(int(at), NOT_UTF8) for at in lines[~readable]]
+    batch, readable = _readable(batch)
+    unreadable = [(int(at), NOT_UTF8) for at in lines[~readable]]
+    if unreadable:
         batch, lines = batch.filter(pa.array(readable)), lines[readable]
-        yield _block(batch.slice(0, 0), names, lines[:0], broken)
     batch.validate(full=True)
     sizes = np.zeros(batch.num_rows, np.int64)
     for name in names:
@@ -129,7 +128,11 @@ def _blocks(batch: pa.RecordBatch, names: Sequence[str], line: int) -> Iterator[
         within = part_of == part
         kept = within & ~is_long
         broken = [(int(at), TOO_LONG) for at in lines[within & is_long]]
+        broken = sorted(broken + unreadable)
+        unreadable = []
         yield _block(batch if kept.all() else batch.filter(pa.array(kept)), names, lines[kept], broken)
+    if unreadable:
+        yield _block(batch, names, lines, unreadable)
 
 
 def _text_bytes(values: pa.Array) -> npt.NDArray[np.int64] | int:
@@ -207,17 +210,23 @@ def _for_polars(batch: pa.RecordBatch) -> pa.Table:
     return table
 
 
-def _readable(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    """Which rows hold UTF-8 wherever they hold text; of dictionaries each text is looked at once."""
+def _readable(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.bool_]]:
+    """The batch, without what is not UTF-8 in its dictionaries, and which rows hold UTF-8 wherever they hold
+    text; of dictionaries each text is looked at once."""
     readable = np.ones(batch.num_rows, dtype=bool)
-    for values in batch.columns:
+    for number, values in enumerate(batch.columns):
         if pa.types.is_dictionary(values.type):
-            if _is_text(values.type.value_type):
-                sound = pa.array(_are_utf8(values.dictionary)).take(values.indices).fill_null(True)
-                readable &= sound.to_numpy(zero_copy_only=False)
+            if not _is_text(values.type.value_type):
+                continue
+            sound = pa.array(_are_utf8(values.dictionary), pa.bool_())
+            if not pc.all(sound).as_py():
+                readable &= sound.take(values.indices).fill_null(True).to_numpy(zero_copy_only=False)
+                texts = pc.if_else(sound, values.dictionary.cast(pa.large_binary()), b"")
+                cleaned = pa.DictionaryArray.from_arrays(values.indices, texts.cast(values.type.value_type))
+                batch = batch.set_column(number, batch.schema.field(number).name, cleaned)
         elif _is_text(values.type):
             readable &= _are_utf8(values)
-    return readable
+    return batch, readable
 
 
 def _are_utf8(texts: pa.Array) -> npt.NDArray[np.bool_]:
@@ -225,7 +234,7 @@ def _are_utf8(texts: pa.Array) -> npt.NDArray[np.bool_]:
     try:
         as_bytes.cast(pa.large_string())
     except pa.ArrowException:
-        return np.array([text is None or is_utf8(text) for text in as_bytes.to_pylist()])
+        return np.array([text is None or is_utf8(text) for text in as_bytes.to_pylist()], dtype=bool)
     return np.ones(len(texts), dtype=bool)
 
 
