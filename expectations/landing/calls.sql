@@ -102,10 +102,7 @@ counted as (
         count(*) filter (where outcome = 'answered' and site_code is null) as answered_without_site,
         count(*) filter (where outcome = 'answered' and agent_key is null) as answered_without_agent,
         count(*) filter (where outcome = 'answered' and talk_s is not null) as answered_with_talk,
-        count(*) filter (
-            where outcome = 'answered'
-                and (talk_s < 10 or talk_s > 7200 or talk_s > extract(epoch from ended_at - answered_at) + 5)
-        ) as odd_talk,
+        count(*) filter (where outcome = 'answered' and (talk_s < 10 or talk_s > 7200)) as odd_talk,
         count(*) filter (
             where offered_at < (%(business_date)s::date + time '12:00') at time zone 'Europe/Paris'
         ) as before_noon,

@@ -649,12 +649,6 @@ def test_one_line_of_half_the_jobs_is_told(platform: Settings) -> None:
     assert "one line has 1,200 of 2,400 states (50.0 %, the first in line 1)" in warning.message
 
 
-def test_durations_in_another_unit_outlast_their_legs(platform: Settings) -> None:
-    load(platform, "calls")
-    execute(platform, "update raw.aside set talk_s = 20 * talk_s where outcome = 'answered'")
-    assert [each.expectation for each in check(platform, "calls").failures] == ["talk_in_seconds"]
-
-
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2])
 def test_clocks_that_are_whole_hours_off_are_told_with_the_hours(platform: Settings, hours: int) -> None:
     load(platform, "calls")
