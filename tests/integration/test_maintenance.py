@@ -475,9 +475,10 @@ def test_a_year_of_history_stays(warehouse: Settings) -> None:
 
 
 def test_a_year_of_logs_of_deliveries_stays(warehouse: Settings) -> None:
-    for name in ("calls_2011-04-25", "calls_2011-04-26", "boutique_visits_2012-04-25"):
-        incidents.record(warehouse.home / "logs" / "deliveries" / f"{name}.log", ValueError("no day"))
     folder = warehouse.home / "logs" / "deliveries"
+    shutil.rmtree(folder, ignore_errors=True)  # what other tests left
+    for name in ("calls_2011-04-25", "calls_2011-04-26", "boutique_visits_2012-04-25"):
+        incidents.record(folder / f"{name}.log", ValueError("no day"))
     (folder / "x_abcd-ef-gh.log").write_text("of somebody else")
     (folder / "calls_2001-01-01.log").mkdir()
     planned = STEPS["prune_history"](warehouse, True)

@@ -118,7 +118,9 @@ def test_approved_and_run_again_is_a_no_op(platform: Settings) -> None:
     assert [step for step in steps if step.state != "running"] == night.steps
     assert {step.state for step in night.steps if step.name != "check switch"} == {"unchanged"}
     assert night.build is not None and night.build.build_id is None
-    assert "approved by Anne, run by Paul" in night.switch
+    assert "approved by Anne, run by nightly" in night.switch, (
+        "the night asked for this plan, not who carried it out"
+    )
     json.dumps(night.to_json(), default=str)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from parc.errors import RoutingRefused
+from parc.numbers import remark
 from parc.routing.audit import Connection
 from parc.routing.planning import Plan
 from parc.settings import Settings
@@ -50,7 +51,7 @@ def record_request(
         "insert into ops.routing_request "
         "(plan_hash, business_date, requested_by, question_id, dag_id, run_id) "
         "values (%s, %s, %s, %s, %s, %s) on conflict (question_id) do nothing",
-        [plan.plan_hash, plan.business_date, requested_by, question_id, dag_id, run_id],
+        [plan.plan_hash, plan.business_date, remark(requested_by), question_id, dag_id, run_id],
     )
 
 
@@ -79,10 +80,11 @@ def answer(
             assert answered_by
             check_approver(settings, answered_by, answered_by_id or answered_by)
             requester(connection, settings, plan_hash, answered_by, else_by=None)
+        who = [name and remark(name) for name in (answered_by, answered_by_id)]
         connection.execute(
             "insert into ops.routing_answer (request_id, verdict, answered_by, answered_by_id, answered_at) "
             "values (%s, %s, %s, %s, %s) on conflict do nothing",
-            [request_id, verdict, answered_by, answered_by_id, answered_at],
+            [request_id, verdict, *who, answered_at],
         )
 
 
@@ -121,10 +123,10 @@ def requester(
     row = connection.execute(
         "select requested_by from ops.routing_request where plan_hash = %s "
         "order by requested_by = %s, request_id desc limit 1",
-        [plan_hash, approved_by],
+        [plan_hash, remark(approved_by)],
     ).fetchone()
     asked_by: str | None = row[0] if row else else_by
-    if settings.four_eyes and asked_by == approved_by:
+    if settings.four_eyes and asked_by in (approved_by, remark(approved_by)):
         raise RoutingRefused(
             f"{approved_by} asked for this release and cannot approve it (PARC_FOUR_EYES): have somebody "
             "else approve (in Airflow clear the task `approve`), or ask (`parc routing apply`)"
