@@ -70,7 +70,7 @@ def _failed(
 def _repeated(connection: psycopg.Connection[Any]) -> list[Matter]:
     """Published dates of the last weeks of which the marts have little, for earlier dates had their ids.
 
-    A suite looks for ids on a few dates around alone; a build knows all of them.
+    A suite judges a delivery by what was there when it came; a build knows what came since.
     """
     known = connection.execute("select to_regclass('marts.mart_feed_health') is not null").fetchone()
     if not (known and known[0]):

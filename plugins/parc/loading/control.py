@@ -17,7 +17,7 @@ from parc.loading.limits import named
 from parc.loading.names import plain, told
 
 CONTROL = "_CONTROL.json"
-MOST_ROWS = 10**12
+LARGEST_COUNT = 10**12
 _SHAPE = '{"rows": N, "sha256": {"<file>": "..."}}'
 
 
@@ -33,7 +33,7 @@ class Control:
         plain names of what else lies there."""
         left = list(files)
         for name, digest in self.sha256:
-            found = [own for named, own in left if named == name]
+            found = [own for own_name, own in left if own_name == name]
             if not found:
                 return f"{CONTROL} names {told(name)}, {whereabouts(name, others)}"
             if digest not in found:
@@ -79,13 +79,13 @@ def parse(content: bytes) -> Control:
     if len(known) < len(found):
         raise ValueError('it says "rows" or "sha256" more than once')
     rows, digests = known.get("rows"), known.get("sha256", ())
-    is_count = rows is None or (type(rows) is int and 0 <= rows <= MOST_ROWS)
+    is_count = rows is None or (type(rows) is int and 0 <= rows <= LARGEST_COUNT)
     is_named = isinstance(digests, tuple) and all(isinstance(digest, str) for _, digest in digests)
     if not (is_count and is_named):
-        raise ValueError(f"it is not of the shape {_SHAPE}, N from 0 to {MOST_ROWS:,}")
+        raise ValueError(f"it is not of the shape {_SHAPE}, N from 0 to {LARGEST_COUNT:,}")
     return Control(rows, tuple((plain(name), digest.strip().lower()) for name, digest in digests))
 
 
 def _count(digits: str) -> int:
     """A whole number, of which the first digits tell that it is too large."""
-    return int(digits[: len(str(MOST_ROWS)) + 1])
+    return int(digits[: len(str(LARGEST_COUNT)) + 1])
