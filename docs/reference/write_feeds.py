@@ -55,9 +55,8 @@ def _feed(feed: Feed, due: str) -> str:
 
 def _column(column: Column | Derived) -> str:
     if isinstance(column, Derived):
-        prefixed = f", with `{column.namespace}` before it" if column.namespace else ""
         unless = f"; null where {_names(column.unless)} is there" if column.unless else ""
-        origin = f"of `{column.source}`{prefixed}: {column.by.value}{unless}"
+        origin = f"of `{column.source}`: {column.by.value}{unless}"
         return f"| *{column.name}* | {column.type.sql} | {origin} | {column.description} |"
     demands = [] if column.nullable else ["there"]
     demands += [EXPECTED[column.type]] if column.type in EXPECTED else []

@@ -73,7 +73,7 @@ class Settings:
         given = os.environ.get(f"PARC_{name.upper()}")
         if given or otherwise:
             return given or str(otherwise)
-        path = self.home / "secrets" / name
+        path = self.secret_file(name)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = path.with_name(f".{name}.{os.getpid()}")
@@ -86,6 +86,15 @@ class Settings:
             finally:
                 draft.unlink()
         return path.read_text()
+
+    def secret_if_any(self, name: str) -> str | None:
+        """A secret that may not be there: as `secret`, but none is made."""
+        path = self.secret_file(name)
+        return os.environ.get(f"PARC_{name.upper()}") or (path.read_text() if path.exists() else None)
+
+    def secret_file(self, name: str) -> Path:
+        """Where the platform keeps a secret that it made."""
+        return self.home / "secrets" / name
 
     @property
     def pseudonym_secret(self) -> bytes:

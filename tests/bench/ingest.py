@@ -39,6 +39,7 @@ from parc.loading.landing import collect
 from parc.loading.load import STATISTICS_TARGET
 from parc.loading.reader import read
 from parc.loading.rows import RowRules, key_hashes
+from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, dsn, embedded, migrate, partitions
@@ -244,9 +245,9 @@ def stages(settings: Settings, source: Path) -> dict[str, float]:
         yield
         seconds[name] = time.monotonic() - begun
 
-    rules = RowRules(CALLS, DAY, settings.pseudonym_secret)
+    rules = RowRules(CALLS, DAY, Pseudonyms.of_settings(settings))
     # The same rules without what is derived: the difference is the price of the pseudonyms.
-    bare = RowRules(replace(CALLS, columns=CALLS.file_columns), DAY, settings.pseudonym_secret)
+    bare = RowRules(replace(CALLS, columns=CALLS.file_columns), DAY, Pseudonyms.of_settings(settings))
     table = partitions.delivery_table(CALLS, DAY, 999_999)
     command = sql.SQL("copy {} from stdin (format binary, freeze)").format(table.identifier)
     deliver(settings, DAY, source)

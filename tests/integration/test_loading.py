@@ -425,9 +425,9 @@ def test_keys_and_identities_are_those_of_pythons_hmac(warehouse: Settings) -> N
     ) == [
         (
             key("+33299000001"), key("CUST0000001"), key("AGENT001"),
-            None, identity("customer:CUST0000001"), None,
+            None, identity("CUST0000001"), None,
         ),
-        (key("+33299000001"), None, key("AGENT001"), identity("number:+33299000001"), None, None),
+        (key("+33299000001"), None, key("AGENT001"), identity("+33299000001"), None, None),
         (None, None, key("AGENT001"), None, None, identity("row:call-3")),
     ]  # fmt: skip
 

@@ -177,7 +177,7 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
     ) == [
         (
             "visit-1", "B001", utc(7, 48), utc(7, 54), utc(8, 8), key("CUST0000001"), "bill", "sale", 2,
-            identity("customer:CUST0000001"), None,
+            identity("CUST0000001"), None,
         ),
         (
             "visit-8", "B001", utc(13, 24), utc(13, 30), utc(13, 44), None, "bill", "served", None, None,
@@ -194,7 +194,7 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
         (
             utc(13, 9), "UI_RENNES", "installation", "fixe", key("CUST0000009"),
             key("LINE0000009"), "35", utc(6, 9), utc(12), utc(12), utc(14), None, utc(12, 9),
-            utc(13, 9), "done", "C07", identity("customer:CUST0000009"), None,
+            utc(13, 9), "done", "C07", identity("CUST0000009"), None,
         )
     ]  # fmt: skip
     assert query(

@@ -37,11 +37,26 @@ MISDATED = (
 )
 """What the released version let into its ledger; then neither a build nor `parc status` came to an end."""
 
+PEOPLE = """
+    select array_agg(contact order by contact)
+    from (
+        select identity_key, 'call ' || call_id as contact from marts.fct_calls
+        union all select identity_key, 'visit ' || visit_id from marts.fct_boutique_visits
+        union all select identity_key, 'job ' || job_id from marts.fct_interventions
+    ) as contacts
+    group by identity_key
+    order by 1
+"""
+"""The contacts of each person, across channels."""
+
 Columns = dict[str, list[str]]
 
 SPELLED_ANEW = {
     key: f"left(replace({key}::text, '-', ''), 32)"
     for key in ("agent_key", "caller_key", "customer_key", "line_key")  # once 64 hex digits, now uuids
+} | {
+    identity: f"case when {identity} is null then '' else 'somebody' end"
+    for identity in ("caller_identity", "customer_identity", "identity_key")  # now the pseudonym's beginning
 }
 """Columns of which a schema change altered the spelling on purpose, and what it left as it was."""
 
@@ -82,6 +97,7 @@ def test_schema_changes_lose_nothing(released: Settings) -> None:
         connection.execute("grant select on public.ours to bi_reader")
         connection.execute("comment on column public.mine.caller_key is 'Mine.'")
     before = contents(released, of_release)
+    people = rows(released, PEOPLE)
     assert len(before["marts.fct_calls"]) > 800
     with connect(released, "admin") as connection:
         for feed, day, status in MISDATED:
@@ -95,6 +111,7 @@ def test_schema_changes_lose_nothing(released: Settings) -> None:
     after = contents(released, of_release)
     changed = {table for table in before if after[table] != before[table]}
     assert changed == {"ops.delivery"} and not set(before["ops.delivery"]) - set(after["ops.delivery"])
+    assert rows(released, PEOPLE) == people, "who was one person is one still"
     assert migrate(released) == []
 
     [(callers,)] = rows(released, "select callers from public.ours", "bi_reader")

@@ -22,6 +22,7 @@ from parc.loading.blocks import UnreadableFile
 from parc.loading.landing import Delivery, collect
 from parc.loading.reader import read
 from parc.loading.rows import RowRules
+from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
 
 DAY = date(2012, 4, 25)
@@ -315,7 +316,7 @@ def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path,
     colour = Column("colour", Type.TEXT, "A new one.", nullable=True, since=DAY)
     size = Column("size", Type.INTEGER, "One that goes.", nullable=True, until=DAY)
     lines = replace(LINES, columns=(*LINES.columns, colour, size))
-    rules = {day: RowRules(lines, day, b"secret") for day in (DAY - timedelta(days=1), DAY)}
+    rules = {day: RowRules(lines, day, Pseudonyms(b"secret")) for day in (DAY - timedelta(days=1), DAY)}
 
     def read_as_of(day: date, more: bytes, values: bytes) -> list[tuple[object, ...]]:
         path = folder / "lines.csv"

@@ -15,7 +15,7 @@ from typing import NoReturn
 import psycopg
 import typer
 
-from parc.cli import checks, deliveries, marts, night, platform, quarantine, query, routing
+from parc.cli import checks, deliveries, marts, night, people, platform, quarantine, query, routing
 from parc.cli.printing import say
 from parc.errors import ConfigurationError, ParcError
 from parc.settings import Settings
@@ -27,6 +27,8 @@ app.add_typer(deliveries.app)
 app.add_typer(checks.app)
 app.add_typer(marts.app)
 app.add_typer(query.app)
+app.add_typer(people.app)
+app.add_typer(people.secret, name="secret")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(routing.app, name="routing")
 

@@ -129,17 +129,23 @@ class Column:
 class Derivation(StrEnum):
     """How a column that is not in the files comes from one that is."""
 
-    KEY = "first 16 bytes of an HMAC-SHA256"
-    IDENTITY = "first 8 bytes of an HMAC-SHA256, as a signed big-endian integer"
+    KEY = "pseudonym: first 16 bytes of an HMAC-SHA256, enciphered after a change of keys"
+    IDENTITY = "first 8 bytes of the pseudonym, as a signed big-endian integer"
+    ROW = "first 8 bytes of an HMAC-SHA256, as a signed big-endian integer"
     PREFIX = "six-digit national prefix"
 
 
-_MADE = {Derivation.KEY: Type.UUID, Derivation.IDENTITY: Type.BIGINT, Derivation.PREFIX: Type.TEXT}
+_MADE = {
+    Derivation.KEY: Type.UUID,
+    Derivation.IDENTITY: Type.BIGINT,
+    Derivation.ROW: Type.BIGINT,
+    Derivation.PREFIX: Type.TEXT,
+}
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A stored column made from the file's column `source`; HMAC inputs begin with `namespace`.
+    """A stored column made from the file's column `source`, an identity from a pseudonym.
 
     It is null where one of the columns `unless` is filled.
     """
@@ -148,7 +154,6 @@ class Derived:
     source: str
     by: Derivation
     description: str
-    namespace: str = ""
     unless: tuple[str, ...] = ()
 
     @property
@@ -242,10 +247,15 @@ class Feed:
     def row_columns(self) -> tuple[Stored, ...]:
         """What is stored of a row: neither its origin nor any personal text."""
         files = {column.name: column for column in self.file_columns}
+        sources = files | {
+            column.name: files[column.source]
+            for column in self.derived_columns
+            if column.by is Derivation.KEY
+        }
         stored = []
         for column in self.columns:
             if isinstance(column, Derived):
-                source = files[column.source]
+                source = sources[column.source]
                 # A withheld number has no key, whether or not the column may be empty.
                 nullable = source.nullable or column.by is Derivation.PREFIX or bool(column.unless)
                 stored.append(Stored(column.name, column.type, nullable, column.description))

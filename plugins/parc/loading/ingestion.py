@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal
 
 from psycopg import Connection
@@ -24,6 +25,7 @@ from parc.loading.ledger import Published
 from parc.loading.limits import MOST_REJECTED_ROWS
 from parc.loading.load import Loaded, load
 from parc.loading.rows import RowRules
+from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import locks, partitions, runs
 from parc.warehouse.partitions import Table
@@ -168,6 +170,11 @@ class _Run:
     delivery: Delivery
     is_replay: bool
 
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """How they are made in this load: who was forgotten gets surrogates of this delivery."""
+        return pseudonyms.of_load(self.connection, self.settings)
+
     def outcome(self) -> Outcome:
         """Publish or refuse the delivery, or find that there is nothing to do."""
         current = ledger.published(self.connection, self.feed.name, self.business_date)
@@ -233,6 +240,7 @@ class _Run:
                 self.connection, self.feed, self.business_date, self.delivery.files, table,
                 self._rules(), loaded,
             )  # fmt: skip
+            pseudonyms.keep_surrogates(self.connection, self.feed, table, self.pseudonyms)
             warnings += loaded.warnings
             self._check_counts(loaded)
             warnings += self._shrinkage(loaded, current)
@@ -278,7 +286,7 @@ class _Run:
             column: seed_column(self.settings.project, column, named_by=f"the feed {self.feed.name}")
             for column in named
         }
-        return RowRules(self.feed, self.business_date, self.settings.pseudonym_secret, listed)
+        return RowRules(self.feed, self.business_date, self.pseudonyms, listed)
 
     def _is_same_as(self, current: Published) -> bool:
         said = self.delivery.control.rows
@@ -359,7 +367,7 @@ class _Run:
             with attempt, self.connection.transaction():
                 if is_ranges:
                     merged = ranges.merge(
-                        self.connection, self.feed, table, self.business_date, self.settings.pseudonym_secret
+                        self.connection, self.feed, table, self.business_date, self.pseudonyms
                     )
                     changes = merged if current else None
                 ledger.quarantine(self.connection, delivery_id, loaded.rejected)

@@ -1,16 +1,21 @@
-"""The key of the pseudonyms: the warehouse knows its fingerprint and takes no load under another."""
+"""The pseudonyms of a load: the warehouse knows the fingerprint of their keys and takes no load under others,
+and it knows who was forgotten.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.errors import UndefinedTable
 
 from parc.errors import ConfigurationError
+from parc.feeds import Derivation, Feed
+from parc.pseudonyms import NEXT_OUTER_KEY, SURROGATES, Pseudonyms
 from parc.settings import Settings
+from parc.warehouse import partitions, persons
+from parc.warehouse.partitions import Table
 
 LEAST_CHARACTERS = 32
 """Of a key. All numbers of the nation are tried in seconds, so the key alone stands between a pseudonym and a
@@ -18,8 +23,6 @@ name: 32 characters at random (`openssl rand -hex 16`) are 128 bits."""
 
 LEAST_DIFFERENT = 8
 """Characters of a key that differ: a repeated word is no key."""
-
-_TEXT = b"fingerprint of the pseudonym key"  # no reference or number: it is nobody's pseudonym
 
 
 def check_key(connection: Connection[Any], settings: Settings) -> None:
@@ -34,8 +37,13 @@ def check_key(connection: Connection[Any], settings: Settings) -> None:
         raise ConfigurationError(
             "the warehouse's schema is older than the platform; `parc up --no-airflow` brings it up to date"
         ) from None
-    ours = _fingerprint(settings)
-    if row and not hmac.compare_digest(row[0], ours):
+    ours = Pseudonyms.of_settings(settings).fingerprint
+    is_another = row and not hmac.compare_digest(row[0], ours)
+    if is_another and settings.secret_file(NEXT_OUTER_KEY).exists():
+        raise ConfigurationError(
+            "a change of the pseudonyms' keys was cut short; `parc secret rotate` brings it to its end"
+        )
+    if row and is_another:
         raise ConfigurationError(
             "PARC_PSEUDONYM_SECRET is not the key that this warehouse has been loaded with since "
             f"{row[1]} (fingerprint {ours[:8]}, not {row[0][:8]}): under another key every person would be "
@@ -65,10 +73,55 @@ def keep_key(connection: Connection[Any], settings: Settings) -> None:
     """
     connection.execute(
         "insert into ops.pseudonym_key (fingerprint) values (%s) on conflict do nothing",
-        [_fingerprint(settings)],
+        [Pseudonyms.of_settings(settings).fingerprint],
     )
     check_key(connection, settings)
 
 
-def _fingerprint(settings: Settings) -> str:
-    return hmac.new(settings.pseudonym_secret, _TEXT, hashlib.sha256).hexdigest()
+def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
+    """How one load makes pseudonyms: everybody who was forgotten gets a surrogate of its own in each load.
+
+    Asked for under the lock of the load: whoever is forgotten later waits for the load's end.
+    """
+    found = connection.execute("select pseudonym from ops.forgotten").fetchall()
+    return Pseudonyms.of_settings(settings).forgetting({pseudonym for (pseudonym,) in found})
+
+
+def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseudonyms: Pseudonyms) -> None:
+    """Give the rows of forgotten persons in `table` the surrogates that the same rows have in what is
+    published, so that a restatement leaves repeats as they were.
+
+    Rows are found by the feed's key alone. All rows of a person follow the first that is found.
+    """
+    keys = [column for column in feed.derived_columns if column.by is Derivation.KEY]
+    if not pseudonyms.forgotten or feed.loaded_key != feed.stored_key:
+        return
+    surrogates = list(pseudonyms.forgotten.values())
+    with connection.transaction():
+        for column in keys:
+            names = {
+                "column": sql.Identifier(column.name),
+                "table": table.identifier,
+                "published": partitions.parent(feed).identifier,
+                "same": sql.SQL(" and ").join(
+                    sql.SQL("loaded.{0} = published.{0}").format(sql.Identifier(name))
+                    for name in ("business_date", *feed.stored_key)
+                ),
+                "is_kept": sql.SQL(SURROGATES.format("published.{}")).format(sql.Identifier(column.name)),
+            }
+            found = connection.execute(
+                sql.SQL(
+                    "select distinct on (loaded.{column}) loaded.{column}, published.{column} "
+                    "from {table} as loaded inner join {published} as published on {same} "
+                    "where loaded.{column} = any (%s) and {is_kept} order by loaded.{column}"
+                ).format(**names),
+                [surrogates],
+            ).fetchall()
+            identities = [
+                each.name
+                for each in feed.derived_columns
+                if each.by is Derivation.IDENTITY and each.source == column.name
+            ]
+            holder = persons.Holder(table, (column.name,), tuple(identities))
+            persons.renew(connection, holder, persons.make_renewed(connection, dict(found)))
+            connection.execute("drop table renewed")

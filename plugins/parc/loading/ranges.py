@@ -17,7 +17,8 @@ from psycopg import Connection, sql
 from parc.feeds import Feed
 from parc.loading import binarycopy
 from parc.loading.changes import Changes
-from parc.loading.rows import derived
+from parc.loading.rows import with_derived
+from parc.pseudonyms import SURROGATES, Pseudonyms
 from parc.warehouse import locks
 from parc.warehouse.partitions import Table, number_table, parent
 
@@ -82,16 +83,16 @@ order by {key}
 
 
 def merge(
-    connection: Connection[Any], feed: Feed, snapshot: Table, snapshot_date: date, secret: bytes
+    connection: Connection[Any], feed: Feed, snapshot: Table, snapshot_date: date, pseudonyms: Pseudonyms
 ) -> Changes:
     """Merge a loaded snapshot into the feed's ranges; returns what changed in its slice of time.
 
-    No other snapshot is merged for the rest of the transaction. `secret` is the key of the pseudonyms.
+    No other snapshot is merged for the rest of the transaction. `pseudonyms` is how they are made.
     """
-    return _merge(connection, feed, snapshot, _slice(connection, feed, snapshot_date), secret)
+    return _merge(connection, feed, snapshot, _slice(connection, feed, snapshot_date), pseudonyms)
 
 
-def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, secret: bytes) -> None:
+def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, pseudonyms: Pseudonyms) -> None:
     """Undo a merged snapshot: what was in force before it stays so through its slice of time.
 
     Where nothing was in force before it, the slice is empty. As `merge` otherwise.
@@ -103,7 +104,7 @@ def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, secre
             "where valid_from < {since} and coalesce(valid_to, 'infinity') >= {since}"
         ).format(ranges=number_table(feed).identifier, **slice_of_time)
     )
-    _merge(connection, feed, Table("pg_temp", "in_force_before"), slice_of_time, secret)
+    _merge(connection, feed, Table("pg_temp", "in_force_before"), slice_of_time, pseudonyms)
 
 
 def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict[str, sql.Composable]:
@@ -123,7 +124,7 @@ def _merge(
     feed: Feed,
     snapshot: Table,
     slice_of_time: Mapping[str, sql.Composable],
-    secret: bytes,
+    pseudonyms: Pseudonyms,
 ) -> Changes:
     """The numbers are compared; their pseudonyms, told for those that change alone, follow them."""
     values = [column.name for column in feed.value_columns]
@@ -150,7 +151,14 @@ def _merge(
     run("analyze changed")
     run(_PIECE)
     run("analyze piece")
-    _add_pseudonyms(connection, feed, secret)
+    _add_pseudonyms(connection, feed, pseudonyms)
+    if pseudonyms.forgotten:
+        [stored] = feed.stored_key
+        for forgotten in ("changed", "piece"):
+            run(
+                f"delete from {forgotten} where ({{key}}) in (select {{key}} from pseudonym where "
+                f"{SURROGATES.format(stored)})"
+            )
     for ranges, key, source in (
         (number_table(feed), feed.key, "{}"),
         (parent(feed), feed.stored_key, "(select * from {} inner join pseudonym using ({key}))"),
@@ -173,7 +181,7 @@ def _merge(
     return Changes(*counts)
 
 
-def _add_pseudonyms(connection: Connection[Any], feed: Feed, secret: bytes) -> None:
+def _add_pseudonyms(connection: Connection[Any], feed: Feed, pseudonyms: Pseudonyms) -> None:
     """Make the table `pseudonym`: the keys of `changed`, each with the key that the raw table knows it by."""
     with connection.cursor() as cursor:
         # One text of all numbers: row by row, millions take a long time in Python.
@@ -183,7 +191,7 @@ def _add_pseudonyms(connection: Connection[Any], feed: Feed, secret: bytes) -> N
             cursor.execute(query).fetchall(), dict.fromkeys(feed.key, pl.String()), orient="row"
         )
         changed = texts.select(pl.all().str.split("\n").explode()).drop_nulls()
-        rows = changed.select(*feed.key, *derived(feed, secret))
+        rows = with_derived(changed, feed, pseudonyms)
         cursor.execute(
             sql.SQL(
                 "create temp table pseudonym on commit drop as select {} from {}, {} with no data"

@@ -15,13 +15,13 @@ from itertools import combinations
 from zoneinfo import ZoneInfo
 
 import polars as pl
-import polars_hash as plh
 
 from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Personal, Type
 from parc.loading import casts
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
 from parc.numbers import MASK, is_sure, masked, may_be_number, national_prefix
+from parc.pseudonyms import Pseudonyms, identity
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
 LONGEST_TEXT = 2_000
@@ -99,7 +99,7 @@ class _Rule:
 
 
 class RowRules:
-    """The row rules of one feed for one business date, and the columns derived with one secret.
+    """The row rules of one feed for one business date, and the columns derived with its pseudonyms.
 
     `listed` has the values of the seeds' columns that the feed's columns name in `listed_in`.
     """
@@ -108,13 +108,13 @@ class RowRules:
         self,
         feed: Feed,
         business_date: date,
-        secret: bytes,
+        pseudonyms: Pseudonyms,
         listed: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._columns = {column.name: column for column in feed.file_columns}
         self._key = feed.key
         self.business_date = business_date
-        self._secret = secret
+        self._secret = pseudonyms.secret
         self._listed = listed or {}
         self._rules = list(_rules(feed, business_date))
         finding = [rule.broken for rule in self._rules if not rule.refines]
@@ -131,8 +131,12 @@ class RowRules:
             name: casts.other_ways(column, pl.col("text"), self._listed.get(column.listed_in or "", ()))
             for name, column in self._columns.items()
         }
-        made = {expression.meta.output_name(): expression for expression in derived(feed, secret)}
-        self._stored = [made.get(column.name, pl.col(column.name)) for column in feed.loaded_columns]
+        self._stored = [column.name for column in feed.loaded_columns]
+        stored = {*self._stored}
+        self._derived = [
+            [expression for expression in step if expression.meta.output_name() in stored]
+            for step in derived(feed, pseudonyms)
+        ]
 
     def sort_out(self, block: Block, file_number: int, file_name: str) -> SortedOut:
         """Read the block's rows, and tell those that break a rule from the others."""
@@ -153,6 +157,8 @@ class RowRules:
             rejected.sort(key=lambda row: row.line)
             frame = frame.filter(~broken)
         doubtful = frame.filter(pl.col(_DOUBTFUL))["line_number"]
+        for step in self._derived:
+            frame = frame.with_columns(step)
         return SortedOut(frame.select(self._stored), rejected, changed, doubtful)
 
     def show(self, rows: pl.DataFrame) -> list[str]:
@@ -278,9 +284,19 @@ class RowRules:
         return line.getvalue().rstrip("\r\n")[:LONGEST_TEXT]
 
 
-def derived(feed: Feed, secret: bytes) -> list[pl.Expr]:
-    """The feed's derived columns, of rows that hold those they come from."""
-    return [_derive(column, secret.decode()).alias(column.name) for column in feed.derived_columns]
+def with_derived(rows: pl.DataFrame, feed: Feed, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    """The rows, which hold the columns of the files, with the feed's derived columns."""
+    first, then = derived(feed, pseudonyms)
+    return rows.with_columns(first).with_columns(then)
+
+
+def derived(feed: Feed, pseudonyms: Pseudonyms) -> tuple[list[pl.Expr], list[pl.Expr]]:
+    """The feed's derived columns: those that come from the files' columns, and those that come from these."""
+    made = {True: list[pl.Expr](), False: list[pl.Expr]()}
+    for column in feed.derived_columns:
+        expression = _derive(column, pseudonyms).alias(column.name)
+        made[column.by is Derivation.IDENTITY].append(expression)
+    return made[False], made[True]
 
 
 def key_hashes(rows: pl.DataFrame, feed: Feed) -> pl.Series:
@@ -379,13 +395,16 @@ def _is_on(instant: pl.Expr, first: date, last: date) -> pl.Expr:
     return (instant >= start) & (instant < end)
 
 
-def _derive(column: Derived, secret: str) -> pl.Expr:
+def _derive(column: Derived, pseudonyms: Pseudonyms) -> pl.Expr:
     source = pl.col(column.source)
     if column.unless:
         source = pl.when(pl.all_horizontal(pl.col(name).is_null() for name in column.unless)).then(source)
-    if column.by is Derivation.PREFIX:
-        return national_prefix(source)
-    digest = plh.concat_str(pl.lit(column.namespace), source).chash.hmac_sha256(key=secret)
-    if column.by is Derivation.KEY:
-        return digest.str.head(32).str.to_integer(base=16, dtype=pl.UInt128)
-    return digest.str.head(16).str.to_integer(base=16, dtype=pl.UInt64).reinterpret(signed=True)
+    match column.by:
+        case Derivation.PREFIX:
+            return national_prefix(source)
+        case Derivation.KEY:
+            return pseudonyms.expression(source)
+        case Derivation.IDENTITY:
+            return identity(source)
+        case Derivation.ROW:
+            return identity(Pseudonyms(pseudonyms.secret).expression(pl.lit("row:") + source))

@@ -6,7 +6,15 @@ from parc.routing.drains import drain, end_drain
 from parc.routing.explain import Explanation, explain
 from parc.routing.oversight import Status, Verification, disable, enable, release_hold, status, verify
 from parc.routing.planning import Plan
-from parc.routing.release import Outcome, apply, assign, emergency_national, rollback, unassign
+from parc.routing.release import (
+    Outcome,
+    apply,
+    assign,
+    emergency_national,
+    forget_numbers,
+    rollback,
+    unassign,
+)
 
 __all__ = [
     "Answer",
@@ -28,6 +36,7 @@ __all__ = [
     "enable",
     "end_drain",
     "explain",
+    "forget_numbers",
     "plan",
     "plan_emergency",
     "plan_rollback",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hmac
 import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal
-from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
@@ -16,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from parc.instants import shown
 from parc.numbers import remark
+from parc.pseudonyms import Pseudonyms
 from parc.routing.diff import TableDiff
 from parc.routing.planning import Plan
 from parc.routing.tables import SHAPES
@@ -121,7 +120,7 @@ def begin_release(
     approved_by: str | None,
     approved_at: datetime | None,
     run: tuple[str, str] | None,
-    secret: bytes,
+    pseudonyms: Pseudonyms,
 ) -> int:
     """Record the intent and its rows, before the switch is touched; returns the release_id."""
     origin = plan.provenance
@@ -148,7 +147,7 @@ def begin_release(
         f"insert into ops.routing_release ({names}) values ({marks}) returning release_id".encode(), values
     ).fetchone()
     assert row is not None
-    _record_changes(connection, int(row[0]), plan, secret)
+    _record_changes(connection, int(row[0]), plan, pseudonyms)
     return int(row[0])
 
 
@@ -271,7 +270,7 @@ def _newest(connection: Connection, table: str, key: str) -> Entry | None:
         ).fetchone()
 
 
-def _record_changes(connection: Connection, release_id: int, plan: Plan, secret: bytes) -> None:
+def _record_changes(connection: Connection, release_id: int, plan: Plan, pseudonyms: Pseudonyms) -> None:
     shares = {(pair["zone_code"], pair["market"]): pair["share"] for pair in plan.moved_pairs()}
     statement = (
         "copy ops.routing_change (release_id, table_name, change, row_key, before, after, calls_moved_share) "
@@ -279,7 +278,7 @@ def _record_changes(connection: Connection, release_id: int, plan: Plan, secret:
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for table in plan.diffs.values():
-            for change, key, before, after in itertools.islice(_rows(table, secret), CHANGES_KEPT):
+            for change, key, before, after in itertools.islice(_rows(table, pseudonyms), CHANGES_KEPT):
                 share = None
                 if table.name == "routes":
                     share = shares.get((key["zone_code"], key["market"]), 0.0) if plan.moved else None
@@ -288,16 +287,10 @@ def _record_changes(connection: Connection, release_id: int, plan: Plan, secret:
                 )
 
 
-def _rows(table: TableDiff, secret: bytes) -> Iterable[tuple[str, dict[str, Any], Any, Any]]:
+def _rows(table: TableDiff, pseudonyms: Pseudonyms) -> Iterable[tuple[str, dict[str, Any], Any, Any]]:
     for change, key, before, after in table.rows():
         if SHAPES[table.name].has_numbers:
-            number = str(key["number"]).encode()
-            yield (
-                change,
-                {"number_key": str(UUID(bytes=hmac.digest(secret, number, "sha256")[:16]))},
-                before,
-                after,
-            )
+            yield change, {"number_key": str(pseudonyms.of(str(key["number"])))}, before, after
         else:
             yield change, key, before, after
 

@@ -16,16 +16,18 @@ reads it back and records the end.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Literal
+from uuid import UUID
 
 import polars as pl
 
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.numbers import e164
+from parc.pseudonyms import Pseudonyms
 from parc.routing import audit
 from parc.routing.approval import record_request, requester
 from parc.routing.audit import Connection, Kind, Recorded
@@ -44,7 +46,7 @@ from parc.routing.drafting import (
 )
 from parc.routing.guards import validate
 from parc.routing.planning import Plan
-from parc.routing.switches import Release, Switch, open_switch
+from parc.routing.switches import Release, Switch, open_switch, readable
 from parc.routing.tables import Content
 from parc.settings import Settings
 from parc.warehouse import connect, locks
@@ -185,10 +187,7 @@ def assign(settings: Settings, number: str, zone_code: str, *, requested_by: str
         live = switch.read_live()
         found = drift_of(connection, live)
         if found:
-            raise RoutingRefused(
-                f"the switch has strayed from its last release: {found.detail}. That comes first: "
-                "`parc routing verify`, then `parc routing apply --drift adopt` or `--drift overwrite`"
-            )
+            raise RoutingRefused(_strayed(found))
         proposed = urgent_plan(settings, live, known, zone_code)
         with connection.transaction():
             audit.record_urgent(connection, known, zone_code, set_by=requested_by, reason=reason)
@@ -213,7 +212,56 @@ def unassign(settings: Settings, number: str, *, requested_by: str, reason: str)
         audit.record_urgent(connection, known, None, set_by=requested_by, reason=reason)
 
 
+def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requested_by: str) -> str | None:
+    """Send the switch its table without the numbers that have these pseudonyms, and have it forget the tables
+    that had them; returns the version that is live then, None where no table had one.
+
+    Exempt as `assign` is. The table is sent twice, so that the one before it has no such number either: a
+    rollback reaches back to tables without them alone.
+
+    Raises Busy when another release runs, RoutingRefused when the switch has strayed or does not take it.
+    """
+    known = Pseudonyms.of_settings(settings)
+
+    def holds(content: Content | None) -> bool:
+        numbers = content.frames["exceptions"]["number"] if content else None
+        return numbers is not None and not known.those_of(numbers, pseudonyms).is_empty()
+
+    with _exclusive(settings) as (connection, switch):
+        pointer = switch.pointer()
+        kept = audit.recent_versions(connection, VERSIONS_KEPT) | {pointer.version, pointer.previous}
+        versions = {version for version in kept if version}
+        holding = {version for version in versions if holds(switch.verify(version).content)}
+        if not holding:
+            return None
+        found = drift_of(connection, switch.read_live())
+        if found:
+            raise RoutingRefused(f"{_strayed(found)} Then the same again")
+        recorded = audit.last_activated(connection)
+        live = pointer.version
+        for _ in range(2 if holding & {pointer.version, pointer.previous} else 0):
+            reading = switch.read_live()
+            frames = dict(readable(reading).frames)
+            gone = known.those_of(frames["exceptions"]["number"], pseudonyms)
+            frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(gone.implode()))
+            proposed = exempt_plan(settings, reading, Content.of(frames), None, is_trusted=True)
+            live = _release(
+                settings, connection, switch,
+                replace(proposed, effective_date=recorded.effective_date if recorded else None),
+                kind="release", requested_by=requested_by, reason="a person was forgotten",
+            )  # fmt: skip
+        switch.discard(versions - holding)
+        return live
+
+
 _HOLD_HINT = "no release follows until `parc routing release-hold`"
+
+
+def _strayed(found: Drift) -> str:
+    return (
+        f"the switch has strayed from its last release: {found.detail}. That comes first: "
+        "`parc routing verify`, then `parc routing apply --drift adopt` or `--drift overwrite`."
+    )
 
 
 @contextmanager
@@ -322,7 +370,7 @@ def _release(
         release_id = audit.begin_release(
             connection, proposed, kind=kind, version=version, fence=fence, requested_by=requested_by,
             reason=reason, approved_by=approved_by, approved_at=approved_at, run=settings.airflow_run,
-            secret=settings.pseudonym_secret,
+            pseudonyms=Pseudonyms.of_settings(settings),
         )  # fmt: skip
         if kind in ("rollback", "emergency"):
             audit.record_hold(connection, "set", set_by=requested_by, reason=reason, release_id=release_id)

@@ -108,6 +108,10 @@ class Folder:
         """Copy a file to this machine."""
         self.filesystem.get_file(self._path(relative), str(target))
 
+    def delete(self, relative: str) -> None:
+        """Delete a file."""
+        self.filesystem.rm_file(self._path(relative))
+
     def has(self, relative: str) -> bool:
         """Whether a file or folder is there."""
         return self._type(relative) is not None

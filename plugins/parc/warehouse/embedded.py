@@ -246,6 +246,22 @@ def ensure_login(
         )
 
 
+def renew_log(settings: Settings) -> None:
+    """Have no file of the server's log of changes left that is there now: nobody needs them, and they hold
+    what was deleted since."""
+    with superuser(settings) as connection:
+        held = connection.execute("select count(*) from pg_ls_waldir()").fetchone()
+        assert held is not None
+        connection.execute("alter system set wal_recycle = off")
+        connection.execute("select pg_reload_conf()")
+        for _ in range(int(str(held[0])) + 1):  # those that wait to be used again are written over
+            connection.execute("select pg_current_xact_id()")
+            connection.execute("select pg_switch_wal()")
+        connection.execute("checkpoint")
+        connection.execute("alter system reset wal_recycle")
+        connection.execute("select pg_reload_conf()")
+
+
 def superuser(settings: Settings, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
     """A session of the embedded server's superuser, in no database of ours unless one is named."""
     host, port = address(settings)

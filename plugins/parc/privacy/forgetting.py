@@ -1,0 +1,312 @@
+"""A person is forgotten: nothing that is stored leads to them any more, and no load brings them back.
+
+The order, of which each step may be cut short and done again:
+
+1. the pseudonyms go onto the list, `ops.forgotten`: from here on no load lets them in;
+2. loads that began before end, builds wait;
+3. in one transaction each pseudonym becomes a random surrogate wherever it stands, and the numbers leave the
+   tables that the switch's are made of; then the tables are vacuumed;
+4. the switch gets its table without the numbers, and forgets the tables that had them;
+5. the record of releases follows, and a copy of the list goes to the platform's own folder: a dump of the
+   warehouse from before does not know it.
+
+A customer's lines and numbers go along where they occur with no other customer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from parc import routing
+from parc.errors import Busy, ConfigurationError, ParcError
+from parc.loading.pseudonyms import check_key
+from parc.numbers import e164, remark
+from parc.privacy import files
+from parc.privacy.files import Search
+from parc.pseudonyms import Pseudonyms, surrogate
+from parc.settings import Settings
+from parc.warehouse import connect, embedded, locks, persons
+from parc.warehouse.partitions import Table
+
+PATIENCE_SECONDS = 300.0
+"""For loads that began before somebody was forgotten."""
+
+CUSTOMER, NUMBER, LINE = "customer", "number", "line"
+COLUMNS = {CUSTOMER: "customer_key", NUMBER: "caller_key", LINE: "line_key"}
+COPY = "forgotten.json"
+
+_URGENT = """
+insert into routing.urgent_assignment (number, zone_code, set_by, reason)
+select number, null, %s, 'forgotten' from routing.urgent_zone where number = any (%s)
+"""
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was done: pseudonyms by kind, rows written by table, the version that the switch got (None: it had
+    no such number), and the landing zone's files that hold the person, or did until they were deleted."""
+
+    pseudonym_counts: dict[str, int]
+    row_counts: dict[str, int]
+    version: str | None
+    files: Search
+    are_deleted: bool
+
+
+def forget(
+    settings: Settings,
+    *,
+    customers: Collection[str] = (),
+    numbers: Collection[str] = (),
+    requested_by: str,
+    reason: str,
+    delete_files: bool = False,
+) -> Forgotten:
+    """Forget one person, known by references to a customer and by telephone numbers in any spelling.
+
+    With `delete_files` the files of the landing zone that hold the person go, and everybody else in them.
+    A second time does what the first did not come to.
+
+    Raises ConfigurationError when a number is none, or the warehouse has other keys than the settings; Busy
+    while loads, a build or a release run: the person stands on the list by then, and nothing loads them;
+    RoutingRefused where the switch does not take its table, the warehouse being done.
+    """
+    texts = {(CUSTOMER, text.strip()) for text in customers} | {(NUMBER, _e164(text)) for text in numbers}
+    if not texts or any(not text for _, text in texts):
+        raise NobodyNamed("name whom to forget: a customer's reference, or a telephone number")
+    pseudonyms = Pseudonyms.of_settings(settings)
+    known = {pseudonyms.of(text): kind for kind, text in texts}
+    return _forget(settings, known, requested_by, reason, delete_files=delete_files)
+
+
+def forget_again(settings: Settings, *, requested_by: str, reason: str) -> Forgotten:
+    """Forget everybody whom the platform's own copy of the list names: after a dump was restored.
+
+    Raises as `forget`; ConfigurationError too where the copy was made under other keys than the settings'.
+    """
+    path = settings.home / COPY
+    try:
+        kept = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigurationError(f"nobody was forgotten here: there is no {path}") from None
+    if kept["fingerprint"] != Pseudonyms.of_settings(settings).fingerprint:
+        raise ConfigurationError(f"{path} was written under other keys of pseudonyms than those that are set")
+    known = {UUID(pseudonym): kind for pseudonym, kind in kept["forgotten"].items()}
+    return _forget(settings, known, requested_by, reason, delete_files=False)
+
+
+class NobodyNamed(ParcError):
+    """The command does not say whom."""
+
+    exit_code = 2
+
+
+def keep_copy(settings: Settings, connection: Connection) -> None:
+    """Write the list, as it stands under today's keys, to the platform's own folder."""
+    found = connection.execute("select pseudonym::text, kind from ops.forgotten order by 1").fetchall()
+    text = json.dumps(
+        {"fingerprint": Pseudonyms.of_settings(settings).fingerprint, "forgotten": dict(found)}, indent=1
+    )
+    path = settings.home / COPY
+    draft = path.with_name(f".{COPY}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)
+
+
+@contextmanager
+def without_loads(connection: Connection) -> Iterator[None]:
+    """No build runs meanwhile, and no load that began before.
+
+    Raises Busy.
+    """
+    busy = "a build is running; run this again when it has ended"
+    with locks.held(connection, locks.BUILD, busy, patience_seconds=PATIENCE_SECONDS):
+        tries = Retrying(
+            retry=retry_if_result(bool), wait=wait_fixed(0.5), stop=stop_after_delay(PATIENCE_SECONDS),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )  # fmt: skip
+        if running := tries(_load_before, connection):
+            raise Busy(f"the {running} is running; run this again when it has ended")
+        yield
+
+
+def vacuum(connection: Connection, tables: Collection[Table]) -> None:
+    """Free the room of what was written over; tables of numbers are written anew without it."""
+    for table in tables:
+        how = "full, analyze" if table.schema == "routing" else "analyze"
+        connection.execute(sql.SQL(f"vacuum ({how}) {{}}").format(table.identifier))
+
+
+def _forget(
+    settings: Settings, known: Mapping[UUID, str], requested_by: str, reason: str, *, delete_files: bool
+) -> Forgotten:
+    """All on the list are forgotten anew: so a run that was cut short is gone on from."""
+    with connect(settings, "admin", autocommit=True) as connection:
+        check_key(connection, settings)
+        along = _along(connection, known)
+        _list(connection, {**known, **along})
+        with without_loads(connection):
+            along |= _along(connection, known)  # with what such a load brought
+            _list(connection, along)
+            keep_copy(settings, connection)
+            everybody = {each for (each,) in connection.execute("select pseudonym from ops.forgotten")}
+            row_counts, written = _unlink(settings, connection, everybody, requested_by, reason)
+            vacuum(connection, written)
+        version = routing.forget_numbers(settings, everybody, requested_by=requested_by)
+        with connection.transaction():
+            renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
+            persons.renew_recorded(connection, renewed)
+        vacuum(connection, [Table("ops", "routing_change")])
+    if not settings.warehouse_dsn:
+        embedded.renew_log(settings)
+    person = {**known, **along}
+    found = files.search(settings, person)
+    if delete_files:
+        files.delete(settings, found.holding)
+    kinds = [*person.values()]
+    counts = {kind: kinds.count(kind) for kind in COLUMNS if kind in kinds}
+    return Forgotten(counts, row_counts, version, found, delete_files)
+
+
+def _e164(text: str) -> str:
+    known = pl.select(e164(pl.lit(text))).item()
+    if not known:
+        raise NobodyNamed("what was given as a number is no telephone number that a call can come from")
+    return str(known)
+
+
+def _along(connection: Connection, known: Mapping[UUID, str]) -> dict[UUID, str]:
+    """The lines and numbers that occur with these customers alone."""
+    customers = [pseudonym for pseudonym, kind in known.items() if kind == CUSTOMER]
+    if not customers:
+        return {}
+    holders = [each for each in persons.holders(connection) if "customer_key" in each.pseudonyms]
+    found: dict[UUID, str] = {}
+    for kind in (NUMBER, LINE):
+        column = COLUMNS[kind]
+        having = [each.table for each in holders if column in each.pseudonyms]
+        pairs = sql.SQL(" union all ").join(
+            sql.SQL("select customer_key, {} as key from {}").format(sql.Identifier(column), each.identifier)
+            for each in having
+        )
+        if not having:
+            continue
+        rows = connection.execute(
+            sql.SQL(
+                "with pairs as materialized ({pairs}), of_person as ("
+                "  select distinct key from pairs"
+                "  where customer_key = any (%(customers)s) and key is not null"
+                ") select key from of_person where not exists ("
+                "  select from pairs where pairs.key = of_person.key"
+                "  and pairs.customer_key <> all (%(customers)s))"
+            ).format(pairs=pairs),
+            {"customers": customers},
+        )
+        found |= {key: kind for (key,) in rows}
+    return found
+
+
+def _list(connection: Connection, listed: Mapping[UUID, str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into ops.forgotten (pseudonym, kind) values (%s, %s) on conflict do nothing",
+            list(listed.items()),
+        )
+
+
+def _load_before(connection: Connection) -> str | None:
+    row = connection.execute(
+        "select name from ops.lock where starts_with(name, 'load ') "
+        "and ops.is_session(pid, session_started_at) limit 1"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _unlink(
+    settings: Settings,
+    connection: Connection,
+    everybody: Collection[UUID],
+    requested_by: str,
+    reason: str,
+) -> tuple[dict[str, int], list[Table]]:
+    """Step 3; returns the rows written, and the tables that had some."""
+    counts = {}
+    with connection.transaction():
+        locks.keep(connection, locks.RANGES)
+        renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
+        tables = {}
+        for holder in persons.holders(connection):
+            if count := persons.renew(connection, holder, renewed):
+                tables[holder.table] = count
+        counts = _by_parent(connection, tables)
+        of_routing = _take_numbers_out(settings, connection, everybody)
+        tables |= of_routing
+        counts |= {str(table): count for table, count in of_routing.items()}
+        connection.execute(
+            "insert into ops.forgetting (event, requested_by, reason, row_counts) "
+            "values ('forgotten', %s, %s, %s)",
+            [remark(requested_by), remark(reason), Jsonb(counts)],
+        )
+    return counts, list(tables)
+
+
+def _by_parent(connection: Connection, tables: Mapping[Table, int]) -> dict[str, int]:
+    """Counts by table, partitions under the name of the whole."""
+    counts: dict[str, int] = {}
+    for table, count in tables.items():
+        row = connection.execute(
+            "select coalesce(max(inhparent::regclass::text), %s) from pg_inherits "
+            "where inhrelid = %s::regclass",
+            [str(table), str(table)],
+        ).fetchone()
+        assert row
+        counts[row[0]] = counts.get(row[0], 0) + count
+    return counts
+
+
+def _take_numbers_out(
+    settings: Settings, connection: Connection, everybody: Collection[UUID]
+) -> dict[Table, int]:
+    """Delete the numbers, known by their pseudonyms alone, from the tables that the switch's are made of."""
+    counts = {}
+    for name in ("line_assignment", "urgent_assignment"):
+        table = Table("routing", name)
+        if not connection.execute("select to_regclass(%s)", [str(table)]).fetchone()[0]:  # type: ignore[index]
+            continue
+        numbers = _of_pseudonyms(settings, connection, table, everybody)
+        if not numbers:
+            continue
+        if name == "urgent_assignment":  # only what has ended may be deleted
+            connection.execute(_URGENT, ["parc forget", numbers])
+        counts[table] = connection.execute(
+            sql.SQL("delete from {} where number = any (%s)").format(table.identifier), [numbers]
+        ).rowcount
+    return counts
+
+
+def _of_pseudonyms(
+    settings: Settings, connection: Connection, table: Table, everybody: Collection[UUID]
+) -> list[str]:
+    """The numbers in a table that have one of these pseudonyms."""
+    # One text of all numbers: row by row, millions take a long time in Python.
+    row = connection.execute(
+        sql.SQL("select string_agg(distinct number, E'\\n') from {}").format(table.identifier)
+    ).fetchone()
+    assert row
+    numbers = pl.Series("number", (row[0] or "").split("\n"), pl.String)
+    return Pseudonyms.of_settings(settings).those_of(numbers, everybody).to_list()

@@ -1,0 +1,130 @@
+"""The keys of the pseudonyms are changed: everything that is stored is brought along, in one transaction.
+
+The secret that hashes numbers and references stays; the outer key, which enciphers what it makes, is another
+one afterwards. So neither a number nor a reference is needed, who was forgotten stays forgotten, and whoever
+has a former key can make no pseudonym that is stored now.
+
+A new outer key that the platform makes itself waits beside the old one until the warehouse has it: a run that
+is cut short is gone on from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from parc.errors import ConfigurationError
+from parc.loading.pseudonyms import check_key
+from parc.numbers import remark
+from parc.privacy.forgetting import keep_copy, vacuum, without_loads
+from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
+from parc.settings import Settings
+from parc.warehouse import connect, locks, persons
+from parc.warehouse.partitions import Table
+
+AT_ONCE = 100_000
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What was done: the pseudonyms that were renewed and the rows written by table, none where the warehouse
+    had the new key already. `is_given`: the new key comes from outside and must take the old one's place
+    there."""
+
+    pseudonym_count: int
+    row_counts: dict[str, int]
+    is_given: bool
+
+
+def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
+    """Change the outer key to `PARC_PSEUDONYM_OUTER_KEY_NEXT`, or where that is not set, to one made here.
+
+    Raises ConfigurationError when the warehouse has other keys than the settings, or the outer key comes from
+    outside and no next one does; Busy while loads, builds or releases run.
+    """
+    former = Pseudonyms.of_settings(settings)
+    is_given = f"PARC_{NEXT_OUTER_KEY.upper()}" in os.environ
+    if f"PARC_{OUTER_KEY.upper()}" in os.environ and not is_given:
+        raise ConfigurationError(
+            f"PARC_{OUTER_KEY.upper()} comes from outside: give the next one as "
+            f"PARC_{NEXT_OUTER_KEY.upper()} (`openssl rand -hex 32` makes one)"
+        )
+    key = settings.secret(NEXT_OUTER_KEY)
+    new = Pseudonyms(former.secret, key.encode())
+    with connect(settings, "admin", autocommit=True) as connection:
+        if _has_fingerprint(connection, new):  # a run was cut short after its transaction
+            counts: dict[str, int] = {}
+            renewed_count = 0
+        else:
+            check_key(connection, settings)
+            with without_loads(connection):
+                renewed_count, counts = _renew(connection, former, new, requested_by, reason)
+        if not is_given:
+            settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
+            keep_copy(settings, connection)
+    return Rotated(renewed_count, counts, is_given)
+
+
+def _renew(
+    connection: Connection, former: Pseudonyms, new: Pseudonyms, requested_by: str, reason: str
+) -> tuple[int, dict[str, int]]:
+    with connection.transaction():
+        locks.keep(connection, locks.RANGES)
+        holders = persons.holders(connection)
+        connection.execute("create temp table pseudonym (old uuid) on commit drop")
+        for holder in holders:
+            for column in holder.pseudonyms:
+                connection.execute(
+                    sql.SQL(
+                        "insert into pseudonym select distinct {0} from {1} where {0} is not null"
+                    ).format(sql.Identifier(column), holder.table.identifier)
+                )
+        connection.execute("insert into pseudonym select pseudonym from ops.forgotten")
+        renewed = persons.make_renewed(connection, {})
+        count = 0
+        for pseudonyms in _parts(connection):
+            persons.add_renewed(connection, zip(pseudonyms, new.renew(pseudonyms, former), strict=True))
+            count += len(pseudonyms)
+        connection.execute("analyze renewed")
+        counts: dict[str, int] = {}
+        for holder in holders:
+            counts[str(holder.table)] = persons.renew(connection, holder, renewed)
+        counts["ops.routing_change"] = persons.renew_recorded(connection, renewed)
+        connection.execute("update ops.forgotten set pseudonym = new from renewed where pseudonym = old")
+        connection.execute(
+            "update ops.pseudonym_key set fingerprint = %s, recorded_at = now()", [new.fingerprint]
+        )
+        connection.execute(
+            "insert into ops.forgetting (event, requested_by, reason, row_counts) "
+            "values ('keys changed', %s, %s, %s)",
+            [remark(requested_by), remark(reason), Jsonb(counts)],
+        )
+    written = [holder.table for holder in holders if counts[str(holder.table)]]
+    vacuum(connection, [*written, Table("ops", "routing_change")])
+    return count, {table: rows for table, rows in counts.items() if rows}
+
+
+def _parts(connection: Connection) -> Iterator[list[UUID]]:
+    """All pseudonyms, each once."""
+    for pseudonym in persons.recorded(connection):
+        connection.execute("insert into pseudonym values (%s)", [pseudonym])
+    with connection.cursor("pseudonyms") as cursor:
+        cursor.execute("select distinct old from pseudonym")
+        while rows := cursor.fetchmany(AT_ONCE):
+            yield list(itertools.chain.from_iterable(rows))
+
+
+def _has_fingerprint(connection: Connection, pseudonyms: Pseudonyms) -> bool:
+    row = connection.execute("select fingerprint from ops.pseudonym_key").fetchone()
+    return row is not None and secrets.compare_digest(row[0], pseudonyms.fingerprint)

@@ -1,0 +1,143 @@
+"""Where the warehouse holds pseudonyms, and how one takes the place of another there.
+
+A pseudonym stands in columns called `<what>_key` of type uuid, and in rows of `ops.routing_change`; the
+identity made of it in columns called `identity_key` or `<what>_identity`. They are found in the catalogue:
+so none that a model or a feed adds is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection, sql
+
+from parc.warehouse.partitions import Table
+
+SCHEMAS = ("raw", "intermediate", "build", "marts")
+_COLUMNS = """
+    select
+        relnamespace::regnamespace::text,
+        relname::text,
+        coalesce(array_agg(attname::text order by attnum) filter (where atttypid = 'uuid'::regtype), '{}'),
+        coalesce(array_agg(attname::text order by attnum) filter (where atttypid = 'bigint'::regtype), '{}')
+    from pg_class
+    inner join pg_attribute on attrelid = pg_class.oid and not attisdropped
+    where relkind = 'r' and relnamespace::regnamespace::text = any (%s)
+        and (
+            (atttypid = 'uuid'::regtype and attname ~ '_key$')
+            or (atttypid = 'bigint'::regtype
+                and attname in ('identity_key', 'customer_identity', 'caller_identity'))
+        )
+    group by relnamespace, relname
+    having bool_or(atttypid = 'uuid'::regtype)
+    order by 1, 2
+"""
+_RENEW = """
+update {table} as held
+set {changes}
+from (
+    select old.ctid as place, {values}
+    from {table} as old
+    {joins}
+    where {is_renewed}
+) as found
+where held.ctid = found.place
+"""
+_NUMBER_KEY = "left(replace(row_key ->> 'number_key', '-', ''), 32)::uuid"
+"""Of a row of `ops.routing_change`; the oldest have all 64 digits of the HMAC."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A table of the warehouse that holds people: its columns of pseudonyms, and of identities."""
+
+    table: Table
+    pseudonyms: tuple[str, ...]
+    identities: tuple[str, ...]
+
+
+def holders(connection: Connection[Any]) -> list[Holder]:
+    """All tables that hold people; of a partitioned one its partitions."""
+    found = connection.execute(_COLUMNS, [list(SCHEMAS)]).fetchall()
+    return [Holder(Table(*names), tuple(keys), tuple(identities)) for *names, keys, identities in found]
+
+
+def renew(connection: Connection[Any], table: Holder, renewed: Table) -> int:
+    """Put new pseudonyms in the place of old ones, and their identities; returns how many rows it wrote.
+
+    `renewed` has the columns `old`, unique, and `new`. An identity that was made of none of the row's
+    pseudonyms stays.
+    """
+    of = {name: sql.Identifier(f"of {name}") for name in table.pseudonyms}
+    values: dict[str, sql.Composable] = {
+        name: sql.SQL("coalesce({}.new, old.{})").format(of[name], sql.Identifier(name))
+        for name in table.pseudonyms
+    }
+    cases = [
+        sql.SQL("when ops.identity_of(old.{}) then ops.identity_of({})").format(sql.Identifier(name), value)
+        for name, value in values.items()
+    ]
+    values |= {
+        name: sql.SQL("case old.{0} {1} else old.{0} end").format(
+            sql.Identifier(name), sql.SQL(" ").join(cases)
+        )
+        for name in table.identities
+    }
+    changes = [sql.SQL("{0} = found.{0}").format(sql.Identifier(name)) for name in values]
+    named = [sql.SQL("{} as {}").format(value, sql.Identifier(name)) for name, value in values.items()]
+    joins = [
+        sql.SQL("left join {0} as {1} on {1}.old = old.{2}").format(
+            renewed.identifier, of[name], sql.Identifier(name)
+        )
+        for name in table.pseudonyms
+    ]
+    is_renewed = [sql.SQL("{}.new is not null").format(each) for each in of.values()]
+    return connection.execute(
+        sql.SQL(_RENEW).format(
+            table=table.table.identifier,
+            changes=sql.SQL(", ").join(changes),
+            values=sql.SQL(", ").join(named),
+            joins=sql.SQL(" ").join(joins),
+            is_renewed=sql.SQL(" or ").join(is_renewed),
+        )
+    ).rowcount
+
+
+def renew_recorded(connection: Connection[Any], renewed: Table) -> int:
+    """The same in the record of what releases changed, which nobody else may rewrite; for its owner."""
+    connection.execute("alter table ops.routing_change disable trigger append_only")
+    count = connection.execute(
+        sql.SQL(
+            "update ops.routing_change set row_key = jsonb_build_object('number_key', renewed.new) "
+            f"from {{}} as renewed where row_key ? 'number_key' and renewed.old = {_NUMBER_KEY}"
+        ).format(renewed.identifier)
+    ).rowcount
+    connection.execute("alter table ops.routing_change enable trigger append_only")
+    return count
+
+
+def recorded(connection: Connection[Any]) -> Iterator[UUID]:
+    """The pseudonyms in that record."""
+    query = f"select distinct {_NUMBER_KEY} from ops.routing_change where row_key ? 'number_key'"
+    for (pseudonym,) in connection.execute(query.encode()):
+        yield pseudonym
+
+
+def make_renewed(connection: Connection[Any], pseudonyms: Mapping[UUID, UUID]) -> Table:
+    """A temporary table for `renew`, in an open transaction, with these pairs (old, new)."""
+    table = Table("pg_temp", "renewed")
+    connection.execute("create temp table renewed (old uuid primary key, new uuid not null) on commit drop")
+    add_renewed(connection, pseudonyms.items())
+    connection.execute("analyze renewed")
+    return table
+
+
+def add_renewed(connection: Connection[Any], pairs: Iterable[tuple[UUID, UUID]]) -> None:
+    """More pairs in that table."""
+    with connection.cursor() as cursor, cursor.copy("copy renewed from stdin (format binary)") as copy:
+        copy.set_types(["uuid", "uuid"])
+        for pair in pairs:
+            copy.write_row(pair)
