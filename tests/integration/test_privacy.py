@@ -123,7 +123,7 @@ def person(module_warehouse: Settings) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def people(module_warehouse: Settings, person: tuple[str, str]) -> Settings:
-    """Four days built and on the switch, the person's number also by hand; the tests go on from each other."""
+    """Four days built and on the switch, the number also by hand; the tests go on from each other."""
     load_everything(module_warehouse, DAYS)
     for feed in ("boutiques", "boutique_visits", "interventions"):
         for day in DAYS:
