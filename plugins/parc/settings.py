@@ -43,9 +43,10 @@ class Settings:
     @classmethod
     def from_env(cls) -> Self:
         """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, PARC_FOUR_EYES,
-        PARC_APPROVERS, and the run that Airflow names.
+        PARC_APPROVERS, and the run that Airflow names; the DSNs are secrets (`given_secret`).
 
-        Raises ConfigurationError when a URL holds a password, or PARC_FOUR_EYES is neither on nor off.
+        Raises ConfigurationError when a URL holds a password, PARC_FOUR_EYES is neither on nor off, or the
+        file of a secret cannot be read.
         """
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
@@ -53,8 +54,8 @@ class Settings:
             home=home,
             landing=_place(os.environ.get("PARC_LANDING") or str(home / "landing")),
             switch=_switch(os.environ.get("PARC_SWITCH") or str(home / "switch")),
-            warehouse_dsn=os.environ.get("PARC_WAREHOUSE_DSN") or None,
-            switch_dsn=os.environ.get("PARC_SWITCH_DSN") or None,
+            warehouse_dsn=given_secret("PARC_WAREHOUSE_DSN"),
+            switch_dsn=given_secret("PARC_SWITCH_DSN"),
             airflow_run=(dag_id, run_id) if dag_id and run_id else None,
             four_eyes=_switched_on("PARC_FOUR_EYES"),
             approvers=tuple(re.findall(r"[^\s,]+", os.environ.get("PARC_APPROVERS", ""))),
@@ -65,14 +66,13 @@ class Settings:
         return replace(self, warehouse_dsn=dsn)
 
     def secret(self, name: str, otherwise: str | None = None) -> str:
-        """A secret of this platform: `PARC_<NAME>` from the environment, else `otherwise`, else one that is
-        made once under `home/secrets`.
+        """A secret of this platform: `PARC_<NAME>` or the file `PARC_<NAME>_FILE` from the environment, else
+        `otherwise`, else one that is made once under `home/secrets`.
 
-        Two processes that ask at once get the same one.
+        Two processes that ask at once get the same one. Raises ConfigurationError as `given_secret`.
         """
-        given = os.environ.get(f"PARC_{name.upper()}")
-        if given or otherwise:
-            return given or str(otherwise)
+        if given := given_secret(f"PARC_{name.upper()}") or otherwise:
+            return given
         path = self.secret_file(name)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,7 +90,7 @@ class Settings:
     def secret_if_any(self, name: str) -> str | None:
         """A secret that may not be there: as `secret`, but none is made."""
         path = self.secret_file(name)
-        return os.environ.get(f"PARC_{name.upper()}") or (path.read_text() if path.exists() else None)
+        return given_secret(f"PARC_{name.upper()}") or (path.read_text() if path.exists() else None)
 
     def secret_file(self, name: str) -> Path:
         """Where the platform keeps a secret that it made."""
@@ -100,6 +100,32 @@ class Settings:
     def pseudonym_secret(self) -> bytes:
         """Key of every HMAC that stands for a person; changing it severs all history."""
         return self.secret("pseudonym_secret").encode()
+
+
+def given_secret(name: str) -> str | None:
+    """What the environment gives as the secret `name`: its value, or the content of the file that `name`_FILE
+    names, without the line break at its end. None where it gives neither.
+
+    Raises ConfigurationError when it gives both, or the file is empty or cannot be read.
+    """
+    given, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if not file:
+        return given or None
+    if given:
+        raise ConfigurationError(f"{name} and {name}_FILE are both set: leave one of them out")
+    try:
+        content = Path(file).read_text().rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{name}_FILE={file} cannot be read: {why}") from None
+    if not content:
+        raise ConfigurationError(f"{name}_FILE={file} is empty: write the secret into it")
+    return content
+
+
+def environment_but(*prefixes: str) -> dict[str, str]:
+    """The environment without variables of these prefixes: for a process that needs no secret in them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
 def _switched_on(name: str) -> bool:
@@ -129,5 +155,5 @@ def check_url(url: str) -> None:
     if found := re.search(r"(?P<protocol>\w+)://[^/@]*:(?!\d+/)[^@]*@", url):
         raise ConfigurationError(
             f"the {found['protocol']}:// URL holds a password, which logs and the ledger would show: "
-            "leave it out, and give it as an environment variable (README, Landing zone)"
+            "leave it out, and give it by the environment (README, Landing zone)"
         )

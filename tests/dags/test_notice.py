@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -150,6 +151,21 @@ def test_without_addresses_it_is_stored_and_logged(dags, home, monkeypatch, capl
     [(_, _, _, _, text, sent_to)] = stored(home)
     assert "model x" in text and sent_to is None
     assert "PARC_NOTICE_URLS names no address" in caplog.text
+
+
+def test_addresses_may_lie_in_a_file(dags, home, inbox, monkeypatch, tmp_path, caplog) -> None:
+    file = tmp_path / "addresses"
+    file.write_text(os.environ["PARC_NOTICE_URLS"].replace(" ", "\n") + "\n")
+    monkeypatch.delenv("PARC_NOTICE_URLS")
+    monkeypatch.setenv("PARC_NOTICE_URLS_FILE", str(file))
+    context = failed(dags["build_marts"], {"build_marts": "failed"}, {"build_marts": "model x"})
+    dags["build_marts"].on_failure_callback(context)
+    assert "model x" in inbox[-1]["message"] and stored(home)[0][-1]
+    file.unlink()
+    with caplog.at_level(logging.ERROR):
+        dags["build_marts"].on_failure_callback(context)
+    assert f"PARC_NOTICE_URLS_FILE={file} cannot be read" in caplog.text
+    assert stored(home)[0][-1] is None, "it is stored all the same"
 
 
 def test_a_callback_without_a_task_still_tells(dags, home, inbox) -> None:

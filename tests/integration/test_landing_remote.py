@@ -745,6 +745,10 @@ def test_a_server_takes_nobody_without_the_key(
     fails(sftp.settings, "uthentication", "PARC_SFTP_KEY_FILE or PARC_SFTP_PASSWORD")
     monkeypatch.setenv("PARC_SFTP_KEY_FILE", str(sftp_server.folder / "nowhere"))
     fails(sftp.settings, "No such file", str(sftp_server.folder / "nowhere"))
+    monkeypatch.delenv("PARC_SFTP_PASSWORD")
+    monkeypatch.setenv("PARC_SFTP_PASSWORD_FILE", str(sftp_server.folder / "nowhere"))
+    with pytest.raises(ConfigurationError, match=r"PARC_SFTP_PASSWORD_FILE=.*nowhere cannot be read"):
+        unseen(sftp.settings, DAY, DAY)
 
 
 def test_a_server_that_nobody_knows_or_that_became_another(

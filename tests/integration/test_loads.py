@@ -89,6 +89,16 @@ def test_a_load_that_is_killed_refuses_its_delivery(blocked: Settings) -> None:
     assert [status for _, status, *_ in ledger(blocked)] == ["published", "refused"]
 
 
+def test_a_load_knows_no_secret_that_it_has_no_use_for(warehouse: Settings, monkeypatch) -> None:
+    """It reads strangers' files: keys of Airflow, of the switch and addresses of notices are not for it."""
+    for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "PARC_SWITCH_SECRET", "PARC_NOTICE_URLS_FILE"):
+        monkeypatch.setenv(name, "not for loads")
+    with loads(warehouse) as load:
+        load.ingest("calls", DAY)
+        known = worker_of(psutil.Process()).environ()
+    assert "not for loads" not in known.values() and "PYTHONPATH" in known
+
+
 def test_a_load_ends_with_whoever_asked_for_it(blocked: Settings) -> None:
     command = [str(Path(sys.executable).with_name("parc")), "ingest", "calls", "--date", str(DAY)]
     with subprocess.Popen(command, env=os.environ | environment(blocked), stderr=subprocess.PIPE) as asked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parc.errors import BuildFailed
-from parc.settings import Settings
+from parc.settings import Settings, environment_but
 from parc.warehouse import connect, parameters
 
 Progress = Callable[[str, int, int], None]
@@ -82,10 +81,11 @@ class DbtRun:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment in which dbt finds the warehouse; holds the password, so never print it."""
+    """The environment in which dbt finds the warehouse, and no other secret; holds its password, so never
+    print it."""
     given = parameters(settings, "transformer")
     return {
-        **os.environ,
+        **environment_but("PARC_", "AIRFLOW_", "AWS_"),
         "PARC_PG_HOST": given.get("host", "localhost"),
         "PARC_PG_PORT": given.get("port", "5432"),
         "PARC_PG_USER": given["user"],

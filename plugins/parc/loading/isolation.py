@@ -22,7 +22,10 @@ from typing import Any
 import parc
 from parc.loading.ingestion import Outcome, refuse
 from parc.loading.limits import LONGEST_LOAD
-from parc.settings import Settings
+from parc.settings import Settings, environment_but
+
+NOT_FOR_LOADS = ("AIRFLOW_", "PARC_AIRFLOW_", "PARC_NOTICE_", "PARC_SWITCH_")
+"""Variables that a process which reads strangers' files has no use for; secrets are among them."""
 
 
 @contextmanager
@@ -92,7 +95,7 @@ class _Worker:
                 [sys.executable, "-m", "parc.loading.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**environment_but(*NOT_FOR_LOADS), "PYTHONPATH": path},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # an interrupt at the terminal is for whoever started it, who ends it
             )

@@ -80,6 +80,5 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "PARC_HOME": str(settings.home),
         "PARC_LANDING": settings.landing,
         "PARC_SWITCH": settings.switch,
-        **({"PARC_SWITCH_DSN": settings.switch_dsn} if settings.switch_dsn else {}),
         "NO_COLOR": "1",
     }

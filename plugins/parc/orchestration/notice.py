@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -14,7 +13,9 @@ from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
+from parc.errors import ConfigurationError
 from parc.orchestration.deadline import RunFirstQueued
+from parc.settings import given_secret
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,11 @@ def deliver(dag_id: str, run_id: str, dates: list[date], owner: str, text: str) 
 
 def _send(text: str) -> str | None:
     """Where the notice was taken; addresses without their passwords."""
-    urls = os.environ.get("PARC_NOTICE_URLS", "").split()
+    try:
+        urls = (given_secret("PARC_NOTICE_URLS") or "").split()
+    except ConfigurationError as error:
+        log.error("%s", error)
+        return None
     if not urls:
         return None
     import apprise

@@ -11,7 +11,6 @@ is cut short is gone on from.
 from __future__ import annotations
 
 import itertools
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from parc.loading.pseudonyms import check_key
 from parc.numbers import remark
 from parc.privacy.forgetting import keep_copy, vacuum, without_loads
 from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
-from parc.settings import Settings
+from parc.settings import Settings, given_secret
 from parc.warehouse import connect, locks, persons
 from parc.warehouse.partitions import Table
 
@@ -54,8 +53,8 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
     outside and no next one does; Busy while loads, builds or releases run.
     """
     former = Pseudonyms.of_settings(settings)
-    is_given = f"PARC_{NEXT_OUTER_KEY.upper()}" in os.environ
-    if f"PARC_{OUTER_KEY.upper()}" in os.environ and not is_given:
+    is_given = given_secret(f"PARC_{NEXT_OUTER_KEY.upper()}") is not None
+    if given_secret(f"PARC_{OUTER_KEY.upper()}") and not is_given:
         raise ConfigurationError(
             f"PARC_{OUTER_KEY.upper()} comes from outside: give the next one as "
             f"PARC_{NEXT_OUTER_KEY.upper()} (`openssl rand -hex 32` makes one)"

@@ -1,8 +1,8 @@
 """SFTP, with a server that must be known and waits that end.
 
-The key is PARC_SFTP_KEY_FILE's, the SSH agent's or one in ~/.ssh; PARC_SFTP_PASSWORD is the password, or the
-passphrase of the key. The server's host key must stand in ~/.ssh/known_hosts, or in the file that
-PARC_SFTP_KNOWN_HOSTS names.
+The key is PARC_SFTP_KEY_FILE's, the SSH agent's or one in ~/.ssh; PARC_SFTP_PASSWORD (or the file
+PARC_SFTP_PASSWORD_FILE) is the password, or the passphrase of the key. The server's host key must stand in
+~/.ssh/known_hosts, or in the file that PARC_SFTP_KNOWN_HOSTS names.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
+
+from parc.settings import given_secret
 
 # Its threads log the tracebacks of errors that are raised here as well.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -59,7 +61,7 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
                 self.host,
                 port=self.ssh_kwargs.get("port") or paramiko.config.SSH_PORT,
                 username=self.ssh_kwargs.get("username"),
-                password=os.environ.get("PARC_SFTP_PASSWORD") or None,
+                password=given_secret("PARC_SFTP_PASSWORD"),
                 key_filename=os.environ.get("PARC_SFTP_KEY_FILE") or None,
                 timeout=wait,
                 auth_timeout=wait,
