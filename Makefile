@@ -1,9 +1,11 @@
 # `make help` lists what there is. State lives in PARC_HOME (default .parc/).
 PYTHON ?= python3
 PARC = .venv/bin/parc
+LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots lock clean
+.PHONY: help setup run stop test lint soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -74,10 +76,22 @@ docs: setup ## Describe feeds, marts and rights (docs/reference/) and the dbt pr
 plots: setup ## Draw a month of the simulated operator into docs/reference/
 	@.venv/bin/python docs/reference/plot_simulated_month.py
 
-lock: ## Resolve pyproject.toml into requirements.lock (Python 3.11 to 3.13)
-	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock
+sbom: .venv-audit/ready ## Write sbom.cdx.json, the bill of materials (CycloneDX) of requirements.lock
+	@.venv-audit/bin/python deploy/supply_chain/sbom.py requirements.lock sbom.cdx.json
+
+audit: .venv-audit/ready ## Ask a service on the network which locked versions are known to be vulnerable
+	@.venv-audit/bin/python deploy/supply_chain/audit.py requirements.lock
+
+.venv-audit/ready: .venv/ready deploy/supply_chain/requirements.lock
+	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-audit
+	@.venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python .venv-audit/bin/python \
+		deploy/supply_chain/requirements.lock
+	@touch $@
+
+lock: ## Resolve pyproject.toml into requirements.lock and that of the audit (Python 3.11 to 3.13)
+	@.venv/bin/uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile $(LOCKED) --group audit -o deploy/supply_chain/requirements.lock
 
 clean: ## Stop the platform, remove .venv and .parc: all its data, and the key of its pseudonyms
 	@test ! -x $(PARC) || $(PARC) stop
-	@rm -rf .venv .venv-bench .parc
+	@rm -rf .venv .venv-bench .venv-audit .parc

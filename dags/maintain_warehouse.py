@@ -1,11 +1,12 @@
 """
 ### Maintain the warehouse
 
-**Purpose.** Keeps the warehouse from growing for ever: drops raw rows past each feed's retention, what dead
-runs left behind, a year-old history of builds, old Data Docs; renews the planner's statistics.
+**Purpose.** Keeps the warehouse from growing for ever: drops raw rows past each feed's retention, takes the
+person keys from facts past theirs, drops what dead runs left behind, a year-old history of builds, old Data
+Docs; renews the planner's statistics.
 
 **Grain.** One run does all there is to do. What goes is told by the ledger and the feeds' declarations
-(`retention` in `plugins/parc/feeds`), never by the clock.
+(`retention` in `plugins/parc/feeds`) and the facts' (`retention_days` in `dbt_project`), never by the clock.
 
 **Late data.** A date goes only when it is built and no longer waits for other dates; figures of an expired
 date stay in the marts as they are. A delivery for an expired date is refused.
@@ -32,7 +33,7 @@ with DAG(
     schedule=CronTriggerTimetable("0 14 * * 0", timezone="Europe/Paris", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=4),
+    dagrun_timeout=timedelta(hours=5),
     on_failure_callback=RunNotice(
         stays="Marts and deliveries are as they were; the warehouse keeps what is to go.",
         mend="Trigger maintain_warehouse when no build runs, or: parc maintain",
@@ -47,6 +48,6 @@ with DAG(
     tags=["maintenance"],
     params={"dry_run": Param(False, type="boolean", description="Only tell what would be done.")},
 ) as dag:
-    step("expire_raw") >> step("clear_orphans") >> step("analyze")
+    step("expire_raw") >> step("unlink_facts") >> step("clear_orphans") >> step("analyze")
     step("prune_history")
     step("prune_data_docs")

@@ -47,11 +47,18 @@ def text() -> str:
 
 
 def _model(model: dict[str, Any]) -> str:
-    keys = [f"`{column}`" for column in model.get("config", {}).get("meta", {}).get("key", [])]
+    meta = model["config"]["meta"]
+    keys = [f"`{column}`" for column in meta.get("key", [])]
     lines = [f"\n### {model['name']}\n", _line(model["description"])]
     if keys:
         lines.append(f"\nKey: {', '.join(keys)}.")
-    lines.append(f"\n{SCOPES[model['config']['meta']['scope']]}")
+    lines.append(f"\n{SCOPES[meta['scope']]}")
+    if "person_keys" in meta:
+        person_keys = ", ".join(f"`{column}`" for column in meta["person_keys"])
+        lines.append(
+            f"\nPerson keys: {person_keys}, kept for {meta['retention_days']} days and random from then on. "
+            f"{_line(meta['retention_reason'])}"
+        )
     lines += ["", "| column | type | |", "|---|---|---|"]
     lines += [
         f"| `{column['name']}` | {column.get('data_type', '')} | {_line(column['description'])} |"

@@ -18,6 +18,13 @@ def expire_raw(settings: Settings, dry_run: bool = False) -> list[Act]:
     return maintenance.expire_raw(settings, dry_run=dry_run)
 
 
+def unlink_facts(settings: Settings, dry_run: bool = False) -> list[Act]:
+    """Take the person keys from facts past retention."""
+    from parc.build import retention
+
+    return retention.unlink(settings, dry_run=dry_run)
+
+
 def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
     """Drop what dead loads and builds left, and tables of models that are no more."""
     from parc.build import leftovers
@@ -58,6 +65,7 @@ def analyze(settings: Settings, dry_run: bool = False) -> list[Act]:
 STEPS: Mapping[str, Callable[[Settings, bool], list[Act]]] = MappingProxyType(
     {
         "expire_raw": expire_raw,
+        "unlink_facts": unlink_facts,
         "clear_orphans": clear_orphans,
         "prune_history": prune_history,
         "prune_data_docs": prune_data_docs,

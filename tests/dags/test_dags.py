@@ -85,9 +85,9 @@ EXPECTED = {
     "maintain_warehouse": Decided(
         cron="0 14 * * 0",
         owner="data-platform",
-        run_hours=4,
+        run_hours=5,
         tasks=dict.fromkeys(
-            ("expire_raw", "clear_orphans", "analyze", "prune_history", "prune_data_docs"),
+            ("expire_raw", "unlink_facts", "clear_orphans", "analyze", "prune_history", "prune_data_docs"),
             ("default_pool", 3, HOUR),
         ),
         tags={"maintenance"},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg.errors import InsufficientPrivilege
@@ -16,7 +18,7 @@ from test_build import restate, rows
 from test_cli import parc
 from test_loading import as_csv, deliver, legs
 
-from parc.build import build, leftovers
+from parc.build import build, leftovers, retention
 from parc.errors import Busy
 from parc.feeds import FEEDS, Retention
 from parc.loading import incidents, ingest
@@ -113,6 +115,8 @@ def mart_names(settings: Settings) -> list[str]:
 def mart(settings: Settings, name: str, which: str = "true") -> list[tuple]:
     """The mart's rows, but for instants of arrival and versions of the numbering plan that nobody reads."""
     columns = "m::text"
+    if name.startswith("fct_"):  # whose keys are not what they were
+        columns = "(to_jsonb(m) - '{identity_key,caller_key,customer_key,line_key}'::text[])::text"
     if name == "mart_feed_health":
         columns = "feed, business_date, status, rows_read, rows_published, rows_quarantined, delivery_count"
     if name == "routing_prefixes":
@@ -172,6 +176,8 @@ def test_days_past_retention_keep_their_figures(
     assert rows(undisturbed, "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
                 f"where feed = 'calls' and business_date <= '{EXPIRED}'")  # fmt: skip
     assert expire(built) == []
+    unlink_with_a_kill(built, monkeypatch)
+    assert_unlinked(built, undisturbed)
 
     # A new day, and a restated one whose callers called before: what was due for the days in raw is the same.
     restate(built, EXPIRED + timedelta(days=2), drop=40)
@@ -182,6 +188,72 @@ def test_days_past_retention_keep_their_figures(
     assert_as_undisturbed(built, undisturbed, before)
     build(built, full_refresh=True)
     assert_as_undisturbed(built, undisturbed, before)
+    assert_unlinked(built, undisturbed)
+
+
+def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in (built.project / "dbt_project" / "models").rglob("*.yml"):
+        path.write_text(re.sub(r"retention_days: [48]00", "retention_days: 4", path.read_text()))
+    told = [act.count for act in retention.unlink(built, dry_run=True)]
+    unlink_rows, seen = retention._unlink_rows, []
+
+    def die_in_the_seventh(*given):  # type: ignore[no-untyped-def]
+        unlink_rows(*given)
+        seen.append(given)
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "_unlink_rows", die_in_the_seventh)
+        with pytest.raises(KeyboardInterrupt):
+            retention.unlink(built)
+    done = "select feed, count(*) from ops.delivery where unlinked_at is not null group by 1 order by 1"
+    assert rows(built, done) == [("boutique_visits", 5), ("calls", 1)]
+    assert [told, [act.count for act in retention.unlink(built)]] == [[5, 5, 5], [4, 5]]
+    assert retention.unlink(built) == []
+
+
+def assert_unlinked(built: Settings, undisturbed: Settings) -> None:
+    """What facts hold of persons past retention is another's than it was; what is kept is as it was."""
+    for fact, row, keys in (
+        ("fct_calls", "call_id", ("identity_key", "caller_key", "customer_key")),
+        ("fct_boutique_visits", "visit_id", ("identity_key", "customer_key")),
+    ):
+        query = f"select business_date, {row}, {', '.join(keys)} from marts.{fact} order by 1, 2"
+        now, then = rows(built, query), rows(undisturbed, query)
+        assert [row for row in now if row[0] > EXPIRED] == [row for row in then if row[0] > EXPIRED]
+        now, then = ([row for row in found if row[0] <= EXPIRED] for found in (now, then))
+        assert [[key is None for key in row] for row in now] == [[key is None for key in row] for row in then]
+        for column in range(2, len(keys) + 2):
+            fresh = [row[column] for row in now if row[column] is not None]
+            assert len(set(fresh)) == len(fresh) > 0
+            assert not set(fresh) & {row[column] for row in then}
+
+    last_date = (
+        "select job_id, max(greatest(business_date, closed_date)) over "
+        "(partition by coalesce(line_key::text, job_id)) from intermediate.int_intervention_jobs"
+    )
+    past = {job for job, day in rows(undisturbed, last_date) if day <= EXPIRED}
+    others: dict[Any, Any] = {}
+    for table, row in (
+        ("marts.fct_interventions", "job_id"),
+        ("build.fct_interventions", "job_id"),
+        ("intermediate.int_intervention_jobs", "job_id"),
+        ("intermediate.int_intervention_states", "job_id, business_date, updated_at"),
+    ):
+        query = f"select job_id, identity_key, customer_key, line_key from {table} order by {row}"
+        count = 0
+        for now, then in zip(rows(built, query), rows(undisturbed, query), strict=True):
+            assert now[0] == then[0]
+            if now[0] not in past:
+                assert now == then
+                continue
+            count += 1
+            for fresh, old in zip(now[1:], then[1:], strict=True):
+                assert (fresh is None) == (old is None)
+                assert old is None or fresh != old
+                assert others.setdefault(old, fresh) == fresh
+        assert count > 5, table
 
 
 def assert_as_undisturbed(built: Settings, undisturbed: Settings, before: dict[str, list[tuple]]) -> None:
@@ -307,6 +379,27 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
     # What the first date waits for would be refused by now; what the second waits for may still come.
     assert len(expire(warehouse)) == 2
     assert expired_dates(warehouse) == {"calls": [FIRST]}
+
+
+def test_a_date_that_is_missing_before_an_expired_one_is_not_computed_again(warehouse: Settings) -> None:
+    """What a job of such a date counts are calls of people who are nobody's any more."""
+    expired, missing, kept = (FIRST + timedelta(days=day) for day in (1, 0, 2))
+    with connect(warehouse, "admin") as connection:
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, expired_at) "
+            "values ('calls', %s, 'published', '[]', '', now()), ('calls', %s, 'published', '[]', '', null)",
+            [expired, kept],
+        )
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('running', true)")
+        connection.execute(
+            "insert into ops.build_date select build_id, feed, business_date from ops.build "
+            "cross join (values ('calls', %s), ('intervention_events', %s)) as known (feed, business_date)",
+            [kept, missing],
+        )
+    found = rows(warehouse, "select ops.changed_dates('{calls}', 2, 0, '{intervention_events}')")
+    assert found == [(kept,)]
+    found = rows(warehouse, "select ops.changed_dates('{intervention_events}', 0)")
+    assert found == [(missing,)]
 
 
 def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
@@ -508,7 +601,7 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     ingest(warehouse, "calls", FIRST)
     with connect(warehouse, "loader") as connection:
         connection.execute("update ops.delivery set status = 'landed'")
-    steps = ["expire_raw", "clear_orphans", "prune_history", "prune_data_docs", "analyze"]
+    steps = ["expire_raw", "unlink_facts", "clear_orphans", "prune_history", "prune_data_docs", "analyze"]
     told = json.loads(parc(warehouse, "maintain", "--dry-run", "--json").stdout)
     assert list(told) == steps
     assert [act["what"] for act in told["clear_orphans"]] == ["deliveries of dead loads closed as refused"]

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from parc.build import retention
+from parc.feeds import FEEDS
 from parc.settings import PROJECT
 
 DBT = PROJECT / "dbt_project"
@@ -52,3 +54,30 @@ def test_every_key_is_checked_and_every_table_that_bi_reads_has_one() -> None:
     facts = {path.stem.partition("_has_one_row")[0] for path in DBT.glob("tests/fct_*_has_one_row_per_*.sql")}
     assert len(facts) == 3
     assert tables - set(names) == facts
+
+
+def test_every_model_with_keys_of_persons_says_how_long_it_keeps_them() -> None:
+    """A model's columns are described one by one, so its keys are known; one retention for all of a feed."""
+    keys = {
+        model["name"]: [
+            column["name"]
+            for column in model["columns"]
+            if column["name"] in ("identity_key", "caller_key", "customer_key", "line_key")
+        ]
+        for path in [*DBT.glob("models/intermediate/*.yml"), *DBT.glob("models/marts/*/*.yml")]
+        for model in yaml.safe_load(path.read_text())["models"]
+    }
+    kept = {each.model: each for each in retention.declared(DBT)}
+    assert len(kept) == 7
+    assert {name: list(each.person_keys) for name, each in kept.items()} == {
+        name: found for name, found in keys.items() if found
+    }
+    assert {name for name, each in kept.items() if not each.days} == {"int_call_roots", "int_boutique_visits"}
+    for each in kept.values():
+        assert each.reason
+        if not each.days:
+            assert metas()[each.model]["holds"] == "changed_dates"
+            continue
+        assert each.days >= (FEEDS[each.feeds[0]].retention.days or 0)
+        others = [other for other in kept.values() if other.days and other.feeds[0] == each.feeds[0]]
+        assert {(other.days, other.feeds) for other in others} == {(each.days, each.feeds)}

@@ -79,8 +79,8 @@ def expire_raw(
         connect(settings, "loader", autocommit=True) as connection,
     ):
         for feed in sorted(feeds, key=lambda feed: bool(feed.governs)):  # facts first
-            expired[feed.name] = _newest_expired(reader, feed)
-            newest, strays = _newest(reader, feed)
+            expired[feed.name] = newest_expired(reader, feed)
+            counted_from, strays = newest(reader, feed, feed.retention.days)
             days = timedelta(days=feed.retention.days or 0)
             if strays and _published_up_to(reader, feed, strays[-1] - days):
                 acts.append(
@@ -90,7 +90,7 @@ def expire_raw(
                         len(strays),
                     )
                 )
-            limit = _limit(reader, feed, newest, expired)
+            limit = _limit(reader, feed, counted_from, expired)
             dates = _published_up_to(reader, feed, limit) if limit else []
             count = size = 0
             try:
@@ -204,19 +204,23 @@ def analyze(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     return [Act("partitioned tables analysed", len(parents))]
 
 
-def _newest_expired(connection: Connection[Any], feed: Feed) -> date | None:
+def newest_expired(connection: Connection[Any], feed: Feed) -> date | None:
+    """The newest date of the feed whose raw rows are gone."""
     row = connection.execute(
         "select max(business_date) from ops.delivery where feed = %s and expired_at is not null", [feed.name]
     ).fetchone()
     return row[0] if row else None
 
 
-def _newest(connection: Connection[Any], feed: Feed) -> tuple[date | None, list[date]]:
-    """The newest date of the feed that counts for retention, and the dates after it that do not."""
-    if feed.retention.days is None:
+def newest(
+    connection: Connection[Any], feed: Feed, retention_days: int | None
+) -> tuple[date | None, list[date]]:
+    """The newest date of the feed that counts for a retention of so many days, and the dates after it that do
+    not; none where all is kept."""
+    if retention_days is None:
         return None, []
-    days = min(DAYS_THAT_LEAD, feed.retention.days)
-    newest: date | None = None
+    days = min(DAYS_THAT_LEAD, retention_days)
+    found: date | None = None
     strays: list[date] = []
     for business_date, is_led_to in connection.execute(
         """
@@ -242,22 +246,22 @@ def _newest(connection: Connection[Any], feed: Feed) -> tuple[date | None, list[
         """,
         {"feed": feed.name, "days": days},
     ):
-        newest, strays = (business_date, []) if is_led_to else (newest, [*strays, business_date])
-    return newest, strays
+        found, strays = (business_date, []) if is_led_to else (found, [*strays, business_date])
+    return found, strays
 
 
 def _limit(
-    connection: Connection[Any], feed: Feed, newest: date | None, expired: Mapping[str, date | None]
+    connection: Connection[Any], feed: Feed, counted_from: date | None, expired: Mapping[str, date | None]
 ) -> date | None:
-    """The newest date that retention lets go, counted back from `newest`; None where it lets none go.
+    """The newest date that retention lets go, counted back from that date; None where it lets none go.
 
     `expired` has the newest expired date of each fact feed.
     """
-    if feed.retention.days is None or newest is None:
+    if feed.retention.days is None or counted_from is None:
         return None
-    limit = newest - timedelta(days=feed.retention.days)
+    limit = counted_from - timedelta(days=feed.retention.days)
     for fact in feed.governs:
-        gone = expired.get(fact) or _newest_expired(connection, FEEDS[fact])
+        gone = expired.get(fact) or newest_expired(connection, FEEDS[fact])
         if gone is None:
             return None
         # A date that is kept, or still to come, is at least the one after it.
@@ -306,7 +310,7 @@ def _expire(connection: Connection[Any], feed: Feed, dated: _Dated) -> int:
             with attempt, connection.transaction():
                 connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                 lock_out_builds(connection)
-                if not _is_last_build_published(connection):
+                if not is_last_build_published(connection):
                     raise _Held("the last build was not published")
                 if not locks.try_keep(connection, locks.of_load(feed.name, dated.business_date)):
                     raise _Held("it is being loaded")
@@ -338,8 +342,8 @@ def lock_out_builds(connection: Connection[Any]) -> None:
         )
 
 
-def _is_last_build_published(connection: Connection[Any]) -> bool:
-    """Only then are the marts what the tables they come from say."""
+def is_last_build_published(connection: Connection[Any]) -> bool:
+    """Whether it was: only then are the marts what the tables they come from say."""
     row = connection.execute("select status from ops.build order by build_id desc limit 1").fetchone()
     return bool(row and row[0] == "published")
 
