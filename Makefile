@@ -67,10 +67,11 @@ bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload
 	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv-bench/bin/python --editable .
 	@touch $@
 
-docs: setup ## Describe feeds, marts and rights (docs/reference/) and the dbt project (one page, in PARC_HOME)
+docs: setup ## Describe feeds, marts, rights and personal data (docs/reference/) and the dbt project (one page, in PARC_HOME)
 	@.venv/bin/python docs/reference/write_feeds.py
 	@.venv/bin/python docs/reference/write_marts.py
 	@.venv/bin/python docs/reference/write_rights.py
+	@.venv/bin/python docs/reference/write_personal_data.py
 	@$(PARC) docs
 
 plots: setup ## Draw a month of the simulated operator into docs/reference/

@@ -21,9 +21,10 @@ from parc import routing
 from parc.build import build
 from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
 from parc.loading import ingest
+from parc.privacy.declared import places
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks
+from parc.warehouse import connect, locks, persons
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]
@@ -82,9 +83,9 @@ def restate(settings: Settings, day: date, drop: int, feed: str = "calls") -> No
     path.write_bytes(gzip.compress(b"".join([header, *lines[drop:]]), mtime=0))
 
 
-def rights_page(settings: Settings) -> str:
-    """The reference of rights, from the catalogue of this warehouse."""
-    spec = importlib.util.spec_from_file_location("write_rights", RIGHTS.with_name("write_rights.py"))
+def reference_page(settings: Settings, writer: str) -> str:
+    """A page of the reference, written from the catalogue of this warehouse."""
+    spec = importlib.util.spec_from_file_location(writer, RIGHTS.with_name(f"{writer}.py"))
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -93,7 +94,24 @@ def rights_page(settings: Settings) -> str:
 
 
 def test_rights_are_those_of_the_reference(built: Settings) -> None:
-    assert rights_page(built) == RIGHTS.read_text(), "`make docs` writes it anew"
+    assert reference_page(built, "write_rights") == RIGHTS.read_text(), "`make docs` writes it anew"
+
+
+def test_every_column_of_a_person_is_declared(built: Settings) -> None:
+    page = RIGHTS.with_name("personal-data.md").read_text()
+    assert reference_page(built, "write_personal_data") == page, "`make docs` writes it anew"
+    declared = {(place.table, place.column) for place in places(PROJECT / "dbt_project")}
+    with connect(built, "admin") as connection:
+        holders = persons.holders(connection)
+        inherited = dict(
+            connection.execute("select inhrelid::regclass::text, inhparent::regclass::text from pg_inherits")
+        )
+    held = {
+        (inherited.get(str(holder.table), str(holder.table)), column)
+        for holder in holders
+        for column in (*holder.pseudonyms, *holder.identities)
+    }
+    assert len(held) > 20 and held <= declared
 
 
 def test_bi_reads_the_marts_and_nothing_else(built: Settings) -> None:
@@ -275,7 +293,7 @@ def test_a_call_delivered_on_two_dates_counts_once(built: Settings) -> None:
     assert rows(built, query) == [(DAYS[3],)]
     incremental = marts(built)
     build(built, full_refresh=True)
-    assert rights_page(built) == RIGHTS.read_text(), "rights stay through a full refresh"
+    assert reference_page(built, "write_rights") == RIGHTS.read_text(), "rights stay through a full refresh"
     assert marts(built) == incremental
 
 

@@ -67,7 +67,8 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
             renewed_count = 0
         else:
             check_key(connection, settings)
-            with without_loads(connection):
+            releasing = "a routing release is running; run this again when it has ended"
+            with without_loads(connection), locks.held(connection, locks.ROUTING, releasing):
                 renewed_count, counts = _renew(connection, former, new, requested_by, reason)
         if not is_given:
             settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
