@@ -1,27 +1,35 @@
 #!/bin/sh
-# Runs once, when the container's data folder is made: the logins and their databases.
+# Runs once, when the container's data folder is made: the logins and their databases. psql reads each password out
+# of its file, so that none is an argument of a process; the log keeps no statement with one.
 set -eu
-for password in "$PARC_PASSWORD" "$AIRFLOW_PASSWORD" "$SWITCH_PASSWORD" "$KAMAILIO_PASSWORD"; do
-    case "$password" in
+secrets=${SECRETS:-/run/secrets}
+for name in parc airflow switch kamailio; do
+    case "$(cat "$secrets/${name}_password")" in
         "" | *[!A-Za-z0-9_.~-]*)
-            echo "a password goes into addresses as it is: letters, digits and _ . ~ - alone; deploy/write_env.sh makes such ones" >&2
+            echo "${name}_password goes into addresses as it is: letters, digits and _ . ~ - alone; deploy/write_secrets.sh makes such ones" >&2
             exit 1 ;;
     esac
 done
+as_superuser() { psql -v ON_ERROR_STOP=1 -v name="$1" -v file="$secrets/$1_password" -v rights="${2:-}" -U postgres; }
 for name in parc airflow switch; do
     case "$name" in
-        parc) password=$PARC_PASSWORD rights="CREATEROLE CREATEDB" ;;
-        airflow) password=$AIRFLOW_PASSWORD rights="" ;;
-        switch) password=$SWITCH_PASSWORD rights="" ;;
+        parc) rights="CREATEROLE CREATEDB" ;;
+        *) rights="" ;;
     esac
-    psql -v ON_ERROR_STOP=1 -v password="$password" -U postgres <<SQL
-create role $name login $rights password :'password';
-create database $name owner $name;
-revoke all on database $name from public;
+    as_superuser $name "$rights" <<'SQL'
+set log_statement = 'none';
+set log_min_error_statement = 'panic';
+\set password `cat :'file'`
+create role :name login :rights password :'password';
+create database :name owner :name;
+revoke all on database :name from public;
 SQL
 done
 # The telephone switch itself only reads.
-psql -v ON_ERROR_STOP=1 -v password="$KAMAILIO_PASSWORD" -U postgres <<SQL
+as_superuser kamailio <<'SQL'
+set log_statement = 'none';
+set log_min_error_statement = 'panic';
+\set password `cat :'file'`
 create role kamailio login password :'password';
 grant connect on database switch to kamailio;
 alter role kamailio in database switch set search_path = switch;

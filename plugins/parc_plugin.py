@@ -29,6 +29,13 @@ async def pages(scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receive, send)
 
 
+def delayed(app: Any) -> Any:
+    """All of Airflow's API server, with failed logins delayed."""
+    from parc.ui.logins import LoginDelay
+
+    return LoginDelay(app)
+
+
 def view(name: str, destination: str, route: str, href: str) -> dict[str, Any]:
     """An entry of the UI's navigation, or a tab of its runs or task instances."""
     return {
@@ -51,6 +58,7 @@ class ParcPlugin(AirflowPlugin):
     name = "parc"
     priority_weight_strategies = (NightFirst,)
     deadline_references = (RunFirstQueued,)
+    fastapi_root_middlewares = [{"middleware": delayed, "name": "delay of failed logins"}]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("PARC desk", "nav", "parc", "parc/"),

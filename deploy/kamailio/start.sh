@@ -1,11 +1,14 @@
 #!/bin/sh
-# Starts the switch in its container. The environment says where its database is and who takes what nobody else can.
+# Starts the switch in its container. The environment says where its database is and who takes what nobody else can;
+# its password and the platform's secret are files.
 set -eu
 umask 077
 address=$(hostname -i | cut -d' ' -f1)
-case "$SWITCH_SECRET" in
+kamailio_password=$(cat /run/secrets/kamailio_password)
+switch_secret=$(cat /run/secrets/switch_secret)
+case "$switch_secret" in
     ????????????????*) ;;
-    *) echo "SWITCH_SECRET must have 16 or more letters and digits; deploy/write_env.sh makes one" >&2; exit 1 ;;
+    *) echo "switch_secret must have 16 or more letters and digits; deploy/write_secrets.sh makes one" >&2; exit 1 ;;
 esac
 # Calls from this host come in by the published port, and so from the network's gateway: nobody else's are taken
 # unless PEERS names them.
@@ -15,7 +18,7 @@ if [ -z "${PEERS:-}" ]; then
 fi
 cat > /tmp/kamailio.cfg <<CFG
 #!KAMAILIO
-#!define DB_URL "postgres://kamailio:$KAMAILIO_PASSWORD@postgres:5432/switch"
+#!define DB_URL "postgres://kamailio:$kamailio_password@postgres:5432/switch"
 #!define RPC_SOCKET "unixd:/run/kamailio/rpc.sock"
 #!define CALLS_SOCKET udp:$address:5060${ADVERTISED:+ advertise $ADVERTISED}
 #!define PROBES_SOCKET udp:$address:5061
@@ -25,7 +28,7 @@ cat > /tmp/kamailio.cfg <<CFG
 #!define PING_SECONDS ${PING_SECONDS:-10}
 #!define PEERS "$PEERS"
 #!define PEER_CALLS ${PEER_CALLS:-400}
-#!define SECRET "$SWITCH_SECRET"
+#!define SECRET "$switch_secret"
 include_file "/etc/parc/kamailio.cfg"
 CFG
 rm -f /run/kamailio/rpc.sock /run/kamailio/c-??????

@@ -16,12 +16,12 @@ from parc import desk, routing, storage
 from parc.desk import Due, Matter
 from parc.errors import ConfigurationError, ParcError
 from parc.loading.pseudonyms import check_key, weakness
-from parc.orchestration import environment, services
+from parc.orchestration import services, users
 from parc.routing.night import newest_business_date
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, logins, migrate
-from parc.warehouse.schema import pending_migrations
+from parc.warehouse.schema import looking, pending_migrations
 
 FEEDS = """
     select
@@ -142,7 +142,7 @@ def up(
         local.make_tables(settings)
     if "://" not in settings.landing:
         Path(settings.landing).mkdir(parents=True, exist_ok=True)
-    environment.keep_logins(settings)
+    users.keep_logins(settings)
     if with_airflow:
         progress("starting Airflow")
     ui = services.start(settings) if with_airflow else None
@@ -154,7 +154,7 @@ def describe(settings: Settings, ui: str | None) -> Started:
     with connect(settings, "reader") as connection:
         info = connection.info
         place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
-    login = f"{environment.LOGIN} / {settings.secret('airflow_admin_password')}" if ui else None
+    login = f"{users.ADMIN} / {users.password(settings, users.ADMIN)}" if ui else None
     switch = f"sip:127.0.0.1:{local.calls_port(settings)}" if local.is_own(settings) else None
     return Started(place, settings.landing, switch, ui, login)
 
@@ -311,7 +311,7 @@ def _landing(settings: Settings) -> str:
 
 
 def _warehouse(settings: Settings) -> str:
-    with connect(settings, "admin") as connection:
+    with looking(settings) as connection:
         info = connection.info
         return f"PostgreSQL {info.server_version // 10000} at {info.host}:{info.port}/{info.dbname}"
 

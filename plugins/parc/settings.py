@@ -22,7 +22,8 @@ class Settings:
     folder of its socket (none: the platform's own); `warehouse_dsn` and `switch_dsn` are libpq connection
     strings to an outside PostgreSQL >= 15, or None for the embedded one. `airflow_run` is the DAG
     and the run that a task works for, None for the command line. With `four_eyes`, who asks for a routing
-    release does not approve it; `approvers` are the logins that may, empty for all.
+    release does not approve it; `approvers` are the logins that may, empty for all. `airflow_users` is the
+    file of Airflow's users, None for the one in `home`.
     """
 
     home: Path
@@ -34,6 +35,7 @@ class Settings:
     airflow_run: tuple[str, str] | None = None
     four_eyes: bool = False
     approvers: tuple[str, ...] = ()
+    airflow_users: Path | None = None
 
     def __post_init__(self) -> None:
         """Both URLs are told, kept in the ledger and passed on: they hold no secret."""
@@ -43,7 +45,7 @@ class Settings:
     @classmethod
     def from_env(cls) -> Self:
         """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, PARC_FOUR_EYES,
-        PARC_APPROVERS, and the run that Airflow names; the DSNs are secrets (`given_secret`).
+        PARC_APPROVERS, PARC_AIRFLOW_USERS, and the run that Airflow names; the DSNs may lie in files.
 
         Raises ConfigurationError when a URL holds a password, PARC_FOUR_EYES is neither on nor off, or the
         file of a secret cannot be read.
@@ -59,6 +61,7 @@ class Settings:
             airflow_run=(dag_id, run_id) if dag_id and run_id else None,
             four_eyes=_switched_on("PARC_FOUR_EYES"),
             approvers=tuple(re.findall(r"[^\s,]+", os.environ.get("PARC_APPROVERS", ""))),
+            airflow_users=Path(users).absolute() if (users := os.environ.get("PARC_AIRFLOW_USERS")) else None,
         )
 
     def with_warehouse(self, dsn: str) -> Self:

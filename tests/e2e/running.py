@@ -49,19 +49,20 @@ class Platform:
         return line.removeprefix(label).strip()
 
 
-def parc(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line on the platform of `home`."""
+def parc(home: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+    """The command line on the platform of `home`; `given` are variables of its environment."""
     known = {key: value for key, value in os.environ.items() if not key.startswith(("PARC_", "AIRFLOW_"))}
     return subprocess.run(
         [str(Path(sys.executable).with_name("parc")), *arguments],
-        env=known | {"PARC_HOME": str(home), "COLUMNS": "200"}, capture_output=True, text=True, check=False,
+        env=known | {"PARC_HOME": str(home), "COLUMNS": "200"} | given,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 @contextmanager
-def started(home: Path, *arguments: str) -> Iterator[Platform]:
+def started(home: Path, *arguments: str, **given: str) -> Iterator[Platform]:
     """The platform as this command starts it; stopped and removed in the end."""
-    done = parc(home, *arguments)
+    done = parc(home, *arguments, **given)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         yield Platform(home, done.stdout)

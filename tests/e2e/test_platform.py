@@ -22,7 +22,13 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with started(tmp_path_factory.mktemp("demo") / "home", "demo") as platform:
+    folder = tmp_path_factory.mktemp("demo")
+    users = folder / "users.csv"
+    users.write_text("name,role\nvera,viewer\nemil,engineer\nanna,approver\nadam,admin\n")
+    approvers = "anna, admin"
+    with started(
+        folder / "home", "demo", PARC_AIRFLOW_USERS=str(users), PARC_APPROVERS=approvers
+    ) as platform:
         yield platform
 
 
@@ -261,6 +267,55 @@ def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airfl
         ("release", "admin"),
     ]
     assert platform.parc("routing", "verify").returncode == 0
+
+
+def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflow) -> None:
+    """Each logs in over HTTP: a viewer sees, an engineer runs, an approver of PARC_APPROVERS answers."""
+    logins = {name: Airflow(platform.settings, name) for name in ("vera", "emil", "anna", "adam")}
+    run = {"logical_date": None, "conf": {"business_date": "2012-04-29"}}
+    for command in ("rollback", "release-hold"):
+        assert platform.parc("routing", command).returncode == 0
+    assert {name: status(user, "POST", "/dags/export_routing/dagRuns", run) for name, user in logins.items()
+            if name != "adam"} == {"vera": 403, "emil": 200, "anna": 403}  # fmt: skip
+    run_id = runs(airflow, "export_routing")[-1]["dag_run_id"]
+    question = asked(platform, airflow, run_id)
+    place = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    answer = {"chosen_options": ["Approve"], "params_input": {}}
+    again = {"dag_run_id": run_id, "task_ids": ["approve"], "only_failed": False, "dry_run": False}
+    told = {
+        name: [
+            status(user, "GET", "/dags/export_routing"),
+            status(user, "POST", "/dags/export_routing/clearTaskInstances", again | {"dry_run": True}),
+            status(user, "PATCH", "/dags/export_routing", {"is_paused": False}),
+            status(user, "GET", "/variables"),
+        ]
+        for name, user in logins.items()
+    }
+    assert told == {
+        "vera": [200, 403, 403, 403],
+        "emil": [200, 200, 200, 403],
+        "anna": [200, 403, 403, 403],
+        "adam": [200, 200, 200, 200],
+    }
+    refused = {name: status(logins[name], "PATCH", place, answer) for name in ("vera", "emil", "adam")}
+    assert set(refused.values()) == {403}
+    logins["anna"].approve(question)
+    assert wait(airflow, "export_routing", run_id) == "success"
+    assert platform.sql(
+        "select requested_by, approved_by from ops.routing_release order by release_id desc limit 1"
+    ) == [{"requested_by": "emil", "approved_by": "anna"}]
+
+
+def status(airflow: Airflow, method: str, path: str, body: dict[str, Any] | None = None) -> int:
+    """How Airflow answers a request of this login."""
+    return airflow.http.request(method, f"/api/v2{path}", json=body).status_code
+
+
+def test_failed_logins_are_delayed(airflow: Airflow) -> None:
+    login = {"username": "vera", "password": "a guess"}
+    told = [httpx.post(f"{airflow.address}/auth/token", json=login) for _ in range(6)]
+    assert [answer.status_code for answer in told] == [401] * 5 + [429]
+    assert int(told[-1].headers["retry-after"]) >= 1
 
 
 def test_resumes_after_stop(platform: Platform) -> None:

@@ -8,33 +8,34 @@ from typing import Any
 import httpx
 
 from parc.errors import ConfigurationError, ParcError
-from parc.orchestration import environment, services
+from parc.orchestration import services, users
 from parc.settings import Settings
 
 POLL_SECONDS = 0.5
 
 
 class Airflow:
-    """Airflow's REST API as the platform's administrator."""
+    """Airflow's REST API under one of its logins."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str = users.ADMIN) -> None:
+        """Raises ConfigurationError when Airflow does not answer, or does not let `name` in."""
         self.address = services.address(settings)
-        self._http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
-        login = {"username": environment.LOGIN, "password": settings.secret("airflow_admin_password")}
+        self.http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
+        login = {"username": name, "password": users.password(settings, name)}
         try:
-            token = self._http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+            token = self.http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
         except httpx.HTTPError as error:
             raise ConfigurationError(
                 f"Airflow at {self.address} does not let us in ({error}); `parc doctor`"
             ) from None
-        self._http.headers["Authorization"] = f"Bearer {token}"
+        self.http.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, **keywords: Any) -> Any:
         """One call of /api/v2; returns the answer's JSON.
 
         Raises ParcError with Airflow's own words when it refuses.
         """
-        answer = self._http.request(method, f"/api/v2{path}", **keywords)
+        answer = self.http.request(method, f"/api/v2{path}", **keywords)
         if answer.is_error:
             raise ParcError(
                 f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]} "

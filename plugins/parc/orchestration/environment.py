@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
-from pathlib import Path
 from urllib.parse import quote
 
 from parc.settings import Settings
 from parc.warehouse import embedded
 
-LOGIN = "admin"
-
-
-def logins_file(settings: Settings) -> Path:
-    """The file of names and passwords that Airflow's simple auth manager reads; left out, it invents some."""
-    return settings.home / "secrets" / "airflow_logins.json"
-
-
-def keep_logins(settings: Settings) -> None:
-    """Write that file where the administrator's password in it is not the one of the settings."""
-    path = logins_file(settings)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    password = settings.secret("airflow_admin_password")
-    if known.get(LOGIN) == password:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_suffix(".draft")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps({**known, LOGIN: password}))
-    draft.replace(path)
+AUTH_MANAGER = "parc.orchestration.auth_manager.NamedUsers"
 
 
 def variables(settings: Settings, port: int) -> dict[str, str]:
@@ -47,8 +26,8 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(key).decode(),
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{LOGIN}:admin",
-        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(logins_file(settings)),
+        # Another one is the operator's choice: his identity provider knows the users then.
+        "CORE__AUTH_MANAGER": os.environ.get("AIRFLOW__CORE__AUTH_MANAGER") or AUTH_MANAGER,
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "DATABASE__SQL_ALCHEMY_CONN": (
             f"postgresql+psycopg2://{embedded.AIRFLOW}:{password}@{host}:{database_port}/{embedded.AIRFLOW}"
@@ -80,5 +59,6 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         "PARC_HOME": str(settings.home),
         "PARC_LANDING": settings.landing,
         "PARC_SWITCH": settings.switch,
+        **({"PARC_AIRFLOW_USERS": str(settings.airflow_users)} if settings.airflow_users else {}),
         "NO_COLOR": "1",
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +62,26 @@ def migrate(settings: Settings) -> list[str]:
 def pending_migrations(settings: Settings) -> list[str]:
     """Schema files that this warehouse does not have yet."""
     names = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
-    with connect(settings, "admin") as connection:
+    with looking(settings) as connection:
         row = connection.execute("select to_regclass('ops.schema_version') is not null").fetchone()
         if not (row and row[0]):
             return names
         known = {name for (name,) in connection.execute("select name from ops.schema_version").fetchall()}
     return [name for name in names if name not in known]
+
+
+@contextmanager
+def looking(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that may see what there is: the reader's; the owner's where no reader was made yet.
+
+    Raises ConfigurationError when neither can be had.
+    """
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(connect(settings, "reader"))
+        except ConfigurationError:
+            connection = stack.enter_context(connect(settings, "admin"))
+        yield connection
 
 
 def _lock(connection: psycopg.Connection[Any]) -> None:

@@ -1,0 +1,58 @@
+"""Airflow's simple auth manager, with the platform's users and roles."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.configuration import conf
+
+from parc.orchestration import users
+from parc.settings import Settings
+
+OF_AIRFLOW = {"viewer": "viewer", "engineer": "user", "approver": "viewer", "admin": "admin"}
+"""What Airflow calls a role that may do as much; answering approvals aside."""
+
+ANSWER = ("approver", "admin")
+
+
+class NamedUsers(SimpleAuthManager):
+    """The names and roles of `parc.orchestration.users`, as they were when the API server started."""
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """Role by name."""
+        return users.roles(Settings.from_env())
+
+    def init(self) -> None:
+        """Tell the simple auth manager who there is, and where the passwords are: else it makes some up."""
+        settings = Settings.from_env()
+        users.keep_logins(settings)
+        listed = ",".join(f"{name}:{OF_AIRFLOW[role]}" for name, role in self.roles.items())
+        conf.set("core", "simple_auth_manager_users", listed)
+        conf.set("core", "simple_auth_manager_passwords_file", str(users.logins_file(settings)))
+        super().init()
+
+    def deserialize_user(self, token: dict[str, Any]) -> SimpleAuthManagerUser:
+        """Whoever lost a role, or was taken off the file, has lost it for the tokens he still holds."""
+        role = self.roles.get(token["sub"])
+        return SimpleAuthManagerUser(username=token["sub"], role=OF_AIRFLOW[role] if role else None)
+
+    def is_authorized_dag(
+        self,
+        *,
+        method: ResourceMethod,
+        user: SimpleAuthManagerUser,
+        access_entity: DagAccessEntity | None = None,
+        details: DagDetails | None = None,
+    ) -> bool:
+        """As Airflow has it; approvals are answered by approvers and admins alone."""
+        if access_entity is DagAccessEntity.HITL_DETAIL and method != "GET":
+            return self.roles.get(user.username) in ANSWER
+        return super().is_authorized_dag(
+            method=method, user=user, access_entity=access_entity, details=details
+        )

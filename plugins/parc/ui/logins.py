@@ -1,0 +1,235 @@
+"""Failed logins to Airflow are delayed, by name and by address.
+
+A name has five attempts, an address twenty; each further one doubles the wait before the next, up to a
+minute. Meanwhile nobody is heard, the right password neither: a guess costs a minute. A quarter of an hour
+without a failure ends it.
+
+So that who guesses at a name does not keep its person out, each browser that got in holds a signed mark of
+the name, and is counted by itself (OWASP's "device cookies").
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import logging
+import math
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Receive, Send], Awaitable[None]]
+Key = tuple[str, str]
+
+log = logging.getLogger(__name__)
+
+PATHS = ("/auth/token", "/auth/token/cli", "/auth/login", "/auth/login/")
+FREE = {"name": 5, "address": 20, "browser": 5}
+"""Failures before the first wait."""
+LONGEST_WAIT_SECONDS = 60
+FORGET_SECONDS = 15 * 60
+MOST_COUNTS = 10_000
+MOST_BODY_BYTES = 8_192
+COOKIE = "parc_known"
+COOKIE_SECONDS = 90 * 24 * 3600
+
+
+@dataclass(slots=True)
+class Count:
+    """Failures of one key: how many, when the last was, and until when the next is not heard."""
+
+    failures: int = 0
+    last: float = 0.0
+    until: float = 0.0
+
+
+class Tally:
+    """Failures by name, address and browser; the ones longest past go first when there are too many."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds."""
+        self._clock = clock
+        self._counts: OrderedDict[Key, Count] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many keys are counted."""
+        return len(self._counts)
+
+    def wait(self, keys: list[Key]) -> float:
+        """Seconds until an attempt with all these keys is heard."""
+        now = self._clock()
+        return max((self._counts[key].until - now for key in keys if key in self._counts), default=0)
+
+    def begin(self, keys: list[Key]) -> None:
+        """An attempt: it counts as failed until it is known to be none, so that many at once gain nothing."""
+        now = self._clock()
+        for key in keys:
+            count = self._counts.get(key)
+            if count is None or now - count.last > FORGET_SECONDS:
+                count = self._counts[key] = Count()
+            count.failures, count.last = count.failures + 1, now
+            beyond = count.failures - FREE[key[0]]
+            count.until = now + min(2.0 ** min(beyond, 16), LONGEST_WAIT_SECONDS) if beyond >= 0 else now
+            self._counts.move_to_end(key)
+        while len(self._counts) > MOST_COUNTS:
+            self._counts.popitem(last=False)
+
+    def take_back(self, keys: list[Key]) -> None:
+        """It was no failed attempt."""
+        for key in keys:
+            if count := self._counts.get(key):
+                count.failures, count.until = max(count.failures - 1, 0), 0.0
+
+    def forget(self, keys: list[Key]) -> None:
+        """Its person got in."""
+        for key in keys:
+            self._counts.pop(key, None)
+
+
+class LoginDelay:
+    """ASGI middleware around all of Airflow's API server: hears of every login and what became of it."""
+
+    def __init__(self, app: Application, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds."""
+        self._app = app
+        self._tally = Tally(clock)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Pass on what is no login; a login unless it must wait."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(PATHS):
+            await self._app(scope, receive, send)
+            return
+        body = await _read(receive)
+        if body is None:
+            await _answer(send, 413, f"A login has at most {MOST_BODY_BYTES} bytes.")
+            return
+        names = await _names(scope, body)
+        known = _known(scope, names)
+        address = ("address", _network(scope))
+        keys = [("browser", known)] if known else [*(("name", name) for name in names), address]
+        if (wait := math.ceil(self._tally.wait(keys))) > 0:
+            await _answer(send, 429, f"Too many failed logins. Try again in {wait} s.", wait)
+            return
+        self._tally.begin(keys)
+        is_settled = False
+
+        async def settle(message: Message) -> None:
+            nonlocal is_settled
+            if message["type"] == "http.response.start" and not is_settled:
+                is_settled = True
+                self._settle(scope, message, keys, names)
+            await send(message)
+
+        try:
+            await self._app(scope, _again(body, receive), settle)
+        finally:
+            if not is_settled:
+                self._tally.take_back(keys)
+
+    def _settle(self, scope: Any, answer: Message, keys: list[Key], names: list[str]) -> None:
+        if answer["status"] == 401:
+            if wait := math.ceil(self._tally.wait(keys)):
+                log.warning("a login from %s failed, as others before: wait of %s s", _network(scope), wait)
+            return
+        self._tally.take_back(keys)
+        if 200 <= answer["status"] < 300 and len(names) == 1:
+            self._tally.forget([key for key in keys if key[0] != "address"])
+            answer["headers"] = [*answer.get("headers", []), (b"set-cookie", _mark(scope, names[0]))]
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body of a request; None where it is too long."""
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if len(body) > MOST_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The same body once more, then whatever comes."""
+    is_read = False
+
+    async def read() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return read
+
+
+async def _names(scope: Any, body: bytes) -> list[str]:
+    """The names that a body may be read to have, as JSON and as a form: one, unless somebody plays tricks."""
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    found: list[Any] = []
+    with suppress(ValueError, TypeError, LookupError, RecursionError):
+        found.append(json.loads(body)["username"])
+    with suppress(HTTPException, ValueError, KeyError):
+        form = await Request(scope, _again(body, nothing)).form()
+        found += form.getlist("username")
+    return list(dict.fromkeys(name for name in found if isinstance(name, str)))
+
+
+def _network(scope: Any) -> str:
+    """Whence a request comes: an address, of IPv6 the network of 64 bits that one line has."""
+    given = (scope.get("client") or ("unknown",))[0]
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        return str(given)
+    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
+
+
+def _known(scope: Any, names: list[str]) -> str | None:
+    """The mark of a browser in which this name got in before."""
+    given = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
+    try:
+        morsel = SimpleCookie(given).get(COOKIE)
+    except CookieError:
+        return None
+    mark, _, seal = morsel.value.partition(".") if morsel else ("", "", "")
+    is_ours = len(names) == 1 and hmac.compare_digest(_seal(names[0], mark).encode(), seal.encode())
+    return mark if mark and is_ours else None
+
+
+def _mark(scope: Any, name: str) -> bytes:
+    mark = secrets.token_hex(16)
+    secure = "; Secure" if scope.get("scheme") == "https" else ""
+    return (
+        f"{COOKIE}={mark}.{_seal(name, mark)}; Max-Age={COOKIE_SECONDS}; Path=/; HttpOnly; "
+        f"SameSite=Strict{secure}"
+    ).encode()
+
+
+def _seal(name: str, mark: str) -> str:
+    from airflow.configuration import conf
+
+    key = conf.get_mandatory_value("api", "secret_key").encode()
+    return hmac.digest(key, f"parc known {mark} {name}".encode(), "sha256").hex()
+
+
+async def _answer(send: Send, status: int, text: str, wait: int | None = None) -> None:
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if wait:
+        headers.append((b"retry-after", str(wait).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
