@@ -30,7 +30,7 @@ AIRFLOW_SECRETS = {
     "AIRFLOW__API__SECRET_KEY": "airflow_secret_key",
     "AIRFLOW__API_AUTH__JWT_SECRET": "airflow_jwt_secret",
 }
-SERVICES = ["postgres", "prepare", "switch", *services.COMMANDS]
+SERVICES = ["postgres", "prepare", "switch", "owner", *services.COMMANDS]
 # Who is told what: a secret more in a service is a line more here.
 TOLD = {
     "postgres": {"postgres", "parc", "airflow", "switch", "kamailio"},
@@ -42,6 +42,8 @@ TOLD = {
     "scheduler": {"airflow_dsn", "airflow_fernet_key", "airflow_jwt_secret", "loader", "transformer",
                   "exporter", "reader", "maintenance", "pseudonym_secret", "switch_dsn", "switch_secret",
                   "notice_urls", "sftp", "aws_credentials"},
+    "owner": {"warehouse_dsn", "airflow_dsn", "exporter", "reader", "pseudonym_secret", "switch_dsn",
+              "switch_secret", "sftp", "aws_credentials"},
     "dag-processor": {"airflow_dsn", "airflow_fernet_key", "loader", "notice_urls"},
     "triggerer": {"airflow_dsn", "airflow_fernet_key"},
 }  # fmt: skip
@@ -126,7 +128,7 @@ def test_each_service_is_confined(compose: dict[str, Any], name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True and not service.get("privileges")
     assert service["mem_limit"] and service["cpus"] and service["pids_limit"]
-    assert service.get("healthcheck", {}).get("test") or name == "prepare", "it ends by itself"
+    assert service.get("healthcheck", {}).get("test") or name in ("prepare", "owner"), "they end"
     assert service.get("user", "postgres") == "postgres" and "network_mode" not in service
     for volume in service["volumes"]:
         source, inside, *how = volume.rsplit(":", 2) if volume.endswith(":ro") else volume.rsplit(":", 1)

@@ -62,7 +62,8 @@ _OTHERS = (
           "No load brings the person back.",
           f"{FOR_GOOD}; a copy is `forgotten.json` in the platform's folder"),
     Place("ops.quarantine", "row_text", "customer, caller, agent",
-          "a row that broke a rule, its personal columns masked", "Somebody mends the rule or the delivery.", "a year"),
+          "a row that broke a rule, its personal columns masked",
+          "Somebody mends the rule or the delivery.", "a year"),
     *(
         Place(table, column, "staff", "login or name", _STAFF, FOR_GOOD)
         for table, columns in {
