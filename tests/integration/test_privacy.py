@@ -23,7 +23,7 @@ from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks
+from parc.warehouse import connect, embedded, locks, migrate
 
 FIRST = date(2012, 4, 23)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]
@@ -342,3 +342,25 @@ def test_a_key_from_outside_is_given_its_successor(people: Settings, monkeypatch
     assert privacy.rotate(people, requested_by="Anne", reason="a leak").is_given
     monkeypatch.setenv("PARC_PSEUDONYM_OUTER_KEY", "0123456789abcdef" * 4)
     assert ingest(people, "calls", DAYS[0]).status == "unchanged"
+
+
+def test_the_embedded_server_keeps_no_byte_of_a_number(tmp_path: Path, open_folder: Path) -> None:
+    settings = Settings(home=open_folder, landing=str(tmp_path), switch=str(tmp_path / "switch"))
+    number = "+33299887766"
+    embedded.start(settings)
+    try:
+        migrate(settings)
+        with connect(settings, "loader") as connection:
+            columns = "number, department_code, reason, valid_from"
+            connection.execute(
+                f"insert into routing.line_assignment ({columns}) values (%s, '35', 'moved', %s)",
+                [number, FIRST],
+            )
+            connection.execute("analyze routing.line_assignment")
+        done = privacy.forget(settings, numbers=[number], requested_by="Anne", reason="article 17")
+        assert done.row_counts == {"routing.line_assignment": 1}
+        held = [file for file in settings.home.rglob("*") if file.is_file()]
+        assert len(held) > 1_000
+        assert [file for file in held if number[1:].encode() in file.read_bytes()] == []
+    finally:
+        embedded.stop(settings)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, would_go
 
-from parc import routing
+from parc import privacy, routing
 from parc.errors import RoutingRefused
-from parc.routing.switches import local
+from parc.routing.switches import Question, local, open_switch
 from parc.routing.switches.binrpc import Rpc
 from parc.settings import Settings
 from routing_world import EVE, QUIET, go_live, marts, rows
@@ -267,3 +269,27 @@ def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) ->
         approve=routing.plan(live, EVE).plan_hash,
     )  # fmt: skip
     assert would_go(live, number).by == "prefix"
+
+
+def test_a_forgotten_number_is_in_no_table_and_no_memory_of_the_switch(live: Settings) -> None:
+    number = "+33240445566"
+    routing.assign(live, number, "04", requested_by="Anne", reason="moved yesterday")
+    assert would_go(live, number).zone_code == "04"
+    Path(live.landing).mkdir(parents=True, exist_ok=True)
+    done = privacy.forget(live, numbers=[number], requested_by="Anne", reason="article 17")
+    assert done.version and done.row_counts == {"routing.urgent_assignment": 2}
+    assert routing.verify(live).is_ok
+    switch = open_switch(live)
+    for slot in ("a", "b"):
+        answer = switch.ask(Question(number, "3900", IN_HOURS, slot))
+        assert answer and (answer.zone_code, answer.by) == ("52", "prefix")
+    with psycopg.connect(local.database(live)) as database:
+        held = [
+            database.execute(
+                f"select count(*) from slot_{slot}.exceptions where number = %s", [number]
+            ).fetchone()
+            for slot in ("a", "b")
+        ]
+        kept = database.execute("select data from switch.kept_table").fetchall()
+    assert held == [(0,), (0,)]
+    assert not any(number.encode() in zlib.decompress(data) for (data,) in kept)

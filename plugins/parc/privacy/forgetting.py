@@ -173,7 +173,7 @@ def _forget(
             persons.renew_recorded(connection, renewed)
         vacuum(connection, [Table("ops", "routing_change")])
     if not settings.warehouse_dsn:
-        embedded.renew_log(settings)
+        embedded.overwrite(settings)
     person = {**known, **along}
     found = files.search(settings, person)
     if delete_files:

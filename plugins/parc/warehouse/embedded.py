@@ -246,15 +246,24 @@ def ensure_login(
         )
 
 
-def renew_log(settings: Settings) -> None:
-    """Have no file of the server's log of changes left that is there now: nobody needs them, and they hold
-    what was deleted since."""
+def overwrite(settings: Settings) -> None:
+    """Leave nothing of what was deleted in the server's own files: statistics, the switch's tables, and the
+    log of changes, which nobody needs here. Whoever deleted from the warehouse's tables vacuums these."""
+    with superuser(settings, DATABASE) as connection:
+        connection.execute("vacuum full pg_statistic")
+        others = connection.execute(
+            "select datname from pg_database where not datistemplate and datname <> all (%s)",
+            [["postgres", DATABASE, AIRFLOW]],
+        ).fetchall()
+    for (database,) in others:
+        with superuser(settings, str(database)) as connection:
+            connection.execute("vacuum full")
     with superuser(settings) as connection:
         held = connection.execute("select count(*) from pg_ls_waldir()").fetchone()
         assert held is not None
         connection.execute("alter system set wal_recycle = off")
         connection.execute("select pg_reload_conf()")
-        for _ in range(int(str(held[0])) + 1):  # those that wait to be used again are written over
+        for _ in range(int(str(held[0])) + 1):  # files that wait to be used again are written over
             connection.execute("select pg_current_xact_id()")
             connection.execute("select pg_switch_wal()")
         connection.execute("checkpoint")
