@@ -8,13 +8,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_loading import DAY, as_csv, deliver, legs
 
+from parc.errors import ConfigurationError
 from parc.settings import Settings
-from parc.warehouse import connect
+from parc.warehouse import connect, logins, parameters
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -157,6 +159,25 @@ def test_doctor_without_a_warehouse(warehouse: Settings) -> None:
     states = {check["name"]: check["state"] for check in json.loads(done.stdout)}
     assert done.returncode == 3
     assert states == {"python": "ok", "landing zone": "ok", "warehouse": "wrong", "airflow": "ok"}
+
+
+def test_nothing_but_up_needs_the_owner_of_the_database(warehouse: Settings, tmp_path: Path) -> None:
+    """As in docker-compose.yml: an address without a login, and the passwords of the rooms in files."""
+    dsn = "host={host} port={port} dbname={dbname}".format(**parameters(warehouse, "admin"))
+    passwords = {}
+    for role in logins.ROOMS:
+        file = tmp_path / role
+        file.write_text(f"{parameters(warehouse, role)['password']}\n")
+        passwords[f"PARC_{role.upper()}_PASSWORD_FILE"] = str(file)
+    with pytest.raises(ConfigurationError), connect(replace(warehouse, warehouse_dsn=dsn), "admin"):
+        pass
+    for command in (["doctor"], ["status"], ["sql", "select 1"], ["build"]):
+        done = parc(warehouse, *command, PARC_WAREHOUSE_DSN=dsn, **passwords)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = parc(
+        warehouse, "status", PARC_WAREHOUSE_DSN=dsn, **(passwords | {"PARC_READER_PASSWORD_FILE": ""})
+    )
+    assert done.returncode == 3 and "as reader" in done.stderr
 
 
 def test_status_begins_with_what_wants_doing(warehouse: Settings) -> None:

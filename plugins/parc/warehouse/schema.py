@@ -79,8 +79,11 @@ def looking(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(connect(settings, "reader"))
-        except ConfigurationError:
-            connection = stack.enter_context(connect(settings, "admin"))
+        except ConfigurationError as as_reader:
+            try:
+                connection = stack.enter_context(connect(settings, "admin"))
+            except ConfigurationError:
+                raise as_reader from None
         yield connection
 
 
