@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from parc import desk, routing, storage
 from parc.desk import Due, Matter
 from parc.errors import ConfigurationError, ParcError
-from parc.loading.pseudonyms import check_key, weakness
+from parc.loading.pseudonyms import check_key, check_list, weakness
 from parc.orchestration import services, users
 from parc.routing.night import newest_business_date
 from parc.routing.switches import local
@@ -232,6 +232,7 @@ def doctor(settings: Settings) -> list[Check]:
         areas = {name: areas[name] for name in ("schema", "airflow") if found[-1].is_ok or name == "airflow"}
     else:
         found.append(_check("pseudonym key", _pseudonym_key, settings))
+        found.append(_check("forgotten", _forgotten, settings))
     for name, (kinds, all_is_well) in areas.items():
         matters_there = [matter for matter in on_desk if matter.kind in kinds]
         found += [
@@ -314,6 +315,11 @@ def _warehouse(settings: Settings) -> str:
     with looking(settings) as connection:
         info = connection.info
         return f"PostgreSQL {info.server_version // 10000} at {info.host}:{info.port}/{info.dbname}"
+
+
+def _forgotten(settings: Settings) -> str:
+    with connect(settings, "loader") as connection:
+        return check_list(connection, settings)
 
 
 def _pseudonym_key(settings: Settings) -> str:

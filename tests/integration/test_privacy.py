@@ -19,6 +19,7 @@ from parc import privacy, routing
 from parc.build import build
 from parc.errors import Busy, ConfigurationError
 from parc.loading import ingest, replay
+from parc.loading.pseudonyms import COPY, check_list
 from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
@@ -88,7 +89,7 @@ def traces(settings: Settings, *texts: str) -> dict[str, int]:
     kept_elsewhere = (Path(settings.landing), settings.home / "postgres")
     for folder in (settings.home, Path(settings.switch)):
         for file in folder.rglob("*"):
-            is_other = any(map(file.is_relative_to, kept_elsewhere)) or file.name == forgetting.COPY
+            is_other = any(map(file.is_relative_to, kept_elsewhere)) or file.name == COPY
             if file.is_file() and not is_other:
                 found[str(file)] += bool(pattern.search(file.read_bytes().decode(errors="replace")))
     return {place: count for place, count in found.items() if count}
@@ -257,6 +258,11 @@ def test_a_dump_from_before_is_made_to_forget(
     people: Settings, person: tuple[str, str], dump: Settings
 ) -> None:
     assert len(traces(dump, *person)) > 4
+    with (
+        connect(dump, "loader") as connection,
+        pytest.raises(ConfigurationError, match="parc forget --again"),
+    ):
+        check_list(connection, dump)
     with connect(people, "admin") as connection:  # the switch went on, its record too
         releases = connection.execute("select max(fence) from ops.routing_release").fetchone()
     with connect(dump, "admin") as connection:
@@ -265,6 +271,8 @@ def test_a_dump_from_before_is_made_to_forget(
     done = privacy.forget_again(dump, requested_by="Anne", reason="restored")
     assert done.row_counts["raw.calls"] > 0
     assert traces(dump, *person) == {}
+    with connect(dump, "loader") as connection:
+        assert check_list(connection, dump) == "2 pseudonyms are forgotten"
 
 
 def test_what_names_nobody_is_refused(people: Settings) -> None:

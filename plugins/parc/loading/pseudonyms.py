@@ -5,7 +5,9 @@ and it knows who was forgotten.
 from __future__ import annotations
 
 import hmac
+import json
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection, sql
 from psycopg.errors import UndefinedTable
@@ -16,6 +18,9 @@ from parc.pseudonyms import NEXT_OUTER_KEY, SURROGATES, Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions, persons
 from parc.warehouse.partitions import Table
+
+COPY = "forgotten.json"
+"""In the platform's folder: who was forgotten, as keyed digests alone."""
 
 LEAST_CHARACTERS = 32
 """Of a key. All numbers of the nation are tried in seconds, so the key alone stands between a pseudonym and a
@@ -83,8 +88,43 @@ def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
 
     Asked for under the lock of the load: whoever is forgotten later waits for the load's end.
     """
-    found = connection.execute("select pseudonym from ops.forgotten").fetchall()
-    return Pseudonyms.of_settings(settings).forgetting({pseudonym for (pseudonym,) in found})
+    return Pseudonyms.of_settings(settings).forgetting(_listed(connection) | kept_list(settings).keys())
+
+
+def kept_list(settings: Settings) -> dict[UUID, str]:
+    """Who was forgotten, each with its kind, by the platform's own copy of the list: the warehouse's may be
+    that of a dump from before.
+
+    Raises ConfigurationError where the copy was made under other keys than the settings'.
+    """
+    path = settings.home / COPY
+    if not path.exists():
+        return {}
+    kept = json.loads(path.read_text())
+    if kept["fingerprint"] != Pseudonyms.of_settings(settings).fingerprint:
+        raise ConfigurationError(
+            f"{path} was written under other keys of pseudonyms than those that are set; where a change of "
+            "keys was cut short, `parc secret rotate` brings it to its end"
+        )
+    return {UUID(pseudonym): kind for pseudonym, kind in kept["forgotten"].items()}
+
+
+def check_list(connection: Connection[Any], settings: Settings) -> str:
+    """How many pseudonyms are on the list.
+
+    Raises ConfigurationError where the warehouse lacks some that the platform's own copy has.
+    """
+    listed = _listed(connection)
+    if missing := kept_list(settings).keys() - listed:
+        raise ConfigurationError(
+            f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, which may hold "
+            "these people again; `parc forget --again` makes it forget them"
+        )
+    return f"{len(listed)} pseudonyms are forgotten"
+
+
+def _listed(connection: Connection[Any]) -> set[UUID]:
+    return {each for (each,) in connection.execute("select pseudonym from ops.forgotten")}
 
 
 def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseudonyms: Pseudonyms) -> None:

@@ -31,7 +31,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError
-from parc.loading.pseudonyms import check_key
+from parc.loading.pseudonyms import COPY, check_key, kept_list
 from parc.numbers import e164, remark
 from parc.privacy import files
 from parc.privacy.files import Search
@@ -45,7 +45,6 @@ PATIENCE_SECONDS = 300.0
 
 CUSTOMER, NUMBER, LINE = "customer", "number", "line"
 COLUMNS = {CUSTOMER: "customer_key", NUMBER: "caller_key", LINE: "line_key"}
-COPY = "forgotten.json"
 
 _URGENT = """
 insert into routing.urgent_assignment (number, zone_code, set_by, reason)
@@ -98,14 +97,9 @@ def forget_again(settings: Settings, *, requested_by: str, reason: str) -> Forgo
 
     Raises as `forget`; ConfigurationError too where the copy was made under other keys than the settings'.
     """
-    path = settings.home / COPY
-    try:
-        kept = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ConfigurationError(f"nobody was forgotten here: there is no {path}") from None
-    if kept["fingerprint"] != Pseudonyms.of_settings(settings).fingerprint:
-        raise ConfigurationError(f"{path} was written under other keys of pseudonyms than those that are set")
-    known = {UUID(pseudonym): kind for pseudonym, kind in kept["forgotten"].items()}
+    known = kept_list(settings)
+    if not known:
+        raise ConfigurationError(f"nobody was forgotten here: {settings.home / COPY} names none")
     return _forget(settings, known, requested_by, reason, delete_files=False)
 
 
@@ -115,12 +109,10 @@ class NobodyNamed(ParcError):
     exit_code = 2
 
 
-def keep_copy(settings: Settings, connection: Connection) -> None:
-    """Write the list, as it stands under today's keys, to the platform's own folder."""
+def keep_copy(settings: Settings, connection: Connection, fingerprint: str) -> None:
+    """Write the list, as it stands under the keys of this fingerprint, to the platform's own folder."""
     found = connection.execute("select pseudonym::text, kind from ops.forgotten order by 1").fetchall()
-    text = json.dumps(
-        {"fingerprint": Pseudonyms.of_settings(settings).fingerprint, "forgotten": dict(found)}, indent=1
-    )
+    text = json.dumps({"fingerprint": fingerprint, "forgotten": dict(found)}, indent=1)
     path = settings.home / COPY
     draft = path.with_name(f".{COPY}.{os.getpid()}")
     draft.touch(mode=0o600)
@@ -163,7 +155,7 @@ def _forget(
         with without_loads(connection):
             along |= _along(connection, known)  # with what such a load brought
             _list(connection, along)
-            keep_copy(settings, connection)
+            keep_copy(settings, connection, Pseudonyms.of_settings(settings).fingerprint)
             everybody = {each for (each,) in connection.execute("select pseudonym from ops.forgotten")}
             row_counts, written = _unlink(settings, connection, everybody, requested_by, reason)
             vacuum(connection, written)

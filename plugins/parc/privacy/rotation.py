@@ -72,7 +72,7 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
                 renewed_count, counts = _renew(connection, former, new, requested_by, reason)
         if not is_given:
             settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
-            keep_copy(settings, connection)
+        keep_copy(settings, connection, new.fingerprint)
     return Rotated(renewed_count, counts, is_given)
 
 
