@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import re
@@ -73,6 +74,14 @@ def test_airflow_configuration_is_the_same(compose: dict[str, Any], server: Sett
         for key in plain:
             if not CONTAINER_VALUES.match(key):
                 assert theirs[key] == ours[key], key
+
+
+def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, monkeypatch) -> None:
+    own = environment.variables(server, 8080)["AIRFLOW__CORE__AUTH_MANAGER"]
+    module, _, name = own.rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "theirs")
+    assert environment.variables(server, 8080)["AIRFLOW__CORE__AUTH_MANAGER"] == "theirs"
 
 
 def test_settings_are_all_given(compose: dict[str, Any]) -> None:
