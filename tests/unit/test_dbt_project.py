@@ -37,11 +37,12 @@ def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
     assert {meta.get("scope") for meta in marts.values()} == scopes
     for name, meta in marts.items():
         assert meta["scope"] == "closed" or not name.startswith("fct_")
-        named = {*meta.get("persons", []), *meta.get("withheld", [])}
+        named = {*meta.get("persons", []), *meta.get("counts", []), *meta.get("withheld", [])}
         assert named <= columns[name], name
         assert named or meta["scope"] in ("open", "closed"), name
-        if "sums_of" in meta:
-            assert marts[meta["sums_of"]]["scope"] == "directorate", name
+        assert all(column.endswith("person_count") for column in meta.get("persons", [])), name
+        for daily in meta.get("sums_of", []):
+            assert marts[daily]["scope"] == "directorate" and "persons" in marts[daily], name
 
 
 def test_every_key_is_checked_and_every_table_that_bi_reads_has_one() -> None:

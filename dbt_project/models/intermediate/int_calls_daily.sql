@@ -55,7 +55,14 @@ final as (
         count(*) filter (where satisfaction >= 4) as satisfied_count,
         count(recommend) as recommend_count,
         count(*) filter (where recommend >= 9) as promoter_count,
-        count(*) filter (where recommend <= 6) as detractor_count
+        count(*) filter (where recommend <= 6) as detractor_count,
+        count(distinct identity_key) filter (where is_offered) as offered_person_count,
+        count(distinct identity_key) filter (where outcome = 'ivr_resolved') as ivr_resolved_person_count,
+        count(distinct identity_key) filter (where outcome = 'ivr_abandoned') as ivr_abandoned_person_count,
+        count(distinct identity_key) filter (where outcome = 'blocked') as blocked_person_count,
+        count(distinct identity_key) filter (
+            where outcome = 'answered' and customer_key is not null
+        ) as customer_answered_person_count
     from calls
     group by business_date, home_directorate_code, home_region_code, market
 )

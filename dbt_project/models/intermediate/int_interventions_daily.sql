@@ -6,6 +6,14 @@ slots as (
     select * from {{ ref('int_intervention_slots') }}
 ),
 
+-- By itself, so that the few jobs of the night's slots are looked up.
+promised_jobs as (
+    select
+        job_id,
+        identity_key
+    from {{ ref('fct_interventions') }}
+),
+
 requested as (
     select
         requested_date as business_date,
@@ -18,7 +26,8 @@ requested as (
         count(first_slot_offered_at) as appointment_delay_count,
         coalesce(sum(extract(epoch from first_slot_offered_at - requested_at)) / 86400, 0) as appointment_delay_days,
         sum(state_count) as state_count,
-        sum(duplicate_state_count) as duplicate_state_count
+        sum(duplicate_state_count) as duplicate_state_count,
+        count(distinct identity_key) as requested_person_count
     from jobs
     {% if is_incremental() -%}
         where {{ is_changed('requested_date') }}
@@ -41,7 +50,9 @@ closed as (
         count(line_key) filter (
             where result = 'done' and (next_repair_requested_at - closed_at <= interval '720 hours') is not true
         ) as first_time_right_count,
-        coalesce(sum(extract(epoch from closed_at - requested_at)) filter (where result = 'done'), 0) as done_seconds
+        coalesce(sum(extract(epoch from closed_at - requested_at)) filter (where result = 'done'), 0) as done_seconds,
+        count(distinct identity_key) as closed_person_count,
+        count(distinct identity_key) filter (where customer_key is not null) as customer_closed_person_count
     from jobs
     where
         closed_date is not null
@@ -53,19 +64,21 @@ closed as (
 
 promised as (
     select
-        slot_date as business_date,
-        department_code,
-        kind,
+        slots.slot_date as business_date,
+        slots.department_code,
+        slots.kind,
         count(*) as promised_slot_count,
         count(*) filter (
-            where outcome in ('kept', 'missed', 'moved_by_operator', 'technician_absent')
+            where slots.outcome in ('kept', 'missed', 'moved_by_operator', 'technician_absent')
         ) as appointment_count,
-        count(*) filter (where outcome = 'kept') as appointment_kept_count,
-        count(*) filter (where outcome = 'technician_absent') as operator_no_show_count,
-        count(*) filter (where outcome = 'customer_absent') as customer_no_access_count
+        count(*) filter (where slots.outcome = 'kept') as appointment_kept_count,
+        count(*) filter (where slots.outcome = 'technician_absent') as operator_no_show_count,
+        count(*) filter (where slots.outcome = 'customer_absent') as customer_no_access_count,
+        count(distinct promised_jobs.identity_key) as promised_person_count
     from slots
+    left join promised_jobs on slots.job_id = promised_jobs.job_id
     {% if is_incremental() -%}
-        where {{ is_changed('slot_date') }}
+        where {{ is_changed('slots.slot_date') }}
     {%- endif %}
     group by 1, 2, 3
 ),
@@ -109,7 +122,11 @@ final as (
             when cells.kind = 'repair' then coalesce(closed.done_seconds / 3600, 0) else 0
         end::numeric(16, 6) as repair_hours,
         coalesce(requested.state_count, 0) as state_count,
-        coalesce(requested.duplicate_state_count, 0) as duplicate_state_count
+        coalesce(requested.duplicate_state_count, 0) as duplicate_state_count,
+        coalesce(requested.requested_person_count, 0) as requested_person_count,
+        coalesce(closed.closed_person_count, 0) as closed_person_count,
+        coalesce(closed.customer_closed_person_count, 0) as customer_closed_person_count,
+        coalesce(promised.promised_person_count, 0) as promised_person_count
     from cells
     left join requested using (business_date, department_code, kind)
     left join closed using (business_date, department_code, kind)

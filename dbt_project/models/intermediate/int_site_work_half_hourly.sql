@@ -2,6 +2,7 @@ with roots as (
     select
         business_date,
         call_id,
+        identity_key,
         queued_legs,
         (business_date + 2)::timestamp at time zone 'Europe/Paris' as next_date_ends_at
     from {{ ref('int_call_roots') }}
@@ -16,6 +17,7 @@ duplicates as (
 legs as (
     select
         roots.business_date,
+        roots.identity_key,
         coalesce(leg.site_code, 'unknown') as site_code,
         least(leg.queued_at, roots.next_date_ends_at - interval '1 microsecond') as queued_at,
         case
@@ -36,6 +38,7 @@ legs as (
 events as (
     select
         business_date,
+        identity_key,
         site_code,
         date_bin('30 minutes', queued_at, '2000-01-01 00:00:00+00') as half_hour_at,
         1 as queued_leg_count,
@@ -45,6 +48,7 @@ events as (
     union all
     select
         business_date,
+        identity_key,
         site_code,
         date_bin('30 minutes', answered_at, '2000-01-01 00:00:00+00') as half_hour_at,
         0 as queued_leg_count,
@@ -55,6 +59,7 @@ events as (
     union all
     select
         legs.business_date,
+        legs.identity_key,
         legs.site_code,
         half_hour.half_hour_at,
         0 as queued_leg_count,
@@ -80,7 +85,8 @@ final as (
         site_code,
         sum(queued_leg_count) as queued_leg_count,
         sum(answered_leg_count) as answered_leg_count,
-        sum(handle_seconds)::numeric(16, 6) as handle_seconds
+        sum(handle_seconds)::numeric(16, 6) as handle_seconds,
+        count(distinct identity_key) as person_count
     from events
     group by business_date, half_hour_at, site_code
 )

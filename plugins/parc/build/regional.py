@@ -7,9 +7,14 @@ in its meta what of it is whose:
 - `scope: open`: everything; `closed`: nothing.
 - `scope: directorate`: the directorate's rows; `site`: those of its sites and of partners; `region`: of the
   regions in which it has a department.
-- `scope: area`: rows of the nation; of the directorate and its regions those of months, where the daily mart
-  `sums_of`, if one is named, tells no cell by its difference.
-- `persons`: columns that count persons (contacts, jobs, lines); `withheld`: columns of counts that are null.
+- `scope: area`: rows of the nation; of the directorate and its regions those of months.
+- `sums_of`: daily marts of which it has sums: what they hide of a date, or tell by a difference of a month,
+  is null.
+- `persons`: columns that count the persons of a cell, each once; in no view. `counts`: columns that stand for
+  persons where these are not known (lines, legs). `withheld`: columns of counts that are null.
+
+A sum of cells has at least as many persons as the cell that has most: so many it counts for, as nobody knows
+who is in two of them.
 """
 
 from __future__ import annotations
@@ -83,15 +88,18 @@ def _query(
     name: str, meta: Mapping[str, Any], metas: Mapping[str, Mapping[str, Any]], columns: Columns
 ) -> sql.Composed:
     scope = meta["scope"]
-    persons = meta.get("persons", [])
     mart = sql.Identifier("marts", name)
     rows: sql.Composable = sql.SQL("true")
-    shown: sql.Composable = sql.SQL("not ({})").format(_is_small(persons))
+    shown: sql.Composable = sql.SQL("not ({})").format(_is_small(meta))
     given: sql.Composable = sql.SQL("")
     whole: sql.Composable = sql.SQL("false")
     if scope == "directorate":
         rows = MINE
-        given = sql.SQL("with hidden_date as ({}) ").format(_hidden_dates(name, meta))
+        dates = [
+            _hidden_dates(name, meta),
+            *(_hidden_dates(each, metas[each]) for each in meta.get("sums_of", [])),
+        ]
+        given = sql.SQL("with hidden_date as ({}) ").format(sql.SQL(" union ").join(dates))
         shown = sql.SQL("business_date not in (select business_date from hidden_date)")
     elif scope == "site":
         rows = sql.SQL(
@@ -105,8 +113,8 @@ def _query(
             "area = 'nation' or period = 'month' and (area = 'directorate' and 'bi_' || lower(area_code) = "
             "session_user or area = 'region' and area_code in ({}))"
         ).format(MY_REGIONS)
-        if "sums_of" in meta:
-            given = _cells_of_months(meta["sums_of"], metas[meta["sums_of"]])
+        for daily in meta.get("sums_of", []):
+            given = _cells_of_months(daily, metas[daily])
             shown = sql.SQL("{} and period_start_date not in (select month_date from hidden_month)").format(
                 shown
             )
@@ -121,6 +129,7 @@ def _query(
             whole=whole,
         )
         for column, kind in columns.items()
+        if column not in meta.get("persons", [])
     ]
     return sql.SQL("{given}select {columns} from {mart} where {rows}").format(
         given=given, columns=sql.SQL(", ").join(selected), mart=mart, rows=rows
@@ -147,11 +156,15 @@ def _selected(
     )
 
 
-def _is_small(persons: list[str]) -> sql.Composable:
-    """Whether one of the counts is of at least one person and of too few; false where one is null."""
+def _is_small(meta: Mapping[str, Any]) -> sql.Composable:
+    """Whether one of the counts is of at least one person and of too few. How many persons there were on a
+    date past retention may not be known: few. Where a count is not known there are none."""
     cells = [
-        sql.SQL("coalesce({}, 0) between 1 and {}").format(sql.Identifier(each), FEWEST_PERSONS - 1)
-        for each in persons
+        sql.SQL("coalesce({}, {}) between 1 and {}").format(
+            sql.Identifier(column), unknown, FEWEST_PERSONS - 1
+        )
+        for columns, unknown in ((meta.get("persons", []), 1), (meta.get("counts", []), 0))
+        for column in columns
     ]
     return sql.SQL(" or ").join(cells) if cells else sql.SQL("false")
 
@@ -161,13 +174,13 @@ def _hidden_dates(name: str, meta: Mapping[str, Any]) -> sql.Composed:
     parts = _parts(meta)
     return sql.SQL(
         "select business_date from marts.{mart} where {mine} and ({small}) union "
-        "select business_date from (select business_date, {sums} from marts.{mart} where not ({mine}) "
+        "select business_date from (select business_date, {most} from marts.{mart} where not ({mine}) "
         "group by {by}) as others where {small}"
     ).format(
         mart=sql.Identifier(name),
         mine=MINE,
-        small=_is_small(meta["persons"]),
-        sums=_sums(meta["persons"]),
+        small=_is_small(meta),
+        most=_most(meta),
         by=_names(["business_date", *parts]),
     )
 
@@ -184,8 +197,8 @@ def _cells_of_months(name: str, meta: Mapping[str, Any]) -> sql.Composed:
         cells.append(("not ({mine}) and region_code not in ({regions})", parts))
     cells.append(("not ({mine})", parts))
     sums = [
-        sql.SQL("select month_date, {sums} from daily where " + where + " group by {by}").format(
-            sums=_sums(meta["persons"]), mine=MINE, regions=MY_REGIONS, by=_names(["month_date", *by])
+        sql.SQL("select month_date, {most} from daily where " + where + " group by {by}").format(
+            most=_most(meta), mine=MINE, regions=MY_REGIONS, by=_names(["month_date", *by])
         )
         for where, by in cells
     ]
@@ -197,7 +210,7 @@ def _cells_of_months(name: str, meta: Mapping[str, Any]) -> sql.Composed:
         mart=sql.Identifier(name),
         hidden=_hidden_dates(name, meta),
         cells=sql.SQL(" union all ").join(sums),
-        small=_is_small(meta["persons"]),
+        small=_is_small(meta),
     )
 
 
@@ -209,9 +222,11 @@ def _own_parts(meta: Mapping[str, Any]) -> list[str]:
     return [column for column in meta["key"] if column not in ("business_date", "directorate_code")]
 
 
-def _sums(persons: list[str]) -> sql.Composed:
+def _most(meta: Mapping[str, Any]) -> sql.Composed:
+    """Of the cells of a sum the most."""
+    columns = [*meta.get("persons", []), *meta.get("counts", [])]
     return sql.SQL(", ").join(
-        sql.SQL("sum({column}) as {column}").format(column=sql.Identifier(each)) for each in persons
+        sql.SQL("max({column}) as {column}").format(column=sql.Identifier(each)) for each in columns
     )
 
 

@@ -105,7 +105,8 @@ def keep(
 
     `meta.restated_by` names the feeds whose restatement counts. It reaches its own date, or the one from
     which contacts were taken, and the `meta.lookback_days` before it; where the mart is published as a whole,
-    every date. `kinds` are the built table's columns with their types: what is bigint or numeric is a figure.
+    every date. `kinds` are the built table's columns with their types: what is bigint or numeric is a figure,
+    but for persons, whose counts do not add up.
     """
     restated = connection.execute(_RESTATED, {"build_id": build_id, "feeds": meta["restated_by"]}).fetchall()
     if not restated:
@@ -118,6 +119,10 @@ def keep(
             "delivery_ids": [delivery_id for delivery_id, _ in restated],
             "dates": [business_date for _, business_date in restated],
             "lookback_days": meta.get("lookback_days", 0) if meta["publish"] == "by_date" else None,
-            "figures": [column for column, kind in kinds.items() if kind.startswith(("bigint", "numeric"))],
+            "figures": [
+                column
+                for column, kind in kinds.items()
+                if kind.startswith(("bigint", "numeric")) and column not in meta.get("persons", [])
+            ],
         },
     )

@@ -57,7 +57,9 @@ counted as (
         coalesce(sum(wait_seconds), 0) as wait_served_seconds,
         count(*) filter (where is_identified) as identified_count,
         count(satisfaction) as survey_count,
-        count(*) filter (where satisfaction >= 4) as satisfied_count
+        count(*) filter (where satisfaction >= 4) as satisfied_count,
+        count(distinct identity_key) as visit_person_count,
+        count(distinct identity_key) filter (where customer_key is not null) as customer_visit_person_count
     from visits
     group by 1, 2, 3
 ),
@@ -76,7 +78,9 @@ final as (
         coalesce(counted.identified_count, 0) as identified_count,
         coalesce(counted.survey_count, 0) as survey_count,
         coalesce(counted.satisfied_count, 0) as satisfied_count,
-        coalesce(open_boutiques.open_boutique_count, 0) as open_boutique_count
+        coalesce(open_boutiques.open_boutique_count, 0) as open_boutique_count,
+        coalesce(counted.visit_person_count, 0) as visit_person_count,
+        coalesce(counted.customer_visit_person_count, 0) as customer_visit_person_count
     from counted
     full outer join open_boutiques using (business_date, directorate_code, region_code)
 )

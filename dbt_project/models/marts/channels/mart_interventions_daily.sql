@@ -22,6 +22,9 @@
     'repair_hours',
 ] -%}
 
+{#- Of the departments of a cell the most: a sum would count who has jobs in two of them twice. -#}
+{%- set persons = ['requested_person_count', 'closed_person_count', 'promised_person_count'] %}
+
 with daily as (
     select * from {{ ref('int_interventions_daily') }}
 ),
@@ -55,8 +58,8 @@ jobs as (
         coalesce(homes.directorate_code, 'unknown') as directorate_code,
         coalesce(homes.region_code, 'unknown') as region_code,
         daily.kind,
-    {% for column in sums -%}
-        sum(daily.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
+    {% for column in sums + persons -%}
+        {{ 'max' if column in persons else 'sum' }}(daily.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
     {% endfor %}
     from daily
     inner join dates on daily.business_date = dates.business_date
@@ -152,7 +155,10 @@ final as (
             coalesce(jobs.{{ column }}, 0)::{{ type }} as {{ column }},
         {% endfor -%}
         coalesce(open_jobs.open_count, 0)::bigint as open_count,
-        lines_daily.active_line_count::bigint as active_line_count
+        lines_daily.active_line_count::bigint as active_line_count,
+        case when jobs.requested_count is null then 0 else jobs.requested_person_count end as requested_person_count,
+        case when jobs.requested_count is null then 0 else jobs.closed_person_count end as closed_person_count,
+        case when jobs.requested_count is null then 0 else jobs.promised_person_count end as promised_person_count
     from cells
     left join jobs using (business_date, directorate_code, region_code, kind)
     left join open_jobs using (business_date, directorate_code, region_code, kind)

@@ -1,16 +1,17 @@
-{#- Each metric: where its daily sums are, what is divided by what, and which figures must be final. -#}
+{#- Each metric: where its daily sums are, what is divided by what, which figures must be final, and whose.
+    Of the days and markets of a week the most persons: a sum would count who comes twice as two. -#}
 {%- set valid_calls = 'answered_count + abandoned_count - short_abandoned_count' -%}
 {%- set metrics = [
-    ('call_rate', 'service_quality', '1000.0 * offered_count', 'active_line_count / 7.0', 'call_rate'),
-    ('abandonment_rate', 'service_quality', 'abandoned_count - short_abandoned_count', valid_calls, 'calls'),
-    ('service_level', 'service_quality', 'answered_within_20s_count', valid_calls, 'calls'),
-    ('mean_wait_seconds', 'service_quality', 'wait_answered_seconds', 'answered_count', 'calls'),
-    ('home_region_rate', 'service_quality', 'home_in_hours_count', 'in_hours_known_answered_count', 'calls'),
-    ('repeat_7d_rate', 'service_quality', 'repeat_7d_count', 'identified_answered_count', 'repeat_7d'),
-    ('satisfaction', 'service_quality', 'satisfied_count', 'survey_count', 'calls'),
-    ('left_unserved_rate', 'boutiques', 'left_unserved_count', 'visit_count', 'boutique_visits'),
-    ('appointment_kept_rate', 'interventions', 'appointment_kept_count', 'appointment_count', 'interventions'),
-    ('first_time_right_rate', 'interventions', 'first_time_right_count', 'done_with_line_count', 'first_time_right_30d'),
+    ('call_rate', 'service_quality', '1000.0 * offered_count', 'active_line_count / 7.0', 'call_rate', 'offered_person_count'),
+    ('abandonment_rate', 'service_quality', 'abandoned_count - short_abandoned_count', valid_calls, 'calls', 'offered_person_count'),
+    ('service_level', 'service_quality', 'answered_within_20s_count', valid_calls, 'calls', 'offered_person_count'),
+    ('mean_wait_seconds', 'service_quality', 'wait_answered_seconds', 'answered_count', 'calls', 'offered_person_count'),
+    ('home_region_rate', 'service_quality', 'home_in_hours_count', 'in_hours_known_answered_count', 'calls', 'offered_person_count'),
+    ('repeat_7d_rate', 'service_quality', 'repeat_7d_count', 'identified_answered_count', 'repeat_7d', 'offered_person_count'),
+    ('satisfaction', 'service_quality', 'satisfied_count', 'survey_count', 'calls', 'offered_person_count'),
+    ('left_unserved_rate', 'boutiques', 'left_unserved_count', 'visit_count', 'boutique_visits', 'visit_person_count'),
+    ('appointment_kept_rate', 'interventions', 'appointment_kept_count', 'appointment_count', 'interventions', 'promised_person_count'),
+    ('first_time_right_rate', 'interventions', 'first_time_right_count', 'done_with_line_count', 'first_time_right_30d', 'closed_person_count'),
 ] -%}
 {%- set sources = ['service_quality', 'boutiques', 'interventions'] -%}
 
@@ -48,14 +49,16 @@ weeks as (
             measured.metric,
             measured.figure_window,
             measured.numerator,
-            measured.denominator
+            measured.denominator,
+            measured.person_count
         from (
             select
                 date_trunc('week', business_date::timestamp)::date as week_start_date,
                 region_code,
-            {% for metric, _, numerator, denominator, _ in own -%}
+            {% for metric, _, numerator, denominator, _, persons in own -%}
                 sum({{ numerator }})::numeric as {{ metric }}_numerator,
-                sum({{ denominator }})::numeric as {{ metric }}_denominator{{ ',' if not loop.last }}
+                sum({{ denominator }})::numeric as {{ metric }}_denominator,
+                max({{ persons }}) as {{ metric }}_person_count{{ ',' if not loop.last }}
             {% endfor %}
             from {{ source }}
             group by 1, 2
@@ -63,11 +66,14 @@ weeks as (
         cross join
             lateral (
                 values
-                {% for metric, _, _, _, figure_window in own -%}
-                    ('{{ metric }}', '{{ figure_window }}', {{ metric }}_numerator, {{ metric }}_denominator)
+                {% for metric, _, _, _, figure_window, _ in own -%}
+                    (
+                        '{{ metric }}', '{{ figure_window }}',
+                        {{ metric }}_numerator, {{ metric }}_denominator, {{ metric }}_person_count
+                    )
                     {{- ',' if not loop.last }}
                 {% endfor %}
-            ) as measured (metric, figure_window, numerator, denominator)
+            ) as measured (metric, figure_window, numerator, denominator, person_count)
         {% if not loop.last -%}
             union all
         {% endif %}
@@ -106,6 +112,7 @@ judged as (
         weeks.metric,
         weeks.numerator,
         weeks.denominator,
+        weeks.person_count,
         weeks.numerator / weeks.denominator as metric_value,
         complete_weeks.week_start_date is not null as is_complete,
         exists(
@@ -225,7 +232,8 @@ final as (
             when judged.metric_value < limits.mean_value - 2.66 * limits.mean_moving_range then 'below_lower_limit'
             when runs.side > 0 and runs.run_length >= 8 then 'run_above_mean'
             when runs.side < 0 and runs.run_length >= 8 then 'run_below_mean'
-        end as signal
+        end as signal,
+        judged.person_count
     from judged
     left join ranked
         on judged.week_start_date = ranked.week_start_date

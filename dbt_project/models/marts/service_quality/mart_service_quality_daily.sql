@@ -110,7 +110,11 @@ final as (
         coalesce(calls.recommend_count, 0) as recommend_count,
         coalesce(calls.promoter_count, 0) as promoter_count,
         coalesce(calls.detractor_count, 0) as detractor_count,
-        lines_daily.active_line_count
+        lines_daily.active_line_count,
+        coalesce(calls.offered_person_count, 0) as offered_person_count,
+        coalesce(calls.ivr_resolved_person_count, 0) as ivr_resolved_person_count,
+        coalesce(calls.ivr_abandoned_person_count, 0) as ivr_abandoned_person_count,
+        coalesce(calls.blocked_person_count, 0) as blocked_person_count
     from cells
     left join calls using (business_date, directorate_code, region_code, market)
     left join repeats using (business_date, directorate_code, region_code, market)

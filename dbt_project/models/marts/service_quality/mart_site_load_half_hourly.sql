@@ -5,7 +5,8 @@ with worked as (
         half_hour_at,
         sum(queued_leg_count)::bigint as queued_leg_count,
         sum(answered_leg_count)::bigint as answered_leg_count,
-        sum(handle_seconds) as handle_seconds
+        sum(handle_seconds) as handle_seconds,
+        max(person_count) as person_count
     from {{ ref('int_site_work_half_hourly') }}
     {% if is_incremental() -%}
         where {{ is_changed(days_before=1) }}
@@ -77,6 +78,7 @@ combined as (
         coalesce(worked.queued_leg_count, 0) as queued_leg_count,
         coalesce(worked.answered_leg_count, 0) as answered_leg_count,
         coalesce(worked.handle_seconds, 0) as handle_seconds,
+        coalesce(worked.person_count, 0) as person_count,
         planned.position_count
     from worked
     full join planned using (site_code, half_hour_at)
@@ -96,7 +98,8 @@ final as (
         end as position_count,
         case
             when planned_sites.site_code is not null then coalesce(combined.position_count, 0) * 1800
-        end as position_seconds
+        end as position_seconds,
+        combined.person_count
     from combined
     left join planned_sites on combined.site_code = planned_sites.site_code
 )
