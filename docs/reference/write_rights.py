@@ -21,6 +21,28 @@ role are among them. What is not named here nobody has but the owner of the data
 [Why logins of their own](../adr/0001-a-login-for-each-room.md).
 """
 
+CLOSING = """
+## Who read what
+
+Nothing is recorded unless a superuser says so: the server then logs each statement of a login, and no session
+of the login can undo it.
+
+```sql
+alter role bi_reader set log_statement = 'all';          -- of its next sessions; each login by itself
+alter system set log_line_prefix = '%m [%p] %u@%d %h ';  -- when, who, in which database, from where
+select pg_reload_conf();
+```
+
+The embedded server's superuser is `postgres`, with the password `secrets/postgres_password` of `PARC_HOME`;
+its log is `postgres/postgresql.log` there, which nothing shortens. Of another server ask who runs it.
+`parc_reader` is `parc sql` and the pages.
+
+Statements hold what somebody typed, `where caller_key = ...` or a whole number: the log is personal data, of
+who reads and of who is read about. Keep it from readers, and no longer than the audit needs it. Statements
+that fail are in the server's log in any case, unless `log_min_error_statement` is `panic`. Which tables a
+statement reads through views only the extension `pgaudit` tells.
+"""
+
 _LOGINS = """
 select
     rolname::text,
@@ -121,6 +143,7 @@ def text(connection: psycopg.Connection[Any]) -> str:
             more += ["makes tables"] if may_create else []
             cells = [_shown(given[what], every) for what in RIGHTS[:4]] + [", ".join(more)]
             parts.append(f"| `{name}` | " + " | ".join(cells) + " |\n")
+    parts.append(CLOSING)
     return "".join(parts).replace(f"`{of_a_directorate}`", "`bi_<directorate>`")
 
 

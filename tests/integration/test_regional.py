@@ -226,7 +226,7 @@ PROBES = [
     ),
     entry(
         "mart_probe_rates", ["model.parc.mart_probe_daily"], publish="view", scope="area",
-        counts=["call_count"], sums_of=["mart_probe_daily"],
+        counts=["call_count"], sums_of="mart_probe_daily",
     ),
 ]  # fmt: skip
 

@@ -41,8 +41,15 @@ def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
         assert named <= columns[name], name
         assert named or meta["scope"] in ("open", "closed"), name
         assert all(column.endswith("person_count") for column in meta.get("persons", [])), name
-        for daily in meta.get("sums_of", []):
-            assert marts[daily]["scope"] == "directorate" and "persons" in marts[daily], name
+        if "sums_of" in meta:
+            daily = marts[meta["sums_of"]]
+            assert daily["scope"] == "directorate" and "persons" in daily, name
+        for daily_name, persons in meta.get("persons_of", {}).items():
+            assert persons and {*persons} <= {*marts[daily_name]["persons"]}, name
+        if meta["scope"] in ("directorate", "site", "region"):
+            assert meta.get("persons") or meta["withheld"], name
+        if meta["scope"] == "area":
+            assert "sums_of" in meta or "persons_of" in meta, name
 
 
 def test_every_key_is_checked_and_every_table_that_bi_reads_has_one() -> None:

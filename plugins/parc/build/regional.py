@@ -8,8 +8,8 @@ in its meta what of it is whose:
 - `scope: directorate`: the directorate's rows; `site`: those of its sites and of partners; `region`: of the
   regions in which it has a department.
 - `scope: area`: rows of the nation; of the directorate and its regions those of months.
-- `sums_of`: daily marts of which it has sums: what they hide of a date, or tell by a difference of a month,
-  is null.
+- `sums_of`: the daily mart that it adds up; a month that would tell a cell by a difference is null.
+- `persons_of`: the daily mart, and its columns, of which one cell must have enough persons.
 - `persons`: columns that count the persons of a cell, each once; in no view. `counts`: columns that stand for
   persons where these are not known (lines, legs). `withheld`: columns of counts that are null.
 
@@ -95,11 +95,7 @@ def _query(
     whole: sql.Composable = sql.SQL("false")
     if scope == "directorate":
         rows = MINE
-        dates = [
-            _hidden_dates(name, meta),
-            *(_hidden_dates(each, metas[each]) for each in meta.get("sums_of", [])),
-        ]
-        given = sql.SQL("with hidden_date as ({}) ").format(sql.SQL(" union ").join(dates))
+        given = sql.SQL("with hidden_date as ({}) ").format(_hidden_dates(name, meta))
         shown = sql.SQL("business_date not in (select business_date from hidden_date)")
     elif scope == "site":
         rows = sql.SQL(
@@ -113,11 +109,13 @@ def _query(
             "area = 'nation' or period = 'month' and (area = 'directorate' and 'bi_' || lower(area_code) = "
             "session_user or area = 'region' and area_code in ({}))"
         ).format(MY_REGIONS)
-        for daily in meta.get("sums_of", []):
-            given = _cells_of_months(daily, metas[daily])
+        if "sums_of" in meta:
+            given = _cells_of_months(meta["sums_of"], metas[meta["sums_of"]])
             shown = sql.SQL("{} and period_start_date not in (select month_date from hidden_month)").format(
                 shown
             )
+        for daily, persons in meta.get("persons_of", {}).items():
+            shown = sql.SQL("{} and {}").format(shown, _are_many(name, daily, metas[daily], persons))
     keys = {*meta.get("key", []), "day_count"}
     selected = [
         _selected(
@@ -170,18 +168,50 @@ def _is_small(meta: Mapping[str, Any]) -> sql.Composable:
 
 
 def _hidden_dates(name: str, meta: Mapping[str, Any]) -> sql.Composed:
-    """The dates on which a cell of the directorate is small, or what the nation has besides it."""
+    """The dates on which a cell of the directorate is small, or what the nation has besides it; and of their
+    months one date more, the first on which all cells are large, if there is one, as they have a sum with."""
     parts = _parts(meta)
+    month = sql.SQL("date_trunc('month', business_date::timestamp)")
     return sql.SQL(
-        "select business_date from marts.{mart} where {mine} and ({small}) union "
+        "with small_date as (select business_date from marts.{mart} where {mine} and ({small}) union "
         "select business_date from (select business_date, {most} from marts.{mart} where not ({mine}) "
-        "group by {by}) as others where {small}"
+        "group by {by}) as others where {small}), other_date as (select business_date, "
+        "min(least({persons})) >= {fewest} as are_all_large from marts.{mart} "
+        "where {mine} and business_date not in (select business_date from small_date) "
+        "and {month} in (select {month} from small_date) group by business_date) "
+        "select business_date from small_date union (select distinct on ({month}) business_date "
+        "from other_date order by {month}, are_all_large desc, business_date)"
     ).format(
         mart=sql.Identifier(name),
         mine=MINE,
         small=_is_small(meta),
         most=_most(meta),
         by=_names(["business_date", *parts]),
+        persons=_names(meta["persons"]),
+        fewest=FEWEST_PERSONS,
+        month=month,
+    )
+
+
+def _are_many(view: str, daily: str, meta: Mapping[str, Any], persons: list[str]) -> sql.Composed:
+    """Whether a cell of the daily mart that a row of a view with periods and areas adds up has enough of all
+    `persons`."""
+    row = sql.Identifier("marts", view)
+    parts = [
+        sql.SQL("{row}.{part} in ('all', cell.{part})").format(row=row, part=sql.Identifier(part))
+        for part in _parts(meta)
+    ]
+    return sql.SQL(
+        "exists (select from marts.{daily} as cell "
+        "where cell.business_date between {row}.period_start_date and {row}.period_end_date "
+        "and {row}.area_code = case {row}.area when 'directorate' then cell.directorate_code "
+        "else cell.region_code end and {conditions})"
+    ).format(
+        daily=sql.Identifier(daily),
+        row=row,
+        conditions=sql.SQL(" and ").join(
+            [*parts, sql.SQL("least({}) >= {}").format(_names(persons), FEWEST_PERSONS)]
+        ),
     )
 
 

@@ -64,7 +64,8 @@ calls as (
         sum(repeat_7d_count) as repeat_7d_count,
         sum(survey_count) as survey_count,
         sum(satisfied_count) as satisfied_count,
-        sum(active_line_count) as active_line_count
+        sum(active_line_count) as active_line_count,
+        max(offered_person_count) as offered_person_count
     from service_quality
     group by 1, 2
 ),
@@ -102,7 +103,8 @@ boutiques as (
         sum(served_count) as served_count,
         sum(left_unserved_count) as left_unserved_count,
         sum(wait_served_count) as wait_served_count,
-        sum(wait_served_seconds) as wait_served_seconds
+        sum(wait_served_seconds) as wait_served_seconds,
+        max(visit_person_count) as visit_person_count
     from boutiques_daily
     group by 1, 2
 ),
@@ -126,7 +128,9 @@ interventions as (
         sum(first_time_right_count) as first_time_right_count,
         sum(appointment_count) as appointment_count,
         sum(appointment_kept_count) as appointment_kept_count,
-        sum(open_count) as open_count
+        sum(open_count) as open_count,
+        max(requested_person_count) filter (where kind = 'installation') as requested_installation_person_count,
+        max(requested_person_count) filter (where kind = 'repair') as requested_repair_person_count
     from interventions_daily
     group by 1, 2
 ),
@@ -165,7 +169,17 @@ final as (
         coalesce(interventions.first_time_right_count, 0)::bigint as first_time_right_count,
         coalesce(interventions.appointment_count, 0)::bigint as appointment_count,
         coalesce(interventions.appointment_kept_count, 0)::bigint as appointment_kept_count,
-        coalesce(interventions.open_count, 0)::bigint as open_count
+        coalesce(interventions.open_count, 0)::bigint as open_count,
+        case when calls.offered_count is null then 0 else calls.offered_person_count end as offered_person_count,
+        case when boutiques.visit_count is null then 0 else boutiques.visit_person_count end as visit_person_count,
+        case
+            when interventions.requested_installation_count is null then 0
+            else interventions.requested_installation_person_count
+        end as requested_installation_person_count,
+        case
+            when interventions.requested_repair_count is null then 0
+            else interventions.requested_repair_person_count
+        end as requested_repair_person_count
     from cells
     left join calls using (business_date, directorate_code)
     left join own_calls using (business_date, directorate_code)
