@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 import pytest
 import yaml
-from test_build import rights_page
+from test_build import reference_page
 
 from databases import empty_platform
 from parc.build import build, publication
@@ -74,12 +74,12 @@ def test_nothing_but_the_scope_is_seen(built: Settings, reader: str) -> None:
 
 def test_everything_holds_after_a_full_refresh(built: Settings) -> None:
     before = {reader: contents(built, reader) for reader in READERS}
-    page = rights_page(built)
+    page = reference_page(built, "write_rights")
     build(built, full_refresh=True)
     assert {reader: contents(built, reader) for reader in READERS} == before
     for reader in READERS:
         check_scopes(built, reader)
-    assert rights_page(built) == page == (PROJECT / "docs/reference/rights.md").read_text()
+    assert reference_page(built, "write_rights") == page == (PROJECT / "docs/reference/rights.md").read_text()
 
 
 @pytest.mark.parametrize(
