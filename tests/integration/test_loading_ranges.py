@@ -17,6 +17,7 @@ from test_loading import as_csv, counts, deliver, ledger, legs, query, raw_table
 from parc import feeds, quality
 from parc.loading import ingest, ranges
 from parc.loading.changes import Changes
+from parc.pseudonyms import Pseudonyms
 from parc.quality import Verdict
 from parc.settings import Settings
 from parc.warehouse import connect, partitions
@@ -79,7 +80,7 @@ def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_publis
                 f"insert into {table} values (%s, 1, 1, %s, %s, %s)".encode(),
                 [(at, number, *value) for number, value in snapshot.items()],
             )
-        changes = ranges.merge(connection, FEED, table, at, SECRET)
+        changes = ranges.merge(connection, FEED, table, at, Pseudonyms(SECRET))
         if not was_published:
             connection.execute(
                 "insert into ops.delivery (feed, business_date, status, files, content_sha256) "
