@@ -95,7 +95,7 @@ def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
     """Take a snapshot out as a withdrawal does."""
     if was_published:
         with connection.transaction():
-            ranges.take_out(connection, FEED, at, SECRET)
+            ranges.take_out(connection, FEED, at, Pseudonyms(SECRET))
             connection.execute(
                 "update ops.delivery set status = 'withdrawn' "
                 "where feed = %s and business_date = %s and status = 'published'",
