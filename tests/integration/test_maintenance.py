@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from psycopg.errors import InsufficientPrivilege
@@ -24,6 +25,7 @@ from parc.feeds import FEEDS, Retention
 from parc.loading import incidents, ingest
 from parc.loading.landing import clear_copies
 from parc.maintenance import STEPS
+from parc.pseudonyms import is_surrogate
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, locks, maintenance, partitions
@@ -216,18 +218,17 @@ def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None
 def assert_unlinked(built: Settings, undisturbed: Settings) -> None:
     """What facts hold of persons past retention is another's than it was; what is kept is as it was."""
     for fact, row, keys in (
-        ("fct_calls", "call_id", ("identity_key", "caller_key", "customer_key")),
-        ("fct_boutique_visits", "visit_id", ("identity_key", "customer_key")),
+        ("fct_calls", "call_id", "customer_key, caller_key"),
+        ("fct_boutique_visits", "visit_id", "customer_key"),
     ):
-        query = f"select business_date, {row}, {', '.join(keys)} from marts.{fact} order by 1, 2"
+        query = f"select business_date, {row}, identity_key, {keys} from marts.{fact} order by 1, 2"
         now, then = rows(built, query), rows(undisturbed, query)
         assert [row for row in now if row[0] > EXPIRED] == [row for row in then if row[0] > EXPIRED]
         now, then = ([row for row in found if row[0] <= EXPIRED] for found in (now, then))
-        assert [[key is None for key in row] for row in now] == [[key is None for key in row] for row in then]
-        for column in range(2, len(keys) + 2):
-            fresh = [row[column] for row in now if row[column] is not None]
-            assert len(set(fresh)) == len(fresh) > 0
-            assert not set(fresh) & {row[column] for row in then}
+        for fresh, old in zip(now, then, strict=True):
+            assert_another(fresh[2:], old[2:])
+        given = [key for row in now for key in row[3:] if key]
+        assert len(set(given)) == len(given) > 0
 
     last_date = (
         "select job_id, max(greatest(business_date, closed_date)) over "
@@ -249,11 +250,26 @@ def assert_unlinked(built: Settings, undisturbed: Settings) -> None:
                 assert now == then
                 continue
             count += 1
+            assert_another(now[1:], then[1:])
             for fresh, old in zip(now[1:], then[1:], strict=True):
-                assert (fresh is None) == (old is None)
-                assert old is None or fresh != old
                 assert others.setdefault(old, fresh) == fresh
         assert count > 5, table
+
+
+def assert_another(now: tuple[Any, ...], then: tuple[Any, ...]) -> None:
+    """An identity and the pseudonyms of a row, the one that it is made of first, are those of surrogates."""
+    for fresh, old in zip(now[1:], then[1:], strict=True):
+        assert (fresh is None) == (old is None)
+        assert fresh is None or (fresh != old and is_surrogate(fresh) and not is_surrogate(old))
+    whose = next((key for key in now[1:3] if key), None)
+    if whose and then[0] == identity(next(key for key in then[1:3] if key)):
+        assert now[0] == identity(whose)
+    else:
+        assert now[0] == then[0]  # the contact's own
+
+
+def identity(pseudonym: UUID) -> int:
+    return int.from_bytes(pseudonym.bytes[:8], "big", signed=True)
 
 
 def assert_as_undisturbed(built: Settings, undisturbed: Settings, before: dict[str, list[tuple]]) -> None:

@@ -157,6 +157,28 @@ def check_scopes(settings: Settings, reader: str) -> None:
     assert told, "everything is suppressed"
 
 
+@pytest.mark.parametrize("name", [name for name, meta in METAS.items() if "persons_of" in meta])
+def test_percentiles_are_told_where_a_cell_has_persons_enough(built: Settings, name: str) -> None:
+    [(daily, persons)] = METAS[name]["persons_of"].items()
+    parts = [part for part in ("market", "kind") if part in METAS[daily]["key"]]
+    told = 0
+    for reader in READERS:
+        figures = f"select to_jsonb(r) from regional.{name} as r where area <> 'nation'"
+        for (row,) in rows(built, reader, figures):
+            cells = [f"row.{row['area']}_code = '{row['area_code']}'"]
+            cells += [f"'{row[part]}' in ('all', row.{part})" for part in parts]
+            [(most,)] = rows(
+                built,
+                "bi_reader",
+                f"select coalesce(max(least({', '.join(persons)})), 0) from marts.{daily} as row "
+                f"where {' and '.join(cells)}",
+            )
+            is_told = any(value is not None for column, value in row.items() if column.startswith("p50"))
+            assert most >= 5 or not is_told, row
+            told += is_told
+    assert told or name == "mart_intervention_time_percentiles"
+
+
 def column_of_day(meta: dict[str, Any]) -> bool:
     return meta["scope"] in ("directorate", "site")
 

@@ -8,12 +8,13 @@ A model whose rows have person keys says in its meta
 - `retention_reason`: why so long;
 - `retention_feeds`: the feeds whose raw rows of a date must have gone before (unless `retention_days` is 0).
 
-Past that, every key is replaced by a random one (ADR 15). Rows, sums and what is null stay.
+Past that, every pseudonym is replaced by a random surrogate, and the identity made of it (ADR 15). Rows, sums
+and what is null stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ import yaml
 from psycopg import sql
 
 from parc.feeds import FEEDS
+from parc.pseudonyms import SURROGATES
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.maintenance import Act, is_last_build_published, lock_out_builds, newest, newest_expired
@@ -32,7 +34,13 @@ JOBS = "int_intervention_jobs"
 """One row per job: from it is told which jobs are past retention. They go line by line, as what a job says of
 its line depends on the line's others; those of no line each by itself."""
 
-RANDOM_UUID: sql.Composable = sql.SQL("gen_random_uuid()")
+SURROGATE = sql.SQL(
+    "(encode(substring(uuid_send(gen_random_uuid()) from 1 for 10), 'hex') || '000000000000')::uuid"
+)
+"""Another one in each row (`parc.pseudonyms.surrogate`)."""
+
+IDENTITY = "identity_key"
+"""The person key that is made of the others, or of the row itself where these are null."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,11 @@ class Kept:
     days: int
     reason: str
     feeds: tuple[str, ...]
+
+    @property
+    def pseudonyms(self) -> list[str]:
+        """Its person keys that are pseudonyms."""
+        return [key for key in self.person_keys if key != IDENTITY]
 
     @property
     def tables(self) -> list[sql.Identifier]:
@@ -75,7 +88,7 @@ def declared(project: Path) -> list[Kept]:
 
 
 def unlink(settings: Settings, *, dry_run: bool = False) -> list[Act]:
-    """Replace the person keys of rows past retention by random ones, a date in a transaction.
+    """Put surrogates in the place of persons in rows past retention, a date in a transaction.
 
     Killed, the next run goes on with the date at which it was. A date whose raw rows are still there waits,
     and so do all while the last build is not published. Raises Busy when a build is at work.
@@ -93,7 +106,7 @@ def unlink(settings: Settings, *, dry_run: bool = False) -> list[Act]:
 
 def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tuple[date, date]]:
     """The dates of the models' first feed that are past retention and have person keys, in order, each with
-    the one before it."""
+    the one before it: with none the first, as it takes along what earlier runs could not reach."""
     feed, days = FEEDS[models[0].feeds[0]], max(each.days for each in models)
     counted_from, _ = newest(connection, feed, days)
     if counted_from is None or not is_last_build_published(connection):
@@ -111,7 +124,8 @@ def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tu
         "order by business_date",
         [feed.name, min(limits)],
     )
-    return [(business_date, before) for before, business_date, is_done in rows if not is_done]
+    due = [(business_date, before) for before, business_date, is_done in rows if not is_done]
+    return [(business_date, before if n else date.min) for n, (business_date, before) in enumerate(due)]
 
 
 def _is_delivered(connection: psycopg.Connection[Any], feed: str) -> bool:
@@ -143,12 +157,23 @@ def _unlink(
 
 
 def _unlink_rows(connection: psycopg.Connection[Any], model: Kept, business_date: date) -> None:
-    """Give each row of the date keys of its own."""
+    """Give each row of the date surrogates of its own."""
+    new = [
+        sql.SQL("case when {key} is not null then {surrogate} end as {key}").format(
+            key=sql.Identifier(key), surrogate=SURROGATE
+        )
+        for key in model.pseudonyms
+    ]
     for table in model.tables:
         connection.execute(
-            sql.SQL("update {table} set {keys} where business_date = {business_date}").format(
+            sql.SQL(
+                "update {table} as held set {keys} from ("
+                "select ctid as place, {new} from {table} where business_date = {business_date}"
+                ") as fresh where held.ctid = fresh.place"
+            ).format(
                 table=table,
-                keys=_assignments(model.person_keys, dict.fromkeys(model.person_keys, RANDOM_UUID)),
+                keys=_assignments({key: sql.Identifier("fresh", key) for key in model.pseudonyms}),
+                new=sql.SQL(", ").join(new),
                 business_date=business_date,
             )
         )
@@ -157,63 +182,69 @@ def _unlink_rows(connection: psycopg.Connection[Any], model: Kept, business_date
 def _unlink_jobs(
     connection: psycopg.Connection[Any], models: Sequence[Kept], business_date: date, before: date
 ) -> None:
-    """Give the lines, and the customers on them, whose newest job is of the date other keys, the same in all
-    tables: a job that is recomputed for a change of its line finds the line's others."""
-    jobs = next(each for each in models if each.model == JOBS).tables[0]
+    """Give the lines, and the customers on them, whose newest job is of the date, or of one after the date
+    `before`, surrogates: the same in all tables, so that a job that is recomputed finds its line's others."""
+    jobs = next(each for each in models if each.model == JOBS)
     last_date = sql.SQL("greatest({job}.business_date, {job}.closed_date)")
+    is_linked = [
+        sql.SQL("not ({})").format(sql.SQL(SURROGATES).format(sql.Identifier("job", key)))
+        for key in jobs.pseudonyms
+    ]
     connection.execute(
         sql.SQL(
             "create temporary table gone on commit drop as "
             "with last as (select job_id, line_key from {jobs} as job where {of_job} > {before} "
-            "and {of_job} <= {business_date} and not exists (select from {jobs} as other "
+            "and {of_job} <= {business_date} and ({is_linked}) and not exists (select from {jobs} as other "
             "where other.line_key = job.line_key and {of_other} > {business_date})) "
             "select job_id from last "
             "union select other.job_id from {jobs} as other inner join last using (line_key)"
         ).format(
-            jobs=jobs,
+            jobs=jobs.tables[0],
             of_job=last_date.format(job=sql.Identifier("job")),
             of_other=last_date.format(job=sql.Identifier("other")),
             before=sql.Literal(before),
             business_date=sql.Literal(business_date),
+            is_linked=sql.SQL(" or ").join(is_linked),
         )
     )
     of_jobs = sql.SQL("job_id in (select job_id from gone)")
-    keys = [
-        sql.SQL("select {key}::text as known from {table} where {of_jobs}").format(
+    pseudonyms = [
+        sql.SQL("select {key} as pseudonym from {table} where {of_jobs} and {key} is not null").format(
             key=sql.Identifier(key), table=table, of_jobs=of_jobs
         )
         for model in models
         for table in model.tables
-        for key in model.person_keys
+        for key in model.pseudonyms
     ]
     connection.execute(
         sql.SQL(
-            "create temporary table surrogate on commit drop as "
-            "select known, gen_random_uuid() as random from ({keys}) as keys where known is not null"
-        ).format(keys=sql.SQL(" union ").join(keys))
+            "create temporary table fresh on commit drop as "
+            "select pseudonym, {surrogate} as surrogate from ({pseudonyms}) as held"
+        ).format(surrogate=SURROGATE, pseudonyms=sql.SQL(" union ").join(pseudonyms))
     )
-    connection.execute("create unique index on surrogate (known)")
+    connection.execute("create unique index on fresh (pseudonym)")
     for model in models:
-        new = {
-            key: sql.SQL("(select random from surrogate where known = {}::text)").format(sql.Identifier(key))
-            for key in model.person_keys
-        }
+        keys = _assignments(
+            {
+                key: sql.SQL("(select surrogate from fresh where pseudonym = {})").format(sql.Identifier(key))
+                for key in model.pseudonyms
+            }
+        )
         for table in model.tables:
             connection.execute(
-                sql.SQL("update {table} set {keys} where {of_jobs}").format(
-                    table=table, keys=_assignments(model.person_keys, new), of_jobs=of_jobs
+                sql.SQL("update {table} as held set {keys} where {of_jobs}").format(
+                    table=table, keys=keys, of_jobs=of_jobs
                 )
             )
 
 
-def _assignments(keys: Iterable[str], new: Mapping[str, sql.Composable]) -> sql.Composed:
-    """Keys of persons are numbers, all others UUIDs; what is null stays so."""
+def _assignments(new: Mapping[str, sql.Composable]) -> sql.Composed:
+    """The pseudonyms, and the identity that is made of the first of customer and caller that is there."""
+    whose = [new[key] for key in ("customer_key", "caller_key") if key in new]
+    identity = sql.SQL("coalesce(ops.identity_of(coalesce({})), held.{})").format(
+        sql.SQL(", ").join(whose), sql.Identifier(IDENTITY)
+    )
     return sql.SQL(", ").join(
-        sql.SQL("{key} = case when {key} is not null then {new} end").format(
-            key=sql.Identifier(key),
-            new=sql.SQL("hashtextextended({}::text, 0)").format(new[key])
-            if key == "identity_key"
-            else new[key],
-        )
-        for key in keys
+        sql.SQL("{} = {}").format(sql.Identifier(key), value)
+        for key, value in {**new, IDENTITY: identity}.items()
     )
