@@ -130,7 +130,7 @@ def kept(settings: Settings, temporary: Path) -> Iterator[tuple[str, str]]:
     yield from _tables(settings)
     for path in (*files(settings), *temporary.rglob("*")):
         if path.is_file() and "pg_wal" not in path.parts:
-            yield f"file {path}", _unpacked(path.read_bytes())
+            yield f"file {path}", unpacked(path.read_bytes())
         yield "the names of files", str(path)
 
 
@@ -155,10 +155,15 @@ def _dumped(connection: psycopg.Connection[tuple[object, ...]], schema: str, tab
     command = sql.SQL("copy (select * from {}) to stdout").format(sql.Identifier(schema, table))
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         text = b"".join(map(bytes, copy)).decode(errors="replace")
-    return text + "".join(_unpacked(bytes.fromhex(found[1])) for found in BYTES.finditer(text))
+    return text + unpacked_bytes(text)
 
 
-def _unpacked(content: bytes) -> str:
+def unpacked_bytes(text: str) -> str:
+    """What the columns of bytes hold in rows that PostgreSQL wrote as text."""
+    return "".join(unpacked(bytes.fromhex(found[1])) for found in BYTES.finditer(text))
+
+
+def unpacked(content: bytes) -> str:
     """Bytes as text, those that are compressed as what they hold."""
     if content.startswith(b"\x1f\x8b"):
         content = gzip.decompress(content)

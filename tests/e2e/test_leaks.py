@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import html
 import io
 import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from running import Platform, asked, started, wait
 
-from leaks import Hit, Planted, kept, open_to_others, processes
+from leaks import SPELLED, Hit, Planted, kept, open_to_others, processes, unpacked, unpacked_bytes
 from parc.feeds import FEEDS, Feed, Keeping, Personal
 from parc.orchestration.client import Airflow
 from parc.warehouse import connect, logins, parameters
@@ -289,6 +293,28 @@ def pages(platform: Platform, airflow: Airflow) -> Iterator[tuple[str, str]]:
         answer = airflow.http.get(f"/parc/{path}")
         assert answer.status_code == 200, (path, answer.text)
         yield f"page /parc/{path}", answer.text
+
+
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    """Each kind, in every spelling, in pages, JSON, compressed and as bytes of a table; and no other's."""
+    tokens = Planted()
+    numbers = [tokens.number("a number") for _ in SPELLED]
+    others = [tokens.reference("a reference"), tokens.short("a short one"), tokens.name("a name")]
+    tokens.secret("a secret", "S3cret")
+    of_number = hashlib.sha256(b"+3329999%d" % 1000).hexdigest()
+    for number in numbers:
+        for text in (number, f"x{number},", html.escape(number.replace(" ", "\u00a0")), json.dumps(number)):
+            assert [hit.planted for hit in tokens.search("", text)] == ["a number"], text
+    for text, planted in zip(others, ("a reference", "a short one", "a name"), strict=True):
+        assert [hit.planted for hit in tokens.search("", f"({text})".upper())] == [planted]
+    digests = (of_number, str(UUID(of_number[:32])))
+    assert [hit.kind for text in (*digests, "a S3cret") for hit in tokens.search("", text)] == [
+        "digest", "digest", "secret",
+    ]  # fmt: skip
+    for packed in (gzip.compress(others[0].encode()), zlib.compress(others[0].encode()), others[0].encode()):
+        assert unpacked(packed) == others[0]
+        assert unpacked_bytes(f"1\t\\\\x{packed.hex()}\t2") == others[0]
+    assert not list(tokens.search("", "02 99 99 99 99, C987659999, 2012-04-25 QX7-9999 Kerfautraszzzz"))
 
 
 def test_nothing_is_found_but_where_it_is_declared(
