@@ -183,17 +183,18 @@ def files(settings: Settings) -> Iterator[Path]:
                 yield path
 
 
-def open_to_others(settings: Settings) -> list[str]:
-    """Files, folders and sockets of the platform that others than its user may use; the landing zone is its
-    suppliers'. Root's server passes through the home as another user, and sees nothing there."""
+def open_to_others(settings: Settings, temporary: Path) -> list[str]:
+    """Files, folders and sockets of the platform that others than its user may use, its temporary ones too;
+    the landing zone is its suppliers'. Root's server passes through the home as another user, and sees
+    nothing there."""
     passed = 0o011 if os.getuid() == 0 else 0
-    return [
-        f"{stat.filemode(path.lstat().st_mode)} {path}"
-        for path in files(settings)
-        if not path.is_symlink()
-        and not path.is_relative_to(settings.landing)
-        and stat.S_IMODE(path.lstat().st_mode) & 0o077 & ~(passed if path == settings.home else 0)
-    ]
+    found = []
+    for path in (*files(settings), *temporary.rglob("*")):
+        mode = path.lstat().st_mode
+        others = stat.S_IMODE(mode) & 0o077 & ~(passed if path == settings.home else 0)
+        if others and not (path.is_symlink() or path.is_relative_to(settings.landing)):
+            found.append(f"{stat.filemode(mode)} {path}")
+    return found
 
 
 def processes(settings: Settings) -> Iterator[tuple[str, str]]:
