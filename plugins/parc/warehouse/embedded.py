@@ -44,10 +44,10 @@ CONFIGURATION = {
     "max_wal_senders": "0",
     "max_locks_per_transaction": "512",  # a query over years of daily partitions locks each of them
     "jit": "off",
+    # A statement that fails tells its caller why: in the log it would leave the row that it was about.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
 }
-
-QUIET = ("log_min_messages = log", "log_min_error_statement = panic")
-"""A statement that fails tells its caller why: in the log it would leave the row that it was about."""
 
 
 def address(settings: Settings) -> tuple[str, int]:
@@ -235,8 +235,6 @@ def ensure_database(settings: Settings, login: str, database: str, rights: str =
         if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
             connection.execute(sql.SQL("create database {database} owner {login}").format(**names))
         connection.execute(sql.SQL("revoke all on database {database} from public").format(**names))
-        for setting in QUIET:
-            connection.execute(sql.SQL("alter database {database} set ").format(**names) + sql.SQL(setting))
 
 
 def ensure_login(
