@@ -63,6 +63,8 @@ def _column(column: Column | Derived) -> str:
     demands += ["one of " + ", ".join(column.one_of)] if column.one_of else []
     demands += [column.form.words] if column.form else []
     demands += [f"masked unless {column.masked_unless.words}"] if column.masked_unless else []
+    demands += ["masked unless one word with six digits at most"] if column.is_code else []
+    demands += [f"or listed in the seed `{column.listed_in}`"] if column.listed_in else []
     if column.at_least is not None:
         most = "" if column.at_most is None else f" to {column.at_most}"
         demands.append(f"{column.at_least}{most}" if most else f"at least {column.at_least}")

@@ -155,6 +155,12 @@ _HOLDS_DIGITS = rf"{_DIGIT}(?:(?:[^\p{{L}}\p{{N}}]|&[#0-9A-Za-z]{{2,10}};|%[0-9A
 _USUAL_ID = rf"^(?:[A-NP-Za-np-z]?{_YMD}-[0-9]{{1,8}}|[A-NP-Za-np-z][124-9][0-9]{{10}})$"
 
 
+NO_CODE = r"[^\w.\-/+&:#*]|[0-9](?:[\s\S]*?[0-9]){6}"
+"""What no code has: a sign that stands in no word, or seven digits."""
+_NO_CODE = re.compile(NO_CODE)
+_SERIAL = re.compile("[0-9]{7,}")
+
+
 class _Found(NamedTuple):
     """Where a number stands in a plain text; `is_loose` where as a key it may as well be an identifier."""
 
@@ -168,6 +174,24 @@ def masked(text: str) -> str:
     while (shown := _masked_once(text)) != text:  # behind a mask another may come to light
         text = shown
     return text
+
+
+def discreet(text: str) -> str:
+    """The text as `masked`, and with MASK for each serial number too, seven digits or more: a reference to a
+    person may be one. Dates, times, addresses and random identifiers stay."""
+    shown = masked(text)
+    bare = _NO_PART.sub(lambda found: "x" * len(found[0]), shown)
+    parts, at = [], 0
+    for serial in _SERIAL.finditer(bare):
+        parts += [shown[at : serial.start()], MASK]
+        at = serial.end()
+    return "".join((*parts, shown[at:]))
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is a code, beside dates and times: one word with six digits at most. What a person typed
+    has spaces, and a reference to a person more digits."""
+    return _NO_CODE.search(_NO_PART.sub("", text).strip()) is None
 
 
 def remark(text: str) -> str:

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from parc import desk, routing, storage
 from parc.desk import Due, Matter
 from parc.errors import ConfigurationError, ParcError
+from parc.loading.names import told
 from parc.loading.pseudonyms import check_key, check_list, weakness
 from parc.orchestration import services, users
 from parc.routing.night import newest_business_date
@@ -307,7 +308,7 @@ def _python(_: Settings) -> str:
 
 def _landing(settings: Settings) -> str:
     with storage.opened(settings.landing) as zone:
-        feeds = [entry.name for entry in zone.entries()]
+        feeds = [told(entry.name) for entry in zone.entries()]
     return f"{settings.landing}: {', '.join(feeds) or 'empty'}"
 
 

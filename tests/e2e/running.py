@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,18 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @dataclass
 class Platform:
-    """A running platform: its home and what it printed when it started."""
+    """A running platform: its home, what it printed when it started, and the variables it was given."""
 
     home: Path
     said: str
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         return Settings(home=self.home, landing=str(self.home / "landing"), switch=str(self.home / "switch"))
 
     def parc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return parc(self.home, *arguments)
+        return parc(self.home, *arguments, **self.given)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         done = self.parc("sql", query, "--json")
@@ -65,9 +66,9 @@ def started(home: Path, *arguments: str, **given: str) -> Iterator[Platform]:
     done = parc(home, *arguments, **given)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
-        yield Platform(home, done.stdout)
+        yield Platform(home, done.stdout, given)
     finally:
-        parc(home, "stop")
+        parc(home, "stop", **given)
         shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
 
 

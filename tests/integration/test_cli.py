@@ -101,7 +101,7 @@ def test_nothing_that_others_wrote_controls_the_terminal(warehouse: Settings, fo
 
 def test_what_is_held_back_is_shown_without_its_signs(warehouse: Settings, tmp_path: Path) -> None:
     bad = legs(300)
-    bad[7] |= {"market": "f\x1b[8max", "reason_code": "\u202elliib"}
+    bad[7] |= {"market": "f\x1b[8max", "call_id": "\u202elliib"}
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(bad))
     loaded = parc(warehouse, "ingest", "calls", "--date", str(DAY))
     assert loaded.returncode == 0 and "1 quarantined" in loaded.stdout

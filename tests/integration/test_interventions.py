@@ -1,4 +1,4 @@
-"""Field interventions, from extracts to marts: histories out of order, restated and told twice."""
+"""Field interventions, from extracts to marts: histories out of order, restated and told_twice."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ EXTRACTS = {
         FAULT_AFTER,
         state("REOPENED", "04-25T12:30", line_ref="L3", closed_at="04-25T12:00", result="done"),
     ],
-    # What happened before Wednesday is told after it; Tuesday's news is told twice, and differently.
+    # What happened before Wednesday is told after it; Tuesday's news is told_twice, and differently.
     THURSDAY: [
         state("REOPENED", "04-23T09:00", line_ref="L3"),
-        state("LEARNED", "04-24T11:00", requested_at="04-24T10:00", cause_code="told twice"),
+        state("LEARNED", "04-24T11:00", requested_at="04-24T10:00", cause_code="told_twice"),
         UNPLACED,
     ],
 }

@@ -63,7 +63,7 @@ def test_numbers_in_any_column_are_masked(warehouse: Settings, load_case: Load) 
     kept = query(warehouse, "select reason, warnings from ops.delivery")
     told = f"{outcome.message} {outcome.warnings} {shown} {kept}"
     assert len(shown) == 5 and not re.search(r"99\W?12\W?34\W?56", told)
-    assert "'***'" in outcome.message and "rappeler ***" in told
+    assert "'***'" in outcome.message and "rappeler" not in told
 
 
 def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None:
@@ -88,7 +88,7 @@ def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None
         ("trailing_garbage.csv.gz", "something that is no gzip stands behind its gzip stream"),
         ("trailing_comma.csv", "has a column without a name (a comma at the end of the header)"),
         ("spaces_in_header.csv", "` lines` (names are in lower case, without spaces)"),
-        ("too_big.csv", "`lines` is outside 0..3000000 in 12 (first: too_big.csv line 2, '4294967295')"),
+        ("too_big.csv", "`lines` is outside 0..3000000 in 12 (first: too_big.csv line 2, '***')"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_true_cause(load_case: Load, file: str, message: str) -> None:

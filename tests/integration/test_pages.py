@@ -81,8 +81,9 @@ def spoil(settings: Settings, day: date, rows: int | None) -> None:
     (folder / "_CONTROL.json").unlink(missing_ok=True)
     path = folder / "calls.csv.gz"
     header, *legs = csv.reader(gzip.decompress(path.read_bytes()).decode().splitlines())
-    for leg in legs[:rows]:
+    for number, leg in enumerate(legs[:rows]):
         leg[header.index("market")] = HOSTILE
+        leg[header.index("call_id")] = f"{HOSTILE}{number}"  # of the two, an identifier is shown
     with gzip.open(path, "wt", newline="") as file:
         csv.writer(file).writerows([header, *legs])
 

@@ -185,3 +185,16 @@ def test_no_password_is_in_a_statement(server: Settings, password: str) -> None:
     with connect(server, "admin") as connection:
         kept = logins.verifier(connection, "parc_reader", password).as_string(connection)
     assert kept.startswith("'SCRAM-SHA-256$") and password not in kept
+
+
+def test_a_statement_that_fails_leaves_nothing_in_the_servers_log(
+    server: Settings, module_warehouse: Settings
+) -> None:
+    """Not its text, not the row it was about: whoever sent it is told."""
+    with connect(module_warehouse, "loader", autocommit=True) as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg.Error, match="0299120001"):
+            cursor.execute("select '0299120001'::date")
+        with pytest.raises(psycopg.Error), cursor.copy("copy ops.looked_for from stdin") as copy:
+            copy.write("0299120001\t0299120001\n")
+    log = (server.home / "postgres" / "postgresql.log").read_text()
+    assert "ready to accept connections" in log and "0299120001" not in log

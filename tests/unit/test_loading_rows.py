@@ -102,7 +102,10 @@ def sorted_out(
     writer.writeheader()
     writer.writerows(rows)
     stream = io.BytesIO(text.getvalue().encode())
-    listed = {"service_numbers.dialled_number": ["3900", "0299120000"]}
+    listed = {
+        "service_numbers.dialled_number": ["3900", "0299120000"],
+        "sites.site_code": ["RENNES", "SITE 12345678"],
+    }
     rules = RowRules(FEEDS[feed], day, Pseudonyms(SECRET), listed)
     blocks = read_blocks(stream, read_header(stream), block_bytes)
     return [rules.sort_out(block, 1, "calls.csv") for block in blocks]
@@ -314,7 +317,7 @@ def test_an_instant_needs_its_offset_and_must_exist(text: str) -> None:
     stored, (rejected,) = call(offered_at=text)
     assert not stored
     assert rejected.reason == "`offered_at` is not an ISO 8601 instant with an offset"
-    assert rejected.value == text
+    assert rejected.value == (text if text != "1335333600" else "***"), "a serial number may be a person's"
 
 
 @pytest.mark.parametrize(
@@ -441,3 +444,65 @@ def test_an_assignment_needs_a_number() -> None:
     stored, rejected = sort_out("line_assignments", row, row | {"number": "anonymous"})
     assert [found["number"] for found in stored] == ["+33299123456"]
     assert [found.reason for found in rejected] == ["`number` is empty or withheld"]
+
+
+CODES = [
+    (name, column.name) for name, feed in FEEDS.items() for column in feed.file_columns if column.is_code
+]
+
+
+@pytest.mark.parametrize(("feed", "column"), CODES)
+@pytest.mark.parametrize(
+    "text", ["C012345678", "58704610", "voir Mme Kerfautras", "a@b", "1 2", "R-1234-567"]
+)
+def test_what_is_no_code_is_masked_and_counted(feed: str, column: str, text: str) -> None:
+    row = GOOD_ROWS[feed]
+    (stored,), rejected = sort_out(feed, row | {column: text})
+    assert not rejected and stored[column] == "***"
+    assert changes(feed, row, row | {column: text})[column, Change.NO_CODE] == (1, 3)
+
+
+@pytest.mark.parametrize("text", ["PS", "ATLANTIS", "ZZ999", "UI_LYON", "B972-001", "Œuvre", "N/B", "750012"])
+@pytest.mark.parametrize(("feed", "column"), CODES)
+def test_a_code_that_nobody_knows_stays(feed: str, column: str, text: str) -> None:
+    row = GOOD_ROWS[feed] | {column: text}
+    (stored,), rejected = sort_out(feed, row)
+    assert not rejected and stored[column] == text
+    assert not changes(feed, row)
+
+
+def test_what_a_seed_lists_is_a_code_whatever_it_looks_like() -> None:
+    (stored,), _ = call(site_code="SITE 12345678", agent_ref="SITE 12345678")
+    assert stored["site_code"] == "SITE 12345678"
+
+
+def test_a_reference_repeated_as_a_code_is_masked_and_counted() -> None:
+    row = GOOD | {"customer_ref": "K-12", "reason_code": "K-12", "transferred_to": "A7"}
+    (stored,), rejected = sort_out("calls", row)
+    assert not rejected and (stored["reason_code"], stored["transferred_to"]) == ("***", "***")
+    assert changes("calls", GOOD | {"reason_code": "K-12"}, row) == {
+        ("reason_code", Change.REFERENCE): (1, 3),
+        ("transferred_to", Change.REFERENCE): (1, 3),
+    }
+
+
+@pytest.mark.parametrize("column", ["customer_ref", "agent_ref"])
+def test_a_reference_repeated_as_the_key_rejects_the_row_masked(column: str) -> None:
+    stored, (rejected,) = call(call_id="K-12", **{column: "K-12"})
+    assert not stored and rejected.reason == "`call_id` holds a reference to a person"
+    assert rejected.value == "***" and "K-12" not in rejected.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Internet", None), ("40000", None), ("-30", None), ("zz", None), ("25/04/2012 08:00", None),
+        ("2012-04-25 08:00:00", None), ("C012345678", "***"), ("58704610", "***"), ("4294967295", "***"),
+        ("Yann Kerfautras", "***"), ("rappeler 0299123456", "***"), ("C0042", "***"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("column", ["leg_no", "ended_at", "market", "line_department"])
+def test_a_rejected_value_is_shown_where_it_names_nobody(column: str, text: str, shown: str | None) -> None:
+    stored, (rejected,) = call(**{column: text})
+    assert not stored and rejected.value == (shown or text)
+    assert (text in rejected.text) == (shown != "***")

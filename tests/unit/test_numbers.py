@@ -7,7 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from parc.numbers import MASK, e164, is_sure, is_usual_identifier, masked, may_be_number, may_hold_number
+from parc.numbers import (
+    MASK,
+    discreet,
+    e164,
+    is_sure,
+    is_usual_identifier,
+    masked,
+    may_be_number,
+    may_hold_number,
+)
 from spellings import NBSP, SPELLINGS
 
 NO_NUMBERS = [
@@ -219,3 +228,18 @@ def test_the_quick_look_misses_nothing(text: str) -> None:
 )
 def test_a_usual_identifier_is_left(text: str) -> None:
     assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("calls_C012345678.csv", "calls_C***.csv"),
+        ("export_58704610_2.parquet", "export_***_2.parquet"),
+        ("calls_20120425_080000.csv", "calls_20120425_080000.csv"),
+        ("part-00000-5f0c0299-1234-4567-8901-123456789abc.c000.csv", None),
+        ("calls_123456.csv", None),
+        ("0299123456 et C012345678", "*** et C***"),
+    ],
+)
+def test_serial_numbers_are_not_told_but_dates_are(text: str, shown: str | None) -> None:
+    assert discreet(text) == (shown or text)

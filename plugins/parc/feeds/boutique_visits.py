@@ -20,7 +20,7 @@ BOUTIQUE_VISITS = Feed(
     keeping=Keeping.DAYS,
     columns=(
         Column("visit_id", Type.TEXT, "The visitor's ticket."),
-        Column("boutique_code", Type.TEXT, "Boutique that was visited."),
+        Column("boutique_code", Type.TEXT, "Boutique that was visited.", is_code=True),
         Column("arrived_at", Type.INSTANT, "When the ticket was drawn."),
         Column(
             "served_at", Type.INSTANT, "When service began; null = never.", nullable=True, window=SAME_VISIT
@@ -36,7 +36,7 @@ BOUTIQUE_VISITS = Feed(
         Derived(
             "customer_key", "customer_ref", Derivation.KEY, "HMAC of the customer; null = not identified."
         ),
-        Column("reason_code", Type.TEXT, "Reason of the visit, as the boutique coded it."),
+        Column("reason_code", Type.TEXT, "Reason of the visit, as the boutique coded it.", is_code=True),
         Column("outcome", Type.TEXT, "How the visit ended.", one_of=("served", "left_unserved", "sale")),
         Column("satisfaction", Type.SMALLINT, "Survey answer.", nullable=True, at_least=1, at_most=5),
         Derived(

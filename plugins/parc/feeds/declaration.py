@@ -87,9 +87,10 @@ class Column:
 
     A value must be present unless `nullable`, be one of `one_of` (where given; in `any_case`, also with other
     capitals, accents, hyphens or spaces), lie between `at_least` and `at_most` (numbers) or in the `window`
-    (moments), and have the `form`. What has not the `masked_unless` form, and is not listed in the column of
-    a seed that `listed_in` names (`seed.column`), is masked. With `open_ended`, a date at the end of time
-    (9999-12-31) means that there is none. A text that is stored has at most LONGEST_VALUE characters.
+    (moments), and have the `form`. What has not the `masked_unless` form, or, where it `is_code`, is not one
+    word with six digits at most, is masked, unless the column of a seed that `listed_in` names
+    (`seed.column`) lists it. With `open_ended`, a date at the end of time (9999-12-31) means that there is
+    none. A text that is stored has at most LONGEST_VALUE characters.
 
     Files of the dates from `since` on and before `until` must hold the column; others may leave it out, and
     it is empty.
@@ -107,6 +108,7 @@ class Column:
     open_ended: bool = False
     form: Form | None = None
     masked_unless: Form | None = None
+    is_code: bool = False
     listed_in: str | None = None
     personal: Personal | None = None
     since: date | None = None
@@ -116,7 +118,7 @@ class Column:
     def is_free(self) -> bool:
         """Whether it holds whatever text there may be."""
         return self.type is Type.TEXT and not (
-            self.personal or self.one_of or self.form or self.masked_unless
+            self.personal or self.one_of or self.form or self.masked_unless or self.is_code
         )
 
     def is_due(self, business_date: date) -> bool:

@@ -26,7 +26,13 @@ INTERVENTIONS = Feed(
     columns=(
         Column("job_id", Type.TEXT, "The job."),
         Column("updated_at", Type.INSTANT, "When the job was created or changed.", window=LATELY),
-        Column("unit_code", Type.TEXT, "Field unit in charge."),
+        Column(
+            "unit_code",
+            Type.TEXT,
+            "Field unit in charge.",
+            is_code=True,
+            listed_in="intervention_units.unit_code",
+        ),
         Column("kind", Type.TEXT, "What is to be done.", one_of=("installation", "repair")),
         Column("market", Type.TEXT, "Market of the line.", one_of=MARKETS),
         Column("customer_ref", Type.TEXT, "The customer.", nullable=True, personal=Personal.REFERENCE),
@@ -70,7 +76,7 @@ INTERVENTIONS = Feed(
             nullable=True,
             one_of=("done", "incomplete", "customer_absent", "technician_absent", "cancelled"),
         ),
-        Column("cause_code", Type.TEXT, "Cause found.", nullable=True),
+        Column("cause_code", Type.TEXT, "Cause found.", nullable=True, is_code=True),
         Derived(
             "customer_identity",
             "customer_key",

@@ -22,7 +22,7 @@ NUMBERING_PLAN = Feed(
             "National prefix of the block, leading zero included.",
             form=Form("0[0-9]{3,5}", "a national prefix of 4 to 6 digits with its leading zero"),
         ),
-        Column("operator_code", Type.TEXT, "Operator the block is assigned to.", nullable=True),
+        Column("operator_code", Type.TEXT, "Operator the block is assigned to.", nullable=True, is_code=True),
         Column(
             "zne_insee",
             Type.TEXT,

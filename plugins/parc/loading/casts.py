@@ -103,6 +103,10 @@ def is_odd(column: Column, text: pl.Expr, value: pl.Expr, *, is_key: bool) -> pl
         return ~text.is_in(column.one_of)
     if form := column.form or column.masked_unless:
         return ~_has(form, text)
+    if column.is_code:
+        return text.str.contains(
+            f"{numbers.NO_CODE}|^(?:{_PLACEHOLDER})$" if column.nullable else numbers.NO_CODE
+        )
     may_hold = numbers.may_hold_number(text, or_is=_PLACEHOLDER if column.nullable or is_key else "")
     return may_hold & ~numbers.is_usual_identifier(text) if is_key else may_hold
 
@@ -114,7 +118,7 @@ def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:
     """
     if column.personal:
         return text.str.contains(_NOBODY) & ~is_agreed_empty(column, text)
-    if (column.is_free or column.masked_unless) and not column.nullable and not is_key:
+    if (column.is_free or column.is_code or column.masked_unless) and not column.nullable and not is_key:
         return pl.lit(False)
     return text.str.contains(_NOTHING)
 
@@ -162,6 +166,9 @@ def other_ways(column: Column, text: pl.Expr, listed: Collection[str]) -> Sequen
                 pl.when(text.is_in(list(listed))).then(text),
                 pl.when(_has(column.masked_unless, bare)).then(bare).otherwise(pl.lit(numbers.MASK)),
             ]
+        case Type.TEXT if column.is_code:
+            is_none = text.str.contains(numbers.NO_CODE) & ~text.is_in(list(listed))
+            return [pl.when(is_none).then(pl.lit(numbers.MASK)).otherwise(text)]
         case Type.TEXT:
             return [text]
         case _:

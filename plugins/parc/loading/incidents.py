@@ -11,7 +11,7 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 
 from parc import storage
 from parc.errors import Busy, ConfigurationError
-from parc.numbers import masked
+from parc.numbers import discreet
 from parc.settings import Settings
 
 OF_THE_ENVIRONMENT = (ConfigurationError, Busy, DeadlockDetected, DiskFull, LockNotAvailable)
@@ -34,7 +34,7 @@ def keep(settings: Settings, feed: str, business_date: date, error: BaseExceptio
 def record(log: Path, error: BaseException) -> str:
     """Write the error to a log and return it in one line, with the log's place."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = masked("".join(traceback.format_exception(error)))
+    text = discreet("".join(traceback.format_exception(error)))
     log.write_text(text, encoding="utf-8", errors="backslashreplace")
     return f"{one_line(error)} (log: {log})"
 
@@ -70,7 +70,7 @@ def _date_of(log: Path) -> date | None:
 def one_line(error: BaseException) -> str:
     """The error as a person is told it: its kind and its words, cut, no telephone number in them."""
     words = "".join(sign if sign.isprintable() else " " for sign in str(error))
-    words = masked(" ".join(words.split()))
+    words = discreet(" ".join(words.split()))
     if len(words) > LONGEST_TOLD:
         words = f"{words[:LONGEST_TOLD]}..."
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from parc.numbers import masked
+from parc.numbers import discreet
 
 LONGEST_TOLD = 120
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -20,8 +20,9 @@ def plain(name: str) -> str:
 
 
 def told(name: str) -> str:
-    """The name as messages and the ledger show it: no telephone number, no control character, one line."""
+    """The name as messages and the ledger show it: no telephone number, no serial number that may be a
+    reference to a person, no control character, one line."""
     text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain(name))
-    text = masked(text)
+    text = discreet(text)
     half = LONGEST_TOLD // 2
     return text if len(text) <= LONGEST_TOLD else f"{text[:half]}...{text[-half:]}"

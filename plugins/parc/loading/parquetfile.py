@@ -26,7 +26,7 @@ from parc.loading.limits import (
     MOST_ROWS,
     unpacked_bytes_allowed,
 )
-from parc.numbers import masked
+from parc.numbers import discreet
 
 BATCH_ROWS = 40_000
 REPEATING_ROWS = 1_000
@@ -280,4 +280,4 @@ def _moment(column: pl.Expr, unit: str, form: str) -> pl.Expr:
 
 
 def _first_line(error: Exception) -> str:
-    return masked((str(error) or type(error).__name__).splitlines()[0][:200])
+    return discreet((str(error) or type(error).__name__).splitlines()[0][:200])

@@ -20,7 +20,7 @@ from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Persona
 from parc.loading import casts
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
-from parc.numbers import MASK, is_sure, masked, may_be_number, national_prefix
+from parc.numbers import MASK, discreet, is_code, is_sure, masked, may_be_number, national_prefix
 from parc.pseudonyms import Pseudonyms, identity
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
@@ -33,10 +33,11 @@ LONGEST_SHOWN = 60
 SHAPE = ("012345678", "999999999")
 """Digits, and what stands for them in the shape of an identifier."""
 
-_WORD = re.compile(r"[^\W\d_]{1,20}")
-"""What stands for a number and holds none: a supplier's word for withheld, which a message may show."""
+_MOMENT = re.compile(r"[0-9]{1,4}[-/.:][0-9TZ:.,+\-/ ]*[A-Z]{0,5}")
+"""What may be meant for a moment, and holds no name."""
 
 HOLDS_NUMBER = "holds a telephone number"
+HOLDS_REFERENCE = "holds a reference to a person"
 _OF_NUMBERS = "+0123456789 \t\u00a0.-/()_,"
 """What may be the beginning of a telephone number at the end of a text that was cut."""
 _CUT = "…" * (LONGEST_VALUE + 1)
@@ -62,6 +63,8 @@ class Change(StrEnum):
     EMPTIED = "holds placeholders, read as empty,"
     MASKED = "held telephone numbers, now masked,"
     NO_SERVICE = "is neither a service number nor a short code, and masked,"
+    NO_CODE = "is no code of one word with six digits at most, and masked,"
+    REFERENCE = "repeated the row's reference to a person, and is masked,"
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,9 @@ class RowRules:
     ) -> None:
         self._columns = {column.name: column for column in feed.file_columns}
         self._key = feed.key
+        self._references = [
+            column.name for column in feed.file_columns if column.personal is Personal.REFERENCE
+        ]
         self.business_date = business_date
         self._secret = pseudonyms.secret
         self._listed = listed or {}
@@ -130,6 +136,14 @@ class RowRules:
         self._other_ways = {
             name: casts.other_ways(column, pl.col("text"), self._listed.get(column.listed_in or "", ()))
             for name, column in self._columns.items()
+        }
+        self._repeats = {
+            name: pl.any_horizontal(
+                pl.col(_text_of(name)) == pl.col(_text_of(reference)) for reference in self._references
+            ).fill_null(False)
+            & ~pl.col(name).is_in(list(self._listed.get(column.listed_in or "", ())))
+            for name, column in self._columns.items()
+            if column.is_code and self._references
         }
         self._stored = [column.name for column in feed.loaded_columns]
         stored = {*self._stored}
@@ -163,7 +177,7 @@ class RowRules:
 
     def show(self, rows: pl.DataFrame) -> list[str]:
         """The rows as CSV lines, masked."""
-        return [self._shown_row(rows.columns, row) for row in rows.iter_rows()]
+        return [self._shown_row(row) for row in rows.iter_rows(named=True)]
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows without the ends of texts that are far too long for any column: each rule reads them. A
@@ -193,7 +207,19 @@ class RowRules:
             if has_odd:
                 frame, found = self._look_again(frame, self._columns[name])
                 changed += found
+        for name, has_repeats in self._with_repeats(frame):
+            if has_repeats:
+                repeats = frame.select(self._repeats[name].arg_true()).to_series()
+                frame = frame.with_columns(frame[name].scatter(repeats, MASK))
+                first_line = int(frame["line_number"][int(repeats[0])])
+                changed.append(Changed(name, Change.REFERENCE, repeats.len(), first_line))
         return frame, changed
+
+    def _with_repeats(self, frame: pl.DataFrame) -> Iterator[tuple[str, bool]]:
+        """The columns of codes, and whether a row there repeats its own reference to a person."""
+        if self._repeats:
+            found = frame.select(repeats.any().alias(name) for name, repeats in self._repeats.items())
+            yield from found.row(0, named=True).items()
 
     def _has_odd_texts(self, column: Column) -> pl.Expr:
         """Whether some texts of the column want another look. Codes repeat: each is looked at once."""
@@ -232,7 +258,7 @@ class RowRules:
                     frame[_DOUBTFUL].scatter(at, values.is_in(doubtful).fill_null(False))
                 )
                 values = values.set(values.is_in([text for text in doubtful if is_sure(text)]), None)
-            elif hidden := {text: shown for text in texts if (shown := masked(text)) != text}:
+            elif hidden := {text: shown for text in texts if (shown := discreet(text)) != text}:
                 values = values.replace(hidden)
         frame = frame.with_columns(frame[name].scatter(at, values))
         if odd["nothing"].any():
@@ -254,33 +280,41 @@ class RowRules:
                 line,
                 rule.column,
                 rule.reason,
-                self._shown_value(rule.column, row.get(rule.column)),
-                self._shown_row(names, tuple(row.values())),
+                self._shown_value(rule.column, row),
+                self._shown_row(row),
             )
 
-    def _shown_value(self, name: str, value: str | None) -> str | None:
-        is_word = value is not None and _WORD.fullmatch(value) is not None
-        is_no_number = is_word and self._columns[name].personal is Personal.NUMBER
-        shown = value if is_no_number else self._shown(name, value)
+    def _shown_value(self, name: str, row: Mapping[str, str | None]) -> str | None:
+        shown = self._shown(name, row.get(name), self._persons(row))
         if shown is None or len(shown) <= LONGEST_SHOWN:
             return shown
         return f"{shown[: LONGEST_SHOWN - 1]}…"
 
-    def _shown(self, name: str, value: str | None) -> str | None:
-        """A value as it may be seen outside the database: of a key that may be a number, a digest."""
+    def _persons(self, row: Mapping[str, str | None]) -> set[str]:
+        return {reference for name in self._references if (reference := row.get(name))}
+
+    def _shown(self, name: str, value: str | None, persons: set[str]) -> str | None:
+        """A value as it may be seen outside the database: of a key that may be a number, a digest; of what is
+        neither code nor moment, nothing. `persons` are the row's references to persons."""
         if value is None:
             return None
-        if self._columns[name].personal:
+        column = self._columns[name]
+        if column.personal or value in persons:
             return MASK
+        if not column.is_free:
+            is_seen = (is_code(value) or _MOMENT.fullmatch(value)) and masked(value) == value
+            return value if is_seen else MASK
+        if name not in self._key:
+            return discreet(value)
         shown = masked(value)
-        if shown != value and name in self._key and not is_sure(value):
+        if shown != value and not is_sure(value):
             digest = hmac.new(self._secret, f"key:{value}".encode(), hashlib.sha256).hexdigest()
             return f"#{digest[:12]}"
         return shown
 
-    def _shown_row(self, names: list[str], row: tuple[str | None, ...]) -> str:
-        line = io.StringIO()
-        csv.writer(line).writerow(self._shown(name, value) for name, value in zip(names, row, strict=True))
+    def _shown_row(self, row: Mapping[str, str | None]) -> str:
+        line, persons = io.StringIO(), self._persons(row)
+        csv.writer(line).writerow(self._shown(name, value, persons) for name, value in row.items())
         return line.getvalue().rstrip("\r\n")[:LONGEST_TEXT]
 
 
@@ -312,6 +346,11 @@ def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[Cha
         changes[Change.EMPTIED] = pl.col("placeholder")
     if column.masked_unless:
         changes[Change.NO_SERVICE] = pl.col("value") == MASK
+    elif column.is_code:
+        is_masked = pl.col("value") == MASK
+        texts = odd.filter(is_masked)["text"].unique()
+        holds = pl.col("text").is_in([text for text in texts if masked(text) != text])
+        changes |= {Change.MASKED: is_masked & holds, Change.NO_CODE: is_masked & ~holds}
     elif column.is_free and not is_key:
         changes[Change.MASKED] = pl.col("value") != pl.col("text")
     for change, is_changed in changes.items():
@@ -327,6 +366,9 @@ def _text_of(name: str) -> str:
 def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
     for column in feed.file_columns:
         yield from _column_rules(column, is_key=column.name in feed.key)
+        if column.personal is Personal.REFERENCE and feed.identifier:
+            same = pl.col(_text_of(feed.identifier)) == pl.col(_text_of(column.name))
+            yield _Rule(feed.identifier, f"`{feed.identifier}` {HOLDS_REFERENCE}", same)
     if feed.dated_by:
         reason = f"`{feed.dated_by}` is not on {business_date} ({BUSINESS_ZONE.key})"
         yield _Rule(feed.dated_by, reason, ~_is_on(pl.col(feed.dated_by), business_date, business_date))
@@ -370,8 +412,8 @@ def _column_rules(column: Column, *, is_key: bool) -> Iterator[_Rule]:
         yield _Rule(name, f"`{name}` is below {column.at_least}", value < column.at_least)
     elif column.at_most is not None:
         yield _Rule(name, f"`{name}` is above {column.at_most}", value > column.at_most)
-    if column.is_free or column.masked_unless:
-        too_long = value.str.len_chars() > LONGEST_VALUE
+    if column.is_free or column.is_code or column.masked_unless:
+        too_long = (text if column.is_code else value).str.len_chars() > LONGEST_VALUE
         yield _Rule(name, f"`{name}` has more than {LONGEST_VALUE} characters", too_long)
 
 

@@ -103,7 +103,8 @@ def explain(
             planned = decide(desired, f"Release planned for {day}", number, dialled_number, at)
     except ParcError as error:
         why_not = str(error)
-    answer = switch.ask(Question(number, dialled_number, at)) if live else None
+    caller = pl.select(e164(pl.lit(number))).item() or number  # the switch takes no other spelling
+    answer = switch.ask(Question(caller, dialled_number, at)) if live else None
     return Explanation(
         call=f"A call of {number} to {dialled_number} at {shown(at)} ({at.astimezone(UTC):%H:%M} UTC)",
         live=decision,

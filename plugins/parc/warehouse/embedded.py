@@ -44,6 +44,9 @@ CONFIGURATION = {
     "max_wal_senders": "0",
     "max_locks_per_transaction": "512",  # a query over years of daily partitions locks each of them
     "jit": "off",
+    # A statement that fails tells its caller why: in the log it would leave the row that it was about.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
 }
 
 
