@@ -187,13 +187,15 @@ def _wait(
 
 
 def _wait_for_marts(settings: Settings, airflow: Airflow) -> None:
+    """Until all is built and the run that built it has ended: it no longer asks for a release then."""
     deadline = time.monotonic() + RUN_SECONDS
-    while _count(
-        settings, "select count(*) from ops.delivery where status = 'published' and built_in is null"
-    ):
+    unbuilt = "select count(*) from ops.delivery where status = 'published' and built_in is null"
+    while True:
         runs = airflow.runs("build_marts")
         if runs and runs[-1]["state"] == "failed":
             raise ParcError(airflow.failures("build_marts", runs[-1]["dag_run_id"]))
+        if not any(run["state"] in ("queued", "running") for run in runs) and not _count(settings, unbuilt):
+            return
         if time.monotonic() > deadline:
             raise ParcError(
                 f"the marts were not built in {RUN_SECONDS} s; see {airflow.address}/dags/build_marts"

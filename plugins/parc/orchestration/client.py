@@ -69,9 +69,9 @@ class Airflow:
         return str(run["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The DAG's runs, oldest first."""
-        params = {"order_by": "run_after", "limit": 100}
-        return list(self.call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"])
+        """The DAG's last hundred runs, oldest first."""
+        params = {"order_by": "-run_after", "limit": 100}
+        return list(reversed(self.call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"]))
 
     def state(self, dag_id: str, run_id: str) -> str:
         """The state of a run: queued, running, success, failed."""
