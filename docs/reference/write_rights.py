@@ -38,9 +38,9 @@ its log is `postgres/postgresql.log` there, which nothing shortens. Of another s
 `parc_reader` is `parc sql` and the pages.
 
 Statements hold what somebody typed, `where caller_key = ...` or a whole number: the log is personal data, of
-who reads and of who is read about. Keep it from readers, and no longer than the audit needs it. Statements
-that fail are in the server's log in any case, unless `log_min_error_statement` is `panic`. Which tables a
-statement reads through views only the extension `pgaudit` tells.
+who reads and of who is read about. Keep it from readers, and no longer than the audit needs it. Otherwise not
+even a statement that fails is in it, as the platform's servers are set, and others by `deploy/superuser.sql`.
+Which tables a statement reads through views only the extension `pgaudit` tells.
 """
 
 _LOGINS = """

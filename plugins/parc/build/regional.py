@@ -155,8 +155,8 @@ def _selected(
 
 
 def _is_small(meta: Mapping[str, Any]) -> sql.Composable:
-    """Whether one of the counts is of at least one person and of too few. How many persons there were on a
-    date past retention may not be known: few. Where a count is not known there are none."""
+    """Whether one of the counts is of at least one person and of too few. Of persons that are not known there
+    may be one; of lines none are there."""
     cells = [
         sql.SQL("coalesce({}, {}) between 1 and {}").format(
             sql.Identifier(column), unknown, FEWEST_PERSONS - 1

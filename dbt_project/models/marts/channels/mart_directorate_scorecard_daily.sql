@@ -170,16 +170,10 @@ final as (
         coalesce(interventions.appointment_count, 0)::bigint as appointment_count,
         coalesce(interventions.appointment_kept_count, 0)::bigint as appointment_kept_count,
         coalesce(interventions.open_count, 0)::bigint as open_count,
-        case when calls.offered_count is null then 0 else calls.offered_person_count end as offered_person_count,
-        case when boutiques.visit_count is null then 0 else boutiques.visit_person_count end as visit_person_count,
-        case
-            when interventions.requested_installation_count is null then 0
-            else interventions.requested_installation_person_count
-        end as requested_installation_person_count,
-        case
-            when interventions.requested_repair_count is null then 0
-            else interventions.requested_repair_person_count
-        end as requested_repair_person_count
+        coalesce(calls.offered_person_count, 0) as offered_person_count,
+        coalesce(boutiques.visit_person_count, 0) as visit_person_count,
+        coalesce(interventions.requested_installation_person_count, 0) as requested_installation_person_count,
+        coalesce(interventions.requested_repair_person_count, 0) as requested_repair_person_count
     from cells
     left join calls using (business_date, directorate_code)
     left join own_calls using (business_date, directorate_code)

@@ -156,9 +156,9 @@ final as (
         {% endfor -%}
         coalesce(open_jobs.open_count, 0)::bigint as open_count,
         lines_daily.active_line_count::bigint as active_line_count,
-        case when jobs.requested_count is null then 0 else jobs.requested_person_count end as requested_person_count,
-        case when jobs.requested_count is null then 0 else jobs.closed_person_count end as closed_person_count,
-        case when jobs.requested_count is null then 0 else jobs.promised_person_count end as promised_person_count
+        coalesce(jobs.requested_person_count, 0) as requested_person_count,
+        coalesce(jobs.closed_person_count, 0) as closed_person_count,
+        coalesce(jobs.promised_person_count, 0) as promised_person_count
     from cells
     left join jobs using (business_date, directorate_code, region_code, kind)
     left join open_jobs using (business_date, directorate_code, region_code, kind)
