@@ -20,7 +20,16 @@ from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Persona
 from parc.loading import casts
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
-from parc.numbers import MASK, discreet, is_code, is_sure, masked, may_be_number, national_prefix
+from parc.numbers import (
+    MASK,
+    discreet,
+    is_code,
+    is_sure,
+    masked,
+    may_be_number,
+    may_hold_number,
+    national_prefix,
+)
 from parc.pseudonyms import Pseudonyms, identity
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
@@ -348,7 +357,7 @@ def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[Cha
         changes[Change.NO_SERVICE] = pl.col("value") == MASK
     elif column.is_code:
         is_masked = pl.col("value") == MASK
-        texts = odd.filter(is_masked)["text"].unique()
+        texts = odd.filter(is_masked & may_hold_number(pl.col("text")))["text"].unique()
         holds = pl.col("text").is_in([text for text in texts if masked(text) != text])
         changes |= {Change.MASKED: is_masked & holds, Change.NO_CODE: is_masked & ~holds}
     elif column.is_free and not is_key:
