@@ -92,6 +92,11 @@ class Planted:
         self.places[f"name {word}"] = place
         return f"Yann Kerfautras{word}"
 
+    def placed(self, kind: str, place: str) -> str:
+        """The serial of a token of this kind that was planted at a place."""
+        found = [token for token, planted in self.places.items() if planted == place]
+        return next(token.removeprefix(kind).strip() for token in found if token.startswith(kind))
+
     def secret(self, name: str, value: str) -> None:
         """A secret, to be found nowhere but where secrets are kept."""
         self.secrets[value] = name

@@ -237,6 +237,7 @@ def work(platform: Platform, planted: Planted, said: list[tuple[str, str]]) -> N
     for dag_id in ("build_marts", "export_routing"):
         airflow.pause(dag_id, True)
     parc("nightly", "--date", str(NIGHT), ok=(7,))
+    parc("maintain")  # while no build can be at work: the real calendar's begin at night
     parc(
         "routing", "apply", "--bootstrap", "--date", str(FIRST), "--reason", typed("reason of a release"),
         "--by", typed("who asks for a release"),
@@ -270,11 +271,12 @@ def work(platform: Platform, planted: Planted, said: list[tuple[str, str]]) -> N
         parc("quarantine", "show", str(delivery))
     parc("quarantine", "replay", str(refused[0]), ok=(4,))
     parc("withdraw", str(refused[-1]), "--reason", typed("reason of a withdrawal"), ok=(0, 1, 2, 4))
+    caller = planted.placed("reference", "calls.customer_ref, calls of a good day")
+    parc("forget", "--customer", f"C98765{caller}", "--yes", "--reason", typed("reason of a forgetting"))
     parc("status")
     parc("status", "--json")
     parc("doctor", ok=(0, 3))
     parc("check", ok=(0, 1, 4))
-    parc("maintain")
     parc("sql", "select * from marts.mart_feed_health", "--csv")
     parc(
         "sql", f"select * from routing.line_assignment where number = '{planted.number('a query')}'", ok=(1,)

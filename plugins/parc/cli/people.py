@@ -9,6 +9,7 @@ import typer
 
 from parc.cli.printing import Json, dump, say, waiting
 from parc.cli.routing import By, Why
+from parc.loading.names import told
 from parc.settings import Settings
 
 app = typer.Typer()
@@ -58,7 +59,12 @@ def forget(
                 delete_files=delete_files,
             )  # fmt: skip
     if as_json:
-        dump({**vars(done), "files": vars(done.files)})
+        dump(
+            {
+                **vars(done),
+                "files": {kind: list(map(_told, found)) for kind, found in vars(done.files).items()},
+            }
+        )
         return
     who = ", ".join(
         f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in done.pseudonym_counts.items()
@@ -74,11 +80,16 @@ def forget(
             else "the landing zone still holds the person in:"
         )
         for place in done.files.holding:
-            say(f"  {place}")
+            say(f"  {_told(place)}")
     if done.files.unreadable:
         say("could not be read, and may hold the person:")
         for place in done.files.unreadable:
-            say(f"  {place}")
+            say(f"  {_told(place)}")
+
+
+def _told(place: str) -> str:
+    """Where a file lies, without the number or reference that its name may hold."""
+    return "/".join(map(told, place.split("/")))
 
 
 @secret.command()
