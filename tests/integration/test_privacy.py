@@ -19,7 +19,7 @@ from parc import privacy, routing
 from parc.build import build
 from parc.errors import Busy, ConfigurationError
 from parc.loading import ingest, replay
-from parc.loading.pseudonyms import COPY, check_list
+from parc.loading.pseudonyms import COPY, check_list, kept_list
 from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
@@ -211,13 +211,47 @@ def test_the_switch_does_not_go_back_to_a_table_with_the_number(
     assert traces(people, *person) == {}
 
 
-def test_a_second_time_finds_nothing_more(people: Settings, person: tuple[str, str]) -> None:
+def test_a_second_time_finds_nothing_more_but_all_files(people: Settings, person: tuple[str, str]) -> None:
     customer, number = person
     live = pointer(people)
+    folder = Path(people.landing) / "line_assignments"
+    stray = folder / "date=20120423" / "sent_again.csv"  # never loaded, and with the number alone
+    stray.parent.mkdir()
+    stray.write_text(f"number,department_code,reason\n{number},35,moved\n")
+    (folder / "numbers.xlsx").touch()
+    left = people.home / "copies" / "calls" / f"{FIRST}_dead" / "calls.csv"
+    left.parent.mkdir(parents=True)
+    left.write_text(number)
+    orphan = Path(people.switch) / "releases" / "00009999-killed" / "exceptions.csv"
+    orphan.parent.mkdir()
+    orphan.write_text(f"number,zone_code\n{number},53\n")
+
     again = privacy.forget(
-        people, customers=[customer], numbers=[number], requested_by="Anne", reason="again"
+        people, customers=[f"{customer}\u200b"], requested_by="Anne", reason=f"again, {customer}"
     )
+    assert again.pseudonym_counts == {"customer": 1, "number": 1}, "the number is of the same person still"
     assert (again.row_counts, again.version, pointer(people)) == ({}, None, live)
+    assert {f"line_assignments/date={FIRST}/line_assignments.csv", str(stray.relative_to(people.landing))} < {
+        *again.files.holding
+    }
+    assert again.files.unreadable == ("line_assignments/numbers.xlsx",)
+    assert traces(people, *person) == {}, "nor in what killed runs left, nor in the reason"
+    stray.unlink()
+    stray.parent.rmdir()
+    (folder / "numbers.xlsx").unlink()
+
+
+def test_a_number_of_two_goes_with_the_second_of_them(people: Settings) -> None:
+    called = [leg for leg in legs(people, DAYS[2]) if leg["customer_ref"]]
+    theirs = {leg["customer_ref"]: leg["caller_number"] for leg in called}
+    (one, number), (other, its_number) = [each for each in theirs.items() if each[1].startswith("+33")][:2]
+    rewrite(people, "calls", DAYS[2], lambda line: line.replace(its_number, number))
+    assert ingest(people, "calls", DAYS[2]).status == "published"
+    first = privacy.forget(people, customers=[one], requested_by="Anne", reason="article 17")
+    assert "number" not in first.pseudonym_counts
+    second = privacy.forget(people, customers=[other], requested_by="Anne", reason="article 17")
+    assert second.pseudonym_counts["number"] >= 1
+    assert traces(people, one, other, number) == {}
 
 
 def test_nothing_brings_the_person_back(people: Settings, person: tuple[str, str]) -> None:
@@ -272,7 +306,24 @@ def test_a_dump_from_before_is_made_to_forget(
     assert done.row_counts["raw.calls"] > 0
     assert traces(dump, *person) == {}
     with connect(dump, "loader") as connection:
-        assert check_list(connection, dump) == "2 pseudonyms are forgotten"
+        known = check_list(connection, dump)
+        assert known == f"{len(kept_list(dump))} pseudonyms are forgotten"
+    with connect(dump, "admin") as connection:  # whoever does not say --again loses nobody either
+        connection.execute("delete from ops.forgotten where kind = 'customer'")
+    privacy.forget(dump, customers=["nobody"], requested_by="Anne", reason="article 17")
+    with connect(dump, "loader") as connection:
+        count = int(known.split()[0]) + 1
+        assert check_list(connection, dump) == f"{count} pseudonyms are forgotten"
+
+
+def test_a_copy_of_the_list_that_is_damaged_is_told(people: Settings) -> None:
+    copy = people.home / COPY
+    text = copy.read_text()
+    for damaged in ("", text[: len(text) // 2], "[]", '{"fingerprint": 1}'):
+        copy.write_text(damaged)
+        with pytest.raises(ConfigurationError, match="is damaged"):
+            kept_list(people)
+    copy.write_text(text)
 
 
 def test_what_names_nobody_is_refused(people: Settings) -> None:
@@ -311,7 +362,12 @@ def test_keys_change_and_people_stay_who_they_are(
     assert figures(people) == figures_before
     assert traces(people, *person) == {}, "who was forgotten before stays so under the new key"
 
+    with connect(people, "admin") as connection:  # as in a dump from before
+        connection.execute("delete from ops.forgotten where kind = 'customer'")
     privacy.rotate(people, requested_by="Anne", reason="again")
+    assert Pseudonyms.of_settings(people).of(person[0]) in kept_list(people)
+    with connect(people, "loader") as connection, pytest.raises(ConfigurationError, match="--again"):
+        check_list(connection, people)
     assert rows(people, query.format(Pseudonyms.of_settings(people).of(some))) == same_person
     monkeypatch.setenv("PARC_PSEUDONYM_OUTER_KEY", (renewed.outer_key or b"").decode())
     with pytest.raises(ConfigurationError, match="not the key that this warehouse"):

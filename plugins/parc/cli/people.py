@@ -24,7 +24,8 @@ def forget(
     customer: Annotated[
         list[str] | None,
         typer.Option(
-            help="A customer's reference; `-` reads one from each line of standard input.", show_default=False
+            help="A customer's reference; `-` reads one from each line of standard input (with --yes).",
+            show_default=False,
         ),
     ] = None,
     number: Annotated[
@@ -47,6 +48,8 @@ def forget(
 
     if again == bool(customer or number) or (again and delete_files):
         raise typer.BadParameter("name a person with --customer and --number, or give --again alone")
+    if STDIN in {*(customer or []), *(number or [])} and not yes:
+        raise typer.BadParameter("`-` takes standard input, which leaves nothing to answer on: give --yes")
     settings = Settings.from_env()
     if not yes:
         typer.confirm("What is forgotten cannot be brought back. Go on?", abort=True, err=True)
@@ -104,6 +107,7 @@ def rotate(by: By, reason: Why = "from the command line", as_json: Json = False)
         return
     rows = sum(done.row_counts.values())
     say(f"{done.pseudonym_count:,} pseudonyms are new, in {rows:,} rows of {len(done.row_counts)} tables")
+    say("a dump from before needs the former key: take one now")
     if done.is_given:
         say(
             "now set PARC_PSEUDONYM_OUTER_KEY to the new key wherever the platform runs, and unset "

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection, sql
@@ -28,6 +28,13 @@ name: 32 characters at random (`openssl rand -hex 16`) are 128 bits."""
 
 LEAST_DIFFERENT = 8
 """Characters of a key that differ: a repeated word is no key."""
+
+
+class Listed(NamedTuple):
+    """What a forgotten pseudonym stands for: a customer, a number or a line (`kind`) of a person."""
+
+    kind: str
+    person: UUID
 
 
 def check_key(connection: Connection[Any], settings: Settings) -> None:
@@ -91,22 +98,33 @@ def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
     return Pseudonyms.of_settings(settings).forgetting(_listed(connection) | kept_list(settings).keys())
 
 
-def kept_list(settings: Settings) -> dict[UUID, str]:
-    """Who was forgotten, each with its kind, by the platform's own copy of the list: the warehouse's may be
-    that of a dump from before.
+def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, Listed]:
+    """Who was forgotten, by the platform's own copy of the list: the warehouse's may be that of a dump from
+    before. `keys` are those that it is made under, the settings' where not given.
 
-    Raises ConfigurationError where the copy was made under other keys than the settings'.
+    Raises ConfigurationError where the copy was made under other keys, or is damaged.
     """
     path = settings.home / COPY
     if not path.exists():
         return {}
-    kept = json.loads(path.read_text())
-    if kept["fingerprint"] != Pseudonyms.of_settings(settings).fingerprint:
+    try:
+        kept = json.loads(path.read_text())
+        fingerprint = kept["fingerprint"]
+        listed = {
+            UUID(pseudonym): Listed(kind, UUID(person))
+            for pseudonym, (kind, person) in kept["forgotten"].items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ConfigurationError(
+            f"{path} is damaged: it names who was forgotten. Put back what a backup has of it; where the "
+            "warehouse is no dump from before, delete it, and `parc forget` writes it anew"
+        ) from None
+    if fingerprint != (keys or Pseudonyms.of_settings(settings)).fingerprint:
         raise ConfigurationError(
             f"{path} was written under other keys of pseudonyms than those that are set; where a change of "
             "keys was cut short, `parc secret rotate` brings it to its end"
         )
-    return {UUID(pseudonym): kind for pseudonym, kind in kept["forgotten"].items()}
+    return listed
 
 
 def check_list(connection: Connection[Any], settings: Settings) -> str:

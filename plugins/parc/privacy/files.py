@@ -1,12 +1,15 @@
-"""Which files of the landing zone hold a person: all that lie there are read, whatever became of them."""
+"""Which files of the landing zone hold a person: all that lie there are read, whatever became of them, and
+whatever their folder is called.
+"""
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath
 from uuid import UUID
 
 import polars as pl
@@ -14,20 +17,22 @@ import polars as pl
 from parc import storage
 from parc.feeds import FEEDS, Column, Feed, Personal
 from parc.loading.blocks import UnreadableFile
-from parc.loading.landing import DeliveredFile, is_data, place_of
+from parc.loading.control import is_control
+from parc.loading.landing import COPIES, DeliveredFile, is_companion, is_data
 from parc.loading.reader import read
 from parc.numbers import e164
 from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
-from parc.storage import Folder
+from parc.storage import Entry, Folder
 
 _FOLDER = "date="
+_SOME_DATE = date(2000, 1, 1)  # of a folder that is called otherwise
 
 
 @dataclass(frozen=True)
 class Search:
     """Files of the landing zone, by their place in it: those that hold the person, and those that cannot be
-    read."""
+    read, or are no data by their name."""
 
     holding: tuple[str, ...]
     unreadable: tuple[str, ...]
@@ -36,19 +41,23 @@ class Search:
 def search(settings: Settings, pseudonyms: Collection[UUID]) -> Search:
     """Look for the pseudonyms in every file of every feed that has personal columns.
 
-    Raises ConfigurationError when the landing zone cannot be read.
+    For whoever holds `locks.SEARCH`. Raises ConfigurationError when the landing zone cannot be read.
     """
     known = Pseudonyms.of_settings(settings)
     holding, unreadable = [], []
-    with storage.opened(settings.landing) as zone, tempfile.TemporaryDirectory(dir=settings.home) as copies:
+    copies = settings.home / COPIES / "search"
+    with storage.opened(settings.landing) as zone, _made_anew(copies):
         for feed, business_date, place in _files(zone):
+            if not is_data(Path(place).name):
+                unreadable.append(place)
+                continue
             personal = pl.any_horizontal(
                 known.is_of(_read(column), pseudonyms) for column in feed.file_columns if column.personal
             )
             try:
-                if _has(zone, place, feed, business_date, personal, Path(copies)):
+                if _has(zone, place, feed, business_date, personal, copies):
                     holding.append(place)
-            except UnreadableFile:
+            except (UnreadableFile, OSError):
                 unreadable.append(place)
     return Search(tuple(holding), tuple(unreadable))
 
@@ -67,15 +76,34 @@ def _files(zone: Folder) -> Iterator[tuple[Feed, date, str]]:
     for feed in FEEDS.values():
         if not any(column.personal for column in feed.file_columns) or not zone.has(feed.name):
             continue
-        for folder in zone.entries(feed.name):
-            try:
-                business_date = date.fromisoformat(folder.name.removeprefix(_FOLDER))
-            except ValueError:
+        for folder, entry in _entries(zone, feed.name):
+            if not entry.is_file or is_companion(entry.name) or is_control(entry.name):
                 continue
-            place = place_of(feed.name, business_date)
-            for entry in zone.entries(place):
-                if entry.is_file and is_data(entry.name):
-                    yield feed, business_date, f"{place}/{entry.name}"
+            try:
+                business_date = date.fromisoformat(PurePath(folder).name.removeprefix(_FOLDER))
+            except ValueError:
+                business_date = _SOME_DATE
+            yield feed, business_date, f"{folder}/{entry.name}"
+
+
+def _entries(zone: Folder, folder: str) -> Iterator[tuple[str, Entry]]:
+    """All that lies in a folder and its folders, each with the folder it lies in."""
+    for entry in zone.entries(folder):
+        if entry.kind == "folder":
+            yield from _entries(zone, f"{folder}/{entry.name}")
+        else:
+            yield folder, entry
+
+
+@contextmanager
+def _made_anew(folder: Path) -> Iterator[None]:
+    """An empty folder, without what a search that was killed left there; it is gone in the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(column: Column) -> pl.Expr:

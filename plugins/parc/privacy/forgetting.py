@@ -10,7 +10,8 @@ The order, of which each step may be cut short and done again:
 5. the record of releases follows, and a copy of the list goes to the platform's own folder: a dump of the
    warehouse from before does not know it.
 
-A customer's lines and numbers go along where they occur with no other customer.
+A customer's lines and numbers go along where they occur with no other customer, those who were forgotten
+left out. On the list they stay together: whoever is named again by one of them is named by all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import polars as pl
 import psycopg
@@ -30,12 +31,14 @@ from psycopg.types.json import Jsonb
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from parc import routing
-from parc.errors import Busy, ConfigurationError, ParcError
-from parc.loading.pseudonyms import COPY, check_key, kept_list
-from parc.numbers import e164, remark
+from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
+from parc.loading.blocks import WHITE_SPACE
+from parc.loading.landing import clear_copies
+from parc.loading.pseudonyms import COPY, Listed, check_key, kept_list
+from parc.numbers import MASK, e164, remark
 from parc.privacy import files
 from parc.privacy.files import Search
-from parc.pseudonyms import Pseudonyms, surrogate
+from parc.pseudonyms import SURROGATES, Pseudonyms, surrogate
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, locks, persons
 from parc.warehouse.partitions import Table
@@ -84,11 +87,17 @@ def forget(
     while loads, a build or a release run: the person stands on the list by then, and nothing loads them;
     RoutingRefused where the switch does not take its table, the warehouse being done.
     """
-    texts = {(CUSTOMER, text.strip()) for text in customers} | {(NUMBER, _e164(text)) for text in numbers}
+    references = [text.strip(WHITE_SPACE + "\n") for text in customers]
+    texts = {(CUSTOMER, text) for text in references} | {(NUMBER, _e164(text)) for text in numbers}
     if not texts or any(not text for _, text in texts):
         raise NobodyNamed("name whom to forget: a customer's reference, or a telephone number")
     pseudonyms = Pseudonyms.of_settings(settings)
-    known = {pseudonyms.of(text): kind for kind, text in texts}
+    kinds = {pseudonyms.of(text): kind for kind, text in texts}
+    for text in sorted(references, key=len, reverse=True):
+        requested_by, reason = requested_by.replace(text, MASK), reason.replace(text, MASK)
+    with connect(settings, "admin") as connection:
+        check_key(connection, settings)
+        known = _known(connection, kinds)
     return _forget(settings, known, requested_by, reason, delete_files=delete_files)
 
 
@@ -109,14 +118,21 @@ class NobodyNamed(ParcError):
     exit_code = 2
 
 
-def keep_copy(settings: Settings, connection: Connection, fingerprint: str) -> None:
-    """Write the list, as it stands under the keys of this fingerprint, to the platform's own folder."""
-    found = connection.execute("select pseudonym::text, kind from ops.forgotten order by 1").fetchall()
-    text = json.dumps({"fingerprint": fingerprint, "forgotten": dict(found)}, indent=1)
+def keep_copy(
+    settings: Settings, connection: Connection, fingerprint: str, kept: Mapping[UUID, Listed]
+) -> None:
+    """Write the list, as it stands under the keys of this fingerprint, to the platform's own folder, with
+    whom the copy there has beside (`kept`)."""
+    listed = {**kept, **_listed(connection)}
+    people = {str(pseudonym): [kind, str(person)] for pseudonym, (kind, person) in sorted(listed.items())}
+    text = json.dumps({"fingerprint": fingerprint, "forgotten": people}, indent=1)
     path = settings.home / COPY
     draft = path.with_name(f".{COPY}.{os.getpid()}")
     draft.touch(mode=0o600)
-    draft.write_text(text)
+    with draft.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
     draft.replace(path)
 
 
@@ -145,32 +161,44 @@ def vacuum(connection: Connection, tables: Collection[Table]) -> None:
 
 
 def _forget(
-    settings: Settings, known: Mapping[UUID, str], requested_by: str, reason: str, *, delete_files: bool
+    settings: Settings, known: Mapping[UUID, Listed], requested_by: str, reason: str, *, delete_files: bool
 ) -> Forgotten:
     """All on the list are forgotten anew: so a run that was cut short is gone on from."""
     with connect(settings, "admin", autocommit=True) as connection:
         check_key(connection, settings)
-        along = _along(connection, known)
-        _list(connection, {**known, **along})
+        kept = kept_list(settings)
+        person = {**known, **_along(connection, known)}
+        _list(connection, person)
         with without_loads(connection):
-            along |= _along(connection, known)  # with what such a load brought
-            _list(connection, along)
-            keep_copy(settings, connection, Pseudonyms.of_settings(settings).fingerprint)
-            everybody = {each for (each,) in connection.execute("select pseudonym from ops.forgotten")}
+            person |= _along(connection, known)  # with what such a load brought
+            _list(connection, person)
+            keep_copy(settings, connection, Pseudonyms.of_settings(settings).fingerprint, kept)
+            _list(connection, kept)
+            everybody = _listed(connection).keys()
             row_counts, written = _unlink(settings, connection, everybody, requested_by, reason)
             vacuum(connection, written)
-        version = routing.forget_numbers(settings, everybody, requested_by=requested_by)
+        try:
+            version = routing.forget_numbers(settings, everybody, requested_by=requested_by)
+        except (Busy, RoutingRefused) as refusal:
+            raise type(refusal)(
+                f"the warehouse has forgotten, the switch not yet: {refusal}. Then run this again"
+            ) from refusal
         with connection.transaction():
             renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
             persons.renew_recorded(connection, renewed)
         vacuum(connection, [Table("ops", "routing_change")])
     if not settings.warehouse_dsn:
         embedded.overwrite(settings)
-    person = {**known, **along}
-    found = files.search(settings, person)
+    clear_copies(settings)
+    busy = "somebody else is looked for in the landing zone; run this again when that has ended"
+    with (
+        connect(settings, "admin", autocommit=True) as connection,
+        locks.held(connection, locks.SEARCH, busy, patience_seconds=PATIENCE_SECONDS),
+    ):
+        found = files.search(settings, person)
     if delete_files:
         files.delete(settings, found.holding)
-    kinds = [*person.values()]
+    kinds = [kind for kind, _ in person.values()]
     counts = {kind: kinds.count(kind) for kind in COLUMNS if kind in kinds}
     return Forgotten(counts, row_counts, version, found, delete_files)
 
@@ -182,13 +210,22 @@ def _e164(text: str) -> str:
     return str(known)
 
 
-def _along(connection: Connection, known: Mapping[UUID, str]) -> dict[UUID, str]:
-    """The lines and numbers that occur with these customers alone."""
-    customers = [pseudonym for pseudonym, kind in known.items() if kind == CUSTOMER]
+def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Listed]:
+    """One person: these pseudonyms, and those that were forgotten together with one of them before."""
+    listed = _listed(connection)
+    same = {listed[each].person for each in kinds.keys() & listed.keys()}
+    person = min(same, default=uuid4())
+    before = {each: kind for each, (kind, whose) in listed.items() if whose in same}
+    return {each: Listed(kind, person) for each, kind in {**before, **kinds}.items()}
+
+
+def _along(connection: Connection, known: Mapping[UUID, Listed]) -> dict[UUID, Listed]:
+    """The lines and numbers that occur with these customers and with no others but forgotten ones."""
+    customers = [pseudonym for pseudonym, (kind, _) in known.items() if kind == CUSTOMER]
     if not customers:
         return {}
     holders = [each for each in persons.holders(connection) if "customer_key" in each.pseudonyms]
-    found: dict[UUID, str] = {}
+    found: dict[UUID, Listed] = {}
     for kind in (NUMBER, LINE):
         column = COLUMNS[kind]
         having = [each.table for each in holders if column in each.pseudonyms]
@@ -201,24 +238,36 @@ def _along(connection: Connection, known: Mapping[UUID, str]) -> dict[UUID, str]
         rows = connection.execute(
             sql.SQL(
                 "with pairs as materialized ({pairs}), of_person as ("
-                "  select distinct key from pairs"
-                "  where customer_key = any (%(customers)s) and key is not null"
-                ") select key from of_person where not exists ("
+                "  select key, min(customer_key::text)::uuid as customer_key from pairs"
+                "  where customer_key = any (%(customers)s) and key is not null and not {is_surrogate}"
+                "  group by key"
+                ") select key, customer_key from of_person where not exists ("
                 "  select from pairs where pairs.key = of_person.key"
-                "  and pairs.customer_key <> all (%(customers)s))"
-            ).format(pairs=pairs),
+                "  and pairs.customer_key <> all (%(customers)s) and not {is_forgotten}"
+                "  and pairs.customer_key not in (select pseudonym from ops.forgotten))"
+            ).format(
+                pairs=pairs,
+                is_surrogate=sql.SQL(SURROGATES.format("key")),
+                is_forgotten=sql.SQL(SURROGATES.format("pairs.customer_key")),
+            ),
             {"customers": customers},
         )
-        found |= {key: kind for (key,) in rows}
+        found |= {key: Listed(kind, known[customer].person) for key, customer in rows}
     return found
 
 
-def _list(connection: Connection, listed: Mapping[UUID, str]) -> None:
+def _list(connection: Connection, listed: Mapping[UUID, Listed]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into ops.forgotten (pseudonym, kind) values (%s, %s) on conflict do nothing",
-            list(listed.items()),
+            "insert into ops.forgotten (pseudonym, kind, person) values (%s, %s, %s) "
+            "on conflict (pseudonym) do update set person = excluded.person",
+            [(pseudonym, *each) for pseudonym, each in listed.items()],
         )
+
+
+def _listed(connection: Connection) -> dict[UUID, Listed]:
+    rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
+    return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
 
 
 def _load_before(connection: Connection) -> str | None:

@@ -22,7 +22,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from parc.errors import ConfigurationError
-from parc.loading.pseudonyms import check_key
+from parc.loading.pseudonyms import Listed, check_key, kept_list
 from parc.numbers import remark
 from parc.privacy.forgetting import keep_copy, vacuum, without_loads
 from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
@@ -70,9 +70,9 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
             releasing = "a routing release is running; run this again when it has ended"
             with without_loads(connection), locks.held(connection, locks.ROUTING, releasing):
                 renewed_count, counts = _renew(connection, former, new, requested_by, reason)
+        keep_copy(settings, connection, new.fingerprint, _kept_anew(settings, former, new))
         if not is_given:
             settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
-        keep_copy(settings, connection, new.fingerprint)
     return Rotated(renewed_count, counts, is_given)
 
 
@@ -113,6 +113,16 @@ def _renew(
     written = [holder.table for holder in holders if counts[str(holder.table)]]
     vacuum(connection, [*written, Table("ops", "routing_change")])
     return count, {table: rows for table, rows in counts.items() if rows}
+
+
+def _kept_anew(settings: Settings, former: Pseudonyms, new: Pseudonyms) -> dict[UUID, Listed]:
+    """The platform's own copy of the list under the new keys. It has them already where a run was cut short,
+    or where a dump from before an earlier change is brought along."""
+    try:
+        return kept_list(settings, new)
+    except ConfigurationError:
+        kept = kept_list(settings, former)
+        return dict(zip(new.renew([*kept], former), kept.values(), strict=True))
 
 
 def _parts(connection: Connection) -> Iterator[list[UUID]]:

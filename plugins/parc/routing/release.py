@@ -223,34 +223,36 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
     """
     known = Pseudonyms.of_settings(settings)
 
-    def holds(content: Content | None) -> bool:
-        numbers = content.frames["exceptions"]["number"] if content else None
-        return numbers is not None and not known.those_of(numbers, pseudonyms).is_empty()
+    def is_without(content: Content | None) -> bool:
+        return (
+            content is not None
+            and known.those_of(content.frames["exceptions"]["number"], pseudonyms).is_empty()
+        )
 
     with _exclusive(settings) as (connection, switch):
         pointer = switch.pointer()
-        kept = audit.recent_versions(connection, VERSIONS_KEPT) | {pointer.version, pointer.previous}
-        versions = {version for version in kept if version}
-        holding = {version for version in versions if holds(switch.verify(version).content)}
-        if not holding:
-            return None
-        found = drift_of(connection, switch.read_live())
-        if found:
-            raise RoutingRefused(f"{_strayed(found)} Then the same again")
-        recorded = audit.last_activated(connection)
-        live = pointer.version
-        for _ in range(2 if holding & {pointer.version, pointer.previous} else 0):
-            reading = switch.read_live()
-            frames = dict(readable(reading).frames)
-            gone = known.those_of(frames["exceptions"]["number"], pseudonyms)
-            frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(gone.implode()))
-            proposed = exempt_plan(settings, reading, Content.of(frames), None, is_trusted=True)
-            live = _release(
-                settings, connection, switch,
-                replace(proposed, effective_date=recorded.effective_date if recorded else None),
-                kind="release", requested_by=requested_by, reason="a person was forgotten",
-            )  # fmt: skip
-        switch.discard(versions - holding)
+        reachable = {version for version in (pointer.version, pointer.previous) if version}
+        versions = audit.recent_versions(connection, VERSIONS_KEPT) | reachable
+        without = {version for version in versions if is_without(switch.verify(version).content)}
+        live = None
+        if reachable - without:
+            found = drift_of(connection, switch.read_live())
+            if found:
+                raise RoutingRefused(_strayed(found).removesuffix("."))
+            recorded = audit.last_activated(connection)
+            for _ in range(2):
+                reading = switch.read_live()
+                frames = dict(readable(reading).frames)
+                gone = known.those_of(frames["exceptions"]["number"], pseudonyms)
+                frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(gone.implode()))
+                proposed = exempt_plan(settings, reading, Content.of(frames), None, is_trusted=True)
+                live = _release(
+                    settings, connection, switch,
+                    replace(proposed, effective_date=recorded.effective_date if recorded else None),
+                    kind="release", requested_by=requested_by, reason="a person was forgotten",
+                )  # fmt: skip
+        # With what cannot be read, and what was staged and never live: they may have the number too.
+        switch.discard(without)
         return live
 
 

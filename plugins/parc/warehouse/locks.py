@@ -26,6 +26,9 @@ RAW_TABLES = "raw tables"
 RANGES = "ranges"
 """Whoever writes ranges holds it to the end of the transaction."""
 
+SEARCH = "search"
+"""Whoever looks for a person in the landing zone holds it: copies of its files are that search's alone."""
+
 READING = "reading"
 """A build holds it while it reads the raw tables, and whoever drops what is published there."""
 

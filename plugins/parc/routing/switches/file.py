@@ -143,10 +143,11 @@ class FileSwitch:
         pointer = self.pointer()
         kept = {*keep, pointer.version, pointer.previous}
         self._fs.invalidate_cache()
-        for path in self._fs.ls(f"{self._root}/releases", detail=False):
+        releases = f"{self._root}/releases"
+        for path in self._fs.ls(releases, detail=False) if self._fs.exists(releases) else ():
             if _name(path) not in kept:
                 self._fs.rm(path, recursive=True)
-        for path in self._fs.ls(self._root, detail=False):
+        for path in self._fs.ls(self._root, detail=False) if self._fs.exists(self._root) else ():
             if _name(path).startswith(f"{POINTER}."):  # the draft of a run that was killed
                 self._fs.rm(path)
 
