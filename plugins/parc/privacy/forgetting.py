@@ -154,10 +154,17 @@ def without_loads(connection: Connection) -> Iterator[None]:
 
 
 def vacuum(connection: Connection, tables: Collection[Table]) -> None:
-    """Free the room of what was written over; tables of numbers are written anew without it."""
+    """Free the room of what was written over; tables of numbers are written anew without it.
+    Statistics are taken anew, of partitioned tables as a whole too: they name frequent values."""
     for table in tables:
         how = "full, analyze" if table.schema == "routing" else "analyze"
         connection.execute(sql.SQL(f"vacuum ({how}) {{}}").format(table.identifier))
+    whole = connection.execute(
+        "select distinct inhparent::regclass::text from pg_inherits where inhrelid = any (%s::regclass[])",
+        [[str(table) for table in tables]],
+    ).fetchall()
+    for (name,) in whole:
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier(*name.split("."))))
 
 
 def _forget(
