@@ -86,8 +86,7 @@ def traces(settings: Settings, *texts: str) -> dict[str, int]:
         if table != "ops.forgotten":
             texts_of_rows = rows(settings, f"select held::text from {table} as held", "admin")
             found[table] += sum(bool(pattern.search(row)) for (row,) in texts_of_rows)
-    # Of a table that is emptied when its build is published PostgreSQL keeps statistics until the next build.
-    held = "select held::text from pg_stats as held where schemaname not in ('build', 'intermediate')"
+    held = "select held::text from pg_stats as held"
     for text in rows(settings, held, "admin"):
         found["pg_stats"] += bool(pattern.search(text[0]))
     kept_elsewhere = (Path(settings.landing), settings.home / "postgres")

@@ -60,15 +60,19 @@ def start(settings: Settings) -> str:
     port_file = run / "airflow_port"
     preferred = int(port_file.read_text()) if port_file.exists() else 8080
     port = embedded.free_port(preferred)
-    port_file.write_text(str(port))
     variables = environment.variables(settings, port)
     _airflow(settings, variables, "migrate", ["db", "migrate"]).wait()
     pools = _airflow(settings, variables, "pools", ["pools", "import", str(settings.project / POOLS)])
-    for name, command in COMMANDS.items():
-        process = _airflow(settings, variables, name, command)
-        created = psutil.Process(process.pid).create_time()
-        (run / f"{name}.json").write_text(json.dumps({"pid": process.pid, "created": created}))
-    _wait(settings, port)
+    while True:
+        port_file.write_text(str(port))
+        for name, command in COMMANDS.items():
+            process = _airflow(settings, environment.variables(settings, port), name, command)
+            created = psutil.Process(process.pid).create_time()
+            (run / f"{name}.json").write_text(json.dumps({"pid": process.pid, "created": created}))
+        if _is_ready(settings, port):
+            break
+        stop(settings)
+        port = embedded.free_port()
     if pools.wait():
         raise ConfigurationError(f"Airflow's pools were not made; see {_log(settings, 'pools')}")
     return address(settings)
@@ -172,22 +176,39 @@ def _signal(act) -> None:  # type: ignore[no-untyped-def]
         return
 
 
-def _wait(settings: Settings, port: int) -> None:
-    """Until the API server answers and reports a scheduler and a dag processor at work."""
+def _is_ready(settings: Settings, port: int) -> bool:
+    """Wait until the API server answers and reports a scheduler and a dag processor at work; False where
+    somebody else took its port meanwhile."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         ended = [service for service in services(settings) if service.pid is None]
         if ended:
+            if ended[0].name == "api-server" and embedded.free_port(port) != port:
+                return False
             last = ended[0].log.read_text(errors="replace").strip().splitlines()[-1:]
             raise ConfigurationError(
                 f"Airflow's {ended[0].name} ended while starting: {' '.join(last)} (log: {ended[0].log})"
             )
-        if _is_healthy(f"http://127.0.0.1:{port}"):
-            return
+        if _is_healthy(f"http://127.0.0.1:{port}") and _is_ours(settings, port):
+            return True
         time.sleep(0.3)
     raise ConfigurationError(
         f"Airflow was not ready within {START_SECONDS} s; see the logs in {settings.home / 'logs'}"
     )
+
+
+def _is_ours(settings: Settings, port: int) -> bool:
+    """Whether it is our API server that takes connections on a port."""
+    process = _process(settings, "api-server")
+    try:
+        family = [process, *process.children(recursive=True)] if process else []
+        return any(
+            each.laddr.port == port and each.status == psutil.CONN_LISTEN
+            for member in family
+            for each in member.net_connections("tcp")
+        )
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_healthy(place: str) -> bool:

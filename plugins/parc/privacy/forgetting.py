@@ -165,6 +165,21 @@ def vacuum(connection: Connection, tables: Collection[Table]) -> None:
     ).fetchall()
     for (name,) in whole:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier(*name.split("."))))
+    _clear_statistics(connection)
+
+
+def _clear_statistics(connection: Connection) -> None:
+    """Drop the statistics of people's columns in the tables that builds fill and empty: those of an empty
+    table stay. Before PostgreSQL 18 there is no way to."""
+    if connection.info.server_version < 180000:
+        return
+    for holder in persons.holders(connection):
+        if holder.table.schema in ("build", "intermediate"):
+            for column in (*holder.pseudonyms, *holder.identities):
+                connection.execute(
+                    "select pg_clear_attribute_stats(%s, %s, %s, false)",
+                    [holder.table.schema, holder.table.name, column],
+                )
 
 
 def _forget(
