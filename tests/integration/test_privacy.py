@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,21 @@ def traces(settings: Settings, *texts: str) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def person(module_warehouse: Settings) -> tuple[str, str]:
+def operator(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An empty warehouse with a folder of its own: its keys and its list are nobody else's."""
+    return replace(module_warehouse, home=tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def person(operator: Settings) -> tuple[str, str]:
     """A customer who called on several days, always from one number that nobody else has, and that is
     assigned to another department."""
-    simulate(FIRST, DAYS[-1], scale=0.003, seed=15, out=module_warehouse.landing)
+    simulate(FIRST, DAYS[-1], scale=0.003, seed=15, out=operator.landing)
     days: dict[str, set[date]] = {}
     numbers: dict[str, set[str]] = {}
     customers: dict[str, set[str]] = {}
     for day in DAYS:
-        for leg in legs(module_warehouse, day):
+        for leg in legs(operator, day):
             if leg["customer_ref"] and leg["caller_number"].startswith("+33"):
                 days.setdefault(leg["customer_ref"], set()).add(day)
                 numbers.setdefault(leg["customer_ref"], set()).add(leg["caller_number"])
@@ -119,23 +126,23 @@ def person(module_warehouse: Settings) -> tuple[str, str]:
     assert len(days[customer]) >= 2
     number = min(numbers[customer])
     rewrite(
-        module_warehouse, "line_assignments", FIRST,
+        operator, "line_assignments", FIRST,
         lambda line: f"{line}{number},35,moved\n" if line.startswith("number") else line,
     )  # fmt: skip
     return customer, number
 
 
 @pytest.fixture(scope="module")
-def people(module_warehouse: Settings, person: tuple[str, str]) -> Settings:
+def people(operator: Settings, person: tuple[str, str]) -> Settings:
     """Four days built and on the switch, the number also by hand; the tests go on from each other."""
-    load_everything(module_warehouse, DAYS)
+    load_everything(operator, DAYS)
     for feed in ("boutiques", "boutique_visits", "interventions"):
         for day in DAYS:
-            ingest(module_warehouse, feed, day)
-    build(module_warehouse)
-    routing.apply(module_warehouse, DAYS[-1], requested_by="Anne", reason="first", bootstrap=True)
-    routing.assign(module_warehouse, person[1], "53", requested_by="Anne", reason="moved")
-    return module_warehouse
+            ingest(operator, feed, day)
+    build(operator)
+    routing.apply(operator, DAYS[-1], requested_by="Anne", reason="first", bootstrap=True)
+    routing.assign(operator, person[1], "53", requested_by="Anne", reason="moved")
+    return operator
 
 
 @pytest.fixture(scope="module")
