@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +71,13 @@ def platform(released: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
     within.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(within)
-        patch.setenv("PARC_HOME", str(released.home))
+        # A folder of its own: some commands change what the platform keeps there, keys for one.
+        settings = replace(released, home=tmp_path_factory.mktemp("home"))
+        patch.setenv("PARC_HOME", str(settings.home))
         patch.setenv("PARC_WAREHOUSE_DSN", released.warehouse_dsn or "")
         patch.setenv("PARC_LANDING", released.landing)
         patch.setenv("PARC_SWITCH", released.switch)
-        yield released
+        yield settings
 
 
 class Said:
@@ -83,6 +87,7 @@ class Said:
         capsys.readouterr()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["parc", *arguments])
+            patch.setattr(sys, "stdin", io.StringIO())  # nobody answers
             with pytest.raises(SystemExit) as ended:
                 main()
         self.code = ended.value.code or 0

@@ -48,8 +48,8 @@ def forget(
 
     if again == bool(customer or number) or (again and delete_files):
         raise typer.BadParameter("name a person with --customer and --number, or give --again alone")
-    if STDIN in {*(customer or []), *(number or [])} and not yes:
-        raise typer.BadParameter("`-` takes standard input, which leaves nothing to answer on: give --yes")
+    if not yes and (as_json or STDIN in {*(customer or []), *(number or [])}):
+        raise typer.BadParameter("with --json or `-` nobody is asked: give --yes")
     settings = Settings.from_env()
     if not yes:
         typer.confirm("What is forgotten cannot be brought back. Go on?", abort=True, err=True)
