@@ -95,7 +95,8 @@ def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
 
     Asked for under the lock of the load: whoever is forgotten later waits for the load's end.
     """
-    return Pseudonyms.of_settings(settings).forgetting(_listed(connection) | kept_list(settings).keys())
+    forgotten = warehouse_list(connection).keys() | kept_list(settings).keys()
+    return Pseudonyms.of_settings(settings).forgetting(forgotten)
 
 
 def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, Listed]:
@@ -132,8 +133,8 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
 
     Raises ConfigurationError where the warehouse lacks some that the platform's own copy has.
     """
-    listed = _listed(connection)
-    if missing := kept_list(settings).keys() - listed:
+    listed = warehouse_list(connection)
+    if missing := kept_list(settings).keys() - listed.keys():
         raise ConfigurationError(
             f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, which may hold "
             "these people again; `parc forget --again` makes it forget them"
@@ -141,8 +142,10 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
     return f"{len(listed)} pseudonyms are forgotten"
 
 
-def _listed(connection: Connection[Any]) -> set[UUID]:
-    return {each for (each,) in connection.execute("select pseudonym from ops.forgotten")}
+def warehouse_list(connection: Connection[Any]) -> dict[UUID, Listed]:
+    """Who was forgotten, by the warehouse's list."""
+    rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
+    return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
 
 
 def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseudonyms: Pseudonyms) -> None:

@@ -3,12 +3,12 @@
 The order, of which each step may be cut short and done again:
 
 1. the pseudonyms go onto the list, `ops.forgotten`: from here on no load lets them in;
-2. loads that began before end, builds wait;
+2. loads that began before end, builds wait; a copy of the list goes to the platform's own folder, as a dump
+   of the warehouse from before does not know it;
 3. in one transaction each pseudonym becomes a random surrogate wherever it stands, and the numbers leave the
    tables that the switch's are made of; then the tables are vacuumed;
 4. the switch gets its table without the numbers, and forgets the tables that had them;
-5. the record of releases follows, and a copy of the list goes to the platform's own folder: a dump of the
-   warehouse from before does not know it.
+5. the record of releases follows.
 
 A customer's lines and numbers go along where they occur with no other customer, those who were forgotten
 left out. On the list they stay together: whoever is named again by one of them is named by all.
@@ -34,7 +34,7 @@ from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.loading.blocks import WHITE_SPACE
 from parc.loading.landing import clear_copies
-from parc.loading.pseudonyms import COPY, Listed, check_key, kept_list
+from parc.loading.pseudonyms import COPY, Listed, check_key, kept_list, warehouse_list
 from parc.numbers import MASK, e164, remark
 from parc.privacy import files
 from parc.privacy.files import Search
@@ -123,7 +123,7 @@ def keep_copy(
 ) -> None:
     """Write the list, as it stands under the keys of this fingerprint, to the platform's own folder, with
     whom the copy there has beside (`kept`)."""
-    listed = {**kept, **_listed(connection)}
+    listed = {**kept, **warehouse_list(connection)}
     people = {str(pseudonym): [kind, str(person)] for pseudonym, (kind, person) in sorted(listed.items())}
     text = json.dumps({"fingerprint": fingerprint, "forgotten": people}, indent=1)
     path = settings.home / COPY
@@ -196,7 +196,7 @@ def _forget(
             _list(connection, person)
             keep_copy(settings, connection, Pseudonyms.of_settings(settings).fingerprint, kept)
             _list(connection, kept)
-            everybody = _listed(connection).keys()
+            everybody = warehouse_list(connection).keys()
             row_counts, written = _unlink(settings, connection, everybody, requested_by, reason)
             vacuum(connection, written)
         try:
@@ -234,7 +234,7 @@ def _e164(text: str) -> str:
 
 def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Listed]:
     """One person: these pseudonyms, and those that were forgotten together with one of them before."""
-    listed = _listed(connection)
+    listed = warehouse_list(connection)
     same = {listed[each].person for each in kinds.keys() & listed.keys()}
     person = min(same, default=uuid4())
     before = {each: kind for each, (kind, whose) in listed.items() if whose in same}
@@ -285,11 +285,6 @@ def _list(connection: Connection, listed: Mapping[UUID, Listed]) -> None:
             "on conflict (pseudonym) do update set person = excluded.person",
             [(pseudonym, *each) for pseudonym, each in listed.items()],
         )
-
-
-def _listed(connection: Connection) -> dict[UUID, Listed]:
-    rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
-    return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
 
 
 def _load_before(connection: Connection) -> str | None:
