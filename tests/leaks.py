@@ -114,8 +114,11 @@ class Planted:
                 yield self._hit("digest", place, found, text, each)
         plain = DIGEST.sub(lambda each: "x" * len(each[0]), text) if digests else text
         for kind, pattern in (
-            ("number", NUMBER), ("reference", REFERENCE), ("short reference", SHORT), ("name", NAME),
-        ):  # fmt: skip
+            ("number", NUMBER),
+            ("reference", REFERENCE),
+            ("short reference", SHORT),
+            ("name", NAME),
+        ):
             for each in pattern.finditer(plain):
                 token = "".join(each.groups()).lower()
                 if place := self.places.get(f"{kind} {token}"):

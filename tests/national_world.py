@@ -87,9 +87,12 @@ def windows(zones: pl.DataFrame) -> pl.DataFrame:
 def positions() -> pl.DataFrame:
     planned = seed("site_positions").join(seed("sites"), on="site_code")
     return planned.select(
-        "site_code", "time_zone", pl.col("weekday").cast(pl.Int8),
-        pl.col("half_hour_local").str.to_time("%H:%M"), pl.col("position_count").cast(pl.Int64),
-    ).cast(dict(POSITIONS[1]))  # fmt: skip
+        "site_code",
+        "time_zone",
+        pl.col("weekday").cast(pl.Int8),
+        pl.col("half_hour_local").str.to_time("%H:%M"),
+        pl.col("position_count").cast(pl.Int64),
+    ).cast(dict(POSITIONS[1]))
 
 
 @cache
@@ -150,10 +153,12 @@ def proposal(
     if demand is None:
         demand = volumes(day - timedelta(days=VOLUME_DAYS), day - timedelta(days=1))
     around = Surroundings(
-        demand, positions() if planned is None else planned,
+        demand,
+        positions() if planned is None else planned,
         seed("zones").select("zone_code", "time_zone").cast(dict(CLOCKS[1])),
-        freezes=pl.DataFrame(), provenance=None,  # type: ignore[arg-type]
-    )  # fmt: skip
+        freezes=pl.DataFrame(),
+        provenance=None,  # type: ignore[arg-type]
+    )
     return Proposal(day, own, around, live, desired, diff(live, desired))
 
 

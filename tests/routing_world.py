@@ -136,9 +136,13 @@ def fill(warehouse: Settings) -> None:
 
 def go_live(settings: Settings) -> routing.Outcome:
     return routing.apply(
-        settings, EVE, requested_by="night", reason="Bretagne", approve=routing.plan(settings, EVE).plan_hash,
+        settings,
+        EVE,
+        requested_by="night",
+        reason="Bretagne",
+        approve=routing.plan(settings, EVE).plan_hash,
         approved_by="Anne",
-    )  # fmt: skip
+    )
 
 
 def rows(settings: Settings, query: str) -> list[Any]:

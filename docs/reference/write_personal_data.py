@@ -53,10 +53,12 @@ def _readers(connection: psycopg.Connection[Any], place: Place) -> str:
         "where has_schema_privilege(name, %(schema)s, 'usage') "
         "and has_column_privilege(name, %(table)s, %(column)s, 'select') order by place",
         {
-            "names": names, "schema": place.table.partition(".")[0], "table": place.table,
+            "names": names,
+            "schema": place.table.partition(".")[0],
+            "table": place.table,
             "column": place.column,
         },
-    ).fetchall()  # fmt: skip
+    ).fetchall()
     return ", ".join(f"`{name}`" for (name,) in rows) or "nobody else"
 
 

@@ -68,26 +68,36 @@ def run(settings: Settings, screen: Console) -> None:
         _step(bar, "Read the DAGs", lambda _: airflow.wait_for_dags(_dag_ids()))
         if not _is_loaded(settings):
             airflow.pause("export_routing", True)  # until there are marts to release from
-            _step(bar, "Simulate 16-25 April 2012, some deliveries faulty", lambda advance: _simulate(
-                settings, FIRST, TENTH, AT_ONCE + OVER_DAYS, advance
-            ))  # fmt: skip
-            _step(bar, "Airflow loads them", lambda advance: _load(
-                settings, airflow, FIRST, TENTH, {LATE, REFUSED}, advance
-            ))  # fmt: skip
-            _step(bar, "Simulate 26-29 April 2012, the faulty ones sent again", lambda advance: _simulate_on(
-                settings, advance
-            ))  # fmt: skip
-            _step(bar, "Airflow loads them", lambda advance: _load(
-                settings, airflow, REFUSED[1], LAST, set(), advance
-            ))  # fmt: skip
+            _step(
+                bar,
+                "Simulate 16-25 April 2012, some deliveries faulty",
+                lambda advance: _simulate(settings, FIRST, TENTH, AT_ONCE + OVER_DAYS, advance),
+            )
+            _step(
+                bar,
+                "Airflow loads them",
+                lambda advance: _load(settings, airflow, FIRST, TENTH, {LATE, REFUSED}, advance),
+            )
+            _step(
+                bar,
+                "Simulate 26-29 April 2012, the faulty ones sent again",
+                lambda advance: _simulate_on(settings, advance),
+            )
+            _step(
+                bar,
+                "Airflow loads them",
+                lambda advance: _load(settings, airflow, REFUSED[1], LAST, set(), advance),
+            )
         elif _count(settings, UNBUILT):
             airflow.trigger("build_marts")  # no event will come: what is loaded came before this run
         _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
         airflow.pause("export_routing", False)
         if not _has_release(settings):
-            _step(bar, "Release the table of before 25 April, approved by name", lambda _: _release(
-                airflow, BEFORE_GO_LIVE
-            ))  # fmt: skip
+            _step(
+                bar,
+                "Release the table of before 25 April, approved by name",
+                lambda _: _release(airflow, BEFORE_GO_LIVE),
+            )
         if _released_date(settings) < LAST:
             _step(bar, "Release the go-live of 25 April, approved by name", lambda _: _release(airflow, LAST))
         if local.is_own(settings):

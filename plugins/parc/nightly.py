@@ -258,9 +258,11 @@ def _release(settings: Settings, night: Night, watch: _Watch) -> None:
     with watch.step("release") as step:
         try:
             outcome = routing.apply(
-                settings, night.release_date, requested_by=REQUESTED_BY,
+                settings,
+                night.release_date,
+                requested_by=REQUESTED_BY,
                 reason=f"night of {night.business_date}",
-            )  # fmt: skip
+            )
         except RoutingRefused as error:
             step.end("failed", str(error), error.exit_code)
         else:

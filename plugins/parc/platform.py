@@ -369,9 +369,18 @@ AREAS: dict[str, tuple[tuple[str, ...], Callable[[Settings], str]]] = {
     "deliveries": (("refused", "missing", "misdated", "interrupted", "quarantine"), _deliveries),
     "marts": (("build failed", "not built", "seeds"), _marts),
     "routing": (
-        ("switch process", "drift", "unfinished release", "hold", "kill switch", "switch", "switch behind",
-         "waiting", "routing refused"),
+        (
+            "switch process",
+            "drift",
+            "unfinished release",
+            "hold",
+            "kill switch",
+            "switch",
+            "switch behind",
+            "waiting",
+            "routing refused",
+        ),
         _routing,
     ),
-}  # fmt: skip
+}
 """What doctor tells together: the kinds of matters that belong there, what it says where there are none."""

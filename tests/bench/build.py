@@ -49,8 +49,9 @@ def platform(folder: Path, history: int, scale: float) -> Settings:
     assert row is not None
     print(
         f"{history} days: {row[0]:,} contacts; simulated and loaded in {loaded - begun:.0f} s, "
-        f"first build {time.monotonic() - loaded:.0f} s", flush=True,
-    )  # fmt: skip
+        f"first build {time.monotonic() - loaded:.0f} s",
+        flush=True,
+    )
     return settings
 
 

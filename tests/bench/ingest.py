@@ -125,9 +125,12 @@ def dlt(settings: Settings, source: Path, folder: Path) -> Callable[[], None]:
 
     def run() -> None:
         pipeline = library.pipeline(
-            "bench", pipelines_dir=str(folder / "dlt"), dataset_name="dlt", progress=None,
+            "bench",
+            pipelines_dir=str(folder / "dlt"),
+            dataset_name="dlt",
+            progress=None,
             destination=library.destinations.postgres(dsn(settings, "admin").split("?")[0]),
-        )  # fmt: skip
+        )
         rows = library.resource(
             (pa.Table.from_batches([batch]) for batch in csv.open_csv(source, convert_options=options)),
             name="calls",
@@ -150,9 +153,17 @@ def sling(settings: Settings, source: Path) -> Callable[[], None]:
         "SLING_DISABLE_TELEMETRY": "true",
     }
     command = [
-        str(program), "run", "--src-stream", f"file://{source}", "--tgt-conn", "PARC",
-        "--tgt-object", "bench.sling", "--mode", "full-refresh",
-    ]  # fmt: skip
+        str(program),
+        "run",
+        "--src-stream",
+        f"file://{source}",
+        "--tgt-conn",
+        "PARC",
+        "--tgt-object",
+        "bench.sling",
+        "--mode",
+        "full-refresh",
+    ]
 
     def run() -> None:
         done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
@@ -198,14 +209,15 @@ def side_by_side(settings: Settings, files: dict[str, Path], rounds: int, folder
         "COPY CSV": (lambda: copy(settings, clean, stored, "csv"), "bench.copied"),
         "COPY binary": (lambda: copy(settings, binary, stored, "binary"), "bench.copied"),
         "COPY of the delivered CSV": (
-            lambda: copy(settings, files["csv"], delivered, "csv, header"), "bench.copied",
+            lambda: copy(settings, files["csv"], delivered, "csv, header"),
+            "bench.copied",
         ),
         "ours": (lambda: ours(settings, files["csv"]), "raw.calls"),
         "ours, gzipped": (lambda: ours(settings, files["gz"]), "raw.calls"),
         "ours, Parquet": (lambda: ours(settings, files["parquet"]), "raw.calls"),
         "dlt": (lambda: dlt(settings, files["csv"], folder), "dlt.calls"),
         "sling": (lambda: sling(settings, files["csv"]), "bench.sling"),
-    }  # fmt: skip
+    }
     seconds: dict[str, list[float]] = defaultdict(list)
     for turn in range(rounds + 1):
         for name, (prepare, table) in contestants.items():
@@ -288,8 +300,9 @@ def memory(settings: Settings, sources: dict[str, Path]) -> None:
         told = json.loads(done.stdout.splitlines()[-1])
         print(
             f"  {name:<28}{told['seconds']:7.2f} s {told['rows'] / told['seconds']:>12,.0f} rows/s, "
-            f"peak {told['peak_mb']:,.0f} MB", flush=True,
-        )  # fmt: skip
+            f"peak {told['peak_mb']:,.0f} MB",
+            flush=True,
+        )
 
 
 def one(home: str, landing: str) -> None:

@@ -121,7 +121,7 @@ def bootstrap(settings: Settings, business_date: date) -> None:
             bootstrap=True,
             approve=plan.plan_hash,
             approved_by="bench",
-        )  # fmt: skip
+        )
     except ParcError as error:
         print(f"  not applied: {error}")
 

@@ -146,9 +146,19 @@ def prepare(bench: Bench, scale: str) -> None:
 def load(bench: Bench, scale: str, first: str, last: str) -> None:
     """Simulate and ingest the days."""
     parc(
-        bench.own, "simulate", "--from", first, "--to", last, "--scale", scale, "--seed", "2012",
-        "--out", bench.own.landing,
-    )  # fmt: skip
+        bench.own,
+        "simulate",
+        "--from",
+        first,
+        "--to",
+        last,
+        "--scale",
+        scale,
+        "--seed",
+        "2012",
+        "--out",
+        bench.own.landing,
+    )
     for feed in (*REFERENCES, *(feed for feed in FEEDS if feed not in REFERENCES)):
         parc(bench.own, "ingest", feed, "--from", first, "--to", last)
 
@@ -310,8 +320,10 @@ def report(runs: list[dict[str, Taken]], parsed: dict[str, float]) -> None:
 def copy_database(settings: Settings, source: str, name: str) -> None:
     """Make the database anew as a copy of another, and let the server write it out before the clock runs."""
     given = parameters(settings, "admin") | {
-        "dbname": "postgres", "user": "postgres", "password": settings.secret("postgres_password"),
-    }  # fmt: skip
+        "dbname": "postgres",
+        "user": "postgres",
+        "password": settings.secret("postgres_password"),
+    }
     names = {
         key: sql.Identifier(value)
         for key, value in (("name", name), ("source", source), ("login", embedded.LOGIN))
@@ -343,11 +355,20 @@ def dbt(bench: Bench, command: str, *arguments: str) -> float:
     project, files = PROJECT / "dbt_project", bench.own.home / "dbt"
     return timed(
         [
-            BIN / "dbt", command, "--project-dir", project, "--profiles-dir", project,
-            "--target-path", files / "target", "--log-path", files / "logs", *arguments,
+            BIN / "dbt",
+            command,
+            "--project-dir",
+            project,
+            "--profiles-dir",
+            project,
+            "--target-path",
+            files / "target",
+            "--log-path",
+            files / "logs",
+            *arguments,
         ],
         environment(bench.measured),
-    )  # fmt: skip
+    )
 
 
 def parc(settings: Settings, *arguments: str) -> None:

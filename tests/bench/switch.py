@@ -53,22 +53,28 @@ def content(exceptions: int, changed: int = 0) -> Content:
             "exceptions": numbers,
             "windows": pl.DataFrame(
                 [(zone, day, day + timedelta(hours=12)) for zone in zones for day in days],
-                schema=["zone_code", "opens_at", "closes_at"], orient="row",
+                schema=["zone_code", "opens_at", "closes_at"],
+                orient="row",
             ),
             "routes": pl.DataFrame(
                 [
                     (zone, market, band, priority, f"SITE_{site}", 10)
-                    for zone in zones for market in ("internet", "fixe") for band in ("open", "closed")
-                    for priority in (1, 2) for site in range(4)
+                    for zone in zones
+                    for market in ("internet", "fixe")
+                    for band in ("open", "closed")
+                    for priority in (1, 2)
+                    for site in range(4)
                 ],
-                schema=list(SHAPES["routes"].columns), orient="row",
+                schema=list(SHAPES["routes"].columns),
+                orient="row",
             ),
             "sites": pl.DataFrame(
                 [(f"SITE_{site}", f"sip:site{site}@127.0.0.1:{5400 + site}") for site in range(4)],
-                schema=["site_code", "sip_address"], orient="row",
+                schema=["site_code", "sip_address"],
+                orient="row",
             ),
         }
-    )  # fmt: skip
+    )
 
 
 def timed(what: str, act: Callable[[], Any]) -> tuple[float, Any]:
@@ -110,9 +116,13 @@ def bare(settings: Settings, desired: Content) -> float:
                     into.write(files[name])
 
     timed("COPY", copy)
-    timed("reload", lambda: [
-        rpc.call("htable.reload", f"{table}_{slot}", seconds=600) for table in ("exc", "rt", "win")
-    ] + [rpc.call("mtree.reload", f"geo_{slot}", seconds=600)])  # fmt: skip
+    timed(
+        "reload",
+        lambda: (
+            [rpc.call("htable.reload", f"{table}_{slot}", seconds=600) for table in ("exc", "rt", "win")]
+            + [rpc.call("mtree.reload", f"geo_{slot}", seconds=600)]
+        ),
+    )
     return time.monotonic() - begun
 
 

@@ -301,10 +301,13 @@ class TestBusinessDates:
         [
             (datetime(2012, 4, 26, 5, tzinfo=UTC), {}, (date(2012, 3, 22), date(2012, 4, 25))),
             (None, {}, (date(2012, 3, 23), date(2012, 4, 26))),
-            (None, {"first_date": "2012-01-01", "last_date": "2012-01-31"},
-             (date(2012, 1, 1), date(2012, 1, 31))),
+            (
+                None,
+                {"first_date": "2012-01-01", "last_date": "2012-01-31"},
+                (date(2012, 1, 1), date(2012, 1, 31)),
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_a_look_for_what_came_late_goes_back_35_nights(self, logical_date, params, looked_at) -> None:
         from parc.orchestration.late import dates_looked_at
 

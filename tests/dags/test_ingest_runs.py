@@ -105,9 +105,14 @@ def runs(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -
     }
     wanted = steps(settings)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], input=json.dumps(list(wanted.values())),
-        env=environment, capture_output=True, text=True, check=False, cwd=home,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps(list(wanted.values())),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+    )
     lines = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
     assert lines, done.stdout[-2000:] + done.stderr[-4000:]
     return dict(zip(wanted, json.loads(lines[-1].removeprefix("TOLD ")), strict=True))

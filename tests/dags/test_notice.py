@@ -113,9 +113,14 @@ def test_a_run_that_fails_again_has_its_notice_rewritten(dags, home, inbox) -> N
     dag = dags["export_routing"]
     for reason in ("rule 1", "rule 2"):
         context = failed(dag, {"plan_release": "failed"}, {"plan_release": reason})
-        dag.on_failure_callback(context | {"dag_run": SimpleNamespace(
-            conf={"business_date": "2012-04-24"}, logical_date=None, run_type="manual"
-        )})  # fmt: skip
+        dag.on_failure_callback(
+            context
+            | {
+                "dag_run": SimpleNamespace(
+                    conf={"business_date": "2012-04-24"}, logical_date=None, run_type="manual"
+                )
+            }
+        )
     [(_, _, day, _, text, _)] = stored(home)
     assert day == "2012-04-24"
     assert "rule 2" in text and "rule 1" not in text

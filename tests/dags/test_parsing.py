@@ -87,8 +87,12 @@ def read(path: Path, home: Path, **more: str) -> dict:
     }
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(PROJECT), str(path)],
-        env=environment | more, capture_output=True, text=True, check=False, cwd=home,
-    )  # fmt: skip
+        env=environment | more,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

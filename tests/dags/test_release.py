@@ -32,10 +32,13 @@ class Run:
         self.question = uuid4()
         self.states = {"approve": "success"}
         ti = SimpleNamespace(
-            dag_id="export_routing", run_id=RUN, task_id="any", id=self.question,
+            dag_id="export_routing",
+            run_id=RUN,
+            task_id="any",
+            id=self.question,
             xcom_pull=lambda **_: FORGED,
             get_task_states=lambda **_: {RUN: self.states},
-        )  # fmt: skip
+        )
         run = SimpleNamespace(
             dag_id="export_routing", run_id=RUN, run_type="manual", triggering_user_name=user
         )
@@ -52,8 +55,13 @@ class Run:
     def answer(self, operator: Any, name: str | None, *options: str) -> None:
         """As Airflow's server resumes the task: with the answer that it recorded."""
         user = {"id": name, "name": name} if name else None
-        event = {"chosen_options": list(options), "params_input": {}, "responded_by_user": user,
-                 "responded_at": ANSWERED_AT if name else None, "timedout": not name}  # fmt: skip
+        event = {
+            "chosen_options": list(options),
+            "params_input": {},
+            "responded_by_user": user,
+            "responded_at": ANSWERED_AT if name else None,
+            "timedout": not name,
+        }
         operator.execute_complete(self.context, event)
 
     def apply(self) -> None:

@@ -56,8 +56,10 @@ def parc(home: Path, *arguments: str, **given: str) -> subprocess.CompletedProce
     return subprocess.run(
         [str(Path(sys.executable).with_name("parc")), *arguments],
         env=known | {"PARC_HOME": str(home), "COLUMNS": "200"} | given,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @contextmanager

@@ -239,9 +239,16 @@ def work(platform: Platform, planted: Planted, said: list[tuple[str, str]]) -> N
     parc("nightly", "--date", str(NIGHT), ok=(7,))
     parc("maintain")  # while no build can be at work: the real calendar's begin at night
     parc(
-        "routing", "apply", "--bootstrap", "--date", str(FIRST), "--reason", typed("reason of a release"),
-        "--by", typed("who asks for a release"),
-    )  # fmt: skip
+        "routing",
+        "apply",
+        "--bootstrap",
+        "--date",
+        str(FIRST),
+        "--reason",
+        typed("reason of a release"),
+        "--by",
+        typed("who asks for a release"),
+    )
     urgent = planted.number("urgent assignment")
     parc("routing", "assign", urgent, "--zone", "53", "--reason", typed("reason of an assignment"))
     parc("routing", "explain", urgent, "--at", "2012-04-25 10:00", ok=(0, 6))
@@ -311,8 +318,10 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
         assert [hit.planted for hit in tokens.search("", f"({text})".upper())] == [planted]
     digests = (of_number, str(UUID(of_number[:32])))
     assert [hit.kind for text in (*digests, "a S3cret") for hit in tokens.search("", text)] == [
-        "digest", "digest", "secret",
-    ]  # fmt: skip
+        "digest",
+        "digest",
+        "secret",
+    ]
     for packed in (gzip.compress(others[0].encode()), zlib.compress(others[0].encode()), others[0].encode()):
         assert unpacked(packed) == others[0]
         assert unpacked_bytes(f"1\t\\\\x{packed.hex()}\t2") == others[0]

@@ -88,10 +88,12 @@ def after(airflow: Airflow, dag_id: str, act: Callable[[], Any]) -> dict[str, An
 
 def built(platform: Platform) -> None:
     """Until nothing that is published waits for a build."""
-    until(lambda: platform.sql(
-        "select 1 from marts.published_build where not exists "
-        "(select from ops.delivery where status = 'published' and built_in is null)"
-    ))  # fmt: skip
+    until(
+        lambda: platform.sql(
+            "select 1 from marts.published_build where not exists "
+            "(select from ops.delivery where status = 'published' and built_in is null)"
+        )
+    )
 
 
 def seen_by_bi(platform: Platform, mart: str) -> str:
@@ -122,12 +124,15 @@ def test_a_night_whose_calls_are_refused(platform: Platform, airflow: Airflow, p
     simulated(platform, WITHOUT_CALLS, WITHOUT_CALLS, f"missing_column@calls:{WITHOUT_CALLS}")
     before = live(platform)
     assert night(airflow, WITHOUT_CALLS) == {
-        "calls": "failed", "boutique_visits": "success", "interventions": "success",
-    }  # fmt: skip
+        "calls": "failed",
+        "boutique_visits": "success",
+        "interventions": "success",
+    }
     built(platform)
     assert (seen_by_bi(platform, "fct_calls"), seen_by_bi(platform, "fct_boutique_visits")) == (
-        str(LAST_GOOD), str(WITHOUT_CALLS),
-    )  # fmt: skip
+        str(LAST_GOOD),
+        str(WITHOUT_CALLS),
+    )
     [seen] = platform.sql("select missing from marts.published_build")
     assert ("calls", str(WITHOUT_CALLS)) in {(gap["feed"], gap["business_date"]) for gap in seen["missing"]}
     assert live(platform) == before
@@ -179,12 +184,15 @@ def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: A
     simulated(platform, WITHOUT_BOUTIQUES, WITHOUT_BOUTIQUES, f"missing@boutique_visits:{WITHOUT_BOUTIQUES}")
     before = live(platform)
     assert night(airflow, WITHOUT_BOUTIQUES) == {
-        "calls": "success", "boutique_visits": "failed", "interventions": "success",
-    }  # fmt: skip
+        "calls": "success",
+        "boutique_visits": "failed",
+        "interventions": "success",
+    }
     built(platform)
     assert (seen_by_bi(platform, "fct_calls"), seen_by_bi(platform, "fct_boutique_visits")) == (
-        str(WITHOUT_BOUTIQUES), str(WITHOUT_CALLS),
-    )  # fmt: skip
+        str(WITHOUT_BOUTIQUES),
+        str(WITHOUT_CALLS),
+    )
     gap = f"feed = 'boutique_visits' and business_date = '{WITHOUT_BOUTIQUES}'"
     assert platform.sql(f"select status from marts.mart_feed_health where {gap}") == [{"status": "missing"}]
     assert live(platform) == before
@@ -224,9 +232,18 @@ def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, 
     # The calls alone come again, with other bytes: new references would be a release to approve.
     elsewhere = platform.home / "sent_again"
     done = platform.parc(
-        "simulate", "--from", str(BAD_DATA), "--to", str(BAD_DATA), "--scale", "0.0101", "--seed", "2012",
-        "--out", str(elsewhere),
-    )  # fmt: skip
+        "simulate",
+        "--from",
+        str(BAD_DATA),
+        "--to",
+        str(BAD_DATA),
+        "--scale",
+        "0.0101",
+        "--seed",
+        "2012",
+        "--out",
+        str(elsewhere),
+    )
     assert done.returncode == 0, done.stderr
     day = f"calls/date={BAD_DATA}"
     shutil.rmtree(platform.home / "landing" / day)

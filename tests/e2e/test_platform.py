@@ -275,8 +275,11 @@ def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflo
     run = {"logical_date": None, "conf": {"business_date": "2012-04-29"}}
     for command in ("rollback", "release-hold"):
         assert platform.parc("routing", command).returncode == 0
-    assert {name: status(user, "POST", "/dags/export_routing/dagRuns", run) for name, user in logins.items()
-            if name != "adam"} == {"vera": 403, "emil": 200, "anna": 403}  # fmt: skip
+    assert {
+        name: status(user, "POST", "/dags/export_routing/dagRuns", run)
+        for name, user in logins.items()
+        if name != "adam"
+    } == {"vera": 403, "emil": 200, "anna": 403}
     run_id = runs(airflow, "export_routing")[-1]["dag_run_id"]
     question = asked(platform, airflow, run_id)
     place = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
@@ -330,6 +333,9 @@ def test_resumes_after_stop(platform: Platform) -> None:
 def test_checkout_is_untouched() -> None:
     done = subprocess.run(
         ["git", "status", "--porcelain", "--", "dbt_project", "plugins", "dags"],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "target" not in done.stdout and "logs" not in done.stdout

@@ -68,8 +68,10 @@ class Scenario:
         half = rows.height // 2
         parts = [rows[:half], rows[half:]] if self.form == "two files" else [rows]
         form = "csv" if self.form == "two files" else self.form
-        files = {f"part_{number}__{form.replace('.', '__')}": _written(part, form)
-                 for number, part in enumerate(parts)}  # fmt: skip
+        files = {
+            f"part_{number}__{form.replace('.', '__')}": _written(part, form)
+            for number, part in enumerate(parts)
+        }
         deliver(settings, self.feed, day, **files)
 
 
@@ -146,8 +148,12 @@ def _database(settings: Settings) -> str:
     return str(psycopg.conninfo.conninfo_to_dict(settings.warehouse_dsn or "")["dbname"])
 
 
-@retry(retry=retry_if_result(lambda count: count > 0), stop=stop_after_delay(20), wait=wait_fixed(0.02),
-       retry_error_callback=lambda state: state.outcome.result())  # fmt: skip
+@retry(
+    retry=retry_if_result(lambda count: count > 0),
+    stop=stop_after_delay(20),
+    wait=wait_fixed(0.02),
+    retry_error_callback=lambda state: state.outcome.result(),
+)
 def sessions(settings: Settings) -> int:
     """Sessions of others in the platform's database, once those that are about to end have ended."""
     return int(

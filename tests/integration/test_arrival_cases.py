@@ -69,8 +69,10 @@ def test_01_an_instant_out_of_range_ends_no_night(warehouse: Settings, there: Pa
     assert status in ("published", "refused") and read in (0, 300)
     night = night_of(warehouse, NIGHT)
     assert {each.feed for each in night.with_status("published") if each.business_date == NIGHT} >= {
-        "calls", "boutique_visits", "interventions",
-    }  # fmt: skip
+        "calls",
+        "boutique_visits",
+        "interventions",
+    }
 
 
 def test_04_linked_files_are_followed(warehouse: Settings, cases: Path) -> None:

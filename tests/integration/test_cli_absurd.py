@@ -126,8 +126,10 @@ def test_sql_shows_every_column_and_any_name(platform: Settings, capsys: pytest.
     assert [each.strip() for each in said.out.splitlines()[1].split("┃")[1:-1]] == names
     assert [each.strip() for each in said.out.splitlines()[3].split("│")[1:-1]] == ["1", "2", "3", "2"]
     assert list(json.loads(Said(capsys, ["sql", "select 1 as a, 2 as a, 3 as a", "--json"]).out)[0]) == [
-        "a", "a_2", "a_3",
-    ]  # fmt: skip
+        "a",
+        "a_2",
+        "a_3",
+    ]
 
 
 def test_sql_shows_values_that_neither_python_nor_json_has(

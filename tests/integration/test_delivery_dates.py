@@ -92,11 +92,24 @@ def test_the_command_line_says_so_in_a_line(module_warehouse: Settings, argument
 def test_what_lies_where_no_night_looks_is_told_by_each(warehouse: Settings) -> None:
     landing = Path(warehouse.landing)
     folders = (
-        "calls/date=2102-04-25", "calls/date=0001-01-01", "calls/date=20120425", "calls/date=2012-02-30",
-        "calls/2012-04-25", "calls/Date=2012-04-28", "calls/DATE=2012-04-28", "calls/dt=2012-04-28",
-        "calls/28.04.12", "Boutique-Visits", "boutique",
-        "calls/archive", "calls/_2011", "calls/.snapshot-2012", "spool", "lost+found", "2012",
-    )  # fmt: skip
+        "calls/date=2102-04-25",
+        "calls/date=0001-01-01",
+        "calls/date=20120425",
+        "calls/date=2012-02-30",
+        "calls/2012-04-25",
+        "calls/Date=2012-04-28",
+        "calls/DATE=2012-04-28",
+        "calls/dt=2012-04-28",
+        "calls/28.04.12",
+        "Boutique-Visits",
+        "boutique",
+        "calls/archive",
+        "calls/_2011",
+        "calls/.snapshot-2012",
+        "spool",
+        "lost+found",
+        "2012",
+    )
     for name in folders:
         (landing / name).mkdir(parents=True)
         (landing / name / "some.csv").touch()

@@ -37,10 +37,17 @@ def delivered(
             "rows_published, rows_quarantined, rows_rejected, reason, built_in) "
             "values (%s, %s, %s, '[]', '', %s, %s, %s, %s, %s, %s)",
             [
-                feed, day, status, read, published, read - published, rejected, reason or None,
+                feed,
+                day,
+                status,
+                read,
+                published,
+                read - published,
+                rejected,
+                reason or None,
                 1 if status == "published" else None,
             ],
-        )  # fmt: skip
+        )
 
 
 def unbuilt(settings: Settings) -> None:
@@ -86,9 +93,12 @@ def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
     delivered(warehouse, "calls", DAY, "refused", reason="lacks column `market`")
     refused = told(warehouse)["refused"]
     assert refused == Matter(
-        "refused", True, "calls 2012-04-25", "refused: lacks column `market`",
+        "refused",
+        True,
+        "calls 2012-04-25",
+        "refused: lacks column `market`",
         "have it sent again, then parc ingest calls --date 2012-04-25",
-    )  # fmt: skip
+    )
     delivered(warehouse, "calls", DAY, "published")
     assert "refused" not in told(warehouse)
     delivered(warehouse, "calls", DAY, "refused", reason="half a day")

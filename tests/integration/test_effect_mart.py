@@ -80,9 +80,15 @@ def mart(settings: Settings, columns: str, query: str) -> list[tuple[Any, ...]]:
 
     with dbt.started(settings, quiet) as running:
         run = running.run(
-            "build", "--select", "stg_rollout__effects", "mart_parc_effect",
-            "--exclude", "keys_are_unique", "--exclude-resource-type", "unit_test",
-        )  # fmt: skip
+            "build",
+            "--select",
+            "stg_rollout__effects",
+            "mart_parc_effect",
+            "--exclude",
+            "keys_are_unique",
+            "--exclude-resource-type",
+            "unit_test",
+        )
     assert not run.has_failed, [result.message for result in run.results]
     with connect(settings, "transformer") as connection:
         return connection.execute(

@@ -126,9 +126,13 @@ def disturb(server: Settings, trial: Trial, blow: str, chance: random.Random) ->
     ],
 )
 def test_struck_at_random(
-    server: Settings, fresh: Callable[..., Settings], delivered: dict[str, pl.DataFrame],
-    count: int, feed: str, blow: str,
-) -> None:  # fmt: skip
+    server: Settings,
+    fresh: Callable[..., Settings],
+    delivered: dict[str, pl.DataFrame],
+    count: int,
+    feed: str,
+    blow: str,
+) -> None:
     trials: dict[Scenario, Trial] = {}
     struck: Counter[str] = Counter()
     for seed in range(count):
@@ -179,8 +183,14 @@ def test_a_fortnight_of_dead_loads_ends_in_the_same_marts(
     fresh: Callable[..., Settings], tmp_path: Path
 ) -> None:
     first = DAY - timedelta(days=DAYS)
-    simulate(first, DAY - timedelta(days=1), scale=0.003, seed=11, out=str(tmp_path),
-             faults=["bad_rows@calls", "duplicates@boutique_visits"])  # fmt: skip
+    simulate(
+        first,
+        DAY - timedelta(days=1),
+        scale=0.003,
+        seed=11,
+        out=str(tmp_path),
+        faults=["bad_rows@calls", "duplicates@boutique_visits"],
+    )
     loads = sorted(
         (date.fromisoformat(folder.name.removeprefix("date=")), folder.parent.name)
         for folder in tmp_path.glob("*/date=*")

@@ -37,8 +37,10 @@ def mounted(folder: Path, megabytes: int) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs", str(folder)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
     try:
@@ -104,8 +106,9 @@ def undisturbed(private: Settings) -> tuple[float, object]:
     assert load.wait() == 0, load.said
     seconds = time.monotonic() - started
     assert [row[1:] for row in ledger(private)] == [
-        ("superseded", FIRST, FIRST, 0, 0), ("published", SECOND + 1, SECOND - 1, 2, 2),
-    ]  # fmt: skip
+        ("superseded", FIRST, FIRST, 0, 0),
+        ("published", SECOND + 1, SECOND - 1, 2, 2),
+    ]
     return seconds, state(private)
 
 

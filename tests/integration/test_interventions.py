@@ -183,18 +183,28 @@ def assert_equals_full_refresh(settings: Settings) -> None:
 
 def test_a_job_is_its_newest_state(built: Settings) -> None:
     assert one(built, "result, closed_date, state_count, business_date", "REOPENED") == (
-        "done", WEDNESDAY, 2, WEDNESDAY,
-    )  # fmt: skip
+        "done",
+        WEDNESDAY,
+        2,
+        WEDNESDAY,
+    )
     # The earlier of two extracts keeps a state that both brought.
     assert one(built, "cause_code, state_count, duplicate_state_count, business_date", "LEARNED") == (
-        None, 1, 1, TUESDAY,
-    )  # fmt: skip
+        None,
+        1,
+        1,
+        TUESDAY,
+    )
     assert one(built, "region_code, directorate_code, is_known_unit, unit_directorate_code", "UNPLACED") == (
-        "unknown", "unknown", False, "unknown",
-    )  # fmt: skip
+        "unknown",
+        "unknown",
+        False,
+        "unknown",
+    )
     assert one(built, "is_identified, next_repair_requested_at", "INSTALLED") == (
-        False, datetime(2012, 4, 25, 15, tzinfo=UTC),
-    )  # fmt: skip
+        False,
+        datetime(2012, 4, 25, 15, tzinfo=UTC),
+    )
 
 
 def test_figures_of_a_region(built: Settings) -> None:
@@ -259,8 +269,11 @@ def test_a_job_that_vanishes_and_a_build_that_fails_in_between(built: Settings) 
     assert marts(built) == before
     build(built)
     assert rows(built, "select job_id from marts.fct_interventions order by 1") == [
-        ("INSTALLED",), ("LEARNED",), ("REOPENED",), ("UNPLACED",),
-    ]  # fmt: skip
+        ("INSTALLED",),
+        ("LEARNED",),
+        ("REOPENED",),
+        ("UNPLACED",),
+    ]
     assert one(built, "state_count", "REOPENED") == (2,)
     assert figures(built, "requested_count, open_count", WEDNESDAY) == (0, 2)
     # The extract that kept LEARNED's first state no longer has it: the later one's counts.

@@ -384,9 +384,12 @@ def test_csv_gzip_parquet_and_several_files_give_the_same_rows(warehouse: Settin
     assert query(warehouse, ROWS_WITHOUT_PLACE) == expected
 
     deliver(
-        warehouse, "calls", DAY,
-        a__csv__gz=gzip.compress(as_csv(rows[:150])), b__csv=as_csv(rows[150:]),
-    )  # fmt: skip
+        warehouse,
+        "calls",
+        DAY,
+        a__csv__gz=gzip.compress(as_csv(rows[:150])),
+        b__csv=as_csv(rows[150:]),
+    )
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.message.endswith("replaces delivery 2: 0 rows added, 0 removed, 0 altered")
     assert query(warehouse, ROWS_WITHOUT_PLACE) == expected
@@ -418,12 +421,16 @@ def test_keys_and_identities_are_those_of_pythons_hmac(warehouse: Settings) -> N
         "from raw.calls order by call_id",
     ) == [
         (
-            key("+33299000001"), key("CUST0000001"), key("AGENT001"),
-            None, identity("CUST0000001"), None,
+            key("+33299000001"),
+            key("CUST0000001"),
+            key("AGENT001"),
+            None,
+            identity("CUST0000001"),
+            None,
         ),
         (key("+33299000001"), None, key("AGENT001"), identity("+33299000001"), None, None),
         (None, None, key("AGENT001"), None, None, identity("row:call-3")),
-    ]  # fmt: skip
+    ]
 
 
 def test_no_number_and_no_reference_is_stored_in_raw_or_ops(warehouse: Settings) -> None:
@@ -541,8 +548,16 @@ def test_the_hours_of_a_clock_change_are_told_apart(warehouse: Settings) -> None
 
 
 def test_withheld_numbers_are_never_one_customer(warehouse: Settings) -> None:
-    forms = ("", "anonymous", "RESTRICTED", "unavailable", "+266696687", "0299123456", "+33 2 99 12 34 56",
-             "0033299123456")  # fmt: skip
+    forms = (
+        "",
+        "anonymous",
+        "RESTRICTED",
+        "unavailable",
+        "+266696687",
+        "0299123456",
+        "+33 2 99 12 34 56",
+        "0033299123456",
+    )
     rows = [
         row | {"caller_number": form, "customer_ref": ""} for row, form in zip(legs(8), forms, strict=True)
     ]

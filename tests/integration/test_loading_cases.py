@@ -90,7 +90,7 @@ def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None
         ("spaces_in_header.csv", "` lines` (names are in lower case, without spaces)"),
         ("too_big.csv", "`lines` is outside 0..3000000 in 12 (first: too_big.csv line 2, '***')"),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_names_the_true_cause(load_case: Load, file: str, message: str) -> None:
     outcome = load_case(f"19-messages/{file}", "active_lines")
     assert outcome.status == "refused"

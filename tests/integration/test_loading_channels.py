@@ -176,14 +176,32 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
         "where visit_id in ('visit-1', 'visit-8') order by 1",
     ) == [
         (
-            "visit-1", "B001", utc(7, 48), utc(7, 54), utc(8, 8), key("CUST0000001"), "bill", "sale", 2,
-            identity("CUST0000001"), None,
+            "visit-1",
+            "B001",
+            utc(7, 48),
+            utc(7, 54),
+            utc(8, 8),
+            key("CUST0000001"),
+            "bill",
+            "sale",
+            2,
+            identity("CUST0000001"),
+            None,
         ),
         (
-            "visit-8", "B001", utc(13, 24), utc(13, 30), utc(13, 44), None, "bill", "served", None, None,
+            "visit-8",
+            "B001",
+            utc(13, 24),
+            utc(13, 30),
+            utc(13, 44),
+            None,
+            "bill",
+            "served",
+            None,
+            None,
             identity("row:visit-8"),
         ),
-    ]  # fmt: skip
+    ]
     assert query(
         warehouse,
         "select updated_at, unit_code, kind, market, customer_key, line_key, department_code, requested_at, "
@@ -192,11 +210,26 @@ def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Setting
         "where job_id = 'job-9' order by updated_at desc limit 1",
     ) == [
         (
-            utc(13, 9), "UI_RENNES", "installation", "fixe", key("CUST0000009"),
-            key("LINE0000009"), "35", utc(6, 9), utc(12), utc(12), utc(14), None, utc(12, 9),
-            utc(13, 9), "done", "C07", identity("CUST0000009"), None,
+            utc(13, 9),
+            "UI_RENNES",
+            "installation",
+            "fixe",
+            key("CUST0000009"),
+            key("LINE0000009"),
+            "35",
+            utc(6, 9),
+            utc(12),
+            utc(12),
+            utc(14),
+            None,
+            utc(12, 9),
+            utc(13, 9),
+            "done",
+            "C07",
+            identity("CUST0000009"),
+            None,
         )
-    ]  # fmt: skip
+    ]
     assert query(
         warehouse,
         "select name, department_code, opened_on, closed_on from raw.boutiques "

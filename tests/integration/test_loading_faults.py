@@ -111,9 +111,12 @@ def test_killed_at_any_moment_and_run_again(
 
 @pytest.mark.parametrize("death", DEATHS)
 def test_cut_off_at_any_moment_and_run_again(
-    server: Settings, warehouse: Settings, death: str, undisturbed: dict[str, list[Any]],
+    server: Settings,
+    warehouse: Settings,
+    death: str,
+    undisturbed: dict[str, list[Any]],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     publish_and_restate(warehouse)
     target, moment = DEATHS[death]
     function = pkgutil.resolve_name(target)

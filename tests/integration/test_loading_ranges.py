@@ -200,5 +200,8 @@ def test_only_the_export_reads_the_numbers(warehouse: Settings) -> None:
         for role in ("parc_exporter", "parc_transformer", "parc_reader", "bi_reader")
     }
     assert rights == {
-        "parc_exporter": True, "parc_transformer": False, "parc_reader": False, "bi_reader": False,
-    }  # fmt: skip
+        "parc_exporter": True,
+        "parc_transformer": False,
+        "parc_reader": False,
+        "bi_reader": False,
+    }

@@ -173,10 +173,19 @@ def test_days_past_retention_keep_their_figures(
     ]
     assert of_visits[0] == of_visits[1] != []
     assert of_visits[0][0].bytes > 5 * 8192
-    assert rows(built, "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
-                f"where feed = 'calls' and business_date <= '{EXPIRED}'") == []  # fmt: skip
-    assert rows(undisturbed, "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
-                f"where feed = 'calls' and business_date <= '{EXPIRED}'")  # fmt: skip
+    assert (
+        rows(
+            built,
+            "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
+            f"where feed = 'calls' and business_date <= '{EXPIRED}'",
+        )
+        == []
+    )
+    assert rows(
+        undisturbed,
+        "select 1 from ops.quarantine inner join ops.delivery using (delivery_id) "
+        f"where feed = 'calls' and business_date <= '{EXPIRED}'",
+    )
     assert expire(built) == []
     unlink_with_a_kill(built, monkeypatch)
     assert_unlinked(built, undisturbed)
@@ -445,11 +454,15 @@ def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
 def test_a_number_assigned_by_hand_goes_when_it_decides_nothing(warehouse: Settings) -> None:
     """A year after it was replaced or ended; where its calls go never changes by that."""
     given = [
-        ("+33299000001", "53", 800), ("+33299000001", "52", 700), ("+33299000001", "24", 10),
-        ("+33299000002", "53", 800), ("+33299000002", None, 500),
-        ("+33299000003", "53", 500), ("+33299000003", None, 10),
+        ("+33299000001", "53", 800),
+        ("+33299000001", "52", 700),
+        ("+33299000001", "24", 10),
+        ("+33299000002", "53", 800),
+        ("+33299000002", None, 500),
+        ("+33299000003", "53", 500),
+        ("+33299000003", None, 10),
         ("+33299000004", "53", 900),
-    ]  # fmt: skip
+    ]
     with connect(warehouse, "exporter") as connection, connection.cursor() as cursor:
         cursor.executemany(
             "insert into routing.urgent_assignment (number, zone_code, set_by, reason, at) "
@@ -464,8 +477,10 @@ def test_a_number_assigned_by_hand_goes_when_it_decides_nothing(warehouse: Setti
     assert maintenance.prune_history(warehouse) == planned
     kept = "select number, zone_code from routing.urgent_assignment order by assignment_id"
     assert rows(warehouse, kept, "exporter") == [
-        ("+33299000001", "24"), ("+33299000003", None), ("+33299000004", "53"),
-    ]  # fmt: skip
+        ("+33299000001", "24"),
+        ("+33299000003", None),
+        ("+33299000004", "53"),
+    ]
     assert rows(warehouse, in_force, "exporter") == before
     for of in ("zone_code is not null", "number = '+33299000001'"):
         with pytest.raises(InsufficientPrivilege), connect(warehouse, "maintenance") as connection:
@@ -516,9 +531,14 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
     with connect(warehouse, "transformer") as connection:
         connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
         for name in (
-            "build.fct_calls", "build.fct_calls__dbt_backup", "build.mart_forgotten", "marts.mart_forgotten",
-            "intermediate.int_forgotten", "intermediate.int_elsewhere", "reference.sites",
-        ):  # fmt: skip
+            "build.fct_calls",
+            "build.fct_calls__dbt_backup",
+            "build.mart_forgotten",
+            "marts.mart_forgotten",
+            "intermediate.int_forgotten",
+            "intermediate.int_elsewhere",
+            "reference.sites",
+        ):
             connection.execute(f"create table {name} (figure integer)".encode())
         connection.execute("create view staging.stg_forgotten as select * from build.mart_forgotten")
         connection.execute("create view marts.of_bi as select * from intermediate.int_forgotten")
@@ -544,9 +564,15 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
         "marts.mart_forgotten: of no model",
     ]
     assert [name for (name,) in rows(warehouse, relations)] == [
-        "fct_calls", "int_elsewhere", "int_forgotten", "mart_forgotten", "mart_restatements", "of_bi",
-        "published_build", "sites",
-    ]  # fmt: skip
+        "fct_calls",
+        "int_elsewhere",
+        "int_forgotten",
+        "mart_forgotten",
+        "mart_restatements",
+        "of_bi",
+        "published_build",
+        "sites",
+    ]
     with (
         connect(warehouse, "transformer", autocommit=True) as other,
         locks.held(other, locks.READING, ""),

@@ -34,11 +34,34 @@ from parc.warehouse import connect, partitions
 DAY = date(2012, 4, 25)
 ROWS = 300
 VALUES = (
-    "", " ", "x", "-1", "0", "99999999999999999999", "1e5", "NaN", "null", "é", "\u0000", "\ufeff", "a,b",
-    'a"b', "2012-04-25", "2012-04-25T10:00:00", "2012-04-25T10:00:00+99:00", "2011-01-01T10:00:00Z",
-    "12/04/2012", "anonymous", "+33299123456", "0299123456", "0033299123456", "00", "' or 1=1 --",
-    "=1+1", "x" * 5_000,
-)  # fmt: skip
+    "",
+    " ",
+    "x",
+    "-1",
+    "0",
+    "99999999999999999999",
+    "1e5",
+    "NaN",
+    "null",
+    "é",
+    "\u0000",
+    "\ufeff",
+    "a,b",
+    'a"b',
+    "2012-04-25",
+    "2012-04-25T10:00:00",
+    "2012-04-25T10:00:00+99:00",
+    "2011-01-01T10:00:00Z",
+    "12/04/2012",
+    "anonymous",
+    "+33299123456",
+    "0299123456",
+    "0033299123456",
+    "00",
+    "' or 1=1 --",
+    "=1+1",
+    "x" * 5_000,
+)
 BYTES = b'",\n\r\0;\xe9\xff\xc3 0aZ'
 
 
@@ -81,8 +104,14 @@ def a_field(good: Good, chance: random.Random) -> Mutation:
     at, column = chance.randrange(len(rows)), chance.randrange(len(good.header))
     rows[at][column] = chance.choice(VALUES)
     name, content = good.header[column], written([good.header, *rows])
-    return Mutation(f"{name} of line {at + 2} is {rows[at][column][:30]!r}", "a.csv", content,
-                    "differ there", frozenset({at + 2}), name)  # fmt: skip
+    return Mutation(
+        f"{name} of line {at + 2} is {rows[at][column][:30]!r}",
+        "a.csv",
+        content,
+        "differ there",
+        frozenset({at + 2}),
+        name,
+    )
 
 
 def bytes_of_the_body(good: Good, chance: random.Random) -> Mutation:
@@ -168,8 +197,14 @@ def said_otherwise(good: Good, chance: random.Random) -> Mutation:
         ]
     )
     lost = cut.count(b"\n") < len(good.rows)
-    return Mutation(f"cut to {len(cut)} bytes", "a.csv", cut, "be refused" if lost or "sha256" in control
-                    else "differ there", frozenset({len(good.rows) + 1}), control=control)  # fmt: skip
+    return Mutation(
+        f"cut to {len(cut)} bytes",
+        "a.csv",
+        cut,
+        "be refused" if lost or "sha256" in control else "differ there",
+        frozenset({len(good.rows) + 1}),
+        control=control,
+    )
 
 
 def a_gzip_stream(good: Good, chance: random.Random) -> Mutation:
@@ -219,9 +254,20 @@ def a_parquet_file(good: Good, chance: random.Random) -> Mutation:
 
 
 KINDS: list[Callable[[Good, random.Random], Mutation]] = [
-    a_field, a_field, a_field, bytes_of_the_body, bytes_of_the_body, bytes_of_the_body, a_ragged_row,
-    repeated_rows, another_header, another_layout, said_otherwise, a_gzip_stream, a_parquet_file,
-]  # fmt: skip
+    a_field,
+    a_field,
+    a_field,
+    bytes_of_the_body,
+    bytes_of_the_body,
+    bytes_of_the_body,
+    a_ragged_row,
+    repeated_rows,
+    another_header,
+    another_layout,
+    said_otherwise,
+    a_gzip_stream,
+    a_parquet_file,
+]
 
 
 def good_file(settings: Settings, feed: Feed, landing: Path) -> Good:
@@ -244,8 +290,9 @@ def held_by_line(settings: Settings, feed: Feed, outcome: Outcome) -> dict[int, 
             settings,
             "select number, department_code, reason from routing.line_assignment "
             "where valid_from <= %s and (valid_to is null or valid_to >= %s) order by number",
-            DAY, DAY,
-        )  # fmt: skip
+            DAY,
+            DAY,
+        )
         return dict(enumerate(found))
     places = ("file_number", "line_number")
     names = [column.name for column in feed.loaded_columns if column.name not in places]

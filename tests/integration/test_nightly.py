@@ -85,8 +85,10 @@ def matter(night: Night, kind: str) -> Matter:
 def test_killed_in_the_middle_and_run_again(platform: Settings) -> None:
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("parc")), "nightly", "--date", str(FIRST)],
-        env=os.environ | environment(platform), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=os.environ | environment(platform),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while value(platform, "select count(*) from ops.build where status = 'running'") == 0:
         assert process.poll() is None, "it ended before it built"
         time.sleep(0.05)
@@ -136,14 +138,17 @@ def test_two_at_once(platform: Settings) -> None:
 def test_a_refused_and_a_missing_delivery_hold_nothing_back(platform: Settings) -> None:
     night = nightly.run(platform, SECOND)
     assert became(night) == {
-        "calls": "refused", "boutique_visits": "missing", "interventions": "published",
-    }  # fmt: skip
+        "calls": "refused",
+        "boutique_visits": "missing",
+        "interventions": "published",
+    }
     assert night.exit_code == 4
     assert night.build and night.build.build_id
     build_id = night.build.build_id
     assert {(gap["feed"], gap["status"]) for gap in night.build.missing} == {
-        ("calls", "refused"), ("boutique_visits", "missing"),
-    }  # fmt: skip
+        ("calls", "refused"),
+        ("boutique_visits", "missing"),
+    }
     refused, missing = matter(night, "refused"), matter(night, "missing")
     assert refused.is_wrong and "lacks column `market`" in refused.what
     assert refused.what.endswith(f"; build {build_id} went on without it")

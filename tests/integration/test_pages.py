@@ -459,8 +459,11 @@ def test_the_plugin_is_light() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        capture_output=True, text=True, check=True, cwd=PROJECT / "plugins",
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT / "plugins",
+    )
     assert done.stdout.strip().splitlines()[-1] == (
         "['parc.orchestration', 'parc.orchestration.deadline', 'parc.orchestration.limits']"
     )

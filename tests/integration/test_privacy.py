@@ -126,9 +126,11 @@ def person(operator: Settings) -> tuple[str, str]:
     assert len(days[customer]) >= 2
     number = min(numbers[customer])
     rewrite(
-        operator, "line_assignments", FIRST,
+        operator,
+        "line_assignments",
+        FIRST,
         lambda line: f"{line}{number},35,moved\n" if line.startswith("number") else line,
-    )  # fmt: skip
+    )
     return customer, number
 
 
@@ -178,9 +180,11 @@ def test_a_load_that_runs_holds_it_up_and_nobody_is_loaded_again(
     simulate(NEXT, NEXT, scale=0.003, seed=15, out=people.landing)
     theirs = next(leg for leg in legs(people, NEXT) if leg["customer_ref"])
     rewrite(
-        people, "calls", NEXT,
+        people,
+        "calls",
+        NEXT,
         lambda line: line.replace(theirs["customer_ref"], customer) if theirs["call_id"] in line else line,
-    )  # fmt: skip
+    )
     outcome = ingest(people, "calls", NEXT)
     assert outcome.status == "published", outcome.message
     assert str(NEXT) not in " ".join(place for place in traces(people, *person) if place.startswith("raw."))

@@ -590,7 +590,7 @@ def test_a_small_sunday_is_too_few_only_beyond_chance(
         ("boutique_visits", "outcome = 'left_unserved', served_at = null", {"served_share"}),
         ("interventions", "result = 'cancelled', closed_at = updated_at", {"closed_share"}),
     ],
-)  # fmt: skip
+)
 def test_without_like_days_what_is_wrong_as_a_whole_is_told(
     platform: Settings, feed: str, statement: str, names: set[str]
 ) -> None:

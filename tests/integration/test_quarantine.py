@@ -44,8 +44,11 @@ def admit_mobile(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_held_back_is_listed_and_shown(warehouse: Settings, loaded: Outcome) -> None:
     [told] = held(warehouse)
     assert (told.delivery_id, told.row_count, told.column_name, told.first_line) == (
-        loaded.delivery_id, 3, "market", 3,
-    )  # fmt: skip
+        loaded.delivery_id,
+        3,
+        "market",
+        3,
+    )
     listed = parc(warehouse, "quarantine", "list", "calls")
     assert "`market` is outside fixe|internet|open" in listed.stdout and "calls.csv line 3" in listed.stdout
     assert parc(warehouse, "quarantine", "list", "visits").returncode == 2

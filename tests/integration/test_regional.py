@@ -243,14 +243,21 @@ def entry(name: str, reads: Sequence[str] = (), **meta: Any) -> Entry:
 PROBES = [
     entry("dim_department", publish="whole", scope="open"),
     entry(
-        "mart_probe_daily", publish="whole", scope="directorate", persons=["person_count"],
+        "mart_probe_daily",
+        publish="whole",
+        scope="directorate",
+        persons=["person_count"],
         key=["business_date", "directorate_code", "region_code", "market"],
     ),
     entry(
-        "mart_probe_rates", ["model.parc.mart_probe_daily"], publish="view", scope="area",
-        counts=["call_count"], sums_of="mart_probe_daily",
+        "mart_probe_rates",
+        ["model.parc.mart_probe_daily"],
+        publish="view",
+        scope="area",
+        counts=["call_count"],
+        sums_of="mart_probe_daily",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")

@@ -115,9 +115,13 @@ def test_each_login_may_connect_to_its_own_databases_alone(
     assert len(of_directorates) == 11
     ours = sorted(["bi_reader", "parc", *map(logins.login, logins.ROOMS), *of_directorates])
     expected = {
-        "postgres": None, "template1": None, "parc": ours, name: ours,
-        "airflow": ["airflow"], "switch": ["kamailio", "switch"],
-    }  # fmt: skip
+        "postgres": None,
+        "template1": None,
+        "parc": ours,
+        name: ours,
+        "airflow": ["airflow"],
+        "switch": ["kamailio", "switch"],
+    }
     assert {database: names for database, names in rows if database in expected} == expected
     for role, database in (("reader", "airflow"), ("bi_reader", "switch"), ("exporter", "postgres")):
         given = parameters(module_warehouse, role) | {"dbname": database}  # type: ignore[arg-type]
@@ -134,8 +138,9 @@ def test_a_role_of_an_earlier_version_gets_its_login(server: Settings) -> None:
             migrate(server)
             with connect(server, "reader") as connection:
                 assert connection.execute("select session_user, current_user").fetchone() == (
-                    "parc_reader", "parc_reader",
-                )  # fmt: skip
+                    "parc_reader",
+                    "parc_reader",
+                )
             found = dba.execute(
                 "select rolconnlimit from pg_roles where rolname in ('bi_reader', 'parc_reader') "
                 "order by rolname"

@@ -104,9 +104,11 @@ def test_a_go_live_shows_its_rows_waits_for_approval_and_is_read_back(live: Sett
 def test_a_release_records_who_what_why_and_from_which_data(live: Settings) -> None:
     go_live(live)
     with connect(live, "exporter") as connection:
-        row = connection.cursor(row_factory=psycopg.rows.dict_row).execute(
-            "select * from ops.routing_release order by release_id desc limit 1"
-        ).fetchone()  # fmt: skip
+        row = (
+            connection.cursor(row_factory=psycopg.rows.dict_row)
+            .execute("select * from ops.routing_release order by release_id desc limit 1")
+            .fetchone()
+        )
     assert row is not None
     assert (row["requested_by"], row["approved_by"], row["reason"]) == ("night", "Anne", "Bretagne")
     assert (row["business_date"], row["effective_date"]) == (EVE, date(2012, 4, 25))
@@ -119,13 +121,18 @@ def test_a_release_records_who_what_why_and_from_which_data(live: Settings) -> N
         "line_assignments": deliveries["line_assignments2012-04-23"],
     }
     assert row["rollout_sha256"] == row["input_sha256"]["rollout"]
-    assert {"zone_code": "53", "market": "fixe", "planned_go_live_date": "2012-04-25",
-            "withdrawn_on": None} in row["rollout"]  # fmt: skip
+    assert {
+        "zone_code": "53",
+        "market": "fixe",
+        "planned_go_live_date": "2012-04-25",
+        "withdrawn_on": None,
+    } in row["rollout"]
     assert re.fullmatch(r"[\w.]+\+[0-9a-f]{12}", row["code_version"])
     changes = rows(
-        live, "select table_name, change, row_key, before, after, calls_moved_share from ops.routing_change "
+        live,
+        "select table_name, change, row_key, before, after, calls_moved_share from ops.routing_change "
         f"where release_id = {row['release_id']}",
-    )  # fmt: skip
+    )
     assert len(changes) == 10
     key = {"zone_code": "53", "market": "fixe", "band": "open", "priority": 1, "site_code": "RENNES"}
     assert ("routes", "added", key, None, {"weight": 60}, 1.0) in changes
@@ -424,8 +431,9 @@ def test_drift_blocks_until_it_is_overwritten(live: Settings) -> None:
     assert outcome.status == "released" and routing.verify(live).is_ok
     assert "029912,53\n" in table(live, "prefixes").read_text()
     assert rows(live, "select action, accepted_by from ops.routing_drift order by drift_id") == [
-        ("detected", None), ("overwrite", "Anne"),
-    ]  # fmt: skip
+        ("detected", None),
+        ("overwrite", "Anne"),
+    ]
     with pytest.raises(RoutingRefused, match="there is no drift to accept"):
         routing.apply(live, QUIET, requested_by="n", reason="n", drift="overwrite")
 
@@ -585,9 +593,12 @@ def test_killed_by_the_system_at_the_flip(live: Settings) -> None:
     before = pointer(live)
     approved = routing.plan(live, EVE).plan_hash
     environment = {
-        **os.environ, "PARC_HOME": str(live.home), "PARC_SWITCH": live.switch, "PARC_LANDING": live.landing,
+        **os.environ,
+        "PARC_HOME": str(live.home),
+        "PARC_SWITCH": live.switch,
+        "PARC_LANDING": live.landing,
         "PARC_WAREHOUSE_DSN": str(live.warehouse_dsn),
-    }  # fmt: skip
+    }
     done = subprocess.run(
         [sys.executable, "-c", script, approved], env=environment, capture_output=True, check=False
     )
@@ -786,8 +797,10 @@ def test_the_rows_kept_are_bounded_and_the_counts_are_not(
     monkeypatch.setattr("parc.routing.audit.CHANGES_KEPT", 3)
     routing.apply(world, QUIET, requested_by="n", reason="n", bootstrap=True)
     kept = dict(rows(world, "select table_name, count(*) from ops.routing_change group by 1"))
-    assert kept == {name: min(3, count) for name, count in
-                    rows(world, "select row_counts from ops.routing_release")[0][0].items()}  # fmt: skip
+    assert kept == {
+        name: min(3, count)
+        for name, count in rows(world, "select row_counts from ops.routing_release")[0][0].items()
+    }
     assert set(kept) == set(SHAPES)
 
 

@@ -22,11 +22,15 @@ DAY = date(2012, 4, 25)
 NEXT = DAY + timedelta(days=1)
 PREFIXES = [
     {
-        "prefix": prefix, "operator_code": "FT", "zne_insee": "", "zne_name": "",
-        "department_code": department, "region_2012": "",
+        "prefix": prefix,
+        "operator_code": "FT",
+        "zne_insee": "",
+        "zne_name": "",
+        "department_code": department,
+        "region_2012": "",
     }
     for prefix, department in (("029900", "35"), ("050841", "975"), ("049520", "20"))
-]  # fmt: skip
+]
 HOMES = (
     "select home_source, home_region_code, home_directorate_code, home_department_code from marts.fct_calls "
     "where call_id = '{}'"

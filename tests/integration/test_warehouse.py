@@ -126,7 +126,12 @@ def test_starts_as_a_plain_user(open_folder: Path) -> None:
     done = subprocess.run(
         [interpreter_for_everyone(), "-c", program],
         env={"PARC_HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(packages)},
-        user=embedded.NOBODY, group=embedded.NOBODY, extra_groups=[],
-        capture_output=True, text=True, check=False, cwd="/",
-    )  # fmt: skip
+        user=embedded.NOBODY,
+        group=embedded.NOBODY,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
     assert "0001_ledger.sql" in done.stdout, done.stderr

@@ -50,8 +50,11 @@ def parc(settings: Settings, *arguments: str) -> None:
     known = {key: value for key, value in os.environ.items() if not key.startswith(("PARC_", "AIRFLOW_"))}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("parc")), *arguments],
-        env=known | {"PARC_HOME": str(settings.home)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=known | {"PARC_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -121,11 +124,20 @@ def test_a_backfill_survives_a_dead_scheduler_and_leaves_the_night_its_turn(plat
     began = time.monotonic()
     subprocess.run(
         [
-            str(Path(sys.executable).with_name("airflow")), "backfill", "create", "--dag-id", "ingest_calls",
-            "--from-date", str(FIRST + timedelta(1)), "--to-date", f"{LAST + timedelta(1)}T12:00:00",
+            str(Path(sys.executable).with_name("airflow")),
+            "backfill",
+            "create",
+            "--dag-id",
+            "ingest_calls",
+            "--from-date",
+            str(FIRST + timedelta(1)),
+            "--to-date",
+            f"{LAST + timedelta(1)}T12:00:00",
         ],
-        env=environment.variables(platform, port), capture_output=True, check=True,
-    )  # fmt: skip
+        env=environment.variables(platform, port),
+        capture_output=True,
+        check=True,
+    )
     until("a tenth of the backfill", lambda: published(platform, "calls") >= DAYS // 10)
     waited, took = seconds_of_a_night(platform, "boutique_visits")
     assert published(platform, "calls") < DAYS, "the backfill was over before the night's run"
@@ -136,9 +148,13 @@ def test_a_backfill_survives_a_dead_scheduler_and_leaves_the_night_its_turn(plat
     until("the backfill", lambda: published(platform, "calls") == DAYS)
     until("the builds", lambda: all_is_built(platform))
     tell(
-        days=DAYS, seconds=time.monotonic() - began, published_when_killed=at_death,
-        builds=builds(platform), night_waited_seconds=waited, night_took_seconds=took,
-    )  # fmt: skip
+        days=DAYS,
+        seconds=time.monotonic() - began,
+        published_when_killed=at_death,
+        builds=builds(platform),
+        night_waited_seconds=waited,
+        night_took_seconds=took,
+    )
     assert number(platform, "select count(*) from ops.delivery where status <> 'published'") == 0
     assert waited < took < 180
     assert builds(platform) <= DAYS // 3
@@ -155,8 +171,11 @@ def test_a_range_in_the_trigger_form_is_one_run(platform: Settings) -> None:
     assert airflow.state("ingest_interventions", run_id) == "success"
     until("the builds", lambda: all_is_built(platform))
     tell(
-        days=DAYS, seconds=time.monotonic() - began, builds=builds(platform) - before,
-        night_waited_seconds=waited, night_took_seconds=took,
-    )  # fmt: skip
+        days=DAYS,
+        seconds=time.monotonic() - began,
+        builds=builds(platform) - before,
+        night_waited_seconds=waited,
+        night_took_seconds=took,
+    )
     assert published(platform, "interventions") == DAYS
     assert builds(platform) - before <= 2

@@ -99,9 +99,11 @@ def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, o
             cohorts[region] = (go_live - weeks[0]).days // 7 + 1 if go_live and go_live < weeks[-1] else 0
             homes[region] = home
     left = permute(
-        np.array(list(values.values())), list(cohorts.values()), list(homes.values()),
+        np.array(list(values.values())),
+        list(cohorts.values()),
+        list(homes.values()),
         list(range(1, len(weeks) + 1)),
-    ).effects["simple", None, None]  # fmt: skip
+    ).effects["simple", None, None]
     [(status, estimate, mean, p_value)] = query(
         operator,
         "select status, estimate, treated_mean, p_value from marts.mart_parc_effect "

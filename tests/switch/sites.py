@@ -22,8 +22,16 @@ from parc.settings import Settings
 
 SCENARIO = Path(__file__).with_name("caller.xml")
 SITES = [
-    "LYON", "LYON_2", "NANTES", "NANTES_2", "RENNES", "RENNES_2", "ST_DENIS_RE", "ST_DENIS_RE_2", "TUNIS",
-]  # fmt: skip
+    "LYON",
+    "LYON_2",
+    "NANTES",
+    "NANTES_2",
+    "RENNES",
+    "RENNES_2",
+    "ST_DENIS_RE",
+    "ST_DENIS_RE_2",
+    "TUNIS",
+]
 CALLER = "+33299445566"
 IN_HOURS = datetime(2012, 4, 25, 10, tzinfo=UTC)
 AT_NIGHT = datetime(2012, 4, 25, 22, tzinfo=UTC)
@@ -133,13 +141,35 @@ def start_calls(
     numbers.write_text("SEQUENTIAL\n" + "".join(f"{number};\n" for number in callers))
     return subprocess.Popen(
         [
-            "sipp", f"127.0.0.1:{port}", "-sf", str(SCENARIO), "-inf", str(numbers), "-s", dialled,
-            "-i", "127.0.0.1",
-            "-m", str(count), "-r", str(per_second), "-l", "400", "-recv_timeout", "8000", "-nostdin",
-            "-timeout", f"{count // per_second + 60}s", "-timeout_error",
+            "sipp",
+            f"127.0.0.1:{port}",
+            "-sf",
+            str(SCENARIO),
+            "-inf",
+            str(numbers),
+            "-s",
+            dialled,
+            "-i",
+            "127.0.0.1",
+            "-m",
+            str(count),
+            "-r",
+            str(per_second),
+            "-l",
+            "400",
+            "-recv_timeout",
+            "8000",
+            "-nostdin",
+            "-timeout",
+            f"{count // per_second + 60}s",
+            "-timeout_error",
         ],
-        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def place_calls(folder: Path, port: int, callers: Sequence[str], count: int, per_second: int = 50) -> None:

@@ -252,8 +252,9 @@ def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites
         routing.drain(live, "TUNIS", until, drained_by="Anne", reason="a fire drill")
     routing.end_drain(live, "RENNES", ended_by="Anne", reason="over")
     assert [row[0] for row in rows(live, "select event from ops.routing_drain order by drain_id")] == [
-        "set", "ended",
-    ]  # fmt: skip
+        "set",
+        "ended",
+    ]
 
 
 def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) -> None:
@@ -266,9 +267,13 @@ def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) ->
     assert would_go(live, number).zone_code == "04"
     routing.unassign(live, number, requested_by="Anne", reason="the feed has it")
     routing.apply(
-        live, EVE, requested_by="night", reason="the night after that", approved_by="Anne",
+        live,
+        EVE,
+        requested_by="night",
+        reason="the night after that",
+        approved_by="Anne",
         approve=routing.plan(live, EVE).plan_hash,
-    )  # fmt: skip
+    )
     assert would_go(live, number).by == "prefix"
 
 

@@ -54,13 +54,19 @@ print(left)
 
 def run_killed(settings: Settings, approved: str, exchanges: int) -> subprocess.CompletedProcess[str]:
     environment = {
-        **os.environ, "PARC_HOME": str(settings.home), "PARC_SWITCH": settings.switch,
-        "PARC_LANDING": settings.landing, "PARC_WAREHOUSE_DSN": str(settings.warehouse_dsn),
-    }  # fmt: skip
+        **os.environ,
+        "PARC_HOME": str(settings.home),
+        "PARC_SWITCH": settings.switch,
+        "PARC_LANDING": settings.landing,
+        "PARC_WAREHOUSE_DSN": str(settings.warehouse_dsn),
+    }
     return subprocess.run(
         [sys.executable, "-c", KILLED, approved, str(exchanges)],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def as_kamailio(settings: Settings) -> str:
@@ -247,9 +253,10 @@ def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_n
     with pytest.raises((ParcError, psycopg.OperationalError)):
         release("a")
     assert rows(
-        live, "select approved_by from ops.routing_release inner join ops.routing_release_event "
+        live,
+        "select approved_by from ops.routing_release inner join ops.routing_release_event "
         "using (release_id) where event = 'activated' order by event_id desc limit 1",
-    ) == [("B",)]  # fmt: skip
+    ) == [("B",)]
     assert not old_table_is_live(live) and routing.verify(live).is_ok
 
 
@@ -305,8 +312,15 @@ def test_drift_is_accepted_either_way_and_audited(
     assert not routing.verify(live).is_ok
     plan = routing.plan(live, EVE)
     assert plan.verdict == "blocked" and plan.diffs["routes"].row_count == 2
-    routing.apply(live, EVE, requested_by="Anne", reason="as it should be", drift=drift,
-                  approve=plan.plan_hash, approved_by="Anne")  # fmt: skip
+    routing.apply(
+        live,
+        EVE,
+        requested_by="Anne",
+        reason="as it should be",
+        drift=drift,
+        approve=plan.plan_hash,
+        approved_by="Anne",
+    )
     assert (1, "RENNES", 50 if drift == "adopt" else 60) in would_go(live).sites
     assert routing.verify(live).is_ok
     assert (drift, "Anne", "as it should be") in rows(

@@ -21,8 +21,18 @@ from parc.settings import Settings
 from routing_world import go_live
 
 METHODS = (
-    "INVITE", "MESSAGE", "REFER", "BYE", "OPTIONS", "SUBSCRIBE", "NOTIFY", "INFO", "UPDATE", "ACK", "CANCEL",
-)  # fmt: skip
+    "INVITE",
+    "MESSAGE",
+    "REFER",
+    "BYE",
+    "OPTIONS",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "INFO",
+    "UPDATE",
+    "ACK",
+    "CANCEL",
+)
 FORGED = (
     "X-Parc-Version: forged",
     "X-Parc-Route: r:*:fixe:open",

@@ -116,5 +116,6 @@ def test_emergency_is_stopped_by_nothing_but_the_kill_switch_and_is_audited(
         live, told.format("kind, requested_by, reason", "routing_release")
     )
     assert rows(live, told.format("event, set_by, reason", "routing_hold")) == [
-        ("released", "Paul", "the fire is out"), ("set", "Anne", "Rennes burns"),
-    ]  # fmt: skip
+        ("released", "Paul", "the fire is out"),
+        ("set", "Anne", "Rennes burns"),
+    ]

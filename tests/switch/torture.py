@@ -12,10 +12,43 @@ PLANTED = "336000"
 """How every number of a caller begins here."""
 
 TOKENS = (
-    b"\r\n", b"\r\n\r\n", b"\n", b"\0", b"%00", b'"', b"<", b">", b";lr", b";tag=x", b",", b":", b";", b"=",
-    b"=?", b" ", b"\t", b"-1", b"0", b"4294967296", b"99999999999999999999", b"\xff\xfe", b"\xc3\xa9", b"()",
-    b"\\", b"%", b"%ff", b"[::1]", b"sip:", b"sips:", b"tel:", b"*", b"z9hG4bK", b"Route: ", b"v: ", b"\r\n ",
-)  # fmt: skip
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\0",
+    b"%00",
+    b'"',
+    b"<",
+    b">",
+    b";lr",
+    b";tag=x",
+    b",",
+    b":",
+    b";",
+    b"=",
+    b"=?",
+    b" ",
+    b"\t",
+    b"-1",
+    b"0",
+    b"4294967296",
+    b"99999999999999999999",
+    b"\xff\xfe",
+    b"\xc3\xa9",
+    b"()",
+    b"\\",
+    b"%",
+    b"%ff",
+    b"[::1]",
+    b"sip:",
+    b"sips:",
+    b"tel:",
+    b"*",
+    b"z9hG4bK",
+    b"Route: ",
+    b"v: ",
+    b"\r\n ",
+)
 
 
 def message(

@@ -35,19 +35,60 @@ SERVICES = ["postgres", "prepare", "switch", "owner", *services.COMMANDS]
 # Who is told what: a secret more in a service is a line more here.
 TOLD = {
     "postgres": {"postgres", "parc", "airflow", "switch", "kamailio"},
-    "prepare": {"warehouse_dsn", "switch_dsn", "airflow_dsn", "loader", "transformer", "exporter", "reader",
-                "maintenance", "bi_reader", "airflow_admin"},
+    "prepare": {
+        "warehouse_dsn",
+        "switch_dsn",
+        "airflow_dsn",
+        "loader",
+        "transformer",
+        "exporter",
+        "reader",
+        "maintenance",
+        "bi_reader",
+        "airflow_admin",
+    },
     "switch": {"kamailio", "switch_secret"},
-    "api-server": {"airflow_dsn", "airflow_fernet_key", "airflow_secret_key", "airflow_jwt_secret",
-                   "airflow_admin", "reader", "exporter", "switch_dsn", "switch_secret"},
-    "scheduler": {"airflow_dsn", "airflow_fernet_key", "airflow_jwt_secret", "loader", "transformer",
-                  "exporter", "reader", "maintenance", "pseudonym_secret", "switch_dsn", "switch_secret",
-                  "notice_urls", "sftp", "aws_credentials"},
-    "owner": {"warehouse_dsn", "airflow_dsn", "exporter", "reader", "pseudonym_secret", "switch_dsn",
-              "switch_secret", "sftp", "aws_credentials"},
+    "api-server": {
+        "airflow_dsn",
+        "airflow_fernet_key",
+        "airflow_secret_key",
+        "airflow_jwt_secret",
+        "airflow_admin",
+        "reader",
+        "exporter",
+        "switch_dsn",
+        "switch_secret",
+    },
+    "scheduler": {
+        "airflow_dsn",
+        "airflow_fernet_key",
+        "airflow_jwt_secret",
+        "loader",
+        "transformer",
+        "exporter",
+        "reader",
+        "maintenance",
+        "pseudonym_secret",
+        "switch_dsn",
+        "switch_secret",
+        "notice_urls",
+        "sftp",
+        "aws_credentials",
+    },
+    "owner": {
+        "warehouse_dsn",
+        "airflow_dsn",
+        "exporter",
+        "reader",
+        "pseudonym_secret",
+        "switch_dsn",
+        "switch_secret",
+        "sftp",
+        "aws_credentials",
+    },
     "dag-processor": {"airflow_dsn", "airflow_fernet_key", "loader", "notice_urls"},
     "triggerer": {"airflow_dsn", "airflow_fernet_key"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +253,13 @@ def test_nobody_on_the_host_reaches_the_secrets_and_a_container_reads_its_own(tm
 
 def test_secrets_that_are_there_are_kept_and_those_of_a_former_env_taken(tmp_path: Path) -> None:
     former = {
-        "PARC_PASSWORD": "a~former-one_1", "PARC_PSEUDONYM_SECRET": "b" * 48, "AWS_ACCESS_KEY_ID": "c",
-        "AIRFLOW_JWT_SECRET": "d" * 32, "PARC_NOTICE_URLS": "json://a b", "AWS_SECRET_ACCESS_KEY": "e f",
-    }  # fmt: skip
+        "PARC_PASSWORD": "a~former-one_1",
+        "PARC_PSEUDONYM_SECRET": "b" * 48,
+        "AWS_ACCESS_KEY_ID": "c",
+        "AIRFLOW_JWT_SECRET": "d" * 32,
+        "PARC_NOTICE_URLS": "json://a b",
+        "AWS_SECRET_ACCESS_KEY": "e f",
+    }
     values = made(tmp_path / "secrets", **former)
     assert values["parc_password"] == "a~former-one_1" and "a~former-one_1@" in values["warehouse_dsn"]
     assert values["pseudonym_secret"] == "b" * 48 and values["airflow_jwt_secret"] == "d" * 32
@@ -229,22 +274,39 @@ def test_secrets_that_are_there_are_kept_and_those_of_a_former_env_taken(tmp_pat
 @pytest.mark.parametrize(
     "path",
     [
-        ".env", ".env.local", "secrets/pseudonym_secret", "landing/calls/date=2012-04-25/calls.csv",
-        ".git/config", ".parc/secrets/x", "tests/conftest.py", "deploy/.env", "deploy/secrets/parc_password",
-        "notes.txt", "plugins/landing/calls.csv", ".venv/bin/parc", "dbt_project/target/manifest.json",
+        ".env",
+        ".env.local",
+        "secrets/pseudonym_secret",
+        "landing/calls/date=2012-04-25/calls.csv",
+        ".git/config",
+        ".parc/secrets/x",
+        "tests/conftest.py",
+        "deploy/.env",
+        "deploy/secrets/parc_password",
+        "notes.txt",
+        "plugins/landing/calls.csv",
+        ".venv/bin/parc",
+        "dbt_project/target/manifest.json",
         "anything/else",
     ],
-)  # fmt: skip
+)
 def test_an_image_does_not_hold(path: str) -> None:
     assert not is_sent(path)
 
 
 @pytest.mark.parametrize(
     "path",
-    ["plugins/parc/settings.py", "dags/ingest.py", "deploy/healthy.py", "deploy/kamailio/tables.sql",
-     "deploy/superuser.sql", "dbt_project/seeds/directorates.csv", "requirements.lock",
-     "expectations/export"],
-)  # fmt: skip
+    [
+        "plugins/parc/settings.py",
+        "dags/ingest.py",
+        "deploy/healthy.py",
+        "deploy/kamailio/tables.sql",
+        "deploy/superuser.sql",
+        "dbt_project/seeds/directorates.csv",
+        "requirements.lock",
+        "expectations/export",
+    ],
+)
 def test_an_image_holds(path: str) -> None:
     assert (PROJECT / path).exists() and is_sent(path)
 
@@ -260,8 +322,10 @@ def is_sent(path: str) -> bool:
         above = [str(each) for each in (Path(path), *Path(path).parents)][:-1]
         anywhere = pattern.startswith("**/")
         names = [Path(each).name for each in above] if anywhere else above
-        if any(fnmatch(each, pattern.removeprefix("**/")) and (anywhere or "/" not in each or "/" in pattern)
-               for each in names):  # fmt: skip
+        if any(
+            fnmatch(each, pattern.removeprefix("**/")) and (anywhere or "/" not in each or "/" in pattern)
+            for each in names
+        ):
             sent = line.startswith("!")
     return sent
 
@@ -272,8 +336,10 @@ def test_passwords_that_an_address_cannot_hold_are_told(password: str, tmp_path:
         (tmp_path / f"{name}_password").write_text(password if name == "airflow" else "good")
     done = subprocess.run(
         ["sh", DEPLOY / "create_databases.sh"],
-        env={"PATH": "/usr/bin:/bin", "SECRETS": str(tmp_path)}, capture_output=True, text=True,
-    )  # fmt: skip
+        env={"PATH": "/usr/bin:/bin", "SECRETS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and "deploy/write_secrets.sh" in done.stderr
     if password:
         known = {"PATH": os.environ["PATH"], "PARC_SECRETS": str(tmp_path / "made")}

@@ -14,22 +14,54 @@ from parc.settings import PROJECT
 
 def test_calls_are_stored_without_any_personal_text() -> None:
     assert [column.name for column in FEEDS["calls"].stored_columns] == [
-        "business_date", "file_number", "line_number", "call_id", "leg_no", "offered_at", "queued_at",
-        "answered_at", "ended_at", "caller_key", "caller_prefix", "dialled_number", "market", "customer_key",
-        "line_department", "site_code", "queue_code", "outcome", "agent_key", "hold_s", "talk_s", "wrap_up_s",
-        "transferred_to", "reason_code", "satisfaction", "recommend", "customer_identity", "caller_identity",
+        "business_date",
+        "file_number",
+        "line_number",
+        "call_id",
+        "leg_no",
+        "offered_at",
+        "queued_at",
+        "answered_at",
+        "ended_at",
+        "caller_key",
+        "caller_prefix",
+        "dialled_number",
+        "market",
+        "customer_key",
+        "line_department",
+        "site_code",
+        "queue_code",
+        "outcome",
+        "agent_key",
+        "hold_s",
+        "talk_s",
+        "wrap_up_s",
+        "transferred_to",
+        "reason_code",
+        "satisfaction",
+        "recommend",
+        "customer_identity",
+        "caller_identity",
         "row_identity",
-    ]  # fmt: skip
+    ]
 
 
 def test_only_the_routing_schema_keeps_numbers() -> None:
     assignments = FEEDS["line_assignments"]
     assert [column.name for column in assignments.stored_columns] == [
-        "caller_key", "department_code", "reason", "valid_from", "valid_to",
-    ]  # fmt: skip
+        "caller_key",
+        "department_code",
+        "reason",
+        "valid_from",
+        "valid_to",
+    ]
     assert [column.name for column in assignments.number_table_columns] == [
-        "number", "department_code", "reason", "valid_from", "valid_to",
-    ]  # fmt: skip
+        "number",
+        "department_code",
+        "reason",
+        "valid_from",
+        "valid_to",
+    ]
     for feed in FEEDS.values():
         personal = {column.name for column in feed.file_columns if column.personal}
         assert not personal & {column.name for column in feed.stored_columns}

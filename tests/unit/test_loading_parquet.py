@@ -31,8 +31,10 @@ def texts_of(folder: Path, values: pa.Array) -> list[str | None]:
         (pa.array(EXTREMES, pa.timestamp("ms", "Europe/Paris")), [*BEYOND, EPOCH, None]),
         (pa.array(EXTREMES, pa.timestamp("ms")), [*BEYOND, "1970-01-01 00:00:00.000000", None]),
         (pa.array([-(2**31), 2**31 - 1, 2_932_896, None], pa.date32()), [*BEYOND, "9999-12-31", None]),
-        (pa.array([Decimal("3.00"), Decimal("-1"), Decimal("1e40"), None], pa.decimal256(60, 2)),
-         ["3.00", "-1.00", "1" + "0" * 40 + ".00", None]),
+        (
+            pa.array([Decimal("3.00"), Decimal("-1"), Decimal("1e40"), None], pa.decimal256(60, 2)),
+            ["3.00", "-1.00", "1" + "0" * 40 + ".00", None],
+        ),
         (pa.array([Decimal("0E-10"), Decimal(7)], pa.decimal256(70, 10)), ["0.0000000000", "7.0000000000"]),
         (pa.array([Decimal("3.00"), None], pa.decimal128(38, 10)), ["3.0000000000", None]),
         (pa.array([3.0, float("nan"), 1e20, None]), ["3", None, "1e+20", None]),
@@ -48,7 +50,7 @@ def texts_of(folder: Path, values: pa.Array) -> list[str | None]:
         (pa.nulls(2), [None, None]),
     ],
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
-)  # fmt: skip
+)
 def test_every_type_with_one_text_is_read(tmp_path: Path, values: pa.Array, texts: list[str | None]) -> None:
     assert texts_of(tmp_path, values) == texts
 

@@ -383,9 +383,12 @@ def test_instants_may_be_equal() -> None:
 def test_a_day_is_local_even_when_the_clock_changes(day: date, first: str, last: str) -> None:
     def row(offered_at: str) -> dict[str, str]:
         return GOOD | {
-            "offered_at": offered_at, "queued_at": "", "answered_at": "", "outcome": "blocked",
+            "offered_at": offered_at,
+            "queued_at": "",
+            "answered_at": "",
+            "outcome": "blocked",
             "ended_at": offered_at,
-        }  # fmt: skip
+        }
 
     previous = f"{date.fromordinal(day.toordinal() - 1)}T23:59:59.999999{first[-6:]}"
     following = f"{date.fromordinal(day.toordinal() + 1)}T00:00:00{last[-6:]}"
@@ -496,11 +499,20 @@ def test_a_reference_repeated_as_the_key_rejects_the_row_masked(column: str) -> 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("Internet", None), ("40000", None), ("-30", None), ("zz", None), ("25/04/2012 08:00", None),
-        ("2012-04-25 08:00:00", None), ("C012345678", "***"), ("58704610", "***"), ("4294967295", "***"),
-        ("Yann Kerfautras", "***"), ("rappeler 0299123456", "***"), ("C0042", "***"),
+        ("Internet", None),
+        ("40000", None),
+        ("-30", None),
+        ("zz", None),
+        ("25/04/2012 08:00", None),
+        ("2012-04-25 08:00:00", None),
+        ("C012345678", "***"),
+        ("58704610", "***"),
+        ("4294967295", "***"),
+        ("Yann Kerfautras", "***"),
+        ("rappeler 0299123456", "***"),
+        ("C0042", "***"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("column", ["leg_no", "ended_at", "market", "line_department"])
 def test_a_rejected_value_is_shown_where_it_names_nobody(column: str, text: str, shown: str | None) -> None:
     stored, (rejected,) = call(**{column: text})

@@ -125,9 +125,21 @@ def test_the_good_rows_are_good(feed: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("2a", "2A"), ("02A", "2A"), ("1", "01"), ("035", "35"), ("FR-35", "35"), ("fr-2b", "2B"), ("1.0", "01"),
-     ("35.0", "35"), ("0971", "971"), ("FR-971", "971"), ("20", "20"), ("975", "975")],
-)  # fmt: skip
+    [
+        ("2a", "2A"),
+        ("02A", "2A"),
+        ("1", "01"),
+        ("035", "35"),
+        ("FR-35", "35"),
+        ("fr-2b", "2B"),
+        ("1.0", "01"),
+        ("35.0", "35"),
+        ("0971", "971"),
+        ("FR-971", "971"),
+        ("20", "20"),
+        ("975", "975"),
+    ],
+)
 def test_a_department_in_another_spelling(text: str, code: str) -> None:
     (stored,), rejected = call(line_department=text)
     assert not rejected
@@ -142,9 +154,14 @@ def test_what_is_no_department_is_rejected_by_name(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "region"),
-    [("BRETAGNE", "Bretagne"), ("ile de france", "Île-de-France"), ("Provence Alpes Cote d’Azur",
-     "Provence-Alpes-Côte d'Azur"), ("Franche Comte", "Franche-Comté"), ("LA REUNION", "La Réunion")],
-)  # fmt: skip
+    [
+        ("BRETAGNE", "Bretagne"),
+        ("ile de france", "Île-de-France"),
+        ("Provence Alpes Cote d’Azur", "Provence-Alpes-Côte d'Azur"),
+        ("Franche Comte", "Franche-Comté"),
+        ("LA REUNION", "La Réunion"),
+    ],
+)
 def test_a_region_in_another_spelling(text: str, region: str) -> None:
     (stored,), rejected = sort_out("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": text})
     assert not rejected
@@ -181,9 +198,16 @@ def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2012-05-31", "2012-05-31T00:00:00", "2012-05-31 00:00:00.000000", "20120531",
-     "2012-05-31T00:00:00Z", "2012-05-31T00:00:00.000+02:00"],
-)  # fmt: skip
+    "text",
+    [
+        "2012-05-31",
+        "2012-05-31T00:00:00",
+        "2012-05-31 00:00:00.000000",
+        "20120531",
+        "2012-05-31T00:00:00Z",
+        "2012-05-31T00:00:00.000+02:00",
+    ],
+)
 def test_a_date_in_another_spelling(text: str) -> None:
     (stored,), _ = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert stored["closed_on"] == date(2012, 5, 31)
@@ -248,9 +272,16 @@ def test_a_service_number_is_kept(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("0899 70 02 94", "0899700294"), ("+333900", "3900"), ("39-00", "3900"), ("+33 3900", "3900"),
-     ("003900", "3900"), ("3900.0", "3900"), ("00 33 39 00", "3900")],
-)  # fmt: skip
+    [
+        ("0899 70 02 94", "0899700294"),
+        ("+333900", "3900"),
+        ("39-00", "3900"),
+        ("+33 3900", "3900"),
+        ("003900", "3900"),
+        ("3900.0", "3900"),
+        ("00 33 39 00", "3900"),
+    ],
+)
 def test_a_service_number_in_another_spelling(text: str, number: str) -> None:
     (stored,), rejected = call(dialled_number=text)
     assert not rejected
@@ -288,8 +319,12 @@ def test_a_number_in_a_column_of_text_is_masked_and_counted(feed: str, text: str
 
 @pytest.mark.parametrize("text", ["+33299123456", "02 99 12 34 56", "call-02.99.12.34.56", "0033299123456"])
 def test_a_number_as_a_key_rejects_the_row_masked(text: str) -> None:
-    for feed, key in (("calls", "call_id"), ("boutique_visits", "visit_id"), ("interventions", "job_id"),
-                      ("boutiques", "boutique_code")):  # fmt: skip
+    for feed, key in (
+        ("calls", "call_id"),
+        ("boutique_visits", "visit_id"),
+        ("interventions", "job_id"),
+        ("boutiques", "boutique_code"),
+    ):
         _, (rejected,) = sort_out(feed, GOOD_ROWS[feed] | {key: text})
         assert rejected.reason == f"`{key}` holds a telephone number"
         assert rejected.value is not None and rejected.value.endswith("***")
@@ -327,7 +362,7 @@ def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
         "site_code": ["0299123456", "N/A", "Œuvre", "02 99 12 34 56 puis 0299123457"],
         "transferred_to": ["rappeler 0299123456", "-"],
         "talk_s": ["3.0", "4294967295", "NaN", "+3"],
-    }  # fmt: skip
+    }
     rows = [GOOD | {"call_id": f"c{number}"} for number in range(4)]
     for name, texts in odd.items():
         for text in texts:

@@ -64,8 +64,15 @@ def test_cells(value: object, cell: object) -> None:
 def test_failing_rows_name_nobody() -> None:
     """Enough to tell two persons apart in a message, and no more."""
     key, identity = "3f2504e0-4f89-41d3-9a0c-0305e82c3301", -4611686018427387905
-    row = {"identity_key": identity, "caller_key": key, "reason_code": f"see {key}", "site_code": "RENNES",
-           "call_id": "call-1", "offered_count": 12_345_678_901, "row": {"customer_key": key}}  # fmt: skip
+    row = {
+        "identity_key": identity,
+        "caller_key": key,
+        "reason_code": f"see {key}",
+        "site_code": "RENNES",
+        "call_id": "call-1",
+        "offered_count": 12_345_678_901,
+        "row": {"customer_key": key},
+    }
     shown = Broken([row]).shown
     assert shown is not None
     assert key not in str(shown) and str(identity) not in str(shown)

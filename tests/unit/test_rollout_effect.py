@@ -83,10 +83,13 @@ def test_staggered_against_those_not_treated_yet() -> None:
 def test_nothing_is_identified_once_the_last_wave_has_begun() -> None:
     found = att(panel({"A": (2, [1, 2, 3, 4]), "B": (4, [1, 1, 1, 9])}))
     assert cells(found) == {
-        (2, 2): pytest.approx(1), (2, 3): pytest.approx(2), (2, 4): pytest.approx(nan, nan_ok=True),
-        (4, 2): pytest.approx(nan, nan_ok=True), (4, 3): pytest.approx(nan, nan_ok=True),
+        (2, 2): pytest.approx(1),
+        (2, 3): pytest.approx(2),
+        (2, 4): pytest.approx(nan, nan_ok=True),
+        (4, 2): pytest.approx(nan, nan_ok=True),
+        (4, 3): pytest.approx(nan, nan_ok=True),
         (4, 4): pytest.approx(nan, nan_ok=True),
-    }  # fmt: skip
+    }
     assert found.aggregates["simple"] == pytest.approx(1.5)
     assert found.aggregates["calendar"] == {2: pytest.approx(1), 3: pytest.approx(2)}
     assert list(found.aggregates["group"]) == [2]
@@ -121,7 +124,7 @@ GOOD = panel(STAGGERED)
         (GOOD.assign(region=None), "not_yet_treated", "column 'region' is empty in 20 rows"),
         (GOOD, "untreated", "'untreated' is not known; give not_yet_treated or never_treated"),
     ],
-)  # fmt: skip
+)
 def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, told: str) -> None:
     with pytest.raises(PanelRefused) as refused:
         att(data, control_group)

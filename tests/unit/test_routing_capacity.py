@@ -108,10 +108,15 @@ def positions(changes: dict[Cell, int], time_zones: dict[str, str] | None = None
     """Positions in plenty everywhere but in the cells (site, ISO weekday, half-hour) named."""
     table = surroundings().positions
     rows = [
-        (site, (time_zones or {}).get(site, zone), weekday, half_hour,
-         changes.get((site, weekday, half_hour), count))
+        (
+            site,
+            (time_zones or {}).get(site, zone),
+            weekday,
+            half_hour,
+            changes.get((site, weekday, half_hour), count),
+        )
         for site, zone, weekday, half_hour, count in table.iter_rows()
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows, schema=dict(POSITIONS[1]), orient="row")
 
 
@@ -126,8 +131,9 @@ def volumes(*rows: tuple[date, int, str, str, int]) -> pl.DataFrame:
             (datetime.combine(day, time(hour), UTC), day, zone, market, calls, calls * 180)
             for day, hour, zone, market, calls in rows
         ],
-        schema=dict(DEMAND[1]), orient="row",
-    )  # fmt: skip
+        schema=dict(DEMAND[1]),
+        orient="row",
+    )
 
 
 def days(until: date = EVE, count: int = 28) -> list[date]:
@@ -135,9 +141,13 @@ def days(until: date = EVE, count: int = 28) -> list[date]:
 
 
 def gate(
-    changes: dict[Cell, int], *, inputs: Inputs | None = None, live: Content | None = LIVE,
-    calls: pl.DataFrame | None = None, day: date = GO_LIVE,
-) -> Plan:  # fmt: skip
+    changes: dict[Cell, int],
+    *,
+    inputs: Inputs | None = None,
+    live: Content | None = LIVE,
+    calls: pl.DataFrame | None = None,
+    day: date = GO_LIVE,
+) -> Plan:
     around = surroundings(calls, positions(changes))
     return plan_for(inputs or world(), live, day=day, around=around)
 

@@ -32,7 +32,7 @@ def demand(calls: dict[str, int] = CALLS, *, hours: tuple[int, ...] = (10,), day
         for day in (EVE - timedelta(days=back) for back in range(days))
         for hour in hours
         for zone, count in calls.items()
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows, schema=dict(DEMAND[1]), orient="row")
 
 
@@ -44,8 +44,10 @@ def surroundings(
     """Volumes, positions in plenty at every hour of every site, and zones that live by UTC."""
     plenty = [
         (site, "UTC", weekday, time(slot // 2, slot % 2 * 30), 1000)
-        for site in world().sites["site_code"] for weekday in range(1, 8) for slot in range(48)
-    ]  # fmt: skip
+        for site in world().sites["site_code"]
+        for weekday in range(1, 8)
+        for slot in range(48)
+    ]
     clocks = clocks or dict.fromkeys(("53", "52", "04", "*"), "UTC")
     return Surroundings(
         demand() if volumes is None else volumes,
@@ -101,12 +103,14 @@ def test_a_go_live_changes_exactly_the_zones_open_rows() -> None:
     key = ["zone_code", "market", "band", "priority", "site_code", "weight"]
     assert set(routes.removed.select(key).iter_rows()) == {
         ("53", market, "open", 1, site, weight)
-        for market in ("fixe", "internet") for site, weight in (("LYON", 60), ("LYON_2", 40))
-    }  # fmt: skip
+        for market in ("fixe", "internet")
+        for site, weight in (("LYON", 60), ("LYON_2", 40))
+    }
     assert set(routes.added.select(key).iter_rows()) == {
         ("53", market, "open", 1, site, weight)
-        for market in ("fixe", "internet") for site, weight in (("RENNES", 60), ("RENNES_2", 40))
-    }  # fmt: skip
+        for market in ("fixe", "internet")
+        for site, weight in (("RENNES", 60), ("RENNES_2", 40))
+    }
     assert routes.changed.height == 0
     assert plan.going() == ([("53", "fixe"), ("53", "internet")], [])
 
@@ -248,7 +252,7 @@ def test_a_dialled_number_that_goes_takes_its_calls_along() -> None:
         "services",
         pl.concat([services, services.with_columns(dialled_number=pl.lit("3909") + pl.col("market"))]),
     )
-    assert moved(two, LIVE) == pytest.approx(0.5)  # fmt: skip
+    assert moved(two, LIVE) == pytest.approx(0.5)
 
 
 def test_without_volumes_every_zone_weighs_the_same_and_a_person_approves() -> None:
@@ -381,7 +385,7 @@ INVALID = {
         lambda w: altered(w, "windows", closes_at=pl.col("closes_at") + timedelta(hours=13)),
         "windows: 484 close before they open or overlap",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", INVALID)
@@ -489,7 +493,7 @@ prefixes = st.dictionaries(
     st.sampled_from(["53", "52", "04", "*"]),
     min_size=1,
     max_size=30,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -44,10 +44,17 @@ def world() -> Inputs:
         prefixes=frame(
             "prefixes",
             (date(1, 1, 1), "0299", "53"),
-            *((date(2012, 4, 1), prefix, zone) for prefix, zone in (
-                ("0299", "53"), ("0240", "52"), ("0262", "04"), ("029912", "53"), ("024012", "52"),
-                ("0390", "*"),
-            )),
+            *(
+                (date(2012, 4, 1), prefix, zone)
+                for prefix, zone in (
+                    ("0299", "53"),
+                    ("0240", "52"),
+                    ("0262", "04"),
+                    ("029912", "53"),
+                    ("024012", "52"),
+                    ("0390", "*"),
+                )
+            ),
             *((date(2012, 5, 1), prefix, zone) for prefix, zone in (("0299", "53"), ("029913", "52"))),
         ),
         department_zones=frame(
@@ -70,7 +77,7 @@ def world() -> Inputs:
             ("+33699000003", "975", date(2012, 4, 1), None),
         ),
         urgent_zones=frame("urgent_zones"),
-    )  # fmt: skip
+    )
 
 
 def route(content: Content, zone: str, market: str, band: str) -> dict[str, int]:
@@ -176,8 +183,9 @@ def test_a_department_that_changes_zone_does_so_on_its_day() -> None:
 def test_windows_cover_the_horizon_and_nothing_else() -> None:
     opened = desired_state(world(), GO_LIVE).frames["windows"]["opens_at"]
     assert (opened.min(), opened.max()) == (
-        datetime(2012, 4, 1, 6, tzinfo=UTC), datetime(2012, 7, 31, 6, tzinfo=UTC)
-    )  # fmt: skip
+        datetime(2012, 4, 1, 6, tzinfo=UTC),
+        datetime(2012, 7, 31, 6, tzinfo=UTC),
+    )
 
 
 def test_a_quiet_night_has_the_same_content_and_a_go_live_another() -> None:
@@ -228,13 +236,17 @@ def test_the_canonical_bytes_stay_what_they_are() -> None:
             ),
             "routes": pl.DataFrame(
                 {
-                    "zone_code": ["53"], "market": ["fixe"], "band": ["open"], "priority": [1],
-                    "site_code": ["RENNES"], "weight": [60],
+                    "zone_code": ["53"],
+                    "market": ["fixe"],
+                    "band": ["open"],
+                    "priority": [1],
+                    "site_code": ["RENNES"],
+                    "weight": [60],
                 }
             ),
             "sites": pl.DataFrame({"site_code": ["RENNES"], "sip_address": ["sip:a@b;x=1,2"]}),
         }
-    )  # fmt: skip
+    )
     expected = {
         "services": b"dialled_number,market\n3900,internet\n",
         "prefixes": b"prefix,zone_code\n0240,52\n0299,53\n",

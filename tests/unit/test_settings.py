@@ -81,9 +81,13 @@ def test_every_secret_of_the_platform_may_lie_in_a_file(settings: Settings, file
 
 def test_dbt_is_told_one_password_and_no_other_secret(settings: Settings, monkeypatch) -> None:
     for name in (
-        "PARC_PSEUDONYM_SECRET", "PARC_WAREHOUSE_DSN", "PARC_NOTICE_URLS", "PARC_SWITCH_SECRET_FILE",
-        "AIRFLOW__CORE__FERNET_KEY", "AWS_SECRET_ACCESS_KEY",
-    ):  # fmt: skip
+        "PARC_PSEUDONYM_SECRET",
+        "PARC_WAREHOUSE_DSN",
+        "PARC_NOTICE_URLS",
+        "PARC_SWITCH_SECRET_FILE",
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+    ):
         monkeypatch.setenv(name, "not for dbt")
     given = dbt.environment(settings)
     assert "not for dbt" not in given.values() and "s3cr3t" not in " ".join(given.values())

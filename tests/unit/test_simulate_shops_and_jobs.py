@@ -292,9 +292,12 @@ def test_some_jobs_are_seen_again_after_forty_days_and_some_lines_come_back() ->
     spans = states.group_by("job_id").agg(span=pl.col("updated_at").max() - pl.col("updated_at").min())
     assert 0.002 < share(spans, pl.col("span") > timedelta(days=40)) < 0.05
     ends = (
-        states.sort("updated_at").group_by("job_id").last().filter(pl.col("result") == "done")
+        states.sort("updated_at")
+        .group_by("job_id")
+        .last()
+        .filter(pl.col("result") == "done")
         .select("line_ref", "job_id", done_at="closed_at", done="kind")
-    )  # fmt: skip
+    )
     repairs = states.unique("job_id").filter(pl.col("kind") == "repair").select("line_ref", "requested_at")
     gap = pl.col("requested_at") - pl.col("done_at")
     again = ends.join(repairs, on="line_ref").filter((gap > timedelta(0)) & (gap <= timedelta(days=30)))
@@ -333,13 +336,17 @@ def test_slots_told_by_the_truth_are_those_in_the_states() -> None:
         )
         .filter(pl.col("slot_start").is_not_null())
     )
-    slots = states.group_by("job_id", "slot", maintain_order=True).agg(
-        pl.col("kind", "slot_start", "slot_end", "rescheduled_by").first(),
-        pl.col("arrived_at").drop_nulls().first(),
-        pl.col("result").drop_nulls().first(),
-    ).with_columns(
-        next_moved_by=pl.col("rescheduled_by").shift(-1).over("job_id"),
-    )  # fmt: skip
+    slots = (
+        states.group_by("job_id", "slot", maintain_order=True)
+        .agg(
+            pl.col("kind", "slot_start", "slot_end", "rescheduled_by").first(),
+            pl.col("arrived_at").drop_nulls().first(),
+            pl.col("result").drop_nulls().first(),
+        )
+        .with_columns(
+            next_moved_by=pl.col("rescheduled_by").shift(-1).over("job_id"),
+        )
+    )
     in_time = pl.col("arrived_at").is_between("slot_start", "slot_end")
     fates = slots.with_columns(
         fate=pl.when(pl.col("result").is_in(["customer_absent", "technician_absent", "cancelled"]))

@@ -130,9 +130,17 @@ class Dbt:
         """
         target, project = _target(self._settings), str(self._settings.project / "dbt_project")
         asked = [
-            *command.split(), "--project-dir", project, "--profiles-dir", project,
-            "--target-path", str(target), "--log-path", str(log_file(self._settings).parent), *arguments,
-        ]  # fmt: skip
+            *command.split(),
+            "--project-dir",
+            project,
+            "--profiles-dir",
+            project,
+            "--target-path",
+            str(target),
+            "--log-path",
+            str(log_file(self._settings).parent),
+            *arguments,
+        ]
         assert self._process.stdin is not None and self._process.stdout is not None
         said: list[str] = []
         try:
@@ -176,13 +184,21 @@ def started(settings: Settings, progress: Progress) -> Iterator[Dbt]:
     process = subprocess.Popen(
         [
             # A dbt that outlives a killed build would go on writing under the next one: it dies with us.
-            "setpriv", "--pdeathsig", "KILL",
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
             # -P: the modules beside the program are not to be found under their bare names, `dbt` above all.
-            sys.executable, "-P", str(Path(__file__).with_name("dbt_process.py")), str(log),
+            sys.executable,
+            "-P",
+            str(Path(__file__).with_name("dbt_process.py")),
+            str(log),
         ],
-        env=environment(settings), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        env=environment(settings),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         yield Dbt(settings, progress, process)
     finally:

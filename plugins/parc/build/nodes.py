@@ -153,13 +153,21 @@ def record(connection: psycopg.Connection[Any], build_id: int, nodes: Iterable[N
             "failing_rows, origins, position) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (
-                    build_id, node.name, node.kind, node.tested, node.status, node.seconds, node.row_count,
-                    node.message, Jsonb(node.failing_rows) if node.failing_rows else None,
-                    Jsonb([origin.as_json() for origin in node.origins]), node.position,
+                    build_id,
+                    node.name,
+                    node.kind,
+                    node.tested,
+                    node.status,
+                    node.seconds,
+                    node.row_count,
+                    node.message,
+                    Jsonb(node.failing_rows) if node.failing_rows else None,
+                    Jsonb([origin.as_json() for origin in node.origins]),
+                    node.position,
                 )
                 for node in nodes
             ],
-        )  # fmt: skip
+        )
 
 
 def _name(run: DbtRun, unique_id: str) -> str:

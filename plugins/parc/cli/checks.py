@@ -28,10 +28,15 @@ def check(
     settings = Settings.from_env()
     if suite is None:
         rows = [
-            {"suite": each.name, "expectations": each.expectations, "refuse": each.critical,
-             "warn": each.warning, "owners": ", ".join(each.owners)}
+            {
+                "suite": each.name,
+                "expectations": each.expectations,
+                "refuse": each.critical,
+                "warn": each.warning,
+                "owners": ", ".join(each.owners),
+            }
             for each in quality.suites(settings)
-        ]  # fmt: skip
+        ]
         dump(rows) if as_json else table(None, rows)
         return
     if day is None:
@@ -40,11 +45,16 @@ def check(
     findings = [each.message for each in (*verdict.failures, *verdict.warnings)]
     page = quality.data_docs(settings) / (verdict.page or "")
     rows = [
-        {"result": each.status, "expectation": each.expectation, "what must hold": each.sentence,
-         "observed": each.observed if as_json else figure(each.observed), "limit": each.limit,
-         "owner": each.owner}
+        {
+            "result": each.status,
+            "expectation": each.expectation,
+            "what must hold": each.sentence,
+            "observed": each.observed if as_json else figure(each.observed),
+            "limit": each.limit,
+            "owner": each.owner,
+        }
         for each in verdict.judgements
-    ]  # fmt: skip
+    ]
     if as_json:
         dump({"outcome": verdict.outcome, "findings": findings, "expectations": rows, "page": page})
     else:

@@ -37,10 +37,14 @@ def list_faults(is_wanted: bool) -> None:
         from parc.simulate.faults import FAULTS
 
         rows = [
-            {"fault": each.name, "what it does": each.does, "what becomes of it": each.promise,
-             "feeds": ", ".join(each.feeds)}
+            {
+                "fault": each.name,
+                "what it does": each.does,
+                "what becomes of it": each.promise,
+                "feeds": ", ".join(each.feeds),
+            }
             for each in FAULTS.values()
-        ]  # fmt: skip
+        ]
         table(None, rows)
         raise typer.Exit
 
@@ -67,10 +71,14 @@ def simulate(
 
     with progress_bar() as advance:
         summary = run(
-            first.date(), last.date(), scale=scale, seed=seed,
-            out=out or Settings.from_env().landing, faults=[each for each in faults.split(",") if each],
+            first.date(),
+            last.date(),
+            scale=scale,
+            seed=seed,
+            out=out or Settings.from_env().landing,
+            faults=[each for each in faults.split(",") if each],
             progress=advance,
-        )  # fmt: skip
+        )
     if as_json:
         dump(vars(summary))
     else:

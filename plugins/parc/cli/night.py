@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 MARKS = {
-    "done": "[green]ok[/]   ", "unchanged": "[dim]same[/] ", "waiting": "[yellow]waits[/]",
+    "done": "[green]ok[/]   ",
+    "unchanged": "[dim]same[/] ",
+    "waiting": "[yellow]waits[/]",
     "failed": "[red]wrong[/]",
-}  # fmt: skip
+}
 
 
 INDENT = 30

@@ -58,9 +58,13 @@ def forget(
             done = privacy.forget_again(settings, requested_by=by, reason=reason)
         else:
             done = privacy.forget(
-                settings, customers=_given(customer), numbers=_given(number), requested_by=by, reason=reason,
+                settings,
+                customers=_given(customer),
+                numbers=_given(number),
+                requested_by=by,
+                reason=reason,
                 delete_files=delete_files,
-            )  # fmt: skip
+            )
     if as_json:
         dump(
             {

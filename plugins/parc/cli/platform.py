@@ -62,14 +62,23 @@ def status(as_json: Json = False) -> None:
 
 
 FEED_HEADINGS = {
-    "feed": "feed", "published_days": "days", "first_day": "first", "last_day": "last",
-    "rows_published": "rows", "rows_quarantined": "quarantined", "refused_deliveries": "refused",
+    "feed": "feed",
+    "published_days": "days",
+    "first_day": "first",
+    "last_day": "last",
+    "rows_published": "rows",
+    "rows_quarantined": "quarantined",
+    "refused_deliveries": "refused",
     "days_not_built": "not built",
-}  # fmt: skip
+}
 BUILD_HEADINGS = {
-    "build_id": "build", "status": "status", "is_full_refresh": "full", "started_at": "started",
-    "finished_at": "finished", "reason": "reason",
-}  # fmt: skip
+    "build_id": "build",
+    "status": "status",
+    "is_full_refresh": "full",
+    "started_at": "started",
+    "finished_at": "finished",
+    "reason": "reason",
+}
 
 
 def _named(row: dict[str, Any], headings: dict[str, str]) -> dict[str, Any]:

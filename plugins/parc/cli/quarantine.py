@@ -30,12 +30,16 @@ def quarantine_list(
         return
     rows = [
         {
-            "delivery": each.delivery_id, "feed": each.feed, "date": each.business_date,
-            "status": each.status, "rows": f"{each.row_count:,}", "reason": each.reason,
+            "delivery": each.delivery_id,
+            "feed": each.feed,
+            "date": each.business_date,
+            "status": each.status,
+            "rows": f"{each.row_count:,}",
+            "reason": each.reason,
             "first": f"{each.first_file} line {each.first_line}",
         }
         for each in found
-    ]  # fmt: skip
+    ]
     table("Quarantine", rows)
 
 
@@ -56,11 +60,14 @@ def quarantine_show(
         return
     rows = [
         {
-            "file": row["file_name"], "line": row["line_number"], "column": row["column_name"],
-            "reason": row["reason"], "text": row["row_text"],
+            "file": row["file_name"],
+            "line": row["line_number"],
+            "column": row["column_name"],
+            "reason": row["reason"],
+            "text": row["row_text"],
         }
         for row in found
-    ]  # fmt: skip
+    ]
     table(f"Quarantine of delivery {delivery}", rows)
     say(quarantine.verdict(settings, delivery))
     for uri in quarantine.uris(settings, delivery):

@@ -44,17 +44,22 @@ Why = Annotated[str, typer.Option("--reason", callback=said, help="Why; kept in 
 By = Annotated[
     str,
     typer.Option(
-        "--by", default_factory=getpass.getuser, show_default="your login", callback=said,
+        "--by",
+        default_factory=getpass.getuser,
+        show_default="your login",
+        callback=said,
         help="Who; kept in the audit.",
     ),
-]  # fmt: skip
+]
 Due = Annotated[
     datetime | None,
     typer.Option(
-        "--date", formats=DATE, callback=near,
+        "--date",
+        formats=DATE,
+        callback=near,
         help="Business date, due the day after; default: the newest built.",
     ),
-]  # fmt: skip
+]
 
 
 CLOCK: dict[str, Any] = {
@@ -107,9 +112,15 @@ def routing_apply(
         if settings.four_eyes and by != login():
             raise RoutingRefused(f"PARC_FOUR_EYES is on: you are {login()}, and --by {by} is somebody else")
         outcome = routing.apply(
-            settings, due(settings, day), requested_by=by, reason=reason, bootstrap=bootstrap,
-            approve=approve, approved_by=by if approve else None, drift=drift,  # type: ignore[arg-type]
-        )  # fmt: skip
+            settings,
+            due(settings, day),
+            requested_by=by,
+            reason=reason,
+            bootstrap=bootstrap,
+            approve=approve,
+            approved_by=by if approve else None,
+            drift=drift,  # type: ignore[arg-type]
+        )
     tell(outcome, as_json)
 
 

@@ -218,10 +218,13 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
                 text += f"; build {without[feed, last]} went on without it"
             found.append(
                 Matter(
-                    "missing", is_daily, _named(feed, first, last), text,
+                    "missing",
+                    is_daily,
+                    _named(feed, first, last),
+                    text,
                     f"have it sent, then {_ingest(feed, first, last)}",
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -233,11 +236,14 @@ def _misdated(connection: psycopg.Connection[Any]) -> list[Matter]:
     )
     return [
         Matter(
-            "misdated", True, f"{feed} {day}", "is published, and its date cannot be right",
+            "misdated",
+            True,
+            f"{feed} {day}",
+            "is published, and its date cannot be right",
             f"parc withdraw {delivery_id} --reason misdated",
         )
         for delivery_id, feed, day in rows
-    ]  # fmt: skip
+    ]
 
 
 def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matter]:

@@ -28,12 +28,15 @@ def matters(connection: psycopg.Connection[Any], told: Sequence[Matter]) -> list
     )
     return [
         Matter(
-            "notice", False, dag_id, f"{title}: {why} (told {shown(at)})",
+            "notice",
+            False,
+            dag_id,
+            f"{title}: {why} (told {shown(at)})",
             f'parc sql "select text from ops.notice where notice_id = {notice_id}"',
         )
         for notice_id, dag_id, title, why, at in rows
         if not any(_is_cause(matter, dag_id) for matter in told)
-    ]  # fmt: skip
+    ]
 
 
 def _is_cause(matter: Matter, dag_id: str) -> bool:

@@ -4,12 +4,35 @@ from parc.feeds.declaration import DEPARTMENT, Column, Feed, Form, Keeping, Rete
 
 # Those of the seed `regions`, and the one outside PARC.
 REGIONS_2012 = (
-    "Alsace", "Aquitaine", "Auvergne", "Basse-Normandie", "Bourgogne", "Bretagne", "Centre",
-    "Champagne-Ardenne", "Corse", "Franche-Comté", "Guadeloupe", "Guyane", "Haute-Normandie", "La Réunion",
-    "Languedoc-Roussillon", "Limousin", "Lorraine", "Martinique", "Mayotte", "Midi-Pyrénées",
-    "Nord-Pas-de-Calais", "Pays de la Loire", "Picardie", "Poitou-Charentes", "Provence-Alpes-Côte d'Azur",
-    "Rhône-Alpes", "Saint-Pierre-et-Miquelon", "Île-de-France",
-)  # fmt: skip
+    "Alsace",
+    "Aquitaine",
+    "Auvergne",
+    "Basse-Normandie",
+    "Bourgogne",
+    "Bretagne",
+    "Centre",
+    "Champagne-Ardenne",
+    "Corse",
+    "Franche-Comté",
+    "Guadeloupe",
+    "Guyane",
+    "Haute-Normandie",
+    "La Réunion",
+    "Languedoc-Roussillon",
+    "Limousin",
+    "Lorraine",
+    "Martinique",
+    "Mayotte",
+    "Midi-Pyrénées",
+    "Nord-Pas-de-Calais",
+    "Pays de la Loire",
+    "Picardie",
+    "Poitou-Charentes",
+    "Provence-Alpes-Côte d'Azur",
+    "Rhône-Alpes",
+    "Saint-Pierre-et-Miquelon",
+    "Île-de-France",
+)
 
 NUMBERING_PLAN = Feed(
     name="numbering_plan",

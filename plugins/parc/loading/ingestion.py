@@ -69,9 +69,14 @@ class Outcome:
 
 
 def ingest(
-    settings: Settings, feed: str, business_date: date, *, is_replay: bool = False, whole_only: bool = False,
+    settings: Settings,
+    feed: str,
+    business_date: date,
+    *,
+    is_replay: bool = False,
+    whole_only: bool = False,
     believed: Believed = ANY,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
 
     `believed`: one of another date is refused before the ledger knows of it; `delivery_id` is then None.
@@ -237,9 +242,14 @@ class _Run:
                 raise DeliveryRefused(self.delivery.problem)
             self._check_retention()
             load(
-                self.connection, self.feed, self.business_date, self.delivery.files, table,
-                self._rules(), loaded,
-            )  # fmt: skip
+                self.connection,
+                self.feed,
+                self.business_date,
+                self.delivery.files,
+                table,
+                self._rules(),
+                loaded,
+            )
             pseudonyms.keep_surrogates(self.connection, self.feed, table, self.pseudonyms)
             warnings += loaded.warnings
             self._check_counts(loaded)

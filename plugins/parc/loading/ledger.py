@@ -106,9 +106,13 @@ def abandon(connection: Connection[Any], feed: str, business_date: date) -> None
 
 
 def audit(
-    connection: Connection[Any], delivery_id: int, read: int, rejected: int, warnings: Sequence[str],
+    connection: Connection[Any],
+    delivery_id: int,
+    read: int,
+    rejected: int,
+    warnings: Sequence[str],
     measures: Mapping[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """Mark the delivery as loaded aside and found good, with what was measured of it."""
     connection.execute(
         "update ops.delivery set status = 'audited', audited_at = clock_timestamp(), rows_read = %s, "
@@ -146,9 +150,13 @@ def publish(
 
 
 def refuse(
-    connection: Connection[Any], delivery_id: int, reason: str, read: int, rejected: int,
+    connection: Connection[Any],
+    delivery_id: int,
+    reason: str,
+    read: int,
+    rejected: int,
     warnings: Sequence[str],
-) -> None:  # fmt: skip
+) -> None:
     """Hold the delivery back as a whole."""
     connection.execute(
         "update ops.delivery set status = 'refused', reason = %s, rows_read = %s, rows_published = 0, "

@@ -184,10 +184,14 @@ def _is_text(held: pa.DataType) -> bool:
     return any(
         is_one(held)
         for is_one in (
-            pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
-            pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
         )
-    )  # fmt: skip
+    )
 
 
 def _for_polars(batch: pa.RecordBatch) -> pa.Table:

@@ -73,9 +73,13 @@ class ApproveRelease(HITLOperator):
             verdict = "approved"
         try:
             routing.answer(
-                _settings(context), context["ti"].id, verdict, answered_by=user.get("name"),
-                answered_by_id=user.get("id"), answered_at=event["responded_at"],
-            )  # fmt: skip
+                _settings(context),
+                context["ti"].id,
+                verdict,
+                answered_by=user.get("name"),
+                answered_by_id=user.get("id"),
+                answered_at=event["responded_at"],
+            )
         except RoutingRefused as error:
             raise AirflowFailException(str(error)) from None
         return super().execute_complete(context, event)

@@ -153,9 +153,13 @@ def _airflow(
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("airflow")), *command],
-            env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            cwd=settings.home, start_new_session=True,
-        )  # fmt: skip
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=settings.home,
+            start_new_session=True,
+        )
 
 
 def _process(settings: Settings, name: str) -> psutil.Process | None:

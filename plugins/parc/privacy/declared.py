@@ -46,24 +46,62 @@ class Place:
 
 _STAFF = "Who decides over calls answers for it."
 _OTHERS = (
-    Place("the landing zone", "", "customer, caller, agent", "what was delivered",
-          "The source of everything.",
-          "as its owner decides; `parc forget --delete-files` alone deletes anything there"),
-    Place("the switch", "exceptions", CALLER, "telephone number",
-          "A number whose prefix misleads is answered at home.",
-          "until 14 later tables were live, with the table that names it; `parc forget` takes it out of all"),
-    Place("routing.line_assignment", "number", CALLER, "telephone number",
-          "The switch knows numbers alone.", "as `raw.line_assignments`"),
-    Place("routing.urgent_assignment", "number", CALLER, "telephone number",
-          "A number is sent to a zone by hand.", "a year after it was replaced or ended"),
-    Place("ops.routing_change", "row_key", CALLER, "pseudonym of a number",
-          "Which rows a release changed.", FOR_GOOD),
-    Place("ops.forgotten", "pseudonym", "who was forgotten", "pseudonym",
-          "No load brings the person back.",
-          f"{FOR_GOOD}; a copy is `forgotten.json` in the platform's folder"),
-    Place("ops.quarantine", "row_text", "customer, caller, agent",
-          "a row that broke a rule, its personal columns masked",
-          "Somebody mends the rule or the delivery.", "a year"),
+    Place(
+        "the landing zone",
+        "",
+        "customer, caller, agent",
+        "what was delivered",
+        "The source of everything.",
+        "as its owner decides; `parc forget --delete-files` alone deletes anything there",
+    ),
+    Place(
+        "the switch",
+        "exceptions",
+        CALLER,
+        "telephone number",
+        "A number whose prefix misleads is answered at home.",
+        "until 14 later tables were live, with the table that names it; `parc forget` takes it out of all",
+    ),
+    Place(
+        "routing.line_assignment",
+        "number",
+        CALLER,
+        "telephone number",
+        "The switch knows numbers alone.",
+        "as `raw.line_assignments`",
+    ),
+    Place(
+        "routing.urgent_assignment",
+        "number",
+        CALLER,
+        "telephone number",
+        "A number is sent to a zone by hand.",
+        "a year after it was replaced or ended",
+    ),
+    Place(
+        "ops.routing_change",
+        "row_key",
+        CALLER,
+        "pseudonym of a number",
+        "Which rows a release changed.",
+        FOR_GOOD,
+    ),
+    Place(
+        "ops.forgotten",
+        "pseudonym",
+        "who was forgotten",
+        "pseudonym",
+        "No load brings the person back.",
+        f"{FOR_GOOD}; a copy is `forgotten.json` in the platform's folder",
+    ),
+    Place(
+        "ops.quarantine",
+        "row_text",
+        "customer, caller, agent",
+        "a row that broke a rule, its personal columns masked",
+        "Somebody mends the rule or the delivery.",
+        "a year",
+    ),
     *(
         Place(table, column, "staff", "login or name", _STAFF, FOR_GOOD)
         for table, columns in {
@@ -78,7 +116,7 @@ _OTHERS = (
         }.items()
         for column in columns
     ),
-)  # fmt: skip
+)
 
 
 def places(project: Path) -> list[Place]:
@@ -98,11 +136,15 @@ def _of_feed(feed: Feed) -> list[Place]:
     personal = {column.name for column in feed.file_columns if column.personal}
     keys = {column.name for column in feed.derived_columns if column.by is Derivation.KEY}
     return [
-        Place(f"raw.{feed.name}", column.name, *_said(column.name, column), f"{feed.retention.days} days: "
-              f"{feed.retention.reason}")
+        Place(
+            f"raw.{feed.name}",
+            column.name,
+            *_said(column.name, column),
+            f"{feed.retention.days} days: {feed.retention.reason}",
+        )
         for column in feed.derived_columns
         if column.source in personal | keys
-    ]  # fmt: skip
+    ]
 
 
 def _said(column: str, derived: Derived | None = None) -> tuple[str, str, str]:

@@ -145,9 +145,11 @@ def without_loads(connection: Connection) -> Iterator[None]:
     busy = "a build is running; run this again when it has ended"
     with locks.held(connection, locks.BUILD, busy, patience_seconds=PATIENCE_SECONDS):
         tries = Retrying(
-            retry=retry_if_result(bool), wait=wait_fixed(0.5), stop=stop_after_delay(PATIENCE_SECONDS),
+            retry=retry_if_result(bool),
+            wait=wait_fixed(0.5),
+            stop=stop_after_delay(PATIENCE_SECONDS),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-        )  # fmt: skip
+        )
         if running := tries(_load_before, connection):
             raise Busy(f"the {running} is running; run this again when it has ended")
         yield

@@ -75,13 +75,16 @@ def group_time_att(
         cells = pd.DataFrame(
             [
                 {
-                    "group": int(group), "period": int(at), "att": float(cell["effect"]),
-                    "se": float(cell["se"]), "n_treated": int(cell["n_treated"]),
+                    "group": int(group),
+                    "period": int(at),
+                    "att": float(cell["effect"]),
+                    "se": float(cell["se"]),
+                    "n_treated": int(cell["n_treated"]),
                     "n_control": int(cell["n_control"]),
                 }
                 for (group, at), cell in fitted.group_time_effects.items()
             ]
-        ).sort_values(["group", "period"], ignore_index=True)  # fmt: skip
+        ).sort_values(["group", "period"], ignore_index=True)
         after = cells[(cells["period"] >= cells["group"]) & cells["att"].notna()]
         aggregates: dict[str, Any] = {"simple": float("nan"), "group": {}, "dynamic": {}, "calendar": {}}
         if len(after):

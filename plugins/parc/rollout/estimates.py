@@ -24,10 +24,27 @@ from parc.feeds.declaration import MARKETS
 OUTCOMES = ("call_rate", "repeat_rate", "service_level", "satisfaction", "identified_share")
 _MONDAY = date(1970, 1, 5)
 _COLUMNS = (
-    "market", "outcome", "effect_kind", "group_date", "week_date", "event_week", "estimate", "treated_mean",
-    "p_value", "smallest_p_value", "treated_region_count", "region_count", "directorate_count", "week_count",
-    "tried_order_count", "order_count", "method", "library_version", "reason", "input_sha256",
-)  # fmt: skip
+    "market",
+    "outcome",
+    "effect_kind",
+    "group_date",
+    "week_date",
+    "event_week",
+    "estimate",
+    "treated_mean",
+    "p_value",
+    "smallest_p_value",
+    "treated_region_count",
+    "region_count",
+    "directorate_count",
+    "week_count",
+    "tried_order_count",
+    "order_count",
+    "method",
+    "library_version",
+    "reason",
+    "input_sha256",
+)
 _ESTIMATOR = "Callaway-Sant'Anna, not-yet-treated controls, no covariates, regions weighted 1"
 
 Series = list[tuple[str, str, date | None, date, float | None]]
@@ -132,9 +149,14 @@ def estimate(series: Series, name: str) -> list[dict[str, Any]]:
 
 
 def _effects(
-    values: dict[str, dict[date, float]], regions: list[str], cohorts: list[int], homes: list[str],
-    weeks: list[date], common: dict[str, Any], name: str,
-) -> dict[Any, Any]:  # fmt: skip
+    values: dict[str, dict[date, float]],
+    regions: list[str],
+    cohorts: list[int],
+    homes: list[str],
+    weeks: list[date],
+    common: dict[str, Any],
+    name: str,
+) -> dict[Any, Any]:
     # Only a build of a new week needs these: together two seconds of import.
     import pandas as pd
 
@@ -146,10 +168,12 @@ def _effects(
     permuted = permute(outcomes, cohorts, homes, periods)
     panel = pd.DataFrame(
         {
-            "region": np.repeat(regions, len(weeks)), "week": np.tile(periods, len(regions)),
-            "cohort": np.repeat(cohorts, len(weeks)), "value": outcomes.ravel(),
+            "region": np.repeat(regions, len(weeks)),
+            "week": np.tile(periods, len(regions)),
+            "cohort": np.repeat(cohorts, len(weeks)),
+            "value": outcomes.ravel(),
         }
-    )  # fmt: skip
+    )
     distance = as_library(permuted.effects, group_time_att(panel, "region", "week", "cohort", "value"))
     if distance > 1e-9 * max(1.0, float(np.abs(outcomes).max())):
         raise BuildFailed(

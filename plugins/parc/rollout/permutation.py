@@ -59,9 +59,14 @@ class Permuted:
 
 
 def permute(
-    outcomes: Floats, cohorts: Sequence[int], directorates: Sequence[str], periods: Sequence[int],
-    *, seed: int = 0, draws: int = DRAWS,
-) -> Permuted:  # fmt: skip
+    outcomes: Floats,
+    cohorts: Sequence[int],
+    directorates: Sequence[str],
+    periods: Sequence[int],
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Permuted:
     """Effects of a balanced panel with not-yet-treated controls, and their permutation p-values.
 
     `outcomes` is (units, periods); `cohorts` (0: not within the panel; else after the first period and up to

@@ -125,22 +125,31 @@ def begin_release(
     """Record the intent and its rows, before the switch is touched; returns the release_id."""
     origin = plan.provenance
     values = {
-        "version": version, "kind": kind, "fence": fence,
-        "business_date": plan.business_date, "effective_date": plan.effective_date,
-        "plan_hash": plan.plan_hash, "content_digest": plan.desired.digest,
-        "base_version": plan.base_version, "base_digest": plan.base_digest,
+        "version": version,
+        "kind": kind,
+        "fence": fence,
+        "business_date": plan.business_date,
+        "effective_date": plan.effective_date,
+        "plan_hash": plan.plan_hash,
+        "content_digest": plan.desired.digest,
+        "base_version": plan.base_version,
+        "base_digest": plan.base_digest,
         "row_counts": Jsonb(plan.desired.row_counts),
         "rows_changed": Jsonb({name: table.counts() for name, table in plan.diffs.items()}),
         "calls_moved_share": plan.moved.share if plan.moved else None,
         "calls_moved": Jsonb(plan.moved_pairs()),
         "approval_reasons": Jsonb([str(finding) for finding in plan.approvals]),
-        "approved_by": approved_by and remark(approved_by), "approved_at": approved_at,
-        "requested_by": remark(requested_by), "reason": remark(reason),
-        "dag_id": run and run[0], "run_id": run and run[1],
+        "approved_by": approved_by and remark(approved_by),
+        "approved_at": approved_at,
+        "requested_by": remark(requested_by),
+        "reason": remark(reason),
+        "dag_id": run and run[0],
+        "run_id": run and run[1],
         **asdict(origin),
-        "delivery_ids": Jsonb(origin.delivery_ids), "input_sha256": Jsonb(origin.input_sha256),
+        "delivery_ids": Jsonb(origin.delivery_ids),
+        "input_sha256": Jsonb(origin.input_sha256),
         "rollout": Jsonb(origin.rollout) if origin.rollout else None,
-    }  # fmt: skip
+    }
     names = ", ".join(values)
     marks = ", ".join(f"%({name})s" for name in values)
     row = connection.execute(
@@ -257,10 +266,16 @@ def record_drift(
         "insert into ops.routing_drift (action, recorded_version, recorded_digest, live_version, "
         "live_digest, detail, accepted_by, reason) values (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
-            action, recorded and recorded.version, recorded and recorded.content_digest, live_version,
-            live_digest, detail, accepted_by and remark(accepted_by), reason and remark(reason),
+            action,
+            recorded and recorded.version,
+            recorded and recorded.content_digest,
+            live_version,
+            live_digest,
+            detail,
+            accepted_by and remark(accepted_by),
+            reason and remark(reason),
         ],
-    )  # fmt: skip
+    )
 
 
 def _newest(connection: Connection, table: str, key: str) -> Entry | None:

@@ -70,10 +70,15 @@ class Proposal:
         if not any(table.row_count for table in self.diffs.values()):
             return []
         return site_loads(
-            self.live.frames if self.live else None, self.desired.frames, self.diffs,
-            demand=self.around.demand, positions=self.around.positions, clocks=self.around.clocks,
-            windows=self.inputs.windows, day=self.day,
-        )  # fmt: skip
+            self.live.frames if self.live else None,
+            self.desired.frames,
+            self.diffs,
+            demand=self.around.demand,
+            positions=self.around.positions,
+            clocks=self.around.clocks,
+            windows=self.inputs.windows,
+            day=self.day,
+        )
 
 
 def examine(proposal: Proposal) -> list[Finding]:
@@ -213,27 +218,30 @@ def _limits(proposal: Proposal) -> Iterable[Finding]:
     moved = proposal.moved
     if moved and moved.share > CALLS_REFUSED:
         yield Finding(
-            4, "refuse",
+            4,
+            "refuse",
             f"{moved.share:.1%} of calls would move; more than {CALLS_REFUSED:.0%} is refused: check the "
             "inputs, or make the change in steps (the waves of rollout_plan)",
-        )  # fmt: skip
+        )
     elif moved and moved.share > CALLS_NEED_APPROVAL:
         yield Finding(
             4, "approve", f"{moved.share:.1%} of calls would move (limit {CALLS_NEED_APPROVAL:.0%})"
         )
     if moved and moved.days is None and any(table.row_count for table in proposal.diffs.values()):
         yield Finding(
-            4, "approve",
+            4,
+            "approve",
             "no recent volumes are known: every zone and market was weighed the same, and nobody can tell "
             "whether the sites have positions enough (rule 6)",
-        )  # fmt: skip
+        )
     for table in proposal.diffs.values():
         if table.share > ROWS_NEED_APPROVAL:
             yield Finding(
-                4, "approve",
+                4,
+                "approve",
                 f"{table.share:.1%} of the {table.live_rows} rows of {table.name} would be changed or "
                 f"removed (limit {ROWS_NEED_APPROVAL:.0%})",
-            )  # fmt: skip
+            )
 
 
 def _always_approved(proposal: Proposal) -> Iterable[Finding]:
@@ -327,10 +335,11 @@ def _capacity(proposal: Proposal) -> Iterable[Finding]:
             gained = site.calls - site.calls_before
             if gained >= UNNOTICED_CALLS:
                 yield Finding(
-                    6, "approve",
+                    6,
+                    "approve",
                     f"{site.site_code} has no row in site_positions, so nobody can tell whether it can take "
                     f"{gained:,.0f} calls a week more",
-                )  # fmt: skip
+                )
             continue
         drowned = [half_hour for half_hour in site.half_hours if half_hour.is_drowned]
         worse = [h for h in drowned if h.load - h.load_before >= UNNOTICED_ERLANGS]
@@ -338,10 +347,11 @@ def _capacity(proposal: Proposal) -> Iterable[Finding]:
             at_first += worse
         elif worse:
             yield Finding(
-                6, "refuse",
+                6,
+                "refuse",
                 f"{_load(site, worse)} ({_worst(worse).positions_required} needed): raise site_positions, "
                 "shift weights in route_sites, or postpone the wave in rollout_plan",
-            )  # fmt: skip
+            )
         as_before += [half_hour for half_hour in drowned if half_hour not in worse]
     if at_first:
         # Nothing tells what is so already, and without a table every call goes to one address.

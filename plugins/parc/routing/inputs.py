@@ -37,7 +37,11 @@ SOURCES: dict[str, tuple[str, Columns]] = {
     "routes": (
         "marts.routing_routes",
         {
-            "route_code": TEXT, "market": TEXT, "band": TEXT, "priority": pl.Int32(), "site_code": TEXT,
+            "route_code": TEXT,
+            "market": TEXT,
+            "band": TEXT,
+            "priority": pl.Int32(),
+            "site_code": TEXT,
             "weight": pl.Int32(),
         },
     ),
@@ -54,7 +58,7 @@ SOURCES: dict[str, tuple[str, Columns]] = {
         {"number": TEXT, "department_code": TEXT, "valid_from": DAY, "valid_to": DAY},
     ),
     "urgent_zones": ("routing.urgent_zone", {"number": TEXT, "zone_code": TEXT}),
-}  # fmt: skip
+}
 DEMAND: tuple[str, Columns] = (
     "marts.mart_routing_demand_half_hourly",
     {
@@ -69,10 +73,13 @@ DEMAND: tuple[str, Columns] = (
 POSITIONS: tuple[str, Columns] = (
     "marts.routing_site_positions",
     {
-        "site_code": TEXT, "time_zone": TEXT, "weekday": pl.Int8(), "half_hour_local": pl.Time(),
+        "site_code": TEXT,
+        "time_zone": TEXT,
+        "weekday": pl.Int8(),
+        "half_hour_local": pl.Time(),
         "position_count": COUNT,
     },
-)  # fmt: skip
+)
 CLOCKS: tuple[str, Columns] = ("marts.routing_zone_clocks", {"zone_code": TEXT, "time_zone": TEXT})
 FREEZES: tuple[str, Columns] = (
     "marts.routing_freeze_windows",

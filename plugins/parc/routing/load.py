@@ -88,9 +88,12 @@ class HalfHour:
     def positions_required(self) -> int:
         """Positions that would answer four in five calls within 20 s at an occupancy of at most 0.85."""
         return capacity.positions_required(
-            self.load, self.handle_seconds, target=TARGET, within_seconds=WITHIN_SECONDS,
+            self.load,
+            self.handle_seconds,
+            target=TARGET,
+            within_seconds=WITHIN_SECONDS,
             max_occupancy=MAX_OCCUPANCY,
-        )  # fmt: skip
+        )
 
     def _occupancy(self, load: float) -> float | None:
         found = math.inf if self.positions is None else capacity.occupancy(load, self.positions)
@@ -168,8 +171,10 @@ def site_loads(
     names = ["calls", "handle_seconds"]
     both = loads.join(
         was.rename({name: f"{name}_before" for name in names}),
-        on=["site_code", "half_hour_at"], how="full", coalesce=True,
-    ).with_columns(pl.col(*names, *(f"{name}_before" for name in names)).fill_null(0.0))  # fmt: skip
+        on=["site_code", "half_hour_at"],
+        how="full",
+        coalesce=True,
+    ).with_columns(pl.col(*names, *(f"{name}_before" for name in names)).fill_null(0.0))
     return list(_by_site(both, positions))
 
 
@@ -203,9 +208,12 @@ def _clock(minutes: int) -> str:
 def usual_week(demand: pl.DataFrame, clocks: pl.DataFrame, windows: pl.DataFrame, day: date) -> pl.DataFrame:
     """(zone_code, market, half_hour_at, calls, handle_seconds) of one usual week, each weekday on its first
     date from `day` on that is no holiday of the zone; `demand` has at least one call."""
-    zones = demand.select("zone_code").unique().join(clocks, on="zone_code", how="left").with_columns(
-        pl.col("time_zone").fill_null(PARIS)
-    )  # fmt: skip
+    zones = (
+        demand.select("zone_code")
+        .unique()
+        .join(clocks, on="zone_code", how="left")
+        .with_columns(pl.col("time_zone").fill_null(PARIS))
+    )
     holidays = _holidays(windows, zones, demand, day)
     known = _known_half_hours(demand, holidays)
     slots = (
@@ -247,10 +255,14 @@ def _known_half_hours(demand: pl.DataFrame, holidays: pl.DataFrame) -> pl.DataFr
         pl.datetime_range(
             datetime.combine(local_date, time(), paris),
             datetime.combine(local_date + timedelta(days=1), time(), paris),
-            "30m", closed="left", eager=True,
-        ).dt.convert_time_zone("UTC").cast(INSTANT)
+            "30m",
+            closed="left",
+            eager=True,
+        )
+        .dt.convert_time_zone("UTC")
+        .cast(INSTANT)
         for local_date in by_date["local_date"]
-    ]  # fmt: skip
+    ]
     known = pl.DataFrame({"half_hour_at": pl.concat(instants)})
     return known.filter(pl.col("half_hour_at") <= demand["half_hour_at"].max())
 
@@ -306,12 +318,14 @@ def _instants(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows (local_date, local_time, time_zone) with the instant; null where the clock leaves it out."""
     parts = [
         part.with_columns(
-            half_hour_at=pl.col("local_date").dt.combine(pl.col("local_time"))
+            half_hour_at=pl.col("local_date")
+            .dt.combine(pl.col("local_time"))
             .dt.replace_time_zone(str(zone), ambiguous="earliest", non_existent="null")
-            .dt.convert_time_zone("UTC").cast(INSTANT)
+            .dt.convert_time_zone("UTC")
+            .cast(INSTANT)
         )
         for (zone,), part in rows.group_by("time_zone")
-    ]  # fmt: skip
+    ]
     return pl.concat(parts)
 
 
@@ -326,9 +340,10 @@ def _moved(
         if target is not None
     ]
     targets = pl.DataFrame(
-        kept, schema={"market": pl.String, "market_after": pl.String, "fraction_market": pl.Float64},
+        kept,
+        schema={"market": pl.String, "market_after": pl.String, "fraction_market": pl.Float64},
         orient="row",
-    )  # fmt: skip
+    )
     share = pl.col("fraction") * pl.col("fraction_market")
     lost = [market for market, flow in markets.items() if list(flow) == [None]]
     return (
@@ -341,10 +356,13 @@ def _moved(
             pl.col("fraction", "fraction_market").fill_null(1.0),
         )
         .select(
-            "half_hour_at", zone_code="zone_after", market="market_after", calls=pl.col("calls") * share,
+            "half_hour_at",
+            zone_code="zone_after",
+            market="market_after",
+            calls=pl.col("calls") * share,
             handle_seconds=pl.col("handle_seconds") * share,
         )
-    )  # fmt: skip
+    )
 
 
 def _at_sites(week: pl.DataFrame, frames: Frames) -> pl.DataFrame:
@@ -379,13 +397,14 @@ def _by_site(loads: pl.DataFrame, positions: pl.DataFrame) -> Iterator[SiteLoad]
         .agg(pl.col("calls", "calls_before", "handle_seconds", "handle_seconds_before").sum())
         .join(
             positions.select("site_code", "weekday", "position_count", local_time="half_hour_local"),
-            on=["site_code", *SLOT], how="left",
+            on=["site_code", *SLOT],
+            how="left",
         )
         .with_columns(
             positions=pl.when("is_planned").then(pl.col("position_count").fill_null(0)),
         )
         .sort("site_code", *SLOT)
-    )  # fmt: skip
+    )
     for (site,), rows in slots.group_by("site_code", maintain_order=True):
         yield SiteLoad(
             str(site),

@@ -119,9 +119,16 @@ def apply(
             _record_drift(connection, "overwrite", found, requested_by, reason)
         kind: Kind = "release" if proposed.base_version else "bootstrap"
         version = _release(
-            settings, connection, switch, proposed, kind=kind, requested_by=requested_by, reason=reason,
-            approved_by=approved_by if approve else None, approved_at=approved_at if approve else None,
-        )  # fmt: skip
+            settings,
+            connection,
+            switch,
+            proposed,
+            kind=kind,
+            requested_by=requested_by,
+            reason=reason,
+            approved_by=approved_by if approve else None,
+            approved_at=approved_at if approve else None,
+        )
         _discard(connection, switch)
         return Outcome("released", version, proposed, f"{version} is live")
 
@@ -140,9 +147,15 @@ def rollback(settings: Settings, *, requested_by: str, reason: str, to: str | No
         if found:
             _record_drift(connection, "overwrite", found, requested_by, reason)
         _release(
-            settings, connection, switch, proposed, kind="rollback", requested_by=requested_by, reason=reason,
+            settings,
+            connection,
+            switch,
+            proposed,
+            kind="rollback",
+            requested_by=requested_by,
+            reason=reason,
             former=version,
-        )  # fmt: skip
+        )
         return Outcome("rolled back", version, proposed, f"{version} is live again; {_HOLD_HINT}")
 
 
@@ -196,9 +209,14 @@ def assign(settings: Settings, number: str, zone_code: str, *, requested_by: str
         recorded = audit.last_activated(connection)
         assert recorded is not None
         version = _release(
-            settings, connection, switch, replace(proposed, effective_date=recorded.effective_date),
-            kind="release", requested_by=requested_by, reason=reason,
-        )  # fmt: skip
+            settings,
+            connection,
+            switch,
+            replace(proposed, effective_date=recorded.effective_date),
+            kind="release",
+            requested_by=requested_by,
+            reason=reason,
+        )
         return Outcome("released", version, proposed, f"{version} is live: {number} goes to zone {zone_code}")
 
 
@@ -247,10 +265,14 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
                 frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(gone.implode()))
                 proposed = exempt_plan(settings, reading, Content.of(frames), None, is_trusted=True)
                 live = _release(
-                    settings, connection, switch,
+                    settings,
+                    connection,
+                    switch,
                     replace(proposed, effective_date=recorded.effective_date if recorded else None),
-                    kind="release", requested_by=requested_by, reason="a person was forgotten",
-                )  # fmt: skip
+                    kind="release",
+                    requested_by=requested_by,
+                    reason="a person was forgotten",
+                )
         # With what cannot be read, and what was staged and never live: they may have the number too.
         switch.discard(without)
         return live
@@ -317,10 +339,15 @@ def _record_drift(
     reason: str | None = None,
 ) -> None:
     audit.record_drift(
-        connection, action, recorded=found.recorded, live_version=found.live.version if found.live else None,
-        live_digest=found.live.digest if found.live else None, detail=found.detail, accepted_by=accepted_by,
+        connection,
+        action,
+        recorded=found.recorded,
+        live_version=found.live.version if found.live else None,
+        live_digest=found.live.digest if found.live else None,
+        detail=found.detail,
+        accepted_by=accepted_by,
         reason=reason,
-    )  # fmt: skip
+    )
 
 
 def _check(proposed: Plan, approve: str | None) -> None:
@@ -370,10 +397,18 @@ def _release(
     version = former or f"{fence:08d}-{proposed.desired.digest[:12]}"
     with connection.transaction():
         release_id = audit.begin_release(
-            connection, proposed, kind=kind, version=version, fence=fence, requested_by=requested_by,
-            reason=reason, approved_by=approved_by, approved_at=approved_at, run=settings.airflow_run,
+            connection,
+            proposed,
+            kind=kind,
+            version=version,
+            fence=fence,
+            requested_by=requested_by,
+            reason=reason,
+            approved_by=approved_by,
+            approved_at=approved_at,
+            run=settings.airflow_run,
             pseudonyms=Pseudonyms.of_settings(settings),
-        )  # fmt: skip
+        )
         if kind in ("rollback", "emergency"):
             audit.record_hold(connection, "set", set_by=requested_by, reason=reason, release_id=release_id)
     intent = audit.unfinished(connection)

@@ -47,13 +47,17 @@ SHAPES: dict[str, Shape] = {
     ),
     "routes": Shape(
         {
-            "zone_code": pl.String(), "market": pl.String(), "band": pl.String(), "priority": pl.Int32(),
-            "site_code": pl.String(), "weight": pl.Int32(),
+            "zone_code": pl.String(),
+            "market": pl.String(),
+            "band": pl.String(),
+            "priority": pl.Int32(),
+            "site_code": pl.String(),
+            "weight": pl.Int32(),
         },
         ("zone_code", "market", "band", "priority", "site_code"),
     ),
     "sites": Shape({"site_code": pl.String(), "sip_address": pl.String()}, ("site_code",)),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

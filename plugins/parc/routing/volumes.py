@@ -53,14 +53,18 @@ def calls_moved(
     was, will = _destinations(before), _destinations(after)
     markets = market_flows(before, after)
     moved = [
-        calls * sum(
-            fraction * (1.0 if target is None else _distance(
-                _find(was, zone, market, band), _find(will, zone_after, target, band_after)
-            ))
+        calls
+        * sum(
+            fraction
+            * (
+                1.0
+                if target is None
+                else _distance(_find(was, zone, market, band), _find(will, zone_after, target, band_after))
+            )
             for target, fraction in markets.get(market, {market: 1.0}).items()
         )
         for zone, market, zone_after, band, band_after, calls in routed.iter_rows()
-    ]  # fmt: skip
+    ]
     by_pair = (
         routed.with_columns(moved_calls=pl.Series(moved, dtype=pl.Float64))
         .group_by("zone_code", "market")
@@ -121,12 +125,16 @@ def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.D
         found = (
             found.sort("half_hour_at")
             .join_asof(
-                hours.sort("_opens_at"), left_on="half_hour_at", right_on="_opens_at", by_left=by,
-                by_right="_zone", check_sortedness=False,
+                hours.sort("_opens_at"),
+                left_on="half_hour_at",
+                right_on="_opens_at",
+                by_left=by,
+                by_right="_zone",
+                check_sortedness=False,
             )
             .with_columns(is_open.alias(in_hours))
             .drop("_opens_at", "_closes_at", "_zone", strict=False)
-        )  # fmt: skip
+        )
     is_open = pl.col("_in_zone") & (pl.col("_own").fill_null(False) | pl.col("_in_nation"))
     band = pl.when(is_open).then(pl.lit("open")).otherwise(pl.lit("closed"))
     return found.with_columns(band.alias(name)).drop("_own", "_nation", "_in_zone", "_in_nation")

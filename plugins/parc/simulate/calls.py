@@ -126,9 +126,20 @@ class _Legs:
     """The legs made so far: columns of arrays, -1 for what a leg does not have."""
 
     COLUMNS = (
-        "root", "leg_no", "queued_at", "answered_at", "ended_at", "site", "queue", "outcome",
-        "agent", "hold_s", "talk_s", "wrap_up_s", "transferred_to",
-    )  # fmt: skip
+        "root",
+        "leg_no",
+        "queued_at",
+        "answered_at",
+        "ended_at",
+        "site",
+        "queue",
+        "outcome",
+        "agent",
+        "hold_s",
+        "talk_s",
+        "wrap_up_s",
+        "transferred_to",
+    )
 
     def __init__(self) -> None:
         self._parts: list[dict[str, Ints]] = []

@@ -33,16 +33,29 @@ _INSTALLATION, _REPAIR = range(2)
 RESULTS = ("done", "incomplete", "customer_absent", "technician_absent", "cancelled")
 _DONE, _INCOMPLETE, _CUSTOMER_ABSENT, _TECHNICIAN_ABSENT, _CANCELLED = range(5)
 SLOT_FATES = (
-    "kept", "arrived_outside", "customer_absent", "technician_absent", "moved_by_customer",
-    "moved_by_operator", "cancelled",
-)  # fmt: skip
+    "kept",
+    "arrived_outside",
+    "customer_absent",
+    "technician_absent",
+    "moved_by_customer",
+    "moved_by_operator",
+    "cancelled",
+)
 _KEPT, _OUTSIDE, _NOBODY_HOME, _NO_SHOW, _MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR, _CALLED_OFF = range(7)
 _MOVERS = ("customer", "operator")
 _BY_CUSTOMER, _BY_OPERATOR = range(2)
 CAUSES = (
-    "LINE_CUT", "DISTRIBUTION_POINT", "EXCHANGE", "CUSTOMER_EQUIPMENT", "NO_FAULT_FOUND", "NETWORK_WORKS",
-    "PARTS_MISSING", "NO_ACCESS", "CUSTOMER_REQUEST", "OVERRUN",
-)  # fmt: skip
+    "LINE_CUT",
+    "DISTRIBUTION_POINT",
+    "EXCHANGE",
+    "CUSTOMER_EQUIPMENT",
+    "NO_FAULT_FOUND",
+    "NETWORK_WORKS",
+    "PARTS_MISSING",
+    "NO_ACCESS",
+    "CUSTOMER_REQUEST",
+    "OVERRUN",
+)
 _REPAIR_CAUSES = np.array([[0.24, 0.26, 0.14, 0.22, 0.14, 0, 0, 0, 0, 0]])
 _INCOMPLETE_CAUSES = np.array([[0, 0, 0, 0, 0, 0.35, 0.40, 0.25, 0, 0]])
 _NETWORK_WORKS, _CUSTOMER_REQUEST, _OVERRUN = 5, 8, 9

@@ -87,9 +87,13 @@ def simulate(
     landing = LandingZone(out)
     geography = Geography.load()
     story = Story.of(
-        faults, landing, first, last, seed=seed,
+        faults,
+        landing,
+        first,
+        last,
+        seed=seed,
         is_working=lambda day: day.weekday() < 5 and not geography.is_holiday(0, day),
-    )  # fmt: skip
+    )
     numbering = Numbering.of(geography)
     population = Population(geography, numbering, scale=scale, seed=seed)
     demand = Demand(geography, seed=seed)

@@ -38,10 +38,24 @@ MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "cr
 """What the file systems call the moment at which a file was last written."""
 
 
-OF_ONE_FILE = frozenset({
-    errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
-    errno.EIO, errno.ESTALE, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EBADMSG, errno.EUCLEAN,
-})  # fmt: skip
+OF_ONE_FILE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EIO,
+        errno.ESTALE,
+        errno.EINVAL,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.EBADMSG,
+        errno.EUCLEAN,
+    }
+)
 """Errors that one file, folder or link may have of its own, while the folder around it can be read."""
 
 Kind = Literal["file", "folder", "special file", "dangling link", "link out"]

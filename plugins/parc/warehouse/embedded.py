@@ -218,9 +218,19 @@ def _initialise(settings: Settings, folder: Path) -> None:
             os.chown(path, NOBODY, NOBODY)
     try:
         _run(
-            folder, "initdb", "-D", str(data), "-U", "postgres", "--encoding=UTF8", "--locale=C",
-            "--auth-host=scram-sha-256", "--auth-local=reject", f"--pwfile={password}", "--no-instructions",
-        )  # fmt: skip
+            folder,
+            "initdb",
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--auth-host=scram-sha-256",
+            "--auth-local=reject",
+            f"--pwfile={password}",
+            "--no-instructions",
+        )
     finally:
         password.unlink()
     with (data / "postgresql.conf").open("a") as configuration:
@@ -278,9 +288,13 @@ def superuser(settings: Settings, database: str = "postgres") -> psycopg.Connect
     """A session of the embedded server's superuser, in no database of ours unless one is named."""
     host, port = address(settings)
     return psycopg.connect(
-        host=host, port=port, user="postgres", dbname=database,
-        password=settings.secret("postgres_password"), autocommit=True,
-    )  # fmt: skip
+        host=host,
+        port=port,
+        user="postgres",
+        dbname=database,
+        password=settings.secret("postgres_password"),
+        autocommit=True,
+    )
 
 
 def _stored_port(folder: Path) -> int | None:

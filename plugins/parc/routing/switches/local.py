@@ -175,12 +175,31 @@ def start(settings: Settings) -> int:
         os.fchmod(output.fileno(), 0o600)
         process = subprocess.Popen(
             [
-                program, "-DD", "-E", "-x", "tlsf", "-X", "tlsf", "-m", memory, "-M", str(PRIVATE_MEMORY_MB),
-                "-f", str(configuration), "-Y", str(folder), "-P", str(folder / "kamailio.pid"),
+                program,
+                "-DD",
+                "-E",
+                "-x",
+                "tlsf",
+                "-X",
+                "tlsf",
+                "-m",
+                memory,
+                "-M",
+                str(PRIVATE_MEMORY_MB),
+                "-f",
+                str(configuration),
+                "-Y",
+                str(folder),
+                "-P",
+                str(folder / "kamailio.pid"),
             ],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            start_new_session=True,
             env={"PATH": "/usr/sbin:/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"},
-        )  # fmt: skip
+        )
     created = psutil.Process(process.pid).create_time()
     _pid_file(settings).write_text(json.dumps({"pid": process.pid, "created": created}))
     _wait(settings, process)

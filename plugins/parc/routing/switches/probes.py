@@ -102,9 +102,20 @@ def _headers(message: str) -> dict[str, list[str]]:
 
 def _answer(headers: dict[str, list[str]]) -> Answer:
     try:
-        said = {name: headers[f"x-parc-{name}"][0] for name in (
-            "slot", "version", "instant", "market", "zone", "by", "band", "where", "site",
-        )}  # fmt: skip
+        said = {
+            name: headers[f"x-parc-{name}"][0]
+            for name in (
+                "slot",
+                "version",
+                "instant",
+                "market",
+                "zone",
+                "by",
+                "band",
+                "where",
+                "site",
+            )
+        }
     except KeyError as error:
         raise ConfigurationError(
             f"the switch's answer lacks {error.args[0]}: is deploy/kamailio/kamailio.cfg its configuration?"
