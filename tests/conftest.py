@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from databases import as_superuser, empty_platform, free_name, restore, with_database
 from parc import routing
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, migrate
-from routing_world import QUIET
+from support.databases import as_superuser, empty_platform, free_name, restore, with_database
+from support.routing_world import QUIET
 
 RELEASED = Path(__file__).parent / "fixtures" / "warehouse_0.1.0"
 SHARED = PROJECT.parent / "shared" / "data"

@@ -13,7 +13,7 @@ import pytest
 from parc import routing
 from parc.errors import ApprovalNeeded
 from parc.settings import Settings
-from routing_world import EVE, QUIET, fill
+from support.routing_world import EVE, QUIET, fill
 
 RUN = "manual__1"
 ANSWERED_AT = datetime(2012, 4, 25, 7, 30, tzinfo=UTC)

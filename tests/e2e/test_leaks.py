@@ -19,12 +19,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from running import Platform, asked, started, wait
 
-from leaks import SPELLED, Hit, Planted, kept, open_to_others, processes, unpacked, unpacked_bytes
 from parc.feeds import FEEDS, Feed, Keeping, Personal
 from parc.orchestration.client import Airflow
 from parc.warehouse import connect, logins, parameters
+from support.leaks import SPELLED, Hit, Planted, kept, open_to_others, processes, unpacked, unpacked_bytes
+from support.running import Platform, asked, started, wait
 
 pytestmark = pytest.mark.e2e
 

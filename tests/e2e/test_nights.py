@@ -10,11 +10,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 from parc.feeds import FEEDS
 from parc.orchestration.client import Airflow
 from parc.warehouse import connect, embedded
+from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 

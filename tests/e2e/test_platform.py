@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 from parc.orchestration.client import Airflow
 from parc.settings import PROJECT
+from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 pytestmark = pytest.mark.e2e
 

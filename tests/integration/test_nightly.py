@@ -18,7 +18,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from test_cli import environment, parc
 
 from parc import desk, nightly, routing
 from parc.desk import Matter
@@ -27,6 +26,7 @@ from parc.nightly import Night
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, locks
+from support.command_line import environment, parc
 
 FIRST, SECOND, THIRD = date(2012, 4, 16), date(2012, 4, 17), date(2012, 4, 18)
 EVE = date(2012, 4, 24)  # of a go-live: a person must agree to its release

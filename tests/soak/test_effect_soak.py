@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from effect_world import Plan, p_values
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest
@@ -24,6 +23,7 @@ from parc.rollout.permutation import permute
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
+from support.effect_world import Plan, p_values
 
 pytestmark = pytest.mark.soak
 

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from national_world import assert_at_ease, days, proposal, seed, table, volumes
 from parc.routing.inputs import DEMAND, VOLUME_DAYS
 from parc.simulate.boutiques import Boutiques
 from parc.simulate.calls import CallCentre
@@ -22,6 +21,7 @@ from parc.simulate.jobs import JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.visits import VisitBook
+from support.national_world import assert_at_ease, days, proposal, seed, table, volumes
 
 pytestmark = pytest.mark.soak
 SEED = 7

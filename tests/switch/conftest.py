@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sites import SITES, Sites, answering, empty
 
 from parc.routing import drafting
 from parc.routing.switches import KAMAILIO, local
 from parc.settings import Settings
 from parc.warehouse import connect
-from routing_world import fill
+from support.routing_world import fill
+from support.sites import SITES, Sites, answering, empty
 
 
 @pytest.fixture(scope="session")

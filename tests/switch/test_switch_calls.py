@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, would_go
 
 from parc import privacy, routing
 from parc.errors import RoutingRefused
@@ -21,7 +20,8 @@ from parc.loading.pseudonyms import COPY
 from parc.routing.switches import Question, local, open_switch
 from parc.routing.switches.binrpc import Rpc
 from parc.settings import Settings
-from routing_world import EVE, QUIET, go_live, marts, rows
+from support.routing_world import EVE, QUIET, go_live, marts, rows
+from support.sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, would_go
 
 
 def test_a_go_live_moves_the_calls_of_its_zone_and_a_rollback_takes_them_back(live: Settings) -> None:

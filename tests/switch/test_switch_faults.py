@@ -16,7 +16,6 @@ import polars as pl
 import psutil
 import psycopg
 import pytest
-from sites import CALLER, Sites, place_calls, would_go
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
@@ -26,7 +25,8 @@ from parc.routing.switches.kamailio import KamailioSwitch
 from parc.routing.tables import Content
 from parc.settings import Settings
 from parc.warehouse import connect
-from routing_world import EVE, go_live, rows
+from support.routing_world import EVE, go_live, rows
+from support.sites import CALLER, Sites, place_calls, would_go
 
 # Ends itself after so many exchanges with the switch: before, in and after every step of a release.
 KILLED = """

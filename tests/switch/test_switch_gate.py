@@ -10,15 +10,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone, status, values
-from sites import CALLER, IN_HOURS, Sites, start_calls, would_go
 
 from parc.errors import ConfigurationError
 from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.probes import seal
 from parc.settings import Settings
-from routing_world import go_live
+from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone, status, values
+from support.routing_world import go_live
+from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
 
 METHODS = (
     "INVITE",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from sites import Sites, answering, empty, place_calls, would_go
 
 from parc.build import build
 from parc.feeds import FEEDS
@@ -21,6 +20,7 @@ from parc.routing.switches.kamailio import questions
 from parc.routing.tables import Content
 from parc.settings import Settings
 from parc.simulate import simulate
+from support.sites import Sites, answering, empty, place_calls, would_go
 
 RENNES, REUNION, MOSELLE = "+33299445566", "+262262445566", "41-57"
 BRETAGNE = {"RENNES", "BREST", "QUIMPER", "ST_NAZAIRE"}

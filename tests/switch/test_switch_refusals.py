@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sites import CALLER, IN_HOURS, Sites, place_calls, would_go
 
 from parc import routing
 from parc.errors import ApprovalNeeded, ParcError, RoutingRefused
 from parc.routing.switches import local, open_switch
 from parc.settings import Settings
-from routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
+from support.routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
+from support.sites import CALLER, IN_HOURS, Sites, place_calls, would_go
 
 DEMAND = "marts.mart_routing_demand_half_hourly"
 ROUTES = "marts.routing_routes"

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone
-from sites import CALLER, IN_HOURS, Sites, start_calls, would_go
-from torture import PLANTED, mutations, torture
 
 from parc import routing
 from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc, encode
 from parc.settings import Settings
+from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone
+from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+from support.torture import PLANTED, mutations, torture
 
 PER_SECOND = 200
 SPARE_BYTES = 4 << 20

@@ -17,7 +17,7 @@ from parc.numbers import (
     may_be_number,
     may_hold_number,
 )
-from spellings import NBSP, SPELLINGS
+from support.spellings import NBSP, SPELLINGS
 
 NO_NUMBERS = [
     "",

@@ -1,0 +1,172 @@
+"""Reference data as of the date: late snapshots and changed seeds reach the dates that they govern alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from parc.build import build
+from parc.errors import BuildFailed
+from parc.feeds import FEEDS
+from parc.loading import ingest, withdraw
+from parc.settings import PROJECT, Settings
+from parc.simulate import simulate
+from support.marts import marts, restate, rows
+from support.references import change_seed, recomputed
+
+FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
+DAYS = [FIRST + timedelta(days=day) for day in range(4)]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project whose seeds a test may change."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(PROJECT / "dbt_project", folder / "dbt_project")
+    shutil.copytree(PROJECT / "expectations", folder / "expectations")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(module_warehouse: Settings, project: Path) -> Iterator[Settings]:
+    """A platform of its own seeds with four small days of all feeds loaded and built."""
+    settings = replace(module_warehouse, project=project, home=module_warehouse.home)
+    simulate(FIRST, LAST, scale=0.002, seed=5, out=settings.landing)
+    for feed in FEEDS:
+        for day in DAYS:
+            outcome = ingest(settings, feed, day)
+            assert outcome.status in ("published", "missing"), outcome.message
+    build(settings)
+    yield settings
+
+
+def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) -> None:
+    moved = "35,OUEST,1990-01-01,,high"
+    change_seed(
+        built,
+        "department_directorate",
+        moved,
+        "35,OUEST,1990-01-01,2012-04-25,high\n35,SUD_OUEST,2012-04-25,,inferred",
+    )
+    # A department lies in a zone of its own directorate: the zone moves with it.
+    change_seed(built, "zones", "53,53,OUEST,", "53-SO,53,SUD_OUEST,Europe/Paris,FR\n53,53,OUEST,")
+    change_seed(
+        built, "routing_zones", "35,53,1990-01-01,", "35,53,1990-01-01,2012-04-25\n35,53-SO,2012-04-25,"
+    )
+    change_seed(
+        built,
+        "zone_hours",
+        "\n53,1,",
+        "".join(f"\n53-SO,{weekday},08:00,20:00" for weekday in range(1, 6)) + "\n53,1,",
+    )
+    build(built)
+    query = (
+        "select distinct home_directorate_code, business_date >= '2012-04-25' from marts.fct_calls "
+        "where home_department_code = '35' order by 2"
+    )
+    assert rows(built, query) == [("OUEST", False), ("SUD_OUEST", True)]
+    misplaced = (
+        "select count(*) from marts.fct_interventions where department_code = '35' "
+        "and directorate_code <> case when requested_date < '2012-04-25' then 'OUEST' else 'SUD_OUEST' end"
+    )
+    assert rows(built, misplaced) == [(0,)]
+
+
+def test_a_dated_seed_reaches_the_dates_it_governs_and_no_others(built: Settings) -> None:
+    change_seed(
+        built,
+        "department_directorate",
+        "29,OUEST,1990-01-01,,high",
+        "29,OUEST,1990-01-01,2012-04-26,high\n29,OUEST,2012-04-26,,inferred",
+    )
+    build(built)
+    assert recomputed(built, "calls") == [LAST]
+    assert recomputed(built, "boutique_visits") == [LAST]
+
+
+@pytest.mark.soak
+def test_a_seed_taken_back_after_a_failed_build_is_taken_back_in_the_tables(built: Settings) -> None:
+    before = marts(built)
+    line = "44,OUEST,1990-01-01,,high\n"
+    change_seed(built, "department_directorate", line, "")
+    with pytest.raises(BuildFailed, match="reference_is_coherent"):
+        build(built)
+    assert marts(built) == before
+    change_seed(built, "department_directorate", "45,", line + "45,")
+    restate(built, LAST, drop=1)
+    assert ingest(built, "calls", LAST).status == "published"
+    build(built)
+    assert rows(
+        built, "select distinct home_directorate_code from marts.fct_calls where home_department_code = '44'"
+    ) == [("OUEST",)]
+
+
+def test_each_change_reaches_its_own_dates(built: Settings) -> None:
+    """A holiday (and the clocks around it), a plan that no fact reads, boutiques of the 25th come late."""
+    change_seed(built, "public_holidays", "FR,1999-01-01,", "FR,2012-04-23,Bridge Day\nFR,1999-01-01,")
+    change_seed(built, "rollout_plan", "53,fixe,2,2012-04-25,", "53,fixe,2,2012-04-24,")
+    late = Path(built.landing) / "boutiques" / f"date={DAYS[2]}"
+    shutil.copytree(late.with_name(f"date={FIRST}"), late)
+    (late / "_CONTROL.json").unlink()
+    [source] = late.iterdir()
+    text = source.read_text()
+    line = next(row for row in text.splitlines() if ",35," in row)
+    source.write_text(text.replace(line, line.replace(",35,", ",44,")))
+    assert ingest(built, "boutiques", DAYS[2]).status == "published"
+    build(built)
+    assert recomputed(built, "calls") == DAYS[:2]
+    assert recomputed(built, "boutique_visits") == DAYS[2:]
+    assert rows(
+        built,
+        "select bool_or(is_in_hours) from marts.fct_calls "
+        "where business_date = '2012-04-23' and zone_code = '53'",
+    ) == [(False,)]
+    assert rows(
+        built,
+        "select distinct planned_go_live_date from marts.mart_parc_rollout_daily "
+        "where region_code = '53' and market = 'fixe'",
+    ) == [(date(2012, 4, 24),)]
+
+
+def test_after_all_this_the_marts_equal_a_full_refresh(built: Settings) -> None:
+    incremental = marts(built)
+    build(built, full_refresh=True)
+    refreshed = marts(built)
+    assert [name for name in refreshed if incremental[name] != refreshed[name]] == []
+
+
+def test_what_is_withdrawn_leaves_the_marts_as_if_it_had_never_come(built: Settings, tmp_path: Path) -> None:
+    """Facts of one more day, snapshots of each keeping, and a restatement whose original then comes again."""
+    before, extra = marts(built), LAST + timedelta(days=1)
+    simulate(FIRST, extra, scale=0.002, seed=6, out=str(tmp_path))
+    mistakes = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]
+    references = ("numbering_plan", "active_lines", "boutiques", "line_assignments")
+    mistakes += [(feed, DAYS[1]) for feed in references]
+    for feed, day in mistakes:
+        source = min((tmp_path / feed).iterdir()) if day != extra else tmp_path / feed / f"date={day}"
+        shutil.copytree(source, Path(built.landing) / feed / f"date={day}", dirs_exist_ok=True)
+    restated = Path(built.landing) / "calls" / f"date={FIRST}"
+    shutil.copytree(restated, tmp_path / "kept")
+    restate(built, FIRST, drop=5)
+    made = [ingest(built, feed, day) for feed, day in [*mistakes, ("calls", FIRST)]]
+    assert {outcome.status for outcome in made} == {"published"}, made
+    build(built)
+    assert marts(built)["fct_calls"] != before["fct_calls"]
+
+    for outcome in made:
+        assert outcome.delivery_id
+        withdraw(built, outcome.delivery_id, "of another platform")
+    shutil.copytree(tmp_path / "kept", restated, dirs_exist_ok=True)
+    assert ingest(built, "calls", FIRST).status == "published"
+    result = build(built)
+    assert result.withdrawn_count == len(made)
+    after = marts(built)
+    health = before.pop("mart_feed_health"), after.pop("mart_feed_health")
+    assert [name for name in before if before[name] != after[name]] == []
+    assert len(health[0]) == len(health[1])
+    assert build(built).build_id is None

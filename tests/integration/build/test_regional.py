@@ -1,0 +1,408 @@
+"""What the login of a directorate reads: its own rows and the nation's, and no cell of few persons."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from itertools import compress, product
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+import yaml
+
+from parc.build import build, publication
+from parc.build.dbt import Entry
+from parc.errors import BuildFailed
+from parc.feeds import FEEDS
+from parc.loading import ingest
+from parc.settings import PROJECT, Settings
+from parc.simulate import simulate
+from parc.warehouse import connect, parameters
+from support.databases import empty_platform
+from support.marts import reference_page
+
+FIRST, LAST = date(2012, 4, 23), date(2012, 4, 25)
+READERS = ("bi_ouest", "bi_nord")
+Cell = tuple[date, str, str, str]
+Cells = dict[Cell, list[int]]
+"""Of each contact the person."""
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+METAS: dict[str, dict[str, Any]] = {
+    model["name"]: model["config"]["meta"]
+    for path in (PROJECT / "dbt_project/models/marts").glob("*/*.yml")
+    for model in yaml.safe_load(path.read_text())["models"]
+}
+
+
+def rows(settings: Settings, login: str, query: str) -> list[tuple[Any, ...]]:
+    given = parameters(settings, "bi_reader")
+    if login != "bi_reader":
+        given |= {"user": login, "password": settings.secret(f"{login}_password")}
+    with psycopg.connect(**given) as connection:  # type: ignore[arg-type]
+        return connection.execute(query.encode()).fetchall()
+
+
+@pytest.fixture(scope="module")
+def built(module_warehouse: Settings) -> Settings:
+    """Three days of every feed."""
+    simulate(FIRST, LAST, scale=0.003, seed=7, out=module_warehouse.landing)
+    for feed in sorted(FEEDS, key=lambda name: name in ("calls", "boutique_visits", "interventions")):
+        for day in (FIRST, FIRST + timedelta(days=1), LAST):
+            ingest(module_warehouse, feed, day)
+    build(module_warehouse)
+    return module_warehouse
+
+
+def test_every_mart_declares_its_scope(built: Settings) -> None:
+    scopes = {name: meta.get("scope") for name, meta in METAS.items()}
+    assert set(scopes.values()) == {"open", "closed", "directorate", "site", "region", "area"}
+    assert {name for name in scopes if name.startswith("fct_")} <= {
+        name for name, scope in scopes.items() if scope == "closed"
+    }
+    seen = rows(built, "bi_ouest", "select viewname::text from pg_views where schemaname = 'regional'")
+    expected = {name for name, scope in scopes.items() if scope != "closed"} | {"published_build"}
+    assert {name for (name,) in seen} == expected
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_nothing_but_the_scope_is_seen(built: Settings, reader: str) -> None:
+    check_scopes(built, reader)
+
+
+def test_everything_holds_after_a_full_refresh(built: Settings) -> None:
+    before = {reader: contents(built, reader) for reader in READERS}
+    page = reference_page(built, "write_rights")
+    build(built, full_refresh=True)
+    assert {reader: contents(built, reader) for reader in READERS} == before
+    for reader in READERS:
+        check_scopes(built, reader)
+    assert reference_page(built, "write_rights") == page == (PROJECT / "docs/reference/rights.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from marts.mart_service_quality_daily",
+        "select * from marts.fct_calls",
+        "select * from ops.delivery",
+        "create view regional.mine as select 1",
+        "create temp table mine (i int)",
+        "set role bi_reader",
+        "set session authorization bi_nord",
+        "update regional.dim_site set directorate_code = 'OUEST'",
+        "select lo_create(0)",
+    ],
+)
+def test_a_directorate_cannot_step_aside(built: Settings, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        rows(built, "bi_ouest", statement)
+
+
+def contents(settings: Settings, reader: str) -> dict[str, list[tuple[Any, ...]]]:
+    names = [name for name, meta in METAS.items() if meta["scope"] != "closed"]
+    return {
+        name: rows(settings, reader, f"select r::text from regional.{name} as r order by 1") for name in names
+    }
+
+
+def check_scopes(settings: Settings, reader: str) -> None:
+    """Every row lies in the declared scope, none of it is missing, and what is told is what BI reads."""
+    code = reader.removeprefix("bi_").upper()
+    regions = f"(select region_code from marts.dim_department where directorate_code = '{code}')"
+    scopes = {
+        "open": "true",
+        "directorate": f"directorate_code = '{code}'",
+        "site": "site_code in (select site_code from marts.dim_site "
+        f"where directorate_code = '{code}' or directorate_code is null)",
+        "region": f"region_code in {regions}",
+        "area": "area = 'nation' or period = 'month' and (area = 'directorate' and "
+        f"area_code = '{code}' or area = 'region' and area_code in {regions})",
+    }
+    told = 0
+    for name, meta in METAS.items():
+        if meta["scope"] == "closed":
+            continue
+        seen = rows(settings, reader, f"select to_jsonb(r) from regional.{name} as r order by r::text")
+        whole = rows(
+            settings, "bi_reader", f"select to_jsonb(r) from marts.{name} as r where {scopes[meta['scope']]}"
+        )
+        keys = meta.get("key") or [
+            "period",
+            "period_start_date",
+            "area",
+            "area_code",
+            "market",
+            "kind",
+            "figure",
+        ]
+        by_key = {tuple(row.get(key) for key in keys): row for (row,) in whole}
+        assert len(by_key) == len(whole) == len(seen), name
+        for (row,) in seen:
+            true = by_key[tuple(row.get(key) for key in keys)]
+            is_true_for_all = meta["scope"] == "open" or row.get("area") == "nation"
+            assert not row.keys() & set(meta.get("persons", []))
+            for column, value in row.items():
+                assert value == true[column] or (value is None and not is_true_for_all), (name, column)
+            if not is_true_for_all:
+                counts = [row[column] for column in meta.get("counts", [])]
+                assert not [count for count in counts if count is not None and 0 < count < 5], (name, row)
+                shown = [column for column, value in row.items() if value and column.endswith("_count")]
+                if shown and column_of_day(meta):
+                    persons = [true[column] for column in meta.get("persons", [])]
+                    assert not [count for count in persons if count is None or 0 < count < 5], (name, row)
+                    told += 1
+    assert told, "everything is suppressed"
+
+
+@pytest.mark.parametrize("name", [name for name, meta in METAS.items() if "persons_of" in meta])
+def test_percentiles_are_told_where_a_cell_has_persons_enough(built: Settings, name: str) -> None:
+    [(daily, persons)] = METAS[name]["persons_of"].items()
+    parts = [part for part in ("market", "kind") if part in METAS[daily]["key"]]
+    told = 0
+    for reader in READERS:
+        figures = f"select to_jsonb(r) from regional.{name} as r where area <> 'nation'"
+        for (row,) in rows(built, reader, figures):
+            cells = [f"row.{row['area']}_code = '{row['area_code']}'"]
+            cells += [f"'{row[part]}' in ('all', row.{part})" for part in parts]
+            [(most,)] = rows(
+                built,
+                "bi_reader",
+                f"select coalesce(max(least({', '.join(persons)})), 0) from marts.{daily} as row "
+                f"where {' and '.join(cells)}",
+            )
+            is_told = any(value is not None for column, value in row.items() if column.startswith("p50"))
+            assert most >= 5 or not is_told, row
+            told += is_told
+    assert told or name == "mart_intervention_time_percentiles"
+
+
+def column_of_day(meta: dict[str, Any]) -> bool:
+    return meta["scope"] in ("directorate", "site")
+
+
+@pytest.mark.parametrize(
+    ("mart", "column", "counted"),
+    [
+        (
+            "mart_service_quality_daily",
+            "offered_person_count",
+            "select business_date, home_directorate_code, home_region_code, market, "
+            "count(distinct identity_key) from marts.fct_calls where is_offered group by 1, 2, 3, 4",
+        ),
+        (
+            "mart_boutiques_daily",
+            "customer_visit_person_count",
+            "select business_date, directorate_code, region_code, count(distinct customer_key) "
+            "from marts.fct_boutique_visits where customer_key is not null group by 1, 2, 3",
+        ),
+        (
+            "mart_interventions_daily",
+            "requested_person_count",
+            "select business_date, directorate_code, region_code, kind, max(persons) from ("
+            "select requested_date as business_date, directorate_code, region_code, department_code, kind, "
+            "count(distinct identity_key) as persons from marts.fct_interventions "
+            f"where requested_date between '{FIRST}' and '{LAST}' group by 1, 2, 3, 4, 5"
+            ") as of_departments group by 1, 2, 3, 4",
+        ),
+        (
+            "mart_cross_channel_daily",
+            "customer_answered_person_count",
+            "select business_date, home_directorate_code, max(persons) from ("
+            "select business_date, home_directorate_code, home_region_code, market, "
+            "count(distinct customer_key) as persons from marts.fct_calls "
+            "where outcome = 'answered' and customer_key is not null group by 1, 2, 3, 4"
+            ") as of_regions group by 1, 2",
+        ),
+    ],
+)
+def test_a_person_counts_once_in_a_cell(built: Settings, mart: str, column: str, counted: str) -> None:
+    keys = ", ".join(METAS[mart]["key"])
+    found = rows(built, "bi_reader", f"select {keys}, {column} from marts.{mart} where {column} > 0")
+    assert len(found) > 3
+    assert sorted(found) == sorted(rows(built, "bi_reader", counted))
+
+
+DATES = [date(2012, 4, 27), date(2012, 4, 28), date(2012, 4, 30), date(2012, 5, 1), date(2012, 5, 2)]
+PLACES = [("OUEST", "53"), ("OUEST", "52"), ("OUEST", "54"), ("SUD_OUEST", "54"), ("SUD", "91")]
+MARKETS = ("home", "business")
+PERIODS = {
+    "day": "business_date",
+    "week": "date_trunc('week', business_date::timestamp)::date",
+    "month": "date_trunc('month', business_date::timestamp)::date",
+}
+AREAS = {"nation": "'nation'", "directorate": "directorate_code", "region": "region_code"}
+
+
+def entry(name: str, reads: Sequence[str] = (), **meta: Any) -> Entry:
+    return Entry(name, "model", list(reads), meta, "", "", "", None, None, {})
+
+
+PROBES = [
+    entry("dim_department", publish="whole", scope="open"),
+    entry(
+        "mart_probe_daily",
+        publish="whole",
+        scope="directorate",
+        persons=["person_count"],
+        key=["business_date", "directorate_code", "region_code", "market"],
+    ),
+    entry(
+        "mart_probe_rates",
+        ["model.parc.mart_probe_daily"],
+        publish="view",
+        scope="area",
+        counts=["call_count"],
+        sums_of="mart_probe_daily",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def probed(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Calls of three directorates, two of which share a region: by day, and rolled up as rates are."""
+    rates = " union all ".join(
+        f"select '{period}'::text as period, {start} as period_start_date, '{area}'::text as area, "
+        f"{code}::text as area_code, {market} as market, sum(call_count)::bigint as call_count "
+        "from build.mart_probe_daily group by 2, 4, 5"
+        for (period, start), (area, code), market in product(
+            PERIODS.items(), AREAS.items(), ("market", "'all'::text")
+        )
+    )
+    with empty_platform(server, tmp_path_factory.mktemp("probed")) as settings:
+        with connect(settings, "transformer") as connection:
+            connection.execute(
+                "create table build.dim_department (region_code text, directorate_code text);"
+                "create table build.mart_probe_daily (business_date date, directorate_code text, "
+                "region_code text, market text, call_count bigint, person_count bigint);"
+                f"create view build.mart_probe_rates as {rates}".encode()
+            )
+            for directorate, region in PLACES:
+                connection.execute("insert into build.dim_department values (%s, %s)", [region, directorate])
+        yield settings
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_difference_of_what_is_told_is_a_cell_of_few_persons(probed: Settings, seed: int) -> None:
+    """Nor any sum of what is told, each number taken any number of times."""
+    chance = random.Random(seed)
+    rare = (0.0, 0.01, 0.03, 0.1)[seed % 4]
+    thin = {place for place in PLACES if rare and chance.random() < 0.4}
+    cells: Cells = {}
+    for day, place, market in product(DATES, PLACES, MARKETS):
+        (fewest, most), known = (5, 30) if chance.random() >= rare else (0, 4), range(1000)
+        if place in thin:  # where the same few call again and again
+            fewest, most = (0, 0) if chance.random() < 0.8 else (1, 4)
+            known = range(1000 * PLACES.index(place) + 1000, 1000 * PLACES.index(place) + 1006)
+        persons = chance.sample(known, chance.randint(fewest, most))
+        cells[day, *place, market] = [each for each in persons for _ in range(chance.randint(1, 3))]
+    publish(probed, cells)
+    for reader, directorate in (("bi_ouest", "OUEST"), ("bi_sud_ouest", "SUD_OUEST"), ("bi_sud", "SUD")):
+        daily = rows(probed, reader, "select * from regional.mart_probe_daily where call_count is not null")
+        rolled = rows(probed, reader, "select * from regional.mart_probe_rates where call_count is not null")
+        assert {row[1] for row in daily} <= {directorate}
+        if not rare:
+            assert len(daily) == sum(cell[1] == directorate for cell in cells)
+            assert {row[2] for row in rolled} == set(AREAS)
+        of_nation = [sum_of(cells, *row[:5]) for row in rolled if row[2] == "nation"]
+        told = [sum_of(cells, *row[:5]) for row in rolled] + [
+            indicator(cells, lambda cell, row=row: cell == row[:4]) for row in daily
+        ]
+        for small in small_sums(cells, directorate):
+            assert is_told(small, of_nation) or not is_told(small, told)
+
+
+def test_a_view_follows_its_mart(probed: Settings) -> None:
+    """It is made anew where its mart changes, and only there; what BI made of it is not lost unasked."""
+
+    def views() -> dict[str, tuple[int, list[str]]]:
+        found = rows(
+            probed,
+            "bi_sud",
+            "select relname::text, pg_class.oid::int, array_agg(attname::text order by attname) "
+            "from pg_class "
+            "inner join pg_attribute on attrelid = pg_class.oid and attnum > 0 "
+            "where relnamespace = 'regional'::regnamespace and relkind = 'v' group by 1, 2",
+        )
+        return {name: (oid, columns) for name, oid, columns in found}
+
+    def alter(how: str) -> None:
+        with connect(probed, "admin") as connection:
+            connection.execute(how.encode())
+        publish(probed, {})
+
+    publish(probed, {})
+    before = views()
+    alter("alter table build.mart_probe_daily add column note text")
+    after = views()
+    changed = {name for name in before if before[name][0] != after[name][0]}
+    assert changed == {"mart_probe_daily"} and "note" in after["mart_probe_daily"][1]
+    alter("create view public.of_bi as select note from regional.mart_probe_daily")
+    with pytest.raises(BuildFailed, match="regional.mart_probe_daily changes, but is still used: view of_bi"):
+        alter("alter table build.mart_probe_daily drop column note")
+    assert views() == after
+    alter("drop view public.of_bi")
+    assert views()["mart_probe_daily"][1] == before["mart_probe_daily"][1]
+    assert rows(probed, "bi_sud", "select * from regional.mart_probe_daily") == []
+
+
+def publish(settings: Settings, cells: Cells) -> None:
+    with connect(settings, "transformer") as connection:
+        connection.execute("truncate build.mart_probe_daily")
+        connection.cursor().executemany(
+            "insert into build.mart_probe_daily values (%s, %s, %s, %s, %s, %s)",
+            [(*cell, len(persons), len(set(persons))) for cell, persons in cells.items()],
+        )
+        connection.execute("update ops.build set status = 'published'")
+        [build_id] = connection.execute(
+            "insert into ops.build (status, is_full_refresh) values ('running', true) returning build_id"
+        ).fetchone()  # type: ignore[misc]
+        publication.publish(connection, PROBES, build_id)
+
+
+def indicator(cells: Cells, holds: Callable[[Cell], bool]) -> Vector:
+    return np.array([float(holds(cell)) for cell in cells])
+
+
+def sum_of(cells: Cells, period: str, start: date, area: str, code: str, market: str) -> Vector:
+    """Which cells a row of the rates adds up."""
+
+    def is_part(cell: Cell) -> bool:
+        day, directorate, region, of_market = cell
+        starts = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}
+        codes = {"nation": "nation", "directorate": directorate, "region": region}
+        return starts[period] == start and codes[area] == code and market in ("all", of_market)
+
+    return indicator(cells, is_part)
+
+
+def small_sums(cells: Cells, directorate: str) -> Iterator[Vector]:
+    """Sums of too few persons: of a day or a month, the directorate or the others, a region or all, a market
+    or all."""
+    times = [{day} for day in DATES] + [{day for day in DATES if day.month == month} for month in (4, 5)]
+    regions = [{region for _, region in PLACES}] + [{region} for _, region in PLACES]
+    markets = [set(MARKETS)] + [{market} for market in MARKETS]
+    for days, is_own, places, kinds in product(times, (True, False), regions, markets):
+        vector = indicator(
+            cells,
+            lambda cell, days=days, is_own=is_own, places=places, kinds=kinds: (
+                cell[0] in days
+                and (cell[1] == directorate) == is_own
+                and cell[2] in places
+                and cell[3] in kinds
+            ),
+        )
+        persons = set().union(*compress(cells.values(), vector))
+        if 0 < len(persons) < 5:
+            yield vector
+
+
+def is_told(wanted: Vector, told: list[Vector]) -> bool:
+    """Whether the sum is a linear combination of those that are told."""
+    if not told:
+        return False
+    known = np.array(told)
+    factors = np.linalg.lstsq(known.T, wanted, rcond=None)[0]
+    return bool(np.allclose(known.T @ factors, wanted, atol=1e-6))

@@ -1,0 +1,94 @@
+"""Rows held back: listed, shown, and let through once the rule or the data is mended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from parc import feeds
+from parc.errors import DeliveryRefused
+from parc.feeds import FEEDS
+from parc.loading import Outcome, held, ingest
+from parc.loading import replay as replayed
+from parc.settings import Settings
+from support.command_line import parc
+from support.deliveries import DAY, as_csv, counts, deliver, ledger, legs, published
+
+BAD = {3, 500, 900}
+
+
+@pytest.fixture
+def loaded(warehouse: Settings) -> Outcome:
+    """A day of which three rows are of a market that the contract does not know."""
+    rows = legs(1_000)
+    for line in BAD:
+        rows[line - 2]["market"] = "mobile"
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(rows))
+    outcome = ingest(warehouse, "calls", DAY)
+    assert counts(outcome) == ("published", 1_000, 997, 3)
+    return outcome
+
+
+def admit_mobile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract is mended: there is a market more."""
+    calls = feeds.get("calls")
+    columns = tuple(
+        replace(column, one_of=(*column.one_of, "mobile")) if column.name == "market" else column
+        for column in calls.columns
+    )
+    mended = replace(calls, columns=columns)
+    monkeypatch.setattr(feeds, "get", lambda name: mended if name == "calls" else FEEDS[name])
+
+
+def test_what_is_held_back_is_listed_and_shown(warehouse: Settings, loaded: Outcome) -> None:
+    [told] = held(warehouse)
+    assert (told.delivery_id, told.row_count, told.column_name, told.first_line) == (
+        loaded.delivery_id,
+        3,
+        "market",
+        3,
+    )
+    listed = parc(warehouse, "quarantine", "list", "calls")
+    assert "`market` is outside fixe|internet|open" in listed.stdout and "calls.csv line 3" in listed.stdout
+    assert parc(warehouse, "quarantine", "list", "visits").returncode == 2
+    shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id))
+    assert f"calls {DAY}, published" in shown.stdout
+    shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id), "--json")
+    assert shown.stdout.count("line_number") == 3 and "+33" not in shown.stdout
+
+
+def test_a_replay_lets_through_what_a_mended_contract_allows(
+    warehouse: Settings, loaded: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ingest(warehouse, "calls", DAY).status == "unchanged"
+    admit_mobile(monkeypatch)
+    outcome = replayed(warehouse, loaded.delivery_id or 0)
+    assert counts(outcome) == ("published", 1_000, 1_000, 0)
+    assert "3 rows added" in outcome.message or "added 3" in outcome.message, outcome.message
+    assert held(warehouse) == [] and len(published(warehouse)) == 1_000
+    again = replayed(warehouse, outcome.delivery_id or 0)
+    assert counts(again) == counts(outcome) and len(published(warehouse)) == 1_000
+    states = [(status, read, good + bad) for _, status, read, good, bad, _ in ledger(warehouse)]
+    assert states == [("superseded", 1_000, 1_000)] * 2 + [("published", 1_000, 1_000)]
+    with pytest.raises(DeliveryRefused, match=f"was replaced by delivery {again.delivery_id}"):
+        replayed(warehouse, loaded.delivery_id or 0)
+
+
+def test_a_replay_of_mended_data_is_a_restatement(warehouse: Settings, loaded: Outcome) -> None:
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(1_000)))
+    assert counts(replayed(warehouse, loaded.delivery_id or 0)) == ("published", 1_000, 1_000, 0)
+
+
+def test_a_replay_without_its_file_says_so(warehouse: Settings, loaded: Outcome) -> None:
+    folder = deliver(warehouse, "calls", DAY)
+    done = parc(warehouse, "quarantine", "replay", str(loaded.delivery_id))
+    assert done.returncode == 4 and f"{folder}/calls.csv" in done.stderr
+    assert "no longer there" in done.stderr and f"parc ingest calls --date {DAY}" in done.stderr
+    assert len(ledger(warehouse)) == 1 and len(published(warehouse)) == 997
+
+
+def test_an_unknown_delivery_is_named(warehouse: Settings) -> None:
+    for command in ("show", "replay"):
+        done = parc(warehouse, "quarantine", command, "77")
+        assert done.returncode == 3 and "there is no delivery 77" in done.stderr
