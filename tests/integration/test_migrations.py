@@ -7,10 +7,11 @@ from datetime import date
 
 from test_build import marts, rows
 
-from parc import desk, platform
+from parc import desk
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest, withdraw
+from parc.platform import doctor
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, migrate
@@ -149,7 +150,7 @@ def test_dates_far_away_hold_nothing_up_and_are_taken_back(released: Settings) -
     told = [matter for matter in desk.matters(released) if matter.kind in kinds]
     [matter] = [matter for matter in told if "2012-04" not in matter.subject]
     assert matter.subject == "active_lines 9999-12-31" and matter.is_wrong
-    assert matter.command in [check.command for check in platform.doctor(released)]
+    assert matter.command in [check.command for check in doctor.checks(released)]
     delivery_id = int(matter.command.split()[2])
     withdraw(released, delivery_id, "misdated")
     assert not [matter for matter in desk.matters(released) if matter.kind == "misdated"]
