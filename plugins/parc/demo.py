@@ -16,10 +16,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from parc import platform, routing
+from parc import routing
 from parc.errors import ConfigurationError, ParcError
 from parc.instants import PARIS
 from parc.orchestration.client import POLL_SECONDS, Airflow
+from parc.platform import start
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.simulate import simulate
@@ -63,7 +64,7 @@ def run(settings: Settings, screen: Console) -> None:
         )
     columns = (TextColumn("{task.description:<60}"), BarColumn(20), TimeElapsedColumn())
     with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
-        started = _step(bar, "Start PostgreSQL and Airflow", lambda _: platform.up(settings))
+        started = _step(bar, "Start PostgreSQL and Airflow", lambda _: start.up(settings))
         airflow = Airflow(settings)
         _step(bar, "Read the DAGs", lambda _: airflow.wait_for_dags(_dag_ids()))
         if not _is_loaded(settings):

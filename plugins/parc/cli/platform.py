@@ -20,11 +20,11 @@ def up(
     no_airflow: Annotated[bool, typer.Option("--no-airflow", help="Only the warehouse.")] = False,
 ) -> None:
     """Start the platform: the warehouse (embedded unless PARC_WAREHOUSE_DSN names one) and Airflow."""
-    from parc import platform
+    from parc.platform import start
 
     settings = Settings.from_env()
     with following() as follow:
-        started = platform.up(settings, with_airflow=not no_airflow, progress=follow)
+        started = start.up(settings, with_airflow=not no_airflow, progress=follow)
     for line in started.lines():
         screen.print(line, highlight=False, soft_wrap=True)
 
@@ -32,19 +32,19 @@ def up(
 @app.command()
 def stop() -> None:
     """Stop what `up` started; nothing is lost."""
-    from parc import platform
+    from parc.platform import start
 
     with waiting("stopping"):
-        stopped = platform.down(Settings.from_env())
+        stopped = start.down(Settings.from_env())
     say("stopped: " + (", ".join(stopped) or "nothing was running"))
 
 
 @app.command()
 def status(as_json: Json = False) -> None:
     """What wants doing; then what was due, runs, was loaded, built and released."""
-    from parc import platform
+    from parc.platform import status
 
-    found = platform.status(Settings.from_env())
+    found = status.overview(Settings.from_env())
     if as_json:
         dump(found.to_json())
         return
@@ -99,10 +99,10 @@ def _cell(value: object) -> object:
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check everything the platform stands on, and name the command that mends what is wrong."""
-    from parc import platform
+    from parc.platform import doctor
 
     with waiting("looking"):
-        checks = platform.doctor(Settings.from_env())
+        checks = doctor.checks(Settings.from_env())
     if as_json:
         dump([check.to_json() for check in checks])
     else:

@@ -161,7 +161,7 @@ def test_what_nobody_foresaw_is_one_line_with_a_log(
     def fail(_: Settings) -> None:
         raise RuntimeError("no answer\nfor 02 99 44 55 66")
 
-    monkeypatch.setattr("parc.platform.status", fail)
+    monkeypatch.setattr("parc.platform.status.overview", fail)
     said = Said(capsys, ["status"])
     [line] = said.err.splitlines()
     log = platform.home / "logs" / "command.log"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from parc import desk, platform, routing
+from parc import desk, routing
 from parc.desk import Matter
 from parc.errors import ConfigurationError
 from parc.loading import ingest
 from parc.orchestration import services
+from parc.platform import doctor, status
 from parc.settings import Settings
 from parc.warehouse import connect, locks
 
@@ -161,7 +162,7 @@ def test_a_kill_switch_and_a_hold_are_no_faults(warehouse: Settings) -> None:
     assert found.keys() == {"kill switch", "hold"} and not any(matter.is_wrong for matter in found.values())
     assert "Anne" in found["kill switch"].what and found["kill switch"].command == "parc routing enable"
     assert "Paul since" in found["hold"].what and found["hold"].command == "parc routing release-hold"
-    checks = platform.doctor(warehouse)
+    checks = doctor.checks(warehouse)
     assert {check.name for check in checks if check.state == "note"} == {"routing"}
     assert all(check.is_ok for check in checks)
 
@@ -204,9 +205,9 @@ def test_processes_that_ended_are_a_fault_and_those_never_started_none(
     warehouse: Settings, tmp_path: Path
 ) -> None:
     settings = replace(warehouse, home=tmp_path)
-    assert platform.matters(settings) == []
+    assert status.matters(settings) == []
     for name in services.COMMANDS:
         (tmp_path / "run" / f"{name}.json").write_text('{"pid": 999999999, "created": 0}')
-    gone = platform.matters(settings)
+    gone = status.matters(settings)
     assert [matter.subject for matter in gone] == [f"airflow {name}" for name in services.COMMANDS]
     assert all(matter.is_wrong and matter.command == "parc up" for matter in gone)

@@ -79,7 +79,7 @@ def test_a_warehouse_that_has_a_weak_key_goes_on_and_doctor_says_so(
         )
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
     assert ingest(warehouse, "calls", DAY).status == "published"
-    [check] = [check for check in doctor(warehouse) if check.name == "pseudonym key"]
+    [check] = [check for check in doctor.checks(warehouse) if check.name == "pseudonym key"]
     assert check.state == "wrong" and "too easily guessed" in check.finding
 
 

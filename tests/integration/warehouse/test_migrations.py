@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from parc import desk, platform
+from parc import desk
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest, withdraw
+from parc.platform import doctor
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, migrate
@@ -148,7 +149,7 @@ def test_dates_far_away_hold_nothing_up_and_are_taken_back(released: Settings) -
     told = [matter for matter in desk.matters(released) if matter.kind in kinds]
     [matter] = [matter for matter in told if "2012-04" not in matter.subject]
     assert matter.subject == "active_lines 9999-12-31" and matter.is_wrong
-    assert matter.command in [check.command for check in platform.doctor(released)]
+    assert matter.command in [check.command for check in doctor.checks(released)]
     delivery_id = int(matter.command.split()[2])
     withdraw(released, delivery_id, "misdated")
     assert not [matter for matter in desk.matters(released) if matter.kind == "misdated"]

@@ -9,9 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from parc import platform, routing
+from parc import routing
 from parc.errors import ConfigurationError
 from parc.loading import ingest
+from parc.platform import doctor
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, locks, logins, migrate, parameters
@@ -154,7 +155,7 @@ def test_doctor_tells_what_only_a_superuser_can_take_away(server: Settings, tmp_
     """On a server that is not ours the owner of the database may not revoke it."""
     with empty_platform(server, tmp_path, template="template0") as outside:
         migrate(outside)
-        [check] = [check for check in platform.doctor(outside) if check.name == "logins"]
+        [check] = [check for check in doctor.checks(outside) if check.name == "logins"]
         assert check.state == "note"
         assert "make large objects, run code blocks (DO), take advisory locks" in check.finding
         with connect(outside, "bi_reader") as connection:
@@ -162,7 +163,7 @@ def test_doctor_tells_what_only_a_superuser_can_take_away(server: Settings, tmp_
         database = psycopg.conninfo.conninfo_to_dict(outside.warehouse_dsn or "")["dbname"]
         with superuser(outside, str(database)) as dba:
             dba.execute(check.command.encode())
-        [check] = [check for check in platform.doctor(outside) if check.name == "logins"]
+        [check] = [check for check in doctor.checks(outside) if check.name == "logins"]
         assert (check.state, check.command) == ("ok", "")
         with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(outside, "bi_reader") as connection:
             connection.execute("select lo_create(0)")
@@ -172,12 +173,12 @@ def test_doctor_tells_of_a_login_with_another_password(
     module_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARC_LOADER_PASSWORD", "not that one")
-    found = {check.name: check for check in platform.doctor(module_warehouse)}
+    found = {check.name: check for check in doctor.checks(module_warehouse)}
     assert found["logins"].state == "wrong"
     assert found["logins"].command.startswith("parc up")
     assert "not that one" not in found["logins"].finding + found["logins"].command
     migrate(module_warehouse)
-    assert {check.state for check in platform.doctor(module_warehouse) if check.name == "logins"} == {"ok"}
+    assert {check.state for check in doctor.checks(module_warehouse) if check.name == "logins"} == {"ok"}
     monkeypatch.undo()
     migrate(module_warehouse)
     with connect(module_warehouse, "loader") as connection:

@@ -1,0 +1,78 @@
+"""Start and stop the platform: PostgreSQL, the switch, Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from parc.orchestration import services, users
+from parc.routing.switches import local
+from parc.settings import Settings
+from parc.warehouse import connect, embedded, migrate
+
+
+@dataclass(frozen=True)
+class Started:
+    """What `up` started: the warehouse's place, the switch's where it is the platform's own, and Airflow's
+    address and login when it runs."""
+
+    warehouse: str
+    landing: str
+    switch: str | None
+    ui: str | None
+    login: str | None
+
+    def lines(self) -> list[str]:
+        """What a person needs to go on."""
+        lines = [f"warehouse  {self.warehouse}", f"landing    {self.landing}"]
+        if self.switch:
+            lines.append(f"switch     {self.switch}")
+        if self.ui:
+            lines += [f"Airflow    {self.ui}", f"login      {self.login}"]
+        return lines
+
+
+def up(
+    settings: Settings, *, with_airflow: bool = True, progress: Callable[[str], None] = lambda _: None
+) -> Started:
+    """Start the embedded server (also the home of Airflow's own database and of the own switch's), bring the
+    schemas up to date, start the switch and Airflow. Does nothing where everything runs. `progress` hears of
+    each of these as it begins."""
+    if with_airflow or not settings.warehouse_dsn or local.is_own(settings):
+        progress("starting PostgreSQL")
+        embedded.start(settings)
+    progress("bringing the warehouse's schema up to date")
+    migrate(settings)
+    if local.is_own(settings):
+        progress("starting the switch")
+        local.start(settings)
+    elif settings.switch_dsn:
+        local.make_tables(settings)
+    if "://" not in settings.landing:
+        Path(settings.landing).mkdir(parents=True, exist_ok=True)
+    users.keep_logins(settings)
+    if with_airflow:
+        progress("starting Airflow")
+    ui = services.start(settings) if with_airflow else None
+    return describe(settings, ui)
+
+
+def describe(settings: Settings, ui: str | None) -> Started:
+    """Where the platform's parts are."""
+    with connect(settings, "reader") as connection:
+        info = connection.info
+        place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
+    login = f"{users.ADMIN} / {users.password(settings, users.ADMIN)}" if ui else None
+    switch = f"sip:127.0.0.1:{local.calls_port(settings)}" if local.is_own(settings) else None
+    return Started(place, settings.landing, switch, ui, login)
+
+
+def down(settings: Settings) -> list[str]:
+    """Stop Airflow's processes, then the own switch, then the embedded server; returns what ran."""
+    stopped = services.stop(settings)
+    if local.stop(settings):
+        stopped.append("kamailio")
+    if embedded.stop(settings):
+        stopped.append("postgresql")
+    return stopped

@@ -1,0 +1,135 @@
+"""What the platform is doing, and what needs attention."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from parc import desk, routing
+from parc.desk import Due, Matter
+from parc.errors import ConfigurationError
+from parc.orchestration import services
+from parc.routing.switches import local
+from parc.settings import Settings
+from parc.warehouse import connect
+
+FEEDS = """
+    select
+        feed,
+        count(*) filter (where status = 'published') as published_days,
+        min(business_date) filter (where status = 'published') as first_day,
+        max(business_date) filter (where status = 'published') as last_day,
+        coalesce(sum(rows_published) filter (where status = 'published'), 0) as rows_published,
+        coalesce(sum(rows_quarantined) filter (where status = 'published'), 0) as rows_quarantined,
+        count(*) filter (where status = 'refused') as refused_deliveries,
+        count(*) filter (where status = 'published' and built_in is null) as days_not_built
+    from ops.delivery
+    group by feed
+    order by feed
+"""
+REFUSED = """
+    select delivery_id, feed, business_date, reason
+    from ops.delivery
+    where status = 'refused'
+    order by delivery_id desc
+    limit 5
+"""
+BUILDS = """
+    select
+        build_id,
+        status,
+        is_full_refresh,
+        date_trunc('second', started_at) as started_at,
+        date_trunc('second', finished_at) as finished_at,
+        left(reason, 200) as reason
+    from ops.build
+    order by build_id desc
+    limit 3
+"""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the platform is doing: what wants a person, what was due of the newest night (None before the
+    first), where routing stands, and rows of what runs, was loaded and built."""
+
+    matters: list[Matter]
+    night: date | None
+    due: list[Due]
+    processes: list[dict[str, Any]]
+    feeds: list[dict[str, Any]]
+    missing: list[dict[str, Any]]
+    refused_lately: list[dict[str, Any]]
+    builds: list[dict[str, Any]]
+    routing: routing.Status
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values (dates and instants as text)."""
+        return {
+            **vars(self),
+            "matters": [asdict(matter) for matter in self.matters],
+            "due": [asdict(delivery) for delivery in self.due],
+            "routing": [self.routing.to_json()],
+        }
+
+
+def matters(settings: Settings, *, plan_for: date | None = None) -> list[Matter]:
+    """Everything that wants a person: Airflow's processes that ended by themselves, then `desk.matters`.
+
+    Raises ConfigurationError when the warehouse cannot be reached.
+    """
+    return processes_gone(settings) + desk.matters(settings, plan_for=plan_for)
+
+
+def overview(settings: Settings) -> Overview:
+    """What the platform is doing, and what waits for a person.
+
+    Raises ConfigurationError when the warehouse cannot be reached, or its schema is not up to date.
+    """
+    found = matters(settings)
+    for matter in found:
+        if matter.kind == "schema":  # nothing else can be asked for
+            raise ConfigurationError(f"{matter.what}; `{matter.command}` applies what is missing")
+    night = desk.newest_night(settings)
+    with connect(settings, "reader") as connection, connection.cursor(row_factory=dict_row) as cursor:
+        feeds, refused, builds = (
+            cursor.execute(query.encode()).fetchall() for query in (FEEDS, REFUSED, BUILDS)
+        )
+    return Overview(
+        matters=found,
+        night=night,
+        due=desk.due(settings, night) if night else [],
+        processes=[
+            {"process": service.name, "pid": service.pid, "log": str(service.log)}
+            for service in services.services(settings)
+        ]
+        + (
+            [{"process": "kamailio", "pid": local.pid(settings), "log": str(local.log(settings))}]
+            if local.is_own(settings)
+            else []
+        ),
+        feeds=feeds,
+        missing=desk.missing(settings),
+        refused_lately=refused,
+        builds=builds,
+        routing=routing.status(settings),
+    )
+
+
+def processes_gone(settings: Settings) -> list[Matter]:
+    """The platform's processes that ended without being stopped."""
+    switch = [
+        Matter(
+            "switch process", True, "kamailio", f"its process ended (log: {local.log(settings)})", "parc up"
+        )
+    ]
+    return (switch if local.was_started(settings) and not local.pid(settings) else []) + [
+        Matter(
+            "process", True, f"airflow {service.name}", f"its process ended (log: {service.log})", "parc up"
+        )
+        for service in services.services(settings)
+        if service.is_gone
+    ]
