@@ -68,14 +68,14 @@ bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload
 	@touch $@
 
 docs: setup ## Describe feeds, marts, rights and personal data (docs/reference/) and the dbt project (one page, in PARC_HOME)
-	@.venv/bin/python docs/reference/write_feeds.py
-	@.venv/bin/python docs/reference/write_marts.py
-	@.venv/bin/python docs/reference/write_rights.py
-	@.venv/bin/python docs/reference/write_personal_data.py
+	@.venv/bin/python docs/scripts/write_feeds.py
+	@.venv/bin/python docs/scripts/write_marts.py
+	@.venv/bin/python docs/scripts/write_rights.py
+	@.venv/bin/python docs/scripts/write_personal_data.py
 	@$(PARC) docs
 
 plots: setup ## Draw a month of the simulated operator into docs/reference/
-	@.venv/bin/python docs/reference/plot_simulated_month.py
+	@.venv/bin/python docs/scripts/plot_simulated_month.py
 
 sbom: .venv-audit/ready ## Write sbom.cdx.json, the bill of materials (CycloneDX) of requirements.lock
 	@.venv-audit/bin/python deploy/supply_chain/sbom.py requirements.lock sbom.cdx.json

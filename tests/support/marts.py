@@ -52,7 +52,7 @@ def restate(settings: Settings, day: date, drop: int, feed: str = "calls") -> No
 
 def reference_page(settings: Settings, writer: str) -> str:
     """A page of the reference, written from the catalogue of this warehouse."""
-    spec = importlib.util.spec_from_file_location(writer, RIGHTS.with_name(f"{writer}.py"))
+    spec = importlib.util.spec_from_file_location(writer, PROJECT / "docs" / "scripts" / f"{writer}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,7 +10,7 @@ from parc.privacy.declared import Place, places
 from parc.settings import PROJECT, Settings
 from parc.warehouse import connect, logins
 
-HERE = Path(__file__).parent
+PAGE = PROJECT / "docs" / "reference" / "personal-data.md"
 OPENING = """# Personal data
 
 Written by `make docs` from the declarations ([feeds](../../plugins/parc/feeds), the models' meta,
@@ -64,4 +63,4 @@ def _readers(connection: psycopg.Connection[Any], place: Place) -> str:
 
 if __name__ == "__main__":
     with connect(Settings.from_env(), "admin") as connection:
-        (HERE / "personal-data.md").write_text(text(connection))
+        PAGE.write_text(text(connection))

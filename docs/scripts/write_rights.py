@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from parc.settings import Settings
+from parc.settings import PROJECT, Settings
 from parc.warehouse import connect, logins
 
-HERE = Path(__file__).parent
+PAGE = PROJECT / "docs" / "reference" / "rights.md"
 RIGHTS = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 OPENING = """# Who may do what in the warehouse
 
@@ -173,4 +172,4 @@ def _shown(relations: list[str], every: list[str]) -> str:
 
 if __name__ == "__main__":
     with connect(Settings.from_env(), "admin") as connection:
-        (HERE / "rights.md").write_text(text(connection))
+        PAGE.write_text(text(connection))

@@ -1,6 +1,6 @@
 """Draw one month of the simulated operator, April 2012, from its files: is it believable?
 
-`make plots` writes the pictures beside this file. Counts are those of the nation: what was simulated at a
+`make plots` writes the pictures into docs/reference. Counts are those of the nation: what was simulated at a
 small scale, scaled up.
 """
 
@@ -18,7 +18,7 @@ import polars as pl
 from parc.settings import PROJECT
 from parc.simulate import simulate
 
-HERE = Path(__file__).parent
+PICTURES = PROJECT / "docs" / "reference"
 SEEDS = PROJECT / "dbt_project" / "seeds"
 FIRST, LAST = date(2012, 4, 1), date(2012, 4, 30)
 SCALE, SEED = 0.03, 2012
@@ -299,7 +299,7 @@ def by_panel(counts: pl.DataFrame, y: alt.Y, title: str) -> alt.FacetChart:
 def save(name: str, *charts: alt.Chart | alt.VConcatChart) -> None:
     """Write the charts side by side into `simulated_month_<name>.png` beside this file."""
     chart = alt.hconcat(*charts).resolve_scale(color="independent").configure_view(stroke=None)
-    path = HERE / f"simulated_month_{name}.png"
+    path = PICTURES / f"simulated_month_{name}.png"
     chart.save(path, ppi=72)
     path.write_bytes(packed(path.read_bytes()))
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
-HERE = Path(__file__).parent
-MARTS = HERE.parents[1] / "dbt_project" / "models" / "marts"
+from parc.settings import PROJECT
+
+PAGE = PROJECT / "docs" / "reference" / "marts.md"
+MARTS = PROJECT / "dbt_project" / "models" / "marts"
 OPENING = """# The marts
 
 Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments in
@@ -77,4 +79,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    (HERE / "marts.md").write_text(text())
+    PAGE.write_text(text())

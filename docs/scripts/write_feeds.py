@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 from parc.feeds import FEEDS, LONGEST_VALUE, Column, Derived, Feed
 from parc.loading.casts import EXPECTED
+from parc.settings import PROJECT
 
-HERE = Path(__file__).parent
-CALENDAR = HERE.parents[1] / "dbt_project" / "seeds" / "feed_calendar.csv"
+PAGE = PROJECT / "docs" / "reference" / "feeds.md"
+CALENDAR = PROJECT / "dbt_project" / "seeds" / "feed_calendar.csv"
 OPENING = f"""# The feeds
 
 Written by `make docs` from [`plugins/parc/feeds/`](../../plugins/parc/feeds), where each feed is declared
@@ -84,4 +84,4 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    (HERE / "feeds.md").write_text(text())
+    PAGE.write_text(text())
