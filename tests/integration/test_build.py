@@ -20,11 +20,12 @@ from parc import feeds as declared
 from parc import routing
 from parc.build import build
 from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
+from parc.ledger import locks
 from parc.loading import ingest
 from parc.privacy.declared import places
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks, persons
+from parc.warehouse import connect, persons
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]

@@ -17,11 +17,12 @@ from test_loading import DAY, as_csv, deliver, ledger, legs, published, query, r
 
 from parc import quality
 from parc.errors import Busy
+from parc.ledger import locks
 from parc.loading import Outcome, ingest, ingestion
 from parc.loading.rows import RowRules
 from parc.quality import Verdict
 from parc.settings import Settings
-from parc.warehouse import connect, locks, partitions
+from parc.warehouse import connect, partitions
 
 # The function in which the process dies: before it does anything, or after it has done all.
 DEATHS = {

@@ -22,13 +22,14 @@ from test_loading import as_csv, deliver, legs
 from parc.build import build, leftovers, retention
 from parc.errors import Busy
 from parc.feeds import FEEDS, Retention
+from parc.ledger import locks
 from parc.loading import incidents, ingest
 from parc.loading.landing import clear_copies
 from parc.maintenance import STEPS
 from parc.pseudonyms import is_surrogate
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks, maintenance, partitions
+from parc.warehouse import connect, maintenance, partitions
 from parc.warehouse.maintenance import Act
 
 FIRST, LAST = date(2012, 4, 26), date(2012, 5, 4)

@@ -23,10 +23,11 @@ from test_cli import environment, parc
 from parc import desk, nightly, routing
 from parc.desk import Matter
 from parc.errors import Busy
+from parc.ledger import locks
 from parc.nightly import Night
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 
 FIRST, SECOND, THIRD = date(2012, 4, 16), date(2012, 4, 17), date(2012, 4, 18)
 EVE = date(2012, 4, 24)  # of a go-live: a person must agree to its release

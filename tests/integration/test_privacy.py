@@ -19,13 +19,14 @@ from test_build import load_everything, marts, rows
 from parc import privacy, routing
 from parc.build import build
 from parc.errors import Busy, ConfigurationError
+from parc.ledger import locks
 from parc.loading import ingest, replay
 from parc.loading.pseudonyms import COPY, check_list, kept_list
 from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, embedded, locks, migrate
+from parc.warehouse import connect, embedded, migrate
 
 FIRST = date(2012, 4, 23)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]

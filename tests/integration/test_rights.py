@@ -14,10 +14,11 @@ from test_loading import as_csv, deliver, legs
 from databases import empty_platform, superuser
 from parc import platform, routing
 from parc.errors import ConfigurationError
+from parc.ledger import locks
 from parc.loading import ingest
 from parc.routing.switches import local
 from parc.settings import Settings
-from parc.warehouse import connect, locks, logins, migrate, parameters
+from parc.warehouse import connect, logins, migrate, parameters
 
 DAY = date(2012, 4, 25)
 REFUSED = (
