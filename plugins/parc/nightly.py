@@ -24,10 +24,11 @@ from parc.errors import (
 )
 from parc.feeds import FEEDS, Keeping
 from parc.instants import shown
+from parc.ledger import locks
 from parc.loading import Outcome
 from parc.routing import Plan
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 
 REQUESTED_BY = "nightly"
 NIGHTS_BEFORE = 35

@@ -22,10 +22,11 @@ import pytest
 from parc import desk, nightly, routing
 from parc.desk import Matter
 from parc.errors import Busy
+from parc.ledger import locks
 from parc.nightly import Night
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 from support.command_line import environment, parc
 
 FIRST, SECOND, THIRD = date(2012, 4, 16), date(2012, 4, 17), date(2012, 4, 18)

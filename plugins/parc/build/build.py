@@ -14,9 +14,10 @@ from psycopg.types.json import Jsonb
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
 from parc.errors import BuildFailed, ParcError
+from parc.ledger import locks, runs
 from parc.rollout import estimates as effects
 from parc.settings import Settings
-from parc.warehouse import connect, locks, runs
+from parc.warehouse import connect
 
 EFFECT_MART = "mart_parc_effect"
 BUILD = ("build", "--no-write-json")  # what is read of dbt's files is told without them

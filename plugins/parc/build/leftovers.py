@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from parc.ledger import locks
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 from parc.warehouse.maintenance import Act
 
 REMEMBERED_BUILDS = 10

@@ -14,8 +14,9 @@ from psycopg.rows import dict_row
 from parc.desk.matter import Matter
 from parc.feeds import FEEDS, Keeping
 from parc.instants import PARIS, shown
+from parc.ledger import locks
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 
 QUARANTINE_NIGHTS = 7
 QUARANTINE_SHARE = 0.5

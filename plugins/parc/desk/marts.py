@@ -9,8 +9,8 @@ import psycopg
 from parc.build import seeds
 from parc.desk.matter import Matter, counted, listed
 from parc.errors import ParcError
+from parc.ledger import locks
 from parc.settings import Settings
-from parc.warehouse import locks
 
 MOST_MESSAGE_CHARACTERS = 200
 MOST_WITHDRAWALS = 3

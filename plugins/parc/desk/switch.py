@@ -10,11 +10,12 @@ import psycopg
 from parc import routing
 from parc.desk.matter import Matter, joined, listed
 from parc.errors import ParcError
+from parc.ledger import locks
 from parc.routing import audit
 from parc.routing.night import newest_business_date
 from parc.routing.state import effective_date, horizon
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 
 
 def matters(settings: Settings, connection: psycopg.Connection[Any], plan_for: date | None) -> list[Matter]:

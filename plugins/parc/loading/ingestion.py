@@ -15,6 +15,7 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 from parc import feeds, storage, warehouse
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import Feed, Keeping
+from parc.ledger import locks, runs
 from parc.loading import incidents, ledger, pseudonyms, ranges
 from parc.loading.arrivals import still_coming
 from parc.loading.changes import Changes, compare
@@ -27,7 +28,7 @@ from parc.loading.load import Loaded, load
 from parc.loading.rows import RowRules
 from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
-from parc.warehouse import locks, partitions, runs
+from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
 
 REFUSED_ROWS_LISTED = 1_000

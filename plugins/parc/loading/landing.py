@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from parc import storage
+from parc.ledger import locks
 from parc.loading.control import NOTHING_SAID, Control, is_control, parse
 from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import OF_ONE_FILE, Entry, Folder
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 from parc.warehouse.maintenance import Act
 
 COPIES = "copies"

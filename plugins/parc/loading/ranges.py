@@ -15,11 +15,11 @@ import polars as pl
 from psycopg import Connection, sql
 
 from parc.feeds import Feed
+from parc.ledger import locks
 from parc.loading import binarycopy
 from parc.loading.changes import Changes
 from parc.loading.rows import with_derived
 from parc.pseudonyms import SURROGATES, Pseudonyms
-from parc.warehouse import locks
 from parc.warehouse.partitions import Table, number_table, parent
 
 # Of millions of rows a few change, which the planner cannot know: one hash join in memory, in parallel, finds

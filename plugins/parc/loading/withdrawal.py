@@ -10,9 +10,10 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import FEEDS, Feed, Keeping
+from parc.ledger import locks
 from parc.loading import ledger, pseudonyms, ranges
 from parc.settings import Settings
-from parc.warehouse import connect, locks, partitions
+from parc.warehouse import connect, partitions
 from parc.warehouse.maintenance import lock_out_builds
 
 

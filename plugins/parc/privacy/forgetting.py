@@ -32,6 +32,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
+from parc.ledger import locks
 from parc.loading.blocks import WHITE_SPACE
 from parc.loading.landing import clear_copies
 from parc.loading.pseudonyms import COPY, Listed, check_key, kept_list, warehouse_list
@@ -40,7 +41,7 @@ from parc.privacy import files
 from parc.privacy.files import Search
 from parc.pseudonyms import SURROGATES, Pseudonyms, surrogate
 from parc.settings import Settings
-from parc.warehouse import connect, embedded, locks, persons
+from parc.warehouse import connect, embedded, persons
 from parc.warehouse.partitions import Table
 
 PATIENCE_SECONDS = 300.0

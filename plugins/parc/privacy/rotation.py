@@ -22,12 +22,13 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from parc.errors import ConfigurationError
+from parc.ledger import locks
 from parc.loading.pseudonyms import Listed, check_key, kept_list
 from parc.numbers import remark
 from parc.privacy.forgetting import keep_copy, vacuum, without_loads
 from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
 from parc.settings import Settings, given_secret
-from parc.warehouse import connect, locks, persons
+from parc.warehouse import connect, persons
 from parc.warehouse.partitions import Table
 
 AT_ONCE = 100_000

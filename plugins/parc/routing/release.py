@@ -26,6 +26,7 @@ from uuid import UUID
 import polars as pl
 
 from parc.errors import ApprovalNeeded, RoutingRefused
+from parc.ledger import locks
 from parc.numbers import e164
 from parc.pseudonyms import Pseudonyms
 from parc.routing import audit
@@ -49,7 +50,7 @@ from parc.routing.planning import Plan
 from parc.routing.switches import Release, Switch, open_switch, readable
 from parc.routing.tables import Content
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 
 log = logging.getLogger(__name__)
 

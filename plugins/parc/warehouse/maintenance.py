@@ -16,8 +16,9 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from parc.errors import Busy
 from parc.feeds import FEEDS, Feed, Keeping
+from parc.ledger import locks
 from parc.settings import Settings
-from parc.warehouse import locks, partitions
+from parc.warehouse import partitions
 from parc.warehouse.connections import connect
 
 HISTORY = timedelta(days=365)

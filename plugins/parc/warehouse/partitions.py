@@ -18,8 +18,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from parc.errors import ConfigurationError
 from parc.feeds import FEEDS, Feed, Keeping, Stored
+from parc.ledger import locks
 from parc.settings import Settings
-from parc.warehouse import locks
 from parc.warehouse.connections import connect
 
 LOCK_PATIENCE = "2s"

@@ -19,11 +19,12 @@ from parc import feeds as declared
 from parc import routing
 from parc.build import build
 from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
+from parc.ledger import locks
 from parc.loading import ingest
 from parc.privacy.declared import places
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks, persons
+from parc.warehouse import connect, persons
 from support.marts import RIGHTS, load_everything, marts, reference_page, restate, rows
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)

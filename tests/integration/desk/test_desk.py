@@ -11,11 +11,12 @@ import pytest
 from parc import desk, routing
 from parc.desk import Matter
 from parc.errors import ConfigurationError
+from parc.ledger import locks
 from parc.loading import ingest
 from parc.orchestration import services
 from parc.platform import doctor, status
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 
 DAY = date(2012, 4, 25)  # a Wednesday: only what is daily is due
 

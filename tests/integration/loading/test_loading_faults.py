@@ -15,11 +15,12 @@ import pytest
 
 from parc import quality
 from parc.errors import Busy
+from parc.ledger import locks
 from parc.loading import Outcome, ingest, ingestion
 from parc.loading.rows import RowRules
 from parc.quality import Verdict
 from parc.settings import Settings
-from parc.warehouse import connect, locks, partitions
+from parc.warehouse import connect, partitions
 from support.deliveries import DAY, as_csv, deliver, ledger, legs, published, query, raw_tables
 from support.disturbances import cut_off
 

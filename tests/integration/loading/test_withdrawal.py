@@ -8,10 +8,11 @@ import pytest
 
 from parc import desk, quality
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
+from parc.ledger import locks
 from parc.loading import Outcome, ingest, replay, unseen, withdraw
 from parc.quality import Verdict
 from parc.settings import Settings
-from parc.warehouse import connect, locks
+from parc.warehouse import connect
 from support.command_line import parc
 from support.deliveries import DAY, as_csv, deliver, legs, published, query, raw_tables
 

@@ -18,13 +18,14 @@ import pytest
 from parc import privacy, routing
 from parc.build import build
 from parc.errors import Busy, ConfigurationError
+from parc.ledger import locks
 from parc.loading import ingest, replay
 from parc.loading.pseudonyms import COPY, check_list, kept_list
 from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, embedded, locks, migrate
+from parc.warehouse import connect, embedded, migrate
 from support.marts import load_everything, marts, rows
 
 FIRST = date(2012, 4, 23)

@@ -19,13 +19,14 @@ from psycopg.errors import InsufficientPrivilege
 from parc.build import build, leftovers, retention
 from parc.errors import Busy
 from parc.feeds import FEEDS, Retention
+from parc.ledger import locks
 from parc.loading import incidents, ingest
 from parc.loading.landing import clear_copies
 from parc.maintenance import STEPS
 from parc.pseudonyms import is_surrogate
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, locks, maintenance, partitions
+from parc.warehouse import connect, maintenance, partitions
 from parc.warehouse.maintenance import Act
 from support.command_line import parc
 from support.deliveries import as_csv, deliver, legs

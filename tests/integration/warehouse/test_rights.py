@@ -11,11 +11,12 @@ import pytest
 
 from parc import routing
 from parc.errors import ConfigurationError
+from parc.ledger import locks
 from parc.loading import ingest
 from parc.platform import doctor
 from parc.routing.switches import local
 from parc.settings import Settings
-from parc.warehouse import connect, locks, logins, migrate, parameters
+from parc.warehouse import connect, logins, migrate, parameters
 from support.command_line import parc
 from support.databases import empty_platform, superuser
 from support.deliveries import as_csv, deliver, legs
