@@ -1,0 +1,199 @@
+"""What needs attention: the kinds there are, and a finding as data. The desk, `parc status`, `parc doctor`,
+notices and the pages all show these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+RUNBOOKS = "docs/runbooks"
+
+
+class Severity(StrEnum):
+    """How urgent a finding is."""
+
+    WRONG = "wrong"
+    """Something failed, or a figure is not what it should be."""
+    NOTE = "note"
+    """It waits for a decision, or is worth a look."""
+
+
+class FindingKind(StrEnum):
+    """Everything that can need attention. Each kind has a runbook."""
+
+    PYTHON = "python"
+    """This Python is not one that the platform runs on."""
+    LANDING_ZONE = "landing zone"
+    """The landing zone cannot be listed."""
+    WAREHOUSE = "warehouse"
+    """The warehouse cannot be reached."""
+    SCHEMA = "schema"
+    """Migrations have not been applied to the warehouse."""
+    LOGINS = "logins"
+    """A role cannot log in to the warehouse."""
+    READER_RIGHTS = "reader rights"
+    """Readers have rights that only a superuser can take away."""
+    PSEUDONYM_KEY = "pseudonym key"
+    """The pseudonym key is not the warehouse's, or is too easily guessed."""
+    FORGOTTEN = "forgotten"
+    """The warehouse may again hold people who were forgotten."""
+    DISK = "disk"
+    """Little disk space is left at PARC_HOME."""
+    AIRFLOW = "airflow"
+    """Airflow does not answer, or one of its services is down."""
+    PROCESS = "process"
+    """One of Airflow's processes has ended by itself."""
+    SWITCH_PROCESS = "switch process"
+    """The platform's own switch has ended by itself."""
+
+    REFUSED = "refused"
+    """A delivery was refused as a whole."""
+    MISSING = "missing"
+    """A delivery is due and has not come."""
+    MISDATED = "misdated"
+    """A published delivery has a date that cannot be right."""
+    INTERRUPTED = "interrupted"
+    """A load died before its end."""
+    QUARANTINE = "quarantine"
+    """Nearly as many rows of a delivery were rejected as are allowed."""
+
+    BUILD_FAILED = "build failed"
+    """The last build failed, or its process ended before it did."""
+    NOT_BUILT = "not built"
+    """Published deliveries are not in the marts yet."""
+    REPEATED_IDS = "repeated ids"
+    """Rows count in no figure, because an earlier date already has their ids."""
+    SEEDS = "seeds"
+    """Seeds in git cannot be read, or differ from those of the published marts."""
+
+    SWITCH = "switch"
+    """The switch cannot be read, or no release can be planned for it."""
+    DRIFT = "drift"
+    """The switch holds another table than the last release."""
+    UNFINISHED_RELEASE = "unfinished release"
+    """A release was cut short."""
+    HOLD = "hold"
+    """A hold keeps every release back."""
+    KILL_SWITCH = "kill switch"
+    """Routing is disabled."""
+    ROUTING_REFUSED = "routing refused"
+    """A guard or a gate refuses the next release."""
+    WAITING = "waiting"
+    """The next release is blocked, needs approval, or would be the first."""
+    APPROVAL = "approval"
+    """A run of Airflow's waits for an answer under Required Actions."""
+    SWITCH_BEHIND = "switch behind"
+    """A change is due and not on the switch."""
+
+    INGEST_RUN_FAILED = "ingest run failed"
+    """A run of `ingest_<feed>` failed."""
+    LATE_RUN_FAILED = "late run failed"
+    """A run of `ingest_late` failed."""
+    BUILD_RUN_FAILED = "build run failed"
+    """A run of `build_marts` failed."""
+    BUILD_RUN_OVERDUE = "build run overdue"
+    """A run of `build_marts` takes too long."""
+    RELEASE_RUN_FAILED = "release run failed"
+    """A run of `export_routing` failed."""
+    RELEASE_RUN_OVERDUE = "release run overdue"
+    """A run of `export_routing` takes too long: often it waits for approval."""
+    MAINTENANCE_RUN_FAILED = "maintenance run failed"
+    """A run of `maintain_warehouse` failed."""
+
+    @property
+    def slug(self) -> str:
+        """The kind as part of an address, such as `build-failed`."""
+        return self.value.replace(" ", "-")
+
+    @property
+    def runbook(self) -> str:
+        """Its runbook, as a path in the repository."""
+        return f"{RUNBOOKS}/{self.slug}.md"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a remedy: what to do in words, and the command or the link that does it.
+
+    `link` is a path below Airflow's address, such as `/parc/builds/7`. An alternative is done instead of the
+    step before it.
+    """
+
+    label: str
+    command: str = ""
+    link: str = ""
+    is_alternative: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a finding concerns: its name as people read it, and what that names. `release_date` is the date on
+    which a release takes effect."""
+
+    name: str
+    feed: str | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+    build_id: int | None = None
+    release_date: date | None = None
+    dag_id: str | None = None
+    run_id: str | None = None
+
+    @classmethod
+    def deliveries(cls, feed: str, first: date, last: date | None = None) -> Subject:
+        """Deliveries of a feed, of one business date or of several in a row."""
+        last = last or first
+        name = f"{feed} {first}" + (f" to {last}" if last != first else "")
+        return cls(name, feed=feed, first_date=first, last_date=last)
+
+    @classmethod
+    def build(cls, build_id: int) -> Subject:
+        """A build of the marts."""
+        return cls(f"build {build_id}", build_id=build_id)
+
+    @classmethod
+    def release(cls, release_date: date) -> Subject:
+        """A release of the routing table."""
+        return cls(f"release for {release_date}", release_date=release_date)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that needs attention: what it concerns, one or two sentences on what is the matter, and the
+    steps that settle it. There are no steps where there is nothing to do but know."""
+
+    kind: FindingKind
+    severity: Severity
+    subject: Subject
+    text: str
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def is_wrong(self) -> bool:
+        """Something failed, or a figure is not what it should be."""
+        return self.severity is Severity.WRONG
+
+    @property
+    def command(self) -> str:
+        """The steps in one line: commands, and words where a step has none."""
+        line = ""
+        for step in self.steps:
+            between = (", or " if step.is_alternative else ", then ") if line else ""
+            line += between + (step.command or step.label)
+        return line
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values (dates as text)."""
+        return {
+            "kind": self.kind,
+            "is_wrong": self.is_wrong,
+            "subject": self.subject.name,
+            "what": self.text,
+            "command": self.command,
+            "severity": self.severity,
+            "concerns": asdict(self.subject),
+            "steps": [asdict(step) for step in self.steps],
+            "runbook": self.kind.runbook,
+        }
