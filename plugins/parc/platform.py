@@ -18,7 +18,7 @@ from parc.errors import ConfigurationError, ParcError
 from parc.loading.names import told
 from parc.loading.pseudonyms import check_key, check_list, weakness
 from parc.orchestration import services, users
-from parc.routing.night import newest_business_date
+from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, logins, migrate

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from national_world import assert_at_ease, days, proposal, seed, table, volumes
-from parc.routing.inputs import DEMAND, VOLUME_DAYS
+from parc.routing.table.inputs import DEMAND, VOLUME_DAYS
 from parc.simulate.boutiques import Boutiques
 from parc.simulate.calls import CallCentre
 from parc.simulate.contacts import ContactBook, Contacts

@@ -28,7 +28,7 @@ from test_routing_plan import (
 )
 from test_routing_state import EVE, GO_LIVE, world
 
-from parc.routing.capacity import (
+from parc.routing.judges.capacity import (
     HALF_HOUR_SECONDS,
     occupancy,
     positions_required,
@@ -36,11 +36,11 @@ from parc.routing.capacity import (
     staffed,
     wait_probability,
 )
-from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, Inputs
-from parc.routing.load import HalfHour, in_ranges, usual_week
-from parc.routing.planning import Plan
-from parc.routing.state import desired_state
-from parc.routing.tables import Content
+from parc.routing.judges.load import HalfHour, in_ranges, usual_week
+from parc.routing.plans.plan import Plan
+from parc.routing.table.content import Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, Inputs
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "erlang_c.csv"
 NOON = time(10)  # of the zones' clock, which is UTC in most of these tests

@@ -12,10 +12,10 @@ import pytest
 from test_routing_state import EVE, GO_LIVE, world
 
 from parc.errors import RoutingRefused
-from parc.routing.state import desired_state
 from parc.routing.switches import Pointer, Release
 from parc.routing.switches.file import UNREADABLE, FileSwitch
-from parc.routing.tables import SHAPES
+from parc.routing.table.content import SHAPES
+from parc.routing.table.desired import desired_state
 
 OLD, NEW = desired_state(world(), EVE), desired_state(world(), GO_LIVE)
 

@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_routing_state import EVE, GO_LIVE, frame, world
 
-from parc.routing.diff import diff
-from parc.routing.explain import decide
-from parc.routing.guards import Proposal, frozen
-from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, Inputs, Surroundings
-from parc.routing.planning import Plan, make_plan
-from parc.routing.state import desired_state
+from parc.routing.judges.guards import Proposal, frozen
+from parc.routing.judges.volumes import calls_moved
+from parc.routing.plans.plan import Plan, make_plan
+from parc.routing.steering.explain import decide
 from parc.routing.switches import Reading
-from parc.routing.tables import INSTANT, Content
-from parc.routing.volumes import calls_moved, with_band
+from parc.routing.table.content import INSTANT, Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.diff import diff
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, Inputs, Surroundings
+from parc.routing.table.lookups import with_band
 
 CALLS = {"53": 100, "52": 200, "04": 50, "*": 650}
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parc.routing.inputs import SOURCES, Inputs
-from parc.routing.state import desired_state, effective_date, horizon
-from parc.routing.tables import SHAPES, Content, decode, encode
+from parc.routing.table.content import SHAPES, Content, decode, encode
+from parc.routing.table.desired import desired_state, effective_date, horizon
+from parc.routing.table.inputs import SOURCES, Inputs
 
 GO_LIVE = date(2012, 4, 25)
 EVE = date(2012, 4, 24)
