@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from parc.feeds.declaration import MARKETS
-from parc.routing.capacity import HALF_HOUR_SECONDS, positions_required
-from parc.routing.load import MAX_OCCUPANCY, TARGET, WITHIN_SECONDS
+from parc.routing.judges.capacity import HALF_HOUR_SECONDS, positions_required
+from parc.routing.judges.load import MAX_OCCUPANCY, TARGET, WITHIN_SECONDS
 from parc.simulate.chance import Floats
 from parc.simulate.clock import business_day, local_half_hours
 from parc.simulate.demand import Demand

@@ -21,11 +21,11 @@ import polars as pl
 import psutil
 import psycopg
 
-from parc.routing.diff import diff
 from parc.routing.switches import KAMAILIO, Release, local
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
-from parc.routing.tables import SHAPES, Content
+from parc.routing.table.content import SHAPES, Content
+from parc.routing.table.diff import diff
 from parc.settings import Settings
 from parc.warehouse import embedded
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from parc.routing.inputs import DEMAND, VOLUME_DAYS
+from parc.routing.table.inputs import DEMAND, VOLUME_DAYS
 from parc.simulate.boutiques import Boutiques
 from parc.simulate.calls import CallCentre
 from parc.simulate.contacts import ContactBook, Contacts

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 
 from parc.feeds.declaration import MARKETS
-from parc.routing.diff import diff
-from parc.routing.guards import Finding, Proposal, examine
-from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, SOURCES, VOLUME_DAYS, Inputs, Surroundings
-from parc.routing.state import desired_state
-from parc.routing.tables import Content
+from parc.routing.judges.guards import Finding, Proposal, examine
+from parc.routing.table.content import Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.diff import diff
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, SOURCES, VOLUME_DAYS, Inputs, Surroundings
 from parc.settings import PROJECT
 from parc.simulate.clock import HALF_HOUR, business_day
 from parc.simulate.demand import Demand

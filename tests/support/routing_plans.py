@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from parc.routing.diff import diff
-from parc.routing.guards import Proposal
-from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, Inputs, Surroundings
-from parc.routing.planning import Plan, make_plan
-from parc.routing.state import desired_state
+from parc.routing.judges.guards import Proposal
+from parc.routing.plans.plan import Plan, make_plan
 from parc.routing.switches import Reading
-from parc.routing.tables import Content
+from parc.routing.table.content import Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.diff import diff
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, Inputs, Surroundings
 from support.routing_tables import EVE, GO_LIVE, frame, world
 
 CALLS = {"53": 100, "52": 200, "04": 50, "*": 650}

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from parc.routing.inputs import SOURCES, Inputs
+from parc.routing.table.inputs import SOURCES, Inputs
 
 GO_LIVE = date(2012, 4, 25)
 

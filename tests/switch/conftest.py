@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from parc.routing import drafting
+from parc.routing.steering import drafting
 from parc.routing.switches import KAMAILIO, local
 from parc.settings import Settings
 from parc.warehouse import connect

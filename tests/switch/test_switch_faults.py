@@ -22,7 +22,7 @@ from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.routing.switches import Release, kamailio, local, open_switch, readable
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
-from parc.routing.tables import Content
+from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.routing_world import EVE, go_live, rows

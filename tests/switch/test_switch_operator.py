@@ -13,11 +13,11 @@ import pytest
 from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest
-from parc.routing.inputs import read_inputs
-from parc.routing.state import desired_state
 from parc.routing.switches import KAMAILIO, Release, local, open_switch
 from parc.routing.switches.kamailio import questions
-from parc.routing.tables import Content
+from parc.routing.table.content import Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.inputs import read_inputs
 from parc.settings import Settings
 from parc.simulate import simulate
 from support.sites import Sites, answering, empty, place_calls, would_go

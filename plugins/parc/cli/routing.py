@@ -279,7 +279,7 @@ def routing_enable(by: By, reason: Why = "from the command line") -> None:
 
 def due(settings: Settings, day: datetime | None) -> date:
     """The business date of a release: the given one, else the newest built."""
-    from parc.routing.night import newest_business_date
+    from parc.routing.steering.night import newest_business_date
 
     return day.date() if day else newest_business_date(settings)
 

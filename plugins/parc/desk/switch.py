@@ -11,9 +11,9 @@ from parc import routing
 from parc.desk.matter import Matter, joined, listed
 from parc.errors import ParcError
 from parc.ledger import locks
-from parc.routing import audit
-from parc.routing.night import newest_business_date
-from parc.routing.state import effective_date, horizon
+from parc.routing.steering import audit
+from parc.routing.steering.night import newest_business_date
+from parc.routing.table.desired import effective_date, horizon
 from parc.settings import Settings
 from parc.warehouse import connect
 

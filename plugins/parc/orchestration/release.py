@@ -177,7 +177,7 @@ def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
     """The business date of a release: the run's parameter, else its tick's night, else (a run that the marts
     or a person triggered) the newest one there is."""
     from parc.errors import RoutingRefused
-    from parc.routing.night import newest_business_date
+    from parc.routing.steering.night import newest_business_date
 
     given = context["params"].get("business_date")
     if given:

@@ -15,7 +15,7 @@ from parc.loading.names import told
 from parc.loading.pseudonyms import check_key, check_list, weakness
 from parc.orchestration import services
 from parc.platform.status import processes_gone
-from parc.routing.night import newest_business_date
+from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect, logins
 from parc.warehouse.schema import looking, pending_migrations

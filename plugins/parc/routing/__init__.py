@@ -1,12 +1,20 @@
 """Routing: from marts to the telephone switch, planned, guarded, activated atomically, reversible."""
 
-from parc.routing.approval import Answer, Verdict, answer, answer_of_run, ask, check_approver
-from parc.routing.drafting import plan, plan_emergency, plan_rollback
-from parc.routing.drains import drain, end_drain
-from parc.routing.explain import Explanation, explain
-from parc.routing.oversight import Status, Verification, disable, enable, release_hold, status, verify
-from parc.routing.planning import Plan
-from parc.routing.release import (
+from parc.routing.plans.plan import Plan
+from parc.routing.steering.approval import Answer, Verdict, answer, answer_of_run, ask, check_approver
+from parc.routing.steering.drafting import plan, plan_emergency, plan_rollback
+from parc.routing.steering.drains import drain, end_drain
+from parc.routing.steering.explain import Explanation, explain
+from parc.routing.steering.oversight import (
+    Status,
+    Verification,
+    disable,
+    enable,
+    release_hold,
+    status,
+    verify,
+)
+from parc.routing.steering.release import (
     Outcome,
     apply,
     assign,

@@ -16,7 +16,8 @@ from parc.feeds import FEEDS, Feed
 from parc.feeds.declaration import MARKETS
 from parc.loading import Outcome, ingest, withdraw
 from parc.numbers import LONGEST_REMARK
-from parc.routing import audit, disable, enable
+from parc.routing import disable, enable
+from parc.routing.steering import audit
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.accepted_values import DAY, SOUND, Row, free_key, sound_rows, unlike

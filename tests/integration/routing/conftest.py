@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from parc.routing import drafting
+from parc.routing.steering import drafting
 from parc.settings import Settings
 from support.routing_world import fill
 

@@ -21,11 +21,11 @@ import pytest
 
 from parc import quality, routing
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
-from parc.routing import release
-from parc.routing.night import newest_business_date
+from parc.routing.steering import release
+from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import Reading, Release
 from parc.routing.switches.file import FileSwitch
-from parc.routing.tables import SHAPES
+from parc.routing.table.content import SHAPES
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
@@ -357,7 +357,7 @@ def test_a_warning_of_the_gate_asks_only_where_a_zone_goes_live(live: Settings) 
 def test_rollback_and_emergency_ask_no_gate(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     go_live(live)
     unbuilt(live, "sites")
-    monkeypatch.setattr("parc.routing.freshness.judge", lambda *_: pytest.fail("the gate was asked"))
+    monkeypatch.setattr("parc.routing.judges.freshness.judge", lambda *_: pytest.fail("the gate was asked"))
     assert routing.emergency_national(live, requested_by="Paul", reason="r").plan.gate is None
     assert routing.rollback(live, requested_by="Paul", reason="r").plan.gate is None
 
@@ -684,7 +684,7 @@ def test_killed_while_it_rolls_back_the_next_run_keeps_the_hold(
 
     with monkeypatch.context() as patch:
         patch.setattr(FileSwitch, "verify", wrong)
-        patch.setattr("parc.routing.audit.record_automatic_rollback", killed)
+        patch.setattr("parc.routing.steering.audit.record_automatic_rollback", killed)
         with pytest.raises(Killed):
             go_live(live)
     assert pointer(live)["version"] == first
@@ -794,7 +794,7 @@ def test_no_number_is_in_the_audit(live: Settings) -> None:
 def test_the_rows_kept_are_bounded_and_the_counts_are_not(
     world: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parc.routing.audit.CHANGES_KEPT", 3)
+    monkeypatch.setattr("parc.routing.steering.audit.CHANGES_KEPT", 3)
     routing.apply(world, QUIET, requested_by="n", reason="n", bootstrap=True)
     kept = dict(rows(world, "select table_name, count(*) from ops.routing_change group by 1"))
     assert kept == {

@@ -9,10 +9,10 @@ from datetime import date, time, timedelta
 import polars as pl
 import pytest
 
-from parc.routing.guards import Proposal, examine
-from parc.routing.load import HALF_HOUR_SECONDS
-from parc.routing.tables import Frames
-from parc.routing.volumes import first_choices, with_band
+from parc.routing.judges.guards import Proposal, examine
+from parc.routing.judges.load import HALF_HOUR_SECONDS
+from parc.routing.table.content import Frames
+from parc.routing.table.lookups import first_choices, with_band
 from parc.settings import PROJECT
 from parc.simulate.geography import Geography
 from support.national_world import assert_at_ease, capacity, inputs, positions, proposal, seed, table, volumes

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parc.routing.capacity import (
+from parc.routing.judges.capacity import (
     HALF_HOUR_SECONDS,
     occupancy,
     positions_required,
@@ -23,11 +23,11 @@ from parc.routing.capacity import (
     staffed,
     wait_probability,
 )
-from parc.routing.inputs import CLOCKS, DEMAND, POSITIONS, Inputs
-from parc.routing.load import HalfHour, in_ranges, usual_week
-from parc.routing.planning import Plan
-from parc.routing.state import desired_state
-from parc.routing.tables import Content
+from parc.routing.judges.load import HalfHour, in_ranges, usual_week
+from parc.routing.plans.plan import Plan
+from parc.routing.table.content import Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, Inputs
 from support.routing_plans import (
     CALLS,
     LIVE,

@@ -11,10 +11,10 @@ import fsspec
 import pytest
 
 from parc.errors import RoutingRefused
-from parc.routing.state import desired_state
 from parc.routing.switches import Pointer, Release
 from parc.routing.switches.file import UNREADABLE, FileSwitch
-from parc.routing.tables import SHAPES
+from parc.routing.table.content import SHAPES
+from parc.routing.table.desired import desired_state
 from support.routing_tables import EVE, GO_LIVE, world
 
 OLD, NEW = desired_state(world(), EVE), desired_state(world(), GO_LIVE)

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parc.routing.diff import diff
-from parc.routing.explain import decide
-from parc.routing.guards import frozen
-from parc.routing.state import desired_state
-from parc.routing.tables import INSTANT, Content
-from parc.routing.volumes import calls_moved, with_band
+from parc.routing.judges.guards import frozen
+from parc.routing.judges.volumes import calls_moved
+from parc.routing.steering.explain import decide
+from parc.routing.table.content import INSTANT, Content
+from parc.routing.table.desired import desired_state
+from parc.routing.table.diff import diff
+from parc.routing.table.lookups import with_band
 from support.routing_plans import CALLS, LIVE, OWN, added, altered, demand, messages, plan_for, where
 from support.routing_tables import EVE, GO_LIVE, frame, world
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parc.routing.inputs import Inputs
-from parc.routing.state import desired_state, effective_date, horizon
-from parc.routing.tables import SHAPES, Content, decode, encode
+from parc.routing.table.content import SHAPES, Content, decode, encode
+from parc.routing.table.desired import desired_state, effective_date, horizon
+from parc.routing.table.inputs import Inputs
 from support.routing_tables import EVE, GO_LIVE, frame, world
 
 

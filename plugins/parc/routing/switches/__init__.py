@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing.tables import Content
+from parc.routing.table.content import Content
 from parc.settings import Settings
 
 KAMAILIO = "kamailio:"

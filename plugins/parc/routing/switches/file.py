@@ -21,7 +21,7 @@ from pathlib import Path
 from parc import storage
 from parc.errors import RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
-from parc.routing.tables import SHAPES, Content
+from parc.routing.table.content import SHAPES, Content
 
 POINTER = "current.json"
 MANIFEST = "manifest.json"

@@ -26,8 +26,8 @@ from parc.errors import ConfigurationError, RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.probes import ANONYMOUS, ask
-from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content, Frames
-from parc.routing.volumes import with_band
+from parc.routing.table.content import NATIONAL_ZONE, SHAPES, Content, Frames
+from parc.routing.table.lookups import with_band
 
 SLOTS = ("a", "b")
 LOAD_SECONDS = 300

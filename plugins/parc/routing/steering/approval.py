@@ -11,8 +11,8 @@ from psycopg.rows import class_row
 
 from parc.errors import RoutingRefused
 from parc.numbers import remark
-from parc.routing.audit import Connection
-from parc.routing.planning import Plan
+from parc.routing.plans.plan import Plan
+from parc.routing.steering.audit import Connection
 from parc.settings import Settings
 from parc.warehouse import connect
 

@@ -29,10 +29,12 @@ from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.ledger import locks
 from parc.numbers import e164
 from parc.pseudonyms import Pseudonyms
-from parc.routing import audit
-from parc.routing.approval import record_request, requester
-from parc.routing.audit import Connection, Kind, Recorded
-from parc.routing.drafting import (
+from parc.routing.judges.guards import validate
+from parc.routing.plans.plan import Plan
+from parc.routing.steering import audit
+from parc.routing.steering.approval import record_request, requester
+from parc.routing.steering.audit import Connection, Kind, Recorded
+from parc.routing.steering.drafting import (
     VERSIONS_KEPT,
     Drift,
     bullets,
@@ -45,10 +47,8 @@ from parc.routing.drafting import (
     rollback_plan,
     urgent_plan,
 )
-from parc.routing.guards import validate
-from parc.routing.planning import Plan
 from parc.routing.switches import Release, Switch, open_switch, readable
-from parc.routing.tables import Content
+from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from parc.errors import RoutingRefused
 from parc.instants import shown
-from parc.routing import audit
-from parc.routing.drafting import drift_of, plan
-from parc.routing.drains import in_force
-from parc.routing.planning import Plan
+from parc.routing.plans.plan import Plan
+from parc.routing.steering import audit
+from parc.routing.steering.drafting import drift_of, plan
+from parc.routing.steering.drains import in_force
 from parc.routing.switches import open_switch
 from parc.settings import Settings
 from parc.warehouse import connect

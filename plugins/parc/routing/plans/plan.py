@@ -11,14 +11,10 @@ from typing import Any
 import polars as pl
 
 from parc.quality import Verdict
-from parc.routing.diff import TableDiff, routes_by_pair
-from parc.routing.guards import Finding, Proposal, examine, going
-from parc.routing.inputs import Provenance
-from parc.routing.load import SiteLoad
-from parc.routing.switches import Reading
-from parc.routing.tables import SHAPES, Content
-from parc.routing.volumes import CallsMoved
-from parc.routing.wording import (
+from parc.routing.judges.guards import Finding, Proposal, examine, going
+from parc.routing.judges.load import SiteLoad
+from parc.routing.judges.volumes import CallsMoved
+from parc.routing.plans.wording import (
     LOAD_COLUMNS,
     LOADS_TITLE,
     aligned,
@@ -28,6 +24,11 @@ from parc.routing.wording import (
     route_text,
     subject,
 )
+from parc.routing.switches import Reading
+from parc.routing.table.content import SHAPES, Content
+from parc.routing.table.diff import TableDiff
+from parc.routing.table.inputs import Provenance
+from parc.routing.table.lookups import routes_by_pair
 
 ROWS_SHOWN = 20
 ROWS_IN_JSON = 10_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from parc.routing.diff import Route, routes_by_pair
-from parc.routing.load import SiteLoad
-from parc.routing.tables import NATIONAL_ZONE
+from parc.routing.judges.load import SiteLoad
+from parc.routing.table.content import NATIONAL_ZONE
+from parc.routing.table.lookups import Route, routes_by_pair
 
 if TYPE_CHECKING:
-    from parc.routing.planning import Plan
+    from parc.routing.plans.plan import Plan
 
 ROWS_SHOWN = 20
 SITES_NAMED = 8

@@ -11,12 +11,12 @@ import polars as pl
 from parc.errors import ParcError
 from parc.instants import shown
 from parc.numbers import e164, national_prefix
-from parc.routing.diff import own_pairs
-from parc.routing.inputs import read_inputs
-from parc.routing.night import newest_business_date
-from parc.routing.state import desired_state, effective_date
+from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import Answer, Question, open_switch, readable
-from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content
+from parc.routing.table.content import NATIONAL_ZONE, SHAPES, Content
+from parc.routing.table.desired import desired_state, effective_date
+from parc.routing.table.inputs import read_inputs
+from parc.routing.table.lookups import own_pairs
 from parc.settings import Settings
 
 

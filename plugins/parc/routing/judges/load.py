@@ -21,11 +21,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from parc.routing import capacity
-from parc.routing.capacity import HALF_HOUR_SECONDS
-from parc.routing.diff import TableDiff
-from parc.routing.tables import INSTANT, NATIONAL_ZONE, Frames
-from parc.routing.volumes import first_choices, market_flows, with_band, zone_flows
+from parc.routing.judges import capacity
+from parc.routing.judges.capacity import HALF_HOUR_SECONDS
+from parc.routing.judges.volumes import market_flows, zone_flows
+from parc.routing.table.content import INSTANT, NATIONAL_ZONE, Frames
+from parc.routing.table.diff import TableDiff
+from parc.routing.table.lookups import first_choices, with_band
 
 PARIS = "Europe/Paris"
 WEEKS_AHEAD = 4

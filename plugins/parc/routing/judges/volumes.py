@@ -20,11 +20,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
-from parc.routing.diff import TableDiff, own_pairs
-from parc.routing.tables import INSTANT, NATIONAL_ZONE, Frames
+from parc.routing.table.content import INSTANT, NATIONAL_ZONE, Frames
+from parc.routing.table.diff import TableDiff
+from parc.routing.table.lookups import blocks_by_zone, first_choices, with_band
 
 LINES_PER_BLOCK = 2_000
-BLOCK_DIGITS = 6
 
 Destinations = dict[tuple[str, str, str], dict[str, float]]
 """(zone_code, market, band) -> {address: share of first attempts}."""
@@ -112,34 +112,6 @@ def _routed(projected: pl.DataFrame, flows: pl.DataFrame, before: Frames, after:
     return spread.group_by(keys).agg(pl.col("calls").sum()).sort(keys)
 
 
-def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.DataFrame:
-    """The calls (half_hour_at, market and the column `zone`) with their band by the table's hours, as `name`:
-    open in the hours of the zone, and on the national route in those of the national default as well: past
-    them its sites have gone home, whatever the clock says overseas."""
-    pairs = {zone: pl.String(), "market": pl.String()}
-    own = pl.DataFrame(sorted(own_pairs(frames)), schema=pairs, orient="row").with_columns(_own=True)
-    hours = frames["windows"].select(_zone="zone_code", _opens_at="opens_at", _closes_at="closes_at")
-    found = calls.join(own, on=list(pairs), how="left").with_columns(_nation=pl.lit(NATIONAL_ZONE))
-    for by, in_hours in ((zone, "_in_zone"), ("_nation", "_in_nation")):
-        is_open = (pl.col("half_hour_at") < pl.col("_closes_at")).fill_null(False)
-        found = (
-            found.sort("half_hour_at")
-            .join_asof(
-                hours.sort("_opens_at"),
-                left_on="half_hour_at",
-                right_on="_opens_at",
-                by_left=by,
-                by_right="_zone",
-                check_sortedness=False,
-            )
-            .with_columns(is_open.alias(in_hours))
-            .drop("_opens_at", "_closes_at", "_zone", strict=False)
-        )
-    is_open = pl.col("_in_zone") & (pl.col("_own").fill_null(False) | pl.col("_in_nation"))
-    band = pl.when(is_open).then(pl.lit("open")).otherwise(pl.lit("closed"))
-    return found.with_columns(band.alias(name)).drop("_own", "_nation", "_in_zone", "_in_nation")
-
-
 def zone_flows(before: Frames, after: Frames, diffs: dict[str, TableDiff]) -> pl.DataFrame:
     """(zone_code, zone_after, fraction): where the callers of each zone are after the change; a zone that
     keeps them all is left out."""
@@ -190,21 +162,6 @@ def _blocks(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def blocks_by_zone(prefixes: pl.DataFrame) -> pl.DataFrame:
-    """(block, zone_code): the zone of every six-digit block that some prefix covers, the longest winning."""
-    missing = BLOCK_DIGITS - pl.col("prefix").str.len_chars().cast(pl.Int64)
-    width = pl.lit(10, dtype=pl.Int64).pow(missing)
-    first = pl.col("prefix").cast(pl.Int64) * width
-    return (
-        prefixes.filter(pl.col("prefix").str.len_chars() <= BLOCK_DIGITS)
-        .with_columns(block=pl.int_ranges(first, first + width), length=pl.col("prefix").str.len_chars())
-        .explode("block")
-        .sort("length")
-        .unique("block", keep="last", maintain_order=True)
-        .select("block", "zone_code")
-    )
-
-
 def _moved_exceptions(exceptions: TableDiff, blocks: pl.DataFrame) -> pl.DataFrame:
     """(zone_code, zone_after, lines) of exceptions that came, went or changed zone. A line without an
     exception has the zone of its block."""
@@ -238,16 +195,6 @@ def market_flows(before: Frames, after: Frames) -> dict[str, dict[str | None, fl
             target = will.get(number)
             flow[target] = flow.get(target, 0.0) + 1 / len(dialled)
     return flows
-
-
-def first_choices(frames: Frames) -> pl.DataFrame:
-    """(zone_code, market, band, site_code, share): where calls are offered first, shared by weight."""
-    pair = ("zone_code", "market", "band")
-    return (
-        frames["routes"]
-        .filter(pl.col("priority") == pl.col("priority").min().over(pair))
-        .select(*pair, "site_code", share=pl.col("weight") / pl.col("weight").sum().over(pair))
-    )
 
 
 def _destinations(frames: Frames) -> Destinations:

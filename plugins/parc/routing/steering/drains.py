@@ -8,9 +8,9 @@ import polars as pl
 
 from parc.errors import RoutingRefused
 from parc.instants import shown
-from parc.routing import audit
+from parc.routing.steering import audit
 from parc.routing.switches import Question, Reading, Switch, open_switch, readable
-from parc.routing.tables import Content
+from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
 

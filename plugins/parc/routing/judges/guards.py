@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from parc.routing.diff import TableDiff, own_pairs, routes_by_pair
-from parc.routing.inputs import Inputs, Surroundings
-from parc.routing.load import HalfHour, SiteLoad, in_ranges, site_loads
-from parc.routing.state import horizon, live_pairs, overseas_zones, zone_codes
-from parc.routing.tables import BANDS, NATIONAL_ZONE, SHAPES, Content, Frames
-from parc.routing.volumes import CallsMoved, blocks_by_zone, calls_moved
+from parc.routing.judges.load import HalfHour, SiteLoad, in_ranges, site_loads
+from parc.routing.judges.volumes import CallsMoved, calls_moved
+from parc.routing.table.content import BANDS, NATIONAL_ZONE, SHAPES, Content, Frames
+from parc.routing.table.desired import horizon, live_pairs, overseas_zones, zone_codes
+from parc.routing.table.diff import TableDiff
+from parc.routing.table.inputs import Inputs, Surroundings
+from parc.routing.table.lookups import blocks_by_zone, own_pairs, routes_by_pair
 
 PARIS = ZoneInfo("Europe/Paris")
 CALLS_NEED_APPROVAL = 0.10

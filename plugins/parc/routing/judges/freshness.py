@@ -8,7 +8,7 @@ import polars as pl
 
 from parc import quality
 from parc.quality import Verdict
-from parc.routing.guards import Finding
+from parc.routing.judges.guards import Finding
 from parc.settings import Settings
 
 

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from parc.routing.tables import NATIONAL_ZONE, SHAPES, Content, Frames
-
-Route = frozenset[tuple[str, int, str, int]]
-"""Where calls of one zone and market go: (band, priority, site_code, weight) each."""
+from parc.routing.table.content import SHAPES, Content
 
 
 @dataclass(frozen=True)
@@ -102,21 +99,3 @@ def _diff_table(name: str, live: Content | None, desired: Content) -> TableDiff:
         live_rows=before.height,
         desired_rows=after.height,
     )
-
-
-def routes_by_pair(frames: Frames) -> dict[tuple[str, str], Route]:
-    """(zone_code, market) -> its route."""
-    found: dict[tuple[str, str], set[tuple[str, int, str, int]]] = {}
-    for zone, market, *rest in frames["routes"].iter_rows():
-        found.setdefault((zone, market), set()).add(tuple(rest))
-    return {pair: frozenset(rows) for pair, rows in found.items()}
-
-
-def own_pairs(frames: Frames) -> set[tuple[str, str]]:
-    """The (zone_code, market) whose route is not the national one of that market."""
-    routes = routes_by_pair(frames)
-    return {
-        (zone, market)
-        for (zone, market), route in routes.items()
-        if zone != NATIONAL_ZONE and route != routes.get((NATIONAL_ZONE, market))
-    }

@@ -14,7 +14,7 @@ import polars as pl
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError
-from parc.routing.tables import INSTANT
+from parc.routing.table.content import INSTANT
 from parc.settings import Settings
 from parc.warehouse import connect, dsn
 
@@ -177,7 +177,7 @@ def read_freezes(settings: Settings) -> pl.DataFrame:
 def code_version() -> str:
     """The package's version and a digest of this room's own source: what turned inputs into a table."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     try:
         version = importlib.metadata.version("parc")

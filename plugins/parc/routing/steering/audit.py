@@ -15,9 +15,9 @@ from psycopg.types.json import Jsonb
 from parc.instants import shown
 from parc.numbers import remark
 from parc.pseudonyms import Pseudonyms
-from parc.routing.diff import TableDiff
-from parc.routing.planning import Plan
-from parc.routing.tables import SHAPES
+from parc.routing.plans.plan import Plan
+from parc.routing.table.content import SHAPES
+from parc.routing.table.diff import TableDiff
 
 Connection = psycopg.Connection[Any]
 Kind = Literal["bootstrap", "release", "adopt", "rollback", "emergency"]

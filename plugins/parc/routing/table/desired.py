@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from parc.routing.inputs import Inputs
-from parc.routing.tables import BANDS, NATIONAL_ZONE, Content
+from parc.routing.table.content import BANDS, NATIONAL_ZONE, Content
+from parc.routing.table.inputs import Inputs
 
 NATIONAL_ROUTE = "national"
 HORIZON_MONTHS = 4

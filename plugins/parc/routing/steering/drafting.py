@@ -12,16 +12,17 @@ import psycopg
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing import audit, freshness
-from parc.routing.audit import Connection, Recorded
-from parc.routing.diff import diff
-from parc.routing.guards import Proposal, frozen, validate
-from parc.routing.inputs import Provenance, code_version, read_demand, read_inputs
-from parc.routing.planning import Plan, make_plan
-from parc.routing.state import desired_state, effective_date, with_urgent
+from parc.routing.judges import freshness
+from parc.routing.judges.guards import Proposal, frozen, validate
+from parc.routing.judges.volumes import calls_moved
+from parc.routing.plans.plan import Plan, make_plan
+from parc.routing.steering import audit
+from parc.routing.steering.audit import Connection, Recorded
 from parc.routing.switches import Reading, Switch, open_switch, readable
-from parc.routing.tables import NATIONAL_ZONE, Content
-from parc.routing.volumes import calls_moved
+from parc.routing.table.content import NATIONAL_ZONE, Content
+from parc.routing.table.desired import desired_state, effective_date, with_urgent
+from parc.routing.table.diff import diff
+from parc.routing.table.inputs import Provenance, code_version, read_demand, read_inputs
 from parc.settings import Settings
 from parc.warehouse import connect
 

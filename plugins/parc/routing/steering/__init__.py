@@ -1,0 +1,1 @@
+"""Steering: drafts, releases, drains, approvals, the hold and the kill switch."""
