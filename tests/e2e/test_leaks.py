@@ -23,7 +23,7 @@ from running import Platform, asked, started, wait
 
 from leaks import SPELLED, Hit, Planted, kept, open_to_others, processes, unpacked, unpacked_bytes
 from parc.feeds import FEEDS, Feed, Keeping, Personal
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.warehouse import connect, logins, parameters
 
 pytestmark = pytest.mark.e2e

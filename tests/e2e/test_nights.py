@@ -13,7 +13,7 @@ import pytest
 from running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
 from parc.feeds import FEEDS
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.warehouse import connect, embedded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]

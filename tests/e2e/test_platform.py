@@ -14,7 +14,7 @@ import httpx
 import pytest
 from running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.settings import PROJECT
 
 pytestmark = pytest.mark.e2e
