@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from parc import routing
 from parc.errors import ConfigurationError, ParcError
+from parc.host.client import POLL_SECONDS, Airflow
 from parc.instants import PARIS
-from parc.orchestration.client import POLL_SECONDS, Airflow
 from parc.platform import start
 from parc.routing.switches import local
 from parc.settings import Settings

@@ -32,8 +32,8 @@ from psycopg import sql
 
 from parc.build.dbt import environment
 from parc.feeds import FEEDS
-from parc.orchestration import services
-from parc.orchestration.client import Airflow
+from parc.host import services
+from parc.host.client import Airflow
 from parc.settings import PROJECT, Settings
 from parc.warehouse import connect, embedded, parameters
 

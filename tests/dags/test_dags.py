@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from parc.feeds import FEEDS
-from parc.orchestration import services
+from parc.host import services
 from parc.settings import PROJECT
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

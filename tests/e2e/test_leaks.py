@@ -21,7 +21,7 @@ from uuid import UUID
 import pytest
 
 from parc.feeds import FEEDS, Feed, Keeping, Personal
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.warehouse import connect, logins, parameters
 from support.leaks import SPELLED, Hit, Planted, kept, open_to_others, processes, unpacked, unpacked_bytes
 from support.running import Platform, asked, started, wait

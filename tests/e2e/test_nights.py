@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from parc.feeds import FEEDS
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.warehouse import connect, embedded
 from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 

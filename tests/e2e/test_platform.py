@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.settings import PROJECT
 from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
 

@@ -18,11 +18,11 @@ from typing import Any
 import psutil
 import pytest
 
-from parc.orchestration import environment
-from parc.orchestration.client import Airflow
+from parc.host import environment
+from parc.host.client import Airflow
 from parc.settings import Settings
 from parc.simulate import simulate
-from parc.warehouse import connect
+from parc.warehouse import connect, embedded
 
 pytestmark = pytest.mark.soak
 
@@ -94,7 +94,7 @@ def seconds_of_a_night(settings: Settings, feed: str) -> tuple[float, float]:
 
 def kill_scheduler(settings: Settings) -> None:
     """As when the machine loses power: the scheduler and its tasks at once, without a word."""
-    from parc.orchestration import services
+    from parc.host import services
 
     [pid] = [service.pid for service in services.services(settings) if service.name == "scheduler"]
     process = psutil.Process(pid)
@@ -134,7 +134,7 @@ def test_a_backfill_survives_a_dead_scheduler_and_leaves_the_night_its_turn(plat
             "--to-date",
             f"{LAST + timedelta(1)}T12:00:00",
         ],
-        env=environment.variables(platform, port),
+        env=environment.variables(platform, port, embedded.airflow_url(platform)),
         capture_output=True,
         check=True,
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from parc.orchestration.client import Airflow
+from parc.host.client import Airflow
 from parc.settings import Settings
 
 WAIT_SECONDS = 180

@@ -11,7 +11,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.configuration import conf
 
-from parc.orchestration import users
+from parc.host import users
 from parc.settings import Settings
 
 OF_AIRFLOW = {"viewer": "viewer", "engineer": "user", "approver": "viewer", "admin": "admin"}
@@ -21,7 +21,7 @@ ANSWER = ("approver", "admin")
 
 
 class NamedUsers(SimpleAuthManager):
-    """The names and roles of `parc.orchestration.users`, as they were when the API server started."""
+    """The names and roles of `parc.host.users`, as they were when the API server started."""
 
     @cached_property
     def roles(self) -> dict[str, str]:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from parc import desk, routing, storage
 from parc.errors import ConfigurationError, ParcError
+from parc.host import services
 from parc.loading.names import told
 from parc.loading.pseudonyms import check_key, check_list, weakness
-from parc.orchestration import services
 from parc.platform.status import processes_gone
 from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from parc.orchestration import services, users
+from parc.host import services, users
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate
@@ -54,7 +54,7 @@ def up(
     users.keep_logins(settings)
     if with_airflow:
         progress("starting Airflow")
-    ui = services.start(settings) if with_airflow else None
+    ui = services.start(settings, embedded.airflow_url(settings)) if with_airflow else None
     return describe(settings, ui)
 
 

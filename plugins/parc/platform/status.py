@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from parc import desk, routing
 from parc.desk import Due, Matter
 from parc.errors import ConfigurationError
-from parc.orchestration import services
+from parc.host import services
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect

@@ -17,11 +17,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
+from parc.host.processes import free_port
 from parc.settings import Settings
 from parc.warehouse.logins import SUPERUSER, verifier
 
@@ -63,6 +65,16 @@ def address(settings: Settings) -> tuple[str, int]:
     return "127.0.0.1", port
 
 
+def airflow_url(settings: Settings) -> str:
+    """The SQLAlchemy URL of Airflow's own tables, its password included.
+
+    Raises ConfigurationError when the server is not running.
+    """
+    host, port = address(settings)
+    password = quote(settings.secret(f"{AIRFLOW}_password"), safe="")
+    return f"postgresql+psycopg2://{AIRFLOW}:{password}@{host}:{port}/{AIRFLOW}"
+
+
 def start(settings: Settings) -> None:
     """Start the server where it does not run, made first if it does not exist, and close it to all but the
     platform's logins."""
@@ -100,21 +112,6 @@ def _start(settings: Settings) -> None:
     (folder / "port").write_text(str(port))
     log = folder / "postgresql.log"
     _run(folder, "pg_ctl", "start", "-w", "-t", "60", "-D", str(data), "-l", str(log), "-o", f"-p {port}")
-
-
-def free_port(preferred: int | None = None) -> int:
-    """A free TCP port on loopback: the preferred one if it is free."""
-    for candidate in (preferred, 0):
-        if candidate is None:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ConfigurationError("no free TCP port on 127.0.0.1")
 
 
 @contextmanager

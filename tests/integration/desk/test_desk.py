@@ -11,9 +11,9 @@ import pytest
 from parc import desk, routing
 from parc.desk import Matter
 from parc.errors import ConfigurationError
+from parc.host import services
 from parc.ledger import locks
 from parc.loading import ingest
-from parc.orchestration import services
 from parc.platform import doctor, status
 from parc.settings import Settings
 from parc.warehouse import connect

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from parc.errors import ConfigurationError
-from parc.orchestration import users
+from parc.host import users
 from parc.settings import Settings
 from parc.ui import logins
 from parc.ui.logins import FORGET_SECONDS, LONGEST_WAIT_SECONDS, MOST_COUNTS, LoginDelay, Tally

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from parc.orchestration import environment, services
+from parc.host import environment, services
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, logins
 
@@ -106,7 +106,7 @@ def test_airflow_services_run_the_same_commands(compose: dict[str, Any]) -> None
 
 
 def test_airflow_configuration_is_the_same(compose: dict[str, Any], server: Settings) -> None:
-    ours = {k: v for k, v in environment.variables(server, 8080).items() if k.startswith("AIRFLOW__")}
+    ours = {k: v for k, v in environment.variables(server, 8080, "").items() if k.startswith("AIRFLOW__")}
     secret = {f"{key}_CMD" for key in AIRFLOW_SECRETS}
     for name in services.COMMANDS:
         theirs = compose["services"][name]["environment"]
@@ -118,11 +118,11 @@ def test_airflow_configuration_is_the_same(compose: dict[str, Any], server: Sett
 
 
 def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, monkeypatch) -> None:
-    own = environment.variables(server, 8080)["AIRFLOW__CORE__AUTH_MANAGER"]
+    own = environment.variables(server, 8080, "")["AIRFLOW__CORE__AUTH_MANAGER"]
     module, _, name = own.rpartition(".")
     assert hasattr(importlib.import_module(module), name)
     monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "theirs")
-    assert environment.variables(server, 8080)["AIRFLOW__CORE__AUTH_MANAGER"] == "theirs"
+    assert environment.variables(server, 8080, "")["AIRFLOW__CORE__AUTH_MANAGER"] == "theirs"
 
 
 def test_settings_are_all_given(compose: dict[str, Any]) -> None:

@@ -15,9 +15,9 @@ import httpx
 import psutil
 
 from parc.errors import ConfigurationError
-from parc.orchestration import environment
+from parc.host import environment
+from parc.host.processes import free_port
 from parc.settings import Settings
-from parc.warehouse import embedded
 
 COMMANDS = {
     "api-server": ["api-server"],
@@ -41,8 +41,9 @@ class Service:
     is_gone: bool
 
 
-def start(settings: Settings) -> str:
-    """Start what does not run yet and wait until the API server answers; returns its address.
+def start(settings: Settings, database: str) -> str:
+    """Start what does not run yet and wait until the API server answers; returns its address. `database` is
+    the SQLAlchemy URL of Airflow's own tables.
 
     Raises ConfigurationError naming the process that ended early, and its log.
     """
@@ -59,20 +60,20 @@ def start(settings: Settings) -> str:
     known.write_text(json.dumps(places))
     port_file = run / "airflow_port"
     preferred = int(port_file.read_text()) if port_file.exists() else 8080
-    port = embedded.free_port(preferred)
-    variables = environment.variables(settings, port)
+    port = free_port(preferred)
+    variables = environment.variables(settings, port, database)
     _airflow(settings, variables, "migrate", ["db", "migrate"]).wait()
     pools = _airflow(settings, variables, "pools", ["pools", "import", str(settings.project / POOLS)])
     while True:
         port_file.write_text(str(port))
         for name, command in COMMANDS.items():
-            process = _airflow(settings, environment.variables(settings, port), name, command)
+            process = _airflow(settings, environment.variables(settings, port, database), name, command)
             created = psutil.Process(process.pid).create_time()
             (run / f"{name}.json").write_text(json.dumps({"pid": process.pid, "created": created}))
         if _is_ready(settings, port):
             break
         stop(settings)
-        port = embedded.free_port()
+        port = free_port()
     if pools.wait():
         raise ConfigurationError(f"Airflow's pools were not made; see {_log(settings, 'pools')}")
     return address(settings)
@@ -187,7 +188,7 @@ def _is_ready(settings: Settings, port: int) -> bool:
     while time.monotonic() < deadline:
         ended = [service for service in services(settings) if service.pid is None]
         if ended:
-            if ended[0].name == "api-server" and embedded.free_port(port) != port:
+            if ended[0].name == "api-server" and free_port(port) != port:
                 return False
             last = ended[0].log.read_text(errors="replace").strip().splitlines()[-1:]
             raise ConfigurationError(

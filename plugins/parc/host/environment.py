@@ -5,18 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from urllib.parse import quote
 
 from parc.settings import Settings
-from parc.warehouse import embedded
 
 AUTH_MANAGER = "parc.orchestration.auth_manager.NamedUsers"
 
 
-def variables(settings: Settings, port: int) -> dict[str, str]:
-    """Environment of every Airflow process; `port` is the API server's. Holds secrets: never print it."""
-    host, database_port = embedded.address(settings)
-    password = quote(settings.secret("airflow_password"), safe="")
+def variables(settings: Settings, port: int, database: str) -> dict[str, str]:
+    """The environment of every Airflow process: `port` is the API server's, `database` the SQLAlchemy URL of
+    Airflow's own tables. It holds secrets: never print it."""
     key = hashlib.sha256(settings.secret("airflow_fernet_key").encode()).digest()
     configuration = {
         "CORE__DAGS_FOLDER": str(settings.project / "dags"),
@@ -29,9 +26,7 @@ def variables(settings: Settings, port: int) -> dict[str, str]:
         # Another one is the operator's choice: his identity provider knows the users then.
         "CORE__AUTH_MANAGER": os.environ.get("AIRFLOW__CORE__AUTH_MANAGER") or AUTH_MANAGER,
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "DATABASE__SQL_ALCHEMY_CONN": (
-            f"postgresql+psycopg2://{embedded.AIRFLOW}:{password}@{host}:{database_port}/{embedded.AIRFLOW}"
-        ),
+        "DATABASE__SQL_ALCHEMY_CONN": database,
         "API__HOST": "127.0.0.1",
         "API__PORT": str(port),
         "API__BASE_URL": f"http://127.0.0.1:{port}",

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from parc.errors import ConfigurationError, ParcError
-from parc.orchestration import services, users
+from parc.host import services, users
 from parc.settings import Settings
 
 POLL_SECONDS = 0.5
