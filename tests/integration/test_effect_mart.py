@@ -18,7 +18,7 @@ from parc.settings import Settings
 from parc.warehouse import connect
 
 FIRST, WEEKS = date(2012, 4, 2), 16
-PANEL = "intermediate.int_rollout_panel_weekly"
+PANEL = "intermediate.agg_rollout_panel_weekly"
 MONDAY = date(1970, 1, 5)
 
 
