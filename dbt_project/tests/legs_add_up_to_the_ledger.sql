@@ -13,7 +13,7 @@ legs as (
         business_date,
         sum(leg_count) as leg_count
     from (
-        select business_date, leg_count from {{ ref('int_calls_daily') }}
+        select business_date, leg_count from {{ ref('agg_calls_daily') }}
         union all
         select business_date, leg_count from {{ ref('int_call_cross_date_duplicates') }}
     ) as counted

@@ -35,7 +35,7 @@ compared as (
         null as business_date,
         coalesce(sum(deliveries.rows_published), 0) as rows_published,
         (
-            select coalesce(sum(state_count + duplicate_state_count), 0) from {{ ref('int_interventions_daily') }}
+            select coalesce(sum(state_count + duplicate_state_count), 0) from {{ ref('agg_interventions_daily') }}
         ) as state_count
     from deliveries
     having coalesce(bool_and(deliveries.is_in_force), true)

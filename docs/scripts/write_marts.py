@@ -13,10 +13,10 @@ PAGE = PROJECT / "docs" / "reference" / "marts.md"
 MARTS = PROJECT / "dbt_project" / "models" / "marts"
 OPENING = """# The marts
 
-Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments in
-the database. Marts hold sums; a ratio is a sum divided by a sum, in the views of the section Rates at every
-level. [Questions](questions.md) has the queries that answer the usual ones. `mart_restatements` and
-`published_build`, which no model makes, are described in the database alone.
+Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments
+in the database. Marts hold sums; the views `*_rates` divide them, at every level. [Questions](questions.md)
+has the queries that answer the usual ones. `mart_restatements` and `published_build`, which no model makes,
+are described in the database alone.
 """
 
 
@@ -32,12 +32,11 @@ SCOPES = {
 
 def text() -> str:
     """The page, in Markdown."""
-    rooms = sorted(
-        (each for each in MARTS.iterdir() if each.is_dir()), key=lambda each: (each.name == "rates", each)
-    )
+    rooms = sorted(each for each in MARTS.iterdir() if each.is_dir())
     parts = [OPENING]
     for room in rooms:
-        models = [model for path in sorted(room.glob("*.yml")) for model in _read(path).get("models", [])]
+        paths = sorted(room.rglob("*.yml"), key=lambda path: (path.parent.name == "rates", path))
+        models = [model for path in paths for model in _read(path).get("models", [])]
         parts += [f"\n## {room.name.replace('_', ' ').capitalize()}\n", *map(_model, models)]
     parts += ["\n## Who reads what\n\n| exposure | reads |\n|---|---|\n"]
     for exposure in _read(MARTS / "exposures.yml")["exposures"]:

@@ -78,7 +78,7 @@ def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, o
     panel = query(
         operator,
         "select region_code, directorate_code, go_live_date, week_date, value "
-        "from intermediate.int_rollout_panel_weekly "
+        "from intermediate.agg_rollout_panel_weekly "
         f"where market = '{market}' and outcome = '{outcome}' order by region_code, week_date",
     )
     plan = dict(

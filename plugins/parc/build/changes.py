@@ -133,7 +133,7 @@ def _published(connection: psycopg.Connection[Any], feed: str) -> list[date]:
 def _dates_counted(connection: psycopg.Connection[Any], subject: str) -> list[date]:
     if subject == "site_positions":
         return _published(connection, "calls")
-    return _dates_of(connection, "intermediate.int_interventions_daily", "business_date")
+    return _dates_of(connection, "intermediate.agg_interventions_daily", "business_date")
 
 
 def _request_dates(connection: psycopg.Connection[Any]) -> list[date]:

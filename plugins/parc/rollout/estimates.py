@@ -52,7 +52,7 @@ Series = list[tuple[str, str, date | None, date, float | None]]
 
 
 def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) -> list[tuple[str, str]]:
-    """Bring `ops.rollout_effect` up to date with `intermediate.int_rollout_panel_weekly`.
+    """Bring `ops.rollout_effect` up to date with `intermediate.agg_rollout_panel_weekly`.
 
     Returns the markets and outcomes that were estimated anew: those whose input is another, or all with
     `everything`.
@@ -62,7 +62,7 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
     panel: dict[tuple[str, str], Series] = defaultdict(list)
     for market, outcome, *row in connection.execute(
         "select market, outcome, region_code, directorate_code, go_live_date, week_date, value "
-        "from intermediate.int_rollout_panel_weekly order by region_code, week_date"
+        "from intermediate.agg_rollout_panel_weekly order by region_code, week_date"
     ):
         panel[market, outcome].append(tuple(row))
     known = {

@@ -78,7 +78,7 @@ def without_directorates(settings: Settings) -> Any:
     """The daily sums of calls divide by zero."""
     return spoilt(
         settings,
-        "int_calls_daily.sql",
+        "agg_calls_daily.sql",
         "home_directorate_code as directorate_code",
         "home_directorate_code || 1 / (random() * 0)::integer as directorate_code",
     )
@@ -116,7 +116,7 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
     for feed in FACTS:
         deliver(built, feed, WEDNESDAY)
     broken_sums = spoilt(
-        built, "int_interventions_daily.sql", "requested_date as business_date,", "missing_column,"
+        built, "agg_interventions_daily.sql", "requested_date as business_date,", "missing_column,"
     )
     with without_directorates(built), broken_sums, visits_that_break_their_test(built):
         said = fail(built)
@@ -127,15 +127,15 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
 
     recorded = nodes(built)
     failed = {name for name, node in recorded.items() if node["status"] not in (*GOOD, "skipped")}
-    assert failed == {"int_calls_daily", "int_interventions_daily", VISITS_TEST}
+    assert failed == {"agg_calls_daily", "agg_interventions_daily", VISITS_TEST}
     skipped = {name for name, node in recorded.items() if node["status"] == "skipped"}
     assert {"mart_service_quality_daily", "mart_boutiques_daily"} <= skipped
     assert f"BI still sees build {seen}" in said
     assert f"3 of {len(recorded)} nodes failed, {len(skipped)} were skipped" in said
     told = {part.split(":")[0]: part for part in said.split("\n\n")}
-    assert "division by zero" in told["model int_calls_daily"]
-    assert 'column "missing_column" does not exist' in told["model int_interventions_daily"]
-    sql = Path(told["model int_calls_daily"].rsplit("its SQL: ")[1])
+    assert "division by zero" in told["model agg_calls_daily"]
+    assert 'column "missing_column" does not exist' in told["model agg_interventions_daily"]
+    sql = Path(told["model agg_calls_daily"].rsplit("its SQL: ")[1])
     assert "random() * 0" in sql.read_text()
     of_test = told[f"test {VISITS_TEST}"].splitlines()
     [(visits,)] = rows(
@@ -167,7 +167,7 @@ def test_every_node_of_a_failed_build_is_recorded(built: Settings) -> None:
     test = recorded[VISITS_TEST]
     assert (test["status"], test["tested"]) == ("fail", ["fct_boutique_visits"])
     assert [row["business_date"] for row in test["failing_rows"]] == [str(WEDNESDAY)] * 5
-    assert recorded["mart_service_quality_daily"]["message"] == "int_calls_daily failed"
+    assert recorded["mart_service_quality_daily"]["message"] == "agg_calls_daily failed"
 
 
 def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built: Settings) -> None:
@@ -176,9 +176,9 @@ def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built:
         said = fail(built)
     second = last_build(built)
     assert (second["resumed_build_id"], second["status"]) == (first, "failed")
-    assert "mart_service_quality_daily" in said and "int_calls_daily" not in said
-    assert nodes(built)["int_calls_daily"]["status"] == "success"
-    assert nodes(built)["int_interventions_daily"]["status"] == "success"
+    assert "mart_service_quality_daily" in said and "agg_calls_daily" not in said
+    assert nodes(built)["agg_calls_daily"]["status"] == "success"
+    assert nodes(built)["agg_interventions_daily"]["status"] == "success"
     assert nodes(built)[VISITS_TEST]["status"] == "success"
     untouched = {"int_call_roots", "fct_calls", "fct_interventions", "int_intervention_jobs", "dim_site"}
     assert not untouched & nodes(built).keys()
@@ -188,7 +188,7 @@ def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built:
     assert f"went on from what failed in build {second['build_id']}" in result.message
     done = nodes(built)
     assert done["mart_service_quality_daily"]["status"] == "success"
-    assert not (untouched | {"int_calls_daily", "int_interventions_daily"}) & done.keys()
+    assert not (untouched | {"agg_calls_daily", "agg_interventions_daily"}) & done.keys()
     good = set.union(
         *(
             {name for name, node in nodes(built, each).items() if node["status"] in GOOD}

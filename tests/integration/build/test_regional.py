@@ -32,7 +32,7 @@ Cells = dict[Cell, list[int]]
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 METAS: dict[str, dict[str, Any]] = {
     model["name"]: model["config"]["meta"]
-    for path in (PROJECT / "dbt_project/models/marts").glob("*/*.yml")
+    for path in (PROJECT / "dbt_project/models/marts").glob("*/**/*.yml")
     for model in yaml.safe_load(path.read_text())["models"]
 }
 

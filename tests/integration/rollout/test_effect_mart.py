@@ -18,7 +18,7 @@ from parc.warehouse import connect
 from support.effect_world import Plan
 
 FIRST, WEEKS = date(2012, 4, 2), 16
-PANEL = "intermediate.int_rollout_panel_weekly"
+PANEL = "intermediate.agg_rollout_panel_weekly"
 MONDAY = date(1970, 1, 5)
 
 

@@ -1,6 +1,6 @@
 with calls_and_visits as (
     select *
-    from {{ ref('int_calls_and_visits_daily') }}
+    from {{ ref('agg_calls_and_visits_daily') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}
@@ -8,7 +8,7 @@ with calls_and_visits as (
 
 calls_after_jobs as (
     select *
-    from {{ ref('int_calls_after_jobs_daily') }}
+    from {{ ref('agg_calls_after_jobs_daily') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}
@@ -33,7 +33,7 @@ persons as (
             customer_answered_person_count,
             0 as customer_visit_person_count,
             0 as customer_closed_person_count
-        from {{ ref('int_calls_daily') }}
+        from {{ ref('agg_calls_daily') }}
         {% if is_incremental() -%}
             where {{ is_changed() }}
         {%- endif %}
@@ -55,7 +55,7 @@ persons as (
             0 as customer_answered_person_count,
             0 as customer_visit_person_count,
             jobs.customer_closed_person_count
-        from {{ ref('int_interventions_daily') }} as jobs
+        from {{ ref('agg_interventions_daily') }} as jobs
         left join homes
             on jobs.department_code = homes.home_key
             and jobs.business_date >= homes.valid_from

@@ -3,7 +3,7 @@ with service_quality as (
 ),
 
 site_calls as (
-    select * from {{ ref('int_site_calls_daily') }}
+    select * from {{ ref('agg_site_calls_daily') }}
 ),
 
 boutiques_daily as (

@@ -26,7 +26,7 @@
 {%- set persons = ['requested_person_count', 'closed_person_count', 'promised_person_count'] %}
 
 with daily as (
-    select * from {{ ref('int_interventions_daily') }}
+    select * from {{ ref('agg_interventions_daily') }}
 ),
 
 extracts as (

@@ -1,5 +1,5 @@
 -- The effects are estimated from the panel once it is tested, see parc/rollout.
--- depends_on: {{ ref('int_rollout_panel_weekly') }}
+-- depends_on: {{ ref('agg_rollout_panel_weekly') }}
 with effects as (
     select * from {{ ref('stg_rollout__effects') }}
 ),

@@ -1,5 +1,5 @@
 with calls as (
-    select * from {{ ref('int_calls_daily') }}
+    select * from {{ ref('agg_calls_daily') }}
 ),
 
 plan as (

@@ -1,6 +1,6 @@
 with calls as (
     select *
-    from {{ ref('int_calls_daily') }}
+    from {{ ref('agg_calls_daily') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}
@@ -25,7 +25,7 @@ repeats as (
 
 missed as (
     select *
-    from {{ ref('int_missed_repeats_daily') }}
+    from {{ ref('agg_missed_repeats_daily') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}
