@@ -1,4 +1,4 @@
-"""The feeds that the platform takes, each declared once."""
+"""The feeds that the platform accepts, each declared once."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,12 +46,12 @@ FEEDS: Mapping[str, Feed] = MappingProxyType(
 def get(name: str) -> Feed:
     """The feed of this name.
 
-    Raises UnknownFeed, naming those that are declared.
+    Raises UnknownFeed, listing the declared feeds.
     """
     try:
         return FEEDS[name]
     except KeyError:
-        raise UnknownFeed(f"no feed `{name}` is declared; there are {', '.join(sorted(FEEDS))}") from None
+        raise UnknownFeed(f"no feed is called `{name}`; choose from {', '.join(sorted(FEEDS))}") from None
 
 
 __all__ = [

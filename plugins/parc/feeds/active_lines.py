@@ -20,7 +20,7 @@ ACTIVE_LINES = Feed(
     key=("month", "department_code", "market"),
     retention=Retention(
         None,
-        "The denominator of every month: a few hundred rows a snapshot, of no person, by which rates of the "
-        "field units are divided on every date.",
+        "The denominator of every month's rates, those of the field units included. A snapshot has a few "
+        "hundred rows and names nobody.",
     ),
 )

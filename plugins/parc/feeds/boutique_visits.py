@@ -1,4 +1,4 @@
-"""The `boutique_visits` feed: who came into a shop, how long they waited, how they left."""
+"""The `boutique_visits` feed: who came to a boutique, how long they waited, how they left."""
 
 from parc.feeds.declaration import (
     Column,
@@ -56,7 +56,7 @@ BOUTIQUE_VISITS = Feed(
     key=("visit_id",),
     retention=Retention(
         400,
-        "As the calls, with which they are read across channels.",
+        "As long as the calls, because the two are analysed together across channels.",
     ),
     in_order=(("arrived_at", "served_at", "left_at"),),
     dated_by="arrived_at",

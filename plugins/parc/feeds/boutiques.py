@@ -1,4 +1,4 @@
-"""The `boutiques` feed: the shops, as a full snapshot."""
+"""The `boutiques` feed: the operator's boutiques, as a full snapshot."""
 
 from parc.feeds.declaration import DEPARTMENT, Column, Feed, Keeping, Retention, Type, Window
 
@@ -25,7 +25,7 @@ BOUTIQUES = Feed(
     key=("boutique_code",),
     retention=Retention(
         400,
-        "As the visits that it governs.",
+        "As long as the visits that it governs.",
     ),
     governs=("boutique_visits",),
     in_order=(("opened_on", "closed_on"),),

@@ -24,7 +24,8 @@ SERVICE_NUMBER = Form(
 )
 
 A_DAY = 86_400
-"""Seconds of a duration: a contact lasts hours; more than a day is another unit, or a placeholder."""
+"""Longest duration in seconds. A contact lasts hours at most; more than a day means another unit or a
+placeholder."""
 
 CALLS = Feed(
     name="calls",
@@ -161,8 +162,8 @@ CALLS = Feed(
     key=("call_id", "leg_no"),
     retention=Retention(
         400,
-        "A year and a month: a changed formula still reaches the same month a year before. Legs name agents; "
-        "what the figures need of a contact for good is in the marts.",
+        "A year and a month, so that a changed formula still reaches the same month a year before. Legs name "
+        "agents; what the figures need in the long run is in the marts.",
     ),
     in_order=(("offered_at", "queued_at", "answered_at", "ended_at"),),
     needs=(Needs("outcome", "answered", ("queued_at", "answered_at")),),

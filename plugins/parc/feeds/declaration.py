@@ -1,6 +1,6 @@
-"""What a feed is: the shapes in which each feed is declared once.
+"""The types with which each feed is declared, once.
 
-The reader, the row rules, the raw table with its comments, and the reference documentation all come from
+The reader, the row rules, the raw table with its comments, and the reference documentation all follow from
 these declarations. Nothing here reads or writes anything.
 """
 
@@ -21,10 +21,10 @@ class Type(StrEnum):
     SMALLINT = "smallint"
     INTEGER = "integer"
     BIGINT = "bigint"
-    INSTANT = "timestamptz"  # ISO 8601, explicit offset demanded
+    INSTANT = "timestamptz"  # ISO 8601 with an explicit offset
     DATE = "date"  # YYYY-MM-DD
     MONTH = "month"  # YYYY-MM or YYYY-MM-DD, stored as the month's first day
-    UUID = "uuid"  # made here, never delivered
+    UUID = "uuid"  # derived here, never delivered
 
     @property
     def sql(self) -> str:
@@ -33,7 +33,7 @@ class Type(StrEnum):
 
 
 class Personal(StrEnum):
-    """Why a column is personal data: its text is never stored and is masked wherever a row is shown."""
+    """Why a column is personal data. Its text is never stored, and is masked wherever a row is shown."""
 
     NUMBER = "telephone number"
     REFERENCE = "reference to a person"
@@ -41,10 +41,10 @@ class Personal(StrEnum):
 
 @dataclass(frozen=True)
 class Form:
-    """What a text must look like as a whole: a regular expression, and the same in words.
+    """What a whole text must look like: a regular expression, and the same in words.
 
-    `spellings` are others that are read all the same: regular expressions over the text in capitals, each
-    with what is put in its place.
+    `spellings` are other accepted forms: regular expressions for the text in capitals, each with its
+    replacement.
     """
 
     pattern: str
@@ -53,19 +53,19 @@ class Form:
 
 
 LONGEST_VALUE = 500
-"""Characters that a text may have, so that any of them can stand in an index: 2,000 bytes at most."""
+"""Longest text in characters, so that any text fits in an index: 2,000 bytes at most."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Where a moment may lie: from so many days before the delivery's date to so many after it (local dates,
-    Europe/Paris, both included). So times between moments are bounded too: the marts add them up."""
+    """Which dates an instant may have: from some days before the delivery's date to some days after it (local
+    dates, Europe/Paris, both inclusive). This also bounds the durations that the marts add up."""
 
     days_before: int
     days_after: int
 
     def dates(self, business_date: date) -> tuple[date, date]:
-        """The first and the last date for a delivery of this date."""
+        """The first and the last allowed date, for a delivery of this date."""
         first, last = timedelta(days=self.days_before), timedelta(days=self.days_after)
         return business_date - first, business_date + last
 
@@ -73,7 +73,7 @@ class Window:
 DEPARTMENT = Form(
     "2[AB]|[0-9]{2}|[1-9][0-9]{2}",
     "a department code (35, 2A, 971)",
-    spellings=(  # 2a, 035, FR-35, and what spreadsheets leave of 01: 1, 1.0
+    spellings=(  # 2a, 035, FR-35, and what spreadsheets make of 01: 1, 1.0
         (r"^(?:FR[- ]?)?0?(2[AB]|[0-9]{2}|9[78][0-9])(?:\.0)?$", "${1}"),
         (r"^(?:FR[- ]?)?([1-9])(?:\.0)?$", "0${1}"),
     ),
@@ -85,15 +85,16 @@ MARKETS = ("fixe", "internet", "open")
 class Column:
     """A column of the delivered files.
 
-    A value must be present unless `nullable`, be one of `one_of` (where given; in `any_case`, also with other
-    capitals, accents, hyphens or spaces), lie between `at_least` and `at_most` (numbers) or in the `window`
-    (moments), and have the `form`. What has not the `masked_unless` form, or, where it `is_code`, is not one
-    word with six digits at most, is masked, unless the column of a seed that `listed_in` names
-    (`seed.column`) lists it. With `open_ended`, a date at the end of time (9999-12-31) means that there is
-    none. A text that is stored has at most LONGEST_VALUE characters.
+    A value must be present unless `nullable`, be one of `one_of` (if given; with `any_case`, capitals,
+    accents, hyphens and spaces may differ), lie between `at_least` and `at_most` (numbers) or in the `window`
+    (instants), and have the `form`.
 
-    Files of the dates from `since` on and before `until` must hold the column; others may leave it out, and
-    it is empty.
+    A value is masked if it lacks the `masked_unless` form, or if `is_code` and it is not a single word with
+    at most six digits; values listed in the seed's column `listed_in` (`seed.column`) are not masked.
+
+    With `open_ended`, a date at the end of time (9999-12-31) means "none". A stored text has at most
+    LONGEST_VALUE characters. Files for dates from `since` and before `until` must have the column; others may
+    leave it out, and it is then empty.
     """
 
     name: str
@@ -116,22 +117,22 @@ class Column:
 
     @property
     def is_free(self) -> bool:
-        """Whether it holds whatever text there may be."""
+        """Whether the column may hold any text."""
         return self.type is Type.TEXT and not (
             self.personal or self.one_of or self.form or self.masked_unless or self.is_code
         )
 
     def is_due(self, business_date: date) -> bool:
-        """Whether the files of this date must hold the column."""
+        """Whether files for this date must have the column."""
         return (self.since is None or self.since <= business_date) and (
             self.until is None or business_date < self.until
         )
 
 
 class Derivation(StrEnum):
-    """How a column that is not in the files comes from one that is."""
+    """How a stored column is derived from a column of the files."""
 
-    KEY = "pseudonym: first 16 bytes of an HMAC-SHA256, enciphered after a change of keys"
+    KEY = "pseudonym: first 16 bytes of an HMAC-SHA256, encrypted once the key has been rotated"
     IDENTITY = "first 8 bytes of the pseudonym, as a signed big-endian integer"
     ROW = "first 8 bytes of an HMAC-SHA256, as a signed big-endian integer"
     PREFIX = "six-digit national prefix"
@@ -147,9 +148,9 @@ _MADE = {
 
 @dataclass(frozen=True)
 class Derived:
-    """A stored column made from the file's column `source`, an identity from a pseudonym.
+    """A stored column derived from the file's column `source`; an identity is derived from a pseudonym.
 
-    It is null where one of the columns `unless` is filled.
+    It is null if any of the columns `unless` has a value.
     """
 
     name: str
@@ -166,7 +167,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Needs:
-    """A row whose `column` is `value` must fill every column of `needed`."""
+    """A row whose `column` is `value` must have a value in every column of `needed`."""
 
     column: str
     value: str
@@ -174,7 +175,7 @@ class Needs:
 
 
 class Keeping(StrEnum):
-    """How published rows are kept."""
+    """How published rows are stored."""
 
     DAYS = "one partition per business date"
     SNAPSHOTS = "one partition per snapshot date"
@@ -195,7 +196,8 @@ class Stored:
 class Retention:
     """How long raw rows are kept, and why.
 
-    `days` business dates, counted back from the feed's newest published one; None keeps them for good.
+    They are kept for `days` business dates, counted back from the feed's newest published one; None keeps
+    them for ever.
     """
 
     days: int | None
@@ -206,14 +208,14 @@ class Retention:
 class Feed:
     """One feed, declared once.
 
-    `columns` lists the columns of the files and those derived from them in the order of the raw table;
-    personal columns are in the files only. Where present, the moments of each sequence of `in_order` must not
-    go backwards.
+    `columns` lists the columns of the files and those derived from them, in the order of the raw table;
+    personal columns exist in the files only. The instants of each sequence in `in_order`, where present, must
+    not go backwards.
     `dated_by` is the instant whose local date (Europe/Paris) must be the delivery's business date.
-    A delivery of which more than `reject_limit` (a share of its rows) breaks rules is refused as a whole.
-    `number_table` names the table of schema `routing` that keeps the raw numbers of a feed of ranges.
-    `governs` names the fact feeds of which a date is read by the snapshot in force on it; however old, such a
-    snapshot is kept while it governs a date that is.
+    A delivery is refused as a whole if more than `reject_limit` (a share of its rows) break rules.
+    `number_table` is the table in schema `routing` that holds the raw numbers of a feed of ranges.
+    `governs` names the fact feeds that are read together with the snapshot in force on their date. However
+    old, such a snapshot is kept as long as a date that it governs is kept.
     """
 
     name: str
@@ -231,23 +233,23 @@ class Feed:
 
     @cached_property
     def file_columns(self) -> tuple[Column, ...]:
-        """What the files hold, by name, in any order."""
+        """The columns of the files, which may have them in any order."""
         return tuple(column for column in self.columns if isinstance(column, Column))
 
     @cached_property
     def identifier(self) -> str | None:
-        """The column of the key that holds free text, if there is one."""
+        """The key column that holds free text, if any."""
         free = [column.name for column in self.file_columns if column.is_free and column.name in self.key]
         return free[0] if free else None
 
     @cached_property
     def derived_columns(self) -> tuple[Derived, ...]:
-        """What is made from the files' columns."""
+        """The columns derived from the files' columns."""
         return tuple(column for column in self.columns if isinstance(column, Derived))
 
     @cached_property
     def row_columns(self) -> tuple[Stored, ...]:
-        """What is stored of a row: neither its origin nor any personal text."""
+        """The stored columns of a row, without its origin and without any personal text."""
         files = {column.name: column for column in self.file_columns}
         sources = files | {
             column.name: files[column.source]
@@ -258,7 +260,7 @@ class Feed:
         for column in self.columns:
             if isinstance(column, Derived):
                 source = sources[column.source]
-                # A withheld number has no key, whether or not the column may be empty.
+                # A withheld number has no key, even if the column may not be empty.
                 nullable = source.nullable or column.by is Derivation.PREFIX or bool(column.unless)
                 stored.append(Stored(column.name, column.type, nullable, column.description))
             elif column.personal is None:
@@ -274,7 +276,7 @@ class Feed:
 
     @cached_property
     def loaded_columns(self) -> tuple[Stored, ...]:
-        """Columns of the table a delivery is loaded into before it is published."""
+        """Columns of the table that a delivery is loaded into before it is published."""
         if self.keeping is Keeping.RANGES:
             return (*ORIGIN, *self._number_columns, *self.value_columns)
         return self.stored_columns
@@ -286,7 +288,7 @@ class Feed:
 
     @cached_property
     def value_columns(self) -> tuple[Stored, ...]:
-        """What is stored of a row as it was delivered."""
+        """The stored columns that hold a row's delivered values."""
         made = {column.name for column in self.derived_columns}
         return tuple(column for column in self.row_columns if column.name not in made)
 
@@ -297,14 +299,14 @@ class Feed:
 
     @cached_property
     def stored_key(self) -> tuple[str, ...]:
-        """The key as the raw table knows it: a personal column stands there as its HMAC."""
+        """The key columns in the raw table; a personal column is replaced by its HMAC."""
         personal = {column.name for column in self.file_columns if column.personal}
         keys = {column.source: column.name for column in self.derived_columns if column.by is Derivation.KEY}
         return tuple(keys[name] if name in personal else name for name in self.key)
 
     @cached_property
     def loaded_key(self) -> tuple[str, ...]:
-        """The key as the table knows it that a delivery is loaded into."""
+        """The key columns in the table that a delivery is loaded into."""
         return self.key if self.keeping is Keeping.RANGES else self.stored_key
 
 
@@ -315,7 +317,7 @@ ORIGIN = (
 )
 VALIDITY = (
     Stored("valid_from", Type.DATE, False, "First date on which the row holds: that of a snapshot."),
-    Stored("valid_to", Type.DATE, True, "First date on which it no longer holds; null = holds still."),
+    Stored("valid_to", Type.DATE, True, "First date on which it no longer holds; null = still holds."),
 )
 
 

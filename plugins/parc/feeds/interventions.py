@@ -1,4 +1,4 @@
-"""The `interventions` feed: jobs of the field units, each time they change."""
+"""The `interventions` feed: the field units' jobs, one row each time a job changes."""
 
 from parc.feeds.declaration import (
     DEPARTMENT,
@@ -15,13 +15,13 @@ from parc.feeds.declaration import (
 )
 
 LATELY = Window(31, 1)
-"""An extract may catch up on changes that an earlier one missed."""
+"""An extract may include changes that an earlier one missed."""
 PAST = Window(3_660, 1)
 SLOT = Window(3_660, 366)
 
 INTERVENTIONS = Feed(
     name="interventions",
-    grain="One row per job and change: the job as it stood then; the newest is its state.",
+    grain="One row per job and change: the job as it stood then. The newest row is the job's state.",
     keeping=Keeping.DAYS,
     columns=(
         Column("job_id", Type.TEXT, "The job."),
@@ -72,7 +72,7 @@ INTERVENTIONS = Feed(
         Column(
             "result",
             Type.TEXT,
-            "What came of it; null = open.",
+            "Result of the job; null = open.",
             nullable=True,
             one_of=("done", "incomplete", "customer_absent", "technician_absent", "cancelled"),
         ),
@@ -94,8 +94,8 @@ INTERVENTIONS = Feed(
     key=("job_id", "updated_at"),
     retention=Retention(
         800,
-        "The whole rollout of 2012 and 2013 can be computed anew: a job's states come over months. Few rows, "
-        "and no agent is named.",
+        "A job's states arrive over months, and the whole rollout of 2012 and 2013 can still be recomputed. "
+        "There are few rows, and they name no agent.",
     ),
     in_order=(("requested_at", "arrived_at", "closed_at"), ("slot_start", "slot_end")),
 )

@@ -1,4 +1,4 @@
-"""The `line_assignments` feed: numbers whose home is not what their prefix says."""
+"""The `line_assignments` feed: numbers whose line is not where their prefix says."""
 
 from parc.feeds.declaration import (
     DEPARTMENT,
@@ -30,7 +30,7 @@ LINE_ASSIGNMENTS = Feed(
     key=("number",),
     retention=Retention(
         400,
-        "People's numbers: a range that ended before the first call that is kept serves nobody.",
+        "These are people's numbers, and a range that ended before the oldest kept call is of no use.",
     ),
     governs=("calls",),
     number_table="line_assignment",

@@ -2,7 +2,7 @@
 
 from parc.feeds.declaration import DEPARTMENT, Column, Feed, Form, Keeping, Retention, Type
 
-# Those of the seed `regions`, and the one outside PARC.
+# The regions of the seed `regions`, and the one outside PARC.
 REGIONS_2012 = (
     "Alsace",
     "Aquitaine",
@@ -61,7 +61,7 @@ NUMBERING_PLAN = Feed(
         Column(
             "department_code",
             Type.TEXT,
-            "Department of that town; `20` = Corse, not told apart.",
+            "Department of that town; `20` = either department of Corse.",
             nullable=True,
             form=DEPARTMENT,
         ),
@@ -77,7 +77,8 @@ NUMBERING_PLAN = Feed(
     key=("prefix",),
     retention=Retention(
         400,
-        "As the calls that it governs; each snapshot is 18,000 rows here and as many in routing_prefixes.",
+        "As long as the calls that it governs. Each snapshot has 18,000 rows here and as many in "
+        "routing_prefixes.",
     ),
     governs=("calls",),
 )

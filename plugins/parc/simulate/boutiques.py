@@ -1,4 +1,4 @@
-"""The operator's shops: where they are, since when, until when."""
+"""The operator's boutiques: where they are, and when they open and close."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from parc.simulate.population import Population
 NATION_BOUTIQUES = 1_200
 
 _FIRST_OPENED, _LAST_OPENED = date(1996, 1, 1), date(2011, 11, 30)
-# Shares of the boutiques that open, and that close, in the two years from here on; a department's first
-# two do neither.
+# Shares of boutiques that open and that close during these two years; the first two of each department
+# do neither.
 _CHANGES_FROM, _CHANGES_UNTIL = date(2012, 1, 2), date(2013, 12, 30)
 _OPENS, _CLOSES = 0.03, 0.03
 _LASTING = 2
-# How long before an opening or a closing the snapshots tell of it.
+# How far ahead the snapshots announce an opening or a closing.
 _ANNOUNCED = timedelta(days=62)
 _DEPARTMENT_SPAN = 10_000
 
 
 class Boutiques:
-    """All boutiques of an operator, by department; a boutique's number is its place in `codes`.
+    """All boutiques of an operator, grouped by department; a boutique's number is its index in `codes`.
 
-    `department` is a number of the geography, `opened_on` and `closed_on` ordinals of days (the latter the
-    first day on which it is closed, beyond every date while it stays).
+    `department` holds the geography's department numbers. `opened_on` and `closed_on` are day ordinals;
+    `closed_on` is the first closed day, and lies beyond every date if the boutique never closes.
     """
 
     def __init__(self, geography: Geography, population: Population, *, scale: float, seed: int) -> None:
-        """Spread the boutiques by inhabitants, at least one to each department that has customers."""
+        """Spread the boutiques by population: at least one in each department that has customers."""
         has_customers = population.lines.sum(axis=1) > 0
         weight = geography.department_weight * has_customers
         count = np.where(has_customers, np.maximum(1, apportion(round(NATION_BOUTIQUES * scale), weight)), 0)
@@ -47,7 +47,7 @@ class Boutiques:
         self._names = tuple(f"Boutique {code}-{number:02d}" for code, number in places)
         self._department_codes = geography.department_codes
 
-        # Of its own for each boutique, at whatever scale.
+        # Identifies a boutique independently of the scale.
         identity = self.department * _DEPARTMENT_SPAN + self._number
         changes = hash_unit(seed, "boutique changes", identity)
         is_lasting = self._number <= _LASTING
@@ -71,10 +71,10 @@ class Boutiques:
         return is_open
 
     def draw(self, day: date, department: Ints, unit: Floats) -> Ints:
-        """A boutique open on `day` in each department, the larger ones more often."""
+        """Draw a boutique open on `day` for each department; larger ones are drawn more often."""
         table = np.zeros((len(self._department_codes), len(self.codes)))
         table[self.department, np.arange(len(self.codes))] = self._footfall * self.is_open(day)
-        # Nobody is drawn where no boutique is.
+        # Keeps the row valid; nobody is drawn in a department without boutiques.
         table[table.sum(axis=1) == 0] = 1.0
         return Choices(table).draw(department, unit)
 

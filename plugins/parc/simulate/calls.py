@@ -1,4 +1,4 @@
-"""From contacts to the feed `calls`: what the IVR, the queues and the agents make of them, leg by leg."""
+"""Turns contacts into the feed `calls`: IVR, queues and agents, leg by leg."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from parc.simulate.words import moments, present, words
 
 OUTCOMES = ("answered", "abandoned", "ivr_resolved", "overflowed", "blocked")
 _ANSWERED, _ABANDONED, _IVR_RESOLVED, _OVERFLOWED, _BLOCKED = range(5)
-# What becomes of a call as a whole; the first three reached a queue.
+# How a call ends as a whole; only calls with the first three fates reached a queue.
 FATES = ("answered", "abandoned", "overflowed_lost", "ivr_resolved", "ivr_abandoned", "blocked")
 OFFERED_FATES = 3
 _IVR_FATE = np.array([-1, 4, 3, -1, 5])
@@ -30,8 +30,8 @@ _WITHHELD = (None, "anonymous", "restricted", "unavailable", "+266696687")
 _WITHHELD_SHARE = np.array([[0.45, 0.33, 0.12, 0.07, 0.03]])
 _WITHHELD_HABIT = 0.05
 _WITHHELD_ONCE = 0.02
-# A withheld caller whom the network tells to the switch all the same.
-_NETWORK_TELLS = 0.8
+# Share of withheld numbers that the network still reveals to the switch.
+_NETWORK_REVEALS = 0.8
 _OTHER_MARKET = 0.02
 _PERSONAL_MOBILE = 0.02
 _FOREIGN = 0.002
@@ -41,13 +41,13 @@ _NO_DEPARTMENT_ON_FILE = 0.02
 _IVR_RESOLVED_SHARE = 0.045
 _IVR_ABANDONED_SHARE = 0.02
 _BLOCKED_SHARE = 0.004
-# From this load on every tenth of load blocks or tires one caller more in a hundred.
+# Above this load, each extra 0.1 of load blocks one more caller in a hundred, and makes one more give up.
 _STRAINED = 0.9
 _STRAIN = 0.1
 
 _LATE_DESK = 0.08
 _LATE_DESK_HOURS = (7, 22)
-# Chance to overflow, its growth with load above the usual, and the partners' share of what overflows.
+# Chance to overflow, its growth with load above the usual, and the partners' share of overflowed calls.
 _NATIONAL_OVERFLOW = (0.15, 0.30, 0.85)
 _HOME_OVERFLOW = (0.04, 0.12, 0.50)
 _OVERFLOW_RECORDED = 0.6
@@ -70,11 +70,11 @@ _SCORE_EDGES = np.array([-1.1, -0.55, 0.05, 0.95])
 class Served(Rows):
     """How calls went: one row per call.
 
-    `market` is that of the number dialled, `fate` a place in FATES, `legs` their number, `wait` the seconds
-    until an agent picked up (0 where none did). `in_hours` are the calls that reached a queue in the opening
-    hours of the zone where the customer lives, `at_home` those first answered in the directorate of that
-    place, `home_chance` the chance of that once answered. `satisfied` and `satisfied_without` are answers
-    of 4 or 5 with the rollout and, by the same people, without it.
+    `market` is the market of the number dialled, `fate` an index in FATES, `legs` the number of legs, `wait`
+    the seconds until an agent picked up (0 if none did). `in_hours` marks calls that reached a queue during
+    the opening hours of the customer's zone; `at_home` those first answered in the customer's directorate;
+    `home_chance` is the chance of that, given an answer. `satisfied` marks scores of 4 or 5;
+    `satisfied_without` the same people's scores had there been no rollout.
     """
 
     market: Ints
@@ -92,7 +92,7 @@ class Served(Rows):
 
 @dataclass(frozen=True)
 class _Roots:
-    """What is settled of each call before it reaches a queue; -1 for what is not there."""
+    """What is known of each call before it reaches a queue; -1 means absent."""
 
     market: Ints
     zone: Ints
@@ -105,7 +105,7 @@ class _Roots:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """Calls in a queue: `site` is where, `route` the route that brought them there (0: national)."""
+    """Calls in a queue at `site`, brought there by `route` (0: national)."""
 
     root: Ints
     leg_no: Ints
@@ -123,7 +123,7 @@ class _Waiting:
 
 
 class _Legs:
-    """The legs made so far: columns of arrays, -1 for what a leg does not have."""
+    """The legs made so far, as columns of arrays; -1 means absent."""
 
     COLUMNS = (
         "root",
@@ -145,19 +145,19 @@ class _Legs:
         self._parts: list[dict[str, Ints]] = []
 
     def add(self, root: Ints, **columns: Ints | int) -> None:
-        """Add one leg for each of the roots; what is not given is -1."""
+        """Add one leg per root; columns not given are -1."""
         part = {name: np.broadcast_to(columns.get(name, -1), root.shape) for name in self.COLUMNS}
         self._parts.append(part | {"root": root})
 
     def sorted(self) -> dict[str, Ints]:
-        """All legs by root and leg number."""
+        """All legs, sorted by root and leg number."""
         columns = {name: np.concatenate([part[name] for part in self._parts]) for name in self.COLUMNS}
         order = np.lexsort((columns["leg_no"], columns["root"]))
         return {name: column[order] for name, column in columns.items()}
 
 
 class CallCentre:
-    """The operator's service on any business date."""
+    """The operator's call centre on any business date."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class CallCentre:
         scale: float,
         seed: int,
     ) -> None:
-        """Agents per site follow its greatest number of positions."""
+        """Size each site's staff by its largest number of positions."""
         self._geography = geography
         self._population = population
         self._demand = demand
@@ -182,11 +182,11 @@ class CallCentre:
         self._queues = _Queues(geography)
 
     def legs(self, day: date, contacts: Contacts) -> tuple[pl.DataFrame, Served]:
-        """The feed `calls` of a day: one row per leg, in order of call and leg; and how each call went.
+        """The feed `calls` of a day (one row per leg, ordered by call and leg), and how each call went.
 
-        `contacts` are those of that day in order of time.
+        `contacts` are that day's contacts in order of time.
         """
-        roots = self._meet(day, contacts)
+        roots = self._present(day, contacts)
         legs = _Legs()
         queued, queued_at = self._ivr(day, contacts, roots, legs)
         home_chance = np.zeros(len(contacts))
@@ -196,8 +196,8 @@ class CallCentre:
         frame = self._frame(day, contacts, roots, table, (satisfaction, recommend))
         return frame, self._served(day, contacts, roots, table, home_chance, satisfaction, without)
 
-    def _meet(self, day: date, contacts: Contacts) -> _Roots:
-        """Number shown, service dialled, identification, and the zone that the switch finds."""
+    def _present(self, day: date, contacts: Contacts) -> _Roots:
+        """Decide the number shown, service dialled, identification, and the zone that the switch finds."""
         geography, population = self._geography, self._population
         rng = stream(self._seed, "presentation", day)
         total = len(contacts)
@@ -215,7 +215,7 @@ class CallCentre:
         habit = hash_unit(self._seed, "withholds", customer) < _WITHHELD_HABIT
         is_withheld = habit | (rng.random(total) < _WITHHELD_ONCE)
         kind = Choices(_WITHHELD_SHARE).draw(np.zeros(total, dtype=np.int64), rng.random(total))
-        is_told = ~is_withheld | (rng.random(total) < _NETWORK_TELLS)
+        is_visible = ~is_withheld | (rng.random(total) < _NETWORK_REVEALS)
 
         dials_other = rng.random(total) < _OTHER_MARKET
         step = np.where(rng.random(total) < 0.5, 1, 2)
@@ -227,7 +227,7 @@ class CallCentre:
         listed = (who.kind == GEOGRAPHIC) | population.is_listed(customer, who.kind, day)
         by_prefix = np.where(who.number_department >= 0, zones[who.number_department], 0)
         by_number = np.where(listed, zones[who.department], by_prefix)
-        zone = np.where(is_told & ~is_foreign & ~is_personal, by_number, 0)
+        zone = np.where(is_visible & ~is_foreign & ~is_personal, by_number, 0)
         region = geography.zone_region[zone]
         is_live = geography.days_live(day)[region, market] >= 0
 
@@ -244,7 +244,7 @@ class CallCentre:
         )
 
     def _ivr(self, day: date, contacts: Contacts, roots: _Roots, legs: _Legs) -> tuple[Ints, Ints]:
-        """Those who leave the IVR for a queue, and when; a leg for each of the others."""
+        """Return the calls that leave the IVR for a queue, and when; add a leg for each of the others."""
         rng = stream(self._seed, "ivr", day)
         total = len(contacts)
         strain = np.clip(roots.load - _STRAINED, 0, None) * _STRAIN
@@ -275,7 +275,7 @@ class CallCentre:
     ) -> Floats:
         """Route the queued calls, let them wait, answer, overflow and transfer them.
 
-        Returns each one's chance to be answered in its own directorate, should it be answered.
+        Returns each call's chance of being answered in its own directorate, given that it is answered.
         """
         rng = stream(self._seed, "routing", day)
         routes = _Routes(self._geography, day)
@@ -290,7 +290,7 @@ class CallCentre:
 
         at = queued_at[:, None]
         national = np.zeros_like(zone)
-        # The national route is staffed by its own hours, whatever the caller's are.
+        # The national route keeps its own hours, whatever the caller's zone.
         is_open = staffed(zone) & (home | staffed(national))
         hour = (queued_at - business_day(day).starts_at) // 3600
         at_late_desk = (hour >= _LATE_DESK_HOURS[0]) & (hour < _LATE_DESK_HOURS[1])
@@ -363,7 +363,7 @@ class CallCentre:
         return home_chance
 
     def _answer(self, day: date, contacts: Contacts, routes: _Routes, waiting: _Waiting, legs: _Legs) -> None:
-        """Answer and transfer, until nobody is transferred any more."""
+        """Answer and transfer calls until no transfer is left."""
         rng = stream(self._seed, "service", day)
         for transferred_share in (_TRANSFERRED, _TRANSFERRED_AGAIN, 0.0):
             total = len(waiting.root)
@@ -408,9 +408,9 @@ class CallCentre:
     def _survey(
         self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints]
     ) -> tuple[Ints, Ints, Ints]:
-        """Satisfaction and recommendation per leg, on the last answered leg of those who reply; else -1.
+        """Satisfaction and recommendation per leg: on the last answered leg of those who reply, else -1.
 
-        Third comes the satisfaction that the same answers would show without the rollout.
+        The third array is the satisfaction that the same people would have given without the rollout.
         """
         rng = stream(self._seed, "survey", day)
         total = len(contacts)
@@ -454,7 +454,7 @@ class CallCentre:
         satisfaction: Ints,
         without: Ints,
     ) -> Served:
-        """How each call went, by its legs."""
+        """Work out from its legs how each call went."""
         geography = self._geography
         total = len(contacts)
         root, outcome, is_queued = legs["root"], legs["outcome"], legs["queued_at"] >= 0
@@ -500,7 +500,7 @@ class CallCentre:
     def _frame(
         self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints], survey: tuple[Ints, Ints]
     ) -> pl.DataFrame:
-        """The legs in the words and order of the feed."""
+        """The legs with the feed's values and column order."""
         geography = self._geography
         root = legs["root"]
         rng = stream(self._seed, "customer file", day)
@@ -544,11 +544,11 @@ class CallCentre:
 
 
 class _Routes:
-    """The sites of each route on a day, as distributions to draw from."""
+    """The sites of each route on a day, as distributions."""
 
     def __init__(self, geography: Geography, day: date) -> None:
         def weights(zone: int, market: int, band: str, priority: int) -> Floats:
-            """Weights of the sites open on the day; the national route's where a zone has none."""
+            """Weights of the sites open on the day; a zone without any uses the national route's."""
             found = np.zeros(len(geography.sites))
             for route in (geography.zone_codes[zone], NATIONAL):
                 for key in ((route, MARKETS[market], band), (route, "*", band)):
@@ -566,28 +566,28 @@ class _Routes:
         first = np.array([weights(*pair, band, 1) for band in ("open", "closed") for pair in pairs])
         self._first = Choices(first)
         self._overflow = Choices(np.array([weights(*pair, "open", 2) for pair in pairs]))
-        # One column more for partners, at the end: -1.
+        # The extra last column is for partners, whose directorate is -1.
         self._share = np.zeros((len(first), len(geography.directorate_codes) + 1))
         for number, site in enumerate(geography.sites):
             self._share[:, site.directorate] += first[:, number] / first.sum(axis=1)
 
     def first(self, zone: Ints, market: Ints, is_open: Bools, unit: Floats) -> Ints:
-        """A site of the first priority; zone 0 is the national route."""
+        """Draw a site of first priority; zone 0 is the national route."""
         return self._first.draw(zone * len(MARKETS) + market + np.where(is_open, 0, self._closed_from), unit)
 
     def share(self, zone: Ints, market: Ints, is_open: Bools, directorate: Ints) -> Floats:
-        """Share of the first priority's calls that goes to the sites of a directorate."""
+        """Share of first-priority calls that go to the sites of a directorate."""
         row = zone * len(MARKETS) + market + np.where(is_open, 0, self._closed_from)
         share: Floats = self._share[row, directorate]
         return share
 
     def overflow(self, zone: Ints, market: Ints, unit: Floats) -> Ints:
-        """A site of the second priority in opening hours."""
+        """Draw a site of second priority, in opening hours."""
         return self._overflow.draw(zone * len(MARKETS) + market, unit)
 
 
 class _Queues:
-    """Queue codes: one per market and zone (0: national), and three that serve all zones."""
+    """Queue codes: one per market and zone (0: national), plus three that serve all zones."""
 
     def __init__(self, geography: Geography) -> None:
         places = (NATIONAL.upper(), *geography.zone_codes[1:], "NIGHT", "OVERFLOW", "EXPERT")
@@ -596,16 +596,16 @@ class _Queues:
         self.night, self.overflow, self.expert = range(self._places - 3, self._places)
 
     def number(self, market: Ints, place: Ints | int) -> Ints:
-        """The place of a queue in `names`."""
+        """A queue's index in `names`."""
         number: Ints = market * self._places + place
         return number
 
 
 def _waits(rng: np.random.Generator, load: Floats, next_gap: Ints) -> tuple[Ints, Ints]:
-    """Seconds each caller would wait, and seconds each is willing to; both grow whole.
+    """Seconds each caller would have to wait, and seconds each is willing to wait.
 
-    The share that waits and how long it does grow with load. Who will call again within two hours waited
-    longer: that is often why.
+    Both the share that waits and the length of the wait grow with load. Callers who call again within two
+    hours waited longer: that is often why they call again.
     """
     total = len(load)
     at_once = np.clip(1.24 - 0.66 * load, 0.15, 0.95)

@@ -1,8 +1,8 @@
-"""Chance that repeats itself: independent streams per purpose and day, and hashes of fixed identities.
+"""Reproducible chance: independent random streams per purpose and day, and hashes of fixed identities.
 
-A stream depends on (seed, purpose, day) and on nothing else, so that a day comes out the same whatever
-range is asked, and a new purpose never disturbs the draws of another. What belongs to a customer for good
-(a habit, a number) is a hash of the customer, so that the population needs no storage.
+A stream depends only on (seed, purpose, day): a day comes out the same whatever range is simulated, and a
+new purpose never changes the draws of another. Permanent traits of a customer (a habit, a number) are a
+hash of the customer, so the population needs no storage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-# A prime above every population and number pool: multiplying by it permutes them.
+# A prime larger than any population or number pool: multiplying by it permutes them.
 _PRIME = 2_147_483_647
 
 
@@ -31,7 +31,7 @@ def stream(seed: int, purpose: str, day: date) -> np.random.Generator:
 
 
 def hash_unit(seed: int, purpose: str, keys: Ints) -> Floats:
-    """A number in [0, 1) for each key, always the same one (SplitMix64, Steele et al. 2014)."""
+    """A fixed number in [0, 1) for each key (SplitMix64, Steele et al. 2014)."""
     salt = (seed * 0x9E3779B97F4A7C15 + _code(purpose) * 0xD1B54A32D192ED03) % 2**64
     x = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -42,13 +42,13 @@ def hash_unit(seed: int, purpose: str, keys: Ints) -> Floats:
 
 
 def permute(position: Ints, size: Ints | int) -> Ints:
-    """Scatter positions 0..size-1 over 0..size-1, each to a place of its own."""
+    """Map positions 0..size-1 one to one onto scattered positions 0..size-1."""
     scattered: Ints = (position * _PRIME + 7_919) % size
     return scattered
 
 
 def apportion(total: int, weights: Floats) -> Ints:
-    """Split `total` into whole parts by weight; the parts add up to it exactly."""
+    """Split `total` into whole parts by weight; the parts add up to `total` exactly."""
     if not weights.size or weights.sum() <= 0:
         return np.zeros(weights.size, dtype=np.int64)
     edges = np.rint(np.cumsum(weights) / weights.sum() * total).astype(np.int64)
@@ -57,7 +57,7 @@ def apportion(total: int, weights: Floats) -> Ints:
 
 
 class Choices:
-    """Several discrete distributions over the same outcomes, drawn from row by row."""
+    """Several discrete distributions over the same outcomes, one per row."""
 
     def __init__(self, weights: Floats) -> None:
         """`weights` is (distributions, outcomes); each row needs a positive sum."""
@@ -68,7 +68,7 @@ class Choices:
         self._edges = (share + np.arange(len(weights))[:, None]).ravel()
 
     def draw(self, row: Ints, unit: Floats) -> Ints:
-        """The outcome of each distribution number in `row` at each `unit` in [0, 1)."""
+        """Draw from the distributions numbered `row`, each with its `unit` in [0, 1)."""
         found = np.searchsorted(self._edges, row + unit, side="right")
         outcome: Ints = np.minimum(found - row * self._outcomes, self._outcomes - 1).astype(np.int64)
         return outcome

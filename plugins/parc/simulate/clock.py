@@ -1,4 +1,4 @@
-"""Business days in Europe/Paris as stretches of UTC, and instants as the feeds write them."""
+"""Business days in Europe/Paris as intervals of UTC, and instants as the feeds write them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from parc.simulate.chance import Ints
 PARIS = "Europe/Paris"
 HALF_HOUR = 1_800
 FIRST_DAY, LAST_DAY = date(1998, 12, 1), date(2037, 12, 31)
-"""Days between which tables of days reach; place 0 is the first of them."""
+"""First and last day of all tables of days; index 0 is the first day."""
 
 
 @dataclass(frozen=True)
 class BusinessDay:
-    """One Europe/Paris day in seconds since 1970 UTC: 46, 48 or 50 half-hours long."""
+    """One Europe/Paris day, in seconds since 1970 UTC; it has 46, 48 or 50 half-hours."""
 
     day: date
     starts_at: int
@@ -34,7 +34,7 @@ class BusinessDay:
 
 @lru_cache(maxsize=64)
 def business_day(day: date) -> BusinessDay:
-    """The stretch of UTC that is `day` in Paris."""
+    """The interval of UTC that is `day` in Paris."""
     place = ZoneInfo(PARIS)
     midnights = (datetime.combine(d, time(), place) for d in (day, day + timedelta(days=1)))
     starts_at, ends_at = (int(midnight.timestamp()) for midnight in midnights)
@@ -43,7 +43,7 @@ def business_day(day: date) -> BusinessDay:
 
 @lru_cache(maxsize=2_048)
 def local_half_hours(day: date, time_zone: str) -> tuple[tuple[date, int], ...]:
-    """For each half-hour of the business date: the local date and half-hour (0-47) elsewhere."""
+    """For each half-hour of the business date: the local date and half-hour (0-47) in `time_zone`."""
     stretch = business_day(day)
     place = ZoneInfo(time_zone)
     moments = (
@@ -54,9 +54,10 @@ def local_half_hours(day: date, time_zone: str) -> tuple[tuple[date, int], ...]:
 
 @lru_cache(maxsize=32)
 def local_noons(time_zone: str) -> Ints:
-    """Seconds since 1970 UTC of noon on every day from FIRST_DAY to LAST_DAY.
+    """Local noon on every day from FIRST_DAY to LAST_DAY, in seconds since 1970 UTC.
 
-    Clocks change at night, so that noon and a few hours more or less is that hour of the local clock.
+    Clocks change at night, so adding a few hours to noon, or subtracting them, stays correct by the local
+    clock.
     """
     place = ZoneInfo(time_zone)
     ordinals = range(FIRST_DAY.toordinal(), LAST_DAY.toordinal() + 1)
@@ -73,13 +74,13 @@ def _midnights() -> Ints:
 
 
 def business_dates(seconds: Ints) -> Ints:
-    """Ordinals of the business dates (Europe/Paris) in which instants lie."""
+    """Ordinals of the business dates (Europe/Paris) of instants."""
     found: Ints = np.searchsorted(_midnights(), seconds, side="right") - 1 + FIRST_DAY.toordinal()
     return found
 
 
 def iso_paris(seconds: Ints, present: pl.Series | None = None) -> pl.Series:
-    """ISO 8601 texts with the offset of Paris at that moment; null where not `present`."""
+    """ISO 8601 texts with the offset of Paris at each instant; null where not `present`."""
     moments = pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(PARIS)
     texts = moments.dt.to_string("%Y-%m-%dT%H:%M:%S%:z")
     if present is None:
@@ -88,5 +89,5 @@ def iso_paris(seconds: Ints, present: pl.Series | None = None) -> pl.Series:
 
 
 def week_number(day: date) -> int:
-    """Number of the week from Monday to Sunday that holds `day`, counted without end."""
+    """Running number of the Monday-to-Sunday week that contains `day`."""
     return (day.toordinal() - 1) // 7

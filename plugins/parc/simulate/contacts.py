@@ -1,8 +1,8 @@
-"""Why and when customers call: a need, met or not by the first call, and what follows from it.
+"""Why and when customers call: a need, its first call, and the calls and visits that follow.
 
-A need belongs to the day of its first call and is drawn whole on that day: the calls that follow, and the
-visits to a shop. A business date is made of what the needs of the last `HORIZON` days send to it, so it
-comes out the same wherever a range begins.
+A need belongs to the day of its first call. The whole need is drawn on that day: its later calls and its
+boutique visits too. A business date collects what the needs of the last `HORIZON` days send to it, so it
+comes out the same wherever the simulated range begins.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from parc.simulate.rows import Rows
 
 HORIZON = 14
 CALLS_A_DAY = 220_000
-# The rest begins with a visit to a shop or comes with a job of the field units.
+# The rest follow a boutique visit or a field unit's job.
 _NEEDS_SHARE = 0.93
-# Calls per line of each market against the mean of all lines.
+# Calls per line of each market, relative to the mean of all lines.
 MARKET_RATE = np.array([0.88, 1.15, 1.03])
 CALL_AGAIN = 0.20
 _MAX_CALLS = 4
-# Calls per need that follow from CALL_AGAIN, as measured over a year.
+# Calls per need that result from CALL_AGAIN, measured over a year.
 _CALLS_PER_NEED = 1.24
-# Weights of the days until the next call, from the same day to a week later.
+# Weights of the number of days until the next call, from 0 to 7.
 GAP_DAYS = np.array([0.36, 0.20, 0.12, 0.09, 0.07, 0.06, 0.05, 0.05])
 _SAME_REASON = 0.8
 # Same-day repeats come between these local half-hours.
 MORNING, EVENING = 16, 41
 _TO_SHOP = 0.04
-# Weights of the days until the visit, never the same day.
+# Weights of the number of days until the visit, which is never on the same day.
 _SHOP_GAP_DAYS = np.array([0.0, 0.30, 0.22, 0.16, 0.13, 0.11, 0.08])
 
 REASONS = (
@@ -55,7 +55,7 @@ _REASON_WEIGHTS = np.array(
     ]
 )
 SHOP_REASONS = ("PURCHASE", "MOBILE", "BILLING", "EQUIPMENT", "FAULT", "CONTRACT", "INFORMATION")
-# The shop's reason for each of REASONS, and the other way round.
+# The boutique's reason for each of REASONS, and the reverse.
 _AT_SHOP = np.array([[4, 2, 5, 0, 5, 6], [3, 2, 3, 3, 0, 5], [2, 1, 3, 5, 0, 6]])
 AT_CALL = np.array([[3, 2, 1, 0, 0, 2, 5], [4, 5, 1, 2, 0, 5, 3], [4, 1, 0, 2, 2, 3, 5]])
 
@@ -64,10 +64,11 @@ AT_CALL = np.array([[3, 2, 1, 0, 0, 2, 5], [4, 5, 1, 2, 0, 5, 3], [4, 1, 0, 2, 2
 class Contacts(Rows):
     """Calls as customers make them.
 
-    `day` is the ordinal of the business date, `offered_at` seconds since 1970 UTC, `market` the line's,
-    `reason` a place in REASONS[market], `attempt` 1 for the first call of a need, `next_gap` the seconds
-    until its next call (-1: none). `is_made` marks the calls that are made; `without` those that would have
-    been had no region gone live, and `again_without` those that would then have been followed by another.
+    `day` is the ordinal of the business date, `offered_at` seconds since 1970 UTC, `market` the line's
+    market, `reason` an index in REASONS[market], `attempt` 1 for the first call of a need, `next_gap` the
+    seconds until the need's next call (-1: none). `is_made` marks the calls that are made, `without` those
+    that would have been made had no region gone live, and `again_without` those of the latter that another
+    would follow.
     """
 
     day: Ints
@@ -89,10 +90,10 @@ class Contacts(Rows):
 
 @dataclass(frozen=True)
 class Visits(Rows):
-    """Visits to a shop as customers make them.
+    """Boutique visits as customers make them.
 
-    `day` is the ordinal of the business date, `arrived_at` seconds since 1970 UTC, `department` the shop's,
-    `reason` a place in SHOP_REASONS.
+    `day` is the ordinal of the business date, `arrived_at` seconds since 1970 UTC, `department` the
+    boutique's department, `reason` an index in SHOP_REASONS.
     """
 
     day: Ints
@@ -103,13 +104,13 @@ class Visits(Rows):
 
 
 def ramp(days_live: Ints, effects: Effects) -> Floats:
-    """How much of an effect is reached: 0 where not live, 1 from the end of the ramp on."""
+    """Share of an effect that is reached: 0 where not live, 1 once the ramp has ended."""
     reached: Floats = np.clip((days_live + 1) / effects.ramp_days, 0.0, 1.0)
     return reached
 
 
 def relative_call_rate(effects: Effects, reached: Floats | float) -> Floats:
-    """Relative change of a line's calls that belong to needs, where so much of the effects is reached."""
+    """Relative change of a line's calls that belong to needs, given the share of the effects `reached`."""
     chain = np.arange(_MAX_CALLS)
 
     def calls(again: Floats) -> Floats:
@@ -122,7 +123,7 @@ def relative_call_rate(effects: Effects, reached: Floats | float) -> Floats:
 
 
 def thinned(unit: Floats, change: Floats | float) -> tuple[Bools, Bools]:
-    """Of things drawn with the chance `drawn_rate(change)`: those that are, and those that would be.
+    """Of events drawn at `drawn_rate(change)`: which happen, and which would have without the change.
 
     `change` is the relative change of their number, `unit` a number in [0, 1) for each.
     """
@@ -131,13 +132,13 @@ def thinned(unit: Floats, change: Floats | float) -> tuple[Bools, Bools]:
 
 
 def drawn_rate(change: Floats | float) -> Floats:
-    """How many to draw for each one that would be without the change."""
+    """How many events to draw for each one that would happen without the change."""
     rate: Floats = np.maximum(1.0, 1 + np.asarray(change))
     return rate
 
 
 class ContactBook:
-    """The contacts of any business date that belong to needs, and the visits that follow from them."""
+    """The contacts of any business date that belong to needs, and the boutique visits that follow."""
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class ContactBook:
         *,
         seed: int,
     ) -> None:
-        """Nothing is drawn yet."""
+        """Draw nothing yet."""
         self._geography = geography
         self._population = population
         self._demand = demand
@@ -160,7 +161,7 @@ class ContactBook:
         self._needs: dict[date, tuple[Contacts, Visits]] = {}
 
     def on(self, day: date) -> tuple[Contacts, Visits]:
-        """The contacts and visits of `day`; those of the days before are kept for the next call."""
+        """The contacts and visits of `day`. Needs drawn for earlier days are kept for the next request."""
         first = day - timedelta(days=HORIZON)
         self._needs = {start: needs for start, needs in self._needs.items() if first <= start <= day}
         calls, visits = [], []
@@ -174,7 +175,7 @@ class ContactBook:
         return Contacts.concat(calls), Visits.concat(visits)
 
     def _draw(self, start: date) -> tuple[Contacts, Visits]:
-        """All calls of the needs that begin on `start`, and the visits that follow."""
+        """Draw all calls of the needs that begin on `start`, and the visits that follow."""
         geography, demand = self._geography, self._demand
         rng = stream(self._seed, "needs", start)
         zones = geography.department_zones(start)
@@ -188,7 +189,7 @@ class ContactBook:
             * demand.surprise(start)[geography.department_region][:, None]
             * drawn_rate(rarer)
         )
-        # A cell without customers has nobody to call.
+        # In a cell without customers nobody calls.
         count = rng.poisson(np.where(self._population.lines > 0, expected, 0.0)).ravel()
         cell = np.repeat(np.arange(count.size), count)
         department, market = cell // len(MARKETS), cell % len(MARKETS)
@@ -247,7 +248,7 @@ class ContactBook:
         return calls, self._to_the_shop(start, calls.take(calls.is_made))
 
     def _to_the_shop(self, start: date, calls: Contacts) -> Visits:
-        """The visits of those whom a call did not help enough."""
+        """Visits of customers whom a call did not help enough."""
         rng = stream(self._seed, "call then visit", start)
         rhythm = Rhythm(self._footfall.intensity, start, horizon=HORIZON, gap_days=_SHOP_GAP_DAYS)
         gone = calls.take(rng.random(len(calls)) < _TO_SHOP)
@@ -265,7 +266,7 @@ class ContactBook:
 
 
 class _Clock(Rhythm):
-    """When calls come after a start, and when those who call again do."""
+    """When calls come in the days after a start, repeat calls included."""
 
     def __init__(self, geography: Geography, demand: Demand, start: date) -> None:
         super().__init__(demand.intensity, start, horizon=HORIZON, gap_days=GAP_DAYS)
@@ -286,10 +287,10 @@ class _Clock(Rhythm):
         slot_unit: Floats,
         second_unit: Floats,
     ) -> tuple[Ints, Ints]:
-        """The next call after one: days since the start (beyond HORIZON: never) and instant."""
+        """The call that follows each one: days since the start (beyond HORIZON: never) and instant."""
         gap = self.gap(zone, age, gap_unit)
         left = self._evening[age, zone] - offered_at
-        # Too late today: tomorrow.
+        # Too late for another call today: it comes tomorrow.
         gap = np.where((gap == 0) & (left < HALF_HOUR), 1, gap)
         today = offered_at + 120 + (slot_unit**2 * (left - 120)).astype(np.int64)
         later = self.moment(zone, np.minimum(age + gap, HORIZON), slot_unit, second_unit)

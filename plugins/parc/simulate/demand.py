@@ -10,7 +10,7 @@ from parc.simulate.chance import Floats, stream
 from parc.simulate.clock import PARIS, business_day, local_half_hours
 from parc.simulate.geography import Geography
 
-# Shares of a day's first contacts per local half-hour from 00:00 on; normalised below.
+# Weights of a day's first contacts per local half-hour, starting at 00:00; normalised below.
 _WEEKDAY = np.concatenate(
     [
         [4, 3, 2, 2, 1, 1, 1, 1, 1, 1, 2, 3, 5, 7, 11, 18],
@@ -32,7 +32,7 @@ _DAY_LEVEL = np.array([1.25, 1.15, 1.09, 1.06, 1.09, 0.86, 0.26])
 _WEEKDAY_LEVEL = _DAY_LEVEL / _DAY_LEVEL.mean()
 _MONTH_LEVEL = np.array([1.05, 1.02, 1.01, 0.98, 0.95, 0.98, 0.96, 0.90, 1.07, 1.06, 1.02, 1.00])
 _HOLIDAY_LEVEL = 0.24
-# Lifts an average year, its eleven holidays included, to a mean of 1.
+# Scales an average year, with its eleven holidays, to a mean of 1.
 _YEAR_LEVEL = 1.025
 
 _NATION_SIGMA = 0.05
@@ -41,18 +41,18 @@ _EVENT_LEVELS = (1.5, 1.2)
 
 _USUAL_LOAD = 0.80
 _PARTNER_LOAD = 0.72
-# A week without a holiday, by which the usual load is set.
+# The usual load is set from this week, which has no holiday.
 _REFERENCE_MONDAY = date(2012, 3, 12)
 
 
 class Demand:
-    """First contacts over the day and the load they put on the sites, before chance plays its part.
+    """Expected first contacts over the day, and the load they put on the sites, before any randomness.
 
-    Both are free of scale: a smaller operator has fewer lines and fewer agents alike.
+    Neither depends on the scale: a smaller operator has proportionally fewer lines and fewer agents.
     """
 
     def __init__(self, geography: Geography, *, seed: int) -> None:
-        """Set the usual load by a reference week."""
+        """Set the usual load from the reference week."""
         self._geography = geography
         self._seed = seed
         self._intensity: dict[date, Floats] = {}
@@ -63,15 +63,15 @@ class Demand:
         week = [_REFERENCE_MONDAY + timedelta(days=n) for n in range(7)]
         calls = np.concatenate([self._national_intensity(day) for day in week])
         staffed = np.concatenate([self._positions(day) for day in week])
-        # Weighted by calls, as a caller meets it.
+        # Weighted by calls: the load that a caller experiences.
         open_hours = staffed > 0
         busy = np.average(calls[open_hours] / staffed[open_hours], weights=calls[open_hours])
         self._unit_load = _USUAL_LOAD / float(busy)
 
     def intensity(self, day: date) -> Floats:
-        """First contacts per (zone, half-hour of the Paris day); 1 over a day is an average day.
+        """First contacts per (zone, half-hour of the Paris day); an average day sums to 1.
 
-        Zones call by their own clocks, weekdays and holidays.
+        Zones follow their own clocks, weekdays and holidays.
         """
         if day not in self._intensity:
             geography = self._geography
@@ -85,11 +85,11 @@ class Demand:
         return self._intensity[day]
 
     def level(self, day: date) -> float:
-        """The nation's first contacts on `day`, 1 on an average day."""
+        """The nation's first contacts on `day`; 1 is an average day."""
         return float(self._zone_share @ self.intensity(day).sum(axis=1))
 
     def surprise(self, day: date) -> Floats:
-        """What nobody planned, per region: a factor on contacts and on load."""
+        """The unplanned part of demand: a factor per region, on contacts and on load."""
         regions = len(self._geography.region_codes)
         rng = stream(self._seed, "surprise", day)
         nation = rng.standard_normal() * _NATION_SIGMA
@@ -101,7 +101,7 @@ class Demand:
         return factor
 
     def load(self, day: date) -> Floats:
-        """Planned load of the metropolitan sites per half-hour of the Paris day: contacts by positions."""
+        """Planned load (contacts / positions) of the metropolitan sites per half-hour of the Paris day."""
         staffed = self._positions(day)
         load = np.full(len(staffed), _PARTNER_LOAD)
         calls = self._national_intensity(day)

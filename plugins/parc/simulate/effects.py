@@ -1,6 +1,6 @@
 """The known truth: what going live does to the calls of a region and market.
 
-Whoever estimates the effect of the rollout from the marts can be held against these figures.
+Estimates of the rollout's effect from the marts can be compared with these figures.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effects:
-    """Effects of going live, reached linearly over `ramp_days` unless said otherwise.
+    """Effects of going live, reached linearly over `ramp_days` unless stated otherwise.
 
-    `call_rate` and `repeat` are relative changes of first contacts per line (among them calls after a visit
-    to a shop or around a job) and of the chance to call again; `satisfaction` is in standard deviations of
-    the survey's latent score, from the first day on. Identification and hours are not touched; waits are as
-    far as calls routed home overflow less (see `parc.simulate.calls`).
+    `call_rate` is the relative change of first contacts per line, including calls after a boutique visit or
+    around a job; `repeat` that of the chance to call again. `satisfaction` is in standard deviations of the
+    survey's latent score and applies in full from the first day. Identification and opening hours do not
+    change; waits change only because calls routed home overflow less (see `parc.simulate.calls`).
     """
 
     ramp_days: int = 56

@@ -1,4 +1,4 @@
-"""What may go wrong while a synthetic operator is made."""
+"""Errors of the simulation."""
 
 from parc.errors import ParcError
 

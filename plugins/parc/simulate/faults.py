@@ -1,8 +1,8 @@
-"""Named faults: what goes wrong with deliveries in real life, made on request and as repeatable as the rest.
+"""Named faults: reproducible copies of what goes wrong with real deliveries, made on request.
 
-A fault hits one delivery. What it leaves in the landing zone is told per evening (`Turn`): a late delivery
-is absent at first and there two days later. The landing zone of a simulated range is as it stands on the
-evening of the range's last date, so that night after night tells the whole story.
+A fault hits one delivery and has one or more stages: what lies in the landing zone from a given evening on
+(`Stage`). A late delivery, for example, is absent at first and present two days later. The landing zone is
+left as on the evening of the range's last date, so simulating night after night plays out every stage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Made = Callable[[date], Mapping[str, pl.DataFrame]]
 
 @dataclass(frozen=True)
 class Clean:
-    """A good delivery for a fault to spoil: its rows, its chance, and those of the day before if need be."""
+    """A good delivery for a fault to spoil: its rows, a random stream, and access to other days' rows."""
 
     feed: Feed
     day: date
@@ -46,41 +46,41 @@ class Clean:
 
     @property
     def rows_before(self) -> pl.DataFrame:
-        """The delivery of the day before.
+        """The previous day's rows.
 
-        Raises SimulationError where it is empty.
+        Raises SimulationError if there are none.
         """
         rows = self.made(self.day - timedelta(days=1))[self.feed.name]
         if rows.is_empty():
             raise SimulationError(
-                f"{self.feed.name} {self.day}: the day before has no rows to take; "
+                f"{self.feed.name} {self.day}: the day before has no rows to copy; "
                 "aim the fault at another date"
             )
         return rows
 
     def delivery(self, rows: pl.DataFrame | None = None) -> Delivery:
-        """A delivery of these rows, or of the good ones."""
+        """A delivery of `rows`, by default the good ones."""
         return Delivery.of(self.feed.name, self.day, self.rows if rows is None else rows)
 
     def text(self) -> bytes:
-        """The good file before it is compressed."""
+        """The good file's text, uncompressed."""
         return self.rows.rechunk().write_csv().encode()
 
     def chosen(self, share: float) -> Bools:
-        """Whether each row is among a share of them drawn by chance, at least one."""
+        """Choose a random share of the rows, at least one: a flag per row."""
         total = self.rows.height
         marks = np.zeros(total, dtype=np.bool_)
         marks[self.rng.permutation(total)[: max(1, int(share * total))]] = True
         return marks
 
     def few(self) -> Bools:
-        """Rows that may be bad without the delivery being refused: half as many as the feed allows.
+        """Choose few enough rows for the delivery to be accepted: half as many as the reject limit allows.
 
-        Raises SimulationError where a single one is too many.
+        Raises SimulationError if a single bad row already exceeds the limit.
         """
         if self.feed.reject_limit * self.rows.height < 1:
             raise SimulationError(
-                f"{self.feed.name} {self.day}: of {self.rows.height} rows a single bad one is above the "
+                f"{self.feed.name} {self.day}: among {self.rows.height} rows a single bad one exceeds the "
                 f"reject limit; take a larger scale or aim the fault at another date"
             )
         return self.chosen(self.feed.reject_limit / 2)
@@ -88,9 +88,9 @@ class Clean:
 
 @dataclass(frozen=True)
 class Spoilt:
-    """What a fault made: the delivery (None = none), the rows it touched, those to be quarantined.
+    """What a fault made: the delivery (None: no delivery), rows touched, rows that must be quarantined.
 
-    `names` is what the ledger's reason, its warnings or the quarantined rows' reasons are to name.
+    `names` must appear in the ledger's reason, in its warnings or in the quarantined rows' reasons.
     """
 
     delivery: Delivery | None
@@ -100,8 +100,8 @@ class Spoilt:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What lies in the landing zone from some days after the business date on, and what loading it gives."""
+class Stage:
+    """What lies in the landing zone from `days_after` the business date on, and the outcome of loading it."""
 
     days_after: int
     make: Callable[[Clean], Spoilt]
@@ -110,16 +110,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Fault:
-    """One named fault: what it does, what the platform promises to make of it, the feeds that may have it.
+    """One named fault: what it does, what the platform promises in response, and the feeds it can hit.
 
-    `like_days` is how many published days of the same kind the promise stands on; `needs_day_before` that
-    it takes rows of the day before.
+    `like_days` is how many published days of the same kind the promise relies on; `needs_day_before` says
+    that the fault copies rows of the day before.
     """
 
     name: str
     does: str
     promise: str
-    turns: tuple[Turn, ...]
+    stages: tuple[Stage, ...]
     feeds: tuple[str, ...] = DAILY
     like_days: int = 0
     needs_day_before: bool = False
@@ -189,7 +189,8 @@ def _repeated_keys(clean: Clean) -> Spoilt:
     if not clean.feed.dated_by:
         again = _drawn(clean, before, count)
         return Spoilt(clean.delivery(pl.concat([again, clean.rows])), again.height)
-    # A row of another date would be quarantined: here a counter started again, and ids come twice.
+    # Rows of another date would be quarantined. So give today's rows yesterday's ids, as a reset counter
+    # does.
     alone = pl.len().over(key) == 1
     taken, given = (_drawn(clean, rows.filter(alone), count)[key] for rows in (before, clean.rows))
     count = min(taken.len(), given.len())
@@ -198,7 +199,7 @@ def _repeated_keys(clean: Clean) -> Spoilt:
 
 
 def _first_version(clean: Clean) -> Spoilt:
-    """Three rows in a hundred are not there yet; two in a hundred hold another code."""
+    """Three rows in a hundred are still missing; two in a hundred hold another code."""
     name = _free_text(clean.feed).name
     codes = clean.rows[name].drop_nulls().unique().sort().head(2).to_list()
     one, other = codes if len(codes) == 2 else ("bill", "fault")
@@ -301,7 +302,7 @@ def _enumerated(feed: Feed) -> Column:
 
 
 def _free_text(feed: Feed) -> Column:
-    """The last text column that takes any word: why a contact came about."""
+    """The last text column without a list or format: the reason for the contact."""
     return next(
         column
         for column in reversed(feed.file_columns)
@@ -316,7 +317,7 @@ def _capitalised(clean: Clean, chosen: Bools) -> pl.DataFrame:
 
 
 def _drawn(clean: Clean, rows: pl.DataFrame, count: int) -> pl.DataFrame:
-    """Some of the rows, in their order."""
+    """A random sample of the rows, in their original order."""
     return rows[np.sort(clean.rng.permutation(rows.height)[:count])]
 
 
@@ -324,11 +325,11 @@ def _of_content(clean: Clean, content: bytes) -> Delivery:
     return replace(clean.delivery(), content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
-# ---- all of them
+# ---- the catalogue
 
 
-def _once(make: Callable[[Clean], Spoilt], outcome: Outcome) -> tuple[Turn, ...]:
-    return (Turn(0, make, outcome),)
+def _once(make: Callable[[Clean], Spoilt], outcome: Outcome) -> tuple[Stage, ...]:
+    return (Stage(0, make, outcome),)
 
 
 _QUARANTINED = "published; the rows are quarantined with line, column and reason"
@@ -352,19 +353,19 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             Fault(
                 "missing_column",
                 "a column is not in the file",
-                "refused, naming the column that is lacking",
+                "refused, naming the missing column",
                 _once(_missing_column, "refused"),
             ),
             Fault(
                 "unknown_column",
-                "the file has a column more",
-                "refused, naming the column that is unknown",
+                "the file has an extra column",
+                "refused, naming the unknown column",
                 _once(_unknown_column, "refused"),
             ),
             Fault(
                 "renamed_column",
-                "a column has another name",
-                "refused, naming the lacking and the unknown column",
+                "a column is renamed",
+                "refused, naming the missing and the unknown column",
                 _once(_renamed_column, "refused"),
             ),
             Fault(
@@ -375,40 +376,40 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             ),
             Fault(
                 "duplicates",
-                "a few rows come twice in the file",
-                "published; the first of each key stays, later copies are quarantined",
+                "a few rows appear twice in the file",
+                "published; the first row of each key is kept, later copies are quarantined",
                 _once(_duplicates, "published"),
             ),
             Fault(
                 "repeated_keys",
-                "one row in a hundred has a key that the day before used already",
+                "one row in a hundred reuses a key of the day before",
                 "published; the earliest date keeps the key, the marts count the others",
                 _once(_repeated_keys, "published"),
                 needs_day_before=True,
             ),
             Fault(
                 "late",
-                "the delivery comes two days after its date",
-                "missing until then; published when it is there, with the same marts in the end",
-                (Turn(0, _absent, "missing"), Turn(2, _clean, "published")),
+                "the delivery arrives two days after its date",
+                "missing until then, published once it arrives; the marts end up the same",
+                (Stage(0, _absent, "missing"), Stage(2, _clean, "published")),
             ),
             Fault(
                 "missing",
-                "the delivery never comes",
+                "the delivery never arrives",
                 "shown as due and missing",
                 _once(_absent, "missing"),
             ),
             Fault(
                 "restated",
-                "a first version lacks rows and codes; two days later the good one replaces it",
+                "a first version lacks rows and holds wrong codes; two days later the good one replaces it",
                 "published twice; the second supersedes the first and says what changed",
-                (Turn(0, _first_version, "published"), Turn(2, _clean, "published")),
+                (Stage(0, _first_version, "published"), Stage(2, _clean, "published")),
             ),
             Fault(
                 "same_again",
-                "a day later the same bytes are delivered once more",
-                "nothing happens: the same bytes are published already",
-                (Turn(0, _clean, "published"), Turn(1, _clean, "unchanged")),
+                "a day later the same bytes are delivered again",
+                "nothing happens: the same bytes are already published",
+                (Stage(0, _clean, "published"), Stage(1, _clean, "unchanged")),
             ),
             Fault(
                 "truncated_gzip",
@@ -419,21 +420,21 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             ),
             Fault(
                 "volume_collapse",
-                "two rows in three are not there",
-                "refused against the median of four like days; with fewer of them published with a warning",
+                "two rows in three are missing",
+                "refused if four like days give a median to compare with; otherwise published with a warning",
                 _once(_volume_collapse, "refused"),
                 like_days=4,
             ),
             Fault(
                 "volume_surge",
-                "60 % more rows than there should be",
-                "published with a warning, from one like day of history on",
+                "the file has 60 % too many rows",
+                "published with a warning once there is one like day of history",
                 _once(_volume_surge, "published"),
                 like_days=1,
             ),
             Fault(
                 "wrong_date",
-                "the last rows of the day before come again at the top",
+                "the last rows of the day before are repeated at the top",
                 _QUARANTINED,
                 _once(_wrong_date, "published"),
                 feeds=tuple(name for name in DAILY if feeds.get(name).dated_by),
@@ -441,19 +442,19 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             ),
             Fault(
                 "control_mismatch",
-                "the control file says 25 rows more than the file holds",
-                "refused, naming both numbers",
+                "the control file claims 25 rows more than the file holds",
+                "refused, naming both counts",
                 _once(_control_mismatch, "refused"),
             ),
             Fault(
                 "corrupt_file",
                 "a byte changed after the control file was made",
-                "refused: the file's sha256 is another",
+                "refused: the file's sha256 does not match",
                 _once(_corrupt_file, "refused"),
             ),
             Fault(
                 "empty_file",
-                "the file holds nothing, not even a header",
+                "the file is empty, without even a header",
                 "refused as empty",
                 _once(_empty_file, "refused"),
             ),
@@ -465,13 +466,13 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             ),
             Fault(
                 "byte_order_mark",
-                "the file begins with a byte order mark",
-                "published as if it did not",
+                "the file starts with a byte order mark",
+                "published normally",
                 _once(_byte_order_mark, "published"),
             ),
             Fault(
                 "unknown_codes",
-                f"one row in twenty names a site, boutique or unit {UNKNOWN_CODE} that nobody knows",
+                f"one row in twenty names an unknown site, boutique or unit {UNKNOWN_CODE}",
                 "published with a warning, counted as unknown",
                 _once(_unknown_codes, "published"),
             ),
@@ -487,23 +488,23 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 )
 
 
-# ---- which delivery each one hits
+# ---- which delivery each fault hits
 
 
 @dataclass(frozen=True)
 class Story:
     """The deliveries that faults hit, and what lies in their place on the evening of `last`.
 
-    `records` tells, for each of them and each evening on which something about it changed, what was done
-    and what loading it on that evening is to give. Of a refused delivery all rows read are quarantined:
-    `rows_quarantined` is then None.
+    `records` has one entry per hit delivery and evening on which it changed: what was done, and what loading
+    it on that evening must give. A refused delivery has all its rows quarantined; its `rows_quarantined` is
+    None.
     """
 
     first: date
     last: date
     seed: int
     hits: Mapping[tuple[str, date], Fault]
-    told_before: list[dict[str, Any]]
+    earlier_records: list[dict[str, Any]]
     records: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -517,28 +518,29 @@ class Story:
         seed: int,
         is_working: Callable[[date], bool],
     ) -> Story:
-        """The story of faults written `name`, `name@feed` or `name@feed:date`.
+        """Plan the faults, each written `name`, `name@feed` or `name@feed:date`.
 
-        Those without a date get one in the range each, a working day where there is one, and never the
-        same delivery. An aimed date may lie before the range where the fault's story goes on, or where the
-        landing zone tells that it was made and is over: the same faults may be asked for night after night.
+        A fault without a date gets one in the range, on a working day if possible, and never a delivery that
+        another fault hits. A given date may lie before the range if the fault still has stages to come, or if
+        the landing zone records that it was made and is over; so the same faults can be asked for every
+        night.
 
-        Raises SimulationError for what is unknown, outside the range or hit twice.
+        Raises SimulationError for unknown faults, dates outside the range, and a delivery hit twice.
         """
         hits: dict[tuple[str, date], Fault] = {}
         calendar = _Calendar(first, last, seed, is_working, hits)
-        told_before = landing.read_json(RECORDS) or []
-        made = {(each["fault"], each["feed"], each["business_date"]) for each in told_before}
+        earlier_records = landing.read_json(RECORDS) or []
+        made = {(each["fault"], each["feed"], each["business_date"]) for each in earlier_records}
         aims = [_aim(text) for text in wanted]
-        # What stands on other days chooses first.
+        # Faults with given dates come first, then those that rely on the most other days.
         for fault, feed, day in sorted(aims, key=lambda aim: (aim[2] is None, -aim[0].like_days)):
             if day is None:
                 day = calendar.choose(fault, feed)
-            elif day > last or day + timedelta(days=fault.turns[-1].days_after) < first:
+            elif day > last or day + timedelta(days=fault.stages[-1].days_after) < first:
                 if day < first and (fault.name, feed, day.isoformat()) in made:
                     continue
                 raise SimulationError(
-                    f"fault {fault.name}@{feed}:{day}: nothing of it falls into {first} to {last}; "
+                    f"fault {fault.name}@{feed}:{day}: no part of it falls within {first} to {last}; "
                     "aim it at one of these dates"
                 )
             if (feed, day) in hits:
@@ -547,30 +549,30 @@ class Story:
                     "different dates"
                 )
             hits[feed, day] = fault
-        return cls(first, last, seed, hits, told_before)
+        return cls(first, last, seed, hits, earlier_records)
 
     @property
     def dates(self) -> list[date]:
-        """The range's dates, preceded by those of deliveries before it whose story goes on."""
+        """The range's dates, preceded by earlier dates whose fault still has stages to come."""
         days = {self.first + timedelta(days=done) for done in range((self.last - self.first).days + 1)}
         return sorted(days | {day for _, day in self.hits})
 
     @property
     def aims(self) -> list[str]:
-        """The faults with the deliveries they hit, as they may be asked for again."""
+        """The faults with the deliveries they hit, in the form in which they can be asked for again."""
         return [
             f"{fault.name}@{feed}:{day}"
             for (feed, day), fault in sorted(self.hits.items(), key=lambda hit: hit[0])
         ]
 
     def concerns(self, feed: str, day: date) -> bool:
-        """Whether the range writes this delivery: it is of the range, or a fault of it still goes on."""
+        """Whether this run writes the delivery: it is in the range, or its fault has stages to come."""
         return self.first <= day <= self.last or (feed, day) in self.hits
 
     def delivery(self, feed: str, day: date, rows: pl.DataFrame, made: Made) -> Delivery | None:
-        """What lies there for a feed and date on the evening of `last`; None = nothing.
+        """What lies in the landing zone for a feed and date on the evening of `last`; None if nothing does.
 
-        Raises SimulationError where a fault finds too few rows to spoil.
+        Raises SimulationError if there are too few rows to spoil.
         """
         fault = self.hits.get((feed, day))
         if fault is None:
@@ -581,12 +583,12 @@ class Story:
                 "another date"
             )
         found = None
-        for turn in fault.turns:
-            evening = day + timedelta(days=turn.days_after)
+        for stage in fault.stages:
+            evening = day + timedelta(days=stage.days_after)
             if evening > self.last:
                 break
             rng = stream(self.seed, f"fault {fault.name} {feed}", day)
-            spoilt = turn.make(Clean(feeds.get(feed), day, rows, made, rng))
+            spoilt = stage.make(Clean(feeds.get(feed), day, rows, made, rng))
             found = spoilt.delivery
             self.records.append(
                 {
@@ -594,9 +596,9 @@ class Story:
                     "business_date": day.isoformat(),
                     "fault": fault.name,
                     "evening": evening.isoformat(),
-                    "outcome": turn.outcome,
+                    "outcome": stage.outcome,
                     "rows_touched": spoilt.touched,
-                    "rows_quarantined": None if turn.outcome == "refused" else spoilt.quarantined,
+                    "rows_quarantined": None if stage.outcome == "refused" else spoilt.quarantined,
                     "names": spoilt.names,
                     "like_days": fault.like_days,
                 }
@@ -604,15 +606,15 @@ class Story:
         return found
 
     def write(self, landing: LandingZone) -> None:
-        """Tell the faults of all deliveries that lie in the landing zone, those of earlier runs included."""
+        """Record the faults of all deliveries in the landing zone, including those of earlier runs."""
         kept = [
             record
-            for record in self.told_before
+            for record in self.earlier_records
             if not self.concerns(record["feed"], date.fromisoformat(record["business_date"]))
         ]
-        if self.told_before or self.records:
-            told = sorted(kept + self.records, key=lambda each: (each["evening"], each["feed"]))
-            landing.write_json(RECORDS, told)
+        if self.earlier_records or self.records:
+            records = sorted(kept + self.records, key=lambda each: (each["evening"], each["feed"]))
+            landing.write_json(RECORDS, records)
 
 
 def _aim(text: str) -> tuple[Fault, str, date | None]:
@@ -620,21 +622,21 @@ def _aim(text: str) -> tuple[Fault, str, date | None]:
     feed, _, day = place.partition(":")
     fault = FAULTS.get(name)
     if fault is None:
-        raise SimulationError(f"no fault is called `{name}`; there are {', '.join(FAULTS)}")
+        raise SimulationError(f"no fault is called `{name}`; choose from {', '.join(FAULTS)}")
     if feed and feed not in fault.feeds:
         raise SimulationError(
-            f"fault {text}: {name} is made in {', '.join(fault.feeds)}, not in `{feed}`; write "
+            f"fault {text}: {name} applies to {', '.join(fault.feeds)}, not to `{feed}`; write "
             f"{name}@{fault.feeds[0]}"
         )
     try:
         return fault, feed or fault.feeds[0], date.fromisoformat(day) if day else None
     except ValueError:
-        raise SimulationError(f"fault {text}: `{day}` is no date YYYY-MM-DD") from None
+        raise SimulationError(f"fault {text}: `{day}` is not a date YYYY-MM-DD") from None
 
 
 @dataclass(frozen=True)
 class _Calendar:
-    """Chooses dates for faults that were not given one."""
+    """Chooses dates for faults without one."""
 
     first: date
     last: date
@@ -643,9 +645,9 @@ class _Calendar:
     hits: Mapping[tuple[str, date], Fault]
 
     def choose(self, fault: Fault, feed: str) -> date:
-        """A date that suits the fault, by chance: where there is a choice, one that no other fault needs.
+        """Choose a suitable date at random, if possible one that no other fault needs.
 
-        Raises SimulationError where all of the feed's deliveries are hit.
+        Raises SimulationError if all of the feed's deliveries are already hit.
         """
         days = (self.first + timedelta(days=done) for done in range((self.last - self.first).days + 1))
         left = [day for day in days if (feed, day) not in self.hits]
@@ -674,7 +676,7 @@ class _Calendar:
         return left[int(rng.integers(len(left)))]
 
     def _needs(self, fault: Fault, day: date) -> list[date]:
-        """The working days of the range before `day` on which the fault's promise stands."""
+        """The working days of the range before `day` that the fault's promise relies on."""
         weeks = range(1, (day - self.first).days // 7 + 1) if fault.like_days else ()
         days = [day - timedelta(days=7 * ago) for ago in weeks]
         if fault.needs_day_before:

@@ -1,4 +1,4 @@
-"""When people come into the shops, and how busy the staff is then."""
+"""When people visit the boutiques, and how busy the staff is then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from parc.simulate.chance import Floats
 from parc.simulate.clock import business_day, local_half_hours
 from parc.simulate.geography import Geography
 
-# Shops open from 09:30 to 19:00: shares of a day's visitors per half-hour, normalised below, and the staff.
+# Boutiques open from 09:30 to 19:00: visitors per half-hour as weights, normalised below, and the staff.
 _OPENS = 19
 _WEEKDAY = np.array([5, 7, 8.5, 9, 8.5, 7, 5.5, 5, 5.5, 6.5, 7, 7.5, 8, 8.5, 9, 9, 8.5, 6.5, 4])
 _SATURDAY = np.array([5, 8, 9, 10, 9.5, 8, 6, 6, 8, 9.5, 10.5, 11, 11, 11, 10.5, 10, 9, 7.5, 5])
@@ -22,30 +22,30 @@ _STAFF_SHARE = (_STAFF / _STAFF.sum(), _SATURDAY_STAFF / _STAFF.sum())
 _DAY_LEVEL = np.array([0.95, 0.85, 1.05, 0.86, 1.00, 1.50, 0.0])
 _MONTH_LEVEL = np.array([1.02, 0.93, 0.95, 0.95, 0.93, 0.96, 0.97, 0.85, 1.05, 1.00, 1.02, 1.34])
 _WEEKDAY_LEVEL, _SEASON_LEVEL = _DAY_LEVEL / _DAY_LEVEL.mean(), _MONTH_LEVEL / _MONTH_LEVEL.mean()
-# Lifts an average year, its closed days included, to a mean of 1.
+# Scales an average year, with its closed days, to a mean of 1.
 _YEAR_LEVEL = 1.031
 _USUAL_LOAD = 0.78
 
 
 class Footfall:
-    """Visitors over the day and the load they put on the staff, before chance plays its part."""
+    """Expected visitors over the day, and the load they put on the staff, before any randomness."""
 
     def __init__(self, geography: Geography) -> None:
-        """Nothing is computed yet."""
+        """Compute nothing yet."""
         self._geography = geography
         self._tables: dict[date, tuple[Floats, Floats]] = {}
 
     def intensity(self, day: date) -> Floats:
-        """Visitors per (zone, half-hour of the Paris day); 1 over a day is an average day.
+        """Visitors per (zone, half-hour of the Paris day); an average day sums to 1.
 
-        Shops keep the hours, weekdays and holidays of their own clock.
+        Boutiques follow their own clock, weekdays and holidays.
         """
         return self._table(day)[0]
 
     def load(self, day: date) -> Floats:
-        """Planned load of the staff per (zone, half-hour of the Paris day); 0 where shops are closed.
+        """Planned load of the staff per (zone, half-hour of the Paris day); 0 where boutiques are closed.
 
-        Staff follows the weekdays, and the seasons by half.
+        Staffing follows the weekdays fully and the seasons by half.
         """
         return self._table(day)[1]
 

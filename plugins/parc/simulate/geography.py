@@ -1,4 +1,4 @@
-"""The governed seeds of the dbt project, as the simulated operator lives by them."""
+"""The operator's geography, read from the governed seeds of the dbt project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEEDS = PROJECT / "dbt_project" / "seeds"
 NATIONAL = "national"
 UNKNOWN_ZONE = "*"
 
-# Inhabitants in thousands around 2012, rounded: the weight of a department among the customers.
+# Population in thousands around 2012, rounded: a department's weight among the customers.
 _INHABITANTS = """
 01:612 02:540 03:343 04:161 05:140 06:1082 07:319 08:282 09:153 10:306 11:362 12:276 13:1984 14:687 15:147
 16:353 17:628 18:311 19:241 2A:146 2B:171 21:527 22:595 23:121 24:416 25:530 26:491 27:591 28:432 29:901
@@ -35,7 +35,7 @@ _INHABITANTS = """
 
 @dataclass(frozen=True)
 class Site:
-    """A call site; `directorate` is -1 for partners, `closed_on` the first day on which it is closed."""
+    """A call site; `directorate` is -1 for partners, `closed_on` the first closed day."""
 
     code: str
     is_partner: bool
@@ -51,10 +51,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Geography:
-    """The operator's map. Departments, regions, zones, sites and whatever else has codes are numbered by
-    their place in the tuples.
+    """The operator's map. Departments, regions, zones, sites and everything else with a code are numbered by
+    their index in the tuples.
 
-    Zone 0 is the caller whose zone is unknown; it has no region (-1).
+    Zone 0 is for callers whose zone is unknown; it has no region (-1).
     """
 
     department_codes: tuple[str, ...]
@@ -84,7 +84,7 @@ class Geography:
 
     @classmethod
     def load(cls, seeds: Path = SEEDS) -> Geography:
-        """Read the seeds; what they lack is named in a SimulationError."""
+        """Read the seeds. Raises SimulationError, naming what is missing."""
         departments = _rows(seeds, "departments")
         inhabitants = dict(pair.split(":") for pair in _INHABITANTS.split())
         unweighted = sorted({row["department_code"] for row in departments} - inhabitants.keys())
@@ -190,7 +190,7 @@ class Geography:
 
     @cached_property
     def zones_alike(self) -> tuple[Ints, ...]:
-        """The zones, those of one clock and one holiday calendar together."""
+        """The zones, grouped by clock and holiday calendar."""
         alike: dict[tuple[str, str], list[int]] = defaultdict(list)
         for zone, key in enumerate(zip(self.zone_time_zone, self.zone_calendar, strict=True)):
             alike[key].append(zone)
@@ -226,7 +226,7 @@ class Geography:
     def windows(self, day: date) -> tuple[Ints, Ints]:
         """Opening windows of every zone around a business date: (opens, closes), each (zones, windows).
 
-        Seconds since 1970 UTC, from the local day before to the local day after; unused places never open.
+        In seconds since 1970 UTC, from the previous local day to the next one. Unused entries never open.
         """
         windows: list[list[tuple[int, int]]] = []
         for zone, name in enumerate(self.zone_time_zone):
@@ -254,7 +254,7 @@ def _rows(seeds: Path, name: str) -> list[dict[str, str]]:
     path = seeds / f"{name}.csv"
     if not path.exists():
         raise SimulationError(
-            f"{path} is missing: the simulated operator follows the governed seeds; restore it"
+            f"{path} is missing, and the simulated operator is built from the governed seeds; restore it"
         )
     frame = pl.read_csv(path, infer_schema=False).fill_null("")
     return frame.to_dicts()
@@ -263,7 +263,7 @@ def _rows(seeds: Path, name: str) -> list[dict[str, str]]:
 def _spans(
     seeds: Path, name: str, column: str, departments: dict[str, int], holders: dict[str, int]
 ) -> tuple[tuple[int, int, date, date | None], ...]:
-    """Which zone or directorate holds a department from when until when."""
+    """Which zone or directorate a department belongs to, from when until when."""
     return tuple(
         (
             departments[row["department_code"]],

@@ -1,9 +1,9 @@
-"""The feed `interventions`: jobs of the field units, from the call that asks for one to what comes of it.
+"""The feed `interventions`: the field units' jobs, from the call that requests one to its outcome.
 
-A job belongs to the day on which the call comes that asks for it, and is drawn whole on that day: its
-slots, its states, the calls that it brings, and the repair that the same line may need within a month. A
-business date is made of what the jobs of the last `HORIZON` days send to it, so it comes out the same
-wherever a range begins. A state due later than that never comes: the job stays open.
+A job belongs to the day of the call that requests it. The whole job is drawn on that day: its slots, its
+states, the calls it causes, and a repair that the same line may need within a month. A business date
+collects what the jobs of the last `HORIZON` days send to it, so it comes out the same wherever the
+simulated range begins. A state due later than that is dropped: the job stays open.
 """
 
 from __future__ import annotations
@@ -60,27 +60,27 @@ _REPAIR_CAUSES = np.array([[0.24, 0.26, 0.14, 0.22, 0.14, 0, 0, 0, 0, 0]])
 _INCOMPLETE_CAUSES = np.array([[0, 0, 0, 0, 0, 0.35, 0.40, 0.25, 0, 0]])
 _NETWORK_WORKS, _CUSTOMER_REQUEST, _OVERRUN = 5, 8, 9
 
-# Jobs a day that customers ask for, those on a line seen before left out, and their share per line of each
-# market against the mean of all lines.
+# Jobs requested per day (without repeat repairs on the same line), and requests per line of each market,
+# relative to the mean of all lines.
 _JOBS_A_DAY = np.array([2_600, 4_000])
 _MARKET_RATE = np.array([[0.55, 1.45, 1.45], [0.85, 1.15, 1.15]])
-# Places in REASONS[market] of the calls that ask for each kind; MOVE and ORDER stand for installations.
+# Indices in REASONS[market] of calls that request each kind; installations use MOVE and ORDER.
 _CALL_REASONS = np.array([[[3, 4], [0, 0]], [[4, 4], [0, 0]], [[4, 4], [2, 2]]])
 
 _SLOT_AT_ONCE = 0.82
-# Working days until the slot: at least, and the mean of what comes on top; a few wait for network works.
+# Working days until the slot: the minimum, and the mean of the days added; a few wait for network works.
 _LEAD_LEAST, _LEAD_MEAN = np.array([3, 1]), np.array([5.5, 1.5])
 _LONG_LEAD, _LONG_LEAD_DAYS = np.array([0.03, 0.0]), (16, 32)
 _SLOT_STARTS = np.array([8, 10, 13, 15]) * 3_600
 _SLOT_LENGTH = 2 * 3_600
 _OFFICE_OPENS, _OFFICE_HOURS = 8.5 * 3_600, 10 * 3_600
-# Of slots: moved by the customer, by the operator, cancelled; nobody comes, nobody is home.
+# Shares of slots: moved by the customer, moved by the operator, cancelled; nobody comes, nobody is home.
 _BEFORE_SLOT = (0.07, 0.045, 0.025)
 _AT_SLOT = (0.035, 0.05)
 _CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS = 3.0, 4.5
 _LATE, _EARLY = 0.07, 0.01
 _IS_INCOMPLETE = np.array([0.15, 0.11])
-_ARRIVAL_TOLD = 0.75
+_ARRIVAL_REPORTED = 0.75
 _GOES_ON = 0.86
 _WORKS_DAYS = (18, 33)
 _ATTEMPTS = 5
@@ -89,13 +89,13 @@ _COMES_BACK = np.array([0.055, 0.075])
 _COMES_BACK_DAYS = 28
 _KNOWN_LATE, _NEVER_KNOWN = 0.045, 0.005
 _FOREIGN_UNIT = 0.02
-# Chance of a call by what came last: done, another result, a slot moved by the operator.
+# Chance of a call by what happened last: done, another result, a slot moved by the operator.
 _CALL_AFTER_DONE, _CALL_AFTER_OTHER, _CALL_AFTER_MOVE = 0.13, 0.34, 0.18
 
 
 @dataclass(frozen=True)
-class _Asked(Rows):
-    """Jobs as they are asked for; `local_day` is that of the zone's clock."""
+class _Requested(Rows):
+    """Requested jobs; `local_day` is the day by the zone's clock."""
 
     number: Ints
     kind: Ints
@@ -110,10 +110,10 @@ class _Asked(Rows):
 
 @dataclass(frozen=True)
 class States(Rows):
-    """Jobs as they stand after a change; -1 for what is not there, or not yet.
+    """Jobs as they stand after a change; -1 means absent, or not yet present.
 
-    `day` is the business date of the change, `job` a number of its own for each job, `known` whether the
-    customer is. `next_day` is the business date of the job's next change (-1: none).
+    `day` is the business date of the change, `job` the job's unique number, `known` whether the customer is
+    known. `next_day` is the business date of the job's next change (-1: none).
     """
 
     job: Ints
@@ -139,7 +139,7 @@ class States(Rows):
 
 @dataclass(frozen=True)
 class Requests(Rows):
-    """Jobs asked for: the business date of `requested_at`, kind and department."""
+    """Requested jobs: the business date of `requested_at`, kind and department."""
 
     day: Ints
     kind: Ints
@@ -148,8 +148,8 @@ class Requests(Rows):
 
 @dataclass(frozen=True)
 class Closings(Rows):
-    """Jobs closed: the business date of `closed_at`, kind, a place in RESULTS, and the business date of the
-    job's next change, by which it is open again (-1: never)."""
+    """Closed jobs: the business date of `closed_at`, kind, an index in RESULTS, and the business date of the
+    next change, which reopens the job (-1: never)."""
 
     day: Ints
     kind: Ints
@@ -159,7 +159,7 @@ class Closings(Rows):
 
 @dataclass(frozen=True)
 class Slots(Rows):
-    """Slots promised: the business date on which each ends, the job's kind, and a place in SLOT_FATES."""
+    """Promised slots: the business date on which each ends, the job's kind, and an index in SLOT_FATES."""
 
     day: Ints
     kind: Ints
@@ -168,7 +168,7 @@ class Slots(Rows):
 
 @dataclass(frozen=True)
 class FieldDay:
-    """All that jobs bring: to one business date, or from one day on which they are asked for."""
+    """Everything that jobs produce, for one business date or for one day of requests."""
 
     states: States
     requests: Requests
@@ -178,12 +178,12 @@ class FieldDay:
 
 
 class JobBook:
-    """The states of jobs of any business date, and the calls around them."""
+    """The job states of any business date, and the calls around jobs."""
 
     def __init__(
         self, geography: Geography, population: Population, demand: Demand, effects: Effects, *, seed: int
     ) -> None:
-        """Nothing is drawn yet."""
+        """Draw nothing yet."""
         self._geography = geography
         self._population = population
         self._demand = demand
@@ -194,7 +194,7 @@ class JobBook:
         self._reached: dict[date, Floats] = {}
 
     def on(self, day: date) -> FieldDay:
-        """What happens on a business date, the states in order of time."""
+        """Everything that happens on a business date; states are in order of time."""
         first = day - timedelta(days=HORIZON)
         self._born = {start: born for start, born in self._born.items() if first <= start <= day}
         self._reached = {start: reached for start, reached in self._reached.items() if start >= first}
@@ -214,7 +214,7 @@ class JobBook:
         )
 
     def frame(self, states: States) -> pl.DataFrame:
-        """The feed `interventions`: the states in its words."""
+        """The feed `interventions` for these states."""
         geography = self._geography
         no_text = pl.Series([None], dtype=pl.String)
         return pl.DataFrame(
@@ -242,19 +242,19 @@ class JobBook:
         )
 
     def _draw(self, start: date) -> FieldDay:
-        """The jobs asked for on `start`, the repairs that follow on their lines, and the calls of both."""
+        """Draw the jobs requested on `start`, later repairs on the same lines, and the calls of both."""
         rng = stream(self._seed, "jobs", start)
-        asked, called_at = self._ask(start, rng)
-        life = _Life(self._days, asked, rng)
-        back = self._come_back(asked, life, rng)
+        requested, called_at = self._request(start, rng)
+        life = _Life(self._days, requested, rng)
+        back = self._come_back(requested, life, rng)
         again = _Life(self._days, back, rng)
         calls = [
-            self._calls(start, asked, np.arange(len(asked)), called_at, rng),
+            self._calls(start, requested, np.arange(len(requested)), called_at, rng),
             self._calls(start, back, np.arange(len(back)), back.requested_at - 420, rng),
-            self._calls_after(start, asked, life, rng),
+            self._calls_after(start, requested, life, rng),
             self._calls_after(start, back, again, rng),
         ]
-        jobs = _Asked.concat([asked, back])
+        jobs = _Requested.concat([requested, back])
         states = self._states(start, jobs, _Changes.concat([life.changes, again.changes]), rng)
         closed = states.take(states.closed_at >= 0)
         return FieldDay(
@@ -265,8 +265,8 @@ class JobBook:
             calls=Contacts.concat(calls),
         )
 
-    def _ask(self, start: date, rng: np.random.Generator) -> tuple[_Asked, Ints]:
-        """Jobs asked for by the calls of a day, and when these calls came."""
+    def _request(self, start: date, rng: np.random.Generator) -> tuple[_Requested, Ints]:
+        """Draw the jobs requested by the calls of a day, and the times of these calls."""
         geography = self._geography
         zones = geography.department_zones(start)
         surprise = self._demand.surprise(start)[geography.department_region]
@@ -274,7 +274,7 @@ class JobBook:
             (_JOBS_A_DAY[:, None] / NATION_LINES * _MARKET_RATE)[:, None, :]
             * self._population.lines
             * self._demand.intensity(start).sum(axis=1)[zones][:, None]
-            # Storms cut lines; nobody orders one for that.
+            # Storms cut lines, which brings repairs but no new orders.
             * np.stack([np.ones_like(surprise), surprise])[:, :, None]
         )
         count = rng.poisson(expected).ravel()
@@ -286,7 +286,7 @@ class JobBook:
         zone = zones[department]
         rhythm = Rhythm(self._demand.intensity, start, horizon=0, gap_days=np.ones(1))
         called_at = rhythm.moment(zone, np.zeros(total, dtype=np.int64), *rng.random((2, total)))
-        asked = _Asked(
+        requested = _Requested(
             number=start.toordinal() * 100_000 + np.arange(total),
             kind=kind,
             market=market,
@@ -297,18 +297,18 @@ class JobBook:
             requested_at=called_at + 240 + (600 * rng.random(total)).astype(np.int64),
             local_day=self._days.local_day(zone, np.full(total, start.toordinal()), called_at),
         )
-        return asked, called_at
+        return requested, called_at
 
-    def _come_back(self, asked: _Asked, life: _Life, rng: np.random.Generator) -> _Asked:
-        """Repairs on lines where a job was done within the month before."""
-        chance = np.where(life.result == _DONE, _COMES_BACK[asked.kind], 0.0)
-        rows = np.flatnonzero(rng.random(len(asked)) < chance)
-        before = asked.take(rows)
+    def _come_back(self, requested: _Requested, life: _Life, rng: np.random.Generator) -> _Requested:
+        """Draw repairs on lines where a job was done within the previous month."""
+        chance = np.where(life.result == _DONE, _COMES_BACK[requested.kind], 0.0)
+        rows = np.flatnonzero(rng.random(len(requested)) < chance)
+        before = requested.take(rows)
         gap = 1 + np.floor(_COMES_BACK_DAYS * rng.random(len(rows)) ** 1.5).astype(np.int64)
         day = life.local_day[rows] + np.minimum(gap, _COMES_BACK_DAYS)
         second = _OFFICE_OPENS + _OFFICE_HOURS * rng.random((2, len(rows))).mean(axis=0)
-        return _Asked(
-            number=asked.number.max(initial=-1) + 1 + np.arange(len(rows)),
+        return _Requested(
+            number=requested.number.max(initial=-1) + 1 + np.arange(len(rows)),
             kind=np.full(len(rows), _REPAIR),
             market=before.market,
             customer=before.customer,
@@ -320,10 +320,10 @@ class JobBook:
         )
 
     def _calls(
-        self, start: date, asked: _Asked, rows: Ints, offered_at: Ints, rng: np.random.Generator
+        self, start: date, requested: _Requested, rows: Ints, offered_at: Ints, rng: np.random.Generator
     ) -> Contacts:
-        """A call of the customer of each of the jobs `rows`, rarer where the region is live by then."""
-        jobs = asked.take(rows)
+        """A call by the customer of each of the jobs `rows`; rarer where the region is live by then."""
+        jobs = requested.take(rows)
         total = len(jobs)
         day = business_dates(offered_at)
         age = np.minimum(day - start.toordinal(), HORIZON)
@@ -343,8 +343,10 @@ class JobBook:
             again_without=np.zeros(total, dtype=np.bool_),
         )
 
-    def _calls_after(self, start: date, asked: _Asked, life: _Life, rng: np.random.Generator) -> Contacts:
-        """Calls about what came of a job, or about a slot that the operator moved."""
+    def _calls_after(
+        self, start: date, requested: _Requested, life: _Life, rng: np.random.Generator
+    ) -> Contacts:
+        """Calls about the outcome of a job, or about a slot that the operator moved."""
         changes = life.changes
         chance = np.select(
             [changes.result == _DONE, changes.result >= 0, changes.moved_by == _BY_OPERATOR],
@@ -354,29 +356,29 @@ class JobBook:
         rows = np.flatnonzero(rng.random(len(changes)) < chance)
         row = changes.row[rows]
         gap = 1 + np.floor(1.1 * rng.standard_exponential(len(rows))).astype(np.int64)
-        local = self._days.local_day(asked.zone[row], asked.local_day[row], changes.updated_at[rows])
-        day = self._days.after(asked.zone[row], local, np.minimum(gap, 6))
+        local = self._days.local_day(requested.zone[row], requested.local_day[row], changes.updated_at[rows])
+        day = self._days.after(requested.zone[row], local, np.minimum(gap, 6))
         second = _OFFICE_OPENS + _OFFICE_HOURS * rng.random((2, len(rows))).mean(axis=0)
-        offered_at = self._days.at(asked.zone[row], day, second.astype(np.int64))
-        return self._calls(start, asked, row, offered_at, rng)
+        offered_at = self._days.at(requested.zone[row], day, second.astype(np.int64))
+        return self._calls(start, requested, row, offered_at, rng)
 
     def _live(self, start: date) -> Floats:
-        """How much of the effects is reached per (days after `start`, region, market)."""
+        """Share of the effects reached, per (days after `start`, region, market)."""
         days = [start + timedelta(days=age) for age in range(HORIZON + 1)]
         for day in days:
             if day not in self._reached:
                 self._reached[day] = ramp(self._geography.days_live(day), self._effects)
         return np.stack([self._reached[day] for day in days])
 
-    def _states(self, start: date, jobs: _Asked, changes: _Changes, rng: np.random.Generator) -> States:
-        """The changes as states of their jobs, as far as they come within the horizon."""
+    def _states(self, start: date, jobs: _Requested, changes: _Changes, rng: np.random.Generator) -> States:
+        """The changes as job states, up to the horizon."""
         geography = self._geography
         total = len(jobs)
         units = _units_of_departments(geography, start)[jobs.department]
         anywhere = np.floor(rng.random(total) * len(geography.unit_codes)).astype(np.int64)
         unit = np.where(rng.random(total) < _FOREIGN_UNIT, anywhere, units)
         chance = rng.random(total)
-        # The place of the state from which on the customer is known.
+        # Index of the first state in which the customer is known.
         known_from = np.select([chance < _NEVER_KNOWN, chance < _KNOWN_LATE], [total + 99, 1], 0)
 
         job = np.searchsorted(jobs.number, changes.number)
@@ -412,7 +414,7 @@ class JobBook:
 
 @dataclass(frozen=True)
 class _Changes(Rows):
-    """What changes of jobs tell; `row` is the job's place among those that live together."""
+    """The data of job changes; `row` is the job's index among those drawn together."""
 
     number: Ints
     row: Ints
@@ -428,19 +430,19 @@ class _Changes(Rows):
 
 
 class _Life:
-    """What becomes of jobs, slot by slot.
+    """Plays out jobs, slot by slot.
 
-    `changes` and `slots` are all that happens; `result` is what each job ends with and `local_day` when.
+    `changes` and `slots` hold everything that happens; `result` is how each job ends and `local_day` when.
     """
 
-    def __init__(self, days: FieldDays, asked: _Asked, rng: np.random.Generator) -> None:
+    def __init__(self, days: FieldDays, requested: _Requested, rng: np.random.Generator) -> None:
         self._days = days
-        self._asked = asked
+        self._asked = requested
         self._rng = rng
-        total = len(asked)
+        total = len(requested)
         self.result = np.full(total, -1)
-        self.local_day = asked.local_day.copy()
-        self._updated_at = asked.requested_at.copy()
+        self.local_day = requested.local_day.copy()
+        self._updated_at = requested.requested_at.copy()
         self._first_slot, self._slot_start, self._slot_end, self._moved_by = np.full((4, total), -1)
         self._slot_day = np.zeros(total, dtype=np.int64)
         self._parts: list[_Changes] = []
@@ -453,26 +455,27 @@ class _Life:
         self.slots = Slots.concat(self._slot_parts)
 
     def _begin(self) -> None:
-        """Create the jobs, most of them with a slot; the others get theirs later."""
-        rng, asked = self._rng, self._asked
-        rows = np.arange(len(asked))
+        """Create the jobs: most get a slot at once, the others later."""
+        rng, requested = self._rng, self._asked
+        rows = np.arange(len(requested))
         at_once = rng.random(len(rows)) < _SLOT_AT_ONCE
-        self._updated_at = asked.requested_at + self._between(rows, 5, 240)
-        given = self._promise(rows, asked.local_day, self._lead(rows))
-        self._give(rows[at_once], *(value[at_once] for value in given))
-        self._tell(rows)
+        self._updated_at = requested.requested_at + self._between(rows, 5, 240)
+        given = self._promise(rows, requested.local_day, self._lead(rows))
+        self._set_slot(rows[at_once], *(value[at_once] for value in given))
+        self._record(rows)
         later = rows[~at_once]
-        self._move_on(
-            later, self._days.after(asked.zone[later], asked.local_day[later], self._few(later, 1.0))
+        self._schedule(
+            later,
+            self._days.after(requested.zone[later], requested.local_day[later], self._delay(later, 1.0)),
         )
-        self._give(later, *self._promise(later, self.local_day[later], self._lead(later)))
-        self._tell(later)
+        self._set_slot(later, *self._promise(later, self.local_day[later], self._lead(later)))
+        self._record(later)
 
     def _slot(self, rows: Ints, *, is_last: bool) -> Ints:
-        """What comes of the slots agreed; returns the jobs that have got another one."""
+        """Play out the agreed slots; returns the jobs that got another slot."""
         rng, zone = self._rng, self._asked.zone
         slot_day = self._slot_day[rows]
-        # Before the slot, at an hour of the office; who has no time left for that keeps the slot.
+        # A slot is moved before it starts and in office hours; without time for that it is kept.
         ahead = np.floor((slot_day - self.local_day[rows]) * rng.random(len(rows))).astype(np.int64)
         moved_day = self.local_day[rows] + ahead
         moved_at = self._days.at(zone[rows], moved_day, self._office(rows))
@@ -488,9 +491,9 @@ class _Life:
             self._end_slot(at, (_MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR)[mover])
             self._updated_at[at], self.local_day[at] = moved_at[moved], moved_day[moved]
             mean = (_CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS)[mover]
-            self._give(at, *self._promise(at, slot_day[moved], self._few(at, mean)))
+            self._set_slot(at, *self._promise(at, slot_day[moved], self._delay(at, mean)))
             self._moved_by[at] = mover
-            self._tell(at)
+            self._record(at)
             going.append(at)
 
         cancelled = np.flatnonzero(before == 2)
@@ -539,16 +542,16 @@ class _Life:
         waits_for_works[worked[incomplete & (cause == _NETWORK_WORKS)]] = True
         failed = np.concatenate([absent, home, worked[incomplete]])
         again = failed[rng.random(len(failed)) < _GOES_ON]
-        self._move_on(again, self._days.after(zone[again], self._slot_day[again], self._few(again, 0.5)))
+        self._schedule(again, self._days.after(zone[again], self._slot_day[again], self._delay(again, 0.5)))
         works = _WORKS_DAYS[0] + np.floor((_WORKS_DAYS[1] - _WORKS_DAYS[0]) * rng.random(len(again)))
-        lead = np.where(waits_for_works[again], works.astype(np.int64), self._few(again, 2.5))
+        lead = np.where(waits_for_works[again], works.astype(np.int64), self._delay(again, 2.5))
         self.result[again] = -1
-        self._give(again, *self._promise(again, self.local_day[again], lead))
-        self._tell(again)
+        self._set_slot(again, *self._promise(again, self.local_day[again], lead))
+        self._record(again)
         return np.concatenate([*going, again])
 
     def _arrive(self, rows: Ints, fate: int | None) -> Ints:
-        """The technician's arrival, told at once by most; it settles the slot unless `fate` does."""
+        """Let technicians arrive; most report it at once. Unless given, `fate` follows from the arrival."""
         rng = self._rng
         chance = rng.random(len(rows))
         start, end = self._slot_start[rows], self._slot_end[rows]
@@ -559,16 +562,16 @@ class _Life:
         )
         is_kept = (start <= arrived) & (arrived <= end)
         self._end_slot(rows, np.where(is_kept, _KEPT, _OUTSIDE) if fate is None else fate)
-        told = rng.random(len(rows)) < _ARRIVAL_TOLD
-        self._updated_at[rows[told]] = arrived[told] + self._between(rows[told], 5, 120)
-        self._tell(rows[told], arrived_at=arrived[told])
+        reported = rng.random(len(rows)) < _ARRIVAL_REPORTED
+        self._updated_at[rows[reported]] = arrived[reported] + self._between(rows[reported], 5, 120)
+        self._record(rows[reported], arrived_at=arrived[reported])
         return arrived
 
     def _close(self, rows: Ints, arrived_at: Ints, closed_at: Ints, result: Ints | int, cause: Ints) -> None:
-        """Close jobs, some of them to be opened again."""
+        """Close jobs; the caller may reopen some."""
         self._updated_at[rows] = closed_at + self._between(rows, 5, 300)
         self.result[rows] = result
-        self._tell(
+        self._record(
             rows,
             arrived_at=arrived_at,
             closed_at=closed_at,
@@ -577,12 +580,12 @@ class _Life:
         )
 
     def _promise(self, rows: Ints, day: Ints, lead: Ints) -> tuple[Ints, Ints]:
-        """A slot for each job: its day, some working days after `day`, and its start."""
+        """Draw a slot for each job, `lead` working days after `day`: its day and its start."""
         slot_day = self._days.after(self._asked.zone[rows], day, lead)
         number = np.floor(self._rng.random(len(rows)) * len(_SLOT_STARTS)).astype(np.int64)
         return slot_day, self._days.at(self._asked.zone[rows], slot_day, _SLOT_STARTS[number])
 
-    def _give(self, rows: Ints, slot_day: Ints, slot_start: Ints) -> None:
+    def _set_slot(self, rows: Ints, slot_day: Ints, slot_start: Ints) -> None:
         self._slot_day[rows] = slot_day
         self._slot_start[rows], self._slot_end[rows] = slot_start, slot_start + _SLOT_LENGTH
         self._first_slot[rows] = np.where(self._first_slot[rows] < 0, slot_start, self._first_slot[rows])
@@ -597,13 +600,13 @@ class _Life:
             )
         )
 
-    def _move_on(self, rows: Ints, day: Ints) -> None:
-        """Let the next change happen in the office on a later day."""
+    def _schedule(self, rows: Ints, day: Ints) -> None:
+        """Set the jobs' next change to office hours on a later day."""
         self.local_day[rows] = day
         self._updated_at[rows] = self._days.at(self._asked.zone[rows], day, self._office(rows))
 
-    def _tell(self, rows: Ints, **more: Ints) -> None:
-        """Note how jobs stand now."""
+    def _record(self, rows: Ints, **more: Ints) -> None:
+        """Record the jobs' current state."""
         columns = {"arrived_at": -1, "closed_at": -1, "result": -1, "cause": -1} | more
         self._parts.append(
             _Changes(
@@ -627,8 +630,8 @@ class _Life:
         lead: Ints = np.where(is_long, long, _LEAD_LEAST[kind] + np.minimum(more, 30))
         return lead
 
-    def _few(self, rows: Ints, mean: float) -> Ints:
-        """Working days, at least 1, some `mean` more."""
+    def _delay(self, rows: Ints, mean: float) -> Ints:
+        """A number of working days: 1 plus a random number with this mean."""
         more = np.floor(mean * self._rng.standard_exponential(len(rows)))
         return 1 + np.minimum(more, 20).astype(np.int64)
 
@@ -642,7 +645,7 @@ class _Life:
 
 
 def _units_of_departments(geography: Geography, day: date) -> Ints:
-    """The field unit of each department: neighbours in the list share one, each of their directorate."""
+    """The field unit of each department, from its directorate; departments adjacent in the list share one."""
     directorates = geography.department_directorates(day)
     units = np.zeros(len(directorates), dtype=np.int64)
     for directorate in np.unique(directorates):

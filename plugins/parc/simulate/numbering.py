@@ -1,6 +1,6 @@
-"""A synthetic numbering plan: who owns which block of 10,000 numbers, and what the plan tells about it.
+"""A synthetic numbering plan: blocks of 10,000 numbers, their owners, and what the plan says about them.
 
-Geographic blocks are built on the 4-digit defaults of each region; no real block is copied.
+Geographic blocks are derived from each region's 4-digit default prefixes; no real block is copied.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BLOCK = 10_000
 CORSE = ("2A", "2B")
 
 _UNRESOLVED_SHARE = 0.003
-# New blocks enter the plan one after the other in the two years after this Monday.
+# New blocks enter the plan one by one during the two years after this Monday.
 _LATE_SHARE = 0.01
 _LATE_FROM = date(2012, 1, 2)
 _LATE_WEEKS = 104
@@ -47,11 +47,11 @@ _OUTSIDE = ("050841", "050843")
 
 @dataclass(frozen=True)
 class Numbering:
-    """Blocks of numbers, held in pools.
+    """Blocks of numbers, grouped in pools.
 
-    `block_stem` is a block's E.164 number without `+` and without its last four digits. Pool p holds the
-    blocks from `pool_start[p]` on, `pool_blocks[p]` of them. Each department has a geographic pool
-    (`department_pool`; the two of Corse share one) and one of mobile numbers. The first blocks are the
+    `block_stem` is a block's E.164 number without `+` and without its last four digits. Pool p has
+    `pool_blocks[p]` blocks, starting at `pool_start[p]`. Each department has a geographic pool
+    (`department_pool`; the two departments of Corse share one) and a mobile pool. The first blocks are the
     geographic ones: `prefixes`, with the pool, department (`20` for Corse) and region name of each.
     """
 
@@ -69,7 +69,7 @@ class Numbering:
 
     @classmethod
     def of(cls, geography: Geography) -> Numbering:
-        """Lay out the blocks of every department by its weight among those of its region."""
+        """Share out each region's blocks among its departments by weight."""
         stems: list[int] = []
         starts: list[int] = []
 
@@ -84,10 +84,10 @@ class Numbering:
         codes = geography.department_codes
         department_pool = np.zeros(len(codes), dtype=np.int64)
         prefixes: list[str] = []
-        told: list[str] = []
+        departments: list[str] = []
         regions: list[str] = []
         for region, name in enumerate(geography.region_names):
-            # A tenth of each thousand stays free, as the tail of a real plan does.
+            # A tenth of each thousand stays free, as in a real plan.
             blocks = [f"{four}{pq:02d}" for four in four_digits[region] for pq in range(90)]
             members: dict[str, list[int]] = defaultdict(list)
             for department in np.flatnonzero(geography.department_region == region):
@@ -104,7 +104,7 @@ class Numbering:
                 mine = blocks[end - part : end]
                 department_pool[numbers] = add_pool(mine)
                 prefixes += mine
-                told += [code] * len(mine)
+                departments += [code] * len(mine)
                 regions += [name] * len(mine)
         prefix_pool = np.repeat(np.arange(len(starts)), np.diff([*starts, len(stems)]))
 
@@ -128,12 +128,12 @@ class Numbering:
             personal_pool=personal_pool,
             prefixes=tuple(prefixes),
             prefix_pool=prefix_pool,
-            prefix_department=tuple(told),
+            prefix_department=tuple(departments),
             prefix_region=tuple(regions),
         )
 
     def pool_size(self, pool: Ints | int) -> Ints:
-        """How many numbers a pool holds."""
+        """How many numbers a pool has."""
         size: Ints = self.pool_blocks[pool] * BLOCK
         return size
 
@@ -144,9 +144,9 @@ class Numbering:
         return number
 
     def plan(self, seed: int, day: date) -> pl.DataFrame:
-        """The feed `numbering_plan` as it stands in the week of `day`.
+        """The feed `numbering_plan` as of the week of `day`.
 
-        A few blocks have no ZNE, hence no department and no region.
+        A few blocks have no ZNE, and therefore no department and no region.
         """
         blocks = np.arange(len(self.prefixes))
         late = hash_unit(seed, "late block", blocks) < _LATE_SHARE

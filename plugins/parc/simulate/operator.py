@@ -1,4 +1,4 @@
-"""The synthetic operator as a whole: which feed it delivers on which dates."""
+"""The synthetic operator: which feeds it delivers on which dates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LATEST = date(2035, 12, 1)
 
 @dataclass(frozen=True)
 class SimulationSummary:
-    """What was delivered: rows per feed, number of deliveries, their size in bytes, and faults as aimed."""
+    """What was delivered: rows per feed, number of deliveries, their size in bytes, and the faults made."""
 
     first: date
     last: date
@@ -58,31 +58,34 @@ def simulate(
     faults: Iterable[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SimulationSummary:
-    """Deliver the feeds of a synthetic operator for the business dates `first` to `last`, both included.
+    """Deliver the feeds of a synthetic operator for the business dates `first` to `last`, inclusive.
 
     `scale` 1 is the nation: 23 million lines, about 220,000 calls a day. `out` is the landing zone, a path
-    or an fsspec URL. Calls, visits and interventions come every day, references on the first date asked:
-    boutiques also on the first of a month, the others on every Monday, and the numbering plan and active
-    lines on both. A delivery depends on its date, `scale` and `seed` alone, byte for byte, and on its
-    fault: `faults` are names of `FAULTS`, each with a feed and date where wanted
-    (`late@calls:2012-04-20`); what they did is told in `faults.json` beside the feeds, and what there is to
-    be found in `truth.json` (see `parc.simulate.truth`). The landing zone is left as it stands on the
-    evening of `last`. `progress` hears (what is made, days done, days in all).
+    or an fsspec URL. Calls, visits and interventions are delivered every day. All references are delivered on
+    the first date; after that, boutiques on the first of each month, the numbering plan and active lines on
+    the first of each month and on Mondays, the others on Mondays.
 
-    Raises SimulationError for a request that makes no sense and for seeds that lack what is needed.
+    A delivery depends, byte for byte, only on its date, `scale`, `seed` and its fault. `faults` are names of
+    `FAULTS`, optionally with a feed and date (`late@calls:2012-04-20`). `faults.json` beside the feeds
+    records what the faults did, and `truth.json` what the marts must find (see `parc.simulate.truth`). The
+    landing zone is left as on the evening of `last`. `progress` receives (what is made, days done, total
+    days).
+
+    Raises SimulationError for an invalid request and for incomplete seeds.
     """
     if last < first:
-        raise SimulationError(f"the range ends on {last}, before it begins on {first}; swap the dates")
+        raise SimulationError(f"the range ends on {last}, before it starts on {first}; swap the dates")
     if first < _EARLIEST or last > _LATEST:
         raise SimulationError(
-            f"{first} to {last}: the public holidays are known from {_EARLIEST} to {_LATEST}; stay within"
+            f"{first} to {last}: public holidays are only known from {_EARLIEST} to {_LATEST}; "
+            "choose dates in between"
         )
-    if not 0 < scale <= _LARGEST:  # nor NaN
+    if not 0 < scale <= _LARGEST:  # false for NaN too
         raise SimulationError(
-            f"scale {scale}: give a positive share of the nation, e.g. 0.02, and {_LARGEST} at most"
+            f"scale {scale}: give a positive share of the nation, e.g. 0.02, at most {_LARGEST}"
         )
     if seed < 0:
-        raise SimulationError(f"seed {seed}: give a whole number from 0 on")
+        raise SimulationError(f"seed {seed}: give a whole number, 0 or more")
 
     landing = LandingZone(out)
     geography = Geography.load()
@@ -105,16 +108,16 @@ def simulate(
     centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
     truth = Truth(geography, population, EFFECTS, scale=scale, seed=seed)
 
-    @lru_cache(maxsize=2)  # a fault may ask for the day before
+    @lru_cache(maxsize=2)  # a fault may need the previous day
     def made(day: date) -> dict[str, pl.DataFrame]:
-        """What is due on a day, by feed, in the columns of the feed's files."""
+        """The rows due on a day, by feed, with the columns of the feed's files."""
         called, visited = contacts.on(day)
         worked = field.on(day)
         calls = Contacts.concat([called, shops.calls(day), worked.calls])
         legs, served = centre.legs(day, calls.take(calls.is_made).in_order())
         visits = shops.visits(day, visited)
         if first <= day <= last:
-            truth.tell(day, calls, served, visits, worked)
+            truth.add(day, calls, served, visits, worked)
         frames = {"calls": legs, "boutique_visits": visits, "interventions": field.frame(worked.states)}
         if day == first or day.weekday() == 0:
             frames["line_assignments"] = line_assignments(geography, population, day)

@@ -1,8 +1,8 @@
-"""The operator's customers: one per line, never stored, computed from their number 0..n-1 when needed.
+"""The operator's customers: one per line, computed from their index 0..n-1 when needed and never stored.
 
-Customers are laid out in cells (department x market) and, inside a cell, in segments by the kind of their
-number; a segment's numbers are consecutive positions of a pool, scattered by a fixed permutation. So every
-number belongs to one customer at most, and a population of millions costs nothing.
+Customers are laid out in cells (department x market) and, within a cell, in segments by kind of number.
+A segment's numbers are consecutive positions of a pool, scattered by a fixed permutation. So every number
+belongs to at most one customer, and a population of millions takes no memory.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _MARKET_SHARE = np.array([0.50, 0.38, 0.12])
 _MONTHLY_GROWTH = np.array([-0.003, 0.002, 0.012])
 
 GEOGRAPHIC, BORDER, PORTED, MOVED, VOIP, MOBILE = range(6)
-# The reason under which a kind stands in line_assignments; none for the first two.
+# The reason given in line_assignments for each kind; the first two are not listed there.
 REASONS = (None, None, "ported", "moved", "voip", "mobile")
 _KIND_SHARE = np.array([0.725, 0.03, 0.025, 0.025, 0.115, 0.08])
-# Share of each kind that line_assignments knows: about 5 million of 23 million lines in all.
+# Share of each kind that line_assignments lists: about 5 million of 23 million lines in all.
 _LISTED_SHARE = np.array([0.0, 0.0, 0.95, 0.85, 0.94, 0.85])
-# Share of a kind that leaves the list every week, as many others entering it.
+# Share of a kind that leaves the list every week; as many others enter it.
 _WEEKLY_CHURN = 0.002
 _REFERENCE_SPAN = 1_000_000_000
 _LINE_STEP = 271_828_183
@@ -38,10 +38,10 @@ _LINE_STEP = 271_828_183
 
 @dataclass(frozen=True)
 class Customers:
-    """What is fixed about some customers: arrays of one length.
+    """The fixed traits of some customers, as arrays of equal length.
 
-    `number` is E.164 without `+`; `number_department` is where its prefix says it is, -1 for numbers
-    without geography; department and market are numbers of the geography.
+    `number` is E.164 without `+`. `number_department` is where the prefix places the number, -1 for
+    non-geographic numbers. Department and market are the geography's numbers.
     """
 
     department: Ints
@@ -52,10 +52,10 @@ class Customers:
 
 
 class Population:
-    """All customers of an operator of some scale (1 = the nation)."""
+    """All customers of an operator of a given scale (1 = the nation)."""
 
     def __init__(self, geography: Geography, numbering: Numbering, *, scale: float, seed: int) -> None:
-        """Lay out cells and segments; nothing per customer is held."""
+        """Lay out cells and segments; nothing is stored per customer."""
         self._geography = geography
         self._numbering = numbering
         self._seed = seed
@@ -77,7 +77,7 @@ class Population:
         needed = np.bincount(self._pool, weights=count, minlength=len(numbering.pool_blocks))
         if (needed > numbering.pool_blocks * BLOCK).any():
             raise SimulationError(
-                f"scale {scale}: more customers than the numbering plan has numbers; lower it"
+                f"scale {scale}: more customers than the numbering plan has numbers; lower the scale"
             )
         order = np.argsort(self._pool, kind="stable")
         ordered = self._pool[order]
@@ -87,20 +87,20 @@ class Population:
         self._pool_start[order] = before - before[first_of_pool]
 
     def lines_in(self, month: date) -> Ints:
-        """Lines per (department, market) in a month: fixed-only lines fall, bundles grow."""
+        """Lines per (department, market) in a month: fixed-only lines decline, bundles grow."""
         months = (month.year - REFERENCE_MONTH.year) * 12 + month.month - REFERENCE_MONTH.month
         lines: Ints = np.rint(self.lines * (1 + _MONTHLY_GROWTH) ** months).astype(np.int64)
         return lines
 
     def draw(self, department: Ints, market: Ints, unit: Floats) -> Ints:
-        """A customer of each cell; some of them call far more often than others."""
+        """Draw a customer of each cell; some customers call far more often than others."""
         size = self.lines[department, market]
         rank = np.floor(size * unit**1.6).astype(np.int64)
         drawn: Ints = self._cell_start[department, market] + permute(rank, size)
         return drawn
 
     def describe(self, customer: Ints) -> Customers:
-        """What is fixed about these customers."""
+        """The fixed traits of these customers."""
         segment = np.searchsorted(self._start, customer, side="right") - 1
         return self._described(segment, customer)
 
@@ -117,31 +117,31 @@ class Population:
         )
 
     def personal_mobile(self, customer: Ints) -> Ints:
-        """The customer's own mobile, of which the operator knows nothing."""
+        """The customer's personal mobile, which the operator does not know."""
         pool = self._numbering.personal_pool
         return self._numbering.number(pool, permute(customer, self._numbering.pool_size(pool)))
 
     def reference(self, customer: Ints) -> Ints:
-        """The number in the customer file, nine digits, of its own for each customer."""
+        """The customer's number in the customer file: nine digits, unique to each customer."""
         return permute(customer, _REFERENCE_SPAN)
 
     def customer_refs(self, customer: Ints) -> pl.Series:
-        """The customers as the feeds refer to them."""
+        """The customers' references, as the feeds write them."""
         return "C" + pl.Series(self.reference(customer)).cast(pl.String).str.zfill(9)
 
     def line_refs(self, customer: Ints) -> pl.Series:
-        """The customers' lines as the feeds refer to them, unlike the customers' own references."""
+        """The references of the customers' lines, as the feeds write them; not those of the customers."""
         line = (self.reference(customer) + _LINE_STEP) % _REFERENCE_SPAN
         return "L" + pl.Series(line).cast(pl.String).str.zfill(9)
 
     def is_listed(self, customer: Ints, kind: Ints, day: date) -> Bools:
-        """Whether line_assignments, as it stands in the week of `day`, holds the customer's number."""
+        """Whether line_assignments lists the customer's number in the week of `day`."""
         phase = hash_unit(self._seed, "assignment", customer) + _WEEKLY_CHURN * week_number(day)
         listed: Bools = phase % 1.0 < _LISTED_SHARE[kind]
         return listed
 
     def listed(self, day: date) -> Customers:
-        """The customers that line_assignments holds in the week of `day`, by number."""
+        """The customers that line_assignments lists in the week of `day`, ordered by number."""
         segments = np.flatnonzero(_LISTED_SHARE[self._kind] > 0)
         segment = np.repeat(segments, self._count[segments])
         steps = self._count[segments]
@@ -155,7 +155,7 @@ class Population:
 
 
 def _segments(geography: Geography, lines: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Segments in the order of the customers: department, market, kind, origin of the number, count."""
+    """Segments in customer order: department, market, kind, origin of the number, count."""
     overseas = geography.department_is_overseas
     region = geography.department_region
     rows: list[tuple[int, int, int, int, int]] = []
@@ -167,7 +167,7 @@ def _segments(geography: Geography, lines: Ints) -> tuple[Ints, Ints, Ints, Ints
         others = np.where(overseas, 0.0, geography.department_weight)
         others[department] = 0
         near = np.where(region == region[department], others, 0.0)
-        # A lone department of its region has no border inside it; the number then comes from anywhere.
+        # The only department of a region has no neighbours in it; its border numbers come from anywhere.
         origins = {BORDER: near if near.any() else others, PORTED: near + 0.2 * others, MOVED: others}
         for kind, count in enumerate(apportion(int(lines[department, market]), share)):
             if kind in origins:

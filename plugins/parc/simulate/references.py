@@ -1,4 +1,4 @@
-"""The reference feeds, each a full snapshot as it stands on its date."""
+"""The reference feeds: each delivery is a full snapshot as of its date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MONTHS = 3
 
 
 def active_lines(geography: Geography, population: Population, day: date) -> pl.DataFrame:
-    """The feed `active_lines`: the month of `day` and the two before."""
+    """The feed `active_lines`: the month of `day` and the two months before it."""
     months = [_month_before(day, ago) for ago in range(_MONTHS - 1, -1, -1)]
     cells = [(department, market) for department in geography.department_codes for market in MARKETS]
     return pl.concat(
@@ -31,7 +31,7 @@ def active_lines(geography: Geography, population: Population, day: date) -> pl.
 
 
 def line_assignments(geography: Geography, population: Population, day: date) -> pl.DataFrame:
-    """The feed `line_assignments`: the numbers whose prefix does not tell the department."""
+    """The feed `line_assignments`: the numbers whose prefix does not reveal the department."""
     listed = population.listed(day)
     return pl.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""When in the days after a start things happen, by the habits of each zone."""
+"""When events happen in the days after a start, by each zone's habits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Intensity = Callable[[date], Floats]
 
 
 class Rhythm:
-    """The days from a start on, each with its intensity per (zone, half-hour of the Paris day)."""
+    """The days from a start onwards, each with its intensity per (zone, half-hour of the Paris day)."""
 
     def __init__(self, intensity: Intensity, start: date, *, horizon: int, gap_days: Floats) -> None:
-        """`gap_days` weighs the days until what happens next, from the same day on.
+        """`gap_days` are the weights of 0, 1, 2, ... days until the next event.
 
-        Next days are drawn from starts up to `horizon` days after `start`.
+        Next events can be drawn for events up to `horizon` days after `start`.
         """
         self.days = [start + timedelta(days=age) for age in range(horizon + len(gap_days))]
         self.stretches = [business_day(day) for day in self.days]
@@ -30,7 +30,7 @@ class Rhythm:
         for age, table in enumerate(tables):
             padded[age, :, : table.shape[1]] = table
         level = padded.sum(axis=2)
-        # Nothing is drawn where nothing happens; a distribution has to be one all the same.
+        # Nothing is drawn where nothing happens, but the distribution must still be valid.
         padded[level == 0, 0] = 1.0
         self._half_hours = Choices(padded.reshape(-1, widest))
         self._starts_at = np.array([stretch.starts_at for stretch in self.stretches])
@@ -40,11 +40,11 @@ class Rhythm:
         self._gap_days = Choices(gaps.reshape(-1, len(gap_days)))
 
     def moment(self, zone: Ints, age: Ints, slot_unit: Floats, second_unit: Floats) -> Ints:
-        """An instant in the business date `age` days after the start."""
+        """Draw an instant in the business date `age` days after the start."""
         slot = self._half_hours.draw(age * self._zones + zone, slot_unit)
         moment: Ints = self._starts_at[age] + slot * HALF_HOUR + (second_unit * HALF_HOUR).astype(np.int64)
         return moment
 
     def gap(self, zone: Ints, age: Ints, unit: Floats) -> Ints:
-        """Days until what happens next after something `age` days after the start."""
+        """Draw the days from an event `age` days after the start to the next one."""
         return self._gap_days.draw(age * self._zones + zone, unit)

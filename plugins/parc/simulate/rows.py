@@ -1,4 +1,4 @@
-"""Tables as dataclasses of arrays."""
+"""Tables represented as dataclasses of arrays."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from parc.simulate.chance import Bools, Ints
 
 @dataclass(frozen=True)
 class Rows:
-    """Arrays of one length, one per field of the dataclass that this is the base of."""
+    """Base of dataclasses whose fields are arrays of equal length."""
 
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
 
     def take(self, rows: Ints | Bools) -> Self:
-        """Some of the rows: those at the places `rows`, or where `rows` is true."""
+        """The rows at the indices `rows`, or where `rows` is true."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
-        """All rows of several parts."""
+        """The rows of all parts, in order."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))

@@ -1,31 +1,31 @@
-"""The known truth of a simulated range: what whoever reads the deliveries must find again.
+"""The known truth of a simulated range: what the marts must find in its deliveries.
 
-`truth.json` stands beside the feeds, where no loader looks. It tells of deliveries as they are made, before
-any fault. Another range of the same operator (scale and seed) adds its dates or tells them again; another
-operator begins the file anew. Its shape:
+`truth.json` lies beside the feeds, where no loader looks. It describes the deliveries before any fault is
+applied. Simulating another range of the same operator (same scale and seed) adds or replaces its dates;
+another operator starts a new file. Its structure:
 
     scale, seed      the operator
     effects          parameters of going live (see `Effects`), and `relative_call_rate`: the relative
                      change of a line's calls once the ramp is over, repeats included
     cohorts          by name (`fixe 2012-04-25`): `market`, `go_live` (null: never planned), `regions`, and
-                     of the calls answered in hours the share to be expected in the customer's own
-                     directorate, over the dates told (null: none): `home_rate_before`,
+                     the expected share of calls answered in hours that the customer's own directorate
+                     answers, over the dates in the file (null: none): `home_rate_before`,
                      `home_rate_from_go_live`
     dates            by business date:
       calls            by market dialled: `legs`, `contacts` (calls), by outcome `answered`, `abandoned`,
-                       `overflowed_lost`, `ivr_resolved`, `ivr_abandoned`, `blocked`, further `offered` (the
+                       `overflowed_lost`, `ivr_resolved`, `ivr_abandoned`, `blocked`; also `offered` (the
                        first three), `answered_wait_seconds`, `identified`, `surveys`, `satisfied` (4 or 5)
       boutique_visits  `visits`, `served` (sales included), `sales`, `left_unserved`,
                        `served_wait_seconds`, `identified`, `surveys`, `satisfied`
       interventions    `states` delivered; `requested` on the date by kind and department; `closed` on the
-                       date, a list of `kind`, `result`, `reopened_on` (the business date of the job's next
-                       change, by which it is open again; null: it stays closed) and `jobs`; `slots` that
+                       date, a list of `kind`, `result`, `reopened_on` (the business date of the next
+                       change, which reopens the job; null: it stays closed) and `jobs`; `slots` that
                        end on the date by kind and fate: `kept` (arrived within), `arrived_outside`,
                        `customer_absent`, `technician_absent`, `moved_by_customer`, `moved_by_operator`,
                        `cancelled`
       cohorts          by name, of the customers who live there:
         by the line's market   `lines`, `reached` (share of the effects, 0 to 1), `contacts`,
-                               `contacts_without` (as many, had no region gone live), `again` and
+                               `contacts_without` (the number had no region gone live), `again` and
                                `again_without` (contacts followed by another of the same need; without: of
                                those made)
         by the market dialled  `offered`, `answered`, `in_hours` (answered, having reached a queue in the
@@ -33,9 +33,9 @@ operator begins the file anew. Its shape:
                                customer's directorate), `at_home_expected`, `surveys`, `satisfied`,
                                `satisfied_without` (as the same people would have answered)
 
-Only calls have an effect on satisfaction. What `_without` tells is drawn with the same chance as what is
-made: the ratio of the two is the effect that happened, not an estimate. A job seen in a range may have been
-asked for, and a slot promised, before the range begins.
+The rollout changes the satisfaction with calls only. The `_without` figures use the same random draws as
+the figures made: the ratio of the two is the effect that really happened, not an estimate. A job seen in a
+range may have been requested, and a slot promised, before the range begins.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ Figures = dict[str, Any]
 
 
 class Truth:
-    """Collects what a range is made of, date by date."""
+    """Collects the true figures of a range, date by date."""
 
     def __init__(
         self, geography: Geography, population: Population, effects: Effects, *, scale: float, seed: int
     ) -> None:
-        """Sort the regions and markets into cohorts by the date on which they go live."""
+        """Group regions and markets into cohorts by go-live date."""
         self._geography = geography
         self._population = population
         self._effects = effects
@@ -85,10 +85,10 @@ class Truth:
         for number, ((market, _), regions) in enumerate(self._cohorts):
             self._cohort_of[regions, market] = number
 
-    def tell(
+    def add(
         self, day: date, contacts: Contacts, served: Served, visits: pl.DataFrame, field: FieldDay
     ) -> None:
-        """Note a date: all contacts, those made in order of time as `served`, visits as delivered, jobs."""
+        """Add a date: all contacts; how the calls made went, in order of time; visits as delivered; jobs."""
         made = contacts.take(contacts.is_made).in_order()
         self._dates[day.isoformat()] = {
             "calls": _calls(served),
@@ -98,11 +98,11 @@ class Truth:
         }
 
     def write(self, landing: LandingZone) -> None:
-        """Merge the dates with those of the file that is there."""
+        """Merge the dates into an existing file of the same operator."""
         before = landing.read_json(TRUTH) or {}
         is_same = all(before.get(name) == value for name, value in self._head.items())
-        told = before.get("dates", {}) if is_same else {}
-        dates = dict(sorted((told | self._dates).items()))
+        earlier = before.get("dates", {}) if is_same else {}
+        dates = dict(sorted((earlier | self._dates).items()))
         effects = asdict(self._effects)
         effects["relative_call_rate"] = round(float(relative_call_rate(self._effects, 1.0)), 6)
         cohorts = {
@@ -228,7 +228,7 @@ def _visits(visits: pl.DataFrame) -> Figures:
 
 
 def _home_rate(dates: Figures, cohort: str, first: date | None, end: date | None) -> float | None:
-    """Expected share answered at home over the dates from `first` on and before `end`."""
+    """Expected share answered at home over the dates from `first` until before `end`."""
     sums = [
         figures["cohorts"][cohort]
         for day, figures in dates.items()

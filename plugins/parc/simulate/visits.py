@@ -1,4 +1,4 @@
-"""The feed `boutique_visits`: who comes into the shops, how long they wait, and who calls afterwards."""
+"""The feed `boutique_visits`: who visits, how long they wait, and who calls afterwards."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from parc.simulate.rhythm import Rhythm
 from parc.simulate.words import words
 
 VISITS_A_DAY = 131_000
-# Visits that a call follows, and visits that follow a call; the others stand alone.
+# Shares of visits followed by a call, and of visits that follow a call; all others stand alone.
 _THEN_CALLS, _AFTER_CALLS = 0.026, 0.062
-# Visits per line of each market against the mean of all lines.
+# Visits per line of each market, relative to the mean of all lines.
 _MARKET_RATE = np.array([0.70, 1.20, 1.60])
-# Weights of the days until the call, never the same day.
+# Weights of the number of days until the call, which is never on the same day.
 _GAP_DAYS = np.array([0.0, 0.34, 0.22, 0.16, 0.12, 0.09, 0.07])
 _HORIZON = len(_GAP_DAYS) - 1
 
@@ -46,7 +46,7 @@ _SERVED, _LEFT, _SOLD = range(3)
 
 
 class VisitBook:
-    """The visits of any business date, and the calls that follow from visits."""
+    """The visits of any business date, and the calls that follow visits."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class VisitBook:
         *,
         seed: int,
     ) -> None:
-        """Nothing is drawn yet."""
+        """Draw nothing yet."""
         self._geography = geography
         self._population = population
         self._boutiques = boutiques
@@ -71,35 +71,35 @@ class VisitBook:
         self._needs: dict[date, tuple[Visits, Contacts]] = {}
 
     def calls(self, day: date) -> Contacts:
-        """The contacts of `day` that follow a visit of the days before."""
+        """The contacts of `day` that follow a visit on an earlier day."""
         return Contacts.concat(
             [
                 calls.take(calls.day == day.toordinal())
-                for _, calls in (self._begun(day - timedelta(days=age)) for age in range(_HORIZON, -1, -1))
+                for _, calls in (self._starting(day - timedelta(days=age)) for age in range(_HORIZON, -1, -1))
             ]
         )
 
     def visits(self, day: date, after_calls: Visits) -> pl.DataFrame:
-        """The feed `boutique_visits` of a day in order of arrival.
+        """The feed `boutique_visits` of a day, in order of arrival.
 
-        `after_calls` are the visits that a call led to.
+        `after_calls` are the day's visits that follow a call.
         """
         rng = stream(self._seed, "visits", day)
-        alone = self._come(day, rng, 1 - _THEN_CALLS - _AFTER_CALLS)
-        visits = Visits.concat([alone, self._begun(day)[0], after_calls])
+        alone = self._draw_visits(day, rng, 1 - _THEN_CALLS - _AFTER_CALLS)
+        visits = Visits.concat([alone, self._starting(day)[0], after_calls])
         visits = visits.take(np.lexsort((visits.customer, visits.arrived_at)))
         return self._serve(day, visits)
 
-    def _begun(self, start: date) -> tuple[Visits, Contacts]:
-        """The visits of `start` that a call follows, and these calls."""
+    def _starting(self, start: date) -> tuple[Visits, Contacts]:
+        """The visits of `start` that lead to a call, and those calls."""
         first = start - timedelta(days=_HORIZON)
         self._needs = {day: needs for day, needs in self._needs.items() if day >= first}
         if start not in self._needs:
-            self._needs[start] = self._draw(start)
+            self._needs[start] = self._draw_chains(start)
         return self._needs[start]
 
-    def _come(self, day: date, rng: np.random.Generator, share: float) -> Visits:
-        """Some share of the visits of a day, whoever they are of."""
+    def _draw_visits(self, day: date, rng: np.random.Generator, share: float) -> Visits:
+        """Draw a `share` of a day's visits among all customers."""
         geography = self._geography
         zones = geography.department_zones(day)
         expected = (
@@ -113,7 +113,7 @@ class VisitBook:
         total = len(cell)
         anywhere = Choices(geography.department_weight[None, :] * (self._population.lines.sum(axis=1) > 0))
         elsewhere = anywhere.draw(np.zeros(total, dtype=np.int64), rng.random(total))
-        # Who is elsewhere finds the shops of that place open, or stays away.
+        # Customers visit away from home only where boutiques are open that day.
         is_open = self._footfall.intensity(day).sum(axis=1) > 0
         moves = (rng.random(total) < _ELSEWHERE) & is_open[zones[elsewhere]]
         department = np.where(moves, elsewhere, home)
@@ -129,18 +129,18 @@ class VisitBook:
         )
 
     def _surprise(self, day: date) -> Floats:
-        """What nobody planned, per department: a factor on visits."""
+        """The unplanned part of footfall: a factor on visits, per department."""
         rng = stream(self._seed, "visits surprise", day)
         nation = rng.standard_normal() * _NATION_SIGMA
         departments = len(self._geography.department_codes)
         factor: Floats = np.exp(nation + rng.standard_normal(departments) * _DEPARTMENT_SIGMA)
         return factor
 
-    def _draw(self, start: date) -> tuple[Visits, Contacts]:
-        """Visits of `start` and the calls that they lead to, rarer where the region is live."""
+    def _draw_chains(self, start: date) -> tuple[Visits, Contacts]:
+        """Draw visits of `start` and the calls they lead to, which are rarer where the region is live."""
         geography = self._geography
         rng = stream(self._seed, "visit then call", start)
-        visits = self._come(start, rng, _THEN_CALLS)
+        visits = self._draw_visits(start, rng, _THEN_CALLS)
         total = len(visits)
         who = self._population.describe(visits.customer)
         zone = geography.department_zones(start)[who.department]
@@ -148,7 +148,7 @@ class VisitBook:
         age = rhythm.gap(zone, np.zeros(total, dtype=np.int64), rng.random(total))
         live = ramp(geography.days_live(start), self._effects)[geography.department_region]
         rarer = (self._effects.call_rate * live)[who.department, who.market]
-        # The visits are there either way: no more calls can come of them than that.
+        # The number of visits is fixed, so a rise in calls cannot be represented.
         made, without = thinned(rng.random(total), np.minimum(rarer, 0.0))
         calls = Contacts(
             day=start.toordinal() + age,
@@ -166,7 +166,7 @@ class VisitBook:
         return visits, calls
 
     def _serve(self, day: date, visits: Visits) -> pl.DataFrame:
-        """Choose shops, let the visitors wait, serve them or let them leave."""
+        """Choose boutiques; let visitors wait, then serve them or let them leave."""
         boutiques = self._boutiques
         rng = stream(self._seed, "shop service", day)
         total = len(visits)

@@ -1,4 +1,4 @@
-"""Numbers in the words of the feeds."""
+"""Translates the simulation's numbers into the feeds' values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from parc.simulate.clock import iso_paris
 
 
 def words(among: tuple[str | None, ...], number: Ints) -> pl.Series:
-    """Each number's word; null for -1."""
+    """The word at each index; null for -1."""
     position = pl.Series(number)
     return pl.Series(among, dtype=pl.String).gather(position.set(position < 0, None))
 

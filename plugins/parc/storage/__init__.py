@@ -1,12 +1,12 @@
-"""Folders of files: on disk, in an S3-compatible store, on an SFTP server, wherever else fsspec reaches.
+"""Folders of files: on disk, in an S3-compatible store, on an SFTP server, or anywhere else fsspec reaches.
 
     /srv/landing   file:///srv/landing   s3://bucket/prefix   sftp://user@host:port/folder
 
-Credentials come from the environment and are never part of a URL. For S3 those of every AWS tool:
+Credentials come from the environment and are never part of a URL. S3 uses the same ones as every AWS tool:
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL,
 AWS_CA_BUNDLE, or the machine's role. For SFTP see `parc.storage.sftp`.
 
-A server that does not answer costs at most WAIT_SECONDS a try and three tries.
+A server that does not answer is tried at most three times, waiting WAIT_SECONDS each time.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from parc.errors import ConfigurationError
 from parc.settings import check_url
 
 WAIT_SECONDS = 20.0
-"""How long a connection may take, and how long a server may say nothing."""
+"""How long a connection may take, and how long a server may stay silent."""
 
 TRIES = 3
-"""Requests to an S3 store that fails or says nothing, in all."""
+"""How often a request is sent to an S3 store that fails or stays silent."""
 
 MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-"""What the file systems call the moment at which a file was last written."""
+"""The file systems' names for the time at which a file was last written."""
 
 
 OF_ONE_FILE = frozenset(
@@ -56,19 +56,22 @@ OF_ONE_FILE = frozenset(
         errno.EUCLEAN,
     }
 )
-"""Errors that one file, folder or link may have of its own, while the folder around it can be read."""
+"""Errors that may concern a single file, folder or link while the folder around it is readable."""
 
 Kind = Literal["file", "folder", "special file", "dangling link", "link out"]
-"""What an entry is, links followed: a link to what is not there or cannot be reached, or to a place outside
-its folder, is neither."""
+"""What an entry is after following links. A link to something missing or unreachable is a "dangling link",
+one to a place outside its folder a "link out"."""
 
 KINDS: dict[str, Kind] = {"file": "file", "directory": "folder"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or folder; bytes of `name` that are not UTF-8 stand in it as surrogates, as Python has them.
-    `modified_at` is None where the file system does not tell."""
+    """A file or folder.
+
+    Bytes of `name` that are not UTF-8 appear as surrogates, as in Python's own file names. `modified_at` is
+    None if the file system does not provide it.
+    """
 
     name: str
     kind: Kind
@@ -77,30 +80,30 @@ class Entry:
 
     @property
     def is_file(self) -> bool:
-        """A file, or a link to one."""
+        """Whether this is a file or a link to one."""
         return self.kind == "file"
 
 
 @dataclass
 class Folder:
-    """A folder behind a URL, while it is open; paths are relative to it."""
+    """An open folder at a URL; paths are relative to it."""
 
     url: str
     filesystem: Any
     path: str
-    at: str = field(default="", init=False)
-    """What was looked at last."""
+    last_path: str = field(default="", init=False)
+    """The path accessed last."""
 
     @property
     def is_on_disk(self) -> bool:
-        """Whether its files are this machine's own."""
+        """Whether the folder is on this machine's disk."""
         return isinstance(self.filesystem, LocalFileSystem)
 
     def entries(self, relative: str = "") -> list[Entry]:
-        """What lies in the folder, by name; one that is not there is empty.
+        """The entries of a folder, ordered by name; a folder that does not exist counts as empty.
 
-        Raises ConfigurationError when this whole folder is not there: on disk and over SFTP. In a store,
-        which has no folders, the bucket must be there, and a prefix may be empty.
+        Raises ConfigurationError if this whole folder does not exist, on disk or over SFTP. A store has no
+        folders: there the bucket must exist, and a prefix may be empty.
         """
         path = self._path(relative)
         try:
@@ -127,16 +130,19 @@ class Folder:
         self.filesystem.rm_file(self._path(relative))
 
     def has(self, relative: str) -> bool:
-        """Whether a file or folder is there."""
+        """Whether a file or folder exists."""
         return self._type(relative) is not None
 
     def has_file(self, relative: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file exists."""
         return self._type(relative) == "file"
 
     def holds(self, relative: str) -> bool:
-        """Whether a path, links followed, stays in this folder, or in the one of its own that it begins with:
-        that may itself be a link, to wherever the operator keeps a feed. True where there are no links."""
+        """Whether a path stays in this folder after following links. Always true where there are no links.
+
+        The first part of the path may itself be a link to wherever the operator keeps a feed; the rest must
+        then stay within that.
+        """
         real = self._real_path(relative)
         if real is None:
             return True
@@ -144,7 +150,7 @@ class Folder:
         return any(f"{real}/".startswith(f"{inside}/") for inside in insides)
 
     def _path(self, relative: str) -> str:
-        self.at = relative
+        self.last_path = relative
         return f"{self.path}/{relative}" if relative else self.path or "/"
 
     def _type(self, relative: str) -> str | None:
@@ -169,7 +175,7 @@ class Folder:
         return Entry(name, KINDS.get(given["type"], "special file"), given["size"] or 0, _modified(given))
 
     def _real_path(self, relative: str) -> str | None:
-        """The path without links, nor a slash at its end; None where the file system has no links."""
+        """The path with links resolved and no trailing slash; None if the file system has no links."""
         path = self._path(relative)
         if self.is_on_disk:
             return os.path.realpath(path).rstrip("/")
@@ -181,16 +187,16 @@ class Folder:
         has_folders = self.is_on_disk or "sftp" in self.filesystem.protocol
         if has_folders and not self.has(""):
             raise ConfigurationError(
-                f"{self.url} does not exist: nothing was looked for; "
-                "set PARC_LANDING to where deliveries arrive, or make the folder"
+                f"{self.url} does not exist, so nothing was looked for; "
+                "set PARC_LANDING to where deliveries arrive, or create the folder"
             )
 
 
 def connect(url: str) -> tuple[Any, str]:
-    """The file system that a URL lies on, ready for use, and the path there.
+    """The file system of a URL, ready for use, and the path on it.
 
-    Raises ConfigurationError when the URL holds a password; the driver's own errors when there is no such
-    driver, or the server cannot be reached. `opened` puts these into words.
+    Raises ConfigurationError if the URL holds a password, and the driver's own errors if there is no such
+    driver or the server cannot be reached. `opened` explains these.
     """
     check_url(url)
     protocol = fsspec.utils.get_protocol(url)
@@ -208,11 +214,11 @@ def connect(url: str) -> tuple[Any, str]:
 
 @contextmanager
 def opened(url: str) -> Iterator[Folder]:
-    """The folder at a URL, for as long as the body lasts.
+    """Open the folder at a URL; it is closed at the end of the block.
 
-    Raises ConfigurationError, in one line, when the URL holds a password, or when anything in the body fails
-    that concerns the folder: no such driver, bucket or key, a server that is away or stops answering. A full
-    disk of this machine is left as it is: `is_disk_full`.
+    Raises ConfigurationError, in one line, if the URL holds a password, or if anything in the block fails
+    because of the folder: no such driver, bucket or key, or a server that is down or stops answering. An
+    error because this machine's disk is full passes unchanged: see `is_disk_full`.
     """
     folder = None
     url = url.rstrip("/") or url
@@ -228,12 +234,12 @@ def opened(url: str) -> Iterator[Folder]:
         is_ours = isinstance(error, (OSError, EOFError, ImportError, ValueError, *_ssh_errors()))
         if not is_ours or is_disk_full(error):
             raise
-        place = f"{url}/{folder.at}" if folder and folder.at else url
-        raise ConfigurationError(f"{place} cannot be read: {_told(error)}") from None
+        place = f"{url}/{folder.last_path}" if folder and folder.last_path else url
+        raise ConfigurationError(f"{place} cannot be read: {_explained(error)}") from None
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a file could not be written for want of space on this machine."""
+    """Whether a file could not be written because this machine's disk or quota is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -260,52 +266,53 @@ def _modified(given: dict[str, Any]) -> datetime | None:
 
 
 def _ssh_errors() -> tuple[type[Exception], ...]:
-    """Paramiko's own errors, where it is in use: nobody else waits for its import."""
+    """Paramiko's own errors if it is loaded; other file systems do not pay for importing it."""
     paramiko = sys.modules.get("paramiko")
     return (paramiko.SSHException,) if paramiko else ()
 
 
-WAYS_OUT = (
+REMEDIES = (
     (
         ("NO_SUCH_BUCKET",),
-        "name a bucket that is there",
+        "name a bucket that exists",
     ),
     (
         ("ACCESS_DENIED", "ACCESS_KEY", "SIGNATURE", "TOKEN", "Token"),
-        "the store wants other credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), "
-        "or lets these not list and read the bucket",
+        "set credentials that the store accepts (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+        "AWS_PROFILE), and let them list and read the bucket",
     ),
     (
         ("not found in known_hosts",),
-        "ask who runs the server for its host key and enter it in ~/.ssh/known_hosts, or in the file "
-        "that PARC_SFTP_KNOWN_HOSTS names",
+        "ask the server's administrator for its host key, and add it to ~/.ssh/known_hosts or to the file "
+        "in PARC_SFTP_KNOWN_HOSTS",
     ),
     (
         ("Host key for server",),
-        "the server was set up anew, or somebody poses as it: ask who runs it before known_hosts is changed",
+        "either the server was reinstalled or something is impersonating it: ask its administrator before "
+        "you change known_hosts",
     ),
     (
         ("uthentication", "private key", "passphrase"),
-        "set PARC_SFTP_KEY_FILE or PARC_SFTP_PASSWORD to what the server takes",
+        "set PARC_SFTP_KEY_FILE or PARC_SFTP_PASSWORD to what the server accepts",
     ),
     (
         ("Permission denied",),
-        "let this user list the folder and read its files",
+        "give this user permission to list the folder and read its files",
     ),
     (
         ("onnect", "CONNECTION", "answer", "banner", "session", "closed", "getaddrinfo", "resolve"),
-        "is the server up, and named rightly? Try again when it answers",
+        "check that the server is up and its name is right, then try again",
     ),
 )
-"""What helps, by what an error's text holds: drivers tell little more than texts."""
+"""Remedies, chosen by words in the error's text: drivers give little else to go by."""
 
 
-def _told(error: Exception) -> str:
-    """The error in one line, with the way out."""
+def _explained(error: Exception) -> str:
+    """The error in one line, with its remedy."""
     text = " ".join(str(error).split()).partition(" (Request ID")[0].partition(": got '")[0]
     if isinstance(error, EOFError):
         text = "the connection was lost"
     elif isinstance(error, TimeoutError):
         text = f"no answer within {WAIT_SECONDS:g} s"
-    way_out = next((way for signs, way in WAYS_OUT if any(sign in text for sign in signs)), None)
-    return f"{text or type(error).__name__}; {way_out or 'is PARC_LANDING right?'}"
+    remedy = next((remedy for signs, remedy in REMEDIES if any(sign in text for sign in signs)), None)
+    return f"{text or type(error).__name__}; {remedy or 'check PARC_LANDING'}"

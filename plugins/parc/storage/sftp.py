@@ -1,8 +1,8 @@
-"""SFTP, with a server that must be known and waits that end.
+"""SFTP that only talks to known servers and never waits for ever.
 
-The key is PARC_SFTP_KEY_FILE's, the SSH agent's or one in ~/.ssh; PARC_SFTP_PASSWORD (or the file
-PARC_SFTP_PASSWORD_FILE) is the password, or the passphrase of the key. The server's host key must stand in
-~/.ssh/known_hosts, or in the file that PARC_SFTP_KNOWN_HOSTS names.
+The key is that of PARC_SFTP_KEY_FILE, the SSH agent's or one in ~/.ssh. PARC_SFTP_PASSWORD (or the file
+PARC_SFTP_PASSWORD_FILE) is the password, or the passphrase of the key. The server's host key must be in
+~/.ssh/known_hosts or in the file PARC_SFTP_KNOWN_HOSTS.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from fsspec.implementations.sftp import SFTPFileSystem
 
 from parc.settings import given_secret
 
-# Its threads log the tracebacks of errors that are raised here as well.
+# Paramiko's threads would also log tracebacks of the errors that are raised here.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 REQUESTS_AT_ONCE = 64
-"""Blocks of a file that are asked for ahead; without a limit some servers stall on large files."""
+"""How many blocks of a file are requested ahead; without a limit some servers stall on large files."""
 
 
 class _Message(paramiko.Message):
     def get_text(self) -> str:
-        """A text of the server's, as Python has file names: bytes that are not UTF-8 as surrogates."""
+        """A text from the server; bytes that are not UTF-8 become surrogates, as in Python's file names."""
         return os.fsdecode(self.get_string())
 
 
 class _Client(paramiko.SFTPClient):
-    """Takes file names that are not UTF-8, and gives each answer that tells of a failure a number."""
+    """Accepts file names that are not UTF-8, and gives every error that the server reports an errno."""
 
     def _request(self, t: Any, *args: Any) -> tuple[int, paramiko.Message]:
         kind, message = super()._request(t, *args)  # type: ignore[misc]
@@ -41,13 +41,13 @@ class _Client(paramiko.SFTPClient):
         try:
             super()._convert_status(msg)  # type: ignore[misc]
         except OSError as error:
-            if error.errno is None:  # the server answered: it is this request's failure, not the connection's
+            if error.errno is None:  # the server answered, so this request failed, not the connection
                 raise OSError(errno.EIO, str(error)) from None
             raise
 
 
 class Sftp(SFTPFileSystem):  # type: ignore[misc]
-    """fsspec's, which takes any host key for good, has no time limits and is never closed."""
+    """fsspec's SFTP file system, plus a check of the host key, time limits, and an end to the connection."""
 
     cachable = False
 
@@ -80,16 +80,16 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
         channel.settimeout(wait)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        """What lies in a folder."""
+        """The entries of a folder."""
         listed = [self._decode_stat(each, path) for each in self.ftp.listdir_attr(path)]
         return listed if detail else [each["name"] for each in listed]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """What a path is, links followed."""
+        """Details of a path, after following links."""
         return {**self._decode_stat(self.ftp.stat(os.fsencode(path))), "name": path}
 
     def real_path(self, path: str) -> str:
-        """The path without links."""
+        """The path with links resolved."""
         return str(self.ftp.normalize(os.fsencode(path)))
 
     def get_file(self, rpath: str, lpath: str, **_: Any) -> None:
@@ -98,5 +98,5 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
         self.ftp.get(remote, lpath, max_concurrent_prefetch_requests=REQUESTS_AT_ONCE)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self.client.close()

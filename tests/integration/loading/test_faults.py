@@ -22,14 +22,14 @@ SCALE, SEED = 0.01, 5
 FIRST, LAST = date(2012, 3, 5), date(2012, 4, 14)
 EASTER_MONDAY = date(2012, 4, 9)
 FEEDS = ("calls", "boutique_visits", "interventions")
-STORIES = [name for name, fault in FAULTS.items() if len(fault.turns) > 1]
+STORIES = [name for name, fault in FAULTS.items() if len(fault.stages) > 1]
 AT_ONCE = [
     (name, feed)
     for name, fault in FAULTS.items()
     for feed in fault.feeds
     if name not in STORIES and feed in FEEDS
 ]
-REFUSED = [name for name, feed in AT_ONCE if feed == "calls" and FAULTS[name].turns[0].outcome == "refused"]
+REFUSED = [name for name, feed in AT_ONCE if feed == "calls" and FAULTS[name].stages[0].outcome == "refused"]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -
     """Each evening simulates its own day alone, with the faults whose story begins or goes on."""
     settings = replace(module_warehouse, landing=str(tmp_path))
     begins = {name: LAST + timedelta(days=3 + place) for place, name in enumerate(STORIES)}
-    ends = {name: day + timedelta(days=FAULTS[name].turns[-1].days_after) for name, day in begins.items()}
+    ends = {name: day + timedelta(days=FAULTS[name].stages[-1].days_after) for name, day in begins.items()}
     evening = min(begins.values())
     while evening <= max(ends.values()):
         told_tonight = [name for name in STORIES if begins[name] <= evening <= ends[name]]

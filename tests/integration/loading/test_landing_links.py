@@ -108,7 +108,7 @@ def test_a_range_tells_what_was_done_before_an_error_ends_it(delivered: Settings
             assert running.poll() is None
         Path(delivered.landing).rename(f"{delivered.landing}_away")
         out, err = running.communicate()
-    assert running.returncode == 3 and "does not exist: nothing was looked for" in err
+    assert running.returncode == 3 and "does not exist, so nothing was looked for" in err
     assert out.startswith(f"calls {BEFORE}: 30 of 30 rows published as delivery 1")
 
 

@@ -623,7 +623,7 @@ def free_port() -> int:
 
 def test_a_store_that_is_away(s3: Zone, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
-    fails(s3.settings, "Could not connect to server", "is the server up")
+    fails(s3.settings, "Could not connect to server", "check that the server is up")
 
 
 def test_a_store_that_says_nothing(s3: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -688,13 +688,13 @@ def at_port(settings: Settings, port: int) -> Settings:
 
 
 def test_a_server_that_is_away(sftp: Zone, free_port: int) -> None:
-    fails(at_port(sftp.settings, free_port), "Unable to connect to port", "is the server up")
+    fails(at_port(sftp.settings, free_port), "Unable to connect to port", "check that the server is up")
 
 
 def test_a_server_that_says_nothing(sftp: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "WAIT_SECONDS", 0.5)
     with door(None, 0) as (port, _):
-        fails(at_port(sftp.settings, port), "is the server up")
+        fails(at_port(sftp.settings, port), "check that the server is up")
 
 
 @pytest.mark.parametrize("let_through", [10, 1_000, 3_000, 400_000])
@@ -706,7 +706,7 @@ def test_a_server_that_hangs_up_in_the_middle(
     with door(sftp_server.port, let_through) as (port, taken):
         know(sftp_server.folder / "host", port, tmp_path / "known_hosts")
         settings = at_port(sftp.settings, port)
-        with pytest.raises(ConfigurationError, match=r"cannot be read: [^\n]+; is the server up"):
+        with pytest.raises(ConfigurationError, match=r"cannot be read: [^\n]+; check that the server is up"):
             ingest(settings, "calls", DAY)
         assert len(taken) == 1
     assert ledger(sftp.settings) == [] and sftp.copies == []
@@ -756,7 +756,7 @@ def test_a_server_that_nobody_knows_or_that_became_another(
 ) -> None:
     """A fetch from whoever answers would hand the deliveries of tonight to be made up by anybody."""
     know(sftp_server.folder / "stranger", sftp_server.port, tmp_path / "known_hosts")
-    fails(sftp.settings, "Host key for server", "does not match", "poses as it")
+    fails(sftp.settings, "Host key for server", "does not match", "impersonating it")
     monkeypatch.delenv("PARC_SFTP_KNOWN_HOSTS")
     fails(sftp.settings, "not found in known_hosts", "enter it in ~/.ssh/known_hosts")
     (tmp_path / ".ssh").mkdir()

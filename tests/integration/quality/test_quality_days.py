@@ -179,7 +179,7 @@ def test_faults_of_a_small_sunday_are_told(module_warehouse: Settings, tmp_path:
 def test_every_fault_is_told_at_any_size(warehouse: Settings, day: date, scale: float) -> None:
     """What is refused first, so that nothing of the day is published before it."""
     prepare(warehouse, day, scale)
-    at_once = [fault for fault in FAULTS.values() if len(fault.turns) == 1]
-    for fault in sorted(at_once, key=lambda fault: fault.turns[0].outcome == "published"):
+    at_once = [fault for fault in FAULTS.values() if len(fault.stages) == 1]
+    for fault in sorted(at_once, key=lambda fault: fault.stages[0].outcome == "published"):
         for feed in fault.feeds:
             plant(warehouse, fault.name, feed, day, scale)

@@ -97,7 +97,8 @@ def test_a_derived_column_is_empty_where_its_source_may_be() -> None:
 
 def test_an_unknown_feed_is_refused_with_those_there_are() -> None:
     with pytest.raises(
-        feeds.UnknownFeed, match=r"no feed `call`.*active_lines, boutique_visits, boutiques, calls, "
+        feeds.UnknownFeed,
+        match=r"no feed is called `call`.*active_lines, boutique_visits, boutiques, calls, ",
     ):
         feeds.get("call")
 

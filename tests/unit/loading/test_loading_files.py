@@ -149,7 +149,9 @@ def test_a_landing_zone_that_is_not_there_is_no_empty_one(settings: Settings, fo
         ):
             assert (delivery.files, other.files) == ((), ()), "a date and a feed may be missing"
         gone = replace(settings, landing=f"{place}/gone")
-        with pytest.raises(ConfigurationError, match=f"{place}/gone does not exist: nothing was looked for"):
+        with pytest.raises(
+            ConfigurationError, match=f"{place}/gone does not exist, so nothing was looked for"
+        ):
             delivered(gone)
     assert delivered(replace(settings, landing="memory://gone")).files == (), "a store has no folders"
 

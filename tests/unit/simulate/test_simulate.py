@@ -269,9 +269,9 @@ def test_summary_and_progress(tmp_path: Path) -> None:
     ("first", "last", "scale", "number", "message"),
     [
         (date(2012, 4, 2), date(2012, 4, 1), 0.01, 1, "swap the dates"),
-        (date(1998, 4, 2), date(2012, 4, 1), 0.01, 1, "stay within"),
+        (date(1998, 4, 2), date(2012, 4, 1), 0.01, 1, "choose dates in between"),
         (date(2012, 4, 2), date(2012, 4, 2), 0.0, 1, "scale 0.0"),
-        (date(2012, 4, 2), date(2012, 4, 2), 50.0, 1, "10 at most"),
+        (date(2012, 4, 2), date(2012, 4, 2), 50.0, 1, "at most 10"),
         (date(2012, 4, 2), date(2012, 4, 2), 0.01, -1, "seed -1"),
     ],
 )

@@ -54,16 +54,19 @@ def every_fault(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[st
 @pytest.mark.parametrize(
     ("faults", "message"),
     [
-        (["bad_row"], r"no fault is called `bad_row`; there are bad_rows, .*, mixed_spellings"),
-        (["bad_rows@letters"], r"made in calls, boutique_visits, interventions, not in `letters`"),
+        (["bad_row"], r"no fault is called `bad_row`; choose from bad_rows, .*, mixed_spellings"),
+        (["bad_rows@letters"], r"applies to calls, boutique_visits, interventions, not to `letters`"),
         (
             ["mixed_spellings@interventions"],
-            r"made in calls, not in `interventions`; write mixed_spellings@c",
+            r"applies to calls, not to `interventions`; write mixed_spellings@c",
         ),
-        (["late@calls:20/04/2012"], r"`20/04/2012` is no date YYYY-MM-DD"),
-        (["late@calls:2012-04-19"], r"late@calls:2012-04-19: nothing of it falls into 2012-04-17 to 2012-04"),
-        (["late@calls:2012-04-14"], r"late@calls:2012-04-14: nothing of it falls into"),
-        (["missing@calls:2012-04-16"], r"missing@calls:2012-04-16: nothing of it falls into"),
+        (["late@calls:20/04/2012"], r"`20/04/2012` is not a date YYYY-MM-DD"),
+        (
+            ["late@calls:2012-04-19"],
+            r"late@calls:2012-04-19: no part of it falls within 2012-04-17 to 2012-04",
+        ),
+        (["late@calls:2012-04-14"], r"late@calls:2012-04-14: no part of it falls within"),
+        (["missing@calls:2012-04-16"], r"missing@calls:2012-04-16: no part of it falls within"),
         (
             ["late@calls:2012-04-17", "missing@calls:2012-04-17"],
             r"calls 2012-04-17: hit by both late and mis",
@@ -180,7 +183,7 @@ def of_day(folder: Path) -> dict[str, tuple[bytes, int]]:
     [
         (
             "bad_rows@interventions:2012-04-15",
-            r"interventions 2012-04-15: of \d+ rows a single bad one is ab",
+            r"interventions 2012-04-15: among \d+ rows a single bad one exc",
         ),
         ("too_many_bad_rows@boutique_visits:2012-04-09", r"boutique_visits 2012-04-09 has no rows for too_m"),
         ("wrong_date@boutique_visits:2012-04-10", r"boutique_visits 2012-04-10: the day before has no rows"),
