@@ -105,6 +105,5 @@ def test_an_unknown_feed_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize("page", ["feeds", "marts"])
 def test_the_reference_is_what_the_project_says(page: str) -> None:
-    reference = PROJECT / "docs" / "reference"
-    names = runpy.run_path(str(reference / f"write_{page}.py"))
-    assert names["text"]() == (reference / f"{page}.md").read_text(), f"make docs, and commit {page}.md"
+    names = runpy.run_path(str(PROJECT / "docs" / "scripts" / f"write_{page}.py"))
+    assert names["text"]() == names["PAGE"].read_text(), f"make docs, and commit {page}.md"
