@@ -7,7 +7,7 @@
     select
         calendar.feed,
         day.business_date,
-        (day.business_date + 1 + calendar.due_time_local) at time zone 'Europe/Paris' as due_at
+        ops.due_at(day.business_date, calendar.due_time_local) as due_at
     from {{ ref('feed_calendar') }} as calendar
     cross join (
         select
@@ -25,10 +25,5 @@
         from {{ source('ops', 'looked_for') }} as looked_for
         where looked_for.feed = calendar.feed and looked_for.business_date > greatest(calendar.first_due_date, ledger.last_date)
     ) as day
-    where
-        case calendar.cadence
-            when 'daily' then true
-            when 'weekly' then extract(isodow from day.business_date) = 1
-            when 'monthly' then extract(day from day.business_date) = 1
-        end
+    where ops.due_date(calendar.cadence, day.business_date) = day.business_date
 {% endmacro %}

@@ -18,11 +18,7 @@ calendar as (
         select
             feeds.feed,
             feeds.first_due_date,
-            case feeds.cadence
-                when 'daily' then release.business_date
-                when 'weekly' then date_trunc('week', release.business_date)::date
-                when 'monthly' then date_trunc('month', release.business_date)::date
-            end as due_date
+            ops.due_date(feeds.cadence, release.business_date) as due_date
         from unnest(
             %(calendar_feeds)s::text[], %(calendar_cadences)s::text[], %(calendar_first_dates)s::date[]
         ) as feeds (feed, cadence, first_due_date)

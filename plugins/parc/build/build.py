@@ -14,7 +14,8 @@ from psycopg.types.json import Jsonb
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
 from parc.errors import BuildFailed, ParcError
-from parc.ledger import locks, runs
+from parc.ledger import due, locks, runs
+from parc.ledger.due import Gap
 from parc.rollout import estimates as effects
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -42,7 +43,7 @@ class BuildResult:
     nodes_by_status: dict[str, int] = field(default_factory=dict)
     seconds_by_node: dict[str, float] = field(default_factory=dict)
     resumed_build_id: int | None = None
-    missing: list[gaps.Gap] = field(default_factory=list)
+    missing: list[Gap] = field(default_factory=list)
 
     @property
     def message(self) -> str:
@@ -104,7 +105,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                         runner.run(*BUILD, "--select", EFFECT_MART, "--exclude-resource-type", "unit_test")
                     )
             done = nodes.read(connection, run)
-            missing = gaps.read(connection)
+            missing = due.gaps_of_running_build(connection)
             with connection.transaction():
                 nodes.record(connection, build_id, done)
                 connection.execute(
@@ -192,7 +193,7 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
         found = changes.find(connection, settings.project / "dbt_project" / "seeds", everything=full_refresh)
-        if found.is_empty and not full_refresh and not gaps.are_news(connection):
+        if found.is_empty and not full_refresh and not due.has_unreported_gaps(connection):
             return None
         entering = resume.inputs(connection, settings, found)
         resumed = None if full_refresh else resume.resumable(connection, settings, found, entering)

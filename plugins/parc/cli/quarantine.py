@@ -53,25 +53,25 @@ def quarantine_show(
     and where its files lie."""
     from parc.loading import quarantine
 
-    settings = Settings.from_env()
-    found = quarantine.rows(settings, delivery, limit)
+    found, rejected = quarantine.rows(Settings.from_env(), delivery, limit)
     if as_json:
-        dump(found)
+        dump([asdict(row) for row in rejected])
         return
     rows = [
         {
-            "file": row["file_name"],
-            "line": row["line_number"],
-            "column": row["column_name"],
-            "reason": row["reason"],
-            "text": row["row_text"],
+            "file": row.file_name,
+            "line": row.line_number,
+            "column": row.column_name,
+            "reason": row.reason,
+            "text": row.row_text,
         }
-        for row in found
+        for row in rejected
     ]
     table(f"Quarantine of delivery {delivery}", rows)
-    say(quarantine.verdict(settings, delivery))
-    for uri in quarantine.uris(settings, delivery):
-        say(uri)
+    verdict = f": {found.reason}" if found.reason else ""
+    say(f"{found.feed} {found.business_date}, {found.status}{verdict}")
+    for file in found.files:
+        say(file["uri"])
 
 
 @app.command("replay")

@@ -7,8 +7,9 @@ import shutil
 from datetime import date
 
 from parc.desk import deliveries, marts, notices, switch
-from parc.desk.deliveries import Due, due, missing, newest_night
+from parc.desk.deliveries import due, missing, newest_night
 from parc.desk.matter import Matter
+from parc.ledger.due import Due
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Literal
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from parc.desk.matter import Matter
-from parc.feeds import FEEDS, Keeping
-from parc.instants import PARIS, shown
-from parc.ledger import locks
+from parc.feeds import FEEDS
+from parc.instants import shown
+from parc.ledger import deliveries, locks
+from parc.ledger import due as ledger
+from parc.ledger.due import Due
 from parc.settings import Settings
 from parc.warehouse import connect
 
-QUARANTINE_NIGHTS = 7
+QUARANTINE_NIGHTS = timedelta(days=7)
 QUARANTINE_SHARE = 0.5
 """Share of a feed's reject limit from which rejected rows are worth a look."""
 
-State = Literal["due", "loading", "published", "refused", "missing"]
 Without = Mapping[tuple[str, date], int]
 """The build that BI sees, by each delivery that it went on without."""
-
-
-@dataclass(frozen=True)
-class Due:
-    """A delivery that the calendar expects of a night, and what became of it. `due_at` is UTC; `detail` says
-    how many rows, or why it was refused. Where a snapshot (not `is_daily`) has not come, the one before it
-    stays in force."""
-
-    feed: str
-    business_date: date
-    due_at: datetime
-    is_daily: bool
-    state: State
-    detail: str
 
 
 def due(settings: Settings, business_date: date) -> list[Due]:
@@ -47,7 +32,7 @@ def due(settings: Settings, business_date: date) -> list[Due]:
     Raises ConfigurationError when the warehouse cannot be reached.
     """
     with connect(settings, "reader") as connection:
-        return _due(settings, connection, business_date)
+        return ledger.due(connection, ledger.calendar(settings.project), business_date)
 
 
 def missing(settings: Settings) -> list[dict[str, Any]]:
@@ -55,24 +40,17 @@ def missing(settings: Settings) -> list[dict[str, Any]]:
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
-    calendar = _calendar(settings)
     with connect(settings, "reader") as connection:
         return [
-            {"feed": feed, "business_date": day, "due_at": calendar[feed].due_at(day)}
-            for feed, days in _gaps(connection, calendar).items()
-            for day in days
+            {"feed": each.feed, "business_date": each.business_date, "due_at": each.due_at}
+            for each in ledger.missing(connection, ledger.calendar(settings.project))
         ]
 
 
 def newest_night(settings: Settings) -> date | None:
     """The last business date of which anything came or was looked for; None before the first."""
     with connect(settings, "reader") as connection:
-        row = connection.execute(
-            "select greatest((select max(business_date) from ops.delivery "
-            "where status <> 'withdrawn' and not is_misdated), "
-            "(select max(business_date) from ops.looked_for))"
-        ).fetchone()
-    return row[0] if row else None
+        return ledger.newest_night(connection)
 
 
 def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
@@ -90,227 +68,84 @@ def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Mat
     ]
 
 
-@dataclass(frozen=True)
-class _Expected:
-    """A row of the feed calendar, the seed in git: also known before the first build."""
-
-    feed: str
-    cadence: str
-    due_time_local: time
-    first_due_date: date
-
-    def is_due(self, day: date) -> bool:
-        on_its_day = {"daily": True, "weekly": day.weekday() == 0, "monthly": day.day == 1}
-        return day >= self.first_due_date and on_its_day[self.cadence]
-
-    def due_at(self, day: date) -> datetime:
-        return datetime.combine(day + timedelta(days=1), self.due_time_local, PARIS).astimezone(UTC)
-
-
-def _calendar(settings: Settings) -> dict[str, _Expected]:
-    """By feed, references first: the facts are checked against them."""
-    path = settings.project / "dbt_project" / "seeds" / "feed_calendar.csv"
-    with path.open(newline="") as file:
-        expected = [
-            _Expected(
-                row["feed"],
-                row["cadence"],
-                time.fromisoformat(row["due_time_local"]),
-                date.fromisoformat(row["first_due_date"]),
-            )
-            for row in csv.DictReader(file)
-        ]
-    expected.sort(key=lambda each: FEEDS[each.feed].keeping is Keeping.DAYS)
-    return {each.feed: each for each in expected}
-
-
-def _due(settings: Settings, connection: psycopg.Connection[Any], business_date: date) -> list[Due]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        come = {
-            row["feed"]: row
-            for row in cursor.execute(
-                """
-                select distinct on (feed)
-                    feed,
-                    status,
-                    reason,
-                    rows_published,
-                    rows_quarantined,
-                    built_in
-                from ops.delivery
-                where business_date = %s and status not in ('superseded', 'withdrawn')
-                order by feed, coalesce(seen_at, landed_at) desc, delivery_id desc
-                """,
-                [business_date],
-            )
-        }
-        looked_for = {
-            row["feed"]
-            for row in cursor.execute(
-                "select feed from ops.looked_for where business_date = %s", [business_date]
-            )
-        }
-    rows = []
-    for feed, expected in _calendar(settings).items():
-        if not expected.is_due(business_date):
-            continue
-        due_at = expected.due_at(business_date)
-        delivery = come.get(feed)
-        state: State
-        detail = ""
-        if delivery is None:
-            state = "missing" if feed in looked_for or due_at <= datetime.now(UTC) else "due"
-        elif delivery["status"] == "published":
-            state = "published"
-            detail = f"{delivery['rows_published']:,} rows"
-            if delivery["rows_quarantined"]:
-                detail += f", {delivery['rows_quarantined']:,} in quarantine"
-            if delivery["built_in"] is None:
-                detail += ", not built yet"
-        elif delivery["status"] == "refused":
-            state, detail = "refused", delivery["reason"]
-        else:
-            state = "loading"
-        is_daily = FEEDS[feed].keeping is Keeping.DAYS
-        rows.append(Due(feed, business_date, due_at, is_daily, state, detail))
-    return rows
-
-
-def _gaps(connection: psycopg.Connection[Any], calendar: Mapping[str, _Expected]) -> dict[str, list[date]]:
-    """Days that are due and have not come, by feed; those refused are none."""
-    built = connection.execute("select to_regclass('intermediate.int_missing_deliveries')").fetchone()
-    # Before the first build the warehouse knows no calendar: then what was looked for in vain is missing.
-    source = "intermediate.int_missing_deliveries" if built and built[0] else "ops.looked_for"
-    rows = connection.execute(
-        f"select feed, business_date from {source} as missing where not exists ("
-        "select from ops.delivery where delivery.feed = missing.feed "
-        "and delivery.business_date = missing.business_date "
-        "and status not in ('superseded', 'withdrawn')) order by 1, 2"
-    ).fetchall()
-    days: dict[str, list[date]] = {feed: [] for feed in calendar}
-    for feed, day in rows:
-        if feed in calendar and calendar[feed].is_due(day):
-            days[feed].append(day)
-    return days
-
-
 def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
     """Runs of days of a feed that are due and have not come."""
-    calendar = _calendar(settings)
-    days = _gaps(connection, calendar)
-    withdrawn = {
-        (feed, day): f"delivery {delivery_id} was withdrawn ({reason})"
-        for feed, day, delivery_id, reason in connection.execute(
-            "select feed, business_date, delivery_id, reason from ops.delivery where status = 'withdrawn' "
-            "order by delivery_id"
-        )
-    }
+    calendar = ledger.calendar(settings.project)
+    is_daily = {each.feed: each.is_daily for each in calendar}
     found = []
-    for feed, expected in calendar.items():
-        is_daily = FEEDS[feed].keeping is Keeping.DAYS
-        taken_back = [(day, day) for day in days[feed] if (feed, day) in withdrawn]
-        not_come = [day for day in days[feed] if (feed, day) not in withdrawn]
-        for first, last in taken_back + _stretches(not_come):
-            text = f"due since {shown(expected.due_at(first))}, "
-            text += withdrawn.get((feed, first), "has not come")
-            if not is_daily:
+    for feed, of_feed in groupby(ledger.missing(connection, calendar), lambda each: each.feed):
+        by_date = {each.business_date: each for each in of_feed}
+        withdrawn = [(day, day) for day, each in by_date.items() if each.withdrawn_id]
+        not_come = [day for day, each in by_date.items() if not each.withdrawn_id]
+        for first, last in withdrawn + _stretches(not_come):
+            one = by_date[first]
+            text = f"due since {shown(one.due_at)}, "
+            if one.withdrawn_id:
+                text += f"delivery {one.withdrawn_id} was withdrawn ({one.withdrawal_reason})"
+            else:
+                text += "has not come"
+            if not is_daily[feed]:
                 text += "; the snapshot before it stays in force"
             elif (feed, last) in without:
                 text += f"; build {without[feed, last]} went on without it"
-            found.append(
-                Matter(
-                    "missing",
-                    is_daily,
-                    _named(feed, first, last),
-                    text,
-                    f"have it sent, then {_ingest(feed, first, last)}",
-                )
-            )
+            command = f"have it sent, then {_ingest(feed, first, last)}"
+            found.append(Matter("missing", is_daily[feed], _named(feed, first, last), text, command))
     return found
 
 
 def _misdated(connection: psycopg.Connection[Any]) -> list[Matter]:
     """Published deliveries of dates far away, from before these were refused."""
-    rows = connection.execute(
-        "select delivery_id, feed, business_date from ops.delivery "
-        "where status = 'published' and is_misdated order by delivery_id"
-    )
     return [
         Matter(
             "misdated",
             True,
-            f"{feed} {day}",
+            f"{each.feed} {each.business_date}",
             "is published, and its date cannot be right",
-            f"parc withdraw {delivery_id} --reason misdated",
+            f"parc withdraw {each.delivery_id} --reason misdated",
         )
-        for delivery_id, feed, day in rows
+        for each in deliveries.misdated(connection)
     ]
 
 
 def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
     """Deliveries refused as a whole, until a later one of their date is published, or the published one is
     there again."""
-    rows = connection.execute(
-        """
-        select latest.feed, latest.business_date, latest.reason, current.delivery_id
-        from (
-            select distinct on (feed, business_date) feed, business_date, status, reason, is_misdated
-            from ops.delivery
-            order by feed, business_date, coalesce(seen_at, landed_at) desc, delivery_id desc
-        ) as latest
-        left join ops.delivery as current
-            on latest.feed = current.feed
-            and latest.business_date = current.business_date
-            and current.status = 'published'
-        where latest.status = 'refused' and not latest.is_misdated
-        order by latest.business_date, latest.feed
-        """
-    )
     found = []
-    for feed, day, reason, current in rows:
-        text = f"refused: {reason}"
-        if current:
-            text += f" (delivery {current} of that day stays published)"
+    for each in deliveries.refused(connection):
+        feed, day = each.feed, each.business_date
+        text = f"refused: {each.reason}"
+        if each.published_id:
+            text += f" (delivery {each.published_id} of that day stays published)"
         elif (feed, day) in without:
             text += f"; build {without[feed, day]} went on without it"
         command = f"have it sent again, then {_ingest(feed, day, day)}"
-        found.append(Matter("refused", current is None, f"{feed} {day}", text, command))
+        found.append(Matter("refused", each.published_id is None, f"{feed} {day}", text, command))
     return found
 
 
 def _interrupted(connection: psycopg.Connection[Any]) -> list[Matter]:
     """Deliveries being loaded by a process that lives no more: its lock is free."""
-    rows = connection.execute(
-        """
-        select feed, business_date
-        from ops.delivery
-        where status in ('landed', 'audited')
-        order by business_date, feed
-        """
-    ).fetchall()
     return [
-        Matter("interrupted", True, f"{feed} {day}", "its load was interrupted", _ingest(feed, day, day))
-        for feed, day in rows
-        if not locks.is_held(connection, locks.of_load(feed, day))
+        Matter(
+            "interrupted",
+            True,
+            f"{each.feed} {each.business_date}",
+            "its load was interrupted",
+            _ingest(each.feed, each.business_date, each.business_date),
+        )
+        for each in deliveries.loading(connection)
+        if not locks.is_held(connection, locks.of_load(each.feed, each.business_date))
     ]
 
 
 def _quarantined(connection: psycopg.Connection[Any]) -> list[Matter]:
     """Published deliveries of the last nights of which nearly as many rows were rejected as are allowed."""
-    rows = connection.execute(
-        """
-        select feed, business_date, rows_rejected, rows_read
-        from ops.delivery
-        where status = 'published' and rows_rejected > 0
-            and business_date > (
-                select max(business_date) from ops.delivery where status <> 'withdrawn' and not is_misdated
-            ) - %s::integer
-        order by business_date, feed
-        """,
-        [QUARANTINE_NIGHTS],
-    )
+    newest = ledger.newest_night(connection)
+    if newest is None:
+        return []
     found = []
-    for feed, day, rejected, read in rows:
+    for each in deliveries.with_rejected_rows(connection, newest - QUARANTINE_NIGHTS):
+        feed, day, rejected, read = each.feed, each.business_date, each.rows_rejected, each.rows_read
         limit = FEEDS[feed].reject_limit
         if rejected < QUARANTINE_SHARE * limit * read:
             continue

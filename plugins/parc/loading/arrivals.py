@@ -23,10 +23,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from parc import storage
 from parc.feeds import FEEDS, Keeping
+from parc.ledger import deliveries
+from parc.ledger.deliveries import Delivery
 from parc.loading.control import CONTROL, whereabouts
 from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
 from parc.loading.landing import Arrival, is_data, look, own_reason, read_control
@@ -79,8 +80,9 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
 
     Raises ConfigurationError when the landing zone or the warehouse cannot be read.
     """
-    seen = _seen(settings, first, last)
-    dead = {delivery for delivery, look_at_it in seen.items() if not look_at_it.is_over}
+    with connect(settings, "loader") as connection:
+        last_looks = deliveries.last_looks(connection, first, last)
+    dead = {key for key, delivery in last_looks.items() if delivery.is_loading}
     found = []
     with storage.opened(settings.landing) as zone:
         for feed in sorted(FEEDS, key=lambda name: FEEDS[name].keeping is Keeping.DAYS):
@@ -89,7 +91,7 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
             for day in sorted(days | {day for of_feed, day in dead if of_feed == feed}):
                 arrival = look(zone, feed, day)
                 lies_there = bool(arrival.data or arrival.problem)
-                if _is_seen(arrival, seen.get((feed, day))) or not (lies_there or (feed, day) in dead):
+                if _is_seen(arrival, last_looks.get((feed, day))) or not (lies_there or (feed, day) in dead):
                     continue
                 if lies_there and (why := _still_coming(zone, feed, day, arrival)):
                     log.info("%s %s is still being written (%s); left for the next look", feed, day, why)
@@ -148,12 +150,7 @@ def still_coming(settings: Settings, feed: str, business_date: date) -> str | No
 def not_built(settings: Settings, feed: str) -> set[date]:
     """Dates of the feed that are published and not yet in the marts."""
     with connect(settings, "loader") as connection:
-        rows = connection.execute(
-            "select business_date from ops.delivery "
-            "where feed = %s and status = 'published' and built_in is null",
-            [feed],
-        ).fetchall()
-    return {day for (day,) in rows}
+        return {delivery.business_date for delivery in deliveries.not_built(connection, feed)}
 
 
 def _listed(zone: Folder, feed: str) -> tuple[list[Entry], str | None]:
@@ -213,12 +210,7 @@ def _date_of(entry: Entry) -> date | None:
 def _is_known(settings: Settings, feed: str, business_date: date) -> bool:
     """Whether somebody loaded the date all the same."""
     with connect(settings, "loader") as connection:
-        row = connection.execute(
-            "select exists (select from ops.delivery where feed = %s and business_date = %s "
-            "and status = 'published')",
-            [feed, business_date],
-        ).fetchone()
-    return bool(row and row[0])
+        return deliveries.published(connection, feed, business_date) is not None
 
 
 def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
@@ -266,47 +258,14 @@ def _newest(entries: Iterable[Entry]) -> datetime | None:
     return max((entry.modified_at for entry in entries if entry.modified_at), default=None)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The ledger's newest look at a delivery. `listing` is None where a version before this one looked: then
-    only the data's names and bytes are known."""
-
-    listing: list[list[Any]] | None
-    files: frozenset[tuple[str, int]]
-    at: datetime
-    is_over: bool
-
-
-def _seen(settings: Settings, first: date, last: date) -> dict[tuple[str, date], _Seen]:
-    """The newest looks at the dates, and at older ones whose load died."""
-    with connect(settings, "loader") as connection:
-        rows = connection.execute(
-            """
-            select distinct on (feed, business_date)
-                feed,
-                business_date,
-                listing,
-                files,
-                coalesce(seen_at, landed_at),
-                status not in ('landed', 'audited')
-            from ops.delivery
-            where business_date <= %s and (business_date >= %s or status in ('landed', 'audited'))
-            order by feed, business_date, coalesce(seen_at, landed_at) desc, delivery_id desc
-            """,
-            [last, first],
-        ).fetchall()
-    return {
-        (feed, day): _Seen(listing, frozenset((file["name"], file["bytes"]) for file in files), at, is_over)
-        for feed, day, listing, files, at, is_over in rows
-    }
-
-
-def _is_seen(arrival: Arrival, seen: _Seen | None) -> bool:
-    """A load that died on its way (`landed`, `audited`) has not seen its files: the next goes on from it."""
-    if seen is None or not seen.is_over:
+def _is_seen(arrival: Arrival, last_look: Delivery | None) -> bool:
+    """Whether the files lie there as they did at the last look. A load that died half-way does not count as a
+    look: the next load goes on from it. Without a listing only the names and sizes of the data are known."""
+    if last_look is None or last_look.is_loading:
         return False
-    if seen.listing is not None:
-        return seen.listing == arrival.listing
+    if last_look.listing is not None:
+        return last_look.listing == arrival.listing
     modified_at = _newest((*arrival.data, *arrival.controls))
+    seen_files = {(file["name"], file["bytes"]) for file in last_look.files}
     files = {(told(entry.name), entry.bytes) for entry in arrival.data}
-    return files == seen.files and (modified_at is None or modified_at <= seen.at)
+    return files == seen_files and (modified_at is None or modified_at <= last_look.looked_at)

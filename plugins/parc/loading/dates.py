@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from parc.errors import DeliveryRefused
+from parc.ledger import deliveries
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -55,12 +56,9 @@ def by_hand(settings: Settings, today: date, *, is_accepted: bool = False) -> Be
         return ANY
     way_out = "if it is right, say --accept-date (accept_date in Airflow's form)"
     with connect(settings, "reader") as connection:
-        row = connection.execute(
-            "select max(business_date) from ops.delivery where status = 'published' and not is_misdated"
-        ).fetchone()
-    if not (row and row[0]):
+        newest = deliveries.newest_published_date(connection)
+    if newest is None:
         return Believed(today, f"today, and nothing is published yet; {way_out}")
-    newest: date = row[0]
     latest = min(LATEST, newest + AHEAD_OF_PUBLISHED)
     return Believed(
         latest, f"{AHEAD_OF_PUBLISHED.days} days after the newest published date ({newest}); {way_out}"

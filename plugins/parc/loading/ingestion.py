@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any, Literal
@@ -15,17 +15,18 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 from parc import feeds, storage, warehouse
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import Feed, Keeping
-from parc.ledger import locks, runs
-from parc.loading import incidents, ledger, pseudonyms, ranges
+from parc.ledger import deliveries, locks, runs, write_deliveries
+from parc.ledger.deliveries import Delivery
+from parc.ledger.quarantine import RejectedRow
+from parc.loading import incidents, pseudonyms, ranges
 from parc.loading.arrivals import still_coming
 from parc.loading.changes import Changes, compare
 from parc.loading.control import CONTROL
 from parc.loading.dates import ANY, Believed
-from parc.loading.landing import SUFFIXES, Delivery, collect, unread
-from parc.loading.ledger import Published
+from parc.loading.landing import SUFFIXES, Collected, collect, unread
 from parc.loading.limits import MOST_REJECTED_ROWS
 from parc.loading.load import Loaded, load
-from parc.loading.rows import RowRules
+from parc.loading.rows import Rejected, RowRules
 from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions
@@ -100,7 +101,7 @@ def ingest(
     with _alone(settings, feeds.get(feed), business_date) as connection, ExitStack() as copies:
         try:
             if whole_only and (why := still_coming(settings, feed, business_date)):
-                ledger.note_missing(connection, feed, business_date)
+                write_deliveries.note_missing(connection, feed, business_date)
                 text = f"{feed} {business_date}: still being written, left for the next look: {why}"
                 return Outcome(feed, business_date, "missing", None, 0, 0, 0, text)
             delivery = copies.enter_context(collect(settings, feed, business_date))
@@ -173,7 +174,7 @@ class _Run:
     connection: Connection[Any]
     feed: Feed
     business_date: date
-    delivery: Delivery
+    delivery: Collected
     is_replay: bool
 
     @cached_property
@@ -183,34 +184,42 @@ class _Run:
 
     def outcome(self) -> Outcome:
         """Publish or refuse the delivery, or find that there is nothing to do."""
-        current = ledger.published(self.connection, self.feed.name, self.business_date)
+        current = deliveries.published(self.connection, self.feed.name, self.business_date)
         problem = self.delivery.problem
         if not self.delivery.files and not problem:
-            ledger.abandon(self.connection, self.feed.name, self.business_date)
-            ledger.note_missing(self.connection, self.feed.name, self.business_date)
+            self._close_unfinished()
+            write_deliveries.note_missing(self.connection, self.feed.name, self.business_date)
             return self._told("missing", None, 0, 0, 0, self._nothing_there())
         if current and not problem and not self.is_replay and self._is_same_as(current):
-            ledger.abandon(self.connection, self.feed.name, self.business_date)
+            self._close_unfinished()
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
-            ledger.see_again(self.connection, current.delivery_id, self.delivery)
+            self._see_again(current.delivery_id)
             runs.note(self.connection, self.settings, delivery_id=current.delivery_id)
             return self._told("unchanged", current.delivery_id, *counts, text)
 
-        taken_back = ledger.withdrawn(
+        withdrawn = deliveries.withdrawn(
             self.connection, self.feed.name, self.business_date, self.delivery.content_sha256
         )
-        if taken_back and not problem and not self.is_replay:
-            ledger.abandon(self.connection, self.feed.name, self.business_date)
-            ledger.see_again(self.connection, taken_back[0], self.delivery)
+        if withdrawn and not problem and not self.is_replay:
+            self._close_unfinished()
+            self._see_again(withdrawn.delivery_id)
             text = (
-                f"refused, these bytes were withdrawn as delivery {taken_back[0]} ({taken_back[1]}); "
-                f"`parc quarantine replay {taken_back[0]}` publishes them all the same"
+                f"refused, these bytes were withdrawn as delivery {withdrawn.delivery_id} "
+                f"({withdrawn.reason}); `parc quarantine replay {withdrawn.delivery_id}` publishes them all "
+                "the same"
             )
-            return self._told("refused", taken_back[0], 0, 0, 0, text)
+            return self._told("refused", withdrawn.delivery_id, 0, 0, 0, text)
 
         pseudonyms.keep_key(self.connection, self.settings)
-        delivery_id = ledger.land(self.connection, self.feed.name, self.business_date, self.delivery)
+        delivery_id = write_deliveries.land(
+            self.connection,
+            self.feed.name,
+            self.business_date,
+            files=self.delivery.recorded_files,
+            listing=self.delivery.listing,
+            content_sha256=self.delivery.content_sha256,
+        )
         runs.note(self.connection, self.settings, delivery_id=delivery_id)
         loaded = Loaded()
         try:
@@ -227,14 +236,14 @@ class _Run:
 
     def published_as_it_lies(self) -> Outcome | None:
         """The outcome of a load that published the delivery and did not come to say so."""
-        current = ledger.published(self.connection, self.feed.name, self.business_date)
+        current = deliveries.published(self.connection, self.feed.name, self.business_date)
         if current is None or current.listing != self.delivery.listing:
             return None
         counts = (current.rows_read, current.rows_published, current.rows_quarantined)
         text = f"published as delivery {current.delivery_id}, though {self.delivery.problem}"
         return self._told("published", current.delivery_id, *counts, text)
 
-    def _loaded(self, delivery_id: int, current: Published | None, loaded: Loaded) -> Outcome:
+    def _loaded(self, delivery_id: int, current: Delivery | None, loaded: Loaded) -> Outcome:
         """Load the delivery aside, have it audited, and publish it, or refuse it."""
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         warnings = list(self.delivery.aside)
@@ -258,7 +267,14 @@ class _Run:
             measures = self._audit(table, warnings)
         except DeliveryRefused as refusal:
             return self._refuse(delivery_id, str(refusal), loaded, warnings)
-        ledger.audit(self.connection, delivery_id, loaded.rows_read, loaded.rows_rejected, warnings, measures)
+        write_deliveries.audit(
+            self.connection,
+            delivery_id,
+            rows_read=loaded.rows_read,
+            rows_rejected=loaded.rows_rejected,
+            warnings=warnings,
+            measures=measures,
+        )
         changes = self._publish(delivery_id, table, loaded, current)
 
         good = loaded.rows_read - loaded.rows_rejected
@@ -299,12 +315,12 @@ class _Run:
         }
         return RowRules(self.feed, self.business_date, self.pseudonyms, listed)
 
-    def _is_same_as(self, current: Published) -> bool:
+    def _is_same_as(self, current: Delivery) -> bool:
         said = self.delivery.control.rows
         return self.delivery.content_sha256 == current.content_sha256 and said in (None, current.rows_read)
 
     def _check_retention(self) -> None:
-        expired = ledger.newest_expired_date(self.connection, self.feed.name)
+        expired = deliveries.newest_expired_date(self.connection, self.feed.name)
         if expired and self.business_date <= expired:
             raise DeliveryRefused(
                 f"the dates up to {expired} are past retention ({self.feed.retention.days} days): the "
@@ -332,7 +348,7 @@ class _Run:
             f"{'; the rest was not read' if loaded.is_cut else ''}: {_top_reasons(loaded)}"
         )
 
-    def _shrinkage(self, loaded: Loaded, current: Published | None) -> list[str]:
+    def _shrinkage(self, loaded: Loaded, current: Delivery | None) -> list[str]:
         """A restatement of which much is missing is told, also where there is no history to judge it by."""
         good = loaded.rows_read - loaded.rows_rejected
         if not current or good >= LEAST_OF_REPLACED * current.rows_published:
@@ -358,15 +374,21 @@ class _Run:
 
     def _refuse(self, delivery_id: int, reason: str, loaded: Loaded, warnings: list[str]) -> Outcome:
         with self.connection.transaction():
-            read, rejected = loaded.rows_read, loaded.rows_rejected
-            ledger.refuse(self.connection, delivery_id, reason, read, rejected, warnings)
-            ledger.quarantine(self.connection, delivery_id, loaded.rejected[:REFUSED_ROWS_LISTED])
+            write_deliveries.refuse(
+                self.connection,
+                delivery_id,
+                reason,
+                rows_read=loaded.rows_read,
+                rows_rejected=loaded.rows_rejected,
+                warnings=warnings,
+            )
+            self._quarantine(delivery_id, loaded.rejected[:REFUSED_ROWS_LISTED])
             partitions.drop_leftovers(self.connection, self.feed, self.business_date)
         text = f"refused as a whole (delivery {delivery_id}): {reason}"
-        return self._told("refused", delivery_id, read, 0, read, text, warnings)
+        return self._told("refused", delivery_id, loaded.rows_read, 0, loaded.rows_read, text, warnings)
 
     def _publish(
-        self, delivery_id: int, table: Table, loaded: Loaded, current: Published | None
+        self, delivery_id: int, table: Table, loaded: Loaded, current: Delivery | None
     ) -> Changes | None:
         """Swap the delivery in, in one short transaction; returns what it changed if it replaces another."""
         changes = None
@@ -381,12 +403,30 @@ class _Run:
                         self.connection, self.feed, table, self.business_date, self.pseudonyms
                     )
                     changes = merged if current else None
-                ledger.quarantine(self.connection, delivery_id, loaded.rejected)
-                ledger.publish(self.connection, delivery_id, current, changes)
+                self._quarantine(delivery_id, loaded.rejected)
+                write_deliveries.publish(
+                    self.connection,
+                    delivery_id,
+                    superseded_id=current.delivery_id if current else None,
+                    changes=asdict(changes) if changes else None,
+                )
                 if not is_ranges:
                     self.connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'")
                     partitions.attach(self.connection, self.feed, table, self.business_date)
         return changes
+
+    def _quarantine(self, delivery_id: int, rejected: Sequence[Rejected]) -> None:
+        rows = (RejectedRow(row.file_name, row.line, row.column, row.reason, row.text) for row in rejected)
+        write_deliveries.quarantine(self.connection, delivery_id, rows)
+
+    def _see_again(self, delivery_id: int) -> None:
+        files, listing = self.delivery.recorded_files, self.delivery.listing
+        write_deliveries.see_again(self.connection, delivery_id, files=files, listing=listing)
+
+    def _close_unfinished(self) -> None:
+        """Close the row that a dead run of the date left, where this run does not take it over."""
+        reason = "its run was interrupted, and the files that lie there now are others"
+        write_deliveries.close_unfinished(self.connection, self.feed.name, self.business_date, reason)
 
 
 def _top_reasons(loaded: Loaded) -> str:

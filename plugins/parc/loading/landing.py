@@ -19,6 +19,7 @@ from typing import Any
 
 from parc import storage
 from parc.ledger import locks
+from parc.ledger.deliveries import File
 from parc.loading.control import NOTHING_SAID, Control, is_control, parse
 from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, told
@@ -112,7 +113,7 @@ class DeliveredFile:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Collected:
     """The files that were delivered for a feed and a date, by name, and what the control file says.
 
     `problem` says why it cannot be taken: `files` are then none, or are not what the control file says.
@@ -132,9 +133,16 @@ class Delivery:
         digests = sorted(file.sha256 for file in self.files)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
+    @property
+    def recorded_files(self) -> list[File]:
+        """The files as the ledger keeps them."""
+        return [
+            File(name=file.name, uri=file.uri, bytes=file.bytes, sha256=file.sha256) for file in self.files
+        ]
+
 
 @contextmanager
-def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Delivery]:
+def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Collected]:
     """The delivery as it lies there now; without a folder, one without files.
 
     Files of another machine are copied to `home/copies` first and the copies removed in the end; the caller
@@ -157,14 +165,14 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Deli
         shutil.rmtree(copies, ignore_errors=True)
 
 
-def unread(settings: Settings, feed: str, business_date: date, problem: str) -> Delivery:
+def unread(settings: Settings, feed: str, business_date: date, problem: str) -> Collected:
     """The delivery of a feed and date that could not be read at all, for this reason.
 
     Raises ConfigurationError when the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
         url = f"{zone.url}/{place_of(feed, business_date)}"
-        return Delivery(url, look(zone, feed, business_date).listing, (), problem=problem)
+        return Collected(url, look(zone, feed, business_date).listing, (), problem=problem)
 
 
 def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
@@ -288,9 +296,9 @@ def own_reason(error: OSError, zone: Folder, feed: str) -> str:
     return reasons.get(error.errno, str(error.strerror))
 
 
-def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Delivery:
+def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collected:
     arrival, place = look(zone, feed, business_date), place_of(feed, business_date)
-    delivery = Delivery(f"{zone.url}/{place}", arrival.listing, arrival.aside, problem=arrival.problem)
+    delivery = Collected(f"{zone.url}/{place}", arrival.listing, arrival.aside, problem=arrival.problem)
     if not arrival.data:
         if not (arrival.others or arrival.problem) and zone.has_file(place):
             return replace(delivery, aside=(f"{place} is a file where a folder should be",))

@@ -15,7 +15,7 @@ import polars as pl
 from psycopg import Connection, sql
 
 from parc.feeds import Feed
-from parc.ledger import locks
+from parc.ledger import deliveries, locks
 from parc.loading import binarycopy
 from parc.loading.changes import Changes
 from parc.loading.rows import with_derived
@@ -110,13 +110,8 @@ def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, pseud
 def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict[str, sql.Composable]:
     """From the snapshot's date up to the next published one's; locks out other snapshots."""
     locks.keep(connection, locks.RANGES)
-    row = connection.execute(
-        "select coalesce(min(business_date), 'infinity')::text from ops.delivery "
-        "where feed = %s and business_date > %s and status = 'published'",
-        [feed.name, snapshot_date],
-    ).fetchone()
-    assert row
-    return {"since": _date(str(snapshot_date)), "until": _date(row[0])}
+    until = deliveries.next_published_date(connection, feed.name, snapshot_date)
+    return {"since": _date(str(snapshot_date)), "until": _date(str(until or "infinity"))}
 
 
 def _merge(

@@ -10,8 +10,10 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import FEEDS, Feed, Keeping
-from parc.ledger import locks
-from parc.loading import ledger, pseudonyms, ranges
+from parc.ledger import deliveries, locks, write_deliveries
+from parc.ledger.deliveries import Delivery
+from parc.loading import pseudonyms, ranges
+from parc.numbers import remark
 from parc.settings import Settings
 from parc.warehouse import connect, partitions
 from parc.warehouse.maintenance import lock_out_builds
@@ -29,15 +31,15 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
     retention, or follows a snapshot that is; Busy while a build, a load of its date or a query is in the way.
     """
     with connect(settings, "loader", autocommit=True) as connection:
-        feed, business_date = _find(connection, delivery_id)
-        subject = f"delivery {delivery_id} ({feed.name} {business_date})"
+        delivery = _find(connection, delivery_id)
+        subject = f"delivery {delivery_id} ({delivery.feed} {delivery.business_date})"
         try:
             for attempt in partitions.attempts():
                 with attempt, connection.transaction():
                     connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
-                    if not locks.try_keep(connection, locks.of_load(feed.name, business_date)):
+                    if not locks.try_keep(connection, locks.of_load(delivery.feed, delivery.business_date)):
                         raise Busy(f"{subject}: its date is being loaded; run this again when that has ended")
-                    return _withdraw(settings, connection, feed, business_date, delivery_id, reason, subject)
+                    return _withdraw(settings, connection, delivery_id, reason, subject)
         except (LockNotAvailable, DeadlockDetected) as error:
             raise Busy(
                 f"{subject}: a query keeps its rows locked ({str(error).splitlines()[0]}); "
@@ -46,39 +48,27 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
     raise AssertionError("a try returns or raises")
 
 
-def _find(connection: Connection[Any], delivery_id: int) -> tuple[Feed, date]:
-    row = connection.execute(
-        "select feed, business_date from ops.delivery where delivery_id = %s", [delivery_id]
-    ).fetchone()
-    if row is None or row[0] not in FEEDS:
+def _find(connection: Connection[Any], delivery_id: int) -> Delivery:
+    delivery = deliveries.get(connection, delivery_id)
+    if delivery is None or delivery.feed not in FEEDS:
         raise ConfigurationError(
             f'there is no delivery {delivery_id}: `parc sql "select * from ops.delivery"` lists them'
         )
-    return FEEDS[row[0]], row[1]
+    return delivery
 
 
 def _withdraw(
-    settings: Settings,
-    connection: Connection[Any],
-    feed: Feed,
-    business_date: date,
-    delivery_id: int,
-    reason: str,
-    subject: str,
+    settings: Settings, connection: Connection[Any], delivery_id: int, reason: str, subject: str
 ) -> str:
-    row = connection.execute(
-        "select status, expired_at is not null, rows_published from ops.delivery where delivery_id = %s",
-        [delivery_id],
-    ).fetchone()
-    assert row
-    status, is_expired, row_count = row
+    delivery = _find(connection, delivery_id)
+    feed, business_date, status = FEEDS[delivery.feed], delivery.business_date, delivery.status
     if status == "withdrawn":
         return f"{subject} was withdrawn before"
     if status == "superseded":
-        current = ledger.published(connection, feed.name, business_date)
+        current = deliveries.published(connection, feed.name, business_date)
         way = f"`parc withdraw {current.delivery_id}`" if current else "nothing of that date is published"
         raise DeliveryRefused(f"{subject} was replaced by a later one and holds nothing: {way}")
-    if is_expired:
+    if delivery.expired_at:
         raise DeliveryRefused(
             f"{subject} is past retention: its rows were dropped, the figures stay as they were published"
         )
@@ -92,11 +82,11 @@ def _withdraw(
             table = partitions.delivery_table(feed, business_date, delivery_id)
             connection.execute(sql.SQL("drop table if exists {}").format(table.identifier))
     partitions.drop_leftovers(connection, feed, business_date)
-    ledger.withdraw(connection, delivery_id, reason)
+    write_deliveries.withdraw(connection, delivery_id, remark(reason))
     if status != "published":
         return f"{subject} is withdrawn; nothing of it was published"
     return (
-        f"{subject} is withdrawn: {row_count:,} rows, which leave the marts at the next build "
+        f"{subject} is withdrawn: {delivery.rows_published:,} rows, which leave the marts at the next build "
         "(`parc build`). Other files of that date are loaded as ever, these again by "
         f"`parc quarantine replay {delivery_id}`"
     )
@@ -104,13 +94,9 @@ def _withdraw(
 
 def _check_the_one_before(connection: Connection[Any], feed: Feed, business_date: date, subject: str) -> None:
     """Ranges tell what was in force before a snapshot only while the one before is not past retention."""
-    row = connection.execute(
-        "select business_date, expired_at is not null from ops.delivery where feed = %s "
-        "and status = 'published' and business_date < %s order by business_date desc limit 1",
-        [feed.name, business_date],
-    ).fetchone()
-    if row and row[1]:
+    before = deliveries.published_before(connection, feed.name, business_date)
+    if before and before.expired_at:
         raise DeliveryRefused(
-            f"{subject} cannot be withdrawn: the snapshot before it ({row[0]}) is past retention, so what "
-            "held before is no longer known; deliver a right snapshot of that date instead"
+            f"{subject} cannot be withdrawn: the snapshot before it ({before.business_date}) is past "
+            "retention, so what held before is no longer known; deliver a right snapshot of that date instead"
         )

@@ -12,6 +12,7 @@ import holidays
 from psycopg import Connection, sql
 
 from parc.feeds import Feed, Keeping
+from parc.ledger import deliveries
 
 LIKE_DAYS = 4
 NEAREST = 3
@@ -53,29 +54,13 @@ class History:
 
 def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: date) -> History:
     """The history of a delivery, as the ledger stands."""
-    before = connection.execute(
-        "select business_date, rows_published from ops.delivery "
-        "where feed = %s and business_date < %s and status = 'published' order by business_date desc",
-        [feed.name, business_date],
-    ).fetchall()
-    dates = like_dates(feed, business_date, [day for day, _ in before])
-    measured = dict(
-        connection.execute(
-            "select business_date, measures from ops.delivery "
-            "where feed = %s and business_date = any(%s) and status = 'published'",
-            [feed.name, dates],
-        ).fetchall()
-    )
-    rows = dict(before)
-    near = connection.execute(
-        "select business_date from ops.delivery "
-        "where feed = %s and business_date <> %s and status = 'published' "
-        "order by abs(business_date - %s), business_date limit %s",
-        [feed.name, business_date, business_date, NEAREST],
-    ).fetchall()
+    rows = deliveries.rows_before(connection, feed.name, business_date)
+    dates = like_dates(feed, business_date, rows)
+    measured = deliveries.measures(connection, feed.name, dates)
+    near = deliveries.nearest_dates(connection, feed.name, business_date, NEAREST)
     return History(
         like=tuple(Past(day, rows[day], measured.get(day) or {}) for day in dates),
-        near_dates=tuple(sorted({*dates[:1], *(day for (day,) in near)})),
+        near_dates=tuple(sorted({*dates[:1], *near})),
     )
 
 

@@ -23,6 +23,7 @@ from psycopg.rows import dict_row
 from parc import feeds, warehouse
 from parc.errors import ParcError
 from parc.feeds import Feed, Keeping
+from parc.ledger import deliveries
 from parc.quality import declared, pages
 from parc.quality.declared import Declared, QualityError, Suite, UnknownSuite
 from parc.quality.history import History, dates_that_share_ids, history_of_ledger
@@ -139,12 +140,8 @@ def _check_delivery(
 
 def _published(connection: psycopg.Connection[Any], feed: Feed, business_date: date) -> sql.Composable:
     """Where the published rows of a date are read; raises NothingToJudge where there are none."""
-    row = connection.execute(
-        "select delivery_id from ops.delivery "
-        "where feed = %s and business_date = %s and status = 'published'",
-        [feed.name, business_date],
-    ).fetchone()
-    if row is None:
+    delivery = deliveries.published(connection, feed.name, business_date)
+    if delivery is None:
         raise NothingToJudge(
             f"{feed.name} {business_date} is not published, so there is nothing to judge "
             f"(`parc ingest {feed.name} --date {business_date}`)"
@@ -154,12 +151,12 @@ def _published(connection: psycopg.Connection[Any], feed: Feed, business_date: d
             "(select * from {ranges} "
             "where valid_from <= {day} and coalesce(valid_to, 'infinity') > {day}) as held"
         ).format(ranges=partitions.parent(feed).identifier, day=sql.Literal(business_date))
-    table = partitions.delivery_table(feed, business_date, row[0])
+    table = partitions.delivery_table(feed, business_date, delivery.delivery_id)
     is_there = connection.execute("select to_regclass(%s) is not null", [str(table)]).fetchone()
     if not (is_there and is_there[0]):
         raise NothingToJudge(
-            f"{feed.name} {business_date}: the rows of delivery {row[0]} are no longer kept; its page of the "
-            f"time is under landing/{feed.name} in Data Docs"
+            f"{feed.name} {business_date}: the rows of delivery {delivery.delivery_id} are no longer kept; "
+            f"its page of the time is under landing/{feed.name} in Data Docs"
         )
     return table.identifier
 

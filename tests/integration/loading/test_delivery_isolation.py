@@ -29,7 +29,7 @@ STAGES = {
     "checked": "parc.loading.rows.RowRules.sort_out",
     "sent": "parc.loading.binarycopy.encode",
     "judged": "parc.quality.check_delivery",
-    "published": "parc.loading.ledger.publish",
+    "published": "parc.ledger.write_deliveries.publish",
 }
 ERRORS = [
     PanicException("called `Option::unwrap()` on a `None` value, of +33 2 99 00 00 01"),

@@ -29,8 +29,8 @@ DEATHS = {
     "while the table is filled": ("parc.loading.load.RowRules.sort_out", "before"),
     "when the table is full": ("parc.loading.load._suspects", "before"),
     "before it is judged": ("parc.loading.ingestion._Run._audit", "before"),
-    "after it is judged": ("parc.loading.ledger.audit", "after"),
-    "in the middle of publishing": ("parc.loading.ledger.publish", "after"),
+    "after it is judged": ("parc.ledger.write_deliveries.audit", "after"),
+    "in the middle of publishing": ("parc.ledger.write_deliveries.publish", "after"),
     "when the new day is attached": ("parc.warehouse.partitions.attach", "after"),
     "when it is published": ("parc.loading.ingestion._Run._publish", "after"),
 }

@@ -1,0 +1,270 @@
+"""What is due: by the feed calendar, and what has become of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from psycopg import Connection
+from psycopg.rows import class_row, dict_row, scalar_row
+
+from parc.feeds import FEEDS, Keeping
+from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, LAST_LOOK_FIRST
+
+State = Literal["due", "loading", "published", "refused", "missing"]
+
+_CALENDAR = """
+    unnest(%(feeds)s::text[], %(cadences)s::text[], %(due_times)s::time[], %(first_due_dates)s::date[])
+    with ordinality as calendar (feed, cadence, due_time_local, first_due_date, place)
+"""
+_IS_DUE = "{0} >= calendar.first_due_date and ops.due_date(calendar.cadence, {0}) = {0}"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A row of the feed calendar. The migration 0036 says what a `cadence` means."""
+
+    feed: str
+    cadence: str
+    due_time_local: time
+    first_due_date: date
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether each day counts; where a snapshot has not come, the one before it stays in force."""
+        return FEEDS[self.feed].keeping is Keeping.DAYS
+
+
+Calendar = Sequence[Expected]
+
+
+@dataclass(frozen=True)
+class Due:
+    """A delivery that the calendar expects of a night, and what became of it. `due_at` is UTC; `detail` says
+    how many rows, or why it was refused. Where a snapshot (not `is_daily`) has not come, the one before it
+    stays in force."""
+
+    feed: str
+    business_date: date
+    due_at: datetime
+    is_daily: bool
+    state: State
+    detail: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A delivery that was due at `due_at` (UTC) and has not come. One that was withdrawn counts as not come:
+    then `withdrawn_id` and `withdrawal_reason` tell of it."""
+
+    feed: str
+    business_date: date
+    due_at: datetime
+    withdrawn_id: int | None
+    withdrawal_reason: str | None
+
+
+class Gap(TypedDict):
+    """A due delivery that a build is without, as the build's row keeps it: dates and instants as ISO 8601."""
+
+    feed: str
+    business_date: str
+    due_at: str
+    status: Literal["missing", "refused", "arriving"]
+
+
+def calendar(project: Path) -> Calendar:
+    """The feed calendar in git, references first, as the facts are checked against them. It is known before
+    the first build."""
+    with (project / "dbt_project" / "seeds" / "feed_calendar.csv").open(newline="") as file:
+        expected = [
+            Expected(
+                row["feed"],
+                row["cadence"],
+                time.fromisoformat(row["due_time_local"]),
+                date.fromisoformat(row["first_due_date"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+    return sorted(expected, key=lambda each: each.is_daily)
+
+
+def newest_night(connection: Connection[Any]) -> date | None:
+    """The last business date of which anything came or was looked for; None before the first."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        found: date | None = cursor.execute(
+            "select greatest((select max(business_date) from ops.delivery "
+            "where status <> 'withdrawn' and not is_misdated), "
+            "(select max(business_date) from ops.looked_for))"
+        ).fetchone()
+    return found
+
+
+def due(connection: Connection[Any], expected: Calendar, business_date: date) -> list[Due]:
+    """What the calendar expects of a night, in its order, and what has become of it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            f"""
+            with come as (
+                select distinct on (feed) feed, status, reason, rows_published, rows_quarantined, built_in
+                from ops.delivery
+                where business_date = %(day)s and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
+                order by feed, {LAST_LOOK_FIRST}
+            ),
+
+            expected as (
+                select feed, ops.due_at(%(day)s, due_time_local) as due_at, place
+                from {_CALENDAR}
+                where {_IS_DUE.format("%(day)s::date")}
+            )
+
+            select
+                expected.feed,
+                expected.due_at,
+                case
+                    when come.status in ('published', 'refused') then come.status
+                    when come.status is not null then 'loading'
+                    when expected.due_at <= clock_timestamp() or exists (
+                        select from ops.looked_for where feed = expected.feed and business_date = %(day)s
+                    ) then 'missing'
+                    else 'due'
+                end as state,
+                come.reason,
+                come.rows_published,
+                come.rows_quarantined,
+                come.built_in
+            from expected
+            left join come on expected.feed = come.feed
+            order by expected.place
+            """.encode(),
+            {"day": business_date, **_columns(expected)},
+        ).fetchall()
+    is_daily = {each.feed: each.is_daily for each in expected}
+    return [
+        Due(row["feed"], business_date, row["due_at"], is_daily[row["feed"]], row["state"], _detail(row))
+        for row in rows
+    ]
+
+
+def missing(connection: Connection[Any], expected: Calendar) -> list[Missing]:
+    """Deliveries that are due and have not come, by date within each feed, in the order of the calendar;
+    those refused came.
+
+    Before the first build the warehouse knows no calendar: then what was looked for in vain is missing.
+    """
+    source = "ops.looked_for"
+    if _exist(connection, "intermediate.int_missing_deliveries"):
+        source = "intermediate.int_missing_deliveries"
+    with connection.cursor(row_factory=class_row(Missing)) as cursor:
+        return cursor.execute(
+            f"""
+            select
+                missing.feed,
+                missing.business_date,
+                ops.due_at(missing.business_date, calendar.due_time_local) as due_at,
+                withdrawn.delivery_id as withdrawn_id,
+                withdrawn.reason as withdrawal_reason
+            from {source} as missing
+            inner join {_CALENDAR} on missing.feed = calendar.feed
+            left join lateral (
+                select delivery_id, reason
+                from ops.delivery
+                where feed = missing.feed and business_date = missing.business_date and status = 'withdrawn'
+                order by delivery_id desc
+                limit 1
+            ) as withdrawn on true
+            where {_IS_DUE.format("missing.business_date")} and not exists (
+                select from ops.delivery
+                where feed = missing.feed and business_date = missing.business_date
+                    and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
+            )
+            order by calendar.place, missing.business_date
+            """.encode(),
+            _columns(expected),
+        ).fetchall()
+
+
+def gaps_of_running_build(connection: Connection[Any]) -> list[Gap]:
+    """What the running build is without, by date: `arriving` came after it began.
+
+    Nothing where dbt has not made the feed calendar's views yet.
+    """
+    if not _exist(connection, "intermediate.int_due_deliveries", "intermediate.int_built_deliveries"):
+        return []
+    rows = connection.execute(
+        f"""
+        select due.feed, due.business_date, due.due_at, newest.status
+        from intermediate.int_due_deliveries as due
+        left join intermediate.int_built_deliveries as built using (feed, business_date)
+        left join lateral (
+            select status
+            from ops.delivery
+            where feed = due.feed and business_date = due.business_date
+                and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
+            order by delivery_id desc
+            limit 1
+        ) as newest on true
+        where built.delivery_id is null
+        order by due.business_date, due.feed
+        """.encode()
+    )
+    words: dict[str | None, Literal["missing", "refused"]] = {None: "missing", "refused": "refused"}
+    return [
+        Gap(
+            feed=feed,
+            business_date=str(business_date),
+            due_at=due_at.isoformat(),
+            status=words.get(status, "arriving"),
+        )
+        for feed, business_date, due_at, status in rows
+    ]
+
+
+def has_unreported_gaps(connection: Connection[Any]) -> bool:
+    """Whether a delivery is missing or was refused that `marts.mart_feed_health` does not show yet."""
+    if not _exist(connection, "intermediate.int_missing_deliveries", "marts.mart_feed_health"):
+        return False
+    row = connection.execute(
+        """
+        select
+            exists (
+                select feed, business_date from intermediate.int_missing_deliveries
+                except
+                select feed, business_date from marts.mart_feed_health where is_due and status <> 'published'
+            )
+            or (select count(*) from ops.delivery where status = 'refused')
+            <> (select coalesce(sum(refused_count), 0) from marts.mart_feed_health)
+        """
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _columns(expected: Calendar) -> dict[str, list[Any]]:
+    return {
+        "feeds": [each.feed for each in expected],
+        "cadences": [each.cadence for each in expected],
+        "due_times": [each.due_time_local for each in expected],
+        "first_due_dates": [each.first_due_date for each in expected],
+    }
+
+
+def _detail(row: dict[str, Any]) -> str:
+    if row["state"] == "refused":
+        return str(row["reason"])
+    if row["state"] != "published":
+        return ""
+    detail = f"{row['rows_published']:,} rows"
+    if row["rows_quarantined"]:
+        detail += f", {row['rows_quarantined']:,} in quarantine"
+    return f"{detail}, not built yet" if row["built_in"] is None else detail
+
+
+def _exist(connection: Connection[Any], *relations: str) -> bool:
+    row = connection.execute(
+        "select bool_and(to_regclass(name) is not null) from unnest(%s::text[]) as name", [list(relations)]
+    ).fetchone()
+    return bool(row and row[0])
