@@ -71,9 +71,3 @@
     from {{ ref('mart_finality_daily') }}
     group by business_date
 {% endmacro %}
-
-
-{#- One sum divided by another, null without a denominator, to six places. -#}
-{% macro ratio(numerator, denominator, scale='1.0') -%}
-    ({{ scale }} * ({{ numerator }}) / nullif({{ denominator }}, 0))::numeric(16, 6)
-{%- endmacro %}

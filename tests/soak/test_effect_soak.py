@@ -66,12 +66,12 @@ def truth(settings: Settings) -> dict[tuple[str, date, date, str], float]:
     for key, of in sums.items():
         found[*key, "call_rate"] = of["contacts"] / of["contacts_without"]
         found[*key, "satisfaction"] = (of["satisfied"] - of["satisfied_without"]) / max(of["surveys"], 1)
-        found[*key, "identified_share"] = 0.0
+        found[*key, "resolved_by_customer_file_share"] = 0.0
     return found
 
 
 @pytest.mark.parametrize("market", ["fixe", "internet"])
-@pytest.mark.parametrize("outcome", ["call_rate", "satisfaction", "identified_share"])
+@pytest.mark.parametrize("outcome", ["call_rate", "satisfaction", "resolved_by_customer_file_share"])
 def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, outcome: str) -> None:
     """With the truth taken out of the panel, nothing is left but chance: it is in the confidence set."""
     known = truth(operator)

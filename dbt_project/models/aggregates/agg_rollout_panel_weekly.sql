@@ -1,5 +1,5 @@
-with days as (
-    select * from {{ ref('mart_service_quality_daily') }}
+with metrics as (
+    select * from {{ ref('agg_metrics_weekly') }}
 ),
 
 rollout as (
@@ -74,55 +74,28 @@ region_markets as (
         )
 ),
 
-weekly as (
+final as (
     select
-        region_markets.market,
-        region_markets.region_code,
+        metrics.market,
+        metrics.metric as outcome,
+        metrics.region_code,
         region_markets.directorate_code,
         region_markets.go_live_date,
         weeks.week_date,
-        sum(days.offered_count) as offered_count,
-        sum(days.answered_count) as answered_count,
-        sum(days.abandoned_count - days.short_abandoned_count) as long_abandoned_count,
-        sum(days.answered_within_20s_count) as answered_within_20s_count,
-        sum(days.identified_answered_count) as identified_answered_count,
-        sum(days.resolved_by_customer_file_count) as resolved_by_customer_file_count,
-        sum(days.repeat_7d_count) as repeat_7d_count,
-        sum(days.satisfied_count) as satisfied_count,
-        sum(days.survey_count) as survey_count,
-        sum(days.active_line_count) as line_days
-    from days
-    inner join weeks
-        on days.business_date >= weeks.week_date
-        and days.business_date < weeks.week_date + 7
+        metrics.numerator::bigint as numerator,
+        metrics.denominator::bigint as denominator,
+        (
+            metrics.scale * metrics.date_count * metrics.numerator / nullif(metrics.denominator, 0)
+        )::double precision as value
+    from metrics
+    inner join weeks on metrics.week_start_date = weeks.week_date
     inner join region_markets
-        on days.region_code = region_markets.region_code
-        and days.market = region_markets.market
-    group by
-        region_markets.market, region_markets.region_code, region_markets.directorate_code,
-        region_markets.go_live_date, weeks.week_date
-),
-
-final as (
-    select
-        weekly.market,
-        outcomes.outcome,
-        weekly.region_code,
-        weekly.directorate_code,
-        weekly.go_live_date,
-        weekly.week_date,
-        outcomes.numerator::bigint as numerator,
-        outcomes.denominator::bigint as denominator,
-        (outcomes.factor * outcomes.numerator / nullif(outcomes.denominator, 0))::double precision as value
-    from weekly
-    cross join lateral (
-        values
-        ('call_rate', 7000.0, weekly.offered_count, weekly.line_days),
-        ('repeat_rate', 1.0, weekly.repeat_7d_count, weekly.identified_answered_count),
-        ('service_level', 1.0, weekly.answered_within_20s_count, weekly.answered_count + weekly.long_abandoned_count),
-        ('satisfaction', 1.0, weekly.satisfied_count, weekly.survey_count),
-        ('identified_share', 1.0, weekly.resolved_by_customer_file_count, weekly.offered_count)
-    ) as outcomes (outcome, factor, numerator, denominator)
+        on metrics.region_code = region_markets.region_code
+        and metrics.market = region_markets.market
+    where
+        metrics.metric in (
+            'call_rate', 'repeat_7d_rate', 'service_level', 'satisfaction', 'resolved_by_customer_file_share'
+        )
 )
 
 select * from final

@@ -21,7 +21,7 @@ import psycopg
 from parc.errors import BuildFailed
 from parc.feeds.declaration import MARKETS
 
-OUTCOMES = ("call_rate", "repeat_rate", "service_level", "satisfaction", "identified_share")
+OUTCOMES = ("call_rate", "repeat_7d_rate", "service_level", "satisfaction", "resolved_by_customer_file_share")
 _MONDAY = date(1970, 1, 5)
 _COLUMNS = (
     "market",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import Any
 
+import jinja2
 import yaml
 
 from parc.build import retention
@@ -90,3 +92,33 @@ def test_every_model_with_keys_of_persons_says_how_long_it_keeps_them() -> None:
         assert each.days >= (FEEDS[each.feeds[0]].retention.days or 0)
         others = [other for other in kept.values() if other.days and other.feeds[0] == each.feeds[0]]
         assert {(other.days, other.feeds) for other in others} == {(each.days, each.feeds)}
+
+
+def test_every_metric_is_a_column_of_one_name_and_has_a_window() -> None:
+    returned: list[dict[str, list[tuple[str, ...]]]] = []
+    jinja = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
+    jinja.globals["return"] = returned.append
+    jinja.from_string((DBT / "macros" / "metrics.sql").read_text()).module.metrics()  # type: ignore[attr-defined]
+    [by_mart] = returned
+    windows = {row["figure_window"] for row in csv.DictReader((DBT / "seeds/figure_windows.csv").open())}
+    columns = {
+        model["name"]: {column["name"] for column in model["columns"]}
+        for path in DBT.glob("models/marts/**/*.yml")
+        for model in yaml.safe_load(path.read_text()).get("models", [])
+    }
+    asked: dict[str, list[str]] = {}
+    for path in DBT.glob("models/marts/**/*_rates.sql"):
+        for mart, metric, column in re.findall(
+            r"rate\('(\w+)', '(\w+)'\) }}.*?as (\w+)", path.read_text(), re.S
+        ):
+            asked.setdefault(mart, []).append(metric)
+            assert column in (metric, "call_rate_per_1000_lines")
+    assert {mart: sorted({*metrics}) for mart, metrics in asked.items()} == {
+        mart: sorted(metric[0] for metric in metrics) for mart, metrics in by_mart.items()
+    }
+    for mart, metrics in by_mart.items():
+        for name, numerator, denominator, unit, window in metrics:
+            summed = {*re.findall(r"[a-z]\w+", f"{numerator} {denominator}")}
+            assert summed <= columns[f"mart_{mart}_daily"], name
+            assert unit in ("share", "points", "seconds", "hours", "days", "per_1000_lines"), name
+            assert window in windows, name

@@ -37,9 +37,9 @@ select
     is_boutique_visits_final,
     visit_count::bigint as visit_count,
     survey_count::bigint as survey_count,
-    {{ ratio('served_count', 'visit_count') }} as served_rate,
-    {{ ratio('sale_count', 'visit_count') }} as sale_rate,
-    {{ ratio('left_unserved_count', 'visit_count') }} as left_unserved_rate,
-    {{ ratio('wait_served_seconds', 'wait_served_count') }} as mean_wait_seconds,
-    {{ ratio('satisfied_count', 'survey_count') }} as satisfaction
+    {{ rate('boutiques', 'served_rate') }} as served_rate,
+    {{ rate('boutiques', 'sale_rate') }} as sale_rate,
+    {{ rate('boutiques', 'left_unserved_rate') }} as left_unserved_rate,
+    {{ rate('boutiques', 'mean_wait_seconds') }} as mean_wait_seconds,
+    {{ rate('boutiques', 'satisfaction') }} as satisfaction
 from rolled

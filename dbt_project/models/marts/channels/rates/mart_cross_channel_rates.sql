@@ -49,8 +49,8 @@ select
     customer_answered_count::bigint as customer_answered_count,
     customer_visit_count::bigint as customer_visit_count,
     customer_closed_count::bigint as customer_closed_count,
-    {{ ratio('visit_after_call_7d_count', 'customer_answered_count') }} as visit_after_call_7d_rate,
-    {{ ratio('call_after_visit_7d_count', 'customer_visit_count') }} as call_after_visit_7d_rate,
-    {{ ratio('call_after_job_7d_count', 'customer_closed_count') }} as call_after_job_7d_rate,
-    {{ ratio('call_after_job_30d_count', 'customer_closed_count') }} as call_after_job_30d_rate
+    {{ rate('cross_channel', 'visit_after_call_7d_rate') }} as visit_after_call_7d_rate,
+    {{ rate('cross_channel', 'call_after_visit_7d_rate') }} as call_after_visit_7d_rate,
+    {{ rate('cross_channel', 'call_after_job_7d_rate') }} as call_after_job_7d_rate,
+    {{ rate('cross_channel', 'call_after_job_30d_rate') }} as call_after_job_30d_rate
 from rolled

@@ -50,16 +50,16 @@ select
     done_with_line_count::bigint as done_with_line_count,
     promised_slot_count::bigint as promised_slot_count,
     appointment_count::bigint as appointment_count,
-    {{ ratio('first_time_right_count', 'done_with_line_count') }} as first_time_right_rate,
-    {{ ratio('appointment_kept_count', 'appointment_count') }} as appointment_kept_rate,
-    {{ ratio('operator_no_show_count', 'promised_slot_count') }} as operator_no_show_rate,
-    {{ ratio('customer_no_access_count', 'promised_slot_count') }} as customer_no_access_rate,
-    {{ ratio('appointment_delay_days', 'appointment_delay_count') }} as mean_appointment_delay_days,
-    {{ ratio('supply_days', 'supply_count') }} as mean_supply_days,
-    {{ ratio('repair_hours', 'repair_count') }} as mean_repair_hours,
-    {{ ratio('requested_after_installation_count', 'requested_count') }} as repair_after_installation_share,
+    {{ rate('interventions', 'first_time_right_rate') }} as first_time_right_rate,
+    {{ rate('interventions', 'appointment_kept_rate') }} as appointment_kept_rate,
+    {{ rate('interventions', 'operator_no_show_rate') }} as operator_no_show_rate,
+    {{ rate('interventions', 'customer_no_access_rate') }} as customer_no_access_rate,
+    {{ rate('interventions', 'mean_appointment_delay_days') }} as mean_appointment_delay_days,
+    {{ rate('interventions', 'mean_supply_days') }} as mean_supply_days,
+    {{ rate('interventions', 'mean_repair_hours') }} as mean_repair_hours,
+    {{ rate('interventions', 'repair_after_installation_share') }} as repair_after_installation_share,
     case
         when kind = 'repair'
-            then {{ ratio('requested_count * day_count', 'active_line_count', '1000.0') }}
+            then {{ rate('interventions', 'fault_rate_per_1000_lines') }}
     end as fault_rate_per_1000_lines
 from rolled

@@ -1,11 +1,3 @@
-{%- set valid_calls = 'answered_count + abandoned_count - short_abandoned_count' -%}
-{%- set known_answered -%}
-    home_in_hours_count + home_off_hours_count + other_directorate_count
-    + offshore_in_hours_count + offshore_off_hours_count + other_site_count
-{%- endset -%}
-{%- set resolved -%}
-    resolved_by_customer_file_count + resolved_by_line_assignment_count + resolved_by_prefix_count
-{%- endset -%}
 {%- set sums = [
     'offered_count',
     'answered_count',
@@ -91,34 +83,35 @@ select
     survey_count::bigint as survey_count,
     recommend_count::bigint as recommend_count,
     prefix_compared_count::bigint as prefix_compared_count,
-    {{ ratio('abandoned_count - short_abandoned_count', valid_calls) }} as abandonment_rate,
-    {{ ratio('answered_within_20s_count', valid_calls) }} as service_level,
-    {{ ratio('answered_within_20s_count', 'answered_count') }} as answered_within_20s_rate,
-    {{ ratio('wait_answered_seconds', 'answered_count') }} as mean_wait_seconds,
-    {{ ratio('handle_seconds', 'answered_count') }} as mean_handle_seconds,
-    {{ ratio('transferred_count', 'answered_count') }} as transfer_rate,
-    {{ ratio('home_in_hours_count', 'in_hours_known_answered_count') }} as home_region_rate,
-    {{ ratio('home_in_hours_count', known_answered) }} as home_in_hours_share,
-    {{ ratio('home_off_hours_count', known_answered) }} as home_off_hours_share,
-    {{ ratio('other_directorate_count', known_answered) }} as other_directorate_share,
-    {{ ratio('offshore_in_hours_count', known_answered) }} as offshore_in_hours_share,
-    {{ ratio('offshore_off_hours_count', known_answered) }} as offshore_off_hours_share,
-    {{ ratio('other_site_count', known_answered) }} as other_site_share,
-    {{ ratio(resolved, 'offered_count') }} as region_resolved_rate,
-    {{ ratio('resolved_by_customer_file_count', 'offered_count') }} as resolved_by_customer_file_share,
-    {{ ratio('resolved_by_line_assignment_count', 'offered_count') }} as resolved_by_line_assignment_share,
-    {{ ratio('resolved_by_prefix_count', 'offered_count') }} as resolved_by_prefix_share,
-    {{ ratio('prefix_disagreement_count', 'prefix_compared_count') }} as prefix_disagreement_rate,
-    {{ ratio('withheld_answered_count', 'answered_count') }} as withheld_share,
-    {{ ratio('repeat_1d_count', 'identified_answered_count') }} as repeat_1d_rate,
-    {{ ratio('repeat_7d_count', 'identified_answered_count') }} as repeat_7d_rate,
-    {{ ratio('repeat_30d_count', 'identified_answered_count') }} as repeat_30d_rate,
-    {{ ratio('repeat_7d_missed_count', 'identified_answered_count') }} as repeat_7d_missed_rate,
-    {{ ratio('identified_answered_count - repeat_7d_count', 'identified_answered_count') }} as first_contact_resolution,
-    {{ ratio('identified_answered_count - repeat_7d_same_reason_count', 'identified_answered_count') }}
-        as first_contact_resolution_same_reason,
-    {{ ratio('satisfied_count', 'survey_count') }} as satisfaction,
-    {{ ratio('promoter_count - detractor_count', 'recommend_count', '100.0') }} as net_promoter_score,
+    {{ rate('service_quality', 'abandonment_rate') }} as abandonment_rate,
+    {{ rate('service_quality', 'service_level') }} as service_level,
+    {{ rate('service_quality', 'answered_within_20s_rate') }} as answered_within_20s_rate,
+    {{ rate('service_quality', 'mean_wait_seconds') }} as mean_wait_seconds,
+    {{ rate('service_quality', 'mean_handle_seconds') }} as mean_handle_seconds,
+    {{ rate('service_quality', 'transfer_rate') }} as transfer_rate,
+    {{ rate('service_quality', 'home_region_rate') }} as home_region_rate,
+    {{ rate('service_quality', 'home_in_hours_share') }} as home_in_hours_share,
+    {{ rate('service_quality', 'home_off_hours_share') }} as home_off_hours_share,
+    {{ rate('service_quality', 'other_directorate_share') }} as other_directorate_share,
+    {{ rate('service_quality', 'offshore_in_hours_share') }} as offshore_in_hours_share,
+    {{ rate('service_quality', 'offshore_off_hours_share') }} as offshore_off_hours_share,
+    {{ rate('service_quality', 'other_site_share') }} as other_site_share,
+    {{ rate('service_quality', 'region_resolved_rate') }} as region_resolved_rate,
+    {{ rate('service_quality', 'resolved_by_customer_file_share') }} as resolved_by_customer_file_share,
+    {{ rate('service_quality', 'resolved_by_line_assignment_share') }} as resolved_by_line_assignment_share,
+    {{ rate('service_quality', 'resolved_by_prefix_share') }} as resolved_by_prefix_share,
+    {{ rate('service_quality', 'prefix_disagreement_rate') }} as prefix_disagreement_rate,
+    {{ rate('service_quality', 'withheld_share') }} as withheld_share,
+    {{ rate('service_quality', 'repeat_1d_rate') }} as repeat_1d_rate,
+    {{ rate('service_quality', 'repeat_7d_rate') }} as repeat_7d_rate,
+    {{ rate('service_quality', 'repeat_30d_rate') }} as repeat_30d_rate,
+    {{ rate('service_quality', 'repeat_7d_missed_rate') }} as repeat_7d_missed_rate,
+    {{ rate('service_quality', 'first_contact_resolution') }} as first_contact_resolution,
+    {{ rate('service_quality', 'first_contact_resolution_same_reason') }} as first_contact_resolution_same_reason,
+    {{ rate('service_quality', 'satisfaction') }} as satisfaction,
+    {{ rate('service_quality', 'net_promoter_score') }} as net_promoter_score,
     (active_line_count / day_count)::numeric(16, 6) as mean_daily_line_count,
-    {{ ratio('offered_count * day_count', 'active_line_count', '1000.0') }} as call_rate_per_1000_lines
+    -- The name that call_rate had until 0.1.0.
+    {{ rate('service_quality', 'call_rate') }} as call_rate_per_1000_lines,
+    {{ rate('service_quality', 'call_rate') }} as call_rate
 from rolled
