@@ -10,7 +10,7 @@ from psycopg import sql
 from parc.ledger import builds, locks
 from parc.settings import Settings
 from parc.warehouse import connect
-from parc.warehouse.maintenance import Act
+from parc.warehouse.maintenance import MaintenanceResult
 
 REMEMBERED_BUILDS = 10
 """A relation that one of so many builds made stays, whatever the files of this machine say."""
@@ -30,7 +30,7 @@ order by relation.relkind desc, schemas.nspname, relation.relname
 """
 
 
-def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+def clear(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
     """Drop what killed builds left half made, and what no model or seed of the project is named after.
 
     What BI reads is never dropped: a mart without a model is reported, for a person to drop. Nothing is
@@ -41,7 +41,7 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
     project = settings.project / "dbt_project"
     models = [path.stem for path in (project / "models").rglob("*.sql")]
     seeds = [path.stem for path in (project / "seeds").rglob("*.csv")]
-    acts = []
+    results = []
     busy = "a build is at work (`parc status`); run this again when it has ended"
     with (
         connect(settings, "transformer", autocommit=True) as connection,
@@ -58,15 +58,15 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
             what = f"{schema}.{name}: dropped, {kind}"
             if not dry_run and not _drop(connection, schema, name, "view" if is_view else "table"):
                 what, size = f"{schema}.{name}: {kind}, kept because something depends on it", 0
-            acts.append(Act(what, 1, size))
+            results.append(MaintenanceResult(what, 1, size))
         named = [*models, "published_build", "mart_restatements"]
         for schema, name, is_view, *_ in connection.execute(
             _FOUND, {"named": named, "schemas": ["marts"]}
         ).fetchall():
             if not is_view:  # views there are BI's own
                 what = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"
-                acts.append(Act(what, 1))
-    return acts
+                results.append(MaintenanceResult(what, 1))
+    return results
 
 
 def _drop(connection: psycopg.Connection[Any], schema: str, name: str, kind: str) -> bool:

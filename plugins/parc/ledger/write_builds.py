@@ -149,12 +149,3 @@ def note_regional_view(connection: Connection[Any], name: str, definition: str) 
 def forget_regional_view(connection: Connection[Any], name: str) -> None:
     """Note that a view of directorates is no more."""
     connection.execute("delete from ops.regional_view where name = %s", [name])
-
-
-def note_unlinked(connection: Connection[Any], feed: str, business_date: date) -> None:
-    """Note that the facts of a date have lost their person keys."""
-    connection.execute(
-        "update ops.delivery set unlinked_at = clock_timestamp() "
-        "where feed = %s and business_date = %s and status = 'published'",
-        [feed, business_date],
-    )
