@@ -6,63 +6,63 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from parc.settings import Settings
-from parc.warehouse import maintenance
-from parc.warehouse.maintenance import Act
+from parc.warehouse import expiry, maintenance
+from parc.warehouse.maintenance import MaintenanceResult
 
 DATES_WITH_DATA_DOCS = 90
 """Business dates of each suite whose runs stay in Data Docs."""
 
 
-def expire_raw(settings: Settings, dry_run: bool = False) -> list[Act]:
+def expire_raw(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
     """Drop raw and quarantined rows past retention."""
-    return maintenance.expire_raw(settings, dry_run=dry_run)
+    return expiry.expire_raw(settings, dry_run=dry_run)
 
 
-def unlink_facts(settings: Settings, dry_run: bool = False) -> list[Act]:
+def unlink_facts(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
     """Take the person keys from facts past retention."""
     from parc.build import retention
 
     return retention.unlink(settings, dry_run=dry_run)
 
 
-def clear_orphans(settings: Settings, dry_run: bool = False) -> list[Act]:
+def clear_orphans(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
     """Drop what dead loads and builds left, and tables of models that are no more."""
     from parc.build import leftovers
     from parc.loading.landing import clear_copies
 
     clear = (leftovers.clear, maintenance.clear_loads, clear_copies)  # what may have to wait goes first
-    return [act for each in clear for act in each(settings, dry_run=dry_run)]
+    return [result for each in clear for result in each(settings, dry_run=dry_run)]
 
 
-def prune_history(settings: Settings, dry_run: bool = False) -> list[Act]:
+def prune_history(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
     """Delete from the ledger what builds and runs did more than a year ago, and logs of deliveries as old;
     shorten the own switch's log where it has grown."""
     from parc.loading import incidents
     from parc.routing.switches import local
 
-    acts = maintenance.prune_history(settings, dry_run=dry_run)
+    results = maintenance.prune_history(settings, dry_run=dry_run)
     logs, size = incidents.prune(settings, maintenance.HISTORY, dry_run=dry_run)
     if logs:
-        acts.append(Act("logs of deliveries deleted", logs, size))
+        results.append(MaintenanceResult("logs of deliveries deleted", logs, size))
     if went := local.shorten_log(settings, local.LOG_BYTES, dry_run=dry_run):
-        acts.append(Act("logs of the switch shortened", 1, went))
-    return acts
+        results.append(MaintenanceResult("logs of the switch shortened", 1, went))
+    return results
 
 
-def prune_data_docs(settings: Settings, dry_run: bool = False) -> list[Act]:
+def prune_data_docs(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
     """Delete the Data Docs of all but the newest business dates of each suite."""
     from parc.quality import pages
 
     runs, size = pages.prune(settings.home / "data_docs", DATES_WITH_DATA_DOCS, dry_run=dry_run)
-    return [Act("runs of checks deleted from Data Docs", runs, size)] if runs else []
+    return [MaintenanceResult("runs of checks deleted from Data Docs", runs, size)] if runs else []
 
 
-def analyze(settings: Settings, dry_run: bool = False) -> list[Act]:
+def analyze(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
     """Renew the statistics of the partitioned raw tables."""
     return maintenance.analyze(settings, dry_run=dry_run)
 
 
-STEPS: Mapping[str, Callable[[Settings, bool], list[Act]]] = MappingProxyType(
+STEPS: Mapping[str, Callable[[Settings, bool], list[MaintenanceResult]]] = MappingProxyType(
     {
         "expire_raw": expire_raw,
         "unlink_facts": unlink_facts,

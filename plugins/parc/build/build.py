@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
 from parc.errors import BuildFailed, ParcError
-from parc.ledger import due, locks, runs
+from parc.ledger import builds, due, locks, runs, write_builds
 from parc.ledger.due import Gap
 from parc.rollout import estimates as effects
 from parc.settings import Settings
@@ -66,7 +65,7 @@ class _Opened:
     """A build as it begins."""
 
     build_id: int
-    found: changes.Changes
+    found: changes.Unbuilt
     entering: resume.Inputs
     resumed_build_id: int | None
 
@@ -88,10 +87,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
         building(settings) as connection,
         locks.held(connection, locks.READING, busy, patience_seconds=READING_PATIENCE_SECONDS),
     ):
-        connection.execute(
-            "update ops.build set status = 'abandoned', finished_at = clock_timestamp(), "
-            "reason = 'its process ended before it did' where status = 'running'"
-        )
+        write_builds.abandon_running(connection)
         opened = _open(connection, settings, full_refresh)
         if opened is None:
             return BuildResult(None)
@@ -106,42 +102,31 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                     )
             done = nodes.read(connection, run)
             missing = due.gaps_of_running_build(connection)
-            with connection.transaction():
-                nodes.record(connection, build_id, done)
-                connection.execute(
-                    "update ops.build set missing = %s where build_id = %s", [Jsonb(missing), build_id]
-                )
+            write_builds.note_results(connection, build_id, [node.as_entered for node in done], missing)
             if any(node.has_failed for node in done):
                 with suppress(OSError):  # a full disk must not hide why the build failed
                     resume.keep(connection, settings, build_id, run, opened.entering)
-                seen = connection.execute("select build_id from marts.published_build").fetchone()
+                seen = builds.published(connection)
                 log = str(dbt.log_file(settings))
-                raise BuildFailed(failures.message(done, build_id, seen[0] if seen else None, log))
+                raise BuildFailed(failures.message(done, build_id, seen.build_id if seen else None, log))
             rows_by_mart = _close(connection, run, found, build_id)
             publication.settle(connection, run.entries.values())
-            dates = connection.execute(
-                "select count(distinct business_date) from ops.build_date "
-                "where build_id = %s and feed = any (%s)",
-                [build_id, list(changes.FACTS)],
-            ).fetchone()
+            date_count = builds.date_count(connection, build_id, changes.FACTS)
         except BaseException as error:
-            is_told = isinstance(error, (ParcError, psycopg.Error))
+            is_expected = isinstance(error, (ParcError, psycopg.Error))
             # Where the connection is gone, the next build finds this one running and calls it abandoned.
             with suppress(psycopg.OperationalError):
-                connection.execute(
-                    "update ops.build set status = %s, finished_at = clock_timestamp(), reason = %s "
-                    "where build_id = %s and status = 'running'",
-                    [
-                        "failed" if is_told else "abandoned",
-                        str(error) if is_told else f"stopped while it ran ({type(error).__name__})",
-                        build_id,
-                    ],
+                write_builds.close_failed(
+                    connection,
+                    build_id,
+                    "failed" if is_expected else "abandoned",
+                    str(error) if is_expected else f"stopped while it ran ({type(error).__name__})",
                 )
             raise
         return BuildResult(
             build_id,
             delivery_count=len(found.delivery_ids),
-            date_count=dates[0] if dates else 0,
+            date_count=date_count,
             withdrawn_count=len(found.withdrawn_ids),
             rows_by_mart=rows_by_mart,
             nodes_by_status=dict(Counter(node.status for node in done)),
@@ -197,57 +182,30 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
             return None
         entering = resume.inputs(connection, settings, found)
         resumed = None if full_refresh else resume.resumable(connection, settings, found, entering)
-        row = connection.execute(
-            "insert into ops.build (status, is_full_refresh, resumed_build_id) values ('running', %s, %s) "
-            "returning build_id",
-            [full_refresh, resumed],
-        ).fetchone()
-        assert row is not None
-        build_id = int(row[0])
-        runs.note(connection, settings, build_id=build_id)
-        connection.execute(
-            "insert into ops.build_delivery select %s, unnest(%s::bigint[])", [build_id, found.delivery_ids]
+        build_id = write_builds.begin(
+            connection,
+            is_full_refresh=full_refresh,
+            resumed_build_id=resumed,
+            delivery_ids=found.delivery_ids,
+            dates=found.dates,
         )
-        for subject, dates in found.dates.items():
-            connection.execute(
-                "insert into ops.build_date select %s, %s, unnest(%s::date[])", [build_id, subject, dates]
-            )
+        runs.note(connection, settings, build_id=build_id)
         if found.request_dates:
-            connection.execute(
-                "insert into ops.build_job select %s, job_id from build.fct_interventions as job "
-                "where requested_date = any (%s) and not exists (select from ops.delivery as expired "
-                "where expired.feed = 'interventions' and expired.business_date = job.business_date "
-                "and expired.expired_at is not null)",
-                [build_id, found.request_dates],
-            )
+            write_builds.add_jobs_requested_on(connection, build_id, found.request_dates)
     return _Opened(build_id, found, entering, resumed)
 
 
 def _close(
-    connection: psycopg.Connection[Any], run: DbtRun, found: changes.Changes, build_id: int
+    connection: psycopg.Connection[Any], run: DbtRun, found: changes.Unbuilt, build_id: int
 ) -> dict[str, int]:
     """Publish the marts and mark what they hold as built: visible together or not at all."""
     with connection.transaction():
         rows_by_mart = publication.publish(connection, run.entries.values(), build_id)
-        connection.execute(
-            "update ops.delivery set built_in = %s where delivery_id = any (%s)",
-            [build_id, found.delivery_ids],
-        )
-        connection.execute(
-            "update ops.delivery set withdrawn_in = %s where delivery_id = any (%s)",
-            [build_id, found.withdrawn_ids],
-        )
-        connection.execute("delete from ops.seed_version where not seed = any (%s)", [list(found.seeds)])
-        for seed in found.seeds.values():
-            connection.execute(
-                "insert into ops.seed_version (seed, sha256, content, build_id) values (%s, %s, %s, %s) "
-                "on conflict (seed) do update set sha256 = excluded.sha256, content = excluded.content, "
-                "build_id = excluded.build_id where seed_version.sha256 <> excluded.sha256",
-                [seed.name, seed.sha256, seed.content, build_id],
-            )
-        connection.execute("delete from ops.build_job where build_id <= %s", [build_id])
-        connection.execute(
-            "update ops.build set status = 'published', finished_at = clock_timestamp() where build_id = %s",
-            [build_id],
+        write_builds.publish(
+            connection,
+            build_id,
+            delivery_ids=found.delivery_ids,
+            withdrawn_ids=found.withdrawn_ids,
+            seeds={seed.name: (seed.sha256, seed.content) for seed in found.seeds.values()},
         )
     return rows_by_mart

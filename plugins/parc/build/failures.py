@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parc.build.nodes import Node
-from parc.build.origins import Origin
+from parc.ledger.build_inputs import Origin
 
 ORIGINS_SHOWN = 5
 ROW_LENGTH, CELL_LENGTH = 160, 40

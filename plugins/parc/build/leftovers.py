@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from parc.ledger import locks
+from parc.ledger import builds, locks
 from parc.settings import Settings
 from parc.warehouse import connect
-from parc.warehouse.maintenance import Act
+from parc.warehouse.maintenance import MaintenanceResult
 
 REMEMBERED_BUILDS = 10
 """A relation that one of so many builds made stays, whatever the files of this machine say."""
@@ -24,57 +24,49 @@ inner join pg_namespace as schemas on schemas.oid = relation.relnamespace
 where relation.relkind in ('r', 'v') and schemas.nspname = any (%(schemas)s)
     and (
         relation.relname ~ '__dbt_(tmp|backup)'
-        or relation.relname <> all (%(named)s) and relation.relname not in (
-            select node from ops.build_node
-            where build_id > (select max(build_id) from ops.build) - %(remembered)s
-        )
+        or relation.relname <> all (%(named)s)
     )
 order by relation.relkind desc, schemas.nspname, relation.relname
 """
 
 
-def clear(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+def clear(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
     """Drop what killed builds left half made, and what no model or seed of the project is named after.
 
-    What BI reads is never dropped: a mart without a model is told, for a person to drop. Nothing is dropped
-    that something else depends on, and nothing at all unless the last build was published.
+    What BI reads is never dropped: a mart without a model is reported, for a person to drop. Nothing is
+    dropped that something else depends on, and nothing at all unless the last build was published.
 
     Raises Busy when a build is at work.
     """
     project = settings.project / "dbt_project"
     models = [path.stem for path in (project / "models").rglob("*.sql")]
     seeds = [path.stem for path in (project / "seeds").rglob("*.csv")]
-    given = {"named": [*models, *seeds], "remembered": REMEMBERED_BUILDS}
-    acts = []
+    results = []
     busy = "a build is at work (`parc status`); run this again when it has ended"
     with (
         connect(settings, "transformer", autocommit=True) as connection,
         locks.held(connection, locks.READING, busy),
     ):
-        last = connection.execute("select status from ops.build order by build_id desc limit 1").fetchone()
-        if not last or last[0] != "published":
+        if not builds.is_last_published(connection):
             return []
+        named = [*models, *seeds, *builds.nodes_of_last_builds(connection, REMEMBERED_BUILDS)]
         schemas = ["staging", "intermediate", "build", "reference"]
         for schema, name, is_view, size, is_unfinished in connection.execute(
-            _FOUND, {**given, "schemas": schemas}
+            _FOUND, {"named": named, "schemas": schemas}
         ).fetchall():
             kind = "left by a killed build" if is_unfinished else "of no model or seed"
-            told = f"{schema}.{name}: dropped, {kind}"
+            what = f"{schema}.{name}: dropped, {kind}"
             if not dry_run and not _drop(connection, schema, name, "view" if is_view else "table"):
-                told, size = f"{schema}.{name}: {kind}, kept because something depends on it", 0
-            acts.append(Act(told, 1, size))
+                what, size = f"{schema}.{name}: {kind}, kept because something depends on it", 0
+            results.append(MaintenanceResult(what, 1, size))
+        named = [*models, "published_build", "mart_restatements"]
         for schema, name, is_view, *_ in connection.execute(
-            _FOUND,
-            {
-                "named": [*models, "published_build", "mart_restatements"],
-                "remembered": 0,
-                "schemas": ["marts"],
-            },
+            _FOUND, {"named": named, "schemas": ["marts"]}
         ).fetchall():
             if not is_view:  # views there are BI's own
-                told = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"
-                acts.append(Act(told, 1))
-    return acts
+                what = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"
+                results.append(MaintenanceResult(what, 1))
+    return results
 
 
 def _drop(connection: psycopg.Connection[Any], schema: str, name: str, kind: str) -> bool:

@@ -9,12 +9,12 @@ from functools import reduce
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from parc.build import broken, origins
 from parc.build.broken import Broken
 from parc.build.dbt import DbtRun, Entry, Result
-from parc.build.origins import Origin
+from parc.ledger.build_inputs import Origin
+from parc.ledger.builds import BuildNode
 
 TESTS = ("test", "unit_test")
 # dbt's words for what the ledger tells as one.
@@ -31,7 +31,7 @@ Its rows are `asserted_of`, the model's name, and `failing_row`.
 
 @dataclass(frozen=True)
 class Node:
-    """One node of a build, in the words of `ops.build_node`.
+    """One node of a build.
 
     `skipped_count` is how many others were skipped because it failed; `checks` says in a sentence what a
     test checks; `path` is where its SQL is. `failing_rows` are the first that broke it, `origins` the
@@ -56,6 +56,22 @@ class Node:
     def has_failed(self) -> bool:
         """Whether it failed itself; a skipped one did not."""
         return self.status in FAILED
+
+    @property
+    def as_entered(self) -> BuildNode:
+        """As the ledger keeps it."""
+        return BuildNode(
+            self.name,
+            self.kind,
+            self.tested,
+            self.status,
+            self.seconds,
+            self.row_count,
+            self.message,
+            self.failing_rows,
+            [origin.as_json() for origin in self.origins],
+            self.position,
+        )
 
 
 def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
@@ -143,31 +159,6 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
             node = replace(node, status="success", row_count=0, message=None, skipped_count=0)
         of_each.append(node)
     return of_each
-
-
-def record(connection: psycopg.Connection[Any], build_id: int, nodes: Iterable[Node]) -> None:
-    """Write them to the ledger."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into ops.build_node (build_id, node, kind, tested, status, seconds, row_count, message, "
-            "failing_rows, origins, position) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    build_id,
-                    node.name,
-                    node.kind,
-                    node.tested,
-                    node.status,
-                    node.seconds,
-                    node.row_count,
-                    node.message,
-                    Jsonb(node.failing_rows) if node.failing_rows else None,
-                    Jsonb([origin.as_json() for origin in node.origins]),
-                    node.position,
-                )
-                for node in nodes
-            ],
-        )
 
 
 def _name(run: DbtRun, unique_id: str) -> str:

@@ -18,6 +18,7 @@ from psycopg import sql
 from parc.build import regional, restatements
 from parc.build.dbt import Entry
 from parc.errors import BuildFailed
+from parc.ledger import build_inputs, builds, write_builds
 from parc.warehouse import partitions
 from parc.warehouse.maintenance import STATISTICS_TARGET
 
@@ -33,11 +34,8 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
 
     Raises BuildFailed when a mart's published table cannot take the new shape.
     """
-    row = connection.execute(
-        "select is_full_refresh from ops.build where build_id = %s", [build_id]
-    ).fetchone()
-    assert row is not None
-    is_full_refresh = bool(row[0])
+    build = builds.get(connection, build_id)
+    assert build
     written = {}
     models = {
         each.name: each
@@ -51,11 +49,11 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
         is_new = not _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
         rows: sql.Composable = sql.SQL("true")
-        if not (is_new or is_full_refresh):
+        if not (is_new or build.is_full_refresh):
             if meta["publish"] == "whole":
                 rows = sql.SQL("false") if _is_same(connection, name, columns) else rows
             elif meta["publish"] == "by_job":
-                rows = sql.SQL("job_id in (select ops.changed_jobs())")
+                rows = sql.SQL(builds.IS_CHANGED_JOB)
             else:
                 rows = _changed_dates(connection, meta)
         elif meta.get("holds") == "changed_dates":
@@ -70,12 +68,7 @@ def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build
     for name in tables:
         _drop_columns(connection, name)
     regional.create_missing(connection, of_directorates)
-    connection.execute("delete from marts.published_build")
-    connection.execute(
-        "insert into marts.published_build (build_id, published_at, missing) "
-        "select build_id, clock_timestamp(), missing from ops.build where build_id = %s",
-        [build_id],
-    )
+    write_builds.show_to_bi(connection, build_id)
     return written
 
 
@@ -210,25 +203,18 @@ def _replace_view(connection: psycopg.Connection[Any], name: str, strange: set[s
 
 
 def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
-    rows = connection.execute(
-        "select ops.changed_dates(%s, %s, %s, %s)",
-        [
-            meta["feeds"],
-            meta.get("lookback_days", 0),
-            meta.get("lookahead_days", 0),
-            meta.get("own_date_feeds", []),
-        ],
+    dates = builds.changed_dates(
+        connection,
+        meta["feeds"],
+        lookback_days=meta.get("lookback_days", 0),
+        lookahead_days=meta.get("lookahead_days", 0),
+        own_date_subjects=meta.get("own_date_feeds", ()),
     )
-    dates = [row[0] for row in rows.fetchall()]
     return sql.SQL("business_date = any ({})").format(sql.Literal(dates)) if dates else sql.SQL("false")
 
 
 def _dates_kept(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
-    rows = connection.execute(
-        "select business_date from ops.delivery where feed = any (%s) and expired_at is not null",
-        [meta["feeds"]],
-    )
-    dates = [row[0] for row in rows.fetchall()]
+    dates = build_inputs.expired_dates(connection, meta["feeds"])
     return sql.SQL("business_date <> all ({})").format(sql.Literal(dates)) if dates else sql.SQL("true")
 
 

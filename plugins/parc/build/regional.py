@@ -26,6 +26,7 @@ import psycopg
 from psycopg import sql
 
 from parc.errors import BuildFailed
+from parc.ledger import builds, write_builds
 
 BESIDES: dict[str, dict[str, Any]] = {"published_build": {"scope": "open"}}
 """Tables in `marts` that no model makes, where a directorate may read them."""
@@ -45,7 +46,7 @@ def drop_changed(connection: psycopg.Connection[Any], wanted: Mapping[str, str])
 
     Raises BuildFailed where somebody's own view reads one.
     """
-    for name, definition in connection.execute("select name, definition from ops.regional_view").fetchall():
+    for name, definition in builds.regional_views(connection).items():
         if wanted.get(name) != definition:
             try:
                 connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("regional", name)))
@@ -54,20 +55,19 @@ def drop_changed(connection: psycopg.Connection[Any], wanted: Mapping[str, str])
                     f"regional.{name} changes, but is still used: {error.diag.message_detail}; "
                     "change what uses it first"
                 ) from None
-            connection.execute("delete from ops.regional_view where name = %s", [name])
+            write_builds.forget_regional_view(connection, name)
 
 
 def create_missing(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
     """Make the views that are not there, when all marts are."""
-    known = {name for (name,) in connection.execute("select name from ops.regional_view").fetchall()}
-    for name in wanted.keys() - known:
+    for name in wanted.keys() - builds.regional_views(connection).keys():
         view = sql.Identifier("regional", name)
         connection.execute(
             sql.SQL("create view {} with (security_barrier) as ").format(view) + sql.SQL(wanted[name])
         )
         text = sql.Literal(f"marts.{name}, as far as the reader's directorate may see it.")
         connection.execute(sql.SQL("comment on view {} is {}").format(view, text))
-        connection.execute("insert into ops.regional_view values (%s, %s)", [name, wanted[name]])
+        write_builds.note_regional_view(connection, name, wanted[name])
 
 
 def definitions(

@@ -8,44 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-_RESTATED = """
-select delivery.delivery_id, delivery.business_date
-from ops.build_delivery
-inner join ops.delivery using (delivery_id)
-where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
-    and exists (
-        select from ops.delivery as earlier
-        where earlier.feed = delivery.feed and earlier.business_date = delivery.business_date
-            and earlier.delivery_id < delivery.delivery_id and earlier.built_in is not null
-    )
-union all
-select delivery_id, business_date
-from ops.delivery as withdrawn
-where status = 'withdrawn' and published_at is not null and withdrawn_in is null and feed = any (%(feeds)s)
-    and exists (
-        select from ops.delivery as built
-        where built.feed = withdrawn.feed and built.business_date = withdrawn.business_date
-            and built.delivery_id <= withdrawn.delivery_id and built.built_in is not null
-    )
-union
-select delivery.delivery_id, taken.business_date
-from ops.build_delivery
-inner join ops.delivery using (delivery_id)
-inner join (
-    select 'calls' as feed, business_date, kept_business_date
-    from intermediate.int_call_cross_date_duplicates
-    union
-    select 'boutique_visits', business_date, kept_business_date
-    from intermediate.int_boutique_visit_cross_date_duplicates
-) as taken
-    on delivery.feed = taken.feed and delivery.business_date = taken.kept_business_date
-where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
-    and exists (
-        select from ops.delivery as published
-        where published.feed = taken.feed and published.business_date = taken.business_date
-            and published.built_in is not null
-    )
-"""
+from parc.ledger import build_inputs
 
 _DIFFERENCES = """
 insert into marts.mart_restatements
@@ -108,7 +71,7 @@ def keep(
     every date. `kinds` are the built table's columns with their types: what is bigint or numeric is a figure,
     but for persons, whose counts do not add up.
     """
-    restated = connection.execute(_RESTATED, {"build_id": build_id, "feeds": meta["restated_by"]}).fetchall()
+    restated = build_inputs.restated_dates(connection, build_id, meta["restated_by"])
     if not restated:
         return
     connection.execute(

@@ -16,8 +16,10 @@ from typing import Any
 
 import psycopg
 
-from parc.build.changes import Changes
+from parc.build.changes import Unbuilt
 from parc.build.dbt import DbtRun
+from parc.ledger import build_inputs, builds
+from parc.ledger.builds import Build
 from parc.settings import Settings
 
 # dbt compares these file by file; they alone may change between a failed build and the one that goes on.
@@ -28,22 +30,14 @@ SELECTED = ("result:error+", "result:fail+", "result:skipped+", "state:modified+
 Inputs = dict[str, str]
 
 
-def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Changes) -> Inputs:
+def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt) -> Inputs:
     """What enters a build that begins now, each as a digest; without the dates, which dbt adds to."""
-    ledger = connection.execute(
-        """
-        select
-            (select sum(hashtextextended(delivery::text, 0)::numeric) from ops.delivery)::text,
-            (select sum(hashtextextended(feed || business_date, 0)::numeric) from ops.looked_for)::text,
-            (select array_agg(name order by name) from ops.schema_version)::text
-        """
-    ).fetchone()
     project = settings.project / "dbt_project"
     entering: dict[str, Any] = {
         "deliveries": sorted(found.delivery_ids),
         "request dates": found.request_dates,
         "seeds": {name: seed.sha256 for name, seed in sorted(found.seeds.items())},
-        "ledger": ledger,
+        "ledger": build_inputs.digest(connection),
         "project": [(path, _digest((project / path).read_bytes())) for path in _bound_files(project)],
         "dbt": [version("dbt-core"), version("dbt-postgres")],
     }
@@ -59,27 +53,25 @@ def keep(
     folder.mkdir(parents=True)
     for name in ("manifest.json", "run_results.json"):
         shutil.copy(run.target / name, folder)
-    # Last: with it the folder counts.
-    kept = {"build": _identity(connection, build_id), "inputs": entered}
+    build = builds.get(connection, build_id)
+    assert build
+    kept = {"build": _identity(build), "inputs": entered}
+    # Written last: the folder is valid only once this file exists.
     (folder / "inputs.json").write_text(json.dumps(kept))
 
 
 def resumable(
-    connection: psycopg.Connection[Any], settings: Settings, found: Changes, entering: Inputs
+    connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt, entering: Inputs
 ) -> int | None:
     """The failed build that a new one with these inputs can go on from; None: everything is to be done."""
-    last = connection.execute(
-        "select build_id, status = 'failed' and not is_full_refresh from ops.build "
-        "order by build_id desc limit 1"
-    ).fetchone()
+    last = builds.last(connection)
     kept = _folder(settings) / "inputs.json"
-    if not (last and last[1] and kept.exists()):
+    if last is None or last.status != "failed" or last.is_full_refresh or not kept.exists():
         return None
-    if json.loads(kept.read_text()) != {"build": _identity(connection, last[0]), "inputs": entering}:
+    if json.loads(kept.read_text()) != {"build": _identity(last), "inputs": entering}:
         return None
-    rows = connection.execute("select feed, business_date from ops.build_date where build_id = %s", [last[0]])
     dates = {(subject, day) for subject, days in found.dates.items() for day in days}
-    return int(last[0]) if dates == set(rows.fetchall()) else None
+    return last.build_id if dates == builds.dates(connection, last.build_id) else None
 
 
 def arguments(settings: Settings) -> list[str]:
@@ -91,11 +83,9 @@ def _folder(settings: Settings) -> Path:
     return settings.home / "dbt" / "failed"
 
 
-def _identity(connection: psycopg.Connection[Any], build_id: int) -> str:
+def _identity(build: Build) -> str:
     """Tells builds of different warehouses apart."""
-    row = connection.execute("select started_at from ops.build where build_id = %s", [build_id]).fetchone()
-    assert row is not None
-    return f"{build_id} begun {row[0].isoformat()}"
+    return f"{build.build_id} begun {build.started_at.isoformat()}"
 
 
 def _bound_files(project: Path) -> list[str]:

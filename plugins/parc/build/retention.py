@@ -24,11 +24,11 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from parc.feeds import FEEDS
+from parc.ledger import builds, deliveries, locks, retention, write_retention
 from parc.pseudonyms import SURROGATES
 from parc.settings import Settings
 from parc.warehouse import connect
-from parc.warehouse.maintenance import Act, is_last_build_published, lock_out_builds, newest, newest_expired
+from parc.warehouse.maintenance import MaintenanceResult
 
 JOBS = "int_intervention_jobs"
 """One row per job: from it is told which jobs are past retention. They go line by line, as what a job says of
@@ -87,52 +87,39 @@ def declared(project: Path) -> list[Kept]:
     return sorted(found, key=lambda kept: kept.model)
 
 
-def unlink(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+def unlink(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
     """Put surrogates in the place of persons in rows past retention, a date in a transaction.
 
     Killed, the next run goes on with the date at which it was. A date whose raw rows are still there waits,
     and so do all while the last build is not published. Raises Busy when a build is at work.
     """
-    acts = []
+    results = []
     kept = [each for each in declared(settings.project / "dbt_project") if each.days]
     with connect(settings, "transformer", autocommit=True) as connection:
         for feed in dict.fromkeys(each.feeds[0] for each in kept):
             models = [each for each in kept if each.feeds[0] == feed]
             dates = _due(connection, models)
             count = len(dates) if dry_run else sum(_unlink(connection, models, *each) for each in dates)
-            acts.append(Act(f"{feed}: dates whose facts lost their person keys", count))
-    return [act for act in acts if act.count]
+            results.append(MaintenanceResult(f"{feed}: dates whose facts lost their person keys", count))
+    return [result for result in results if result.count]
 
 
 def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tuple[date, date]]:
     """The dates of the models' first feed that are past retention and have person keys, in order, each with
     the one before it: with none the first, as it takes along what earlier runs could not reach."""
-    feed, days = FEEDS[models[0].feeds[0]], max(each.days for each in models)
-    counted_from, _ = newest(connection, feed, days)
-    if counted_from is None or not is_last_build_published(connection):
+    feed, days = models[0].feeds[0], max(each.days for each in models)
+    newest = retention.counted_from(connection, feed, days).newest
+    if newest is None or not builds.is_last_published(connection):
         return []
-    limits = [counted_from - timedelta(days=days)]
+    limits = [newest - timedelta(days=days)]
     for name in {name for each in models for name in each.feeds}:
-        gone = newest_expired(connection, FEEDS[name])
-        if gone is None and not _is_delivered(connection, name):
-            continue
+        gone = deliveries.newest_expired_date(connection, name)
+        if gone is None and deliveries.published_before(connection, name, date.max) is None:
+            continue  # nothing of the feed was ever published
         limits.append(gone or date.min)
-    rows = connection.execute(
-        "select coalesce(lag(business_date) over (order by business_date), date '0001-01-01') as before, "
-        "business_date, unlinked_at is not null as is_done from ops.delivery "
-        "where feed = %s and status = 'published' and expired_at is not null and business_date <= %s "
-        "order by business_date",
-        [feed.name, min(limits)],
-    )
-    due = [(business_date, before) for before, business_date, is_done in rows if not is_done]
+    dates = retention.expired_up_to(connection, feed, min(limits))
+    due = [(business_date, before or date.min) for business_date, before, is_done in dates if not is_done]
     return [(business_date, before if n else date.min) for n, (business_date, before) in enumerate(due)]
-
-
-def _is_delivered(connection: psycopg.Connection[Any], feed: str) -> bool:
-    row = connection.execute(
-        "select exists (select from ops.delivery where feed = %s and status = 'published')", [feed]
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _unlink(
@@ -140,19 +127,15 @@ def _unlink(
 ) -> int:
     """Do one date; returns 1, or 0 where a build came in between that was not published."""
     with connection.transaction():
-        lock_out_builds(connection)
-        if not is_last_build_published(connection):
+        locks.keep_builds_out(connection)
+        if not builds.is_last_published(connection):
             return 0
         if any(each.model == JOBS for each in models):
             _unlink_jobs(connection, models, business_date, before)
         else:
             for model in models:
                 _unlink_rows(connection, model, business_date)
-        connection.execute(
-            "update ops.delivery set unlinked_at = clock_timestamp() "
-            "where feed = %s and business_date = %s and status = 'published'",
-            [models[0].feeds[0], business_date],
-        )
+        write_retention.unlink(connection, models[0].feeds[0], business_date)
     return 1
 
 

@@ -9,7 +9,7 @@ import typer
 from parc.cli.printing import Json, dump, following, progress_bar, say, table, waiting
 from parc.errors import ParcError
 from parc.settings import Settings
-from parc.warehouse.maintenance import Act
+from parc.warehouse.maintenance import MaintenanceResult
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def maintain(
     statistics."""
     from parc.maintenance import STEPS
 
-    done: dict[str, list[Act]] = {}
+    done: dict[str, list[MaintenanceResult]] = {}
     failures: list[ParcError] = []
     with following() as follow:
         for name, step in STEPS.items():
@@ -61,22 +61,22 @@ def maintain(
             except ParcError as error:  # a step that cannot run does not stop the others
                 failures.append(error)
     if as_json:
-        dump({name: [vars(act) for act in acts] for name, acts in done.items()})
+        dump({name: [vars(result) for result in results] for name, results in done.items()})
     else:
         rows = [
             {
                 "step": name,
-                "would do" if dry_run else "did": act.what,
-                "count": f"{act.count:,}",
-                "MB": _megabytes(act),
+                "would do" if dry_run else "did": result.what,
+                "count": f"{result.count:,}",
+                "MB": _megabytes(result),
             }
-            for name, acts in done.items()
-            for act in acts
+            for name, results in done.items()
+            for result in results
         ]
         table(None, rows)
     if failures:
         raise failures[0]
 
 
-def _megabytes(act: Act) -> str:
-    return f"{act.bytes / 1e6:,.1f}" if act.bytes else ""
+def _megabytes(result: MaintenanceResult) -> str:
+    return f"{result.bytes / 1e6:,.1f}" if result.bytes else ""

@@ -104,7 +104,7 @@ def last_looks(connection: Connection[Any], first: date, last: date) -> dict[Key
     older ones that are still loading."""
     return {
         (found.feed, found.business_date): found
-        for found in _many(
+        for found in where(
             connection,
             f"business_date <= %s and (business_date >= %s or {IS_LOADING})",
             [last, first],
@@ -116,24 +116,24 @@ def last_looks(connection: Connection[Any], first: date, last: date) -> dict[Key
 
 def loading(connection: Connection[Any]) -> list[Delivery]:
     """Deliveries whose load has not ended; the run may have died."""
-    return _many(connection, IS_LOADING, order="business_date, feed")
+    return where(connection, IS_LOADING, order="business_date, feed")
 
 
 def not_built(connection: Connection[Any], feed: str | None = None) -> list[Delivery]:
     """Published deliveries that no published build contains yet; of one feed, or of all."""
     condition = f"{IS_NOT_BUILT} and (%(feed)s::text is null or feed = %(feed)s)"
-    return _many(connection, condition, {"feed": feed}, order="business_date, feed")
+    return where(connection, condition, {"feed": feed}, order="business_date, feed")
 
 
 def misdated(connection: Connection[Any]) -> list[Delivery]:
     """Published deliveries of dates that cannot be right: they came before such dates were refused."""
-    return _many(connection, "status = 'published' and is_misdated", order="delivery_id")
+    return where(connection, "status = 'published' and is_misdated", order="delivery_id")
 
 
 def with_rejected_rows(connection: Connection[Any], after: date) -> list[Delivery]:
     """Published deliveries of the dates after this one of which rows broke a rule."""
     condition = "status = 'published' and rows_rejected > 0 and business_date > %s"
-    return _many(connection, condition, [after], order="business_date, feed")
+    return where(connection, condition, [after], order="business_date, feed")
 
 
 @dataclass(frozen=True)
@@ -246,9 +246,10 @@ def _one(connection: Connection[Any], condition: str, values: list[Any]) -> Deli
         return cursor.execute(query.encode(), values).fetchone()
 
 
-def _many(
+def where(
     connection: Connection[Any], condition: str, values: Any = None, *, order: str, head: str = ""
 ) -> list[Delivery]:
+    """For the room's other readers: deliveries by a condition and order in SQL."""
     with connection.cursor(row_factory=class_row(Delivery)) as cursor:
         query = f"select {head} {_COLUMNS} from ops.delivery where {condition} order by {order}"
         return cursor.execute(query.encode(), values).fetchall()

@@ -92,6 +92,15 @@ def is_held(connection: psycopg.Connection[Any], name: str) -> bool:
     return bool(row and row[0])
 
 
+def keep_builds_out(connection: psycopg.Connection[Any]) -> None:
+    """Keep builds away to the end of the transaction; raises Busy while one reads the raw tables."""
+    if not try_keep(connection, READING):
+        raise Busy(
+            "a build reads the raw tables, or another maintenance run is at work (`parc status`); "
+            "run this again when it has ended"
+        )
+
+
 def _take(connection: psycopg.Connection[Any], name: str) -> bool:
     with connection.transaction():
         if not try_keep(connection, name):

@@ -26,7 +26,7 @@ from parc.loading.names import plain, told
 from parc.settings import Settings
 from parc.storage import OF_ONE_FILE, Entry, Folder
 from parc.warehouse import connect
-from parc.warehouse.maintenance import Act
+from parc.warehouse.maintenance import MaintenanceResult
 
 COPIES = "copies"
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -175,7 +175,7 @@ def unread(settings: Settings, feed: str, business_date: date, problem: str) -> 
         return Collected(url, look(zone, feed, business_date).listing, (), problem=problem)
 
 
-def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
+def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
     """Delete the copies of deliveries that dead runs left and nobody loaded again: people's numbers."""
     count = size = 0
     with connect(settings, "loader", autocommit=True) as connection:
@@ -191,7 +191,9 @@ def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Act]:
                 size += sum(file.stat().st_size for file in copies.rglob("*") if file.is_file())
                 if not dry_run:
                     shutil.rmtree(copies, ignore_errors=True)
-    return [Act("copies of deliveries that dead loads left deleted", count, size)] if count else []
+    return (
+        [MaintenanceResult("copies of deliveries that dead loads left deleted", count, size)] if count else []
+    )
 
 
 def look(zone: Folder, feed: str, business_date: date) -> Arrival:

@@ -16,7 +16,6 @@ from parc.loading import pseudonyms, ranges
 from parc.numbers import remark
 from parc.settings import Settings
 from parc.warehouse import connect, partitions
-from parc.warehouse.maintenance import lock_out_builds
 
 
 def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
@@ -73,7 +72,7 @@ def _withdraw(
             f"{subject} is past retention: its rows were dropped, the figures stay as they were published"
         )
     if status == "published":
-        lock_out_builds(connection)
+        locks.keep_builds_out(connection)
         if feed.keeping is Keeping.RANGES:
             _check_the_one_before(connection, feed, business_date, subject)
             pseudonyms.check_key(connection, settings)

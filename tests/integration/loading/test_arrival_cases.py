@@ -164,8 +164,10 @@ def test_20_a_stray_copy_ends_no_maintenance(warehouse: Settings, stray: Path) -
     nested.mkdir(parents=True)
     (nested / "file").write_bytes(b"12345")
     (stray.parent.with_name("a_file")).touch()
-    acts = maintenance.clear_orphans(warehouse)
-    assert [(act.count, act.bytes) for act in acts if act.what.startswith("copies")] == [(1, 5)]
+    results = maintenance.clear_orphans(warehouse)
+    assert [(result.count, result.bytes) for result in results if result.what.startswith("copies")] == [
+        (1, 5)
+    ]
     assert stray.exists() and not nested.exists()
     stray.parent.with_name("a_file").unlink()
 

@@ -26,8 +26,8 @@ from parc.maintenance import STEPS
 from parc.pseudonyms import is_surrogate
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.warehouse import connect, maintenance, partitions
-from parc.warehouse.maintenance import Act
+from parc.warehouse import connect, expiry, maintenance, partitions
+from parc.warehouse.maintenance import MaintenanceResult
 from support.command_line import parc
 from support.deliveries import as_csv, deliver, legs
 from support.marts import restate, rows
@@ -86,8 +86,8 @@ def load(settings: Settings, first: date, last: date) -> None:
             assert outcome.status in ("published", "missing"), outcome.message
 
 
-def expire(settings: Settings, *, dry_run: bool = False) -> list[Act]:
-    return maintenance.expire_raw(settings, feeds=FOUR_DAYS, dry_run=dry_run)
+def expire(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
+    return expiry.expire_raw(settings, feeds=FOUR_DAYS, dry_run=dry_run)
 
 
 def expired_dates(settings: Settings) -> dict[str, list[date]]:
@@ -140,7 +140,7 @@ def test_days_past_retention_keep_their_figures(
     planned = expire(built, dry_run=True)
     assert expired_dates(built) == {}
 
-    size_of, seen = maintenance._size, []
+    size_of, seen = expiry._size, []
 
     def die_at_the_third(*given):  # type: ignore[no-untyped-def]
         seen.append(given)
@@ -149,7 +149,7 @@ def test_days_past_retention_keep_their_figures(
         return size_of(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(maintenance, "_size", die_at_the_third)
+        patch.setattr(expiry, "_size", die_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             expire(built)
     assert expired_dates(built) == {"calls": [FIRST, FIRST + timedelta(days=1)]}
@@ -168,9 +168,10 @@ def test_days_past_retention_keep_their_figures(
     }
     assert days_in_raw(built, "calls") == [EXPIRED + timedelta(days=day) for day in (1, 2, 3, 4)]
     assert days_in_raw(built, "active_lines")[0] == FIRST
-    assert {act.what.split(":")[0] for act in done} <= {act.what.split(":")[0] for act in planned}
+    assert {result.what.split(":")[0] for result in done} <= {result.what.split(":")[0] for result in planned}
     of_visits = [
-        [act for act in acts if act.what.startswith("boutique_visits: expired")] for acts in (planned, done)
+        [result for result in results if result.what.startswith("boutique_visits: expired")]
+        for results in (planned, done)
     ]
     assert of_visits[0] == of_visits[1] != []
     assert of_visits[0][0].bytes > 5 * 8192
@@ -206,7 +207,7 @@ def test_days_past_retention_keep_their_figures(
 def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (built.project / "dbt_project" / "models").rglob("*.yml"):
         path.write_text(re.sub(r"retention_days: [48]00", "retention_days: 4", path.read_text()))
-    told = [act.count for act in retention.unlink(built, dry_run=True)]
+    told = [result.count for result in retention.unlink(built, dry_run=True)]
     unlink_rows, seen = retention._unlink_rows, []
 
     def die_in_the_seventh(*given):  # type: ignore[no-untyped-def]
@@ -221,7 +222,7 @@ def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None
             retention.unlink(built)
     done = "select feed, count(*) from ops.delivery where unlinked_at is not null group by 1 order by 1"
     assert rows(built, done) == [("boutique_visits", 5), ("calls", 1)]
-    assert [told, [act.count for act in retention.unlink(built)]] == [[5, 5, 5], [4, 5]]
+    assert [told, [result.count for result in retention.unlink(built)]] == [[5, 5, 5], [4, 5]]
     assert retention.unlink(built) == []
 
 
@@ -358,15 +359,15 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
     for day in days:
         deliver(warehouse, "calls", day, calls__csv=as_csv(legs(3, day)))
         ingest(warehouse, "calls", day)
-    [act] = expire(warehouse)
-    assert f"held back from {FIRST}, it is not built yet" in act.what
+    [result] = expire(warehouse)
+    assert f"held back from {FIRST}, it is not built yet" in result.what
     assert expired_dates(warehouse) == {}
 
     with connect(warehouse, "admin") as connection:
         connection.execute("insert into ops.build (status, is_full_refresh) values ('failed', false)")
         connection.execute("update ops.delivery set built_in = 1")
-    [act] = expire(warehouse)
-    assert "the last build was not published" in act.what
+    [result] = expire(warehouse)
+    assert "the last build was not published" in result.what
     with connect(warehouse, "admin") as connection:
         connection.execute("update ops.build set status = 'published'")
         connection.execute(
@@ -393,8 +394,8 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         connect(warehouse, "loader", autocommit=True) as other,
         locks.held(other, locks.of_load("calls", FIRST), ""),
     ):
-        [act] = expire(warehouse)
-        assert f"held back from {FIRST}, it is being loaded" in act.what
+        [result] = expire(warehouse)
+        assert f"held back from {FIRST}, it is being loaded" in result.what
     with connect(warehouse, "reader") as other, monkeypatch.context() as patch:
         patch.setattr(partitions, "LOCK_PATIENCE", "50ms")
         patch.setattr(partitions, "PATIENCE_SECONDS", 0.2)
@@ -445,7 +446,7 @@ def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
         assert ingest(warehouse, "calls", day).status == "published"
     with connect(warehouse, "admin") as connection:
         connection.execute("update ops.delivery set built_in = 1")
-    told = maintenance.expire_raw(warehouse)
+    told = expiry.expire_raw(warehouse)
     assert expired_dates(warehouse) == {"calls": [FIRST - timedelta(days=day) for day in range(409, 399, -1)]}
     assert told[0].count == 2 and told[0].what.startswith("calls: nothing counts back from 2030-01-02, ")
     deliver(warehouse, "calls", late, calls__csv=as_csv(legs(4, late)))
@@ -516,13 +517,13 @@ def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Setti
     ):
         planned = maintenance.clear_loads(warehouse, dry_run=True) + clear_copies(warehouse, dry_run=True)
         assert maintenance.clear_loads(warehouse) + clear_copies(warehouse) == planned
-        assert [act.count for act in planned] == [1, 1, 1]
+        assert [result.count for result in planned] == [1, 1, 1]
     assert [copy.exists() for copy in copies] == [False, True]
     tables = rows(warehouse, "select relname from pg_class where relname ~ '^calls__' order by 1", "admin")
     assert [name for (name,) in tables] == ["calls__20120426_1", "calls__20120504_91"]
     states = rows(warehouse, "select business_date, status from ops.delivery order by delivery_id")
     assert states == [(FIRST, "published"), (FIRST, "refused"), (LAST, "landed")]
-    assert [act.count for act in maintenance.clear_loads(warehouse)] == [1, 1]
+    assert [result.count for result in maintenance.clear_loads(warehouse)] == [1, 1]
     assert maintenance.clear_loads(warehouse) == []
     assert clear_copies(warehouse)[0].bytes == len("call_id")
     assert not copies[1].exists()
@@ -556,8 +557,8 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
     planned = leftovers.clear(warehouse, dry_run=True)
     assert rows(warehouse, relations) == before
     done = leftovers.clear(warehouse)
-    assert [act.count for act in done] == [act.count for act in planned]
-    assert [act.what.split(",")[0] for act in done] == [
+    assert [result.count for result in done] == [result.count for result in planned]
+    assert [result.what.split(",")[0] for result in done] == [
         "staging.stg_forgotten: dropped",
         "build.fct_calls__dbt_backup: dropped",
         "build.mart_forgotten: dropped",
@@ -618,7 +619,7 @@ def test_a_year_of_logs_of_deliveries_stays(warehouse: Settings) -> None:
     (folder / "x_abcd-ef-gh.log").write_text("of somebody else")
     (folder / "calls_2001-01-01.log").mkdir()
     planned = STEPS["prune_history"](warehouse, True)
-    assert [(act.what, act.count) for act in planned] == [("logs of deliveries deleted", 1)]
+    assert [(result.what, result.count) for result in planned] == [("logs of deliveries deleted", 1)]
     assert STEPS["prune_history"](warehouse, False) == planned
     assert STEPS["prune_history"](warehouse, False) == []
     left = sorted(log.stem for log in folder.iterdir())
@@ -647,7 +648,9 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     steps = ["expire_raw", "unlink_facts", "clear_orphans", "prune_history", "prune_data_docs", "analyze"]
     told = json.loads(parc(warehouse, "maintain", "--dry-run", "--json").stdout)
     assert list(told) == steps
-    assert [act["what"] for act in told["clear_orphans"]] == ["deliveries of dead loads closed as refused"]
+    assert [result["what"] for result in told["clear_orphans"]] == [
+        "deliveries of dead loads closed as refused"
+    ]
     assert rows(warehouse, "select status from ops.delivery") == [("landed",)]
 
     with connect(warehouse, "transformer", autocommit=True) as other, locks.held(other, locks.READING, ""):

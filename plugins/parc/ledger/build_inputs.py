@@ -1,0 +1,264 @@
+"""What a build finds in the ledger: what it has not seen yet, and which dates that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, LiteralString, NamedTuple
+
+from psycopg import Connection, sql
+from psycopg.rows import class_row, scalar_row
+
+from parc.ledger.deliveries import IS_NOT_BUILT
+
+IS_KEPT = "status = 'published' and expired_at is null"
+IS_WITHDRAWN_AND_BUILT = "status = 'withdrawn' and published_at is not null and withdrawn_in is null"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A delivery that changes the marts: published and not built yet, or withdrawn and still built."""
+
+    delivery_id: int
+    feed: str
+    business_date: date
+
+
+@dataclass(frozen=True, order=True)
+class Origin:
+    """A published delivery from which a row may come; `file` and `line` say where it stands, if known."""
+
+    feed: str
+    business_date: date
+    delivery_id: int
+    file: str | None = None
+    line: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As `ops.build_node` keeps it."""
+        return asdict(self) | {"business_date": str(self.business_date)}
+
+
+class RestatedDate(NamedTuple):
+    """A delivery, and a date of which it changes figures that BI has read."""
+
+    delivery_id: int
+    business_date: date
+
+
+def not_built(connection: Connection[Any]) -> list[Arrival]:
+    """Published deliveries that no published build contains yet."""
+    return _arrivals(connection, IS_NOT_BUILT)
+
+
+def withdrawn(connection: Connection[Any]) -> list[Arrival]:
+    """Withdrawn deliveries that the marts may still hold."""
+    return _arrivals(connection, IS_WITHDRAWN_AND_BUILT)
+
+
+def kept_dates(connection: Connection[Any], feed: str) -> list[date]:
+    """The published dates of a feed whose raw rows are there, in order."""
+    return _dates(
+        connection,
+        f"select business_date from ops.delivery where feed = %s and {IS_KEPT} order by business_date",
+        [feed],
+    )
+
+
+def expired_dates(connection: Connection[Any], feeds: Sequence[str]) -> list[date]:
+    """The dates past retention of these feeds."""
+    return _dates(
+        connection,
+        "select business_date from ops.delivery where feed = any (%s) and expired_at is not null",
+        [list(feeds)],
+    )
+
+
+def has_expired_dates(connection: Connection[Any]) -> bool:
+    """Whether the marts hold dates whose raw rows retention has dropped."""
+    row = connection.execute(
+        "select exists (select from ops.delivery where expired_at is not null)"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def dates_governed(
+    connection: Connection[Any], fact: str, reference: str, snapshots: Collection[date]
+) -> list[date]:
+    """Dates of a fact feed on which one of these snapshots of a reference feed is in force.
+
+    A snapshot is in force from its date to the next one; the earliest also for all dates before it. One that
+    was withdrawn governed the dates that it would govern now.
+    """
+    return _dates(
+        connection,
+        f"""
+        with snapshots as (
+            select
+                business_date,
+                lag(business_date) over (order by business_date) as previous_date,
+                lead(business_date) over (order by business_date) as next_date
+            from (
+                select business_date from ops.delivery where feed = %(reference)s and status = 'published'
+                union
+                select unnest(%(snapshots)s::date[])
+            ) as dates
+        ),
+
+        facts as (
+            select business_date from ops.delivery where feed = %(fact)s and {IS_KEPT}
+        )
+
+        select facts.business_date
+        from facts
+        inner join snapshots
+            on (facts.business_date >= snapshots.business_date or snapshots.previous_date is null)
+            and (facts.business_date < snapshots.next_date or snapshots.next_date is null)
+        where snapshots.business_date = any (%(snapshots)s)
+        """,
+        {"fact": fact, "reference": reference, "snapshots": list(snapshots)},
+    )
+
+
+def dates_of_lines(connection: Connection[Any], snapshots: Collection[date]) -> list[date]:
+    """Dates of calls from the first month of these snapshots of `active_lines` on: a later month without
+    lines of its own takes the last known ones. All dates, where a snapshot's rows are gone (withdrawn)."""
+    return _dates(
+        connection,
+        f"""
+        select business_date
+        from ops.delivery
+        where feed = 'calls' and {IS_KEPT} and business_date >= coalesce(
+            (
+                select date_trunc('month', min(month)) from raw.active_lines
+                where business_date = any (%(snapshots)s)
+                having count(distinct business_date) = cardinality(%(snapshots)s::date[])
+            ),
+            '-infinity'
+        )
+        """,
+        {"snapshots": list(snapshots)},
+    )
+
+
+def restated_dates(connection: Connection[Any], build_id: int, feeds: Sequence[str]) -> list[RestatedDate]:
+    """Deliveries of these feeds that change what BI has read, as the running build sees them: restated ones,
+    withdrawn ones, and those that took contacts from a date that was published."""
+    with connection.cursor(row_factory=class_row(RestatedDate)) as cursor:
+        return cursor.execute(
+            f"""
+            select delivery.delivery_id, delivery.business_date
+            from ops.build_delivery
+            inner join ops.delivery using (delivery_id)
+            where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
+                and exists (
+                    select from ops.delivery as earlier
+                    where earlier.feed = delivery.feed and earlier.business_date = delivery.business_date
+                        and earlier.delivery_id < delivery.delivery_id and earlier.built_in is not null
+                )
+            union all
+            select delivery_id, business_date
+            from ops.delivery as withdrawn
+            where {IS_WITHDRAWN_AND_BUILT} and feed = any (%(feeds)s)
+                and exists (
+                    select from ops.delivery as built
+                    where built.feed = withdrawn.feed and built.business_date = withdrawn.business_date
+                        and built.delivery_id <= withdrawn.delivery_id and built.built_in is not null
+                )
+            union
+            select delivery.delivery_id, taken.business_date
+            from ops.build_delivery
+            inner join ops.delivery using (delivery_id)
+            inner join (
+                select 'calls' as feed, business_date, kept_business_date
+                from intermediate.int_call_cross_date_duplicates
+                union
+                select 'boutique_visits', business_date, kept_business_date
+                from intermediate.int_boutique_visit_cross_date_duplicates
+            ) as taken
+                on delivery.feed = taken.feed and delivery.business_date = taken.kept_business_date
+            where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
+                and exists (
+                    select from ops.delivery as published
+                    where published.feed = taken.feed and published.business_date = taken.business_date
+                        and published.built_in is not null
+                )
+            """.encode(),
+            {"build_id": build_id, "feeds": list(feeds)},
+        ).fetchall()
+
+
+def origins_of_key(
+    connection: Connection[Any],
+    feed: str,
+    column: str,
+    value: object,
+    business_date: date | None,
+    most: int,
+) -> list[Origin]:
+    """Where the raw rows of a feed with this key stand: on one date, or on all; the newest first."""
+    query = sql.SQL(
+        "select stored.business_date, delivery_id, files -> (file_number - 1) ->> 'name', line_number "
+        "from {table} as stored inner join ops.delivery as delivery "
+        "on delivery.feed = %(feed)s and delivery.business_date = stored.business_date "
+        "and status = 'published' where stored.{key} = %(value)s "
+        "and (%(date)s::date is null or stored.business_date = %(date)s) "
+        "order by 1 desc, file_number, line_number limit %(most)s"
+    ).format(table=sql.Identifier("raw", feed), key=sql.Identifier(column))
+    given = {"feed": feed, "value": value, "date": business_date, "most": most}
+    return [Origin(feed, *found) for found in connection.execute(query, given)]
+
+
+def published_on(
+    connection: Connection[Any], feeds: Collection[str], dates: Collection[date], most: int
+) -> list[Origin]:
+    """The published deliveries of these feeds and dates, the newest first."""
+    return _origins(connection, feeds, "business_date = any (%s::date[])", [list(dates)], most)
+
+
+def published_since_build(connection: Connection[Any], feeds: Collection[str], most: int) -> list[Origin]:
+    """The published deliveries of these feeds that no published build contains, the newest first."""
+    return _origins(connection, feeds, "built_in is null", [], most)
+
+
+def digest(connection: Connection[Any]) -> list[str | None]:
+    """Changes with every change of deliveries, of what was looked for in vain, and of the schema."""
+    row = connection.execute(
+        """
+        select
+            (select sum(hashtextextended(delivery::text, 0)::numeric) from ops.delivery)::text,
+            (select sum(hashtextextended(feed || business_date, 0)::numeric) from ops.looked_for)::text,
+            (select array_agg(name order by name) from ops.schema_version)::text
+        """
+    ).fetchone()
+    assert row
+    return list(row)
+
+
+def _origins(
+    connection: Connection[Any],
+    feeds: Collection[str],
+    condition: LiteralString,
+    values: Sequence[Any],
+    most: int,
+) -> list[Origin]:
+    query = (
+        "select feed, business_date, delivery_id, "
+        "case jsonb_array_length(files) when 1 then files -> 0 ->> 'name' end "
+        f"from ops.delivery where feed = any (%s) and status = 'published' and {condition} "
+        "order by delivery_id desc limit %s"
+    )
+    return [Origin(*found) for found in connection.execute(query, [list(feeds), *values, most])]
+
+
+def _arrivals(connection: Connection[Any], condition: str) -> list[Arrival]:
+    with connection.cursor(row_factory=class_row(Arrival)) as cursor:
+        return cursor.execute(
+            f"select delivery_id, feed, business_date from ops.delivery where {condition}".encode()
+        ).fetchall()
+
+
+def _dates(connection: Connection[Any], query: str, values: Any) -> list[date]:
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
