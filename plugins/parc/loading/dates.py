@@ -54,12 +54,12 @@ def by_hand(settings: Settings, today: date, *, is_accepted: bool = False) -> Be
     """
     if is_accepted:
         return ANY
-    way_out = "if it is right, say --accept-date (accept_date in Airflow's form)"
+    remedy = "if it is right, say --accept-date (accept_date in Airflow's form)"
     with connect(settings, "reader") as connection:
         newest = deliveries.newest_published_date(connection)
     if newest is None:
-        return Believed(today, f"today, and nothing is published yet; {way_out}")
+        return Believed(today, f"today, and nothing is published yet; {remedy}")
     latest = min(LATEST, newest + AHEAD_OF_PUBLISHED)
     return Believed(
-        latest, f"{AHEAD_OF_PUBLISHED.days} days after the newest published date ({newest}); {way_out}"
+        latest, f"{AHEAD_OF_PUBLISHED.days} days after the newest published date ({newest}); {remedy}"
     )

@@ -1,4 +1,4 @@
-"""Runs what `expectations/` declares: of a delivery as a whole, of what an export is made of."""
+"""Runs the suites in `expectations/` on whole deliveries and on the inputs of an export."""
 
 from parc.quality.declared import QualityError, Suite, UnknownSuite, seed_column
 from parc.quality.history import History, Past, history_of_ledger

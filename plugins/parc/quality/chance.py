@@ -1,7 +1,7 @@
-"""How far a day may stray from its limits by chance alone: the fewer its rows, the farther.
+"""How far a day may exceed its limits by chance alone: the fewer its rows, the farther.
 
-Limits are exact quantiles: a share of `of` rows is binomial, and rows beside those of like days are negative
-binomial (two Poisson counts of which one is known). Both narrow to the limits themselves as rows grow many.
+Limits are exact quantiles: a share of `of` rows is binomial, and a row count compared with that of like days
+is negative binomial (two Poisson counts, one of them known). Both approach the limits as rows increase.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Limits = dict[str, float]
 
 @dataclass(frozen=True)
 class Usual:
-    """A share that like days had: `percent`, and the rows on which it rests."""
+    """A share observed on like days: `percent`, and the number of rows it is based on."""
 
     percent: float
     of: float
 
 
 def share_limits(limits: Limits, of: int, chance: float) -> Limits:
-    """The limits that a share of `of` rows breaks with probability `chance` at most where it is truly within
-    `limits`."""
+    """Widen the limits of a share of `of` rows, so that a share truly within `limits` breaks them with
+    probability `chance` at most."""
     found = {}
     for name, percent in limits.items():
         share = min(max(percent / 100, 0.0), 1.0)
@@ -38,10 +38,10 @@ def share_limits(limits: Limits, of: int, chance: float) -> Limits:
 
 
 def limits_by_usual(limits: Limits, usual: Usual, odds: float, margin: float, chance: float) -> Limits:
-    """The limits (those named in `limits`) of a share that like days had.
+    """The limits (those named in `limits`) of a share, based on like days.
 
-    Its odds may be `odds` times the usual ones, up and down; the usual share is taken as low (as high) as it
-    may be in truth, and `margin` percent from 100 (from 0) at least.
+    Its odds may be up to `odds` times higher or lower than usual. The usual share itself is taken as low (for
+    the lower limit) or high (for the upper) as it may truly be, and at least `margin` percent from 100 or 0.
     """
     had, rest = usual.percent / 100 * usual.of, (1 - usual.percent / 100) * usual.of
     found = {}
@@ -57,7 +57,7 @@ def limits_by_usual(limits: Limits, usual: Usual, odds: float, margin: float, ch
 
 
 def volume_limits(limits: Limits, usual_rows: float, like_days: int, chance: float) -> Limits:
-    """The limits, in percent of the usual rows, of rows that come by chance, as those of like days did."""
+    """The limits of a row count, in percent of the usual count, when both counts vary by chance."""
     found = {}
     for name, percent in limits.items():
         rate = percent / 100 / like_days
@@ -68,11 +68,11 @@ def volume_limits(limits: Limits, usual_rows: float, like_days: int, chance: flo
 
 
 def shift(today: Sequence[int], usual: Sequence[int], chance: float) -> tuple[int, float]:
-    """By how many hours a day's rows lie later (earlier: below 0) than on like days, and how much of the
-    difference from these that explains, in percent; (0, 0.0) where chance may have done it.
+    """By how many hours a day's rows come later than on like days (negative: earlier), and what percentage of
+    the difference that shift explains; (0, 0.0) if it may be chance.
 
     `today` and `usual` are rows by hour of the local clock. The difference is the likelihood ratio G of two
-    samples, less what chance brings.
+    samples, less its expected value under chance.
     """
     now, then = np.asarray(today, dtype=float), np.asarray(usual, dtype=float)
     if not now.sum() or not then.sum():
@@ -81,7 +81,7 @@ def shift(today: Sequence[int], usual: Sequence[int], chance: float) -> tuple[in
     apart = {hour: _difference(np.roll(now, -hour), then) for hour in (0, *hours)}
     by_chance = float(np.count_nonzero(now + then) - 1)
     best = min(hours, key=lambda hour: (apart[hour], abs(hour)))
-    # The mean of the likelihood ratios of all shifts exceeds 1 / chance with that probability at most.
+    # By chance alone, the mean likelihood ratio over all shifts exceeds 1 / chance with probability `chance`.
     is_clear = (apart[0] - apart[best]) / 2 > log(len(hours) / chance)
     if not is_clear or apart[0] <= by_chance:
         return 0, 0.0
@@ -90,7 +90,7 @@ def shift(today: Sequence[int], usual: Sequence[int], chance: float) -> tuple[in
 
 
 def _difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """G of two samples over the same places: 0 where they are spread alike."""
+    """G of two samples over the same hours: 0 if they have the same distribution."""
     both = one + other
     found = 0.0
     for sample in (one, other):

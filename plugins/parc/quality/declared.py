@@ -1,4 +1,4 @@
-"""Reading a declared suite: its expectations, the SQL of its measures, the governed lists it refers to."""
+"""Reads declared suites: their expectations, the SQL of their measures, the governed lists they refer to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from parc.errors import ParcError
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-REQUIRED_META = ("name", "owner", "message", "way_out")
+REQUIRED_META = ("name", "owner", "message", "remedy")
 
 
 class QualityError(ParcError):
-    """A suite cannot be evaluated: nothing is said of what it judges, the check itself must be mended."""
+    """A suite cannot be evaluated. This says nothing about the data; the suite itself must be fixed."""
 
 
 class UnknownSuite(ParcError):
@@ -30,7 +30,7 @@ class UnknownSuite(ParcError):
 
 @dataclass(frozen=True)
 class Share:
-    """A measure in percent: `count` of `of`, both measures."""
+    """A measure in percent: `count` divided by `of`, which are both measures."""
 
     count: str
     of: str
@@ -38,7 +38,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Volume:
-    """The measure `rows` is held against the rows of like days; `chance` as in `Declared`."""
+    """Compares the measure `rows` with the rows of like days; `chance` as in `Declared`."""
 
     rows: str
     chance: float
@@ -46,13 +46,13 @@ class Volume:
 
 @dataclass(frozen=True)
 class Declared:
-    """A suite as declared: `sql` gives one row of measures, `references` are lists by parameter name.
+    """A suite as declared: `sql` returns one row of measures, `references` holds lists by parameter name.
 
-    Where the suite names `seeds`, `seed_names` and `seed_digests` are among the lists: which, and the SHA-256
-    of each one's text in the project. `shares` are by the name of the measure they make; `profile` names the
-    measure that counts rows by hour. `chance` is the probability with which a day that is within its limits
-    may be told to break one of them; `margin_percent` is how far from 0 and from 100 % a usual share counts
-    at least where like days bound it.
+    If the suite names `seeds`, the lists include `seed_names` and `seed_digests`: the seeds' names and the
+    SHA-256 of each one's text in the project. `shares` are keyed by the name of the measure they produce;
+    `profile` names the measure that counts rows by hour. `chance` is the probability with which a day that is
+    truly within its limits may be reported as breaking one. `margin_percent` keeps a usual share at least
+    that far from 0 and 100 % when like days set the limit.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as people choose it: how many of its expectations refuse, how many warn, and who owns them."""
+    """Summary of a suite: how many of its expectations refuse, how many warn, and who owns them."""
 
     name: str
     critical: int
@@ -77,12 +77,12 @@ class Suite:
 
     @property
     def expectations(self) -> int:
-        """How many there are."""
+        """The number of expectations."""
         return self.critical + self.warning
 
 
 def listed(project: Path) -> list[Suite]:
-    """All declared suites by name, read without the library."""
+    """All declared suites, ordered by name; read without loading Great Expectations."""
     found = []
     for path in sorted((project / "expectations").glob("*/*.json")):
         declared = _read(path)["expectations"]
@@ -105,12 +105,12 @@ def exists(project: Path, name: str) -> bool:
 
 
 def load(project: Path, name: str) -> Declared:
-    """The suite `name` (`landing/calls`) of the project.
+    """Load the project's suite `name` (`landing/calls`).
 
-    Raises QualityError for a suite that the library does not take whole, or that says less of an
-    expectation than its readers need.
+    Raises QualityError if Great Expectations rejects any part of the suite, or if an expectation lacks a
+    field that its readers need.
     """
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read on import: the library sends nothing anywhere
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read on import; stops the library from phoning home
     from great_expectations import ExpectationSuite
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
@@ -121,7 +121,7 @@ def load(project: Path, name: str) -> Declared:
         sql = path.with_suffix(".sql").read_text()
     except OSError as error:
         raise QualityError(f"suite {name} has no measures: {error}") from None
-    # One by one: a suite read whole logs an expectation that it does not know and goes on without it.
+    # One by one, because a suite read whole only logs an unknown expectation and drops it.
     expectations = []
     for each in declared["expectations"]:
         try:
@@ -129,7 +129,7 @@ def load(project: Path, name: str) -> Declared:
         except (TypeError, ValueError, GreatExpectationsError) as error:
             name = each.get("meta", {}).get("name", each.get("type"))
             reason = ", ".join(line.strip() for line in str(error).splitlines())
-            raise QualityError(f"{_place(path)}: Great Expectations does not take {name}: {reason}") from None
+            raise QualityError(f"{_place(path)}: Great Expectations rejects {name}: {reason}") from None
     names = []
     for expectation in expectations:
         meta = expectation.meta or {}
@@ -194,9 +194,9 @@ def _place(path: Path) -> str:
 
 
 def seed_column(project: Path, reference: str, *, named_by: str) -> list[str]:
-    """The values of `seed.column` among the governed reference data, which `named_by` names.
+    """The values of `seed.column` in the governed reference data; errors say that `named_by` refers to it.
 
-    Raises QualityError where there is no such column.
+    Raises QualityError if there is no such column.
     """
     seed, _, column = reference.partition(".")
     try:
@@ -209,7 +209,7 @@ def seed_column(project: Path, reference: str, *, named_by: str) -> list[str]:
 
 
 def _digests(project: Path, path: Path, seeds: list[str]) -> list[str]:
-    """The SHA-256 of each seed's text, as a build records it."""
+    """The SHA-256 of each seed's text, the same as a build records."""
     digests = []
     for seed in seeds:
         try:

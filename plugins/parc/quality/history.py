@@ -1,4 +1,4 @@
-"""What the ledger knows of the deliveries around one: how much such a day usually holds, and what of."""
+"""What the ledger knows about comparable deliveries: how many rows such a day usually has, and of what."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from parc.ledger import deliveries
 LIKE_DAYS = 4
 NEAREST = 3
 IDS_ASKED = 500
-"""Ids of a delivery, taken evenly, by which the other dates that hold many of them are found."""
+"""How many ids of a delivery are sampled to find other dates that share ids with it."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """A published delivery: its rows, and the measures that its suite took of it, where these were kept."""
+    """A published delivery: its rows, and its suite's measures if they were kept."""
 
     business_date: date
     rows: int
@@ -31,11 +31,11 @@ class Past:
 
 @dataclass(frozen=True)
 class History:
-    """What a delivery is held against.
+    """What a delivery is compared with.
 
-    `like` are the last like days, at most 4, the newest first. Among `near_dates` its ids are looked for: the
-    3 nearest dates that are published, before or after it, the last like day, and those far away that share
-    ids with it.
+    `like` holds the last like days, at most 4, newest first. The delivery's ids are searched for in
+    `near_dates`: the 3 nearest published dates before or after it, the last like day, and any distant dates
+    that share ids with it.
     """
 
     like: tuple[Past, ...] = ()
@@ -43,17 +43,17 @@ class History:
 
     @property
     def usual_rows(self) -> float | None:
-        """The median of the like days' rows; None without any."""
+        """The median number of rows of the like days; None if there are none."""
         return float(median(past.rows for past in self.like)) if self.like else None
 
     @property
     def like_days(self) -> int:
-        """How many like days there are."""
+        """The number of like days."""
         return len(self.like)
 
 
 def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: date) -> History:
-    """The history of a delivery, as the ledger stands."""
+    """The history of a delivery, from the ledger."""
     rows = deliveries.rows_before(connection, feed.name, business_date)
     dates = like_dates(feed, business_date, rows)
     measured = deliveries.measures(connection, feed.name, dates)
@@ -67,7 +67,7 @@ def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: da
 def dates_that_share_ids(
     connection: Connection[Any], feed: Feed, table: sql.Composable, business_date: date
 ) -> list[date]:
-    """The dates in the marts, however far away, that hold one of IDS_ASKED ids of the delivery in `table`."""
+    """The dates in the marts, however distant, that hold one of IDS_ASKED ids of the delivery in `table`."""
     mart = f"fct_{feed.name}"
     is_there = connection.execute("select to_regclass(%s) is not null", [f"marts.{mart}"]).fetchone()
     if not (feed.dated_by and feed.identifier and is_there and is_there[0]):
@@ -95,8 +95,8 @@ def dates_that_share_ids(
 def like_dates(feed: Feed, business_date: date, dates: Iterable[date]) -> list[date]:
     """The first 4 of `dates` that are like the business date.
 
-    Days are alike on the same weekday; French public holidays are like holidays, and those on a Sunday like
-    each other alone. Snapshots are all alike.
+    Days are alike if they fall on the same weekday. French public holidays are like each other, except that
+    those on a Sunday are only like others on a Sunday. All snapshots are alike.
     """
     kind = _kind(feed, business_date)
     return [day for day in dates if _kind(feed, day) == kind][:LIKE_DAYS]

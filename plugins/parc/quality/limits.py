@@ -1,4 +1,4 @@
-"""The limits of a day: those its suite declares, moved to what like days had and to what chance allows."""
+"""A day's limits: those its suite declares, adjusted to like days and widened to allow for chance."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HOURS_SHIFTED, SHIFT_EXPLAINS = "hours_shifted", "shift_explains_percent"
 
 
 class Compared:
-    """The measures of a day beside those of its like days."""
+    """The measures of a day, compared with those of its like days."""
 
     def __init__(self, declared: Declared, measured: Measures, history: History) -> None:
-        """`measured` is the row of the suite's SQL.
+        """`measured` is the row returned by the suite's SQL.
 
-        Raises QualityError where the suite declares something of a measure that its SQL does not have.
+        Raises QualityError if the suite refers to a measure that its SQL does not return.
         """
         self._declared = declared
         self._measured = measured
@@ -40,7 +40,7 @@ class Compared:
 
     @cached_property
     def measures(self) -> Measures:
-        """What the suite's declarations make of its counts: shares, volume, shift of the hours."""
+        """The measures derived from the suite's counts: shares, volume, shift of the hours."""
         found: Measures = {}
         for name, share in self._declared.shares.items():
             found[name] = _percent(self._measured, share.count, share.of)
@@ -54,7 +54,7 @@ class Compared:
         return found
 
     def limits(self, expectation: Expectation) -> Limits:
-        """The limits of an expectation that this day's differ from; empty where there is nothing to judge."""
+        """The limits that replace an expectation's own for this day; empty if they are not to be replaced."""
         measure = getattr(expectation, "column", "")
         given = {
             name: float(value)
@@ -77,7 +77,7 @@ class Compared:
         return {}
 
     def usual_words(self, measure: str) -> str:
-        """What like days had of a share, as messages add it; empty where they had nothing of it."""
+        """The usual value of a share, as messages append it; empty if like days have none."""
         usual = self._usual(measure) if measure in self._declared.shares else None
         return f" (days like this: {usual.percent:.3g} %)" if usual else ""
 

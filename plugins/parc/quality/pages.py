@@ -1,7 +1,7 @@
-"""Data Docs: a page for each run of a suite, and an index, as files that a browser opens without a server.
+"""Data Docs: a page for each run of a suite and an index, as files that open in a browser without a server.
 
-They are rendered here and not by the library, whose pages fetch their styles and scripts from nine outside
-hosts (without a network the index stays empty) and copy 4 MB of assets on every build.
+They are rendered here because the library's own pages fetch styles and scripts from nine external hosts
+(without a network the index stays empty) and copy 4 MB of assets on every build.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Report:
 
     @property
     def messages(self) -> list[str]:
-        """What was found, what refuses first."""
+        """The findings' messages, those that refuse first."""
         found = [judgement.finding for judgement in self.judgements if judgement.finding]
         return [finding.message for finding in sorted(found, key=lambda finding: finding.severity != "fail")]
 
 
 def write(folder: Path, report: Report) -> Path:
-    """Save a run under `folder` (page, summary, the library's result), renew the index; returns the page."""
+    """Save a run under `folder` (page, summary, library result) and update the index; returns the page."""
     place = folder / report.suite / re.sub(r"[^\w.-]+", "_", report.subject)
     name = f"{report.checked_at:%Y%m%dT%H%M%S%f}Z"
     page = place / f"{name}.html"
@@ -78,10 +78,10 @@ def write(folder: Path, report: Report) -> Path:
 
 
 def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int, int]:
-    """Delete the runs of all but the newest `date_count` business dates of each suite, and renew the index.
+    """Delete all runs except those of each suite's newest `date_count` business dates, and update the index.
 
-    Of a subject without a business date the newest run stays. What runs that died had begun to write goes
-    too. Returns how many runs went, and the bytes of all.
+    For a subject without a business date the newest run is kept. Files left by runs that died are deleted
+    too. Returns the number of deleted runs and their bytes.
     """
     if not folder.exists():
         return 0, 0
@@ -108,7 +108,7 @@ def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int,
 
 
 def _past(subjects: dict[Path, list[Path]], date_count: int) -> list[Path]:
-    """The pages of a suite that go; `subjects` has each subject's pages, the newest first."""
+    """A suite's pages to delete; `subjects` has each subject's pages, newest first."""
     dates = {place: _business_date(pages) for place, pages in subjects.items()}
     kept = sorted({day for day in dates.values() if day}, reverse=True)[:date_count]
     gone = []
@@ -118,10 +118,10 @@ def _past(subjects: dict[Path, list[Path]], date_count: int) -> list[Path]:
 
 
 def _business_date(pages: list[Path]) -> str | None:
-    """Business date (ISO) of the subject of these pages; None where it has none."""
+    """Business date (ISO) of these pages' subject; None if it has none."""
     for page in pages:
         summary = page.with_suffix(".json")
-        if summary.exists():  # a run that was killed has none
+        if summary.exists():  # a killed run has none
             parameters: dict[str, str | None] = json.loads(summary.read_text())["parameters"]
             return parameters.get("business_date")
     return None
@@ -129,7 +129,7 @@ def _business_date(pages: list[Path]) -> str | None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: none writes an older index over a newer one, or into what another deletes."""
+    """Allow one process at a time, so that none overwrites a newer index or writes where another deletes."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".index.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -137,7 +137,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _index(folder: Path) -> None:
-    """The newest run of each suite, then the newest of all."""
+    """Write the index: each suite's newest run, then the newest runs of all suites."""
     saved = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)
     newest = {path.relative_to(folder).parent.parent: path for path in reversed(saved)}
     by_suite = [_saved(folder, path) for _, path in sorted(newest.items())]
@@ -147,13 +147,13 @@ def _index(folder: Path) -> None:
 
 
 def _saved(folder: Path, summary: Path) -> dict[str, Any]:
-    """What a run's summary says, and where its page is."""
+    """A run's summary, with the path of its page."""
     page = summary.with_suffix(".html").relative_to(folder).as_posix()
     return {**json.loads(summary.read_text()), "page": page}
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one."""
+    """Write a file so that a reader sees either the old or the new content."""
     draft = path.with_name(f"{DRAFT}{path.name}.{os.getpid()}")
     draft.write_text(text)
     draft.replace(path)

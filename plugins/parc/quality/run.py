@@ -1,9 +1,9 @@
-"""Judging by a suite: measures read from the warehouse in one pass, Great Expectations over them.
+"""Runs a suite: reads its measures from the warehouse in one pass, then applies Great Expectations to them.
 
-The library could query the table itself, but it scans it twice for every expectation written in SQL
+The library could query the table itself, but it would scan it twice for every expectation written in SQL
 (3.0 s for 24 expectations on 300,000 rows, against 0.2 s for all measures in one pass and 0.2 s for the
-expectations), would need the connection string, and keeps connections open on a table that is about to be
-attached or dropped.
+expectations). It would also need the connection string, and would keep connections open on a table that is
+about to be attached or dropped.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ Parameters = Mapping[str, float | date | list[date] | None]
 
 
 class NothingToJudge(ParcError):
-    """A suite was asked to judge what is not there."""
+    """There is nothing for the suite to judge."""
 
     exit_code = 4
 
 
 def check(settings: Settings, suite: str, business_date: date) -> Verdict:
-    """Judge by one of `suites()` what is there now: what is published of a feed on a business date
-    (`landing/calls`), or what an export of that date would be made of (`export/routing`).
+    """Run one of `suites()` on the current data: on a feed's published rows of a business date
+    (`landing/calls`), or on the inputs of that date's export (`export/routing`).
 
-    Of a feed kept as ranges the numbers in force on the date are judged, as its snapshot left them.
+    For a feed kept as ranges it judges the numbers in force on the date, as the date's snapshot left them.
 
-    Raises UnknownSuite, NothingToJudge where nothing of the date is published, QualityError when the suite
+    Raises UnknownSuite, NothingToJudge if nothing is published for the date, and QualityError if the suite
     cannot be evaluated.
     """
     known = [each.name for each in suites(settings)]
     if suite not in known:
-        raise UnknownSuite(f"no suite `{suite}` is declared; there are {', '.join(known)}")
+        raise UnknownSuite(f"no suite is called `{suite}`; choose from {', '.join(known)}")
     kind, _, name = suite.partition("/")
     if kind == "export":
         return check_export(settings, name, business_date)
@@ -70,7 +70,7 @@ def check(settings: Settings, suite: str, business_date: date) -> Verdict:
 
 
 def suites(settings: Settings) -> list[Suite]:
-    """The suites that `check` takes."""
+    """The suites that `check` can run."""
     return declared.listed(settings.project)
 
 
@@ -81,12 +81,12 @@ def check_delivery(
     business_date: date,
     history: History,
 ) -> Verdict:
-    """Judge one delivery of `feed`, loaded aside into `table` (`schema.name`), by the suite `landing/<feed>`.
+    """Run the suite `landing/<feed>` on one delivery of `feed`, loaded into `table` (`schema.name`).
 
-    `history` is what the ledger knows of like days and of the dates around it. A feed without a suite passes,
-    with `suite` None.
+    `history` is what the ledger knows about like days and nearby dates. A feed without a suite passes, with
+    `suite` None.
 
-    Raises QualityError when the suite cannot be evaluated.
+    Raises QualityError if the suite cannot be evaluated.
     """
     return _check_delivery(settings, feed, sql.Identifier(*table.split(".")), business_date, history)
 
@@ -94,12 +94,12 @@ def check_delivery(
 def check_export(
     settings: Settings, name: str, business_date: date, *, build_id: int | None = None
 ) -> Verdict:
-    """Judge what the export `name` of a business date is made of, by the suite `export/<name>`.
+    """Run the suite `export/<name>` on the inputs of a business date's export.
 
-    An export takes effect on the day after; messages and page name that day. `build_id` is the published
-    build that the caller has read; None where nobody has.
+    An export takes effect on the next day; messages and the page name that day. `build_id` is the published
+    build that the caller has read; None if it has read none.
 
-    Raises QualityError when the suite cannot be evaluated.
+    Raises QualityError if the suite cannot be evaluated.
     """
     return _run_suite(
         settings,
@@ -139,7 +139,7 @@ def _check_delivery(
 
 
 def _published(connection: psycopg.Connection[Any], feed: Feed, business_date: date) -> sql.Composable:
-    """Where the published rows of a date are read; raises NothingToJudge where there are none."""
+    """The table expression for a date's published rows; raises NothingToJudge if there are none."""
     delivery = deliveries.published(connection, feed.name, business_date)
     if delivery is None:
         raise NothingToJudge(
@@ -156,7 +156,7 @@ def _published(connection: psycopg.Connection[Any], feed: Feed, business_date: d
     if not (is_there and is_there[0]):
         raise NothingToJudge(
             f"{feed.name} {business_date}: the rows of delivery {delivery.delivery_id} are no longer kept; "
-            f"its page of the time is under landing/{feed.name} in Data Docs"
+            f"its page is under landing/{feed.name} in Data Docs"
         )
     return table.identifier
 
@@ -171,10 +171,10 @@ def _run_suite(
     table: sql.Composable | None = None,
     history: History | None = None,
 ) -> Verdict:
-    """Judge `table`, or the tables that the suite's measures name, read as `role`; the page is kept.
+    """Run a suite on `table`, or on the tables named in its SQL, reading as `role`; writes the page.
 
-    `subject` is what messages call the thing judged. `parameters` must hold all that the suite's
-    measures name; None means unknown.
+    `subject` is what messages call the thing judged. `parameters` must hold every parameter of the suite's
+    SQL; None means unknown.
     """
     read = declared.load(settings.project, suite)
     measured = _measure(settings, read, role, subject, table, parameters)
@@ -208,7 +208,7 @@ def _run_suite(
 
 
 def data_docs(settings: Settings) -> Path:
-    """The folder of the pages; `index.html` leads to all of them."""
+    """The folder of Data Docs; start at its `index.html`."""
     return settings.home / "data_docs"
 
 
@@ -220,12 +220,12 @@ def _measure(
     table: sql.Composable | None,
     parameters: Parameters,
 ) -> Measures:
-    """Read what is judged, into one row."""
+    """Read the suite's measures, as one row."""
     given = {**declared.references, **parameters}
     if missing := sorted(set(re.findall(r"%\((\w+)\)s", declared.sql)) - set(given)):
         raise QualityError(
             f"suite {declared.name} needs {', '.join(missing)}, which the caller did not give; "
-            "None stands for what is not known"
+            "pass None for an unknown value"
         )
     query = sql.SQL(declared.sql).format(**({"table": table} if table else {}))
     try:
@@ -233,7 +233,7 @@ def _measure(
             connection.read_only = True
             row = connection.execute(query, given).fetchone()
     except psycopg.OperationalError:
-        raise  # the server's trouble, not the suite's
+        raise  # a problem of the server, not of the suite
     except psycopg.DatabaseError as error:
         reason = str(error).splitlines()[0]
         raise QualityError(f"expectations/{declared.name}.sql cannot measure {subject}: {reason}") from None
@@ -243,7 +243,7 @@ def _measure(
 
 
 def _evaluate(declared: Declared, compared: Compared, measures: Measures) -> ExpectationSuiteValidationResult:
-    """The library's verdict on the measures, each expectation with the limits of such a day."""
+    """Validate the measures with the library, each expectation with this day's limits."""
     import pandas as pd
     from great_expectations import ExpectationSuite
 
@@ -257,7 +257,7 @@ def _evaluate(declared: Declared, compared: Compared, measures: Measures) -> Exp
 
 @cache
 def _batch_definition() -> BatchDefinition[Any]:
-    """Where the library takes its row from: one context a process, in memory, without files or secrets."""
+    """The library's data source: one in-memory context per process, without files or secrets."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -274,7 +274,7 @@ def _judge(
     subject: str,
     known: Mapping[str, Any],
 ) -> list[Judgement]:
-    """What each expectation says, in the order of the suite."""
+    """The judgement of each expectation, in suite order."""
     judged = {}
     for outcome in result.results:
         configuration = outcome.expectation_config
@@ -289,14 +289,14 @@ def _judge(
             raise QualityError(f"suite {declared.name}: {name} cannot be evaluated: {raised}")
         finding = None
         if not outcome.success:
-            owner, way_out = configuration.meta["owner"], configuration.meta["way_out"]
-            told = {**known, **_limits(limits), "usual": compared.usual_words(measure)}
-            message = configuration.meta["message"].format(**told)
+            owner, remedy = configuration.meta["owner"], configuration.meta["remedy"]
+            values = {**known, **_limits(limits), "usual": compared.usual_words(measure)}
+            message = configuration.meta["message"].format(**values)
             finding = Finding(
                 expectation=name,
                 severity="fail" if configuration.severity.value == "critical" else "warn",
                 owner=owner,
-                message=f"{subject}: {message}; {way_out} (expectation {name}, owner {owner})",
+                message=f"{subject}: {message}; {remedy} (expectation {name}, owner {owner})",
             )
         has_value = known[measure] is not None or configuration.type.endswith("_to_be_null")
         judged[name] = Judgement(
@@ -318,7 +318,7 @@ def _limits(kwargs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _exception(information: Mapping[str, Any] | None) -> str | None:
-    """What the library says went wrong: it reports one exception, or one for each of its metrics."""
+    """The library's error message, if any: it reports one exception, or one for each metric."""
     given = information or {}
     for each in (given, *(value for value in given.values() if isinstance(value, Mapping))):
         if each.get("raised_exception"):

@@ -1,4 +1,4 @@
-"""What a suite says of what it judges."""
+"""The result of running a suite."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Measures = dict[str, Any]
-"""What a suite's SQL measures, by name: numbers, texts, lists of counts, None."""
+"""The measures returned by a suite's SQL, by name: numbers, texts, lists of counts, None."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An expectation that does not hold; the message names what was seen, the limit and the way out."""
+    """An expectation that does not hold; the message gives the observed value, the limit and the remedy."""
 
     expectation: str
     severity: Literal["fail", "warn"]
@@ -21,7 +21,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a run says of one expectation. `limits` holds `min_value`, `max_value` or both, inclusive."""
+    """The result of one expectation. `limits` holds `min_value`, `max_value` or both, inclusive."""
 
     expectation: str
     owner: str
@@ -53,13 +53,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether what was judged may go on, and why (not).
+    """Whether the data may be used, and why or why not.
 
-    `passed` is false when an expectation of severity fail does not hold. `judgements` are all expectations
-    in the order of the suite, `not_evaluated` the names of those that had nothing to judge: no history yet,
-    or too few rows for a share. `suite` is the suite that ran, None where none is declared for the feed;
-    `page` is its page, as a path inside Data Docs; `measures` are the counts that its SQL took, kept for like
-    days to come.
+    `passed` is false if an expectation of severity fail does not hold. `judgements` has all expectations in
+    suite order; `not_evaluated` names those that had nothing to judge: no history yet, or too few rows for a
+    share. `suite` is the suite that ran, None if none is declared for the feed; `page` is its page's path in
+    Data Docs; `measures` are the counts from its SQL, kept to compare with future like days.
     """
 
     passed: bool
@@ -80,7 +79,7 @@ class Verdict:
 
 
 def figure(value: object) -> str:
-    """A measure as people read it: thousands apart (a year is none), at most two decimals."""
+    """Format a measure for people: thousands separated (except in years), at most two decimals."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):

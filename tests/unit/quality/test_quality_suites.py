@@ -96,7 +96,7 @@ def test_a_feed_without_a_suite_is_told_apart() -> None:
 
 
 def expectation(**changes: Any) -> dict[str, Any]:
-    meta = {"name": "enough", "owner": "somebody", "message": "only {rows}", "way_out": "deliver again"}
+    meta = {"name": "enough", "owner": "somebody", "message": "only {rows}", "remedy": "deliver again"}
     return {
         "type": "expect_column_values_to_be_between",
         "kwargs": {"column": "rows", "min_value": 1},
@@ -124,10 +124,10 @@ def declare(project: Path, *expectations: dict[str, Any], references: dict[str, 
 @pytest.mark.parametrize(
     ("expectations", "complaint"),
     [
-        ([expectation(type="expect_wonders")], r"landing/things.json: .* does not take enough"),
-        ([expectation(kwargs={"column": "rows", "at_least": 1})], r"does not take enough"),
+        ([expectation(type="expect_wonders")], r"landing/things.json: .* rejects enough"),
+        ([expectation(kwargs={"column": "rows", "at_least": 1})], r"rejects enough"),
         ([expectation(description="")], r"enough has no description"),
-        ([expectation(meta={"name": "enough"})], r"enough has no owner, message, way_out"),
+        ([expectation(meta={"name": "enough"})], r"enough has no owner, message, remedy"),
         ([expectation(severity="info")], r"enough has severity info"),
         ([expectation(), expectation()], r"enough names more than one expectation"),
     ],
