@@ -1,8 +1,8 @@
-"""The demonstration behind `make run`: fourteen days of a small operator, loaded, built and released by
-Airflow itself, through the interface that a data engineer uses.
+"""The demonstration behind `make run`: Airflow itself loads, builds and releases fourteen days of a small
+operator, through the same interface that a data engineer uses.
 
-Some deliveries are faulty on purpose. By the tenth evening one is refused and one has not come; by the last
-they have come, and a third was restated."""
+Some deliveries are faulty on purpose. By the tenth evening one has been refused and one is missing; by the
+last both have arrived, and a third has been restated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ AT_ONCE = (
     f"missing_column@{REFUSED[0]}:{REFUSED[1]}",
 )
 OVER_DAYS = ("restated@calls:2012-04-24", f"late@{LATE[0]}:{LATE[1]}")
-# As at night: the references first, by which the facts are checked.
+# As at night: first the references, because the facts are checked against them.
 FEEDS = (
     ("numbering_plan", "line_assignments", "active_lines", "boutiques"),
     ("boutique_visits", "interventions", "calls"),
@@ -48,18 +48,18 @@ Advance = Callable[[str, int, int], None]
 UNBUILT = "select count(*) from ops.delivery where status = 'published' and built_in is null"
 READING_SECONDS = 2
 SWITCH_NOW = datetime(2012, 4, 30, 10, tzinfo=PARIS)
-"""When a switch of the demonstration's own lives: in opening hours, after its last business date."""
+"""The clock of the demonstration's own switch: in opening hours, after the last business date."""
 
 
 def run(settings: Settings, screen: Console) -> None:
-    """Start the platform and bring it to the evening of 29 April 2012; does only what is not yet done.
+    """Start the platform and bring it to the evening of 29 April 2012; skips what is already done.
 
-    Raises ConfigurationError when PARC_LANDING names a landing zone (simulated deliveries belong in the
-    demonstration's own), ParcError naming the DAG that failed and where its log is.
+    Raises ConfigurationError if PARC_LANDING is set (simulated deliveries belong in the demonstration's own
+    landing zone), and ParcError naming the DAG that failed and its log.
     """
     if os.environ.get("PARC_LANDING"):
         raise ConfigurationError(
-            "PARC_LANDING is set: the demonstration writes simulated deliveries and stays away from a real "
+            "PARC_LANDING is set, and the demonstration does not write simulated deliveries into a real "
             "landing zone; unset it, or use `parc up`"
         )
     columns = (TextColumn("{task.description:<60}"), BarColumn(20), TimeElapsedColumn())
@@ -68,7 +68,7 @@ def run(settings: Settings, screen: Console) -> None:
         airflow = Airflow(settings)
         _step(bar, "Read the DAGs", lambda _: airflow.wait_for_dags(_dag_ids()))
         if not _is_loaded(settings):
-            airflow.pause("export_routing", True)  # until there are marts to release from
+            airflow.pause("export_routing", True)  # until the marts exist
             _step(
                 bar,
                 "Simulate 16-25 April 2012, some deliveries faulty",
@@ -90,7 +90,7 @@ def run(settings: Settings, screen: Console) -> None:
                 lambda advance: _load(settings, airflow, REFUSED[1], LAST, set(), advance),
             )
         elif _count(settings, UNBUILT):
-            airflow.trigger("build_marts")  # no event will come: what is loaded came before this run
+            airflow.trigger("build_marts")  # nothing new will be loaded, so no event would start it
         _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
         airflow.pause("export_routing", False)
         if not _has_release(settings):
@@ -112,18 +112,18 @@ def _dag_ids() -> set[str]:
 
 
 def _step(bar: Progress, what: str, act: Callable[[Advance], Any]) -> Any:
-    """Do it with a bar; in a log, which shows none, with a line as it begins and as it goes on."""
+    """Run a step with a progress bar, or with lines in a log."""
     task: TaskID = bar.add_task(what, total=None)
 
-    def tell(words: str) -> None:
+    def log(words: str) -> None:
         if not bar.console.is_terminal:
             bar.console.print(f"{datetime.now():%H:%M:%S} {words}", highlight=False, markup=False)
 
     def advance(step: str, done: int, total: int) -> None:
         bar.update(task, completed=done, total=total)
-        tell(f"  {done}/{total} {step}")
+        log(f"  {done}/{total} {step}")
 
-    tell(what)
+    log(what)
     result = act(advance)
     bar.update(task, completed=1, total=1)
     bar.stop_task(task)
@@ -135,7 +135,7 @@ def _simulate(settings: Settings, first: date, last: date, faults: tuple[str, ..
 
 
 def _simulate_on(settings: Settings, advance: Advance) -> None:
-    """The day that was refused, as it should have been, and those that are left."""
+    """Simulate a good version of the refused day, and the remaining days."""
     _simulate(settings, REFUSED[1], REFUSED[1], (), advance)
     _simulate(settings, TENTH + timedelta(days=1), LAST, OVER_DAYS, advance)
 
@@ -148,9 +148,9 @@ def _load(
     faulty: set[tuple[str, date]],
     advance: Advance,
 ) -> None:
-    """One run per feed over the days, of which those with a faulty day may fail.
+    """Run one load per feed over the days; a load with a faulty day may fail.
 
-    Raises ParcError when another day than these is not published.
+    Raises ParcError if any day other than the faulty ones is not published.
     """
     done = 0
     for feeds in FEEDS:
@@ -198,7 +198,8 @@ def _wait(
 
 
 def _wait_for_marts(settings: Settings, airflow: Airflow) -> None:
-    """Until all is built and the run that built it has ended: it no longer asks for a release then."""
+    """Wait until everything is built and the build's run has ended, so that it cannot start a release
+    later."""
     deadline = time.monotonic() + RUN_SECONDS
     unbuilt = "select count(*) from ops.delivery where status = 'published' and built_in is null"
     while True:
@@ -220,7 +221,7 @@ def _release(airflow: Airflow, business_date: date) -> None:
     asked_at: float | None = None
 
     def approve() -> None:
-        # Airflow fails a task that is answered within a second of its asking; no person is that quick.
+        # Airflow fails a task that is answered within a second; no person is that quick.
         nonlocal asked_at
         pending = airflow.pending_approvals("export_routing", run_id)
         now = time.monotonic()
@@ -255,7 +256,7 @@ def _count(settings: Settings, query: str) -> int:
 
 
 def _summary(settings: Settings) -> list[str]:
-    """The night in five lines."""
+    """The result in five lines."""
     with connect(settings, "reader") as connection:
         loaded = connection.execute(
             "select sum(rows_published), sum(rows_quarantined) from ops.delivery where status = 'published'"

@@ -1,8 +1,8 @@
-"""What may go wrong, as a person should read it: the thing, the place and the way out."""
+"""Errors with messages for people: what went wrong, where, and how to fix it."""
 
 
 class ParcError(Exception):
-    """A failure that is the user's to mend; the message says what, where and how.
+    """A failure that the user can fix; the message says what, where and how.
 
     Subclasses set `exit_code`, which the command line returns.
     """
@@ -11,25 +11,25 @@ class ParcError(Exception):
 
 
 class ConfigurationError(ParcError):
-    """The environment is not what the platform needs (settings, server, ports)."""
+    """The environment (settings, server, ports) does not meet the platform's needs."""
 
     exit_code = 3
 
 
 class DeliveryRefused(ParcError):
-    """A delivery was refused as a whole; the published day is untouched."""
+    """A delivery was refused as a whole; what is published for its day is unchanged."""
 
     exit_code = 4
 
 
 class BuildFailed(ParcError):
-    """A build failed or its tests did; the marts are those of the last good build."""
+    """A build or its tests failed; the marts still show the last good build."""
 
     exit_code = 5
 
 
 class PanelRefused(ParcError):
-    """A panel does not say what an effect could be estimated from."""
+    """A panel is not suitable for estimating an effect."""
 
 
 class RoutingRefused(ParcError):

@@ -1,4 +1,4 @@
-"""How instants are shown to people."""
+"""Formats instants for people."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -7,5 +7,5 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 def shown(instant: datetime) -> str:
-    """To the minute, by the clock that business dates and the feed calendar go by."""
+    """The instant to the minute in Paris time, like business dates and the feed calendar."""
     return f"{instant.astimezone(PARIS):%Y-%m-%d %H:%M} Paris"

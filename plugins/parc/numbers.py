@@ -1,5 +1,5 @@
-"""Telephone numbers as suppliers spell them: brought to E.164 so that one number has one key, and found in
-any text so that none is shown.
+"""Telephone numbers in any spelling: normalises them to E.164, so that one number has one key, and finds them
+in any text, so that none is shown.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import polars as pl
 MASK = "***"
 
 LONGEST_REMARK = 300
-"""Characters that are kept of what a person types."""
+"""Most characters kept of a text that a person types."""
 
 WITHHELD = ("anonymous", "restricted", "unavailable", "+266696687", "")  # +266696687 spells ANONYMOUS
 
 _SEPARATORS = r"\s.\-/()_,·\u00AD\u200B-\u200F\u2010-\u2015\u2060\u2212\uFEFF"
 _BETWEEN = rf"(?:[{_SEPARATORS}]|&nbsp;|%20)"
 
-# French overseas departments share the national numbering plan (0262...) and have country codes of their
-# own, mobile blocks (0639, 069x) included. The numbers of Saint-Pierre-et-Miquelon (0508...) have six
-# digits after their country code.
+# French overseas departments share the national numbering plan (0262...), mobile blocks (0639, 069x)
+# included, but have their own country codes. Numbers of Saint-Pierre-et-Miquelon (0508...) have six digits
+# after the country code.
 _OVERSEAS = {
     "262": "262|269|639|692|693",
     "590": "590|690|691",
@@ -34,7 +34,7 @@ _OVERSEAS = {
     "596": "596|696",
 }
 _CODE = "(?:33|262|590|594|596)"
-# Of a number from abroad without its plus: the country's code, and as many digits as there are behind one.
+# A foreign number without its plus: the country code and as many digits as may follow it.
 _ABROAD = (
     "1[2-9][0-9]{2}[2-9][0-9]{6}|7[0-9]{10}"
     "|(?:2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])[0-9]{9,11}"
@@ -46,8 +46,8 @@ _DATE_LAST = r"(?:(?:0?[1-9]|[12][0-9]|3[01])[-/.](?:0?[1-9]|1[0-2])[-/.](?:19|2
 _DATE = f"(?:{_DATE_FIRST}|{_DATE_LAST})"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IP_ADDRESS = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
-# What has the digits of a number and is none: dates, what begins with one, decimal fractions, addresses of
-# machines, amounts and lists with commas.
+# Digits that are not a telephone number: dates, texts that begin with a date, decimal fractions, IP
+# addresses, amounts and lists with commas.
 _NO_NUMBER = (
     rf"(?s)^[^0-9+]*(?:{_DATE}(?:[^0-9].*)?|{_YMD}[0-9]{{2,}}|[1-9].*[^0-9]{_DATE}(?:[^0-9].*)?"
     rf"|(?:0|[1-9][0-9]*)[.,][0-9]+|0[.,][0-9]+, .*|{_IP_ADDRESS}"
@@ -60,7 +60,7 @@ _STEPS = (
     (r"^00([1-9])", "+${1}"),
     (r"^0?([1-9][0-9]{8})$", "+33${1}"),
     (r"^33(0?[1-9][0-9]{8})$", "+33${1}"),
-    (rf"^(?:{_ABROAD})$", "+${0}"),  # ten digits might also be an American's without their code
+    (rf"^(?:{_ABROAD})$", "+${0}"),  # ten digits could also be a US number without its country code
     (r"^\+330([1-9][0-9]{8})$", "+33${1}"),  # +33 (0)2 99...
     (r"^\+(262|590|594|596)0([1-9][0-9]{8})$", "+${1}${2}"),
     (r"^\+(?:33508|5080?508)([0-9]{6})$", "+508${1}"),
@@ -73,12 +73,12 @@ _FOREIGN = r"^\+[1-9][0-9]{6,14}$"
 
 
 def is_plain(text: pl.Expr) -> pl.Expr:
-    """Whether a text already is the E.164 form of a mainland number: the usual case, cheap to tell."""
+    """Whether a text already is a mainland number in E.164: the usual case, and cheap to check."""
     return text.str.contains(_MAINLAND) & ~text.str.contains(_OVERSEAS_AS_MAINLAND)
 
 
 def e164(text: pl.Expr) -> pl.Expr:
-    """The number in E.164: null where withheld, empty where the text is no telephone number."""
+    """The number in E.164; null if withheld, empty if the text is not a telephone number."""
     plain = text.str.normalize("NFKC").str.to_lowercase().str.replace(r"^(?:tel|sip):", "")
     number = bare = plain.str.replace_all(_BETWEEN, "")
     for pattern, replacement in _STEPS:
@@ -98,7 +98,7 @@ def e164(text: pl.Expr) -> pl.Expr:
 
 
 def national_prefix(number: pl.Expr) -> pl.Expr:
-    """First six digits of the national form (`029912`) of a number in E.164; null for a foreign one."""
+    """First six digits of the national form (`029912`) of an E.164 number; null for foreign numbers."""
     # 0299... is +33 299...; 0262... is +262 262...; 0508 41... is +508 41...
     offset = (
         pl.when(number.str.starts_with("+33"))
@@ -112,15 +112,15 @@ def national_prefix(number: pl.Expr) -> pl.Expr:
 
 
 _ESCAPE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,10});|(?:%[0-9A-Fa-f]{2})+")
-_ZEROS = re.compile(r"(?<![^\W\d_])[Oo]+(?![^\W\d_])")  # beside no other letter
+_ZEROS = re.compile(r"(?<![^\W\d_])[Oo]+(?![^\W\d_])")  # O's that stand next to no other letter
 
-# In a random identifier of hexadecimal digits a run of ten decimal ones is no number.
+# Ten decimal digits in a row within a random hexadecimal identifier are not a telephone number.
 _RANDOM = r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b[0-9a-fA-F]{32,}\b"
 _OFFSET = r"(?:Z|[+\-−][01][0-9]:?[0-5][0-9])?"
 _CLOCK = rf"(?:[01][0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]+)?)?{_OFFSET}"
 _HMS = rf"(?:[01][0-9]|2[0-4])[0-5][0-9](?:[0-5][0-9](?:[.,][0-9]+)?)?{_OFFSET}"
 _H_M_S = r"(?:[01][0-9]|2[0-4])[-._][0-5][0-9][-._][0-5][0-9]"
-# Digits that are no part of a number, wherever they stand. Behind 0X they are: 02 20120425.
+# Digits that are never part of a telephone number, except after 0X: 02 20120425.
 _NO_PART = re.compile(
     rf"{_RANDOM}|(?<![\w.]){_IP_ADDRESS}(?!\.?\w)"
     rf"|(?<![0-9])(?<!\b0[1-9][ .)\-/]){_DATE_FIRST}"
@@ -149,20 +149,20 @@ _SURE = re.compile(
     rf"[^0-9\-_/]|^00(?:33|262|508|590|594|596)|^(?:0[1-9]|(?:{_CODE})?[-_/]?[1-9])(?:[-_/]+[0-9]{{2}}){{4}}$"
 )
 
-# Seven digits with anything but letters between them: a number has as many at the least.
+# Seven digits with anything but letters between them: every telephone number has at least as many.
 _DIGIT = "(?:[\\p{N}Oo]|&#[xX]0*3[0-9];)"
 _HOLDS_DIGITS = rf"{_DIGIT}(?:(?:[^\p{{L}}\p{{N}}]|&[#0-9A-Za-z]{{2,10}};|%[0-9A-Fa-f]{{2}})*{_DIGIT}){{6}}"
 _USUAL_ID = rf"^(?:[A-NP-Za-np-z]?{_YMD}-[0-9]{{1,8}}|[A-NP-Za-np-z][124-9][0-9]{{10}})$"
 
 
 NO_CODE = r"[^\w.\-/+&:#*]|[0-9](?:[\s\S]*?[0-9]){6}"
-"""What no code has: a sign that stands in no word, or seven digits."""
+"""What a code never contains: a character that is not part of a word, or seven digits."""
 _NO_CODE = re.compile(NO_CODE)
 _SERIAL = re.compile("[0-9]{7,}")
 
 
 class _Found(NamedTuple):
-    """Where a number stands in a plain text; `is_loose` where as a key it may as well be an identifier."""
+    """The position of a number in a plain text; `is_loose` if a key like it could also be an identifier."""
 
     start: int
     end: int
@@ -170,15 +170,15 @@ class _Found(NamedTuple):
 
 
 def masked(text: str) -> str:
-    """The text with MASK for each telephone number in it, however it is spelled."""
-    while (shown := _masked_once(text)) != text:  # behind a mask another may come to light
+    """The text with each telephone number, in any spelling, replaced by MASK."""
+    while (shown := _masked_once(text)) != text:  # masking one number may reveal another
         text = shown
     return text
 
 
 def discreet(text: str) -> str:
-    """The text as `masked`, and with MASK for each serial number too, seven digits or more: a reference to a
-    person may be one. Dates, times, addresses and random identifiers stay."""
+    """The text as `masked`, with serial numbers of seven digits or more replaced by MASK too, because a
+    reference to a person may be one. Dates, times, IP addresses and random identifiers are kept."""
     shown = masked(text)
     bare = _NO_PART.sub(lambda found: "x" * len(found[0]), shown)
     parts, at = [], 0
@@ -189,38 +189,38 @@ def discreet(text: str) -> str:
 
 
 def is_code(text: str) -> bool:
-    """Whether a text is a code, beside dates and times: one word with six digits at most. What a person typed
-    has spaces, and a reference to a person more digits."""
+    """Whether a text, ignoring dates and times, is a code: a single word with at most six digits. Text typed
+    by people has spaces, and references to people have more digits."""
     return _NO_CODE.search(_NO_PART.sub("", text).strip()) is None
 
 
 def remark(text: str) -> str:
-    """What a person typed, as it is kept and told: in one line, masked and cut."""
+    """Text typed by a person in the form in which it is stored and shown: one line, masked and truncated."""
     shown = masked(" ".join(text.split()))
     return shown if len(shown) <= LONGEST_REMARK else f"{shown[: LONGEST_REMARK - 1]}…"
 
 
 def may_be_number(text: str) -> bool:
-    """Whether a key is, or holds, a telephone number rather than groups of digits that only might be one."""
+    """Whether a key is or contains a telephone number, rather than groups of digits that could be one."""
     return any(not found.is_loose for found in _find(_plain(text)[0]))
 
 
 def is_sure(text: str) -> bool:
-    """Whether a number in the text is written as only numbers are: with `+`, 00 and a French code, spaces,
-    points or brackets, in pairs. Digits alone, or joined to other groups, may be an identifier."""
+    """Whether the text has a number written as only telephone numbers are: with `+`, 00 and a French code,
+    spaces, points or brackets, or in pairs. Plain or joined digits may be an identifier."""
     plain = _plain(text)[0]
     return any(_SURE.search(plain[start:end]) for start, end, is_loose in _find(plain) if not is_loose)
 
 
 def may_hold_number(text: pl.Expr, *, or_is: str = "") -> pl.Expr:
-    """Whether `masked` may change the text, told quickly: where it does, always, and seldom elsewhere; or
-    whether the text as a whole is of the form `or_is`, a regular expression."""
+    """A quick test that is true whenever `masked` changes the text, and rarely otherwise; also true if the
+    whole text matches the regular expression `or_is`."""
     return text.str.contains(f"^(?:{or_is})$|{_HOLDS_DIGITS}" if or_is else _HOLDS_DIGITS)
 
 
 def is_usual_identifier(text: pl.Expr) -> pl.Expr:
-    """Whether a text is an identifier of a usual form, which `masked` leaves: a date and a number in its day,
-    or a letter and eleven digits."""
+    """Whether a text is an identifier of a usual form, which `masked` does not change: a date and a number
+    within that day, or a letter and eleven digits."""
     return text.str.contains(_USUAL_ID)
 
 
@@ -236,8 +236,8 @@ def _masked_once(text: str) -> str:
 
 
 def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text with ASCII digits and plus signs and without escapes; where each character comes from, unless
-    all stand where they stood."""
+    """The text with ASCII digits and plus signs and without escapes; and the original position of each
+    character, or an empty list if none moved."""
     places: list[tuple[int, int]] = []
     if not text.isascii() or "&" in text or "%" in text:
         signs: list[str] = []
@@ -266,7 +266,8 @@ def _plain_sign(sign: str) -> str:
 
 
 def _unescaped(escape: str) -> str:
-    """What an escape of HTML or of an address stands for, where that is a digit or no letter; else itself."""
+    """The character that an HTML or URL escape stands for, if it is a digit or not a letter; else the
+    escape."""
     sign = html.unescape(escape) if escape[0] == "&" else unquote(escape, errors="replace")
     is_taken = sign in "0123456789" if escape[0] == "&" else sign.isspace()
     is_between = not any(each.isalnum() for each in sign) and (sign.isprintable() or sign.isspace())
@@ -283,10 +284,10 @@ def _find(plain: str) -> Iterator[_Found]:
 
 
 def _find_in_run(text: str, start: int, end: int) -> Iterator[_Found]:
-    """The numbers among the groups of digits of a run; they may overlap."""
+    """The telephone numbers among the groups of digits of a run; they may overlap."""
     groups = [group.span() for group in _GROUP.finditer(text, start, end)]
     gaps = [text[left:right] for left, right in itertools.pairwise((start, *itertools.chain(*groups)))][::2]
-    # A number without its zero or plus is all that plain gaps hold together, or a single group.
+    # A number without leading zero or plus is a single group, or all groups joined by plain gaps.
     ends = [not number or not _PLAIN_GAP.fullmatch(gap) for number, gap in enumerate(gaps)] + [True]
     for first, (begin, _) in enumerate(groups):
         if "+" in gaps[first] and (stop := _end_behind_plus(text, groups[first:])):
@@ -321,7 +322,7 @@ def _find_in_run(text: str, start: int, end: int) -> Iterator[_Found]:
 
 
 def _end_behind_plus(text: str, groups: Sequence[tuple[int, int]]) -> int | None:
-    """Where the number behind a plus sign ends that begins with these groups of digits, if there is one."""
+    """The end of the number after a plus sign that begins with these groups of digits, if there is one."""
     if text[groups[0][0]] == "0":
         return None
     count, stop = 0, groups[0][0]
@@ -333,8 +334,8 @@ def _end_behind_plus(text: str, groups: Sequence[tuple[int, int]]) -> int | None
 
 
 def _is_part(text: str, start: int, end: int, *, strictly: bool = False) -> bool:
-    """Whether digits are a part of a word, of an amount or of an identifier; `strictly` also where one goes
-    on behind them."""
+    """Whether digits are part of a word, an amount or an identifier; `strictly` also if an identifier
+    continues after them."""
     before, behind = text[max(start - 1, 0) : start], text[end : end + 2]
     return (
         before.isalnum()

@@ -1,4 +1,5 @@
-"""Others' text as it is printed: it moves no cursor and turns no line around, and no spreadsheet runs it."""
+"""Makes untrusted text safe to print: it cannot control a terminal or the writing direction, or run in a
+spreadsheet."""
 
 from __future__ import annotations
 
@@ -13,22 +14,22 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 
 
 def printable(text: str) -> str:
-    """The text with what controls a terminal or the direction of writing as its escape (`\\x1b`, `\\u202e`);
-    line feeds and tabs stay."""
+    """The text with characters that control a terminal or the writing direction escaped (`\\x1b`, `\\u202e`);
+    line feeds and tabs are kept."""
     if text.isprintable():
         return text
     return "".join(sign if sign in KEPT or _is_seen(sign) else repr(sign)[1:-1] for sign in text)
 
 
 def printable_json(text: str) -> str:
-    """JSON that says the same in characters that are seen."""
+    """Equivalent JSON that has only visible characters."""
     if text.isprintable():
         return text
     return "".join(sign if sign == "\n" or _is_seen(sign) else _json_escape(sign) for sign in text)
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as a cell of a CSV file; a text that a spreadsheet would compute has an apostrophe first."""
+    """A value as a CSV cell; a text that a spreadsheet would evaluate gets a leading apostrophe."""
     if not isinstance(value, str):
         return printable(str(value)) if isinstance(value, list | Mapping) else value
     text = printable(value)

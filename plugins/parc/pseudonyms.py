@@ -1,11 +1,11 @@
-"""Pseudonyms: what stands in the warehouse for a number or a reference.
+"""Pseudonyms, which replace numbers and references in the warehouse.
 
-A pseudonym is the first 16 bytes of HMAC-SHA256(secret, text). Once the keys were changed, these bytes are
-enciphered under an outer key (AES-256, one block, so each pseudonym has exactly one other): a change of the
-outer key needs no number and no reference to bring everything that is stored along.
+A pseudonym is the first 16 bytes of HMAC-SHA256(secret, text). Once the key has been rotated, these bytes
+are encrypted with an outer key (AES-256, one block, so each pseudonym maps to exactly one other). So the
+outer key can be rotated, and everything stored updated, without knowing any number or reference.
 
-A person's identity across channels is the first 8 bytes of the pseudonym. Who was forgotten is replaced by a
-random surrogate, which ends in six bytes of zero; a real pseudonym does so once in 2^48.
+A person's identity across channels is the first 8 bytes of the pseudonym. A forgotten person's pseudonym is
+replaced by a random surrogate that ends in six zero bytes; a real pseudonym ends so once in 2^48.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SURROGATE_END = bytes(6)
 SURROGATES = "right({}::text, 12) = '000000000000'"
 """An SQL condition on a column of pseudonyms, to be formatted with its name."""
 
-_TEXT = b"fingerprint of the pseudonym key"  # no reference or number: it is nobody's pseudonym
+_TEXT = b"fingerprint of the pseudonym key"  # not a reference or number, so its hash is nobody's pseudonym
 _PAIR = np.dtype([("high", ">u8"), ("low", ">u8")])
 
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """How texts become pseudonyms: `secret` hashes, `outer_key` (None: there was no change of keys yet)
-    enciphers, and the pseudonyms in `forgotten` are replaced by its surrogates."""
+    """Turns texts into pseudonyms: hashes them with `secret`, encrypts with `outer_key` (None: no key
+    rotation yet), and replaces those in `forgotten` by their surrogates."""
 
     secret: bytes = field(repr=False)
     outer_key: bytes | None = field(default=None, repr=False)
@@ -44,12 +44,12 @@ class Pseudonyms:
 
     @classmethod
     def of_settings(cls, settings: Settings) -> Self:
-        """With the platform's keys; nobody is forgotten."""
+        """Use the platform's keys, with nobody forgotten."""
         outer_key = settings.secret_if_any(OUTER_KEY)
         return cls(settings.pseudonym_secret, outer_key.encode() if outer_key else None)
 
     def forgetting(self, pseudonyms: set[UUID]) -> Self:
-        """The same, with a new surrogate for each of these pseudonyms."""
+        """A copy with a new surrogate for each of these pseudonyms."""
         return replace(self, forgotten={pseudonym: surrogate() for pseudonym in pseudonyms})
 
     def of(self, text: str) -> UUID:
@@ -58,7 +58,7 @@ class Pseudonyms:
 
     def expression(self, text: pl.Expr) -> pl.Expr:
         """The pseudonyms of a column of texts, as UInt128."""
-        # Without a part before it, polars-hash does not take the expression.
+        # polars-hash only accepts the expression as part of a concat_str.
         digest = plh.concat_str(pl.lit(""), text).chash.hmac_sha256(key=self.secret.decode())
         found = digest.str.head(32).str.to_integer(base=16, dtype=pl.UInt128)
         if self.outer_key:
@@ -76,7 +76,7 @@ class Pseudonyms:
         return self.expression(text).is_in(_series(pseudonyms).implode())
 
     def renew(self, pseudonyms: list[UUID], former: Pseudonyms) -> list[UUID]:
-        """What pseudonyms made with the former outer key are with this one; surrogates stay as they are."""
+        """Convert pseudonyms from the former outer key to this one; surrogates do not change."""
         blocks = b"".join(each.bytes for each in pseudonyms)
         if former.outer_key:
             blocks = _cipher(former.outer_key).decryptor().update(blocks)
@@ -87,7 +87,7 @@ class Pseudonyms:
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest that tells keys apart and not what they are."""
+        """A hex digest that distinguishes keys without revealing them."""
         digest = hmac.new(self.secret, _TEXT, hashlib.sha256)
         if self.outer_key:
             digest = hmac.new(self.outer_key, digest.digest(), hashlib.sha256)
@@ -113,10 +113,10 @@ class Pseudonyms:
 
 
 OUTER_KEY = "pseudonym_outer_key"
-"""The name of its secret."""
+"""The name of the outer key's secret."""
 
 NEXT_OUTER_KEY = f"{OUTER_KEY}_next"
-"""Of the one that a change of keys brings."""
+"""The name of the secret that a rotation introduces."""
 
 
 def identity(pseudonym: pl.Expr) -> pl.Expr:
@@ -125,12 +125,12 @@ def identity(pseudonym: pl.Expr) -> pl.Expr:
 
 
 def surrogate() -> UUID:
-    """What stands for somebody who was forgotten: random, and nothing leads back."""
+    """A random replacement for the pseudonym of a forgotten person; nothing leads back to them."""
     return UUID(bytes=secrets.token_bytes(16 - len(SURROGATE_END)) + SURROGATE_END)
 
 
 def is_surrogate(pseudonym: UUID) -> bool:
-    """Whether it stands for somebody who was forgotten."""
+    """Whether the pseudonym is that of a forgotten person."""
     return pseudonym.bytes.endswith(SURROGATE_END)
 
 
@@ -139,5 +139,5 @@ def _series(pseudonyms: Iterable[UUID]) -> pl.Series:
 
 
 def _cipher(outer_key: bytes) -> Cipher[modes.ECB]:
-    # Block by block, as a permutation of pseudonyms: equal ones must stay equal, no message is enciphered.
+    # ECB serves as a permutation of single-block pseudonyms, where equal inputs must stay equal.
     return Cipher(algorithms.AES(hashlib.sha256(outer_key).digest()), modes.ECB())  # noqa: S305

@@ -36,13 +36,13 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; whatever goes wrong is one message, never a traceback."""
-    # What it logs of a lost connection follows from the loss, which is told once.
+    """Run the command line; any error becomes one message, never a traceback."""
+    # A lost connection is reported once, below; psycopg would log its consequences too.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
-    os.umask(0o077)  # what the platform writes is its user's alone; Airflow's plugin says so too
+    os.umask(0o077)  # only the platform's user may read its files; Airflow's plugin sets this too
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # there are names that no terminal can write
+            stream.reconfigure(errors="backslashreplace")  # some names cannot be written to a terminal
     try:
         for number, argument in enumerate(sys.argv[1:], start=1):
             check_text(number, argument)
@@ -50,18 +50,21 @@ def main() -> None:
     except ParcError as error:
         end(str(error), error.exit_code)
     except KeyboardInterrupt:
-        end("interrupted; what was not finished is done again by the next run", INTERRUPTED)
+        end("interrupted; the next run repeats what was not finished", INTERRUPTED)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
-        end(f"the warehouse went away: {reason}; run this again", ConfigurationError.exit_code)
+        end(
+            f"the connection to the warehouse was lost: {reason}; run this again",
+            ConfigurationError.exit_code,
+        )
     except SystemExit:
         raise
     except BaseException as error:
-        end(unforeseen(error), ParcError.exit_code)
+        end(describe_unexpected(error), ParcError.exit_code)
 
 
 def check_text(number: int, argument: str) -> None:
-    """Raises ParcError where an argument is not text."""
+    """Raise NotText if an argument is not valid UTF-8."""
     try:
         argument.encode()
     except UnicodeEncodeError:
@@ -70,13 +73,14 @@ def check_text(number: int, argument: str) -> None:
 
 
 class NotText(ParcError):
-    """An argument has bytes that are no text."""
+    """An argument is not valid UTF-8."""
 
     exit_code = 2
 
 
-def unforeseen(error: BaseException) -> str:
-    """One line for what nobody foresaw, a panic of a Rust library included; the whole of it goes to a log."""
+def describe_unexpected(error: BaseException) -> str:
+    """Describe an unexpected error in one line and write the details to a log. Covers panics of Rust
+    libraries."""
     from parc.loading import incidents
 
     try:
@@ -86,6 +90,6 @@ def unforeseen(error: BaseException) -> str:
 
 
 def end(message: str, code: int) -> NoReturn:
-    """Say why on standard error, and end."""
+    """Print the message to standard error and exit."""
     say(f"parc: {message}", aside=True)
     sys.exit(code)

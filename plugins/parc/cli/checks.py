@@ -1,4 +1,4 @@
-"""What is published, and what the next release is made of, judged by their suites at any time."""
+"""Runs suites on demand, on published data and on the inputs of the next release."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ app = typer.Typer()
 @app.command()
 def check(
     suite: Annotated[
-        str | None, typer.Argument(help="landing/<feed>, or export/routing; without one, all are listed.")
+        str | None, typer.Argument(help="landing/<feed> or export/routing; without it, lists all suites.")
     ] = None,
     day: Day = None,
     as_json: Json = False,
 ) -> None:
-    """Judge by its suite what is published of a date, or what the routing release of a date is made of."""
+    """Check a date's published data, or the inputs of its routing release, against their suite."""
     from parc import quality
     from parc.quality.verdict import figure
 

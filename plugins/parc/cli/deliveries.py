@@ -1,4 +1,4 @@
-"""Deliveries: simulated, loaded, taken back."""
+"""Simulate, load and withdraw deliveries."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from parc.cli.printing import (
     To,
     date_range,
     dump,
+    not_blank,
     progress_bar,
-    said,
     say,
     table,
 )
@@ -32,7 +32,7 @@ app = typer.Typer()
 
 
 def list_faults(is_wanted: bool) -> None:
-    """Show every fault with what the platform promises to make of it, and end."""
+    """Show every fault and how the platform responds to it, then exit."""
     if is_wanted:
         from parc.simulate.faults import FAULTS
 
@@ -40,7 +40,7 @@ def list_faults(is_wanted: bool) -> None:
             {
                 "fault": each.name,
                 "what it does": each.does,
-                "what becomes of it": each.promise,
+                "what the platform does": each.promise,
                 "feeds": ", ".join(each.feeds),
             }
             for each in FAULTS.values()
@@ -62,7 +62,7 @@ def simulate(
     ] = "",
     list_faults: Annotated[
         bool,
-        typer.Option("--list-faults", callback=list_faults, is_eager=True, help="Show the faults there are."),
+        typer.Option("--list-faults", callback=list_faults, is_eager=True, help="List all faults."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +97,7 @@ def ingest(
     accept_date: AcceptDate = False,
     as_json: Json = False,
 ) -> None:
-    """Load the deliveries of a feed; the same bytes again are a no-op."""
+    """Load the deliveries of a feed. Files that are already published are skipped."""
     from parc.loading import by_hand, loads
     from parc.loading.dates import MOST_DATES
 
@@ -106,9 +106,7 @@ def ingest(
     believed = by_hand(settings, date.today(), is_accepted=accept_date)
     believed.check(feed, days[0], days[-1])
     if len(days) > MOST_DATES:
-        raise typer.BadParameter(
-            f"{len(days):,} dates are too many, {MOST_DATES:,} at most: take them in parts"
-        )
+        raise typer.BadParameter(f"{len(days):,} dates are too many, {MOST_DATES:,} at most: split the range")
     outcomes: list[Outcome] = []
     busy = []
     try:
@@ -120,17 +118,17 @@ def ingest(
                     busy.append(error)
                 advance(f"{feed} {each}", done, len(days))
     except BaseException:
-        if outcomes:  # what was done before is told all the same
-            _tell(outcomes, as_json)
+        if outcomes:  # report what was done before the failure
+            _print_outcomes(outcomes, as_json)
         raise
-    _tell(outcomes, as_json)
+    _print_outcomes(outcomes, as_json)
     if busy:
         raise busy[0]
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(DeliveryRefused.exit_code)
 
 
-def _tell(outcomes: list[Outcome], as_json: bool) -> None:
+def _print_outcomes(outcomes: list[Outcome], as_json: bool) -> None:
     if as_json:
         dump([vars(outcome) for outcome in outcomes])
         return
@@ -142,10 +140,10 @@ def _tell(outcomes: list[Outcome], as_json: bool) -> None:
 
 @app.command()
 def withdraw(
-    delivery: Annotated[int, typer.Argument(help="Number of a delivery, as messages tell it.")],
-    reason: Annotated[str, typer.Option(callback=said, help="Why, for whoever reads the ledger.")],
+    delivery: Annotated[int, typer.Argument(help="Number of the delivery, as shown in messages.")],
+    reason: Annotated[str, typer.Option(callback=not_blank, help="Why; recorded in the ledger.")],
 ) -> None:
-    """Take a delivery back, as if it had never come: the marts lose it at the next build."""
+    """Withdraw a delivery, as if it had never arrived. The next build removes it from the marts."""
     from parc.loading import withdraw as run
 
     say(run(Settings.from_env(), delivery, reason))

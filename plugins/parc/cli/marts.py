@@ -1,4 +1,4 @@
-"""The marts: built, described and maintained."""
+"""Build, document and maintain the marts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def build(
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Recompute all days.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Build what is published and not yet built, test it, and show it to BI all at once."""
+    """Build what is published but not yet built, test it, and publish it to BI in one step."""
     from parc.build import build as run
 
     with progress_bar() as advance:
@@ -32,22 +32,23 @@ def build(
 
 @app.command()
 def docs() -> None:
-    """Describe the dbt project in one page: models, columns, tests, lineage; every night does it too."""
+    """Write one page about the dbt project: models, columns, tests, lineage. Every night does this too."""
     from parc.build import document
     from parc.build.documentation import page
 
     settings = Settings.from_env()
-    with waiting("describing"):
+    with waiting("writing the page"):
         made = document(settings)
-    say(f"{page(settings)}" + ("" if made else " (the project has not changed since)"))
+    say(f"{page(settings)}" + ("" if made else " (already up to date)"))
 
 
 @app.command()
 def maintain(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop raw rows past retention and what dead runs left, prune history and Data Docs, renew statistics."""
+    """Drop raw rows past retention and leftovers of dead runs, prune history and Data Docs, update
+    statistics."""
     from parc.maintenance import STEPS
 
     done: dict[str, list[Act]] = {}
@@ -57,7 +58,7 @@ def maintain(
             follow(name)
             try:
                 done[name] = step(Settings.from_env(), dry_run)
-            except ParcError as error:  # one step that must wait holds no other up
+            except ParcError as error:  # a step that cannot run does not stop the others
                 failures.append(error)
     if as_json:
         dump({name: [vars(act) for act in acts] for name, acts in done.items()})

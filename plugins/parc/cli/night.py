@@ -1,4 +1,4 @@
-"""The whole night in one command."""
+"""Runs the whole night in one command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.status import Status
 
-from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, escape, screen, tell_matters, tell_step
+from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, escape, log_step, screen, tell_matters
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def nightly(
 ) -> None:
     """Load what is due, build the marts, check the switch and release to it, without Airflow.
 
-    Ends with the first of these that applies: 3 the environment, 5 the build failed, 6 routing refused or
-    drifted, 7 a plan waits for approval, 4 a delivery refused or missing; else 0. Again is a no-op where
-    nothing is new.
+    Exits with the first of these that applies: 3 the environment, 5 the build failed, 6 routing refused or
+    drifted, 7 a plan waits for approval, 4 a delivery refused or missing; else 0. Running it again does
+    nothing if nothing is new.
     """
     from parc import nightly
     from parc.loading import by_hand
@@ -56,19 +56,19 @@ def nightly(
 
 @dataclass
 class Watch:
-    """Prints each step as it ends; until then a spinner says what it is at, in a log a line as it begins."""
+    """Prints each step when it ends. A step in progress shows as a spinner, or as a line in a log."""
 
     spinner: Status
     is_silent: bool
     has_begun: bool = False
 
     def see(self, step: Step) -> None:
-        """Take note of a step."""
+        """Show a step's new state."""
         if step.state == "running":
             self.spinner.update(f"{step.name} {escape(step.message)}")
             self.spinner.start()
             if not (aside.is_terminal or self.has_begun):
-                tell_step(f"{step.name} {step.message}".strip())
+                log_step(f"{step.name} {step.message}".strip())
             self.has_begun = True
             return
         self.spinner.stop()
@@ -81,7 +81,7 @@ class Watch:
 
 @contextmanager
 def watching(*, is_silent: bool) -> Iterator[Watch]:
-    """A watch whose spinner ends with the block."""
+    """A watch whose spinner stops at the end of the block."""
     watch = Watch(aside.status(""), is_silent)
     try:
         yield watch
@@ -90,7 +90,7 @@ def watching(*, is_silent: bool) -> Iterator[Watch]:
 
 
 def sum_up(night: Night) -> None:
-    """What came of the night, and what wants doing."""
+    """Print the result of the night and what needs attention."""
     late = sum(each.business_date != night.business_date for each in night.with_status("published"))
     facts = {
         "published": f"{len(night.with_status('published'))} ({late} of earlier nights), "

@@ -1,4 +1,4 @@
-"""People and keys: somebody is forgotten, the keys of the pseudonyms are changed."""
+"""Forget people, and rotate the key of the pseudonyms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parc.loading.names import told
 from parc.settings import Settings
 
 app = typer.Typer()
-secret = typer.Typer(no_args_is_help=True, help="The keys that the platform keeps.")
+secret = typer.Typer(no_args_is_help=True, help="Manage the platform's keys.")
 
 STDIN = "-"
 
@@ -33,26 +33,28 @@ def forget(
         typer.Option(help="A telephone number in any spelling; `-` as above.", show_default=False),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="All who were forgotten: after a dump was restored.")
+        bool, typer.Option("--again", help="Forget everyone forgotten before; after restoring a dump.")
     ] = False,
     delete_files: Annotated[
         bool,
-        typer.Option("--delete-files", help="Delete the landing zone's files that hold the person, whole."),
+        typer.Option("--delete-files", help="Delete whole files in the landing zone that hold the person."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: this cannot be undone.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask for confirmation; there is no undo.")
+    ] = False,
     reason: Why = "from the command line",
     as_json: Json = False,
 ) -> None:
-    """Forget one person: what is stored leads to them no more, and no load brings them back."""
+    """Forget one person: stored data no longer leads to them, and no later load brings them back."""
     from parc import privacy
 
     if again == bool(customer or number) or (again and delete_files):
-        raise typer.BadParameter("name a person with --customer and --number, or give --again alone")
+        raise typer.BadParameter("give a person with --customer and --number, or --again alone")
     if not yes and (as_json or STDIN in {*(customer or []), *(number or [])}):
-        raise typer.BadParameter("with --json or `-` nobody is asked: give --yes")
+        raise typer.BadParameter("--json and `-` cannot ask for confirmation: add --yes")
     settings = Settings.from_env()
     if not yes:
-        typer.confirm("What is forgotten cannot be brought back. Go on?", abort=True, err=True)
+        typer.confirm("Forgetting cannot be undone. Continue?", abort=True, err=True)
     with waiting("forgetting"):
         if again:
             done = privacy.forget_again(settings, requested_by=by, reason=reason)
@@ -69,7 +71,7 @@ def forget(
         dump(
             {
                 **vars(done),
-                "files": {kind: list(map(_told, found)) for kind, found in vars(done.files).items()},
+                "files": {kind: list(map(_masked_path, found)) for kind, found in vars(done.files).items()},
             }
         )
         return
@@ -77,50 +79,50 @@ def forget(
         f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in done.pseudonym_counts.items()
     )
     rows = sum(done.row_counts.values())
-    say(f"forgotten: {who}; {rows:,} rows in {len(done.row_counts)} tables lead to nobody now")
+    say(f"forgotten: {who}; {rows:,} rows in {len(done.row_counts)} tables no longer lead to anyone")
     if done.version:
-        say(f"the switch has {done.version}; a rollback does not reach the tables before it")
+        say(f"the switch has {done.version}; a rollback cannot go back to earlier tables")
     if done.files.holding:
         say(
             "deleted from the landing zone:"
             if done.are_deleted
-            else "the landing zone still holds the person in:"
+            else "these files in the landing zone still hold the person:"
         )
         for place in done.files.holding:
-            say(f"  {_told(place)}")
+            say(f"  {_masked_path(place)}")
     if done.files.unreadable:
-        say("could not be read, and may hold the person:")
+        say("these files could not be read and may hold the person:")
         for place in done.files.unreadable:
-            say(f"  {_told(place)}")
+            say(f"  {_masked_path(place)}")
 
 
-def _told(place: str) -> str:
-    """Where a file lies, without the number or reference that its name may hold."""
+def _masked_path(place: str) -> str:
+    """A file's path, with any number or reference in its name masked."""
     return "/".join(map(told, place.split("/")))
 
 
 @secret.command()
 def rotate(by: By, reason: Why = "from the command line", as_json: Json = False) -> None:
-    """Change the outer key of the pseudonyms: all that is stored follows, and people stay who they are."""
+    """Rotate the outer key of the pseudonyms. All stored pseudonyms change; people keep their identity."""
     from parc import privacy
 
-    with waiting("changing the keys"):
+    with waiting("rotating the key"):
         done = privacy.rotate(Settings.from_env(), requested_by=by, reason=reason)
     if as_json:
         dump(vars(done))
         return
     rows = sum(done.row_counts.values())
-    say(f"{done.pseudonym_count:,} pseudonyms are new, in {rows:,} rows of {len(done.row_counts)} tables")
-    say("a dump from before needs the former key: take one now")
+    say(f"replaced {done.pseudonym_count:,} pseudonyms in {rows:,} rows of {len(done.row_counts)} tables")
+    say("older dumps need the old key: take a new dump now")
     if done.is_given:
         say(
             "now set PARC_PSEUDONYM_OUTER_KEY to the new key wherever the platform runs, and unset "
-            "PARC_PSEUDONYM_OUTER_KEY_NEXT: until then loads are refused"
+            "PARC_PSEUDONYM_OUTER_KEY_NEXT; loads are refused until then"
         )
 
 
 def _given(values: list[str] | None) -> list[str]:
-    """The values, and for `-` the lines of standard input: others may see how a command was called."""
+    """The values, with the lines of standard input for `-`, since others can see a command's arguments."""
     given = [value for value in values or [] if value != STDIN]
     if STDIN in (values or []):
         given += [line.strip() for line in sys.stdin if line.strip()]

@@ -1,4 +1,4 @@
-"""The platform as a whole: start, stop, its state, what is wrong with it, the demonstration."""
+"""Start, stop, inspect and demonstrate the platform."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def up(
-    no_airflow: Annotated[bool, typer.Option("--no-airflow", help="Only the warehouse.")] = False,
+    no_airflow: Annotated[bool, typer.Option("--no-airflow", help="Start only the warehouse.")] = False,
 ) -> None:
     """Start the platform: the warehouse (embedded unless PARC_WAREHOUSE_DSN names one) and Airflow."""
     from parc.platform import start
@@ -31,7 +31,7 @@ def up(
 
 @app.command()
 def stop() -> None:
-    """Stop what `up` started; nothing is lost."""
+    """Stop what `up` started; no data is lost."""
     from parc.platform import start
 
     with waiting("stopping"):
@@ -41,7 +41,7 @@ def stop() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """What wants doing; then what was due, runs, was loaded, built and released."""
+    """Show what needs attention, then what is due, running, loaded, built and released."""
     from parc.platform import status
 
     found = status.overview(Settings.from_env())
@@ -82,7 +82,7 @@ BUILD_HEADINGS = {
 
 
 def _named(row: dict[str, Any], headings: dict[str, str]) -> dict[str, Any]:
-    """A row as the screen shows it."""
+    """A row as shown on the screen."""
     return {heading: _cell(row[name]) for name, heading in headings.items()}
 
 
@@ -98,10 +98,10 @@ def _cell(value: object) -> object:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check everything the platform stands on, and name the command that mends what is wrong."""
+    """Check everything the platform depends on, and show the command that fixes each problem."""
     from parc.platform import doctor
 
-    with waiting("looking"):
+    with waiting("checking"):
         checks = doctor.checks(Settings.from_env())
     if as_json:
         dump([check.to_json() for check in checks])

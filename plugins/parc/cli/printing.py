@@ -1,4 +1,4 @@
-"""What the commands share: options, dates, tables, JSON, bars."""
+"""What the commands share: options, dates, tables, JSON, progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Screen(Console):
-    """A console that prints texts without what would control a terminal."""
+    """A console that escapes terminal control characters."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(printable(each) if isinstance(each, str) else each for each in objects), **options)
@@ -40,32 +40,32 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
 To = Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last business date.")]
 AcceptDate = Annotated[
-    bool, typer.Option("--accept-date", help="The date is right, however far it is from what is published.")
+    bool, typer.Option("--accept-date", help="Accept a date however far it is from what is published.")
 ]
 Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Business date.")]
 
 
 def say(text: str, *, aside: bool = False) -> None:
-    """Print a text that may hold others' words, on standard error with `aside`."""
+    """Print a text that may contain untrusted input; `aside` prints to standard error."""
     print(printable(text), file=sys.stderr if aside else sys.stdout, flush=True)
 
 
 def escape(text: str) -> str:
-    """A text that may hold others' words, to be printed among marks of ours."""
+    """Escape a text that may contain untrusted input, for printing with markup."""
     return escape_markup(printable(text))
 
 
-def said(text: str) -> str:
-    """Who and why are said, not left blank."""
+def not_blank(text: str) -> str:
+    """Refuse a blank value for an option that goes into the audit."""
     if not text.strip():
-        raise typer.BadParameter("it stays in the audit: do not leave it blank")
+        raise typer.BadParameter("it is recorded in the audit: do not leave it blank")
     return text
 
 
 def date_range(day: datetime | None, first: datetime | None, last: datetime | None) -> list[date]:
     """The dates of `--date D`, or of `--from D --to D`."""
     if (day is None) == (first is None or last is None) or (day is not None and (first or last)):
-        raise typer.BadParameter("name the days: --date D, or --from D --to D")
+        raise typer.BadParameter("give the dates: --date D, or --from D --to D")
     start, end = (day, day) if day else (first, last)
     assert start is not None and end is not None
     if end < start:
@@ -75,9 +75,9 @@ def date_range(day: datetime | None, first: datetime | None, last: datetime | No
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error where a person looks on; elsewhere a line for each step of several."""
+    """A progress bar on a terminal's standard error; elsewhere one line per step if there are several."""
     if not aside.is_terminal:
-        yield lambda what, done, total: tell_step(f"{done}/{total} {what}") if total > 1 else None
+        yield lambda what, done, total: log_step(f"{done}/{total} {what}") if total > 1 else None
         return
     columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=aside, transient=True) as bar:
@@ -91,28 +91,28 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """A spinner on standard error where a person looks on."""
+    """A spinner, if standard error is a terminal."""
     with aside.status(escape(what)):
         yield
 
 
 @contextmanager
 def following() -> Iterator[Callable[[str], None]]:
-    """Takes what a long command is at: a spinner on standard error where a person looks on, else lines."""
+    """Reports the steps of a long command: as a spinner on a terminal's standard error, else as lines."""
     if not aside.is_terminal:
-        yield tell_step
+        yield log_step
         return
     with aside.status("") as status:
         yield lambda what: status.update(escape(what))
 
 
-def tell_step(what: str) -> None:
-    """A line of a log that somebody may follow: what a command is at, and when."""
+def log_step(what: str) -> None:
+    """Print a log line: the time, and what the command is doing."""
     say(f"{datetime.now():%H:%M:%S} {what}", aside=True)
 
 
 def table(title: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows of like columns as a table."""
+    """Print rows with the same columns as a table."""
     if not rows:
         screen.print(f"{title}: nothing" if title else "(no rows)", markup=False)
         return
@@ -120,7 +120,7 @@ def table(title: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def grid(title: str | None, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under the names of their columns; one below the other where the screen has no room."""
+    """Print rows under their column names; on a screen that is too narrow, print each row vertically."""
     if len(names) * NARROWEST_COLUMN > screen.width:
         for number, row in enumerate(rows, start=1):
             record = Table(title=f"row {number}", title_justify="left", show_header=False)
@@ -141,11 +141,11 @@ def _cell(value: object) -> str:
 
 
 def tell_matters(matters: Sequence[Matter]) -> None:
-    """What wants a person: what is wrong first, each with the command that mends it below."""
+    """Print what needs attention, errors first, each with the command that fixes it."""
     if not matters:
-        screen.print("Nothing wants doing.\n", highlight=False)
+        screen.print("Nothing needs attention.\n", highlight=False)
         return
-    screen.print("Wants doing", highlight=False)
+    screen.print("Needs attention", highlight=False)
     for matter in sorted(matters, key=lambda each: not each.is_wrong):
         mark = "[red]wrong[/]" if matter.is_wrong else "[yellow]note[/] "
         lines = textwrap.wrap(f"{matter.subject}: {short(matter.what)}", screen.width - 10)
@@ -158,13 +158,13 @@ def tell_matters(matters: Sequence[Matter]) -> None:
 
 
 def short(text: str) -> str:
-    """A reason in one paragraph, its end left out where it is long."""
+    """A reason as one paragraph, truncated if it is long."""
     words = " ".join(text.split())
     return words if len(words) <= MOST_CHARACTERS else f"{words[:MOST_CHARACTERS]}..."
 
 
 def dump(value: object) -> None:
-    """Print JSON; what JSON has no word for (dates, NaN) becomes text."""
+    """Print JSON; values that JSON cannot express (dates, NaN) become text."""
     print(
         printable_json(json.dumps(_plain(value), default=str, ensure_ascii=False, indent=2, allow_nan=False))
     )

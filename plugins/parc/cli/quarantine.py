@@ -1,4 +1,4 @@
-"""Rows that broke a rule: what is held back, why, and another try."""
+"""List and replay quarantined rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from parc.errors import DeliveryRefused
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
-Delivery = Annotated[int, typer.Argument(help="Number of a delivery, as `list` tells it.")]
+Delivery = Annotated[int, typer.Argument(help="Number of the delivery, as shown by `list`.")]
 
 
 @app.command("list")
@@ -21,7 +21,7 @@ def quarantine_list(
     day: Day = None,
     as_json: Json = False,
 ) -> None:
-    """What is held back, by delivery and rule, the newest delivery first."""
+    """List quarantined rows by delivery and rule, newest delivery first."""
     from parc.loading import held
 
     found = held(Settings.from_env(), feed, day.date() if day else None)
@@ -49,8 +49,8 @@ def quarantine_show(
     limit: Annotated[int, typer.Option(help="Rows to show.", min=1, max=1_000_000)] = 100,
     as_json: Json = False,
 ) -> None:
-    """The rows of a delivery that broke a rule: where, which, and their text with personal columns masked;
-    and where its files lie."""
+    """Show a delivery's quarantined rows: where each is, which rule it broke, its text with personal columns
+    masked; and the paths of the delivery's files."""
     from parc.loading import quarantine
 
     found, rejected = quarantine.rows(Settings.from_env(), delivery, limit)
@@ -76,10 +76,10 @@ def quarantine_show(
 
 @app.command("replay")
 def quarantine_replay(delivery: Delivery, as_json: Json = False) -> None:
-    """Read a delivery's files again, by the rules of now, and publish what they let through."""
+    """Read a delivery's files again with the current rules, and publish the rows that pass."""
     from parc.loading import replay
 
-    with waiting("reading again"):
+    with waiting("reading the files"):
         outcome = replay(Settings.from_env(), delivery)
     if as_json:
         dump(vars(outcome))

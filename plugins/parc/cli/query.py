@@ -1,4 +1,4 @@
-"""The warehouse queried."""
+"""Query the warehouse."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MOMENTS: dict[str, type[Loader]] = {
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One query.")],
+    query: Annotated[str, typer.Argument(help="A single query.")],
     as_csv: Annotated[
         bool,
-        typer.Option("--csv", help="Print CSV, formulas as text."),
+        typer.Option("--csv", help="Print CSV; formulas become text."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Query the warehouse, read-only: marts, ledger, everything but the routing numbers."""
+    """Query the warehouse, read-only: marts, ledger and everything else except the routing numbers."""
     from parc.warehouse import connect
 
     with connect(Settings.from_env(), "reader") as connection:
@@ -63,7 +63,7 @@ def sql(
 
 
 def distinct(names: list[str]) -> list[str]:
-    """The names, the second column of one name with `_2`, and so on: (sum, sum) is (sum, sum_2)."""
+    """Make column names unique with `_2`, `_3`, ...: (sum, sum) becomes (sum, sum_2)."""
     taken: list[str] = []
     for name in names:
         others = (f"{name}_{number}" for number in count(2))
@@ -73,7 +73,7 @@ def distinct(names: list[str]) -> list[str]:
 
 
 def or_text(loader: type[Loader]) -> type[Loader]:
-    """The loader, but what Python's calendar lacks (infinity, the year 10000) stays as it is written."""
+    """The loader, except that values Python cannot represent (infinity, the year 10000) stay text."""
 
     class OrText(loader):  # type: ignore[misc, valid-type]
         def load(self, data: Buffer) -> Any:

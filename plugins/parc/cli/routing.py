@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from parc.cli.printing import DATE, Json, dump, said, say, waiting
+from parc.cli.printing import DATE, Json, dump, not_blank, say, waiting
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.instants import PARIS
 from parc.loading.dates import EARLIEST, LATEST
@@ -40,14 +40,14 @@ def instant(text: str) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=PARIS)
 
 
-Why = Annotated[str, typer.Option("--reason", callback=said, help="Why; kept in the audit.")]
+Why = Annotated[str, typer.Option("--reason", callback=not_blank, help="Why; kept in the audit.")]
 By = Annotated[
     str,
     typer.Option(
         "--by",
         default_factory=getpass.getuser,
         show_default="your login",
-        callback=said,
+        callback=not_blank,
         help="Who; kept in the audit.",
     ),
 ]

@@ -1,1 +1,1 @@
-"""What the rollout did: effects of going live, estimated from the marts before they are published."""
+"""Estimates the effects of the rollout from the built models, before the marts are published."""

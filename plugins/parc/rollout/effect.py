@@ -1,8 +1,8 @@
 """Group-time effects of a staggered rollout (Callaway and Sant'Anna 2021), by the library `diff-diff`.
 
-A unit (a region) of cohort g goes live in period g. ATT(g, t) is how much more the outcome of the units of
-cohort g changed from their last period before g to t than that of the controls did. No covariates; every
-unit weighs 1.
+A unit (a region) of cohort g goes live in period g. ATT(g, t) is the change in outcome of cohort g from its
+last period before g to t, minus the same change of the controls. There are no covariates, and every unit
+weighs 1.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ class GroupTimeATT:
     """Effects by cohort and period, and their averages, all in the unit of the outcome.
 
     `att_gt` has a row per cohort and period: `group` (the cohort), `period`, `att`, `se` (analytic: far too
-    small with few units, never a verdict), `n_treated` and `n_control` (units). `att` is NaN where it is not
-    identified: no control is left, or nothing was seen before. Periods before `group` compare with the
-    period just before them, and should show nothing.
-
-    `aggregates`, all weighted by units: `simple`, a float, over all cells from going live on; `group`, by
-    cohort; `dynamic`, by periods since going live (negative: before); `calendar`, by period. What is not
-    identified is absent from these three, and `simple` is NaN where nothing is.
-
-    `left_out` are the units live from the first period on: nobody saw them before.
+    small with few units, so never a basis for a verdict), `n_treated` and `n_control` (units). `att` is NaN
+    if it is not identified: no control is left, or there is no period before. Periods before `group` are
+    compared with the period just before them, and should show no effect. `aggregates`, all weighted by units:
+    `simple`, a float, over all cells from going live on; `group`, by cohort; `dynamic`, by periods since
+    going live (negative: before); `calendar`, by period. What is not identified is absent from the last
+    three, and `simple` is NaN if nothing is identified. `left_out` are the units already live in the first
+    period: there is no period before.
     """
 
     att_gt: pd.DataFrame
@@ -51,21 +49,22 @@ def group_time_att(
     """Estimate ATT(g, t) from a panel with a row per unit and period.
 
     `unit`, `period`, `cohort` and `outcome` name columns. Periods and cohorts are whole numbers on one scale;
-    cohort 0 is never treated, and one after the last period is not treated within the panel. Periods may be
-    missing in between, for all units or for some. Controls of period t are the units not treated up to t, or
-    with `never_treated` those never treated within the panel.
+    cohort 0 is never treated, and a cohort after the last period is not treated within the panel. Periods may
+    be missing in between, for all units or for some. Controls of period t are the units not yet treated by t,
+    or with `never_treated` those never treated within the panel.
 
     Formulas: B. Callaway, P. Sant'Anna, Difference-in-differences with multiple time periods, Journal of
     Econometrics 225 (2021), (2.9) without covariates, and section 3 for the averages.
 
-    Raises PanelRefused for a panel that names what is missing, double or contradictory, and where no unit
-    is treated after the first period or none is a control.
+    Raises PanelRefused, naming the problem, if the panel is incomplete, has duplicates or contradicts itself,
+    if no unit is treated after the first period, or if there are no controls.
     """
     data, left_out = checked(panel, unit, period, cohort, outcome, control_group)
-    from diff_diff import CallawaySantAnna  # two seconds, and only builds of a new week need it
+    from diff_diff import CallawaySantAnna  # takes two seconds to import; only builds of a new week need it
 
     with warnings.catch_warnings():
-        # Cells that are not identified are told as such, and which units a cell compares is documented.
+        # Cells that are not identified are reported as NaN, and the docstring says which units a cell
+        # compares.
         warnings.filterwarnings("ignore", message=".*could not be estimated")
         warnings.filterwarnings("ignore", message="Unbalanced panel detected")
         warnings.filterwarnings("ignore", category=RuntimeWarning)
@@ -93,7 +92,7 @@ def group_time_att(
             aggregates["group"] = _by(groups["label"], groups["att"])
             events = fitted.aggregate("event_study").to_dataframe()
             aggregates["dynamic"] = _by(events["event_time"], events["att"])
-            # The library has no average by calendar period.
+            # The library does not average by calendar period.
             size = data.groupby("cohort")["unit"].nunique()
             weights = after["group"].map(size)
             sums = (after["att"] * weights).groupby(after["period"]).sum()
@@ -105,13 +104,14 @@ def group_time_att(
 def checked(
     panel: pd.DataFrame, unit: str, period: str, cohort: str, outcome: str, control_group: str
 ) -> tuple[pd.DataFrame, list[Any]]:
-    """The panel as columns unit, period, cohort (0: not within the panel) and outcome; the units left out.
+    """The panel as columns unit, period, cohort (0: not within the panel) and outcome; and the units left
+    out.
 
-    Raises PanelRefused as `group_time_att` does.
+    Raises PanelRefused like `group_time_att`.
     """
     if control_group not in get_args(ControlGroup):
         choices = " or ".join(get_args(ControlGroup))
-        raise PanelRefused(f"control_group {control_group!r} is not known; give {choices}")
+        raise PanelRefused(f"unknown control_group {control_group!r}; give {choices}")
     columns = {"unit": unit, "period": period, "cohort": cohort, "outcome": outcome}
     absent = [name for name in columns.values() if name not in panel.columns]
     if absent:
@@ -139,7 +139,7 @@ def checked(
         found = ", ".join(map(str, sorted(data.loc[data["unit"] == name, "cohort"].unique())))
         raise PanelRefused(
             f"{(cohorts > 1).sum()} units have more than one {cohort!r} (first: {unit} {name}: {found}); "
-            "a unit goes live once and stays so"
+            "a unit goes live once and stays live"
         )
     first_period, last_period = data["period"].min(), data["period"].max()
     data.loc[data["cohort"] > last_period, "cohort"] = 0
@@ -171,7 +171,7 @@ def _numbers(data: pd.DataFrame, name: str, column: str) -> pd.Series[Any]:
         row = data.loc[is_bad].iloc[0]
         raise PanelRefused(
             f"column {column!r} is not {kind} in {is_bad.sum()} rows (first: unit {row['unit']}, "
-            f"{row[name]!r}); leave rows without a value out" + (", 0 is never treated" * (name == "cohort"))
+            f"{row[name]!r}); leave out rows without a value" + (", 0 is never treated" * (name == "cohort"))
         )
     return numbers if name == "outcome" else numbers.astype(int)
 

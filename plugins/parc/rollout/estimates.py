@@ -1,7 +1,7 @@
-"""Estimates the effects of the rollout from the weekly panel and keeps them for the mart.
+"""Estimates the effects of the rollout from the weekly panel and stores them for the mart.
 
-A market and outcome is estimated anew only when its panel, this code or the library is another: on most
-nights nothing is, as a week joins the panel once.
+A market and outcome is only estimated again if its panel, this code or the library has changed. On most
+nights nothing has, because a new week joins the panel once.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ _COLUMNS = (
 _ESTIMATOR = "Callaway-Sant'Anna, not-yet-treated controls, no covariates, regions weighted 1"
 
 Series = list[tuple[str, str, date | None, date, float | None]]
-"""Of one market and outcome: region, its directorate, go-live, Monday of the week, value; in order."""
+"""Rows of one market and outcome, in order: region, its directorate, go-live, Monday of the week, value."""
 
 
 def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) -> list[tuple[str, str]]:
     """Bring `ops.rollout_effect` up to date with `intermediate.agg_rollout_panel_weekly`.
 
-    Returns the markets and outcomes that were estimated anew: those whose input is another, or all with
+    Returns the markets and outcomes that were estimated: those whose input has changed, or all with
     `everything`.
 
-    Raises BuildFailed where the library and the permutations disagree on the effects of the same panel.
+    Raises BuildFailed if the library and the permutations disagree on the effects of the same panel.
     """
     panel: dict[tuple[str, str], Series] = defaultdict(list)
     for market, outcome, *row in connection.execute(
@@ -96,10 +96,10 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
 
 
 def estimate(series: Series, name: str) -> list[dict[str, Any]]:
-    """Rows of `ops.rollout_effect` for one market and outcome, without their head; `name` is for errors.
+    """Rows of `ops.rollout_effect` for one market and outcome, without their key; `name` is for errors.
 
-    The series has at least one week. Regions without a value in some week are left out. What is not
-    identified has a reason and no estimate.
+    The series has at least one week. Regions that lack a value in any week are left out. An effect that is
+    not identified has a reason instead of an estimate.
     """
     weeks = sorted({row[3] for row in series})
     values: dict[str, dict[date, float]] = defaultdict(dict)
@@ -110,7 +110,7 @@ def estimate(series: Series, name: str) -> list[dict[str, Any]]:
     go_lives = {row[0]: row[2] for row in series}
     regions = [region for region in sorted(values) if len(values[region]) == len(weeks)]
     cohorts = {region: _number(day) if (day := go_lives[region]) else 0 for region in regions}
-    # A region live from the first week on was never seen before: nothing about it is identified.
+    # A region live in the first week has no earlier weeks, so nothing about it is identified.
     seen = [region for region in regions if not (cohorts[region] and cohorts[region] <= _number(weeks[0]))]
     common: dict[str, Any] = {
         "region_count": len(seen),
@@ -157,7 +157,7 @@ def _effects(
     common: dict[str, Any],
     name: str,
 ) -> dict[Any, Any]:
-    # Only a build of a new week needs these: together two seconds of import.
+    # Imported here because they take two seconds and only builds of a new week need them.
     import pandas as pd
 
     from parc.rollout.effect import group_time_att
@@ -190,7 +190,7 @@ def _effects(
 
 
 def _asked(live: list[int], weeks: list[int]) -> Iterator[tuple[str, int | None, int | None]]:
-    """What a reader may ask for of the weeks since going live, whether it is identified or not."""
+    """The effects that a reader may ask for, whether identified or not."""
     yield ("simple", None, None)
     for group in live:
         yield ("group", group, None)
@@ -212,7 +212,7 @@ def _reason(group: int | None, live: list[int], weeks: list[date]) -> str:
 
 
 def _method_digest() -> str:
-    """Changes with this room's code and the library."""
+    """A digest that changes with this package's code and the library."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(
         b"".join(source.read_bytes() for source in sources) + version("diff-diff").encode()
@@ -220,7 +220,7 @@ def _method_digest() -> str:
 
 
 def _number(day: date) -> int:
-    """Number of the day's week; weeks begin on Monday."""
+    """Running number of the day's week; weeks begin on Monday."""
     return (day - _MONDAY).days // 7
 
 

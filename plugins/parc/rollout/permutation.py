@@ -1,9 +1,9 @@
-"""Whether an effect is more than chance: dates of the rollout permuted over the directorates.
+"""Tests whether an effect is more than chance, by permuting the rollout dates over the directorates.
 
-Had another order of the directorates been drawn, how often would the same figures have shown an effect as
-large? Analytic errors reject far too often with some eleven directorates and weeks that resemble their
-neighbours; this needs no model of either. One effect is computed here for thousands of orders at once, by
-the sums of `parc.rollout.effect`; the order that happened must give what the library gave.
+If the directorates had gone live in another order, how often would the same figures have shown an effect as
+large? Analytic standard errors reject far too often with about eleven directorates and weeks that resemble
+their neighbours; permutation needs no model of either. Effects are computed here for thousands of orders at
+once, with the same sums as `parc.rollout.effect`; the actual order must give the library's result.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Key = tuple[str, int | None, int | None]
-"""Which effect: (kind, cohort, period). `simple`; `group` by cohort; `dynamic`, whose period counts from
-going live; `calendar` by period; `group_time` by both. What does not apply is None."""
+"""Identifies an effect: (kind, cohort, period). Kinds: `simple`; `group` by cohort; `dynamic`, whose period
+counts from going live; `calendar` by period; `group_time` by both. What does not apply is None."""
 
 ENUMERATED = 5_000
-"""Up to so many orders all are tried; of more, DRAWS at random and the one that happened."""
+"""Up to this many orders, all are tried; beyond it, DRAWS random orders and the actual one."""
 DRAWS = 1_999
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect under the order that happened, and how many orders give as large a one.
+    """One effect under the actual order, and how many orders give one as large.
 
-    `p_value` is the share of orders (the one that happened among them) whose effect is as far from 0 or
-    farther; `smallest_p_value` the same of the most extreme order: no figures could have given less.
-    `treated_mean` is the mean outcome of the same units and periods, weighted alike.
+    `p_value` is the share of orders (including the actual one) whose effect is as far from 0 or farther.
+    `smallest_p_value` is the same for the most extreme order: the smallest value these figures could give.
+    `treated_mean` is the mean outcome of the same units and periods, with the same weights.
     """
 
     estimate: float
@@ -46,7 +46,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Permuted:
-    """Effects by `Key`; how many orders were tried, of how many different ones there are."""
+    """Effects by `Key`, the number of orders tried, and the number of distinct orders."""
 
     effects: dict[Key, Effect]
     tried_count: int
@@ -69,11 +69,10 @@ def permute(
 ) -> Permuted:
     """Effects of a balanced panel with not-yet-treated controls, and their permutation p-values.
 
-    `outcomes` is (units, periods); `cohorts` (0: not within the panel; else after the first period and up to
-    the last) and `directorates` are by unit, in one fixed order of units. The dates of one directorate are
-    handed to another as a whole. Where its units went live together, and so did the other's, that is all;
-    else the first units take the first dates, in proportion. `seed` draws the orders where there are more
-    than ENUMERATED.
+    `outcomes` is (units, periods). `cohorts` (0: not within the panel; else after the first period and up to
+    the last) and `directorates` are by unit, in the same order. The dates of one directorate are passed to
+    another as a whole. If one of the two has several dates, they are assigned to units in order, in
+    proportion. `seed` draws the orders if there are more than ENUMERATED.
     """
     profiles = _profiles(cohorts, directorates)
     labels = sorted({cohort for cohort in cohorts if cohort})
@@ -96,8 +95,8 @@ def permute(
 
     effects = {}
     scale = float(np.abs(outcomes).max()) or 1.0
-    sizes = np.round(np.abs(values) / (scale * 1e-9))  # orders that differ by rounding alone are alike
-    sizes[np.isnan(sizes)] = np.inf  # one that identifies nothing counts against us
+    sizes = np.round(np.abs(values) / (scale * 1e-9))  # ignores differences that are only rounding
+    sizes[np.isnan(sizes)] = np.inf  # an order that identifies nothing counts against significance
     for number, key in enumerate(keys):
         if np.isnan(values[0, number]):
             continue
@@ -116,7 +115,7 @@ Profile = tuple[int, ...]
 
 
 def _profiles(cohorts: Sequence[int], directorates: Sequence[str]) -> dict[str, Profile]:
-    """The dates of each directorate's units, in their order; one where they are the same."""
+    """The go-live dates of each directorate's units, in order; a single date if all are the same."""
     dates: dict[str, list[int]] = {}
     for cohort, name in zip(cohorts, directorates, strict=True):
         dates.setdefault(name, []).append(int(cohort))
@@ -124,7 +123,7 @@ def _profiles(cohorts: Sequence[int], directorates: Sequence[str]) -> dict[str, 
 
 
 def _orders(profiles: list[Profile], seed: int, draws: int) -> list[list[Profile]]:
-    """Profiles by directorate: first as it happened, then all other orders, or as many as are to be drawn."""
+    """Profiles by directorate: the actual order first, then all other orders, or `draws` random ones."""
     found = list(islice(_arrangements(profiles), ENUMERATED + 1))
     if len(found) <= ENUMERATED:
         found.remove(profiles)
@@ -135,7 +134,7 @@ def _orders(profiles: list[Profile], seed: int, draws: int) -> list[list[Profile
 
 
 def _arrangements(profiles: list[Profile]) -> Iterator[list[Profile]]:
-    """All different orders of a list with repetitions."""
+    """All distinct orders of a list with repetitions."""
     if not profiles:
         yield []
     for first in sorted(set(profiles)):
@@ -148,7 +147,7 @@ def _arrangements(profiles: list[Profile]) -> Iterator[list[Profile]]:
 def _effects(
     outcomes: Floats, assigned: Ints, starts: list[int], labels: list[int], periods: Sequence[int]
 ) -> tuple[Floats, Floats, Ints, list[Key]]:
-    """Effects (orders, keys); of the first order the mean outcomes and treated units, by key."""
+    """Effects (orders, keys); and for the first order, the mean outcomes and treated units by key."""
     orders, groups, times = len(assigned), len(labels), len(periods)
     member = (assigned[:, None, :] == np.arange(groups + 1)[None, :, None]).astype(np.float64)
     size = member.sum(axis=2)  # (orders, groups + 1)
@@ -190,7 +189,7 @@ def _effects(
         whole = weight.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             values[:, number] = np.where(weight > 0, found * weight, 0.0).sum(axis=1) / whole
-            # Means of the first order alone: the others never happened.
+            # Means only for the first order, the actual one.
             shown = np.where(weight[0] > 0, level[0, of_groups, of_times] * weight[0], 0.0)
             means[number] = shown.sum() / whole[0]
         counts[number] = size[
@@ -200,7 +199,7 @@ def _effects(
 
 
 def as_library(effects: dict[Key, Effect], estimated: Any) -> float:
-    """Largest distance between these effects and the library's (a `GroupTimeATT`) of the same panel."""
+    """Largest difference between these effects and the library's (a `GroupTimeATT`) for the same panel."""
     theirs: dict[Key, float] = {("simple", None, None): estimated.aggregates["simple"]}
     for cohort, value in estimated.aggregates["group"].items():
         theirs["group", cohort, None] = value

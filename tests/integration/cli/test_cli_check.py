@@ -97,7 +97,7 @@ def test_a_snapshot_kept_as_ranges_is_judged_as_it_stands_on_its_date(loaded: Se
 @pytest.mark.parametrize(
     ("suite", "day", "error", "message"),
     [
-        ("landing/letters", DAY, UnknownSuite, r"no suite `landing/letters` is declared; there are export/"),
+        ("landing/letters", DAY, UnknownSuite, r"no suite is called `landing/letters`; choose from export/"),
         ("landing/calls", date(2012, 4, 24), NothingToJudge, r"calls 2012-04-24 is not published, .*ingest"),
     ],
 )
@@ -123,7 +123,7 @@ def test_rows_that_are_no_longer_kept_are_not_judged(loaded: Settings) -> None:
 def test_usage_and_environment(loaded: Settings) -> None:
     for arguments, code, words in (
         (["landing/calls"], 2, "--date D"),
-        (["landing/letters", "--date", str(DAY)], 2, "no suite `landing/letters`"),
+        (["landing/letters", "--date", str(DAY)], 2, "no suite is called `landing/letters`"),
         (["export/routing", "--date", str(DAY)], 1, "cannot measure routing 2012-04-26"),
     ):
         done = parc(loaded, *arguments)
