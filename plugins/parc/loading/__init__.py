@@ -1,4 +1,4 @@
-"""Deliveries into the warehouse: loaded aside, audited, published in one transaction, with a ledger."""
+"""Loads deliveries into the warehouse: into a staging table first, then audited and published at once."""
 
 from parc.loading.arrivals import has_come, not_built, strays, unseen
 from parc.loading.dates import by_hand, of_night

@@ -1,9 +1,9 @@
-"""A Polars frame as PostgreSQL's binary COPY format.
+"""Encodes a Polars frame in PostgreSQL's binary COPY format.
 
 Every cell is its length (four bytes, big-endian, -1 for null) followed by its value in network order; a row
-is the number of its cells followed by them. The cells are laid out column by column and then joined row by
-row inside Arrow, so no Python object is made per value: half the time of the ADBC driver's encoder, on the
-connection that also creates the table.
+is the number of its cells followed by the cells. Cells are laid out column by column and then joined row by
+row inside Arrow, so no Python object is created per value. That takes half the time of the ADBC driver's
+encoder, and uses the same connection that creates the table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def encode(frame: pl.DataFrame) -> memoryview:
     """
     parts = frame.select(
         part for name, held in frame.schema.items() for part in _parts(name, held)
-    )  # in one go: an operation on a single column costs a tenth of a millisecond before it begins
+    )  # all at once, because each separate operation has an overhead of a tenth of a millisecond
     cells = [piece for column in frame for piece in _pieces(column, parts)]
     rows = pc.binary_join_element_wise(_scalar(frame.width.to_bytes(2, "big")), *cells, _scalar(b""))
     _, offsets, values = rows.buffers()
@@ -39,14 +39,14 @@ def encode(frame: pl.DataFrame) -> memoryview:
 
 
 def _parts(name: str, held: pl.DataType) -> list[pl.Expr]:
-    """What the cells of a column are made of: its values without nulls, and their lengths or validity."""
+    """The parts of a column's cells: its values without nulls, and their lengths or validity."""
     column = pl.col(name)
     if held == pl.String:
         length = column.str.len_bytes().cast(pl.Int32).fill_null(-1)
         return [column.fill_null(""), length.alias(f"{name} length")]
     is_there = column.is_not_null().alias(f"{name} is there")
     value = column.to_physical().fill_null(0)
-    if held == pl.UInt128:  # which neither NumPy nor Arrow knows
+    if held == pl.UInt128:  # NumPy and Arrow lack this type
         low_half = value.cast(pl.UInt64, wrap_numerical=True).alias(f"{name} low half")
         return [(value // 2**64).cast(pl.UInt64), low_half, is_there]
     if held == pl.Date:
@@ -57,7 +57,7 @@ def _parts(name: str, held: pl.DataType) -> list[pl.Expr]:
 
 
 def _pieces(column: pl.Series, parts: pl.DataFrame) -> list[pa.Array]:
-    """The arrays that, joined, are the column's cells."""
+    """The arrays that form the column's cells when joined."""
     values = parts[column.name]
     if column.dtype == pl.String:
         lengths = parts[f"{column.name} length"].to_numpy().astype(">i4")
@@ -77,13 +77,13 @@ def _pieces(column: pl.Series, parts: pl.DataFrame) -> list[pa.Array]:
 
 
 def _scalar(value: bytes) -> pa.Scalar:
-    # pa.scalar imports pandas, which takes longer than a delivery.
+    # pa.scalar would import pandas, which takes longer than loading a delivery.
     offsets = np.array([0, len(value)], dtype=np.int32)
     return pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(value)])[0]
 
 
 def _binary(cells: npt.NDArray[np.void] | npt.NDArray[np.int32]) -> pa.Array:
-    """An Arrow array over the memory of equally long cells."""
+    """An Arrow array over the memory of cells of equal length."""
     width = cells.dtype.itemsize
     offsets = np.arange(0, (len(cells) + 1) * width, width, dtype=np.int32)
     return pa.Array.from_buffers(pa.binary(), len(cells), [None, pa.py_buffer(offsets), pa.py_buffer(cells)])

@@ -1,9 +1,8 @@
-"""From text to types, as Polars expressions over a column of text: how a value is usually written, and in
-which other ways it may be without doubt.
+"""Converts text to typed values, with Polars expressions: the usual spelling of a value, and other spellings
+that are unambiguous.
 
-`cast` reads the usual way, which nearly every value has and which is quick; `is_odd` tells the texts that
-want another look, and `other_ways` are tried on those alone. So the verdict on a value hangs on its text and
-nothing else.
+`cast` reads the usual spelling, which is fast and fits nearly every value. `is_odd` finds the texts that need
+a second look, and only on those `other_ways` are tried. So the result for a value depends on its text alone.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from parc.feeds import Column, Form, Personal, Type
 _CLOCK = r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 _INSTANT = rf"^{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"
 _PARIS_INSTANT = rf"^{_CLOCK}\+0[12]:00$"
-# Basic or extended, hours alone or with minutes and seconds, up to nine digits of a fraction behind a point
-# or comma; UTC or a zone's name as databases and Java add them.
+# Basic or extended format; hours alone or with minutes and seconds; up to nine digits of a fraction after a
+# point or comma; UTC or a zone name, as databases and Java append them.
 _ANY_INSTANT = (
     r"^([1-9][0-9]{3})-?([0-9]{2})-?([0-9]{2})[Tt ]([0-2][0-9])"
     r"(?::?([0-5][0-9])(?::?([0-5][0-9]|60)(?:[.,]([0-9]{1,6})[0-9]{0,3})?)?)?"
@@ -54,10 +53,10 @@ POLARS = {
     Type.MONTH: pl.Date(),
     Type.UUID: pl.UInt128(),
 }
-"""The Polars type in which each declared type is held; PostgreSQL's has the same width."""
+"""The Polars type that holds each declared type; PostgreSQL's type has the same width."""
 
 LIMITS = {Type.SMALLINT: 2**15, Type.INTEGER: 2**31, Type.BIGINT: 2**63}
-"""Whole numbers of each type are at least minus this, and below it."""
+"""Whole numbers of each type range from minus this value to just below it."""
 
 EXPECTED = {
     Type.SMALLINT: "a whole number",
@@ -67,11 +66,11 @@ EXPECTED = {
     Type.DATE: "a date YYYY-MM-DD",
     Type.MONTH: "a month YYYY-MM",
 }
-"""What a text must be to be read as the type, in words."""
+"""What a text must be to be read as the type."""
 
 
 def cast(column: Column, text: pl.Expr) -> pl.Expr:
-    """The column's typed value, usually written; of a column of text, the text."""
+    """The column's typed values where the spelling is usual; for a column of text, the text."""
     if column.personal is Personal.NUMBER:
         return pl.when(numbers.is_plain(text)).then(text)
     match column.type:
@@ -90,10 +89,10 @@ def cast(column: Column, text: pl.Expr) -> pl.Expr:
 
 
 def is_odd(column: Column, text: pl.Expr, value: pl.Expr, *, is_key: bool) -> pl.Expr:
-    """Whether a text wants another look: not usually written, a telephone number in it, or nothing.
+    """Whether a text needs a second look: an unusual spelling, a telephone number in it, or no value.
 
-    Of a column of text, whether another of the same text does is the same question; `value` is not looked at.
-    A column of codes is asked by `text.unique()`, whose order is another each time: `text` stands once there.
+    For a column of text the answer is the same for equal texts, and `value` is not used. Columns of codes
+    pass `text.unique()`, whose order changes with every evaluation, so `text` must be used only once.
     """
     if column.type is not Type.TEXT or column.personal is Personal.NUMBER:
         return text.is_not_null() & value.is_null()
@@ -112,9 +111,9 @@ def is_odd(column: Column, text: pl.Expr, value: pl.Expr, *, is_key: bool) -> pl
 
 
 def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:
-    """Whether an odd text stands for nothing, without anybody having agreed on it: `NULL`, `-`.
+    """Whether an odd text means "no value" although nobody has agreed on it: `NULL`, `-`.
 
-    Required codes and names are taken as they are: `N/A` may be one.
+    Required codes and names are never placeholders: `N/A` may be one of them.
     """
     if column.personal:
         return text.str.contains(_NOBODY) & ~is_agreed_empty(column, text)
@@ -124,22 +123,23 @@ def is_placeholder(column: Column, text: pl.Expr, *, is_key: bool) -> pl.Expr:
 
 
 def is_agreed_empty(column: Column, text: pl.Expr) -> pl.Expr:
-    """Whether an odd text stands for nothing by agreement: a withheld number, the end of time."""
+    """Whether an odd text means "no value" by agreement: a withheld number, the end of time."""
     if column.personal is Personal.NUMBER:
         return text.str.to_lowercase().is_in(numbers.WITHHELD)
     return text.str.contains(_END_OF_TIME) if column.open_ended else pl.lit(False)
 
 
 def other_ways(column: Column, text: pl.Expr, listed: Collection[str]) -> Sequence[pl.Expr]:
-    """How to read an odd text, in the order to be tried: the typed value, null where it cannot be read so.
+    """Other ways to read an odd text, in the order to try them: each gives the typed value, or null if it
+    fails.
 
-    A number that turns out to be withheld is null too, one that cannot be read is empty. `listed` are the
-    texts that a seed lists for the column. Free text is its own value: `numbers.masked` does the rest.
+    A number that turns out to be withheld is null; one that cannot be read is empty. `listed` are the texts
+    that a seed lists for the column. Free text is its own value; `numbers.masked` does the rest.
     """
     if column.personal:
         return [numbers.e164(text)]
     match column.type:
-        case Type.INSTANT:  # many programs write a space for the T
+        case Type.INSTANT:  # many programs write a space instead of the T
             return [_instant(text.str.replace(" ", "T", literal=True)), _any_instant(text)]
         case Type.DATE:
             return [_date(text.str.replace(_MIDNIGHT, "").str.replace(_BASIC_DATE, "${1}-${2}-${3}"))]
@@ -186,7 +186,7 @@ def _has(form: Form, text: pl.Expr) -> pl.Expr:
 
 
 def _fold(text: pl.Expr) -> pl.Expr:
-    """A text without accents, capitals, hyphens and spaces."""
+    """A text in lower case without accents, hyphens and spaces."""
     bare = text.str.normalize("NFKD").str.to_lowercase()
     return bare.str.replace_all(r"[^a-z0-9]", "")
 
@@ -202,7 +202,7 @@ def _month(text: pl.Expr) -> pl.Expr:
 
 
 def _paris_instant(text: pl.Expr) -> pl.Expr:
-    """An instant with an offset of French local time, in a third of the time that any offset takes."""
+    """An instant with an offset of French local time; three times as fast as parsing any offset."""
     clock = text.str.head(19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, cache=False)
     offset = pl.when(text.str.ends_with("+02:00")).then(pl.duration(hours=2)).otherwise(pl.duration(hours=1))
     return pl.when(text.str.contains(_PARIS_INSTANT)).then((clock - offset).dt.replace_time_zone("UTC"))
@@ -218,7 +218,7 @@ def _any_instant(text: pl.Expr) -> pl.Expr:
     offset = part.field("8").replace({"z": "Z", "UTC": "Z"}).str.replace("−", "-", literal=True)
     date = part.field("1") + "-" + part.field("2") + "-" + part.field("3")
     hour, minute = part.field("4"), part.field("5").fill_null("00")
-    # The end of a day, 24:00, is the beginning of the next; a leap second, that of the next minute.
+    # 24:00, the end of a day, is the start of the next; a leap second is the start of the next minute.
     is_end = (hour == "24") & (minute == "00") & seconds.str.contains("^00[.]0+$")
     is_leap = (minute == "59") & seconds.str.starts_with("60.")
     hour = pl.when(is_end).then(pl.lit("00")).otherwise(hour)

@@ -1,9 +1,9 @@
-"""The control file of a delivery: how many rows its files hold, and the SHA-256 of each.
+"""The control file of a delivery: how many rows its files hold, and the SHA-256 of each file.
 
     {"rows": 341756, "sha256": {"calls.csv": "3f5a..."}}
 
-Either may be left out, and be spelt with capitals. JSON as Windows writes it is read too: with a byte order
-mark, in UTF-16, digests in capitals; names are compared as `names.plain` has them.
+Either key may be left out, or written in capitals. JSON as Windows writes it is accepted too: with a byte
+order mark, in UTF-16, digests in capitals. File names are compared after `names.plain`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _SHAPE = '{"rows": N, "sha256": {"<file>": "..."}}'
 
 @dataclass(frozen=True)
 class Control:
-    """What a control file says: `rows` (None = nothing), and the digests by plain name."""
+    """The contents of a control file: `rows` (None: not given), and the digests by plain name."""
 
     rows: int | None = None
     sha256: tuple[tuple[str, str], ...] = ()
 
     def contradiction(self, files: Sequence[tuple[str, str]], others: Collection[str]) -> str | None:
-        """What it says that the files - plain name and digest of each - are not, or None; `others` are the
-        plain names of what else lies there."""
+        """How the control file contradicts the files (plain name and digest of each), or None if it does not.
+        `others` are the plain names of everything else in the folder."""
         left = list(files)
         for name, digest in self.sha256:
             found = [own for own_name, own in left if own_name == name]
@@ -38,7 +38,7 @@ class Control:
                 return f"{CONTROL} names {told(name)}, {whereabouts(name, others)}"
             if digest not in found:
                 shown = digest if re.fullmatch("[0-9a-f]{64}", digest) else told(digest)
-                return f"{CONTROL} gives {told(name)} the sha256 {shown}, it is {found[0]}"
+                return f"{CONTROL} gives {told(name)} the sha256 {shown}, but it is {found[0]}"
             left.remove((name, digest))
         if self.sha256 and left:
             return f"{CONTROL} does not name {named([told(name) for name, _ in left])}"
@@ -49,43 +49,43 @@ NOTHING_SAID = Control()
 
 
 def whereabouts(name: str, others: Collection[str]) -> str:
-    """Where a file is that is named and not among the data."""
-    return "which is there, but is no data file" if name in others else "which is not there"
+    """Why a file that the control file names is not among the data."""
+    return "which is there but is not a data file" if name in others else "which is not there"
 
 
 def is_control(name: str) -> bool:
-    """Whether a file of this name is a control file; capitals do not matter."""
+    """Whether a file of this name is a control file; case does not matter."""
     return name.casefold() == CONTROL.casefold()
 
 
 def parse(content: bytes) -> Control:
-    """What a control file of this content says.
+    """Parse the content of a control file.
 
-    Raises ValueError where it is not of the shape {"rows": N, "sha256": {"<file>": "..."}}, or says one of
-    the two twice.
+    Raises ValueError if it does not have the form {"rows": N, "sha256": {"<file>": "..."}}, or has a key
+    twice.
     """
     text = content.decode(json.detect_encoding(content), errors="replace")
     try:
-        # An object as a tuple of pairs, in which nothing that is said twice is lost; a list stays one.
+        # Objects become tuples of pairs, which keeps duplicate keys and tells objects from lists.
         said = json.loads(text, object_pairs_hook=tuple, parse_int=_count)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(said, tuple):
-        raise ValueError("it holds no JSON object")
+        raise ValueError("it is not a JSON object")
     found = [(name.casefold(), value) for name, value in said if name.casefold() in ("rows", "sha256")]
     if said and not found:
-        raise ValueError('it says neither "rows" nor "sha256"')
+        raise ValueError('it has neither "rows" nor "sha256"')
     known = dict(found)
     if len(known) < len(found):
-        raise ValueError('it says "rows" or "sha256" more than once')
+        raise ValueError('it has "rows" or "sha256" more than once')
     rows, digests = known.get("rows"), known.get("sha256", ())
     is_count = rows is None or (type(rows) is int and 0 <= rows <= LARGEST_COUNT)
     is_named = isinstance(digests, tuple) and all(isinstance(digest, str) for _, digest in digests)
     if not (is_count and is_named):
-        raise ValueError(f"it is not of the shape {_SHAPE}, N from 0 to {LARGEST_COUNT:,}")
+        raise ValueError(f"it must have the form {_SHAPE}, N from 0 to {LARGEST_COUNT:,}")
     return Control(rows, tuple((plain(name), digest.strip().lower()) for name, digest in digests))
 
 
 def _count(digits: str) -> int:
-    """A whole number, of which the first digits tell that it is too large."""
+    """A whole number; of one that is too large, just enough digits to see that."""
     return int(digits[: len(str(LARGEST_COUNT)) + 1])

@@ -1,8 +1,8 @@
-"""CSV in blocks of bounded size, no row lost.
+"""Reads CSV in blocks of bounded size, without losing rows.
 
-A block is cut at a row's end and laid out here (row ends, fields of each row); Polars then parses the bytes
-of the sound rows alone. So a row that cannot be split - ragged, badly quoted, not UTF-8 - is told apart by
-its line and costs no other row, where Polars alone pads it in silence or fails on the whole file.
+A block is cut at the end of a row and laid out here (row ends, fields of each row); then Polars parses only
+the bytes of the sound rows. So a row that cannot be split (ragged, badly quoted, not UTF-8) is reported with
+its line and affects no other row, whereas Polars alone would silently pad it or fail on the whole file.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ _QUOTED = re.compile(rb'"[^"]*+"')
 
 
 def read_header(stream: BinaryIO) -> list[str]:
-    """The names in the first line; the stream then stands at the second. An empty file has none.
+    """Read the column names from the first line, leaving the stream at the second. An empty file has none.
 
-    Raises UnreadableFile where the line is blank, not UTF-8 or never ends.
+    Raises UnreadableFile if the line is blank, is not UTF-8 or is too long.
     """
     line = stream.readline(LONGEST_ROW_BYTES).removeprefix(codecs.BOM_UTF8)
     if len(line) >= LONGEST_ROW_BYTES - len(codecs.BOM_UTF8) and not line.endswith(b"\n"):
         raise UnreadableFile(f"its first line is longer than {LONGEST_ROW_BYTES:,} bytes")
     if b"\r" in line.rstrip(b"\r\n"):
-        raise UnreadableFile("its lines end with a carriage return alone; have them end with a line feed")
+        raise UnreadableFile("its lines end with only a carriage return; end them with a line feed")
     if not line.strip() and stream.read(1):
-        raise UnreadableFile("its first line is blank, where the header must stand")
+        raise UnreadableFile("its first line is blank, but must be the header")
     try:
         return next(csv.reader([line.decode().rstrip("\r\n")]), [])
     except (UnicodeDecodeError, csv.Error):
-        raise UnreadableFile("its first line is no CSV header in UTF-8") from None
+        raise UnreadableFile("its first line is not a CSV header in UTF-8") from None
 
 
 def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The rows below the header, from a stream that stands at the second line. Blank lines are no rows, nor
-    are those that hold commas alone, as spreadsheets leave them.
+    """Read the rows below the header; the stream must be at the second line. Skips blank lines and, as
+    spreadsheets leave them, lines of only commas.
 
-    Raises UnreadableFile where there are too many lines.
+    Raises UnreadableFile if there are too many lines.
     """
     line = 2
     rest = b""
@@ -65,7 +65,7 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
         at_end = not read
         if line > MOST_ROWS:
             raise UnreadableFile(f"it has more than {MOST_ROWS:,} lines, blank ones included")
-        if not read.endswith(b"\n"):  # so that mostly nothing is left of a block, and none is copied for it
+        if not read.endswith(b"\n"):  # complete the last line, so that usually nothing is carried over
             read += stream.readline(LONGEST_ROW_BYTES)
         data = rest + read
         if at_end and data and not data.endswith(b"\n"):
@@ -78,7 +78,7 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
         layout = _scan(data, len(names), at_end) if b'"' in data else _lay_out(data)
         size = int(layout.ends[-1]) + 1 if layout.ends.size else 0
         rest = data[size:]
-        if b"\n" not in rest:  # of a row that is too long in any case the rest need not be kept
+        if b"\n" not in rest:  # a row that is already too long need not be kept whole
             rest = rest[: LONGEST_ROW_BYTES + 1]
         if size:
             newlines = np.flatnonzero(np.frombuffer(data, np.uint8, size) == ord("\n"))
@@ -87,10 +87,10 @@ def read_blocks(stream: BinaryIO, names: Sequence[str], block_bytes: int = BLOCK
 
 
 def _plain_block(data: bytes, names: Sequence[str], first_line: int) -> Block | None:
-    """The whole lines of the data, where all are sound and without quotes, as nearly always.
+    """The complete lines of the data as a block, if all are sound and without quotes, as is nearly always so.
 
-    Polars fails on a row with too many fields: where none has and there are as many commas as there must be,
-    none has too few.
+    Polars fails on a row with too many fields. If it does not fail, and the number of commas is right in
+    total, no row has too few.
     """
     if b'"' in data or b"\0" in data or not data.isascii() or len(names) < 2:
         return None
@@ -114,7 +114,7 @@ def _plain_block(data: bytes, names: Sequence[str], first_line: int) -> Block | 
 
 
 class _Layout:
-    """Rows of some bytes, one after the other: the position of each one's last newline, and its fields.
+    """The layout of consecutive rows: the position of each row's last newline, and its number of fields.
 
     A badly quoted row has -1 fields.
     """
@@ -126,7 +126,7 @@ class _Layout:
 
 
 def _lay_out(data: bytes) -> _Layout:
-    """Rows of bytes without quotes, up to the last newline."""
+    """The layout of bytes without quotes, up to the last newline."""
     characters = np.frombuffer(data, np.uint8)
     marks = np.flatnonzero((characters == ord(",")) | (characters == ord("\n")))
     last_marks = np.flatnonzero(characters[marks] == ord("\n"))
@@ -134,10 +134,10 @@ def _lay_out(data: bytes) -> _Layout:
 
 
 def _scan(data: bytes, width: int, at_end: bool) -> _Layout:
-    """Rows of bytes with quotes, up to the last one that is surely complete.
+    """The layout of bytes with quotes, up to the last row that is certainly complete.
 
-    A badly quoted row ends at its first newline, so that it does not swallow those below it; so does one
-    over several lines whose fields are not as many as the header's, for the same reason.
+    A badly quoted row ends at its first newline, so that it does not swallow the rows below it. For the same
+    reason, so does a row over several lines whose number of fields differs from the header's.
     """
     ends, field_counts = [], []
     start = 0
@@ -174,7 +174,7 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArra
     states[lengths > LONGEST_ROW_BYTES] = _state(TOO_LONG)
     filled = lengths - (
         characters[ends - 1] == ord("\r")
-    )  # of an empty first line, the last newline is looked at
+    )  # for an empty first line this looks at the last newline
     states[(field_counts - 1 == filled) & (lengths <= LONGEST_ROW_BYTES)] = _BLANK
 
     sound = states == _SOUND
@@ -190,7 +190,7 @@ def _block(data: bytes, layout: _Layout, names: Sequence[str], lines: npt.NDArra
 
 
 def _parse(data: bytes, names: Sequence[str]) -> pl.DataFrame:
-    """Rows of texts, without the white space around them, an empty one as null."""
+    """Parse rows as text, stripped of white space, empty texts as null."""
     rows = pl.read_csv(
         data,
         has_header=False,
@@ -217,7 +217,7 @@ def _rows_not_utf8(data: bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether bytes are text."""
+    """Whether bytes are valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What goes wrong in one delivery that nobody foresaw: told in one line, with the whole of it in a log."""
+"""Unexpected errors in one delivery: reported in one line, with the details in a log."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ LONGEST_TOLD = 300
 
 
 def is_of_delivery(error: BaseException) -> bool:
-    """Whether an error is to be laid to the delivery in which it came up: anything but the environment's and
-    what ends a process. A panic of a Rust library is neither, though it is no `Exception`."""
+    """Whether an error is to be blamed on the delivery: anything except errors of the environment and
+    exceptions that end the process. A panic of a Rust library counts, although it is not an `Exception`."""
     if isinstance(error, OF_THE_ENVIRONMENT) or storage.is_disk_full(error):
         return False
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def keep(settings: Settings, feed: str, business_date: date, error: BaseException) -> str:
-    """Write the error to the date's log and return it in one line, with the log's place."""
+    """Write the error to the date's log; returns it in one line, with the log's path."""
     return record(log_file(settings, feed, business_date), error)
 
 
 def record(log: Path, error: BaseException) -> str:
-    """Write the error to a log and return it in one line, with the log's place."""
+    """Write the error to a log; returns it in one line, with the log's path."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = discreet("".join(traceback.format_exception(error)))
     log.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -40,17 +40,17 @@ def record(log: Path, error: BaseException) -> str:
 
 
 def log_file(settings: Settings, feed: str, business_date: date) -> Path:
-    """Where the newest incident of a feed and date is kept."""
+    """The log of the newest incident of a feed and date."""
     return log_folder(settings) / f"{feed}_{business_date}.log"
 
 
 def log_folder(settings: Settings) -> Path:
-    """Where the incidents of deliveries are kept."""
+    """The folder of the logs of incidents."""
     return settings.home / "logs" / "deliveries"
 
 
 def prune(settings: Settings, kept: timedelta, *, dry_run: bool = False) -> tuple[int, int]:
-    """Delete the logs of dates more than `kept` before the newest that has one; how many, and their bytes."""
+    """Delete logs of dates more than `kept` before the newest with a log; returns their number and bytes."""
     logs = {log: day for log in log_folder(settings).glob("*.log") if (day := _date_of(log))}
     gone = [log for log, day in logs.items() if day < max(logs.values()) - kept]
     size = sum(log.stat().st_size for log in gone)
@@ -61,14 +61,14 @@ def prune(settings: Settings, kept: timedelta, *, dry_run: bool = False) -> tupl
 
 
 def _date_of(log: Path) -> date | None:
-    """The business date in the name of a log; None of any other file, which is left alone."""
+    """The business date in a log's name; None for other files, which are left alone."""
     with suppress(ValueError):
         return date.fromisoformat(log.stem[-10:]) if log.is_file() else None
     return None
 
 
 def one_line(error: BaseException) -> str:
-    """The error as a person is told it: its kind and its words, cut, no telephone number in them."""
+    """The error in one line: its type and text, truncated, with telephone numbers masked."""
     words = "".join(sign if sign.isprintable() else " " for sign in str(error))
     words = discreet(" ".join(words.split()))
     if len(words) > LONGEST_TOLD:

@@ -1,7 +1,7 @@
-"""Deliveries loaded in a process of their own: what kills or hangs it costs one delivery and no other.
+"""Loads deliveries in a separate process, so that one that kills or hangs the process affects no other.
 
-The process (`parc.loading.worker`) serves one delivery after the other, as starting it takes a second. It
-ends as soon as whoever started it does.
+The process (`parc.loading.worker`) serves one delivery after another, because starting it takes a second. It
+ends as soon as its parent does.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from parc.loading.limits import LONGEST_LOAD
 from parc.settings import Settings, environment_but
 
 NOT_FOR_LOADS = ("AIRFLOW_", "PARC_AIRFLOW_", "PARC_NOTICE_", "PARC_SWITCH_")
-"""Variables that a process which reads strangers' files has no use for; secrets are among them."""
+"""Environment variables that a process reading untrusted files does not need; some are secrets."""
 
 
 @contextmanager
 def loads(settings: Settings, longest: timedelta = LONGEST_LOAD) -> Iterator[Loads]:
-    """What loads deliveries for as long as the body lasts."""
+    """A loader of deliveries, until the end of the block."""
     running = Loads(settings, longest)
     try:
         yield running
@@ -39,18 +39,18 @@ def loads(settings: Settings, longest: timedelta = LONGEST_LOAD) -> Iterator[Loa
 
 
 class Loads:
-    """Loads deliveries in a process of their own; made by `loads`."""
+    """Loads deliveries in a separate process; created by `loads`."""
 
     def __init__(self, settings: Settings, longest: timedelta) -> None:
-        """Nothing is started before there is something to load."""
+        """Start nothing until there is something to load."""
         self._settings = settings
         self._longest = longest
         self._worker: _Worker | None = None
 
     def ingest(self, feed: str, business_date: date, **options: Any) -> Outcome:
-        """As `parc.loading.ingest`; a delivery that kills the process, or takes too long, is refused.
+        """Like `parc.loading.ingest`, but refuses a delivery that kills the process or takes too long.
 
-        Raises what that raises.
+        Raises what `ingest` raises.
         """
         worker = self._worker = self._worker or _Worker.start()
         try:
@@ -66,7 +66,7 @@ class Loads:
         return refuse(self._settings, feed, business_date, answer) if isinstance(answer, str) else answer
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it is doing."""
         if worker := self._worker:
             self._worker = None
             worker.line.close()
@@ -80,7 +80,7 @@ class Loads:
 
 @dataclass(frozen=True)
 class _Worker:
-    """The process, and the line to it."""
+    """The process and the connection to it."""
 
     process: subprocess.Popen[bytes]
     line: Connection
@@ -97,17 +97,17 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 env={**environment_but(*NOT_FOR_LOADS), "PYTHONPATH": path},
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # an interrupt at the terminal is for whoever started it, who ends it
+                start_new_session=True,  # an interrupt at the terminal reaches only the parent, which ends it
             )
         return cls(process, ours)
 
     @property
     def end(self) -> str:
-        """How the process ended, in words."""
+        """How the process ended, as a phrase."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
         code = self.process.returncode
         if code is None or code >= 0:
             return f"ended without an answer (exit code {code})"
         name = signal.Signals(-code).name
-        return f"was ended by {name}: too little memory for it, or a fault in a library that reads it"
+        return f"was ended by {name}: it ran out of memory, or a library crashed while reading the delivery"

@@ -1,4 +1,5 @@
-"""A delivery's files into a table of its own: read, checked, sent, freed of duplicates; in bounded memory."""
+"""Loads a delivery's files into their own table: reads, checks, sends, removes duplicates; in bounded
+memory."""
 
 from __future__ import annotations
 
@@ -28,16 +29,16 @@ from parc.warehouse.partitions import Table
 DUPLICATE = "the row repeats the key of an earlier one"
 BLOCKS_AT_ONCE = 2
 STATISTICS_TARGET = 10
-"""Enough for the planner on a table of one day; the server's default reads ten times the rows."""
+"""Enough for the planner on one day's table; the server's default would read ten times as many rows."""
 
 FLUSH_AFTER = "1MB"
-"""What is written is sent on to the disk at once: else the commit, which waits for it, has it all to send."""
+"""Flush written pages to disk early; otherwise the commit would have to flush them all and wait."""
 
 
 @dataclass
 class Loaded:
-    """What has been read so far: all rows, those that broke a rule (`rejected` up to a bound), and the values
-    that were taken otherwise than they stood. `is_cut`: so many broke rules that the rest was not read.
+    """What has been read so far: the number of rows, the rows that broke a rule (`rejected`, up to a limit),
+    and the values that were changed. `is_cut`: so many rows broke rules that the rest was not read.
     """
 
     rows_read: int = 0
@@ -51,21 +52,21 @@ class Loaded:
 
     @property
     def warnings(self) -> list[str]:
-        """What was made of values, by column."""
+        """How values were changed, by column."""
         return [
             f"`{column}` {change} in {count:,} rows (first: {self.first_changed[column, change]})"
             for (column, change), count in self.changed.items()
         ]
 
     def change(self, file_name: str, changed: Iterable[Changed]) -> None:
-        """Count the values of a block that were changed."""
+        """Count the changed values of a block."""
         for each in changed:
             place = each.column, each.change
             self.changed[place] += each.count
             self.first_changed.setdefault(place, f"{file_name} line {each.first_line}")
 
     def reject(self, rows: Iterable[Rejected], reason: str | None = None) -> None:
-        """Count rejected rows under their reason (or `reason`) and keep them."""
+        """Count rejected rows by their reason (or `reason`) and keep them."""
         for row in rows:
             self.rows_rejected += 1
             self.reasons[reason or row.reason] += 1
@@ -74,7 +75,7 @@ class Loaded:
                 self.rejected.append(row)
 
     def count_more(self, reason: str, count: int) -> None:
-        """Count rejected rows of which nothing else is kept."""
+        """Count rejected rows without keeping them."""
         if count:
             self.rows_rejected += count
             self.reasons[reason] += count
@@ -82,9 +83,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` are theirs,
-    `repeat_count` says how many of these have the key of another before them, and `doubtful` has the lines
-    of those whose key may be a telephone number."""
+    """A block, ready to be sent: `payload` holds its sound rows, `lines` and `key_hashes` belong to them,
+    `repeat_count` is how many repeat an earlier key, and `doubtful` has the lines of rows whose key may be a
+    telephone number."""
 
     file_number: int
     row_count: int
@@ -106,13 +107,13 @@ def load(
     rules: RowRules,
     loaded: Loaded,
 ) -> None:
-    """Make `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps account.
+    """Create `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps the counts.
 
-    Blocks are parsed in threads while others are sent. Rows of a table made in the same transaction need no
-    write-ahead log (where `wal_level` is minimal) and are frozen as they are written. Once more rows break
+    Blocks are parsed in threads while others are sent. Rows of a table created in the same transaction need
+    no write-ahead log (if `wal_level` is minimal) and are written already frozen. Once more rows have broken
     rules than any delivery may have, the rest is not read.
 
-    Raises UnreadableFile where a file is not what it should be, costs too much, or was written to meanwhile.
+    Raises UnreadableFile if a file is invalid, exceeds a limit, or was written to while it was read.
     """
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in feed.loaded_columns)
     command = sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(table.identifier, columns)
@@ -133,7 +134,9 @@ def load(
                 doubtful.append((chunk.file_number, chunk.doubtful))
                 repeat_count += chunk.repeat_count
                 if loaded.rows_read > MOST_ROWS:
-                    raise UnreadableFile(f"there are more than {MOST_ROWS:,} rows; deliver days apart")
+                    raise UnreadableFile(
+                        f"there are more than {MOST_ROWS:,} rows; deliver each day separately"
+                    )
                 if max(loaded.rows_rejected, repeat_count) > MOST_REJECTED_ROWS:
                     loaded.is_cut = True
                     break
@@ -155,13 +158,13 @@ def load(
 
 
 class _GivenUp(Exception):
-    """A copy ends early; the cause says why."""
+    """A COPY ends early; the cause says why."""
 
 
 @contextmanager
 def _copying(cursor: Cursor[Any], command: sql.Composed) -> Iterator[Copy]:
-    """A copy that fails in few words, whatever ended it: psycopg sends these to the server, which ends the
-    connection over more than 10,000 bytes of them."""
+    """A COPY that fails with a short message: psycopg sends the message to the server, which closes the
+    connection if it is longer than 10,000 bytes."""
     try:
         with cursor.copy(command) as copy:
             try:
@@ -176,7 +179,7 @@ def _copying(cursor: Cursor[Any], command: sql.Composed) -> Iterator[Copy]:
 def _chunks(
     feed: Feed, business_date: date, files: Sequence[DeliveredFile], rules: RowRules
 ) -> Iterator[_Chunk]:
-    """The files' blocks in order, each made ready in a thread while others are read and sent."""
+    """The files' blocks in order, prepared in threads while others are read and sent."""
 
     def make_ready(number: int, file: DeliveredFile, block: Block) -> _Chunk:
         found = rules.sort_out(block, number, file.name)
@@ -203,7 +206,7 @@ def _chunks(
                     if len(coming) > BLOCKS_AT_ONCE:
                         yield coming.popleft().result()
         except UnreadableFile as error:
-            failure = error  # what was read before it is still to be accounted for
+            failure = error  # first account for what was read before it
         while coming:
             yield coming.popleft().result()
         if failure:
@@ -211,8 +214,8 @@ def _chunks(
 
 
 def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> tuple[pl.DataFrame, int]:
-    """Where rows stand whose key's hash occurs more than once (file_number, line_number), and how many of
-    these have it from another."""
+    """The places (file_number, line_number) of rows whose key hash occurs more than once, and how many of
+    these rows repeat an earlier one."""
     hashes = np.concatenate([hashes.to_numpy() for _, _, hashes in places] or [np.array([], np.uint64)])
     in_order = np.sort(hashes)
     repeated = in_order[1:][in_order[1:] == in_order[:-1]]
@@ -223,7 +226,7 @@ def _suspects(places: Sequence[tuple[int, pl.Series, pl.Series]]) -> tuple[pl.Da
 
 
 def _places(lines: Sequence[tuple[int, pl.Series]]) -> pl.DataFrame:
-    """Lines of files as rows: file_number, line_number."""
+    """Lines of files as rows of (file_number, line_number)."""
     numbers = np.repeat([number for number, _ in lines], [len(each) for _, each in lines])
     return pl.DataFrame(
         {
@@ -242,10 +245,10 @@ def _set_numbers_aside(
     doubtful: pl.DataFrame,
     loaded: Loaded,
 ) -> None:
-    """Remove the rows whose key is a telephone number from the table, and reject them.
+    """Remove rows whose key is a telephone number from the table, and reject them.
 
-    Digits alone are an identifier where at least half of the delivery's keys have their shape, and a number
-    where they stand out.
+    A key of only digits counts as an identifier if at least half of the delivery's keys look like it, and as
+    a number otherwise.
     """
     if not doubtful.height or not feed.identifier:
         return
@@ -282,7 +285,7 @@ def _set_duplicates_aside(
 ) -> None:
     """Remove the later copies of each key from the table, and reject them.
 
-    The hashes only narrow the search: PostgreSQL compares the keys themselves. The text of a copy is read
+    The hashes only narrow the search; PostgreSQL compares the keys themselves. The text of a copy is read
     again from its file.
     """
     names = {"table": table.identifier, "key": sql.SQL(", ").join(map(sql.Identifier, feed.loaded_key))}
@@ -327,7 +330,7 @@ def _set_duplicates_aside(
 
 
 def _send_places(connection: Connection[Any], name: str, places: pl.DataFrame) -> None:
-    """Make a temporary table of places (file_number, line_number), gone with the transaction."""
+    """Create a temporary table of places (file_number, line_number), dropped at commit."""
     table = sql.Identifier(name)
     connection.execute(
         sql.SQL("create temp table {} (file_number smallint, line_number integer) on commit drop").format(
@@ -344,7 +347,7 @@ def _send_places(connection: Connection[Any], name: str, places: pl.DataFrame) -
 def _texts(
     feed: Feed, files: Sequence[DeliveredFile], rules: RowRules, wanted: set[tuple[int, int]]
 ) -> dict[tuple[int, int], str]:
-    """The masked texts of the rows at these places (file_number, line), read again."""
+    """The masked texts of the rows at these places (file_number, line), read again from the files."""
     texts: dict[tuple[int, int], str] = {}
     for number, file in enumerate(files, start=1):
         lines = [line for wanted_number, line in wanted if wanted_number == number]

@@ -1,4 +1,4 @@
-"""File names as suppliers' systems write them: compared whatever their spelling, and told without harm."""
+"""Suppliers' file names: normalised for comparison, and made safe to show."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from parc.numbers import discreet
 
 LONGEST_TOLD = 120
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Surrogates that stand for no byte: only JSON has them."""
+"""Surrogates that do not represent a byte; they can only come from JSON."""
 
 
 def plain(name: str) -> str:
-    """The name as it is compared: composed (NFC; macOS decomposes), bytes that are not UTF-8 replaced."""
+    """The name for comparison: in NFC (macOS decomposes names), with bytes that are not UTF-8 replaced."""
     whole = _NO_BYTES.sub("\N{REPLACEMENT CHARACTER}", name)
     known = whole.encode(errors="surrogateescape").decode(errors="replace")
     return unicodedata.normalize("NFC", known)
 
 
 def told(name: str) -> str:
-    """The name as messages and the ledger show it: no telephone number, no serial number that may be a
-    reference to a person, no control character, one line."""
+    """The name as messages and the ledger show it: in one line, without control characters, telephone numbers
+    and serial numbers that may be a reference to a person."""
     text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain(name))
     text = discreet(text)
     half = LONGEST_TOLD // 2

@@ -1,7 +1,8 @@
-"""Parquet in batches of rows, brought to the shape of CSV: every column as text.
+"""Reads Parquet in batches of rows, in the same form as CSV: every column as text.
 
-A few bytes may stand for any number of equal values. So a file is judged by its metadata before it is read,
-texts are kept as dictionaries until their lengths are known, and are written out so many bytes at a time.
+A few bytes may encode any number of equal values. So a file's metadata is checked before it is read, texts
+stay dictionary-encoded until their lengths are known, and are then decoded a limited number of bytes at a
+time.
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ from parc.numbers import discreet
 
 BATCH_ROWS = 40_000
 REPEATING_ROWS = 1_000
-"""Rows of a batch where a text may repeat the one before it (`DELTA_BYTE_ARRAY`): no dictionary bounds it."""
+"""Rows per batch if texts may repeat the previous one (`DELTA_BYTE_ARRAY`), which no dictionary limits."""
 
 TEXT_BYTES = 64 << 20
-"""Texts that are written out at a time."""
+"""Bytes of text that are decoded at a time."""
 
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _SECONDS = tuple(int(moment.timestamp()) for moment in (_FIRST, _LAST))
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 OUT_OF_TIME = "outside the years 1 to 9999"
-"""The text of a date or moment that no calendar shows."""
+"""The text for a date or instant outside the calendar."""
 
 
 def read_names(path: Path) -> list[str]:
-    """The names of the columns.
+    """Read the names of the columns.
 
-    Raises UnreadableFile where the file is no Parquet file, or would cost too much by its metadata.
+    Raises UnreadableFile if the file is not a Parquet file, or exceeds a limit according to its metadata.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -53,13 +54,13 @@ def read_names(path: Path) -> list[str]:
                 raise UnreadableFile(problem)
             return list(file.schema_arrow.names)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"it is no Parquet file: {_first_line(error)}") from None
+        raise UnreadableFile(f"it is not a Parquet file: {_first_line(error)}") from None
 
 
 def _excess(said: pq.FileMetaData, size: int) -> str | None:
-    """What there is too much of, by the metadata of a file of this size."""
+    """Which limit a file of this size exceeds according to its metadata, or None."""
     if said.num_rows > MOST_ROWS:
-        return f"it has {said.num_rows:,} rows, at most {MOST_ROWS:,} are read; deliver days apart"
+        return f"it has {said.num_rows:,} rows, at most {MOST_ROWS:,} are read; deliver each day separately"
     if said.num_columns > MOST_COLUMNS:
         return f"it has {said.num_columns:,} columns, at most {MOST_COLUMNS:,} are read"
     groups = [said.row_group(number).total_byte_size for number in range(said.num_row_groups)]
@@ -70,16 +71,16 @@ def _excess(said: pq.FileMetaData, size: int) -> str | None:
         )
     if sum(groups) > unpacked_bytes_allowed(size):
         return (
-            f"its {size:,} bytes hold {sum(groups):,}, at most {unpacked_bytes_allowed(size):,} are read of "
-            "a file of that size"
+            f"its {size:,} bytes hold {sum(groups):,}, at most {unpacked_bytes_allowed(size):,} are read "
+            "from a file of that size"
         )
     return None
 
 
 def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
-    """The rows; the line of each is its number in the file, from 1.
+    """Read the rows; the line of each is its row number in the file, from 1.
 
-    Raises UnreadableFile where the file is damaged, or has a column of a type that no CSV could hold.
+    Raises UnreadableFile if the file is damaged, or has a column whose type CSV could not hold.
     """
     line = 1
     try:
@@ -87,7 +88,7 @@ def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
             for name in names:
                 held = file.schema_arrow.field(name).type
                 if not _is_like_csv(held):
-                    raise UnreadableFile(f"its column `{name}` is of type {held}, which is no single value")
+                    raise UnreadableFile(f"its column `{name}` has type {held}, which is not a single value")
             repeating, dictionaries = _encoded(file.metadata)
         batch_rows = REPEATING_ROWS if repeating else BATCH_ROWS
         with pq.ParquetFile(path, read_dictionary=dictionaries) as file:
@@ -99,7 +100,7 @@ def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
 
 
 def _encoded(said: pq.FileMetaData) -> tuple[bool, list[str]]:
-    """Whether a text may repeat the one before it in some column, and which columns have dictionaries of
+    """Whether texts may repeat the previous one in some column, and which columns have dictionaries of
     texts."""
     repeating, dictionaries = False, set()
     for number in range(said.num_row_groups):
@@ -112,7 +113,7 @@ def _encoded(said: pq.FileMetaData) -> tuple[bool, list[str]]:
 
 
 def _blocks(batch: pa.RecordBatch, names: Sequence[str], line: int) -> Iterator[Block]:
-    """The rows of a batch whose first one is this, TEXT_BYTES at most in each block."""
+    """The rows of a batch that starts at this line, with at most TEXT_BYTES in each block."""
     lines = np.arange(line, line + batch.num_rows, dtype=np.int32)
     batch, readable = _readable(batch)
     unreadable = [(int(at), NOT_UTF8) for at in lines[~readable]]
@@ -136,7 +137,7 @@ def _blocks(batch: pa.RecordBatch, names: Sequence[str], line: int) -> Iterator[
 
 
 def _text_bytes(values: pa.Array) -> npt.NDArray[np.int64] | int:
-    """How long the text of each row is, told without writing it out; 0 for what is no text."""
+    """The length of each row's text, found without decoding it; 0 for other types."""
     if pa.types.is_dictionary(values.type):
         if not _is_text(values.type.value_type):
             return 0
@@ -164,7 +165,7 @@ def _block(
 
 
 def _is_like_csv(held: pa.DataType) -> bool:
-    """Whether values of this type have one text each."""
+    """Whether each value of this type has exactly one text."""
     if pa.types.is_dictionary(held):
         held = held.value_type
     return (
@@ -180,7 +181,7 @@ def _is_like_csv(held: pa.DataType) -> bool:
 
 
 def _is_text(held: pa.DataType) -> bool:
-    """Whether it is text, or bytes that some writers declare for text."""
+    """Whether the type is text, or bytes, which some writers use for text."""
     return any(
         is_one(held)
         for is_one in (
@@ -195,17 +196,17 @@ def _is_text(held: pa.DataType) -> bool:
 
 
 def _for_polars(batch: pa.RecordBatch) -> pa.Table:
-    """The batch with dictionaries written out, UTC for every zone, and text for the types on which Polars
-    fails."""
+    """The batch with dictionaries decoded, all time zones converted to UTC, and types that Polars cannot read
+    converted to text."""
     table = pa.table(batch)
     for number, field in enumerate(batch.schema):
         held, values = field.type, table[number]
         if pa.types.is_dictionary(held):
             held = held.value_type
             values = values.cast(held)
-        if pa.types.is_timestamp(held) and held.tz:  # stored as UTC, whatever its label says
+        if pa.types.is_timestamp(held) and held.tz:  # stored as UTC, whatever the label
             values = values.cast(pa.int64()).cast(pa.timestamp(held.unit, "UTC"))
-        elif pa.types.is_decimal256(held):  # a cast writes 0E-10
+        elif pa.types.is_decimal256(held):  # a cast would write 0E-10
             texts = [None if value is None else f"{value:f}" for value in values.to_pylist()]
             values = pa.chunked_array([pa.array(texts, pa.large_string())])
         elif pa.types.is_binary(held) or pa.types.is_large_binary(held):
@@ -215,8 +216,8 @@ def _for_polars(batch: pa.RecordBatch) -> pa.Table:
 
 
 def _readable(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.bool_]]:
-    """The batch, without what is not UTF-8 in its dictionaries, and which rows hold UTF-8 wherever they hold
-    text; of dictionaries each text is looked at once."""
+    """The batch with invalid UTF-8 removed from its dictionaries, and a flag per row: all its texts are
+    UTF-8. Each text of a dictionary is checked once."""
     readable = np.ones(batch.num_rows, dtype=bool)
     for number, values in enumerate(batch.columns):
         if pa.types.is_dictionary(values.type):
@@ -243,7 +244,7 @@ def _are_utf8(texts: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _may_be_padded(values: pa.ChunkedArray) -> bool:
-    """Whether texts may have white space around them: told by their bytes, which is quick."""
+    """Whether texts may have white space around them; a quick test of their bytes."""
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         return True
     for chunk in values.chunks:
@@ -265,7 +266,7 @@ def _text(name: str, held: pl.DataType, is_padded: bool) -> pl.Expr:
         is_shown = column.to_physical().is_between(first, last)
         shown = pl.when(is_shown).then(column).dt.to_string("%Y-%m-%d")
         return pl.when(column.is_null() | is_shown).then(shown).otherwise(pl.lit(OUT_OF_TIME))
-    if held.is_float():  # how pandas writes whole numbers with gaps
+    if held.is_float():  # pandas writes whole numbers with gaps as floats
         whole = column.cast(pl.Int64, strict=False)
         text = pl.when(column == whole).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))
         return pl.when(column.is_not_nan()).then(text)

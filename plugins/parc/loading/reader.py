@@ -1,4 +1,4 @@
-"""A delivered file, whatever its format, as blocks of rows of the feed's columns."""
+"""Reads a delivered file of any format as blocks of rows with the feed's columns."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _KINDS = (
     (b"<", "HTML or XML"),
     (b"{", "JSON"),
 )
-"""How files begin that are no CSV."""
+"""The first bytes of files that are not CSV."""
 
 
 def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block]:
-    """The file's rows, their columns in the file's order.
+    """Read the file's rows, with columns in the file's order.
 
-    Raises UnreadableFile, naming the file, where it is not what its name says or has not the columns that
-    the feed has on that date.
+    Raises UnreadableFile, naming the file, if it does not have the format that its name implies, or the
+    columns that the feed has on that date.
     """
     name = file.name.lower()
     try:
@@ -60,7 +60,7 @@ def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block
     except UnreadableFile as error:
         raise UnreadableFile(f"{file.name}: {error}") from None
     except FileNotFoundError:
-        raise UnreadableFile(f"{file.name} was taken away while it was read; run it again") from None
+        raise UnreadableFile(f"{file.name} was removed while it was being read; run it again") from None
     except EOFError:
         raise UnreadableFile(f"{file.name}: its gzip stream is cut off; deliver the whole file") from None
     except gzip.BadGzipFile as error:
@@ -72,7 +72,8 @@ def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block
 def check_names(
     names: Sequence[str], feed: Feed, business_date: date, source: Literal["its columns", "its first line"]
 ) -> None:
-    """Check that the columns are the feed's on that date, in any order; `source` has their names.
+    """Check that the columns are those of the feed on that date, in any order; `source` says where names are
+    from.
 
     Raises UnreadableFile with the exact difference.
     """
@@ -84,8 +85,8 @@ def check_names(
     if not names:
         raise UnreadableFile("it is empty, without even a header" if is_csv else "it has no columns")
     if not set(names) & set(known):
-        # A first line is perhaps data, and personal: not to be repeated.
-        what = f"{source} {'is no header: it names' if is_csv else 'are'} none of {', '.join(due)}"
+        # The first line may be data, and personal, so the message does not quote it.
+        what = f"{source} {'is not a header: it has' if is_csv else 'are'} none of {', '.join(due)}"
         raise UnreadableFile(f"{what}{_likely_cause(names, known, is_csv)}")
     counts = Counter(names)
     differences = [
@@ -108,7 +109,7 @@ def check_names(
 
 
 class _Unpacked:
-    """A stream of what a gzip file holds, which gives no more than the file may hold."""
+    """The unpacked content of a gzip file, limited to the size that the file may have."""
 
     def __init__(self, stream: BinaryIO, packed_bytes: int) -> None:
         self._stream = stream
@@ -129,7 +130,7 @@ class _Unpacked:
         if self._left < 0:
             raise UnreadableFile(
                 f"its gzip stream of {self._packed_bytes:,} bytes holds more than "
-                f"{unpacked_bytes_allowed(self._packed_bytes):,}, the most that is read of one of that size"
+                f"{unpacked_bytes_allowed(self._packed_bytes):,}, the limit for a stream of that size"
             )
         return data
 
@@ -143,20 +144,20 @@ def _read_csv(stream: BinaryIO, feed: Feed, business_date: date) -> Iterator[Blo
 
 
 def _kind(stream: BinaryIO) -> str | None:
-    """What a file is that is no CSV; the stream stands at its beginning, before and after."""
+    """What a file is if it is not CSV; the stream is at its beginning before and after."""
     begins = stream.read(8)
     stream.seek(0)
     return next((kind for sign, kind in _KINDS if begins.startswith(sign)), None)
 
 
 def _no_gzip(file: DeliveredFile, error: gzip.BadGzipFile) -> str:
-    """What is wrong with a file that is read as gzip."""
+    """What is wrong with a file that should be gzip."""
     if "Not a gzipped file" not in str(error):
         return f"its gzip stream is damaged ({error})"
     with file.path.open("rb") as stream:
         kind = _kind(stream)
     if kind == "compressed by gzip":
-        return "something that is no gzip stands behind its gzip stream; deliver the file anew"
+        return "other data follows its gzip stream; deliver the file again"
     if kind:
         return f"it is {kind}, not compressed by gzip"
     return "it is not compressed by gzip; deliver it as .csv, or compress it"
@@ -178,11 +179,11 @@ def _likely_cause(names: Sequence[str], known: Sequence[str], is_csv: bool) -> s
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if separator in names[0] and set(names[0].split(separator)) & set(known):
             return f" (fields are separated by commas, not by {called})"
-    return " (all names stand in the first line)" if names[0] in known else ""
+    return " (all names must be in the first line)" if names[0] in known else ""
 
 
 def _plainly(name: str) -> str:
-    """A name without what does not belong to it."""
+    """A name without surrounding white space and quotes, in lower case."""
     return name.strip(WHITE_SPACE + _QUOTES).lower()
 
 

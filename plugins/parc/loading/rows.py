@@ -1,4 +1,4 @@
-"""What a feed's declaration demands of each row, and what is stored of a row."""
+"""The rules that a feed's declaration sets for each row, and what is stored of a row."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ from parc.pseudonyms import Pseudonyms, identity
 
 BUSINESS_ZONE = ZoneInfo("Europe/Paris")
 LONGEST_TEXT = 2_000
-"""Characters of a row's text that quarantine keeps; the raw file has the rest."""
+"""Most characters of a row's text that quarantine keeps; the delivered file has the rest."""
 
 LONGEST_SHOWN = 60
-"""Characters of a value that a message shows."""
+"""Most characters of a value that a message shows."""
 
 SHAPE = ("012345678", "999999999")
-"""Digits, and what stands for them in the shape of an identifier."""
+"""Digits, and what replaces them in the shape of an identifier."""
 
 _MOMENT = re.compile(r"[0-9]{1,4}[-/.:][0-9TZ:.,+\-/ ]*[A-Z]{0,5}")
-"""What may be meant for a moment, and holds no name."""
+"""What may be meant as a date or time, and cannot contain a name."""
 
 HOLDS_NUMBER = "holds a telephone number"
 HOLDS_REFERENCE = "holds a reference to a person"
 _OF_NUMBERS = "+0123456789 \t\u00a0.-/()_,"
-"""What may be the beginning of a telephone number at the end of a text that was cut."""
+"""A possible beginning of a telephone number at the end of a truncated text."""
 _CUT = "…" * (LONGEST_VALUE + 1)
-"""The end of a text that was cut: it is no value of any type, and too long whatever is masked before it."""
+"""Ends a truncated text, so that it is not a value of any type, and is too long whatever is masked in it."""
 _DOUBTFUL = "key may be a telephone number"
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that broke a rule; `value` is what stood in `column`, masked like the text."""
+    """A row that broke a rule; `value` is the value of `column`, masked like the text."""
 
     file_name: str
     line: int
@@ -67,18 +67,18 @@ class Rejected:
 
 
 class Change(StrEnum):
-    """What was made of values that were taken otherwise than they stood."""
+    """How values were changed, as warnings say it."""
 
     EMPTIED = "holds placeholders, read as empty,"
     MASKED = "held telephone numbers, now masked,"
-    NO_SERVICE = "is neither a service number nor a short code, and masked,"
-    NO_CODE = "is no code of one word with six digits at most, and masked,"
-    REFERENCE = "repeated the row's reference to a person, and is masked,"
+    NO_SERVICE = "is neither a service number nor a short code, so masked,"
+    NO_CODE = "is not a code (one word, at most six digits), so masked,"
+    REFERENCE = "repeated the row's reference to a person, so masked,"
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Values of one column of a block that were changed alike: how many, and where the first stands."""
+    """Values of one column of a block that were changed in the same way: their number and the first line."""
 
     column: str
     change: Change
@@ -88,9 +88,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class SortedOut:
-    """A block's rows: the sound ones as they are loaded (`Feed.loaded_columns`), the others by line.
+    """A block's rows: sound ones in the form in which they are loaded (`Feed.loaded_columns`), others by
+    line.
 
-    `doubtful` are the lines of sound rows whose key is a telephone number unless the feed's keys look like
+    `doubtful` has the lines of sound rows whose key is a telephone number, unless the feed's keys look like
     that.
     """
 
@@ -102,7 +103,7 @@ class SortedOut:
 
 @dataclass(frozen=True)
 class _Rule:
-    """`refines`: the rule tells the cause of what another finds, and is asked of rejected rows alone."""
+    """`refines`: the rule only explains what another rule finds, and is applied to rejected rows alone."""
 
     column: str
     reason: str
@@ -111,9 +112,9 @@ class _Rule:
 
 
 class RowRules:
-    """The row rules of one feed for one business date, and the columns derived with its pseudonyms.
+    """The row rules of a feed for one business date, and its derived columns, made with `pseudonyms`.
 
-    `listed` has the values of the seeds' columns that the feed's columns name in `listed_in`.
+    `listed` has the values of the seed columns that the feed's columns name in `listed_in`.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class RowRules:
         self._rules = list(_rules(feed, business_date))
         finding = [rule.broken for rule in self._rules if not rule.refines]
         self._any_broken = pl.any_horizontal(finding).fill_null(False)
-        # Polars takes longer to make expressions than to read a block by most of them: they are made once.
+        # Built once, because Polars takes longer to build most expressions than to apply them to a block.
         self._usual = [
             cast(column, pl.col(_text_of(name))).alias(name) for name, column in self._columns.items()
         ]
@@ -162,7 +163,7 @@ class RowRules:
         ]
 
     def sort_out(self, block: Block, file_number: int, file_name: str) -> SortedOut:
-        """Read the block's rows, and tell those that break a rule from the others."""
+        """Read the block's rows and separate those that break a rule."""
         frame, changed = self._typed(
             self._cut(block.rows).with_columns(
                 pl.lit(self.business_date).alias("business_date"),
@@ -189,8 +190,8 @@ class RowRules:
         return [self._shown_row(row) for row in rows.iter_rows(named=True)]
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows without the ends of texts that are far too long for any column: each rule reads them. A
-        reference is whole whatever its length, as its pseudonym is made of it."""
+        """Truncate texts that are far too long for any column, since every rule reads them. References keep
+        their full length, because their pseudonym is made from it."""
         cut = []
         for name in rows.columns:
             if self._columns[name].personal is Personal.REFERENCE:
@@ -202,7 +203,7 @@ class RowRules:
         return rows.with_columns(cut) if cut else rows
 
     def _typed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Changed]]:
-        """The rows with each column as text and typed; what was changed on the way."""
+        """The rows with each column both as text and typed; and which values were changed."""
         delivered = [name for name in self._columns if name in rows.columns]
         left_out = [
             pl.lit(None, pl.String).alias(_text_of(name)) for name in self._columns.keys() - {*delivered}
@@ -225,13 +226,14 @@ class RowRules:
         return frame, changed
 
     def _with_repeats(self, frame: pl.DataFrame) -> Iterator[tuple[str, bool]]:
-        """The columns of codes, and whether a row there repeats its own reference to a person."""
+        """The columns of codes, and whether any row repeats its own reference to a person there."""
         if self._repeats:
             found = frame.select(repeats.any().alias(name) for name, repeats in self._repeats.items())
             yield from found.row(0, named=True).items()
 
     def _has_odd_texts(self, column: Column) -> pl.Expr:
-        """Whether some texts of the column want another look. Codes repeat: each is looked at once."""
+        """Whether any text of the column needs a second look. Codes repeat, so each distinct one is checked
+        once."""
         text = pl.col(_text_of(column.name))
         is_code = column.type is Type.TEXT and not column.personal and column.name not in self._key
         return self._is_odd(column, text.unique() if is_code else text).any()
@@ -240,7 +242,7 @@ class RowRules:
         return casts.is_odd(column, text, pl.col(column.name), is_key=column.name in self._key)
 
     def _look_again(self, frame: pl.DataFrame, column: Column) -> tuple[pl.DataFrame, list[Changed]]:
-        """Read a column's odd texts in the other ways that there are."""
+        """Read a column's odd texts in the other possible ways."""
         name, is_key, text = column.name, column.name in self._key, pl.col("text")
         at = frame.select(self._odd[name].arg_true()).to_series()
         odd = pl.DataFrame({"text": frame[_text_of(name)].gather(at)}).with_columns(
@@ -254,7 +256,7 @@ class RowRules:
         for way in self._other_ways[name]:
             left = (values.is_null() & ~odd["nothing"]).arg_true()
             if left.len():
-                # Lazily: what a way says of a text several times is then found once.
+                # Lazy evaluation computes repeated subexpressions once.
                 values = values.scatter(left, odd[left].lazy().select(way).collect().to_series())
         if column.personal is Personal.NUMBER:
             odd = odd.with_columns(pl.col("nothing") | values.is_null())
@@ -303,8 +305,8 @@ class RowRules:
         return {reference for name in self._references if (reference := row.get(name))}
 
     def _shown(self, name: str, value: str | None, persons: set[str]) -> str | None:
-        """A value as it may be seen outside the database: of a key that may be a number, a digest; of what is
-        neither code nor moment, nothing. `persons` are the row's references to persons."""
+        """A value as it may be shown outside the database: a digest for a key that may be a number; a mask
+        for anything that is neither a code nor an instant. `persons` are the row's references to persons."""
         if value is None:
             return None
         column = self._columns[name]
@@ -328,13 +330,14 @@ class RowRules:
 
 
 def with_derived(rows: pl.DataFrame, feed: Feed, pseudonyms: Pseudonyms) -> pl.DataFrame:
-    """The rows, which hold the columns of the files, with the feed's derived columns."""
+    """Add the feed's derived columns to rows that have the columns of the files."""
     first, then = derived(feed, pseudonyms)
     return rows.with_columns(first).with_columns(then)
 
 
 def derived(feed: Feed, pseudonyms: Pseudonyms) -> tuple[list[pl.Expr], list[pl.Expr]]:
-    """The feed's derived columns: those that come from the files' columns, and those that come from these."""
+    """The feed's derived columns: first those derived from the files' columns, then those derived from
+    them."""
     made = {True: list[pl.Expr](), False: list[pl.Expr]()}
     for column in feed.derived_columns:
         expression = _derive(column, pseudonyms).alias(column.name)
@@ -343,12 +346,12 @@ def derived(feed: Feed, pseudonyms: Pseudonyms) -> tuple[list[pl.Expr], list[pl.
 
 
 def key_hashes(rows: pl.DataFrame, feed: Feed) -> pl.Series:
-    """A 64-bit hash of each row's key: equal keys have equal hashes, unequal ones nearly never."""
+    """A 64-bit hash of each row's key: equal keys have equal hashes, different keys almost never."""
     return rows.select(pl.struct(feed.loaded_key).hash()).to_series()
 
 
 def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[Changed]:
-    """What was made of a column's odd texts: `odd` has each one's text, value and line, and whether it is a
+    """The changes to a column's odd texts; `odd` has each one's text, value and line, and whether it is a
     placeholder."""
     changes = {}
     if column.nullable:
@@ -390,7 +393,7 @@ def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
             reason = f"`{column.name}` is not from {first} to {last}"
             yield _Rule(column.name, reason, ~is_within(pl.col(column.name), first, last))
     for sequence in feed.in_order:
-        # The nearest moment before is named first.
+        # Rules that name the nearest earlier instant come first.
         for earlier, later in sorted(
             combinations(range(len(sequence)), 2), key=lambda pair: (pair[1], pair[1] - pair[0])
         ):
@@ -427,7 +430,7 @@ def _column_rules(column: Column, *, is_key: bool) -> Iterator[_Rule]:
 
 
 def _unread(column: Column, *, is_key: bool) -> str:
-    """What is wrong with a text that cannot be read as the column's value."""
+    """Why a text cannot be read as the column's value."""
     if column.personal is Personal.NUMBER:
         return "is not a telephone number"
     if column.one_of:
@@ -438,7 +441,7 @@ def _unread(column: Column, *, is_key: bool) -> str:
 
 
 def _is_on(instant: pl.Expr, first: date, last: date) -> pl.Expr:
-    """Whether an instant's local date lies between two, both included."""
+    """Whether an instant's local date lies between two dates, inclusive."""
     start, end = (
         datetime.combine(day, time(), BUSINESS_ZONE).astimezone(UTC)
         for day in (first, last + timedelta(days=1))

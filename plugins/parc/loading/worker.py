@@ -1,7 +1,7 @@
-"""The process in which `parc.loading.isolation` has deliveries loaded.
+"""The process that loads deliveries for `parc.loading.isolation`.
 
 A request is a tuple: settings, feed, business date, options of `ingest`. The answer is the outcome, the
-exception that it raised, or why the delivery is to be refused.
+exception raised, or the reason why the delivery must be refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Request = tuple[Settings, str, date, dict[str, Any]]
 
 
 def main(line: Connection) -> None:
-    """Answer requests until the line is cut."""
+    """Answer requests until the connection is closed."""
     _limit_memory()
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     requests: SimpleQueue[Request] = SimpleQueue()
@@ -40,7 +40,7 @@ def main(line: Connection) -> None:
 
 
 def _listen(line: Connection, requests: SimpleQueue[Request]) -> None:
-    """Take requests; whoever made them cuts the line by ending, and a load on its way ends too."""
+    """Receive requests. When the parent ends, the connection closes and ends any load in progress."""
     while True:
         try:
             requests.put(line.recv())
@@ -49,9 +49,9 @@ def _listen(line: Connection, requests: SimpleQueue[Request]) -> None:
 
 
 def _limit_memory() -> None:
-    """A file that needs too much of it does not get it, and where there is less, this process goes first."""
+    """Cap the memory that a file can take, and let the kernel kill this process first if memory runs out."""
     setrlimit(RLIMIT_DATA, (MOST_MEMORY_BYTES, getrlimit(RLIMIT_DATA)[1]))
-    with suppress(OSError):  # not where nobody may say so
+    with suppress(OSError):  # not permitted everywhere
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 

@@ -165,7 +165,7 @@ def many_bytes(folder: Path) -> None:
         (long_header(900), "has the unknown columns `c0`, `c1`, .*`c9` and 890 more"),
         (table_of_many_columns, "it has 1,001 columns, at most 1,000 are read"),
         (many_rows, "it has 50,000,001 rows, at most 50,000,000 are read"),
-        (well_packed, "its [0-9,]+ bytes hold [0-9,]+, at most 16,777,216 are read of a file of that size"),
+        (well_packed, "its [0-9,]+ bytes hold [0-9,]+, at most 16,777,216 are read from a file of that size"),
         (many_files, "it has 1,001 files, at most 1,000 are read"),
         (many_bytes, "its files have 17,179,869,185 bytes, at most 17,179,869,184 are read"),
     ],

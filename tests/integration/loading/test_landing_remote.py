@@ -373,7 +373,7 @@ def test_what_a_control_file_names_may_be_there_and_no_data(zone: Zone) -> None:
         zone.put("_CONTROL.json", control(**{name: b""}))
         outcome = ingest(zone.settings, "calls", DAY)
         assert outcome.status == "refused"
-        assert f"names {name}, which is there, but is no data file" in outcome.message
+        assert f"names {name}, which is there but is not a data file" in outcome.message
         assert zone.found == []
 
 

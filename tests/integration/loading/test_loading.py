@@ -201,7 +201,7 @@ def test_a_control_file_that_contradicts_the_published_day_is_heard(warehouse: S
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(99)), control={"sha256": {"calls.csv": "00"}})
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "refused"
-    assert "gives calls.csv the sha256 00, it is" in outcome.message
+    assert "gives calls.csv the sha256 00, but it is" in outcome.message
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(99)), control={"rows": 99})
     assert ingest(warehouse, "calls", DAY).status == "unchanged"
 

@@ -42,7 +42,7 @@ def test_numbers_dialled_by_agents_are_masked(warehouse: Settings, load_case: Lo
     assert counts(outcome) == ("published", 5, 5, 0)
     assert query(warehouse, "select distinct dialled_number from raw.calls") == [("***",)]
     assert outcome.warnings[0] == (
-        "`dialled_number` is neither a service number nor a short code, and masked, in 5 rows "
+        "`dialled_number` is neither a service number nor a short code, so masked, in 5 rows "
         "(first: calls.csv line 2)"
     )
     assert not any("numbers_known" in warning for warning in outcome.warnings), "told once"
@@ -82,10 +82,10 @@ def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("blank_first_line.csv", "its first line is blank, where the header must stand"),
-        ("cr_only.csv", "its lines end with a carriage return alone; have them end with a line feed"),
+        ("blank_first_line.csv", "its first line is blank, but must be the header"),
+        ("cr_only.csv", "its lines end with a only a carriage return; end them with a line feed"),
         ("xlsx_named.csv", "it is a zip archive, or an Excel workbook, not CSV in UTF-8"),
-        ("trailing_garbage.csv.gz", "something that is no gzip stands behind its gzip stream"),
+        ("trailing_garbage.csv.gz", "other data follows its gzip stream"),
         ("trailing_comma.csv", "has a column without a name (a comma at the end of the header)"),
         ("spaces_in_header.csv", "` lines` (names are in lower case, without spaces)"),
         ("too_big.csv", "`lines` is outside 0..3000000 in 12 (first: too_big.csv line 2, '***')"),

@@ -176,18 +176,18 @@ DIGEST = hashlib.sha256(HEADER + ROW).hexdigest()
         ({"rows": 1, "sha256": {"lines.csv": DIGEST}}, None),
         ({"rows": 1}, None),
         ({}, None),
-        ({"sha256": {"lines.csv": "00"}}, f"gives lines.csv the sha256 00, it is {DIGEST}"),
+        ({"sha256": {"lines.csv": "00"}}, f"gives lines.csv the sha256 00, but it is {DIGEST}"),
         ({"sha256": {"lines.csv": DIGEST, "more.csv": "00"}}, "names more.csv, which is not there"),
         ({"sha256": {"other.csv": DIGEST}}, "names other.csv, which is not there"),
-        ([1], "cannot be read: it holds no JSON object"),
-        ({"count": 1}, 'cannot be read: it says neither "rows" nor "sha256"'),
-        ({"rows": "many"}, "cannot be read: it is not of the shape"),
-        ({"rows": True}, "cannot be read: it is not of the shape"),
-        ({"rows": -1}, "cannot be read: it is not of the shape"),
+        ([1], "cannot be read: it is not a JSON object"),
+        ({"count": 1}, 'cannot be read: it has neither "rows" nor "sha256"'),
+        ({"rows": "many"}, "cannot be read: it must have the form"),
+        ({"rows": True}, "cannot be read: it must have the form"),
+        ({"rows": -1}, "cannot be read: it must have the form"),
         ({"Rows": 1, "SHA256": {"lines.csv": DIGEST}}, None),
-        ({"SHA256": {"lines.csv": "00"}}, f"gives lines.csv the sha256 00, it is {DIGEST}"),
-        ({"ROWS": "many"}, "cannot be read: it is not of the shape"),
-        ({"rows": 1, "Rows": 1}, 'cannot be read: it says "rows" or "sha256" more than once'),
+        ({"SHA256": {"lines.csv": "00"}}, f"gives lines.csv the sha256 00, but it is {DIGEST}"),
+        ({"ROWS": "many"}, "cannot be read: it must have the form"),
+        ({"rows": 1, "Rows": 1}, 'cannot be read: it has "rows" or "sha256" more than once'),
         ({"sha256": {"\ud800.csv": DIGEST}}, "names \ufffd.csv, which is not there"),
         ({"sha256": {f"{number}.csv": DIGEST for number in range(99)}}, "names 0.csv, which is not there"),
     ],
@@ -230,11 +230,11 @@ def test_a_broken_control_file_is_told(settings: Settings, folder: Path) -> None
         ("", "it is empty, without even a header"),
         (
             "2012-04,35,fixe,+33299123456",
-            "its first line is no header: it names none of month, department_code",
+            "its first line is not a header: it has none of month, department_code",
         ),
-        ("," * 900, "its first line is no header: it names none of month, department_code"),
+        ("," * 900, "its first line is not a header: it has none of month, department_code"),
         ("," * 60_000, "it has 60,001 columns, at most 1,000 are read"),
-        ('""', "its first line is no header: it names none of month, department_code"),
+        ('""', "its first line is not a header: it has none of month, department_code"),
     ],
 )
 def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header: str, message: str) -> None:
@@ -268,9 +268,9 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
         ),
         (
             "month\n,department_code,market,lines\n2012-04,35,fixe,1\n",
-            "lacks columns `department_code`, `market`, `lines` (all names stand in the first line)",
+            "lacks columns `department_code`, `market`, `lines` (all names must be in the first line)",
         ),
-        ("\nmonth,department_code,market,lines\n", "its first line is blank, where the header must stand"),
+        ("\nmonth,department_code,market,lines\n", "its first line is blank, but must be the header"),
         ("month,department_code,market,lines\r2012-04,35,fixe,1\r", "have them end with a line feed"),
         ("month,department_code,market,lines,tel 0299123456", "has the unknown column `***`"),
         ("month,department_code,market,lines,x0299123456", "has the unknown column `x***`"),
@@ -310,7 +310,7 @@ def test_a_file_of_another_kind_is_told_as_what_it_is(
 
 def test_something_behind_a_gzip_stream(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv.gz").write_bytes(gzip.compress(HEADER + ROW) + b"garbage")
-    assert "something that is no gzip stands behind its gzip stream" in refusal(settings)
+    assert "other data follows its gzip stream" in refusal(settings)
 
 
 def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path, tmp_path: Path) -> None:
@@ -339,14 +339,14 @@ def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path,
 
 def test_a_header_that_is_not_utf8(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv").write_bytes("mois,département\n".encode("latin-1"))
-    assert refusal(settings) == "lines.csv: its first line is no CSV header in UTF-8"
+    assert refusal(settings) == "lines.csv: its first line is not a CSV header in UTF-8"
 
 
 def test_a_file_that_is_taken_away_meanwhile(settings: Settings, folder: Path) -> None:
     (folder / "a.csv").write_bytes(HEADER + ROW)
     file = delivered(settings).files[0]
     (folder / "a.csv").unlink()
-    with pytest.raises(UnreadableFile, match="a.csv was taken away while it was read; run it again"):
+    with pytest.raises(UnreadableFile, match="a.csv was removed while it was being read; run it again"):
         next(read(file, LINES, DAY))
 
 
@@ -436,14 +436,14 @@ def test_parquet_with_other_columns(settings: Settings, folder: Path, names: lis
 
 def test_parquet_that_is_none(settings: Settings, folder: Path) -> None:
     (folder / "lines.parquet").write_bytes(HEADER + ROW)
-    assert refusal(settings).startswith("lines.parquet: it is no Parquet file")
+    assert refusal(settings).startswith("lines.parquet: it is not a Parquet file")
 
 
 def test_parquet_with_a_type_that_no_csv_holds(settings: Settings, folder: Path) -> None:
     write_parquet(
         folder / "lines.parquet", month=["2012-04"], department_code=["35"], market=["fixe"], lines=[[1]]
     )
-    assert "its column `lines` is of type large_list<element: int64>, which is no single value" in refusal(
+    assert "its column `lines` has type large_list<element: int64>, which is not a single value" in refusal(
         settings
     )
 
