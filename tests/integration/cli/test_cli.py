@@ -168,7 +168,7 @@ def test_status_begins_with_what_wants_doing(warehouse: Settings) -> None:
         )
     said = parc(warehouse, "status").stdout.splitlines()
     assert said[:3] == [
-        "Wants doing",
+        "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
         "        have it sent again, then parc ingest calls --date 2012-04-25",
     ]

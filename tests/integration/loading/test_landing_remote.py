@@ -631,7 +631,7 @@ def test_a_store_that_says_nothing(s3: Zone, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(storage, "TRIES", 1)
     with door(None, 0) as (port, _):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        fails(s3.settings, "Timeout was reached", "Try again")
+        fails(s3.settings, "Timeout was reached", "try again")
 
 
 def test_a_store_that_hangs_up_in_the_middle_of_a_file(
@@ -758,7 +758,7 @@ def test_a_server_that_nobody_knows_or_that_became_another(
     know(sftp_server.folder / "stranger", sftp_server.port, tmp_path / "known_hosts")
     fails(sftp.settings, "Host key for server", "does not match", "impersonating it")
     monkeypatch.delenv("PARC_SFTP_KNOWN_HOSTS")
-    fails(sftp.settings, "not found in known_hosts", "enter it in ~/.ssh/known_hosts")
+    fails(sftp.settings, "not found in known_hosts", "add it to ~/.ssh/known_hosts")
     (tmp_path / ".ssh").mkdir()
     know(sftp_server.folder / "host", sftp_server.port, tmp_path / ".ssh" / "known_hosts")
     assert unseen(sftp.settings, DAY, DAY) == []

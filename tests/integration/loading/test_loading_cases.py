@@ -83,7 +83,7 @@ def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None
     ("file", "message"),
     [
         ("blank_first_line.csv", "its first line is blank, but must be the header"),
-        ("cr_only.csv", "its lines end with a only a carriage return; end them with a line feed"),
+        ("cr_only.csv", "its lines end with only a carriage return; end them with a line feed"),
         ("xlsx_named.csv", "it is a zip archive, or an Excel workbook, not CSV in UTF-8"),
         ("trailing_garbage.csv.gz", "other data follows its gzip stream"),
         ("trailing_comma.csv", "has a column without a name (a comma at the end of the header)"),

@@ -68,7 +68,7 @@ def test_every_type_with_one_text_is_read(tmp_path: Path, values: pa.Array, text
     ids=lambda values: str(values.type),
 )
 def test_other_types_are_refused_by_name(tmp_path: Path, values: pa.Array) -> None:
-    with pytest.raises(UnreadableFile, match="its column `value` is of type "):
+    with pytest.raises(UnreadableFile, match="its column `value` has type "):
         texts_of(tmp_path, values)
 
 

@@ -122,7 +122,7 @@ GOOD = panel(STAGGERED)
         (GOOD.assign(week="2012-W17"), "not_yet_treated", "'week' is not a whole number"),
         (GOOD.assign(go_live=GOOD["go_live"].replace(0, None)), "not_yet_treated", "0 is never treated"),
         (GOOD.assign(region=None), "not_yet_treated", "column 'region' is empty in 20 rows"),
-        (GOOD, "untreated", "'untreated' is not known; give not_yet_treated or never_treated"),
+        (GOOD, "untreated", "unknown control_group 'untreated'; give not_yet_treated or never_treated"),
     ],
 )
 def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, told: str) -> None:
