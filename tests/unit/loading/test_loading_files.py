@@ -271,7 +271,7 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
             "lacks columns `department_code`, `market`, `lines` (all names must be in the first line)",
         ),
         ("\nmonth,department_code,market,lines\n", "its first line is blank, but must be the header"),
-        ("month,department_code,market,lines\r2012-04,35,fixe,1\r", "have them end with a line feed"),
+        ("month,department_code,market,lines\r2012-04,35,fixe,1\r", "end them with a line feed"),
         ("month,department_code,market,lines,tel 0299123456", "has the unknown column `***`"),
         ("month,department_code,market,lines,x0299123456", "has the unknown column `x***`"),
     ],
