@@ -214,16 +214,21 @@ def test_no_call_is_lost_across_go_lives_and_rollbacks(
     """Every call goes by one version: by its sites, or by the other's, never by a mixture."""
     local.set_clock(live, IN_HOURS)
     count = 200 * seconds
-    calls = start_calls(tmp_path, local.calls_port(live), [CALLER], count, 200)
-    flips = 0
-    while flips < 4 or calls.poll() is None:
-        go_live(live)
-        routing.rollback(live, requested_by="Anne", reason="again")
-        routing.release_hold(live, released_by="Anne", reason="again")
-        flips += 2
-    said, _ = calls.communicate(timeout=120)
-    assert calls.returncode == 0, said[-2000:]
-    assert len(sites.calls) == count
+    for _ in range(3):
+        sites.forget()
+        calls = start_calls(tmp_path, local.calls_port(live), [CALLER], count, 200)
+        flips = 0
+        while flips < 4 or calls.poll() is None:
+            go_live(live)
+            routing.rollback(live, requested_by="Anne", reason="again")
+            routing.release_hold(live, released_by="Anne", reason="again")
+            flips += 2
+        said, _ = calls.communicate(timeout=120)
+        if calls.returncode == 0 and len(sites.calls) == count:
+            break
+        assert sites.were_starved, f"{count - len(sites.calls)} calls were lost: {said[-2000:]}"
+    else:
+        pytest.fail("three times the machine was too busy for the sites to answer within a second")
     by_version = {(call.version, call.site_code) for call in sites.calls.values()}
     regional = {version for version, site_code in by_version if site_code.startswith("RENNES")}
     assert regional, "no call was placed while Bretagne was live"
