@@ -1,6 +1,7 @@
 # `make help` lists what there is. State lives in PARC_HOME (default .parc/).
 PYTHON ?= python3
 PARC = .venv/bin/parc
+SITE = $(abspath $(or $(PARC_HOME),.parc))/site
 LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
@@ -67,12 +68,13 @@ bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload
 	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv-bench/bin/python --editable .
 	@touch $@
 
-docs: setup ## Describe feeds, marts, rights and personal data (docs/reference/) and the dbt project (one page, in PARC_HOME)
-	@.venv/bin/python docs/scripts/write_feeds.py
-	@.venv/bin/python docs/scripts/write_marts.py
-	@.venv/bin/python docs/scripts/write_rights.py
-	@.venv/bin/python docs/scripts/write_personal_data.py
+docs: setup ## Write the generated pages from a platform that is up and built, then the site (PARC_HOME/site)
+	@for page in feeds marts architecture decisions rights personal_data; do \
+		.venv/bin/python docs/scripts/write_$$page.py || exit 1; done
 	@$(PARC) docs
+	@.venv/bin/sphinx-build -qW --keep-going -c docs . $(SITE)
+	@cp $(SITE)/../dbt/docs/index.html $(SITE)/dbt.html
+	@echo "open $(SITE)/docs/index.html"
 
 plots: setup ## Draw a month of the simulated operator into docs/reference/
 	@.venv/bin/python docs/scripts/plot_simulated_month.py

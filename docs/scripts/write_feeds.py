@@ -12,18 +12,23 @@ PAGE = PROJECT / "docs" / "reference" / "feeds.md"
 CALENDAR = PROJECT / "dbt_project" / "seeds" / "feed_calendar.csv"
 OPENING = f"""# The feeds
 
-Written by `make docs` from [`plugins/parc/feeds/`](../../plugins/parc/feeds), where each feed is declared
-once: the reader, the table, the row rules and this page follow from it. A row that breaks a rule goes to
-quarantine, one with a text of more than {LONGEST_VALUE} characters too; a delivery of which more than the
-limit does is refused as a whole, and so is one with a column too many, too few or renamed. When each is due
-stands in the seed `feed_calendar`, what is expected of a delivery as a whole in
-[`expectations/`](../../expectations). Derived columns are in italics.
+Written by `make docs` from `plugins/parc/feeds/`, where each feed is declared once. The reader, the table,
+the row rules and this page follow from the declaration.
 
-White space around a value is no part of it. In a column that may be empty, and in references to persons,
-`NULL`, `\\N`, `N/A`, `-` and the like are read as empty, and a warning says so. Instants are taken in any
-form of ISO 8601 with an offset, whole numbers also as `3.0`, departments also as `2a`, `1`, `035`, `FR-35`.
-A telephone number in a column of text, however spelled, is masked, and a warning says so; in a key it rejects
-the row, unless it is digits alone and at least half of the delivery's keys look like that.
+- A row that breaks a rule goes to quarantine, and so does one with a text of more than {LONGEST_VALUE}
+  characters.
+- A delivery is refused as a whole when more rows than the limit break a rule, or when a column is missing,
+  unknown or renamed.
+- The seed `feed_calendar` says when each feed is due. What must hold of a delivery as a whole is in
+  `expectations/`.
+- White space around a value is ignored. In a column that may be empty, and in references to persons, `NULL`,
+  `\\N`, `N/A`, `-` and the like are read as empty, with a warning.
+- Instants may be in any form of ISO 8601 with an offset, whole numbers also as `3.0`, departments also as
+  `2a`, `1`, `035`, `FR-35`.
+- A telephone number in a column of text, however spelled, is masked, with a warning. In a key it rejects the
+  row, unless it is digits alone and at least half of the delivery's keys look like that.
+
+Derived columns are in italics.
 """
 
 

@@ -13,14 +13,14 @@ from parc.warehouse import connect, logins
 PAGE = PROJECT / "docs" / "reference" / "personal-data.md"
 OPENING = """# Personal data
 
-Written by `make docs` from the declarations ([feeds](../../plugins/parc/feeds), the models' meta,
-[the rest](../../plugins/parc/privacy/declared.py)) and the catalogue's rights; a test holds it against a
-warehouse that is built. Days are business dates, counted back from the feed's newest. Pseudonyms are keyed
-([how](../adr/0105-pseudonyms-their-keys-and-forgetting.md)): without both keys nobody is found by them. The
-owner of the database, `parc` or the login of `PARC_WAREHOUSE_DSN`, reads everything.
+Written by `make docs` from the declarations (`plugins/parc/feeds`, the models' meta and
+`plugins/parc/privacy/declared.py`) and from the rights in the catalogue. A test compares it with a built
+warehouse. Days are business dates, counted back from the feed's newest. Pseudonyms are keyed
+([how](../adr/0105-pseudonyms-their-keys-and-forgetting.md)): nobody can find a person by them without both
+keys. The owner of the database, `parc` or the login of `PARC_WAREHOUSE_DSN`, reads everything.
 
-`parc forget --customer REF --number N` unlinks one person in all of these places, `parc secret rotate`
-changes the keys.
+`parc forget --customer REF --number N` unlinks one person in all these places; `parc secret rotate` changes
+the keys.
 
 | where | column | of whom | what | what for | kept | read by |
 |---|---|---|---|---|---|---|

@@ -158,5 +158,5 @@ def check_url(url: str) -> None:
     if found := re.search(r"(?P<protocol>\w+)://[^/@]*:(?!\d+/)[^@]*@", url):
         raise ConfigurationError(
             f"the {found['protocol']}:// URL holds a password, which logs and the ledger would show: "
-            "leave it out, and give it by the environment (README, Landing zone)"
+            "leave it out, and give it by the environment (docs/reference/landing-zone.md)"
         )

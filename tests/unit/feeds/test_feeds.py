@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
 from itertools import chain
 
 import pytest
 
 from parc import feeds
 from parc.feeds import FEEDS, Derivation, Derived, Feed, Keeping
-from parc.settings import PROJECT
 
 
 def test_calls_are_stored_without_any_personal_text() -> None:
@@ -101,9 +99,3 @@ def test_an_unknown_feed_is_refused_with_those_there_are() -> None:
         match=r"no feed is called `call`.*active_lines, boutique_visits, boutiques, calls, ",
     ):
         feeds.get("call")
-
-
-@pytest.mark.parametrize("page", ["feeds", "marts"])
-def test_the_reference_is_what_the_project_says(page: str) -> None:
-    names = runpy.run_path(str(PROJECT / "docs" / "scripts" / f"write_{page}.py"))
-    assert names["text"]() == names["PAGE"].read_text(), f"make docs, and commit {page}.md"

@@ -1,0 +1,12 @@
+"""How Sphinx builds the site (`make docs`): every Markdown page, with no asset from elsewhere."""
+
+project = "PARC"
+html_title = "PARC"
+extensions = ["myst_parser"]
+myst_heading_anchors = 4
+root_doc = "docs/index"
+include_patterns = ["*.md", "docs/**.md"]
+html_theme = "alabaster"
+html_theme_options = {"page_width": "75rem", "sidebar_width": "17rem"}
+html_copy_source = False
+html_show_sphinx = False
