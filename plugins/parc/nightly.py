@@ -97,7 +97,7 @@ class Night:
             "build": asdict(self.build) if self.build else None,
             "bi": self.bi,
             "release_date": self.release_date,
-            "plan": self.plan.to_json() if self.plan else None,
+            "plan": routing.render_json(self.plan) if self.plan else None,
             "switch": self.switch,
             "matters": [asdict(matter) for matter in self.matters],
         }
@@ -241,17 +241,14 @@ def _release(settings: Settings, night: Night, watch: _Watch) -> None:
         except RoutingRefused as error:
             step.end("failed", str(error), error.exit_code)
             return
-        if plan.verdict in ("refused", "blocked"):
-            reasons = [*map(str, plan.refusals), *plan.blocks]
-            text = f"{plan.verdict}, the switch keeps its table: {'; '.join(reasons)}"
+        text = f"{routing.headline(plan)}: {'; '.join(plan.reasons)}"
+        if plan.verdict.is_stopped:
             step.end("failed", text, RoutingRefused.exit_code)
         elif plan.verdict == "needs approval":
             routing.ask(settings, plan, requested_by=REQUESTED_BY)
-            reasons = [str(finding) for finding in plan.approvals]
-            text = f"waits for approval, the switch keeps its table: {'; '.join(reasons)}"
             step.end("waiting", text, ApprovalNeeded.exit_code)
         elif plan.verdict == "nothing to do":
-            step.end("unchanged", "the switch holds this table already")
+            step.end("unchanged", routing.headline(plan))
         else:
             step.end("done", f"ready for {plan.effective_date}")
     if plan.verdict != "ready":

@@ -131,8 +131,8 @@ def tell_plan(plan: routing.Plan | None) -> None:
     if plan is None:
         return
     print(f"  plan: {plan.verdict}")
-    for finding in plan.findings:
-        print(f"    {finding}")
+    for ruling in plan.rulings:
+        print(f"    {ruling}")
     for warning in plan.gate.warnings if plan.gate else ():
         print(f"    gate warns: {warning.message}")
 

@@ -96,7 +96,7 @@ def run(live: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 def test_what_is_asked_is_the_plan_and_what_is_answered_is_recorded(run: Run) -> None:
     plan = routing.plan(run.settings, EVE)
     operator = run.ask()
-    assert (operator.subject, operator.body) == (plan.subject(), plan.to_markdown())
+    assert (operator.subject, operator.body) == (routing.subject(plan), routing.render_markdown(plan))
     assert not operator.assigned_users
     run.answer(operator, "Anne", "Approve")
     run.apply()

@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from parc.feeds.declaration import MARKETS
-from parc.routing.judges.guards import Finding, Proposal, examine
+from parc.routing.judges.guards import examine
+from parc.routing.judges.proposal import Proposal, Ruling
 from parc.routing.table.content import Content
 from parc.routing.table.desired import desired_state
 from parc.routing.table.diff import diff
-from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, SOURCES, VOLUME_DAYS, Inputs, Surroundings
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, SOURCES, VOLUME_DAYS, Context, Inputs
 from parc.settings import PROJECT
 from parc.simulate.clock import HALF_HOUR, business_day
 from parc.simulate.demand import Demand
@@ -152,18 +153,18 @@ def proposal(
     desired = desired_state(own, day)
     if demand is None:
         demand = volumes(day - timedelta(days=VOLUME_DAYS), day - timedelta(days=1))
-    around = Surroundings(
+    context = Context(
         demand,
         positions() if planned is None else planned,
         seed("zones").select("zone_code", "time_zone").cast(dict(CLOCKS[1])),
         freezes=pl.DataFrame(),
         provenance=None,  # type: ignore[arg-type]
     )
-    return Proposal(day, own, around, live, desired, diff(live, desired))
+    return Proposal(day, own, context, live, desired, diff(live, desired))
 
 
-def capacity(plan: Proposal) -> list[Finding]:
-    return [finding for finding in examine(plan) if finding.rule == 6]
+def capacity(plan: Proposal) -> list[Ruling]:
+    return [ruling for ruling in examine(plan) if ruling.rule == 6]
 
 
 def assert_at_ease(plan: Proposal) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from parc.routing.judges.guards import Proposal
+from parc.routing.judges.proposal import Proposal
 from parc.routing.plans.plan import Plan, make_plan
 from parc.routing.switches import Reading
 from parc.routing.table.content import Content
 from parc.routing.table.desired import desired_state
 from parc.routing.table.diff import diff
-from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, Inputs, Surroundings
+from parc.routing.table.inputs import CLOCKS, DEMAND, POSITIONS, Context, Inputs
 from support.routing_tables import EVE, GO_LIVE, frame, world
 
 CALLS = {"53": 100, "52": 200, "04": 50, "*": 650}
@@ -31,11 +31,11 @@ def demand(calls: dict[str, int] = CALLS, *, hours: tuple[int, ...] = (10,), day
     return pl.DataFrame(rows, schema=dict(DEMAND[1]), orient="row")
 
 
-def surroundings(
+def context_of(
     volumes: pl.DataFrame | None = None,
     positions: pl.DataFrame | None = None,
     clocks: dict[str, str] | None = None,
-) -> Surroundings:
+) -> Context:
     """Volumes, positions in plenty at every hour of every site, and zones that live by UTC."""
     plenty = [
         (site, "UTC", weekday, time(slot // 2, slot % 2 * 30), 1000)
@@ -44,7 +44,7 @@ def surroundings(
         for slot in range(48)
     ]
     clocks = clocks or dict.fromkeys(("53", "52", "04", "*"), "UTC")
-    return Surroundings(
+    return Context(
         demand() if volumes is None else volumes,
         pl.DataFrame(plenty, schema=dict(POSITIONS[1]), orient="row") if positions is None else positions,
         pl.DataFrame(list(clocks.items()), schema=dict(CLOCKS[1]), orient="row"),
@@ -59,12 +59,12 @@ def plan_for(
     *,
     day: date = GO_LIVE,
     volumes: pl.DataFrame | None = None,
-    around: Surroundings | None = None,
+    context: Context | None = None,
     bootstrap: bool = False,
 ) -> Plan:
     desired = desired_state(desired_inputs, day)
     return make_plan(
-        Proposal(day, desired_inputs, around or surroundings(volumes), live, desired, diff(live, desired)),
+        Proposal(day, desired_inputs, context or context_of(volumes), live, desired, diff(live, desired)),
         business_date=day - timedelta(days=1),
         base=Reading("00000001-aaaa", live, (), 1) if live else None,
         blocks=[],
@@ -75,7 +75,7 @@ def plan_for(
 
 
 def messages(plan: Plan) -> str:
-    return "\n".join(f"{finding.verdict} {finding}" for finding in plan.findings)
+    return "\n".join(f"{ruling.effect} {ruling}" for ruling in plan.rulings)
 
 
 LIVE = desired_state(world(), EVE)

@@ -134,7 +134,7 @@ def fill(warehouse: Settings) -> None:
         )
 
 
-def go_live(settings: Settings) -> routing.Outcome:
+def go_live(settings: Settings) -> routing.ReleaseResult:
     return routing.apply(
         settings,
         EVE,

@@ -235,7 +235,7 @@ def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_n
     real = KamailioSwitch.stage
     approved = routing.plan(live, EVE).plan_hash
 
-    def release(who: str) -> routing.Outcome:
+    def release(who: str) -> routing.ReleaseResult:
         return routing.apply(
             live, EVE, requested_by=who, reason="r", approve=approved, approved_by=who.upper()
         )

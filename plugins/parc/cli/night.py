@@ -91,6 +91,8 @@ def watching(*, is_silent: bool) -> Iterator[Watch]:
 
 def sum_up(night: Night) -> None:
     """Print the result of the night and what needs attention."""
+    from parc import routing
+
     late = sum(each.business_date != night.business_date for each in night.with_status("published"))
     facts = {
         "published": f"{len(night.with_status('published'))} ({late} of earlier nights), "
@@ -104,7 +106,8 @@ def sum_up(night: Night) -> None:
     for name, value in facts.items():
         screen.print(f"  {name:<11}{escape(value)}", highlight=False, soft_wrap=True)
     if night.plan and night.plan.verdict == "needs approval":
-        screen.print("\n" + escape(night.plan.to_text(ROWS_SHOWN)), highlight=False, soft_wrap=True)
+        plan = routing.render_text(night.plan, ROWS_SHOWN)
+        screen.print(f"\n{escape(plan)}", highlight=False, soft_wrap=True)
     screen.print()
     tell_matters(night.matters)
 

@@ -1,4 +1,4 @@
-"""The switch: plan, apply, verify, take back."""
+"""The telephone switch: plan, apply, verify, roll back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import getpass
 import os
 import pwd
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,23 +16,26 @@ from parc.instants import PARIS
 from parc.loading.dates import EARLIEST, LATEST
 from parc.settings import Settings
 
+if TYPE_CHECKING:
+    from parc.routing import ReleaseResult
+
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 
 def login() -> str:
-    """Who is logged in, whatever the environment says."""
+    """The user who is logged in, whatever the environment says."""
     return pwd.getpwuid(os.getuid()).pw_name
 
 
 def near(moment: datetime | None) -> datetime | None:
-    """A moment of the years that the platform reckons with."""
+    """The moment, if it lies in the years that the platform handles."""
     if moment and not EARLIEST.year <= moment.year <= LATEST.year:
         raise typer.BadParameter(f"the year {moment.year}: take one from {EARLIEST.year} to {LATEST.year}")
     return moment
 
 
 def instant(text: str) -> datetime:
-    """An instant as a person writes it, on Paris clocks."""
+    """An instant as a person writes it, in Paris time."""
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
@@ -40,7 +43,7 @@ def instant(text: str) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=PARIS)
 
 
-Why = Annotated[str, typer.Option("--reason", callback=not_blank, help="Why; kept in the audit.")]
+Why = Annotated[str, typer.Option("--reason", callback=not_blank, help="Why; kept in the record.")]
 By = Annotated[
     str,
     typer.Option(
@@ -48,7 +51,7 @@ By = Annotated[
         default_factory=getpass.getuser,
         show_default="your login",
         callback=not_blank,
-        help="Who; kept in the audit.",
+        help="Who; kept in the record.",
     ),
 ]
 Due = Annotated[
@@ -57,7 +60,7 @@ Due = Annotated[
         "--date",
         formats=DATE,
         callback=near,
-        help="Business date, due the day after; default: the newest built.",
+        help="Business date; the release takes effect the day after. Default: the newest built.",
     ),
 ]
 
@@ -68,7 +71,7 @@ CLOCK: dict[str, Any] = {
     "metavar": "YYYY-MM-DDTHH:MM",
     "show_default": False,
 }
-Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="The first table of an empty switch.")]
+Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="Allow the first table on an empty switch.")]
 
 
 @app.command("plan")
@@ -77,14 +80,14 @@ def routing_plan(
     bootstrap: Bootstrap = False,
     as_json: Json = False,
 ) -> None:
-    """Show exactly what a release would change on the live switch; changes nothing."""
+    """Show exactly what a release would change on the switch. Changes nothing."""
     from parc import routing
 
     with waiting("planning"):
         settings = Settings.from_env()
         plan = routing.plan(settings, due(settings, day), bootstrap=bootstrap)
-    dump(plan.to_json()) if as_json else say(plan.to_text())
-    if plan.verdict in ("refused", "blocked"):
+    dump(routing.render_json(plan)) if as_json else say(routing.render_text(plan))
+    if plan.verdict.is_stopped:
         raise typer.Exit(RoutingRefused.exit_code)
     if plan.verdict == "needs approval":
         raise typer.Exit(ApprovalNeeded.exit_code)
@@ -96,11 +99,13 @@ def routing_apply(
     day: Due = None,
     reason: Why = "from the command line",
     bootstrap: Bootstrap = False,
-    approve: Annotated[str | None, typer.Option(help="Hash of the plan that you have read.")] = None,
+    approve: Annotated[
+        str | None, typer.Option(help="Approve the plan that you have read: its hash.")
+    ] = None,
     drift: Annotated[str | None, typer.Option(help="Accept drift: adopt or overwrite.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Plan again and bring the release to the switch; verified, or taken back."""
+    """Plan again and bring the release to the switch. It is verified, or rolled back."""
     from parc import routing
 
     if drift not in (None, "adopt", "overwrite"):
@@ -111,7 +116,7 @@ def routing_apply(
             routing.check_approver(settings, by)
         if settings.four_eyes and by != login():
             raise RoutingRefused(f"PARC_FOUR_EYES is on: you are {login()}, and --by {by} is somebody else")
-        outcome = routing.apply(
+        result = routing.apply(
             settings,
             due(settings, day),
             requested_by=by,
@@ -121,22 +126,24 @@ def routing_apply(
             approved_by=by if approve else None,
             drift=drift,  # type: ignore[arg-type]
         )
-    tell(outcome, as_json)
+    report(result, as_json)
 
 
 @app.command("rollback")
 def routing_rollback(
     by: By,
     reason: Why = "from the command line",
-    to: Annotated[str | None, typer.Option(help="A version; default: the one before the live one.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="The version to restore; default: the one before the live one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the former table live again, byte for byte, and hold further releases."""
+    """Make an earlier table live again, byte for byte, and hold further releases."""
     from parc import routing
 
     with waiting("rolling back"):
-        outcome = routing.rollback(Settings.from_env(), requested_by=by, reason=reason, to=to)
-    tell(outcome, as_json)
+        result = routing.rollback(Settings.from_env(), requested_by=by, reason=reason, to=to)
+    report(result, as_json)
 
 
 @app.command("emergency")
@@ -150,22 +157,24 @@ def routing_emergency(
     from parc import routing
 
     if what != "national":
-        raise typer.BadParameter("the emergency there is: `parc routing emergency national`")
+        raise typer.BadParameter("there is only one emergency: `parc routing emergency national`")
     with waiting("releasing"):
-        outcome = routing.emergency_national(Settings.from_env(), requested_by=by, reason=reason)
-    tell(outcome, as_json)
+        result = routing.emergency_national(Settings.from_env(), requested_by=by, reason=reason)
+    report(result, as_json)
 
 
 @app.command("assign")
 def routing_assign(
     number: Annotated[str, typer.Argument(help="Who calls, in any spelling.")],
     by: By,
-    zone: Annotated[str | None, typer.Option(help="Zone that takes its calls.", show_default=False)] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="The zone that takes its calls.", show_default=False)
+    ] = None,
     end: Annotated[bool, typer.Option("--end", help="Let the feeds decide again.")] = False,
     reason: Why = "from the command line",
     as_json: Json = False,
 ) -> None:
-    """Send one number's calls to a zone: in seconds, and kept so by every later release."""
+    """Send the calls of one number to a zone within seconds, and keep it so in every later release."""
     from parc import routing
 
     if (zone is None) != end:
@@ -173,7 +182,7 @@ def routing_assign(
     settings = Settings.from_env()
     with waiting("releasing"):
         if zone:
-            tell(routing.assign(settings, number, zone, requested_by=by, reason=reason), as_json)
+            report(routing.assign(settings, number, zone, requested_by=by, reason=reason), as_json)
         else:
             routing.unassign(settings, number, requested_by=by, reason=reason)
             say(f"{number} is routed by the feeds again from the next release on")
@@ -183,15 +192,16 @@ def routing_assign(
 def routing_drain(
     site: Annotated[str, typer.Argument(help="Site code.")],
     by: By,
-    until: Annotated[datetime | None, typer.Option(help="Until when, Paris time.", **CLOCK)] = None,
+    until: Annotated[datetime | None, typer.Option(help="Until when (Paris time).", **CLOCK)] = None,
     end: Annotated[bool, typer.Option("--end", help="Give it calls again now.")] = False,
     reason: Why = "from the command line",
 ) -> None:
-    """Give a site no new call for a while: the others of its routes take them. At once, and no release."""
+    """Give a site no new call for a while, at once and without a release: the other sites of its routes
+    take them."""
     from parc import routing
 
     if (until is None) != end:
-        raise typer.BadParameter("name an end with --until, or end the drain with --end")
+        raise typer.BadParameter("say until when with --until, or end the drain with --end")
     settings = Settings.from_env()
     with waiting("draining"):
         if until:
@@ -204,16 +214,16 @@ def routing_drain(
 
 @app.command("explain")
 def routing_explain(
-    number: Annotated[str, typer.Argument(help="Who calls, in any spelling; or anonymous.")],
+    number: Annotated[str, typer.Argument(help="Who calls, in any spelling; or `anonymous`.")],
     at: Annotated[
         datetime | None,
-        typer.Option(help="When, Paris time; default: now.", **CLOCK),
+        typer.Option(help="When (Paris time); default: now.", **CLOCK),
     ] = None,
     dialled: Annotated[str, typer.Option(help="The service number that is called.")] = "3900",
     day: Due = None,
     as_json: Json = False,
 ) -> None:
-    """Where a call goes and which rule decides each step: by the live table, and by the planned one."""
+    """Show where a call goes and which rule decides each step, by the live table and by the planned one."""
     from parc import routing
 
     settings = Settings.from_env()
@@ -240,7 +250,7 @@ def routing_verify(as_json: Json = False) -> None:
 
 @app.command("status")
 def routing_status(as_json: Json = False) -> None:
-    """What is live, since when, and what holds or blocks the next release."""
+    """Show what is live, since when, and what holds or blocks the next release."""
     from parc import routing
 
     found = routing.status(Settings.from_env())
@@ -249,19 +259,19 @@ def routing_status(as_json: Json = False) -> None:
 
 @app.command("release-hold")
 def routing_release_hold(by: By, reason: Why = "from the command line") -> None:
-    """Let nightly releases go on after a rollback or an emergency."""
+    """Let releases through again after a rollback or an emergency."""
     from parc import routing
 
     routing.release_hold(Settings.from_env(), released_by=by, reason=reason)
     say(
-        "the hold is released; the table on the switch stays until the next release, which a person approves "
-        "where regions go live or back: `parc routing plan`"
+        "the hold is released; the table on the switch stays until the next release, which a person must "
+        "approve if regions go live or back: `parc routing plan`"
     )
 
 
 @app.command("disable")
 def routing_disable(by: By, reason: Why = "from the command line") -> None:
-    """The kill switch: nothing is sent to the switch, rollback and emergency neither, until `enable`."""
+    """The kill switch: until `enable`, nothing is sent to the switch, not even a rollback or an emergency."""
     from parc import routing
 
     routing.disable(Settings.from_env(), disabled_by=by, reason=reason)
@@ -279,14 +289,14 @@ def routing_enable(by: By, reason: Why = "from the command line") -> None:
 
 def due(settings: Settings, day: datetime | None) -> date:
     """The business date of a release: the given one, else the newest built."""
-    from parc.routing.steering.night import newest_business_date
+    from parc import routing
 
-    return day.date() if day else newest_business_date(settings)
+    return day.date() if day else routing.newest_business_date(settings)
 
 
-def tell(outcome: Any, as_json: bool) -> None:
-    """Print what came of a release."""
+def report(result: ReleaseResult, as_json: bool) -> None:
+    """Print the result of a release."""
     if as_json:
-        dump({"status": outcome.status, "version": outcome.version, "message": outcome.message})
+        dump({"status": result.status, "version": result.version, "message": result.message})
     else:
-        say(outcome.message)
+        say(result.message)

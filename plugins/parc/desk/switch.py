@@ -10,8 +10,7 @@ import psycopg
 from parc import routing
 from parc.desk.matter import Matter, joined, listed
 from parc.errors import ParcError
-from parc.ledger import locks
-from parc.routing.steering import audit
+from parc.ledger import locks, releases
 from parc.routing.steering.night import newest_business_date
 from parc.routing.table.desired import effective_date, horizon
 from parc.settings import Settings
@@ -88,7 +87,7 @@ def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Ma
         ]
     day = effective_date(newest)
     with connect(settings, "exporter") as connection:
-        released = audit.last_activated(connection)
+        released = releases.last_activated(connection)
         if released is None or released.effective_date is None:
             return []
         rows = connection.execute(

@@ -24,31 +24,31 @@ log = logging.getLogger(__name__)
 APPROVE, REJECT = "Approve", "Reject"
 
 
-@task.branch(doc_md="Plan the release against the live switch, and decide who has to agree.")
+@task.branch(doc_md="Plan the release against the live switch, and decide whether a person must approve it.")
 def plan_release() -> str:
-    """Plan for the run's business date; the next task is `approve` or `apply_release`."""
+    """Plan for the run's business date. The next task is `approve` or `apply_release`."""
     plan = _planned(get_current_context())
     return "approve" if plan.verdict == "needs approval" else "apply_release"
 
 
 class ApproveRelease(HITLOperator):
-    """A person reads the plan and answers; without an answer the switch keeps its table.
+    """A person reads the plan and answers. Without an answer the switch keeps its table.
 
-    The plan is made anew for the question, so that what is shown is what is approved. The answer is the one
-    with which Airflow's server resumes this task, out of its own record of the question. Both are kept in the
-    warehouse, append-only. XComs and states, which others may edit, decide nothing.
+    The plan is made again for the question, so that the plan shown is the plan approved. The answer is the
+    one with which Airflow's server resumes this task, from its own record of the question. Both are kept in
+    the warehouse, append-only. XComs and states decide nothing, because other people may edit them.
     """
 
     template_fields = ()
 
     def execute(self, context: Any) -> None:
-        """Ask."""
+        """Record the question, then ask it."""
         from parc import routing
 
         settings = _settings(context)
         plan = _planned(context)
         asker = requested_by(context)
-        self.subject, self.body = plan.subject(), plan.to_markdown()
+        self.subject, self.body = routing.subject(plan), routing.render_markdown(plan)
         if settings.approvers:
             others = [name for name in settings.approvers if not (settings.four_eyes and name == asker)]
             if not others:
@@ -61,14 +61,14 @@ class ApproveRelease(HITLOperator):
         super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        """Keep the answer that Airflow has recorded for this question, and hands over with its `event`."""
+        """Record the answer, which Airflow passes as `event` from its own record of the question."""
         from parc import routing
         from parc.errors import RoutingRefused
 
         if "error" in event:
             return super().execute_complete(context, event)
         user = event["responded_by_user"] or {}
-        verdict: routing.Verdict = "rejected" if user else "expired"
+        verdict: routing.Reply = "rejected" if user else "expired"
         if user and list(event["chosen_options"]) == [APPROVE]:
             verdict = "approved"
         try:
@@ -86,7 +86,7 @@ class ApproveRelease(HITLOperator):
 
 
 def approve_release() -> HITLOperator:
-    """The question under Required Actions."""
+    """The task whose question appears under Required Actions."""
     return ApproveRelease(
         task_id="approve",
         doc_md="Read the plan, then approve or reject it. If the switch moves meanwhile, it is stale.",
@@ -94,7 +94,7 @@ def approve_release() -> HITLOperator:
         options=[APPROVE, REJECT],
         response_timeout=timedelta(hours=18),
         defaults=REJECT,
-        # Airflow fails a task that is answered within a second of its asking; it asks again then.
+        # Airflow fails a task that is answered within a second of being asked. The retry asks again.
         retries=1,
         retry_delay=timedelta(seconds=5),
     )
@@ -102,10 +102,10 @@ def approve_release() -> HITLOperator:
 
 @task(
     trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-    doc_md="Apply exactly the plan that was made and, where needed, approved; verify; take back what fails.",
+    doc_md="Apply exactly the plan that was made and, if needed, approved. Verify it; roll back what fails.",
 )
 def apply_release() -> None:
-    """Apply the planned release under the name of who approved it; skipped where nobody did."""
+    """Apply the planned release in the name of the person who approved it. Skipped if nobody did."""
     from parc import routing
 
     context = get_current_context()
@@ -119,7 +119,7 @@ def apply_release() -> None:
             f"the release for {business_date + timedelta(days=1)} {answered}; the switch keeps its table, "
             "and the next night plans again"
         )
-    outcome = routing.apply(
+    result = routing.apply(
         settings,
         business_date,
         requested_by=requested_by(context),
@@ -128,17 +128,17 @@ def apply_release() -> None:
         approved_by=answer.answered_by if answer else None,
         approved_at=answer.answered_at if answer else None,
     )
-    print(outcome.message)
+    print(result.message)
 
 
 def requested_by(context: Mapping[str, Any]) -> str:
-    """Who triggered the run; the DAG, where the marts or the clock did."""
+    """The person who triggered the run; the DAG, if the marts or the clock did."""
     run = context["dag_run"]
     return str(getattr(run, "triggering_user_name", None) or run.dag_id)
 
 
 def _was_asked(context: Mapping[str, Any]) -> bool:
-    """Whether the plan went by a person; an answer to the run before it was cleared is none to this plan."""
+    """Whether a person was asked about this plan. An answer given before the run was cleared is no answer."""
     ti = context["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["approve"], run_ids=[ti.run_id])
     return bool(states.get(ti.run_id, {}).get("approve") != "skipped")
@@ -152,32 +152,33 @@ def _settings(context: Mapping[str, Any]) -> Settings:
 
 
 def _planned(context: Mapping[str, Any]) -> Plan:
-    """The plan for the run's business date, printed; a run that has nothing to release is skipped, one that
-    may not release fails."""
+    """The plan for the run's business date, printed to the log.
+
+    A run with nothing to release is skipped; a run that may not release fails.
+    """
     from parc import routing
 
     settings = _settings(context)
     business_date = business_date_of(context, settings)
     plan = routing.plan(settings, business_date)
-    print(f"::group::the plan: {plan.subject()}")
-    print(plan.to_text())
+    print(f"::group::the plan: {routing.subject(plan)}")
+    print(routing.render_text(plan))
     print("::endgroup::")
     if plan.verdict == "nothing to do":
-        raise AirflowSkipException("the switch holds the desired table already")
-    if plan.verdict in ("refused", "blocked"):
-        what = f"the release for {business_date + timedelta(days=1)} is {plan.verdict}"
-        reasons = [str(finding) for finding in plan.refusals] + plan.blocks
-        for line in (f"{what}; the switch keeps its table:", *reasons):
+        raise AirflowSkipException(routing.headline(plan))
+    if plan.verdict.is_stopped:
+        explanation = routing.explain_verdict(plan)
+        for line in explanation.splitlines():
             log.error(line)
-        raise AirflowFailException("\n".join([f"{what}; the switch keeps its table:", *reasons]))
+        raise AirflowFailException(explanation)
     return plan
 
 
 def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
-    """The business date of a release: the run's parameter, else its tick's night, else (a run that the marts
-    or a person triggered) the newest one there is."""
+    """The business date of a release: the run's parameter; else, for a scheduled run, its night; else the
+    newest business date."""
     from parc.errors import RoutingRefused
-    from parc.routing.steering.night import newest_business_date
+    from parc.routing import newest_business_date
 
     given = context["params"].get("business_date")
     if given:

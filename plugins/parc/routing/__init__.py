@@ -1,10 +1,22 @@
-"""Routing: from marts to the telephone switch, planned, guarded, activated atomically, reversible."""
+"""Routing: from the marts to the telephone switch. Planned, guarded, activated atomically, reversible.
 
-from parc.routing.plans.plan import Plan
-from parc.routing.steering.approval import Answer, Verdict, answer, answer_of_run, ask, check_approver
+Four rooms stand beside the switches: `table` (what a routing table is and should be), `judges` (what a
+release would do, and whether it may), `plans` (a release on paper) and `steering` (making releases).
+"""
+
+from parc.ledger.releases import ApprovalReply, Reply
+from parc.routing.plans.as_json import render_json
+from parc.routing.plans.as_markdown import render_markdown
+from parc.routing.plans.as_text import render_text
+from parc.routing.plans.plan import Plan, PlanVerdict
+from parc.routing.plans.wording import explain_verdict, headline, subject
+from parc.routing.steering.activation import ReleaseResult
+from parc.routing.steering.approval import answer, answer_of_run, ask, check_approver
 from parc.routing.steering.drafting import plan, plan_emergency, plan_rollback
 from parc.routing.steering.drains import drain, end_drain
 from parc.routing.steering.explain import Explanation, explain
+from parc.routing.steering.night import newest_business_date
+from parc.routing.steering.numbers import assign, forget_numbers, unassign
 from parc.routing.steering.oversight import (
     Status,
     Verification,
@@ -14,23 +26,16 @@ from parc.routing.steering.oversight import (
     status,
     verify,
 )
-from parc.routing.steering.release import (
-    Outcome,
-    apply,
-    assign,
-    emergency_national,
-    forget_numbers,
-    rollback,
-    unassign,
-)
+from parc.routing.steering.release import apply, emergency_national, rollback
 
 __all__ = [
-    "Answer",
+    "ApprovalReply",
     "Explanation",
-    "Outcome",
     "Plan",
+    "PlanVerdict",
+    "ReleaseResult",
+    "Reply",
     "Status",
-    "Verdict",
     "Verification",
     "answer",
     "answer_of_run",
@@ -44,13 +49,20 @@ __all__ = [
     "enable",
     "end_drain",
     "explain",
+    "explain_verdict",
     "forget_numbers",
+    "headline",
+    "newest_business_date",
     "plan",
     "plan_emergency",
     "plan_rollback",
     "release_hold",
+    "render_json",
+    "render_markdown",
+    "render_text",
     "rollback",
     "status",
+    "subject",
     "unassign",
     "verify",
 ]

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from parc.cli import app
 from parc.feeds import FEEDS, Feed
 from parc.feeds.declaration import MARKETS
+from parc.ledger import write_releases
 from parc.loading import Outcome, ingest, withdraw
 from parc.numbers import LONGEST_REMARK
 from parc.routing import disable, enable
-from parc.routing.steering import audit
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.accepted_values import DAY, SOUND, Row, free_key, sound_rows, unlike
@@ -109,9 +109,9 @@ def test_what_a_person_types_is_masked_and_cut(module_warehouse: Settings) -> No
     disable(module_warehouse, disabled_by="02.99.12.34.56", reason=reason)
     enable(module_warehouse, enabled_by="me", reason=reason)
     with connect(module_warehouse, "exporter") as connection:
-        audit.record_hold(connection, "set", set_by="me", reason=reason)
-        audit.record_drain(connection, "ended", "RENNES", None, set_by="me", reason=reason)
-        audit.record_drift(
+        write_releases.record_hold(connection, "set", set_by="me", reason=reason)
+        write_releases.record_drain(connection, "ended", "RENNES", None, set_by="me", reason=reason)
+        write_releases.record_drift(
             connection, "adopt", recorded=None, live_version=None, live_digest=None, detail="", reason=reason
         )
     folder = Path(module_warehouse.landing) / "active_lines" / f"date={DAY + timedelta(days=9)}"

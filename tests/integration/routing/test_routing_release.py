@@ -21,7 +21,7 @@ import pytest
 
 from parc import quality, routing
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
-from parc.routing.steering import release
+from parc.routing.steering import activation
 from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import Reading, Release
 from parc.routing.switches.file import FileSwitch
@@ -308,7 +308,7 @@ def test_a_release_of_unchecked_inputs_is_refused_naming_them(live: Settings, wh
     before = pointer(live)
     unbuilt(live, what)
     plan = routing.plan(live, EVE)
-    assert (plan.verdict, [finding.rule for finding in plan.refusals]) == ("refused", [7])
+    assert (plan.verdict, [ruling.rule for ruling in plan.refusals]) == ("refused", [7])
     with pytest.raises(RoutingRefused, match=rf"(?s)rule 7: .*{what}.*`parc build`"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
     assert pointer(live) == before and routing.verify(live).is_ok
@@ -320,8 +320,8 @@ def test_a_plan_shows_the_gate_and_where_its_page_is(live: Settings) -> None:
     plan = routing.plan(live, EVE)
     assert plan.gate is not None and plan.gate.outcome == "passed" and plan.gate.page
     assert (quality.data_docs(live) / plan.gate.page).exists()
-    assert f"gate       passed (Data Docs: {plan.gate.page})" in plan.to_text()
-    assert plan.to_json()["gate"] == {"outcome": "passed", "page": plan.gate.page}
+    assert f"gate       passed (Data Docs: {plan.gate.page})" in routing.render_text(plan)
+    assert routing.render_json(plan)["gate"] == {"outcome": "passed", "page": plan.gate.page}
 
 
 def test_late_calls_ask_for_approval_and_cancel_nothing(live: Settings) -> None:
@@ -461,7 +461,7 @@ def test_a_table_that_cannot_be_compared_is_replaced_with_approval(
     live: Settings, spoil: Callable[[Settings], Any]
 ) -> None:
     spoil(live)
-    with pytest.raises(RoutingRefused, match="is no table to adopt"):
+    with pytest.raises(RoutingRefused, match="is no valid table"):
         routing.apply(live, QUIET, requested_by="a", reason="r", drift="adopt")
     with pytest.raises(ApprovalNeeded, match="nothing to compare with(.|\n)*--drift overwrite") as caught:
         routing.apply(live, QUIET, requested_by="a", reason="r", drift="overwrite")
@@ -569,7 +569,7 @@ def test_killed_after_the_flip_the_next_run_finds_it_live(
 ) -> None:
     approved = routing.plan(live, EVE).plan_hash
     with monkeypatch.context() as patch:
-        patch.setattr(release, "_settle", killed)
+        patch.setattr(activation, "settle", killed)
         with pytest.raises(Killed):
             routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
     assert "RENNES" in table(live, "routes").read_text()
@@ -684,7 +684,7 @@ def test_killed_while_it_rolls_back_the_next_run_keeps_the_hold(
 
     with monkeypatch.context() as patch:
         patch.setattr(FileSwitch, "verify", wrong)
-        patch.setattr("parc.routing.steering.audit.record_automatic_rollback", killed)
+        patch.setattr("parc.ledger.write_releases.record_automatic_rollback", killed)
         with pytest.raises(Killed):
             go_live(live)
     assert pointer(live)["version"] == first
@@ -794,7 +794,7 @@ def test_no_number_is_in_the_audit(live: Settings) -> None:
 def test_the_rows_kept_are_bounded_and_the_counts_are_not(
     world: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parc.routing.steering.audit.CHANGES_KEPT", 3)
+    monkeypatch.setattr("parc.routing.steering.record.CHANGES_KEPT", 3)
     routing.apply(world, QUIET, requested_by="n", reason="n", bootstrap=True)
     kept = dict(rows(world, "select table_name, count(*) from ops.routing_change group by 1"))
     assert kept == {
@@ -816,7 +816,7 @@ def test_roles_keep_to_their_rights(live: Settings) -> None:
 def test_old_versions_are_forgotten_and_the_way_back_is_kept(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release, "VERSIONS_KEPT", 2)
+    monkeypatch.setattr(activation, "VERSIONS_KEPT", 2)
     versions = [pointer(live)["version"]]
     for last in range(1, 4):
         marts(live, f"insert into marts.routing_prefixes values ('2012-04-01', '02999{last}', '53')")

@@ -9,8 +9,9 @@ from datetime import date, time, timedelta
 import polars as pl
 import pytest
 
-from parc.routing.judges.guards import Proposal, examine
+from parc.routing.judges.guards import examine
 from parc.routing.judges.load import HALF_HOUR_SECONDS
+from parc.routing.judges.proposal import Proposal
 from parc.routing.table.content import Frames
 from parc.routing.table.lookups import first_choices, with_band
 from parc.settings import PROJECT
@@ -43,7 +44,7 @@ def test_the_first_table_asks_for_nobodys_approval(day: date) -> None:
 @pytest.mark.parametrize("day", OF_2012)
 def test_a_wave_brings_no_site_more_than_it_carries(day: date) -> None:
     plan = proposal(day, table(day - ONE_DAY))
-    assert any("go-live" in str(finding) for finding in examine(plan))
+    assert any("go-live" in str(ruling) for ruling in examine(plan))
     assert_at_ease(plan)
 
 
@@ -55,12 +56,12 @@ def test_the_nights_after_a_wave_are_quiet(day: date) -> None:
 
 def test_other_waves_of_the_mainland_pass_as_well() -> None:
     for day in sorted({*WAVES} - {*OF_2012} - {*OVERSEAS}):
-        assert [f for f in capacity(proposal(day, table(day - ONE_DAY))) if f.verdict != "note"] == []
+        assert [f for f in capacity(proposal(day, table(day - ONE_DAY))) if f.effect != "note"] == []
 
 
 @pytest.mark.parametrize("day", OVERSEAS)
 def test_the_overseas_go_lives_are_refused_for_the_sites_an_hour_apart(day: date) -> None:
-    refused = [f.message for f in capacity(proposal(day, table(day - ONE_DAY))) if f.verdict == "refuse"]
+    refused = [f.message for f in capacity(proposal(day, table(day - ONE_DAY))) if f.effect == "refuse"]
     sites = ["FORT_DE_FRANCE", "MAMOUDZOU", "ST_DENIS_RE"]
     assert [message.split(":")[0] for message in refused] == sites
     assert all("for 0 positions at worst (Mon" in message for message in refused)
@@ -129,15 +130,15 @@ def test_a_planted_shortage_refuses_the_wave_and_asks_at_the_bootstrap() -> None
     day = date(2012, 4, 25)
     short = short_of("RENNES", 1, time(10), 90)
     [refused] = capacity(proposal(day, table(day - ONE_DAY), planned=short))
-    assert refused.verdict == "refuse"
+    assert refused.effect == "refuse"
     assert refused.message.startswith("RENNES: Mon 10:00-10:30, load 1")
     assert "for 90 positions" in refused.message
     [asked] = capacity(proposal(day, None, planned=short))
-    assert asked.verdict == "approve" and "worst: RENNES Mon 10:00" in asked.message
+    assert asked.effect == "approve" and "worst: RENNES Mon 10:00" in asked.message
     # LYON has the same calls before and after: a note.
     lyon = short_of("LYON", 2, time(18), 20)
     [told] = capacity(proposal(day, table(day - ONE_DAY), planned=lyon))
-    assert told.verdict == "note" and "LYON Tue 18:00" in told.message
+    assert told.effect == "note" and "LYON Tue 18:00" in told.message
 
 
 def test_nobody_is_sent_to_a_site_that_has_gone_home() -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parc.routing import render_json, render_markdown, render_text, subject
 from parc.routing.judges.capacity import (
     HALF_HOUR_SECONDS,
     occupancy,
@@ -23,7 +24,8 @@ from parc.routing.judges.capacity import (
     staffed,
     wait_probability,
 )
-from parc.routing.judges.load import HalfHour, in_ranges, usual_week
+from parc.routing.judges.load import HalfHour, in_ranges
+from parc.routing.judges.usual_week import usual_week
 from parc.routing.plans.plan import Plan
 from parc.routing.table.content import Content
 from parc.routing.table.desired import desired_state
@@ -34,10 +36,10 @@ from support.routing_plans import (
     OWN,
     added,
     altered,
+    context_of,
     demand,
     messages,
     plan_for,
-    surroundings,
     where,
 )
 from support.routing_tables import EVE, GO_LIVE, world
@@ -106,7 +108,7 @@ def test_positions_required_are_the_fewest(load: float) -> None:
 
 def positions(changes: dict[Cell, int], time_zones: dict[str, str] | None = None) -> pl.DataFrame:
     """Positions in plenty everywhere but in the cells (site, ISO weekday, half-hour) named."""
-    table = surroundings().positions
+    table = context_of().positions
     rows = [
         (
             site,
@@ -148,12 +150,12 @@ def gate(
     calls: pl.DataFrame | None = None,
     day: date = GO_LIVE,
 ) -> Plan:
-    around = surroundings(calls, positions(changes))
-    return plan_for(inputs or world(), live, day=day, around=around)
+    context = context_of(calls, positions(changes))
+    return plan_for(inputs or world(), live, day=day, context=context)
 
 
 def rule_6(plan: Plan) -> list[str]:
-    return [f"{f.verdict} {f.message}" for f in plan.findings if f.rule == 6]
+    return [f"{f.effect} {f.message}" for f in plan.rulings if f.rule == 6]
 
 
 def calls_at(plan: Plan, site: str) -> dict[tuple[int, time], float]:
@@ -178,7 +180,7 @@ def test_one_position_more_than_the_load_passes() -> None:
 
 def test_a_half_hour_without_positions_takes_no_calls() -> None:
     table = positions({}).filter((pl.col("site_code") != "RENNES") | (pl.col("half_hour_local") != NOON))
-    plan = plan_for(world(), LIVE, around=surroundings(positions=table))
+    plan = plan_for(world(), LIVE, context=context_of(positions=table))
     [refused] = rule_6(plan)
     assert refused.startswith("refuse RENNES: Mon-Sun 10:00-10:30, load 6.0 erlangs for 0 positions at worst")
 
@@ -187,12 +189,12 @@ def test_what_drowns_already_and_no_more_is_told() -> None:
     """LYON has 57 erlangs on the switch and 51 after the go-live."""
     plan = gate({("LYON", 3, NOON): 50})
     assert rule_6(plan) == [
-        "note LYON with too few positions for calls that come by the table on the switch too; worst: "
+        "note LYON has too few positions for calls that the table on the switch already sends; worst: "
         "LYON Wed 10:00, load 51.0 erlangs for 50 positions"
     ]
     assert plan.verdict == "needs approval"
-    assert "Notes\n  - rule 6: LYON" in plan.to_text()
-    assert plan.to_json()["notes"] == [f"rule 6: {rule_6(plan)[0].removeprefix('note ')}"]
+    assert "Notes\n  - rule 6: LYON" in render_text(plan)
+    assert render_json(plan)["notes"] == [f"rule 6: {rule_6(plan)[0].removeprefix('note ')}"]
 
 
 def test_what_drowns_already_may_not_get_worse() -> None:
@@ -215,19 +217,19 @@ def test_a_night_that_changes_nothing_predicts_nothing() -> None:
 
 def test_a_site_without_any_row_cannot_be_judged() -> None:
     table = positions({}).filter(~pl.col("site_code").is_in(["RENNES_2", "LYON", "TUNIS"]))
-    plan = plan_for(world(), LIVE, around=surroundings(positions=table))
+    plan = plan_for(world(), LIVE, context=context_of(positions=table))
     assert rule_6(plan) == [
-        "approve RENNES_2 has no row in site_positions, so nobody can tell whether it can take 280 calls a "
-        "week more"
+        "approve RENNES_2 has no row in site_positions, so it is unknown whether it can take 280 more "
+        "calls a week"
     ]
 
 
 def test_an_empty_switch_waits_for_a_person_where_sites_are_full() -> None:
     """Nothing tells what is so already, and refusing would leave every call at the switch's own address."""
     full = positions({("LYON", 3, NOON): 50, ("ST_DENIS_RE", 3, NOON): 3})
-    plan = plan_for(world(), None, bootstrap=True, around=surroundings(positions=full))
+    plan = plan_for(world(), None, bootstrap=True, context=context_of(positions=full))
     assert rule_6(plan) == [
-        "approve 2 sites with too few positions for the calls that the first table brings; worst: "
+        "approve 2 sites have too few positions for the calls that the first table brings; worst: "
         "LYON Wed 10:00, load 51.0 erlangs for 50 positions"
     ]
 
@@ -235,7 +237,7 @@ def test_an_empty_switch_waits_for_a_person_where_sites_are_full() -> None:
 def test_without_volumes_a_person_is_asked() -> None:
     plan = gate(every_day("RENNES", 1), calls=demand(days=0))
     assert rule_6(plan) == [] and plan.loads == []
-    assert "nobody can tell whether the sites have positions enough (rule 6)" in messages(plan)
+    assert "it is unknown whether the sites have enough positions (rule 6)" in messages(plan)
 
 
 def test_the_hours_outside_the_windows_are_the_partners_load() -> None:
@@ -287,7 +289,7 @@ def test_a_holidays_calls_are_not_a_working_days() -> None:
 def test_the_next_like_day_stands_for_a_holiday_to_come() -> None:
     """1 and 8 May 2012 are Tuesdays: the first one after the go-live on which the sites work is the 15th."""
     inputs = closed_on(world(), date(2012, 5, 1), date(2012, 5, 8))
-    plan = plan_for(inputs, desired_state(inputs, EVE), around=surroundings())
+    plan = plan_for(inputs, desired_state(inputs, EVE), context=context_of())
     assert calls_at(plan, "RENNES") == {(weekday, NOON): 60 for weekday in range(1, 8)}
 
 
@@ -332,7 +334,7 @@ def test_an_overseas_site_works_by_its_own_clock() -> None:
     heavier = altered(
         world(), "routes", weight=where("site_code", "ST_DENIS_RE", 90, "weight").cast(pl.Int32)
     )
-    plan = plan_for(heavier, LIVE, day=EVE, around=surroundings(positions=table, clocks=clocks))
+    plan = plan_for(heavier, LIVE, day=EVE, context=context_of(positions=table, clocks=clocks))
     [refused] = rule_6(plan)
     assert refused.startswith(
         "refuse ST_DENIS_RE: Mon-Sun 14:00-14:30, load 3.5 erlangs for 2 positions at worst (Mon 14:00)"
@@ -368,23 +370,23 @@ def test_half_hours_are_said_as_ranges() -> None:
 
 def test_the_plan_tells_the_load_before_and_after() -> None:
     plan = gate({("RENNES", 3, NOON): 8})
-    assert "RENNES    Wed 10:00  0 -> 60     0.0 -> 6.0    8          0% -> 75%" in plan.to_text()
-    [told] = [site for site in plan.to_json()["site_loads"] if site["site_code"] == "RENNES"]
+    assert "RENNES    Wed 10:00  0 -> 60     0.0 -> 6.0    8          0% -> 75%" in render_text(plan)
+    [told] = [site for site in render_json(plan)["site_loads"] if site["site_code"] == "RENNES"]
     assert (told["weekday"], told["half_hour_local"], told["position_count"]) == (3, "10:00", 8)
     assert told["load_erlangs_before"] == 0 and told["load_erlangs"] == pytest.approx(6)
     assert told["service_level_20s"] == pytest.approx(service_level(6, 8, 180, 20))
     # Who has the same calls as before is in the figures, and not in the words.
-    assert "ST_DENIS_RE" in {site["site_code"] for site in plan.to_json()["site_loads"]}
-    assert "2 sites keep the calls they have" in plan.to_text()
+    assert "ST_DENIS_RE" in {site["site_code"] for site in render_json(plan)["site_loads"]}
+    assert "2 sites keep the calls they have" in render_text(plan)
 
 
 def test_the_approval_form() -> None:
     plan = gate({("RENNES", 3, NOON): 8, ("LYON", 3, NOON): 50})
-    form = plan.to_markdown()
+    form = render_markdown(plan)
     for line in (
         "Go-live of 53 fixe, internet on 2012-04-25: 10.0% of calls move (version 00000001-aaaa is live).",
         "- rule 5: go-live of 53 fixe, 53 internet",
-        "### To know\n\n- rule 6: LYON with too few positions for calls that come by the table",
+        "### To know\n\n- rule 6: LYON has too few positions for calls that the table",
         "| goes live | 53 fixe, internet | open | national route (2 sites) "
         "| RENNES 60, RENNES_2 40; overflow TUNIS 100 |",
         "| 53 | fixe | 2,800 | 2,800 | 100.0% |",
@@ -394,22 +396,22 @@ def test_the_approval_form() -> None:
         f"`parc routing apply --date 2012-04-24 --approve {plan.plan_hash}`",
     ):
         assert line in form
-    assert plan.subject() == "Go-live of 53 fixe, internet on 2012-04-25: 10.0% of calls move"
+    assert subject(plan) == "Go-live of 53 fixe, internet on 2012-04-25: 10.0% of calls move"
 
 
 def test_subjects_of_other_releases() -> None:
     withdrawn = altered(
         world(), "rollout", withdrawn_on=pl.when(pl.col("zone_code") == "04").then(pl.lit(EVE))
     )
-    assert gate({}, inputs=withdrawn, day=EVE).subject() == (
+    assert subject(gate({}, inputs=withdrawn, day=EVE)) == (
         "Return to the national route of 04 fixe, internet on 2012-04-24: 5.0% of calls move"
     )
     moved = altered(world(), "prefixes", zone_code=where("prefix", "029912", "52", "zone_code"))
-    assert gate({}, inputs=moved, day=EVE).subject() == "Routing change on 2012-04-24: 0.0% of calls move"
-    assert gate({}, live=None).subject() == "First routing table on 2012-04-25"
+    assert subject(gate({}, inputs=moved, day=EVE)) == "Routing change on 2012-04-24: 0.0% of calls move"
+    assert subject(gate({}, live=None)) == "First routing table on 2012-04-25"
 
 
 def test_no_number_is_in_the_form() -> None:
     more = added(world(), "line_assignments", ("+33299120009", "35", EVE, None))
-    form = gate({}, inputs=more, day=EVE).to_markdown()
+    form = render_markdown(gate({}, inputs=more, day=EVE))
     assert "| exceptions | 3 | 1 | 0 | 0 |" in form and "29912" not in form

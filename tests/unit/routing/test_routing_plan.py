@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parc.routing import render_json, render_text
 from parc.routing.judges.guards import frozen
 from parc.routing.judges.volumes import calls_moved
-from parc.routing.steering.explain import decide
 from parc.routing.table.content import INSTANT, Content
+from parc.routing.table.decision import decide
 from parc.routing.table.desired import desired_state
 from parc.routing.table.diff import diff
 from parc.routing.table.lookups import with_band
@@ -58,7 +59,7 @@ def test_a_go_live_moves_the_zones_calls_and_needs_approval_whatever_its_size() 
 
 def test_a_quiet_night_has_nothing_to_do() -> None:
     plan = plan_for(world(), LIVE, day=EVE)
-    assert plan.is_empty and plan.verdict == "nothing to do" and not plan.findings
+    assert plan.is_empty and plan.verdict == "nothing to do" and not plan.rulings
 
 
 def test_the_first_day_of_a_month_rolls_the_windows_without_approval() -> None:
@@ -315,7 +316,7 @@ def test_an_unfit_table_is_refused_by_name(case: str) -> None:
     spoil, message = INVALID[case]
     plan = plan_for(spoil(world()), LIVE)
     assert f"refuse rule 3: {message}" in messages(plan)
-    assert "+33" not in plan.to_text()
+    assert "+33" not in render_text(plan)
 
 
 def test_always_approved_changes_are_named() -> None:
@@ -349,7 +350,7 @@ def test_always_approved_changes_are_named() -> None:
 def test_an_ordinary_change_needs_nobody() -> None:
     inputs = altered(world(), "prefixes", zone_code=where("prefix", "029912", "52", "zone_code"))
     plan = plan_for(inputs, LIVE, day=EVE)
-    assert plan.verdict == "ready" and not plan.findings
+    assert plan.verdict == "ready" and not plan.rulings
 
 
 def test_the_plan_hash_binds_content_and_live_base() -> None:
@@ -364,7 +365,7 @@ def test_the_plan_hash_binds_content_and_live_base() -> None:
 
 def test_the_plan_reads_like_a_change() -> None:
     plan = plan_for(world(), LIVE)
-    text = plan.to_text()
+    text = render_text(plan)
     for line in (
         "Routing plan for 2012-04-25 (business date 2012-04-24)",
         "  open: fixe, internet of zone 53\n    - LYON 60, LYON_2 40 | TUNIS 100\n"
@@ -374,7 +375,7 @@ def test_the_plan_reads_like_a_change() -> None:
         plan.plan_hash,
     ):
         assert line in text
-    told = plan.to_json()
+    told = render_json(plan)
     assert told["going_live"] == [["53", "fixe"], ["53", "internet"]]
     assert told["rows"]["routes"] == {"added": 4, "removed": 4, "changed": 0, "share": 4 / 32}
     assert len(told["changes"]["routes"]) == 8
@@ -386,11 +387,11 @@ def test_exceptions_are_told_by_zone_never_by_number() -> None:
     plan = plan_for(
         replace(inputs, line_assignments=pl.concat([inputs.line_assignments, more])), LIVE, day=EVE
     )
-    assert "added - -> 53: 2" in plan.to_text()
-    assert plan.to_json()["changes"]["exceptions"] == [
+    assert "added - -> 53: 2" in render_text(plan)
+    assert render_json(plan)["changes"]["exceptions"] == [
         {"change": "added", "before": None, "after": "53", "rows": 2}
     ]
-    assert "29912000" not in plan.to_text() + str(plan.to_json())
+    assert "29912000" not in render_text(plan) + str(render_json(plan))
 
 
 def test_a_freeze_counts_now_and_on_the_effective_date() -> None:

@@ -1,8 +1,9 @@
-"""Erlang C: what a number of agents makes of a load of calls.
+"""Erlang C: how long calls wait, given their load and the number of agents.
 
-Calls arrive at random, wait in one queue until an agent is free, and none gives up: the M/M/N queue of
+Calls arrive at random, wait in one queue until an agent is free, and no caller gives up: the M/M/N queue of
 A. K. Erlang, "Solution of some problems in the theory of probabilities of significance in automatic
-telephone exchanges" (1917). The load is in erlangs: handle seconds that arrive in an interval / its seconds.
+telephone exchanges" (1917). The load is in erlangs: the handle seconds
+that arrive in an interval / the seconds of the interval.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ HALF_HOUR_SECONDS = 1800
 
 
 def wait_probability(load: float, positions: int) -> float:
-    """Probability (0-1) that a call waits: Erlang C; 1 where the load reaches the positions.
+    """Probability (0-1) that a call waits (Erlang C); 1 if the load reaches the number of positions.
 
-    From Erlang B by its recursion, B(0) = 1 and B(n) = load x B(n-1) / (n + load x B(n-1)), which neither
-    overflows nor cancels as the sum of load^n / n! does; then C = B / (1 - occupancy x (1 - B))
+    Computed from Erlang B by its recursion, B(0) = 1 and B(n) = load x B(n-1) / (n + load x B(n-1)), which
+    neither overflows nor cancels as the sum of load^n / n! does; then C = B / (1 - occupancy x (1 - B))
     (R. B. Cooper, "Introduction to Queueing Theory", 2nd edition, 1981, chapter 3).
     """
     if load <= 0:
@@ -31,8 +32,8 @@ def wait_probability(load: float, positions: int) -> float:
 
 def service_level(load: float, positions: int, handle_seconds: float, within_seconds: float) -> float:
     """Share (0-1) of calls answered within `within_seconds` t, when a call takes `handle_seconds` h:
-    1 - C x exp(-(positions - load) x t / h), as the wait of those that wait is exponential (Cooper, as
-    above). 0 where the load reaches the positions: the queue only grows."""
+    1 - C x exp(-(positions - load) x t / h), because the wait of those that wait is exponential
+    (Cooper, as above). 0 if the load reaches the number of positions: then the queue only grows."""
     if load <= 0:
         return 1.0
     if load >= positions:
@@ -42,7 +43,7 @@ def service_level(load: float, positions: int, handle_seconds: float, within_sec
 
 
 def occupancy(load: float, positions: int) -> float:
-    """Load / positions: the share of the agents' time that it takes; infinite without positions."""
+    """Load / positions: the share of the agents' time that the load takes; infinite without positions."""
     if positions > 0:
         return load / positions
     return math.inf if load > 0 else 0.0
@@ -51,8 +52,8 @@ def occupancy(load: float, positions: int) -> float:
 def positions_required(
     load: float, handle_seconds: float, *, target: float, within_seconds: float, max_occupancy: float
 ) -> int:
-    """The fewest positions at which occupancy is at most `max_occupancy` (0-1) and the share `target` (0-1)
-    of calls is answered within `within_seconds`."""
+    """The fewest positions at which occupancy is at most `max_occupancy` (0-1) and at least the share
+    `target` (0-1) of calls is answered within `within_seconds`."""
     positions = 0
     while (
         occupancy(load, positions) > max_occupancy
@@ -63,6 +64,6 @@ def positions_required(
 
 
 def staffed(positions: int, shrinkage: float) -> int:
-    """Agents to employ for `positions` on the phone, when the share `shrinkage` (0-1) of them is on leave, in
-    training or at a break."""
+    """The agents to employ for `positions` on the phone, if the share `shrinkage` (0-1) of them is on
+    leave, in training or on a break."""
     return math.ceil(positions / (1 - shrinkage))

@@ -1,16 +1,15 @@
 """How many calls a release would send elsewhere, estimated from recent volumes.
 
-The volumes say how many calls each zone and market had in each half-hour. They are moved forward by whole
-weeks, so that they start on the effective date, and every projected call is routed twice: by the table on
-the switch and by the desired one. What counts is where it is offered first: the addresses of the first
-priority, shared by weight. A call moves by the share of that distribution which differs (total variation
-distance), so that a change of overflow alone moves no call, and neither does a new zone that keeps the
+The volumes count the calls of each zone and market in each half-hour. They are moved forward by whole weeks,
+so that they begin on the effective date. Each projected call is then routed twice: by the table on the switch
+and by the desired table. What counts is where it is offered first: the addresses of the first priority,
+shared by weight. The fraction of a call that moves is the total variation distance between the two
+distributions. So a change of overflow sites alone moves no call, and neither does a new zone that keeps the
 national route.
 
-Volumes are not known per prefix or number. A zone's callers are therefore spread evenly over its numbers:
-each six-digit block that resolves to the zone counts as 2,000 lines in use (about 36 million French
-fixed lines on 18,000 blocks) and each exception as one. A dialled number carries an even share of its
-market's calls.
+Volumes are not known per prefix or per number. The callers of a zone are therefore spread evenly over its
+numbers: a six-digit block counts as 2,000 lines in use (about 36 million French fixed lines on 18,000
+blocks), an exception as one line. Each dialled number carries an equal share of its market's calls.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
-from parc.routing.table.content import INSTANT, NATIONAL_ZONE, Frames
+from parc.routing.table.content import BANDS, INSTANT, NATIONAL_ZONE, Frames
 from parc.routing.table.diff import TableDiff
-from parc.routing.table.lookups import blocks_by_zone, first_choices, with_band
+from parc.routing.table.lookups import blocks_by_zone, first_choices, with_band, with_routes
 
 LINES_PER_BLOCK = 2_000
 
@@ -32,9 +31,12 @@ Destinations = dict[tuple[str, str, str], dict[str, float]]
 
 @dataclass(frozen=True)
 class CallsMoved:
-    """`share` of all calls that would be offered elsewhere; `by_pair` the same per zone and market
-    (zone_code, market, calls, moved_calls), the largest first; `days` the dates of the volumes used, None
-    where none were known and every zone and market weighs the same."""
+    """The calls that a release would offer to other sites first.
+
+    `share` is their share (0-1) of all calls. `by_pair` has them per zone and market (zone_code, market,
+    calls, moved_calls), largest first. `days` are the first and last date of the volumes used; None if no
+    volumes were known, so that every zone and market weighs the same.
+    """
 
     share: float
     by_pair: pl.DataFrame
@@ -44,14 +46,14 @@ class CallsMoved:
 def calls_moved(
     before: Frames, after: Frames, diffs: dict[str, TableDiff], demand: pl.DataFrame, day: date
 ) -> CallsMoved:
-    """Calls that move between two tables on the effective date `day` and after, weighted by `demand`
+    """The calls that move from one table to the other from the effective date `day` on, weighted by `demand`
     (half_hour_at, business_date, zone_code, market, offered_count)."""
     known = demand.height > 0 and int(demand["offered_count"].sum()) > 0
     days = (demand["business_date"].min(), demand["business_date"].max()) if known else None
     projected = _project(demand, day) if known else _uniform(before, after, day)
     routed = _routed(projected, zone_flows(before, after, diffs), before, after)
-    was, will = _destinations(before), _destinations(after)
     markets = market_flows(before, after)
+    was, will = (_destinations(frames, routed, markets) for frames in (before, after))
     moved = [
         calls
         * sum(
@@ -59,7 +61,9 @@ def calls_moved(
             * (
                 1.0
                 if target is None
-                else _distance(_find(was, zone, market, band), _find(will, zone_after, target, band_after))
+                else _distance(
+                    was.get((zone, market, band), {}), will.get((zone_after, target, band_after), {})
+                )
             )
             for target, fraction in markets.get(market, {market: 1.0}).items()
         )
@@ -89,7 +93,7 @@ def _project(demand: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def _uniform(before: Frames, after: Frames, day: date) -> pl.DataFrame:
-    """One call for every zone, market and half-hour of a week."""
+    """One call of each zone and market in each half-hour of a week."""
     pairs = pl.concat([frames["routes"].select("zone_code", "market") for frames in (before, after)]).unique()
     start = datetime.combine(day, time(), UTC)
     slots = pl.DataFrame(
@@ -100,7 +104,7 @@ def _uniform(before: Frames, after: Frames, day: date) -> pl.DataFrame:
 
 
 def _routed(projected: pl.DataFrame, flows: pl.DataFrame, before: Frames, after: Frames) -> pl.DataFrame:
-    """(zone_code, market, zone_after, band, band_after, calls): calls by the two ways to route them."""
+    """(zone_code, market, zone_after, band, band_after, calls): how both tables place the calls."""
     spread = (
         projected.join(flows, on="zone_code", how="left")
         .with_columns(pl.col("zone_after").fill_null(pl.col("zone_code")), pl.col("fraction").fill_null(1.0))
@@ -113,8 +117,8 @@ def _routed(projected: pl.DataFrame, flows: pl.DataFrame, before: Frames, after:
 
 
 def zone_flows(before: Frames, after: Frames, diffs: dict[str, TableDiff]) -> pl.DataFrame:
-    """(zone_code, zone_after, fraction): where the callers of each zone are after the change; a zone that
-    keeps them all is left out."""
+    """(zone_code, zone_after, fraction): the zones of each zone's callers after the change. A zone that keeps
+    all its callers is left out."""
     prefixes, exceptions = diffs["prefixes"], diffs["exceptions"]
     if not prefixes.row_count and not exceptions.row_count:
         return pl.DataFrame(schema={"zone_code": pl.String, "zone_after": pl.String, "fraction": pl.Float64})
@@ -148,8 +152,8 @@ def zone_flows(before: Frames, after: Frames, diffs: dict[str, TableDiff]) -> pl
 
 
 def _blocks(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """(block, zone_code, zone_after) of the blocks in use: those that a prefix covers, before or after, and
-    the mobile and non-geographic ones (06, 07, 09), which have the national default where none does."""
+    """(block, zone_code, zone_after) of the blocks in use: those under a prefix of either table, and the
+    mobile and non-geographic ones (06, 07, 09). A block under no prefix has the national default."""
     elsewhere = pl.concat(
         [pl.int_range(first, first + 10_000, eager=True) for first in (60_000, 70_000, 90_000)]
     )
@@ -163,8 +167,8 @@ def _blocks(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
 
 
 def _moved_exceptions(exceptions: TableDiff, blocks: pl.DataFrame) -> pl.DataFrame:
-    """(zone_code, zone_after, lines) of exceptions that came, went or changed zone. A line without an
-    exception has the zone of its block."""
+    """(zone_code, zone_after) of exceptions that were added, removed or changed. A line without an exception
+    has the zone of its block."""
     # +33299123456 -> block 029912: the last nine digits are the national number without its 0.
     block = pl.col("number").str.tail(9).str.head(5).cast(pl.Int64, strict=False).alias("block")
     added = (
@@ -182,7 +186,7 @@ def _moved_exceptions(exceptions: TableDiff, blocks: pl.DataFrame) -> pl.DataFra
 
 
 def market_flows(before: Frames, after: Frames) -> dict[str, dict[str | None, float]]:
-    """market -> {market its calls have after the change, or None where nothing answers: fraction}."""
+    """market -> {market of its calls after the change, None if no service has the number: fraction}."""
     was = dict(before["services"].iter_rows())
     will = dict(after["services"].iter_rows())
     numbers: dict[str, list[str]] = {}
@@ -197,27 +201,32 @@ def market_flows(before: Frames, after: Frames) -> dict[str, dict[str | None, fl
     return flows
 
 
-def _destinations(frames: Frames) -> Destinations:
+def _destinations(
+    frames: Frames, routed: pl.DataFrame, markets: dict[str, dict[str | None, float]]
+) -> Destinations:
+    """Where this table offers the routed calls first, whichever of their zones and markets they have."""
+    zones = pl.concat([routed["zone_code"], routed["zone_after"]]).unique()
+    targets = {target for flow in markets.values() for target in flow if target is not None}
+    asked = (
+        zones.to_frame()
+        .join(pl.DataFrame({"market": sorted({*routed["market"], *targets})}), how="cross")
+        .join(pl.DataFrame({"band": list(BANDS)}), how="cross")
+    )
     first = (
-        first_choices(frames)
+        with_routes(asked, first_choices(frames))
         .join(frames["sites"], on="site_code", how="left")
         .with_columns(address=pl.coalesce("sip_address", "site_code"))
     )
     found: Destinations = {}
-    for zone, market, band, address, share in first.select(
-        "zone_code", "market", "band", "address", "share"
-    ).iter_rows():
+    columns = ("zone_code", "market", "band", "address", "share")
+    for zone, market, band, address, share in first.select(columns).iter_rows():
         shares = found.setdefault((zone, market, band), {})
         shares[address] = shares.get(address, 0.0) + share
     return found
 
 
-def _find(destinations: Destinations, zone: str, market: str, band: str) -> dict[str, float]:
-    """As the switch does: what is missing falls to the national default."""
-    return destinations.get((zone, market, band)) or destinations.get((NATIONAL_ZONE, market, band)) or {}
-
-
 def _distance(one: dict[str, float], other: dict[str, float]) -> float:
+    """Total variation distance of two distributions (address -> share); 1 if just one of them is empty."""
     if not one or not other:
         return float(bool(one) != bool(other))
     return sum(max(0.0, share - other.get(address, 0.0)) for address, share in one.items())

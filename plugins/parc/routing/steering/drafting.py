@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import psycopg
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+from psycopg import Connection
 
 from parc.errors import ConfigurationError, RoutingRefused
+from parc.ledger import releases
+from parc.ledger.releases import RecordedRelease
 from parc.routing.judges import freshness
-from parc.routing.judges.guards import Proposal, frozen, validate
+from parc.routing.judges.guards import frozen
+from parc.routing.judges.proposal import Proposal
+from parc.routing.judges.validation import validate
 from parc.routing.judges.volumes import calls_moved
 from parc.routing.plans.plan import Plan, make_plan
-from parc.routing.steering import audit
-from parc.routing.steering.audit import Connection, Recorded
+from parc.routing.plans.wording import bullets
 from parc.routing.switches import Reading, Switch, open_switch, readable
 from parc.routing.table.content import NATIONAL_ZONE, Content
 from parc.routing.table.desired import desired_state, effective_date, with_urgent
@@ -33,9 +37,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Drift:
-    """The switch holds something else than the last release recorded."""
+    """The switch holds something else than the last release. `detail` says what."""
 
-    recorded: Recorded | None
+    recorded: RecordedRelease | None
     live: Reading | None
     detail: str
 
@@ -48,9 +52,9 @@ def plan(settings: Settings, business_date: date, *, bootstrap: bool = False) ->
     switch = open_switch(settings)
     with connect(settings, "exporter", autocommit=True) as connection:
         live = switch.read_live()
-        found = drift_of(connection, live)
+        drift = drift_of(connection, live)
         return night_plan(
-            settings, connection, business_date, live, found, bootstrap=bootstrap, is_accepted=False
+            settings, connection, business_date, live, drift, bootstrap=bootstrap, is_accepted=False
         )
 
 
@@ -70,52 +74,60 @@ def plan_emergency(settings: Settings) -> Plan:
 
 def night_plan(
     settings: Settings,
-    connection: Connection,
+    connection: Connection[Any],
     business_date: date,
     live: Reading | None,
-    found: Drift | None,
+    drift: Drift | None,
     *,
     bootstrap: bool,
     is_accepted: bool,
 ) -> Plan:
-    """The plan of a business date against the live table; drift blocks it unless somebody accepted it."""
+    """The plan of a business date against the live table. Drift blocks it unless somebody accepted the
+    drift."""
     day = effective_date(business_date)
-    inputs, around = read_inputs(settings, business_date, day)
+    inputs, context = read_inputs(settings, business_date, day)
     desired = desired_state(inputs, day)
-    base = _comparable(live, is_trusted=found is None)
-    blocks = frozen(around.freezes, utc_now(), day)
-    held, disabled = audit.hold(connection), audit.kill_switch(connection)
+    base = _comparable(live, is_trusted=drift is None)
+    is_drifted = drift is not None and drift.live is not None
+    blocks = frozen(context.freezes, utc_now(), day)
+    held = releases.hold(connection)
     if held:
         blocks.append(f"held by {held}; `parc routing release-hold` lets releases through again")
+    disabled = kill_switch_message(connection)
     if disabled:
-        blocks.append(f"routing is disabled by {disabled}; `parc routing enable` allows releases again")
-    if found and found.live is not None and not is_accepted:
-        blocks.append(drift_message(found, business_date))
+        blocks.append(disabled)
+    if drift and is_drifted and not is_accepted:
+        blocks.append(drift_message(drift, business_date))
     proposed = make_plan(
-        Proposal(day, inputs, around, base, desired, diff(base, desired)),
+        Proposal(day, inputs, context, base, desired, diff(base, desired)),
         business_date=business_date,
         base=live,
         blocks=blocks,
-        is_drifted=found is not None and found.live is not None,
-        provenance=around.provenance,
+        is_drifted=is_drifted,
+        provenance=context.provenance,
         is_bootstrap_allowed=bootstrap,
     )
-    gate = freshness.judge(settings, business_date, around.provenance.build_id)
-    found_stale = freshness.findings(
-        gate, business_date, around.demand, is_change=not proposed.is_empty, is_go_live=any(proposed.going())
+    gate = freshness.judge(settings, business_date, context.provenance.build_id)
+    rulings = freshness.rulings(
+        gate,
+        business_date,
+        context.demand,
+        is_change=not proposed.is_empty,
+        is_go_live=any(proposed.going()),
     )
-    return replace(proposed, gate=gate, findings=[*proposed.findings, *found_stale])
+    return replace(proposed, gate=gate, rulings=[*proposed.rulings, *rulings])
 
 
 def rollback_plan(
-    settings: Settings, connection: Connection, switch: Switch, to: str | None
+    settings: Settings, connection: Connection[Any], switch: Switch, to: str | None
 ) -> tuple[Plan, str]:
-    """The plan of going back to a version, and that version; raises RoutingRefused where it cannot be."""
+    """The plan of going back to a version, and that version. Raises RoutingRefused if that is not
+    possible."""
     live = switch.read_live()
     version = to or _before(connection, live)
-    origin = audit.first_activation(connection, version) if version else None
+    origin = releases.first_activation(connection, version) if version else None
     if version is None or origin is None:
-        known = ", ".join(sorted(audit.recent_versions(connection, VERSIONS_KEPT))) or "none"
+        known = ", ".join(sorted(releases.recent_versions(connection, VERSIONS_KEPT))) or "none"
         what = (
             f"no release was recorded as {version}" if version else "there is no release before the live one"
         )
@@ -131,20 +143,23 @@ def rollback_plan(
     return exempt_plan(settings, live, former.content, origin.effective_date, is_trusted=False), version
 
 
-def _before(connection: Connection, live: Reading | None) -> str | None:
-    """What a rollback goes back to: the last recorded version where the switch has strayed from it, else the
-    one that the live version replaced when it was first released."""
-    recorded = audit.last_activated(connection)
+def _before(connection: Connection[Any], live: Reading | None) -> str | None:
+    """The version that a rollback goes back to by default.
+
+    If the switch has strayed, that is the last recorded version. Otherwise it is the one that the live
+    version replaced when it was first released.
+    """
+    recorded = releases.last_activated(connection)
     if recorded is None:
         return None
     if live is None or live.version != recorded.version:
         return recorded.version
-    origin = audit.first_activation(connection, recorded.version)
+    origin = releases.first_activation(connection, recorded.version)
     return origin.base_version if origin else None
 
 
-def emergency_plan(settings: Settings, connection: Connection, switch: Switch) -> Plan:
-    """The plan of every zone on the national route, from the live table alone."""
+def emergency_plan(settings: Settings, connection: Connection[Any], switch: Switch) -> Plan:
+    """The plan of every zone on the national route, made from the live table alone."""
     live = switch.read_live()
     if live is None or live.content is None:
         what = "; ".join(live.problems) if live else "it is empty"
@@ -153,7 +168,7 @@ def emergency_plan(settings: Settings, connection: Connection, switch: Switch) -
             "`parc routing rollback`, or make the first with `parc routing apply --bootstrap`"
         )
     frames = live.content.frames
-    national = frames["routes"].filter(pl.col("zone_code") == NATIONAL_ZONE)
+    national = frames["routes"].filter(zone_code=NATIONAL_ZONE)
     everywhere = frames["routes"].select("zone_code").unique().join(national.drop("zone_code"), how="cross")
     desired = Content.of({**frames, "routes": everywhere})
     problems = validate(desired.frames)
@@ -162,14 +177,14 @@ def emergency_plan(settings: Settings, connection: Connection, switch: Switch) -
             "the table on the switch has no national route to fall back on; `parc routing rollback` restores "
             "an earlier one:\n" + bullets(problems)
         )
-    recorded = audit.last_activated(connection)
+    recorded = releases.last_activated(connection)
     return exempt_plan(
         settings, live, desired, recorded.effective_date if recorded else None, is_trusted=True
     )
 
 
 def urgent_plan(settings: Settings, live: Reading | None, number: str, zone_code: str) -> Plan:
-    """The plan of one number (E.164) sent to a zone, and nothing else changed.
+    """The plan of sending one number (E.164) to a zone, with nothing else changed.
 
     Raises RoutingRefused when the live table cannot be read or has no such zone.
     """
@@ -185,7 +200,7 @@ def urgent_plan(settings: Settings, live: Reading | None, number: str, zone_code
 def exempt_plan(
     settings: Settings, live: Reading | None, desired: Content, day: date | None, *, is_trusted: bool
 ) -> Plan:
-    """The plan of a release that no guard judges; calls moved are told where the volumes can be read."""
+    """The plan of a release that no guard judges. Calls moved are stated if the volumes can be read."""
     base = _comparable(live, is_trusted=is_trusted)
     diffs = diff(base, desired)
     moved = None
@@ -209,9 +224,9 @@ def exempt_plan(
     )
 
 
-def drift_of(connection: Connection, live: Reading | None) -> Drift | None:
-    """How the switch has strayed from what was recorded; a release killed after its flip is no drift."""
-    recorded, left = audit.last_activated(connection), audit.unfinished(connection)
+def drift_of(connection: Connection[Any], live: Reading | None) -> Drift | None:
+    """How the switch has strayed from the record. A release that was killed after its flip is no drift."""
+    recorded, left = releases.last_activated(connection), releases.unfinished(connection)
     if left and live and (left.version, left.content_digest) == (live.version, live.digest):
         recorded = left
     if recorded is None:
@@ -222,24 +237,32 @@ def drift_of(connection: Connection, live: Reading | None) -> Drift | None:
     return Drift(recorded, live, f"{recorded.version} is expected, {problem}") if problem else None
 
 
-def drift_message(found: Drift, business_date: date) -> str:
+def drift_message(drift: Drift, business_date: date) -> str:
     """What has strayed, and how to accept it."""
     return (
-        f"drift: the switch does not hold the last recorded release: {found.detail}. Accept that "
+        f"drift: the switch does not hold the last recorded release: {drift.detail}. Accept that "
         f"first: `parc routing apply --date {business_date} --drift adopt` (the switch is right) or "
         "`--drift overwrite` (the release is)"
     )
 
 
+def kill_switch_message(connection: Connection[Any]) -> str | None:
+    """Who disabled routing and how to enable it; None while it is enabled."""
+    disabled = releases.kill_switch(connection)
+    if disabled is None:
+        return None
+    return f"routing is disabled by {disabled}; `parc routing enable` allows releases again"
+
+
 def _comparable(live: Reading | None, *, is_trusted: bool) -> Content | None:
-    """The live content where changes can be counted against it."""
+    """The live content, if changes can be counted against it."""
     if live is None or live.content is None or (not is_trusted and validate(live.content.frames)):
         return None
     return live.content
 
 
-def mismatch(reading: Reading | None, meant: Recorded) -> str:
-    """How what the switch holds differs from what was meant; empty where it does not."""
+def mismatch(reading: Reading | None, meant: RecordedRelease) -> str:
+    """How the switch differs from what was meant; empty if it does not."""
     if reading is None:
         return "the switch has no active table"
     if reading.version != meant.version:
@@ -247,11 +270,6 @@ def mismatch(reading: Reading | None, meant: Recorded) -> str:
     if reading.problems:
         return "; ".join(reading.problems)
     return "" if reading.digest == meant.content_digest else "the content is not that of the release (digest)"
-
-
-def bullets(entries: Iterable[object]) -> str:
-    """One indented line per entry."""
-    return "\n".join(f"  - {entry}" for entry in entries)
 
 
 def utc_now() -> datetime:

@@ -1,4 +1,4 @@
-"""Drains: a site that the switch passes over until an instant, whatever release is live."""
+"""Drains: the switch gives a site no new call until an instant, whichever release is live."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from parc.errors import RoutingRefused
 from parc.instants import shown
-from parc.routing.steering import audit
+from parc.ledger import write_releases
 from parc.routing.switches import Question, Reading, Switch, open_switch, readable
 from parc.routing.table.content import Content
 from parc.settings import Settings
@@ -16,11 +16,12 @@ from parc.warehouse import connect
 
 
 def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: str, reason: str) -> str:
-    """Give a site no new call until an instant; the others of its routes take them, by priority and weight.
+    """Give a site no new call until an instant. The other sites of its routes take them, by priority and
+    weight.
 
-    It takes effect at once, is no release and ends by itself. Returns what to tell the person.
+    It takes effect at once, is not a release and ends by itself. Returns a message for the person.
 
-    Raises RoutingRefused when the live table does not know the site, or a route would have no other left.
+    Raises RoutingRefused when the live table does not know the site, or a route would have no site left.
     """
     switch = open_switch(settings)
     content = readable(switch.read_live())
@@ -39,12 +40,12 @@ def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: st
     if alone.height:
         zone, market, band = alone.row(0)
         raise RoutingRefused(
-            f"without {site_code}, {alone.height} routes have nobody left, first zone {zone}, "
-            f"market {market}, {band}: end another drain, or send all calls away with "
+            f"without {site_code}, {alone.height} routes have no site left (first: zone {zone}, "
+            f"market {market}, {band}): end another drain, or send all calls away with "
             "`parc routing emergency national`"
         )
     with connect(settings, "exporter") as connection:
-        audit.record_drain(connection, "set", site_code, until, set_by=drained_by, reason=reason)
+        write_releases.record_drain(connection, "set", site_code, until, set_by=drained_by, reason=reason)
         switch.drain(site_code, until)
     zones = sorted(set(own["zone_code"]))
     return (
@@ -54,23 +55,23 @@ def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: st
 
 
 def end_drain(settings: Settings, site_code: str, *, ended_by: str, reason: str) -> None:
-    """Give a drained site calls again; raises RoutingRefused when it is not drained."""
+    """Give a drained site calls again. Raises RoutingRefused when it is not drained."""
     switch = open_switch(settings)
     if site_code not in switch.drains():
         raise RoutingRefused(f"{site_code} is not drained: `parc routing status` lists what is")
     with connect(settings, "exporter") as connection:
-        audit.record_drain(connection, "ended", site_code, None, set_by=ended_by, reason=reason)
+        write_releases.record_drain(connection, "ended", site_code, None, set_by=ended_by, reason=reason)
         switch.drain(site_code, None)
 
 
 def in_force(switch: Switch, live: Reading | None) -> dict[str, datetime]:
-    """Drained sites and until when, without those whose time has come by the switch's clock."""
+    """The drained sites and until when. Drains that are over by the switch's clock are left out."""
     drains = switch.drains()
     now = clock(switch, live.content) if drains and live and live.content else None
     return {site: until for site, until in drains.items() if now is None or until > now}
 
 
 def clock(switch: Switch, content: Content) -> datetime | None:
-    """What time the switch has, which may live in simulated days; None where it cannot be asked."""
+    """The time on the switch's clock, which may run in simulated days; None if it cannot be asked."""
     answer = switch.ask(Question("anonymous", content.frames["services"]["dialled_number"][0]))
     return answer.at if answer else None

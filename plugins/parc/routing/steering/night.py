@@ -1,36 +1,30 @@
-"""The business date that a release works on where nobody names one."""
+"""The business date of a release if nobody names one."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from parc.errors import RoutingRefused
+from parc.ledger import deliveries, releases
 from parc.settings import Settings
 from parc.warehouse import connect
 
 
 def newest_business_date(settings: Settings) -> date:
-    """The last day of calls in the marts, but never before the last release's: a backfill of old days does
-    not take the switch back to them.
+    """The last day of calls in the marts, but never a day before that of the last release: loading old days
+    again does not take the switch back to them.
 
     Raises RoutingRefused when the marts hold no calls yet.
     """
     with connect(settings, "exporter") as connection:
-        row = connection.execute(
-            """
-            select greatest(
-                (
-                    select max(business_date) from ops.delivery
-                    where feed = 'calls' and built_in is not null and status <> 'withdrawn'
-                ),
-                (select max(business_date) from ops.routing_release)
-            )
-            """
-        ).fetchone()
-    if not row or row[0] is None:
+        dates = (
+            deliveries.newest_built_date(connection, "calls"),
+            releases.newest_release_date(connection),
+        )
+    known = [day for day in dates if day]
+    if not known:
         raise RoutingRefused(
             "the marts hold no calls yet, so there is no night to release for: `parc ingest calls`, then "
             "`parc build`, or name the day with --date"
         )
-    newest: date = row[0]
-    return newest
+    return max(known)

@@ -1,4 +1,4 @@
-"""Looking at the switch and steering releases: verify, status, the hold, the kill switch."""
+"""Overseeing the switch: verify, status, the hold, the kill switch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from parc.errors import RoutingRefused
 from parc.instants import shown
+from parc.ledger import releases, write_releases
 from parc.routing.plans.plan import Plan
-from parc.routing.steering import audit
 from parc.routing.steering.drafting import drift_of, plan
 from parc.routing.steering.drains import in_force
 from parc.routing.switches import open_switch
@@ -19,7 +19,7 @@ from parc.warehouse import connect
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether the switch holds the last recorded release, whole; `problems` says how not."""
+    """Whether the switch holds the whole last release; `problems` says what differs."""
 
     version: str | None
     row_counts: dict[str, int]
@@ -27,7 +27,7 @@ class Verification:
 
     @property
     def is_ok(self) -> bool:
-        """No problem was found."""
+        """Whether no problem was found."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Verification:
         return {**asdict(self), "is_ok": self.is_ok}
 
     def to_text(self) -> str:
-        """One paragraph."""
+        """One line, and one per problem."""
         if self.is_ok:
             rows = ", ".join(f"{name} {count}" for name, count in self.row_counts.items())
             return f"{self.version} is live and whole ({rows})"
@@ -46,7 +46,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Status:
-    """Where routing stands; `pending` is the plan of the date asked for, None where none was."""
+    """The state of routing. `pending` is the plan of a business date, if one was asked for."""
 
     version: str | None
     kind: str | None
@@ -61,7 +61,7 @@ class Status:
     pending: Plan | None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; of the pending plan its verdict and hash."""
+        """As JSON values; of the pending plan, its verdict and hash."""
         return {
             "version": self.version,
             "kind": self.kind,
@@ -79,7 +79,7 @@ class Status:
 
     @property
     def live(self) -> str:
-        """The active version, since when and by whom, in one line."""
+        """The active version in one line: since when and by whom."""
         if self.version is None:
             return "none: the switch is empty"
         if self.since is None:
@@ -104,26 +104,26 @@ class Status:
 
 
 def verify(settings: Settings) -> Verification:
-    """Read the live table back and hold it against the last recorded release."""
+    """Read the live table back and compare it with the last recorded release."""
     switch = open_switch(settings)
     with connect(settings, "exporter") as connection:
         live = switch.read_live()
-        found = drift_of(connection, live)
+        drift = drift_of(connection, live)
     counts = live.content.row_counts if live and live.content else {}
-    problems = [found.detail] if found else []
+    problems = [drift.detail] if drift else []
     if live is None and not problems:
         problems = ["no release was made yet: `parc routing apply --bootstrap`"]
     return Verification(live.version if live else None, counts, problems)
 
 
 def status(settings: Settings, business_date: date | None = None) -> Status:
-    """Where routing stands, and with a business date what its release would be."""
+    """The state of routing and, with a business date, the plan of its release."""
     switch = open_switch(settings)
     with connect(settings, "exporter") as connection:
         live = switch.read_live()
-        found = drift_of(connection, live)
-        recorded, left = audit.last_activated(connection), audit.unfinished(connection)
-        held, disabled = audit.hold(connection), audit.kill_switch(connection)
+        drift = drift_of(connection, live)
+        recorded, left = releases.last_activated(connection), releases.unfinished(connection)
+        held, disabled = releases.hold(connection), releases.kill_switch(connection)
     is_recorded = recorded is not None and live is not None and live.version == recorded.version
     return Status(
         version=live.version if live else None,
@@ -131,7 +131,7 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         since=recorded.at if recorded and is_recorded else None,
         approved_by=recorded.approved_by if recorded and is_recorded else None,
         released_by=recorded.requested_by if recorded and is_recorded else None,
-        drift=found.detail if found else None,
+        drift=drift.detail if drift else None,
         unfinished=f"{left.version} ({left.kind} by {left.requested_by}): the next run settles it"
         if left
         else None,
@@ -148,18 +148,18 @@ def release_hold(settings: Settings, *, released_by: str, reason: str) -> None:
     Raises RoutingRefused when no hold is set.
     """
     with connect(settings, "exporter") as connection:
-        if audit.hold(connection) is None:
+        if releases.hold(connection) is None:
             raise RoutingRefused("no hold is set: there is nothing to release")
-        audit.record_hold(connection, "released", set_by=released_by, reason=reason)
+        write_releases.record_hold(connection, "released", set_by=released_by, reason=reason)
 
 
 def disable(settings: Settings, *, disabled_by: str, reason: str) -> None:
-    """Throw the kill switch: nothing is sent to the switch any more, a rollback neither."""
+    """Throw the kill switch: nothing is sent to the switch any more, not even a rollback."""
     with connect(settings, "exporter") as connection:
-        audit.record_kill_switch(connection, "disabled", set_by=disabled_by, reason=reason)
+        write_releases.record_kill_switch(connection, "disabled", set_by=disabled_by, reason=reason)
 
 
 def enable(settings: Settings, *, enabled_by: str, reason: str) -> None:
     """Allow releases again."""
     with connect(settings, "exporter") as connection:
-        audit.record_kill_switch(connection, "enabled", set_by=enabled_by, reason=reason)
+        write_releases.record_kill_switch(connection, "enabled", set_by=enabled_by, reason=reason)

@@ -1,9 +1,13 @@
-"""The routing table: six tables in one canonical form, as every switch holds and every hash sees them.
+"""The routing table: six tables in one canonical form. Switches hold this form, and hashes are taken of it.
 
-How a switch routes a call by them: the caller's number is of the zone of its exception, else of its longest
-prefix, else of `*`; the number dialled is of a market. The band is open within the zone's windows and, where
-the route of zone and market is that of `*`, within the windows of `*` as well. The sites of zone, market and
-band take the call by priority, then shared by weight; where there are none, those of `*`.
+A switch routes a call as follows:
+
+1. The caller's number gives the zone: by its exception, else by its longest prefix, else `*` (the national
+   default). The dialled number gives the market.
+2. The band is `open` inside the zone's windows. If zone and market take the route of `*`, it must also be
+   inside the windows of `*`. Otherwise the band is `closed`.
+3. The sites of zone, market and band take the call: by priority, and within a priority by weight. If there
+   are none, the sites of `*` take it.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class Shape:
-    """Columns of a table in their order, the key that is unique in it, and whether that key is a person's."""
+    """A table's columns in order, its unique key, and whether that key is a person's number."""
 
     columns: dict[str, pl.DataType]
     key: tuple[str, ...]
@@ -34,7 +38,7 @@ class Shape:
 
     @property
     def values(self) -> list[str]:
-        """The columns that are not part of the key."""
+        """The columns outside the key."""
         return [column for column in self.columns if column not in self.key]
 
 
@@ -62,23 +66,20 @@ SHAPES: dict[str, Shape] = {
 
 @dataclass(frozen=True)
 class Content:
-    """A whole routing table: canonical frames, and what is derived from them.
-
-    Two contents are the same exactly when their digests are.
-    """
+    """A whole routing table in canonical form. Two contents are equal if and only if their digests are."""
 
     frames: Frames
 
     @classmethod
     def of(cls, frames: Frames) -> Content:
-        """Content from frames with at least the declared columns, rows in any order."""
+        """Content from frames that have at least the declared columns; rows may be in any order."""
         return cls({name: canonical(name, frames[name]) for name in SHAPES})
 
     @classmethod
     def read(cls, files: Mapping[str, bytes]) -> Content:
-        """Content as some switch's files hold it: digests are those of these bytes.
+        """Content from the files of a switch; the digests are taken of these very bytes.
 
-        Raises ValueError naming the first table that is missing or is none.
+        Raises ValueError naming the first table that is missing or unreadable.
         """
         missing = [name for name in SHAPES if name not in files]
         if missing:
@@ -99,7 +100,7 @@ class Content:
 
     @cached_property
     def digest(self) -> str:
-        """One digest for all tables."""
+        """One digest of all tables."""
         return content_digest(self.sha256)
 
     @property
@@ -109,7 +110,7 @@ class Content:
 
 
 def canonical(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """The table's columns, types and order of rows, whatever they were; instants at whole seconds."""
+    """The frame with the table's columns, types and order of rows; instants cut to whole seconds."""
     columns = []
     for column, kind in SHAPES[name].columns.items():
         value = pl.col(column).cast(kind)
@@ -127,7 +128,7 @@ def encode(name: str, frame: pl.DataFrame) -> bytes:
 
 
 def decode(name: str, data: bytes) -> pl.DataFrame:
-    """The inverse of `encode`; raises ValueError naming the table when the bytes are not such a table."""
+    """The inverse of `encode`. Raises ValueError naming the table when the bytes are not such a table."""
     shape = SHAPES[name]
     try:
         text = pl.read_csv(io.BytesIO(data), infer_schema=False)
@@ -140,7 +141,7 @@ def decode(name: str, data: bytes) -> pl.DataFrame:
             for column, kind in shape.columns.items()
         )
     except (pl.exceptions.PolarsError, ValueError) as error:
-        # The parser quotes the offending text, which may be a customer's number: keep its kind only.
+        # The parser's message quotes the text, which may be a customer's number. Say only what kind it was.
         what = "values of another type" if isinstance(error, pl.exceptions.PolarsError) else str(error)
         raise ValueError(f"{name}: not a routing table: {what}") from None
 

@@ -1,4 +1,4 @@
-"""The desired routing table: a pure function of the stored inputs and the day it takes effect."""
+"""The desired routing table: a pure function of the inputs and of the day on which it takes effect."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ DEFAULT_SNAPSHOT = date(1, 1, 1)
 
 
 def effective_date(business_date: date) -> date:
-    """The day whose calls the release of a business date routes: the next one."""
+    """The day on which the release of a business date takes effect: the next day."""
     return business_date + timedelta(days=1)
 
 
 def horizon(day: date) -> tuple[date, date]:
-    """First day of the month of `day`, and first day after the third month that follows it."""
+    """The dates [first, end) that the windows cover: the month of `day` and the three months after it."""
     month = day.year * 12 + day.month - 1
     last = month + HORIZON_MONTHS
     return day.replace(day=1), date(last // 12, last % 12 + 1, 1)
 
 
 def desired_state(inputs: Inputs, day: date) -> Content:
-    """The routing table that the inputs ask for on `day` (the effective date).
+    """The routing table that the inputs ask for on `day`, the effective date.
 
-    The day chooses what is in force and is itself no part of the result, so a night on which nothing
-    changes gives the same content. Rows whose site is unknown, or whose weight is not positive, are kept:
-    validation names them.
+    The day selects what is in force but is not part of the result: if nothing changes, the content stays the
+    same. Rows with an unknown site or a weight that is not positive are kept, so that validation can name
+    them.
     """
     zones = zones_at(inputs, day)
     sites = _in_force(inputs.sites, day)
@@ -49,23 +49,23 @@ def desired_state(inputs: Inputs, day: date) -> Content:
 
 
 def zones_at(inputs: Inputs, day: date) -> pl.DataFrame:
-    """Department -> zone (department_code, zone_code) as in force on `day`."""
+    """The zone of each department on `day` (department_code, zone_code)."""
     return _in_force(inputs.department_zones, day).select("department_code", "zone_code")
 
 
 def zone_codes(inputs: Inputs, day: date) -> set[str]:
-    """Every zone the switch must know on `day`, the national default included."""
+    """All zones that the switch must know on `day`, including the national default."""
     return {*zones_at(inputs, day)["zone_code"], NATIONAL_ZONE}
 
 
 def overseas_zones(inputs: Inputs, day: date) -> set[str]:
-    """Zones of the overseas departments (INSEE codes 97x); those outside PARC have none of their own."""
+    """The zones of the overseas departments (INSEE codes 97x). Departments outside PARC have none."""
     overseas = zones_at(inputs, day).filter(pl.col("department_code").str.starts_with("97"))
     return set(overseas["zone_code"]) - {NATIONAL_ZONE}
 
 
 def live_pairs(rollout: pl.DataFrame, day: date) -> pl.DataFrame:
-    """The (zone_code, market) whose calls go to the zone's own sites on `day`, by the plan."""
+    """The (zone_code, market) that the rollout plan sends to the zone's own sites on `day`."""
     begun = pl.col("planned_go_live_date") <= day
     return (
         rollout.filter(begun & (pl.col("withdrawn_on").is_null() | (pl.col("withdrawn_on") > day)))
@@ -75,7 +75,7 @@ def live_pairs(rollout: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def with_urgent(exceptions: pl.DataFrame, urgent: pl.DataFrame) -> pl.DataFrame:
-    """Exceptions (number, zone_code) with those that somebody set by hand in place of their own."""
+    """Exceptions (number, zone_code); a zone set by hand replaces the one from the feeds."""
     columns = ["number", "zone_code"]
     others = exceptions.select(columns).join(urgent, on="number", how="anti")
     return pl.concat([others, urgent.select(columns)])
@@ -99,7 +99,7 @@ def _prefixes(prefixes: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def _exceptions(lines: pl.DataFrame, zones: pl.DataFrame, day: date) -> pl.DataFrame:
-    """Each assigned line's zone; the national default where its department is outside PARC's zones."""
+    """The zone of each assigned line; the national default if its department is in none of PARC's zones."""
     earliest = lines["valid_from"].min()
     as_of = max(day, earliest) if isinstance(earliest, date) else day
     return (
@@ -129,7 +129,7 @@ def _routes(inputs: Inputs, zones: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def _routes_by_market(routes: pl.DataFrame, markets: pl.DataFrame) -> pl.DataFrame:
-    """Routes with `*` written out for each market that has no rows of its own in that route and band."""
+    """Routes with market `*` written out for each market without rows of its own in that route and band."""
     own = routes.filter(pl.col("market") != "*")
     shared = (
         routes.filter(pl.col("market") == "*")

@@ -1,4 +1,4 @@
-"""What changes between two routing tables, row by row and by key."""
+"""What changes between two routing tables, row by row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from parc.routing.table.content import SHAPES, Content
 
 @dataclass(frozen=True)
 class TableDiff:
-    """Rows of one table that a release adds, removes or changes.
+    """The rows of one table that a release adds, removes or changes.
 
-    `added` and `removed` have the table's columns; `changed` has its key and each other column twice:
-    as it is on the switch, and with the suffix `_after`.
+    `added` and `removed` have the table's columns. `changed` has the key and each other column twice: as it
+    is on the switch, and as it will be (suffix `_after`).
     """
 
     name: str
@@ -32,13 +32,13 @@ class TableDiff:
 
     @property
     def share(self) -> float:
-        """Rows removed or changed / rows on the switch; 1 where it had none and gets some."""
+        """(Rows removed + rows changed) / rows on the switch; 1 if the switch had none and gets some."""
         if not self.live_rows:
             return 1.0 if self.added.height else 0.0
         return (self.removed.height + self.changed.height) / self.live_rows
 
     def counts(self) -> dict[str, float]:
-        """Rows added, removed and changed, and the share removed or changed."""
+        """The number of rows added, removed and changed, and `share`."""
         return {
             "added": self.added.height,
             "removed": self.removed.height,
@@ -47,7 +47,7 @@ class TableDiff:
         }
 
     def zone_flows(self) -> pl.DataFrame:
-        """(change, before, after, rows): how many rows go from which zone to which; for exceptions."""
+        """(change, before, after, rows): how many rows go from which zone to which zone. For exceptions."""
         none = pl.lit(None, dtype=pl.String)
         parts = [
             self.removed.select(change=pl.lit("removed"), before="zone_code", after=none),
@@ -60,7 +60,7 @@ class TableDiff:
     def rows(
         self,
     ) -> Iterator[tuple[str, dict[str, object], dict[str, object] | None, dict[str, object] | None]]:
-        """(change, key, other columns before, other columns after) of every row that changes."""
+        """(change, key, other columns before, other columns after) of every changed row."""
         shape = SHAPES[self.name]
         for row in self.removed.iter_rows(named=True):
             yield "removed", {c: row[c] for c in shape.key}, {c: row[c] for c in shape.values}, None
@@ -77,7 +77,7 @@ class TableDiff:
 
 
 def diff(live: Content | None, desired: Content) -> dict[str, TableDiff]:
-    """The differences of each table; against an empty switch (None) every row is added."""
+    """The differences of each table. Compared with an empty switch (None), every row is added."""
     return {name: _diff_table(name, live, desired) for name in SHAPES}
 
 

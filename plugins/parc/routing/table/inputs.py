@@ -1,4 +1,4 @@
-"""Reads what a release is made from, at one instant: published marts, and the numbers of exceptions."""
+"""Reads what a release is made from, in one snapshot: published marts, and the numbers of exceptions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import polars as pl
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError
+from parc.ledger.releases import GOVERNING_DELIVERIES
 from parc.routing.table.content import INSTANT
 from parc.settings import Settings
 from parc.warehouse import connect, dsn
@@ -89,7 +90,7 @@ FREEZES: tuple[str, Columns] = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a release came from: enough to tell which data, definitions, plan and code made it."""
+    """Where a release came from: the build, the deliveries, the rollout plan, the inputs and the code."""
 
     build_id: int | None = None
     delivery_ids: dict[str, int] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the desired state is a function of; columns as in SOURCES, periods [valid_from, valid_to)."""
+    """What the desired table is computed from. Columns as in SOURCES; periods are [valid_from, valid_to)."""
 
     services: pl.DataFrame
     prefixes: pl.DataFrame
@@ -115,11 +116,12 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What judges a release without entering it: recent volumes, the positions of the sites and the clocks of
-    the zones, freeze windows; and where it came from. Columns as in DEMAND, POSITIONS, CLOCKS, FREEZES.
+class Context:
+    """What a release is judged by, and where it came from. None of this enters the table itself.
 
-    `demand` covers the last 28 days that have volumes on or before the business date.
+    `demand` has recent call volumes: the 28 days up to the last one with volumes on or before the business
+    date. `positions` are those of the sites, `clocks` the time zones of the routing zones, `freezes` the
+    freeze windows. Columns as in DEMAND, POSITIONS, CLOCKS and FREEZES.
     """
 
     demand: pl.DataFrame
@@ -129,8 +131,8 @@ class Surroundings:
     provenance: Provenance
 
 
-def read_inputs(settings: Settings, business_date: date, effective_date: date) -> tuple[Inputs, Surroundings]:
-    """Inputs and surroundings of one night's release, all read in one snapshot as the export role.
+def read_inputs(settings: Settings, business_date: date, effective_date: date) -> tuple[Inputs, Context]:
+    """The inputs and the context of one night's release, read in one snapshot as the export role.
 
     Raises ConfigurationError when a table is missing.
     """
@@ -143,11 +145,7 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
         positions, clocks = _read(cursor, *POSITIONS), _read(cursor, *CLOCKS)
         freezes = _read(cursor, *FREEZES)
         build = _fetch(cursor, "select max(build_id) as build_id from marts.published_build")
-        deliveries = _fetch(
-            cursor,
-            "select feed, business_date, delivery_id from ops.delivery "
-            "where status = 'published' and feed in ('numbering_plan', 'line_assignments')",
-        )
+        deliveries = _fetch(cursor, GOVERNING_DELIVERIES)
     sha256 = {name: _sha256(frame) for name, frame in frames.items() if name != "line_assignments"}
     provenance = Provenance(
         build_id=build["build_id"].item(),
@@ -157,25 +155,18 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
         input_sha256=sha256,
         code_version=code_version(),
     )
-    return Inputs(**frames), Surroundings(demand, positions, clocks, freezes, provenance)
+    return Inputs(**frames), Context(demand, positions, clocks, freezes, provenance)
 
 
 def read_demand(settings: Settings, business_date: date) -> pl.DataFrame:
-    """The recent volumes alone."""
+    """Only the recent call volumes."""
     _require_tables(settings, [DEMAND[0]])
     with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
         return _read_demand(cursor, business_date)
 
 
-def read_freezes(settings: Settings) -> pl.DataFrame:
-    """The freeze windows alone."""
-    _require_tables(settings, [FREEZES[0]])
-    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
-        return _read(cursor, *FREEZES)
-
-
 def code_version() -> str:
-    """The package's version and a digest of this room's own source: what turned inputs into a table."""
+    """The version of the package and a digest of the routing code, which turned the inputs into a table."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
@@ -194,7 +185,7 @@ def _require_tables(settings: Settings, tables: list[str]) -> None:
     if rows:
         missing = ", ".join(sorted(row[0] for row in rows))
         raise ConfigurationError(
-            f"routing reads {missing}, which the warehouse does not have yet: ingest the reference feeds "
+            f"routing needs {missing}, which the warehouse does not have yet: ingest the reference feeds "
             "(`parc ingest numbering_plan|line_assignments --date D`), then `parc build`"
         )
 
@@ -227,7 +218,7 @@ def _sha256(frame: pl.DataFrame) -> str:
 
 
 def _governing(deliveries: pl.DataFrame, day: date) -> dict[str, int]:
-    """For each feed the delivery in force on `day`: the newest up to it, else the earliest."""
+    """The delivery of each feed that is in force on `day`: the newest up to that day, else the earliest."""
     chosen = {}
     for (feed,), rows in deliveries.group_by("feed"):
         past = rows.filter(pl.col("business_date") <= day).sort("business_date").tail(1)

@@ -1,4 +1,4 @@
-"""How a routing table answers: which routes differ, which hours are open, which sites take a call."""
+"""How a routing table answers: the routes, the opening hours and the sites that a call meets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Route = frozenset[tuple[str, int, str, int]]
 
 
 def routes_by_pair(frames: Frames) -> dict[tuple[str, str], Route]:
-    """(zone_code, market) -> its route."""
+    """The route of each (zone_code, market)."""
     found: dict[tuple[str, str], set[tuple[str, int, str, int]]] = {}
     for zone, market, *rest in frames["routes"].iter_rows():
         found.setdefault((zone, market), set()).add(tuple(rest))
@@ -21,7 +21,7 @@ def routes_by_pair(frames: Frames) -> dict[tuple[str, str], Route]:
 
 
 def own_pairs(frames: Frames) -> set[tuple[str, str]]:
-    """The (zone_code, market) whose route is not the national one of that market."""
+    """The (zone_code, market) with a route of their own, different from the national one of that market."""
     routes = routes_by_pair(frames)
     return {
         (zone, market)
@@ -30,10 +30,40 @@ def own_pairs(frames: Frames) -> set[tuple[str, str]]:
     }
 
 
+def with_routes(calls: pl.DataFrame, routes: pl.DataFrame) -> pl.DataFrame:
+    """The calls (zone_code, market, band, ...) joined with the rows of `routes` that take them.
+
+    A call takes the rows of its own zone, market and band; if there are none, those of the national default.
+    `route_zone_code` says whose rows they are. A call that finds no row at all is left out.
+    """
+    keys = ["zone_code", "market", "band"]
+    own = routes.with_columns(route_zone_code="zone_code")
+    national = own.filter(zone_code=NATIONAL_ZONE).drop("zone_code")
+    return pl.concat(
+        [
+            calls.join(own, on=keys),
+            calls.join(own, on=keys, how="anti").join(national, on=["market", "band"]),
+        ],
+        how="diagonal",
+    )
+
+
+def first_choices(frames: Frames) -> pl.DataFrame:
+    """(zone_code, market, band, site_code, share): the sites that calls are offered to first, by weight."""
+    keys = ("zone_code", "market", "band")
+    return (
+        frames["routes"]
+        .filter(pl.col("priority") == pl.col("priority").min().over(keys))
+        .select(*keys, "site_code", share=pl.col("weight") / pl.col("weight").sum().over(keys))
+    )
+
+
 def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.DataFrame:
-    """The calls (half_hour_at, market and the column `zone`) with their band by the table's hours, as `name`:
-    open in the hours of the zone, and on the national route in those of the national default as well: past
-    them its sites have gone home, whatever the clock says overseas."""
+    """The calls (half_hour_at, market and the column `zone`) with their band by the table's hours, as `name`.
+
+    A call is `open` inside the windows of its zone. On the national route it must also be inside those of the
+    national default: outside them its sites are not staffed, whatever the time is overseas.
+    """
     pairs = {zone: pl.String(), "market": pl.String()}
     own = pl.DataFrame(sorted(own_pairs(frames)), schema=pairs, orient="row").with_columns(_own=True)
     hours = frames["windows"].select(_zone="zone_code", _opens_at="opens_at", _closes_at="closes_at")
@@ -59,7 +89,7 @@ def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.D
 
 
 def blocks_by_zone(prefixes: pl.DataFrame) -> pl.DataFrame:
-    """(block, zone_code): the zone of every six-digit block that some prefix covers, the longest winning."""
+    """(block, zone_code): the zone of each six-digit block under some prefix; the longest prefix wins."""
     missing = BLOCK_DIGITS - pl.col("prefix").str.len_chars().cast(pl.Int64)
     width = pl.lit(10, dtype=pl.Int64).pow(missing)
     first = pl.col("prefix").cast(pl.Int64) * width
@@ -70,14 +100,4 @@ def blocks_by_zone(prefixes: pl.DataFrame) -> pl.DataFrame:
         .sort("length")
         .unique("block", keep="last", maintain_order=True)
         .select("block", "zone_code")
-    )
-
-
-def first_choices(frames: Frames) -> pl.DataFrame:
-    """(zone_code, market, band, site_code, share): where calls are offered first, shared by weight."""
-    pair = ("zone_code", "market", "band")
-    return (
-        frames["routes"]
-        .filter(pl.col("priority") == pl.col("priority").min().over(pair))
-        .select(*pair, "site_code", share=pl.col("weight") / pl.col("weight").sum().over(pair))
     )

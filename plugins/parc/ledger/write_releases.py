@@ -1,0 +1,264 @@
+"""What a release writes: the `ops.routing_...` tables. Rows are only ever added.
+
+Names and reasons that people typed are written without telephone numbers (`parc.numbers.remark`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from parc.ledger.releases import Kind, RecordedRelease, Reply, first_activation
+from parc.numbers import remark
+
+
+class RowChange(NamedTuple):
+    """A row of a routing table that a release adds, removes or changes (JSON values).
+
+    `calls_moved_share` is the share (0-1) of calls of a route's zone and market that move; None if unknown or
+    in another table.
+    """
+
+    table_name: str
+    change: str
+    row_key: Mapping[str, Any]
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    calls_moved_share: float | None
+
+
+def next_fence(connection: Connection[Any]) -> int:
+    """A fencing token greater than every earlier one."""
+    row = connection.execute("select nextval('ops.routing_fence')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def begin(
+    connection: Connection[Any],
+    *,
+    version: str,
+    kind: Kind,
+    fence: int,
+    business_date: date | None,
+    effective_date: date | None,
+    plan_hash: str,
+    content_digest: str,
+    base_version: str | None,
+    base_digest: str | None,
+    row_counts: Mapping[str, int],
+    rows_changed: Mapping[str, Mapping[str, float]],
+    calls_moved_share: float | None,
+    calls_moved: list[dict[str, Any]],
+    approval_reasons: list[str],
+    approved_by: str | None,
+    approved_at: datetime | None,
+    requested_by: str,
+    reason: str,
+    run: tuple[str, str] | None,
+    build_id: int | None,
+    delivery_ids: Mapping[str, int],
+    rollout: list[dict[str, str | None]],
+    rollout_sha256: str | None,
+    input_sha256: Mapping[str, str],
+    code_version: str,
+) -> int:
+    """Record the intent of a release before the switch is touched; returns the release_id.
+
+    `run` is Airflow's dag_id and run_id.
+    """
+    values = {
+        "version": version,
+        "kind": kind,
+        "fence": fence,
+        "business_date": business_date,
+        "effective_date": effective_date,
+        "plan_hash": plan_hash,
+        "content_digest": content_digest,
+        "base_version": base_version,
+        "base_digest": base_digest,
+        "row_counts": Jsonb(row_counts),
+        "rows_changed": Jsonb(rows_changed),
+        "calls_moved_share": calls_moved_share,
+        "calls_moved": Jsonb(calls_moved),
+        "approval_reasons": Jsonb(approval_reasons),
+        "approved_by": approved_by and remark(approved_by),
+        "approved_at": approved_at,
+        "requested_by": remark(requested_by),
+        "reason": remark(reason),
+        "dag_id": run and run[0],
+        "run_id": run and run[1],
+        "build_id": build_id,
+        "delivery_ids": Jsonb(delivery_ids),
+        "rollout": Jsonb(rollout) if rollout else None,
+        "rollout_sha256": rollout_sha256,
+        "input_sha256": Jsonb(input_sha256),
+        "code_version": code_version,
+    }
+    marks = ", ".join(f"%({name})s" for name in values)
+    row = connection.execute(
+        f"insert into ops.routing_release ({', '.join(values)}) values ({marks}) "
+        "returning release_id".encode(),
+        values,
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def record_changes(connection: Connection[Any], release_id: int, changes: Iterable[RowChange]) -> None:
+    """Record rows that a release changes."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            f"copy ops.routing_change (release_id, {', '.join(RowChange._fields)}) from stdin"
+        ) as copy,
+    ):
+        for row in changes:
+            texts = (values and Jsonb(values) for values in (row.row_key, row.before, row.after))
+            copy.write_row((release_id, row.table_name, row.change, *texts, row.calls_moved_share))
+
+
+def record_event(connection: Connection[Any], release_id: int, event: str, detail: str = "") -> None:
+    """Record a step or the end of a release."""
+    connection.execute(
+        "insert into ops.routing_release_event (release_id, event, detail) values (%s, %s, %s)",
+        [release_id, event, detail],
+    )
+
+
+def record_automatic_rollback(connection: Connection[Any], failed: RecordedRelease, detail: str) -> None:
+    """Record that a release went live, failed its check and was undone.
+
+    In one transaction: its end, the rollback as a release of its own, and a hold.
+    """
+    with connection.transaction():
+        record_event(connection, failed.release_id, "rolled_back", detail)
+        reason = f"automatic: {failed.version} did not verify after activation: {detail}"
+        former = first_activation(connection, failed.base_version) if failed.base_version else None
+        row = None
+        if former:
+            row = connection.execute(
+                "insert into ops.routing_release (version, kind, fence, effective_date, plan_hash, "
+                "content_digest, base_version, base_digest, row_counts, rows_changed, calls_moved, "
+                "approval_reasons, requested_by, reason, delivery_ids, input_sha256, code_version) "
+                "select base_version, 'rollback', fence, %s, plan_hash, base_digest, version, "
+                "content_digest, '{}', '{}', '[]', '[]', requested_by, %s, '{}', '{}', code_version "
+                "from ops.routing_release where release_id = %s returning release_id",
+                [former.effective_date, remark(reason), failed.release_id],
+            ).fetchone()
+        if row:
+            record_event(connection, row[0], "activated")
+        record_hold(
+            connection, "set", set_by=failed.requested_by, reason=reason, release_id=failed.release_id
+        )
+
+
+def record_hold(
+    connection: Connection[Any],
+    event: Literal["set", "released"],
+    *,
+    set_by: str,
+    reason: str,
+    release_id: int | None = None,
+) -> None:
+    """Set or release the hold."""
+    connection.execute(
+        "insert into ops.routing_hold (event, release_id, set_by, reason) values (%s, %s, %s, %s)",
+        [event, release_id, remark(set_by), remark(reason)],
+    )
+
+
+def record_kill_switch(
+    connection: Connection[Any], event: Literal["disabled", "enabled"], *, set_by: str, reason: str
+) -> None:
+    """Disable or enable routing."""
+    connection.execute(
+        "insert into ops.routing_kill_switch (event, set_by, reason) values (%s, %s, %s)",
+        [event, remark(set_by), remark(reason)],
+    )
+
+
+def record_drain(
+    connection: Connection[Any],
+    event: Literal["set", "ended"],
+    site_code: str,
+    drained_until: datetime | None,
+    *,
+    set_by: str,
+    reason: str,
+) -> None:
+    """Record that a site is drained until an instant, or no longer (`drained_until` None)."""
+    connection.execute(
+        "insert into ops.routing_drain (event, site_code, drained_until, set_by, reason) "
+        "values (%s, %s, %s, %s, %s)",
+        [event, site_code, drained_until, remark(set_by), remark(reason)],
+    )
+
+
+def record_drift(
+    connection: Connection[Any],
+    action: Literal["detected", "adopt", "overwrite"],
+    *,
+    recorded: RecordedRelease | None,
+    live_version: str | None,
+    live_digest: str | None,
+    detail: str,
+    accepted_by: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Record that the switch held something else than the last release, or that somebody accepted it."""
+    connection.execute(
+        "insert into ops.routing_drift (action, recorded_version, recorded_digest, live_version, "
+        "live_digest, detail, accepted_by, reason) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            action,
+            recorded and recorded.version,
+            recorded and recorded.content_digest,
+            live_version,
+            live_digest,
+            detail,
+            accepted_by and remark(accepted_by),
+            reason and remark(reason),
+        ],
+    )
+
+
+def request_approval(
+    connection: Connection[Any],
+    *,
+    plan_hash: str,
+    business_date: date | None,
+    requested_by: str,
+    question_id: UUID | None,
+    run: tuple[str, str] | None,
+) -> None:
+    """Record that a person is asked to approve a plan. Asking the same question again changes nothing."""
+    connection.execute(
+        "insert into ops.routing_request "
+        "(plan_hash, business_date, requested_by, question_id, dag_id, run_id) "
+        "values (%s, %s, %s, %s, %s, %s) on conflict (question_id) do nothing",
+        [plan_hash, business_date, remark(requested_by), question_id, *(run or (None, None))],
+    )
+
+
+def reply(
+    connection: Connection[Any],
+    request_id: int,
+    verdict: Reply,
+    *,
+    answered_by: str | None,
+    answered_by_id: str | None,
+    answered_at: datetime | None,
+) -> None:
+    """Record the answer to a request. The first answer counts."""
+    names = [name and remark(name) for name in (answered_by, answered_by_id)]
+    connection.execute(
+        "insert into ops.routing_answer (request_id, verdict, answered_by, answered_by_id, answered_at) "
+        "values (%s, %s, %s, %s, %s) on conflict do nothing",
+        [request_id, verdict, *names, answered_at],
+    )

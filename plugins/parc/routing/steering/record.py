@@ -1,0 +1,91 @@
+"""What is recorded of a plan when its release begins: no raw number, only pseudonyms."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from parc.ledger import write_releases
+from parc.ledger.releases import Kind
+from parc.ledger.write_releases import RowChange
+from parc.pseudonyms import Pseudonyms
+from parc.routing.plans.plan import Plan
+from parc.routing.table.content import SHAPES
+from parc.routing.table.diff import TableDiff
+from parc.settings import Settings
+
+CHANGES_KEPT = 10_000
+
+
+def begin_release(
+    connection: Connection[Any],
+    settings: Settings,
+    plan: Plan,
+    *,
+    kind: Kind,
+    version: str,
+    fence: int,
+    requested_by: str,
+    reason: str,
+    approved_by: str | None,
+    approved_at: datetime | None,
+) -> int:
+    """Record the intent of a release and its rows, before the switch is touched; returns the release_id.
+
+    Of each table at most CHANGES_KEPT rows are kept; the counts cover all.
+    """
+    origin = plan.provenance
+    release_id = write_releases.begin(
+        connection,
+        version=version,
+        kind=kind,
+        fence=fence,
+        business_date=plan.business_date,
+        effective_date=plan.effective_date,
+        plan_hash=plan.plan_hash,
+        content_digest=plan.desired.digest,
+        base_version=plan.base_version,
+        base_digest=plan.base_digest,
+        row_counts=plan.desired.row_counts,
+        rows_changed={name: table.counts() for name, table in plan.diffs.items()},
+        calls_moved_share=plan.moved.share if plan.moved else None,
+        calls_moved=plan.moved_pairs(),
+        approval_reasons=[str(ruling) for ruling in plan.approvals],
+        approved_by=approved_by,
+        approved_at=approved_at,
+        requested_by=requested_by,
+        reason=reason,
+        run=settings.airflow_run,
+        build_id=origin.build_id,
+        delivery_ids=origin.delivery_ids,
+        rollout=origin.rollout,
+        rollout_sha256=origin.rollout_sha256,
+        input_sha256=origin.input_sha256,
+        code_version=origin.code_version,
+    )
+    pseudonyms = Pseudonyms.of_settings(settings)
+    for table in plan.diffs.values():
+        changes = itertools.islice(_changes(plan, table, pseudonyms), CHANGES_KEPT)
+        write_releases.record_changes(connection, release_id, changes)
+    return release_id
+
+
+def _changes(plan: Plan, table: TableDiff, pseudonyms: Pseudonyms) -> Iterator[RowChange]:
+    shares = {(pair["zone_code"], pair["market"]): pair["share"] for pair in plan.moved_pairs()}
+    for change, key, before, after in table.rows():
+        share = None
+        if table.name == "routes" and plan.moved:
+            share = shares.get((key["zone_code"], key["market"]), 0.0)
+        if SHAPES[table.name].has_numbers:
+            key = {"number_key": str(pseudonyms.of(str(key["number"])))}
+        yield RowChange(table.name, change, _values(key) or {}, _values(before), _values(after), share)
+
+
+def _values(columns: dict[str, object] | None) -> dict[str, Any] | None:
+    if columns is None:
+        return None
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in columns.items()}
