@@ -6,7 +6,6 @@ last both have arrived, and a third has been restated."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -57,7 +56,7 @@ def run(settings: Settings, screen: Console) -> None:
     Raises ConfigurationError if PARC_LANDING is set (simulated deliveries belong in the demonstration's own
     landing zone), and ParcError naming the DAG that failed and its log.
     """
-    if os.environ.get("PARC_LANDING"):
+    if not settings.has_own_landing:
         raise ConfigurationError(
             "PARC_LANDING is set, and the demonstration does not write simulated deliveries into a real "
             "landing zone; unset it, or use `parc up`"

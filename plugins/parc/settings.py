@@ -1,11 +1,11 @@
-"""Where a platform's state, input and secrets are: read once from the environment, then passed along."""
+"""Where a platform's state, input and secrets are. Nothing else reads the environment."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets as token_source
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,15 +15,63 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
+class OwnSwitch:
+    """How the platform's own Kamailio is started.
+
+    `last_resort` is the SIP address that takes what no table can route; `memory_mb` its shared memory;
+    `workers` the processes that take calls; `ping_seconds` how often each site is asked whether it lives.
+    `peers` are the addresses and networks that may place calls, each `peer_calls` new ones in a second.
+    """
+
+    last_resort: str = "sip:partner@127.0.0.1:5199"
+    memory_mb: str = "256"
+    workers: str = "4"
+    ping_seconds: str = "10"
+    peers: str = "127.0.0.0/8"
+    peer_calls: str = "400"
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read PARC_SWITCH_LAST_RESORT and so on; what is unset or empty keeps its default."""
+        given = {each.name: os.environ.get(f"PARC_SWITCH_{each.name.upper()}") for each in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if value})
+
+
+@dataclass(frozen=True)
+class RemoteAccess:
+    """How to reach a landing zone on S3 or SFTP, beyond what their libraries read from the environment."""
+
+    s3_endpoint: str | None
+    s3_ca_file: str | None
+    sftp_known_hosts: str | None
+    sftp_key_file: str | None
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL, AWS_CA_BUNDLE, PARC_SFTP_KNOWN_HOSTS and
+        PARC_SFTP_KEY_FILE."""
+        return cls(
+            s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
+            s3_ca_file=os.environ.get("AWS_CA_BUNDLE") or None,
+            sftp_known_hosts=os.environ.get("PARC_SFTP_KNOWN_HOSTS") or None,
+            sftp_key_file=os.environ.get("PARC_SFTP_KEY_FILE") or None,
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """One platform's settings.
 
-    `home` holds all local state; `landing` is an fsspec URL; `switch` is one too, or `kamailio:` with the
-    folder of its socket (none: the platform's own); `warehouse_dsn` and `switch_dsn` are libpq connection
-    strings to an outside PostgreSQL >= 15, or None for the embedded one. `airflow_run` is the DAG
-    and the run that a task works for, None for the command line. With `four_eyes`, who asks for a routing
-    release does not approve it; `approvers` are the logins that may, empty for all. `airflow_users` is the
-    file of Airflow's users, None for the one in `home`.
+    `home` holds all local state. `landing` is an fsspec URL; `switch` is one too, or `kamailio:` with the
+    folder of its socket (no folder: the platform's own, set up as `own_switch` says). `warehouse_dsn` and
+    `switch_dsn` are libpq connection strings to an outside PostgreSQL >= 15, or None for the embedded one,
+    whose programs are in `pg_bin` (None: those of the wheel).
+
+    `airflow_run` is the DAG and the run that a task works for, None on the command line. With `four_eyes`,
+    nobody approves a routing release that they asked for; `approvers` are the logins that may approve, empty
+    for all. `airflow_users` is the file of Airflow's users, None for the one in `home`; `auth_manager` is the
+    operator's own class instead. `airflow_api` is the address of an Airflow that others run
+    (docker-compose.yml), or of the one that this process was started by.
     """
 
     home: Path
@@ -36,22 +84,28 @@ class Settings:
     four_eyes: bool = False
     approvers: tuple[str, ...] = ()
     airflow_users: Path | None = None
+    auth_manager: str | None = None
+    airflow_api: str | None = None
+    pg_bin: Path | None = None
+    own_switch: OwnSwitch = OwnSwitch()
 
     def __post_init__(self) -> None:
-        """Both URLs are told, kept in the ledger and passed on: they hold no secret."""
+        """Both URLs are shown, kept in the ledger and passed on: they must hold no secret."""
         check_url(self.landing)
         check_url(self.switch)
 
     @classmethod
     def from_env(cls) -> Self:
-        """Read PARC_HOME, PARC_LANDING, PARC_SWITCH, PARC_WAREHOUSE_DSN, PARC_SWITCH_DSN, PARC_FOUR_EYES,
-        PARC_APPROVERS, PARC_AIRFLOW_USERS, and the run that Airflow names; the DSNs may lie in files.
+        """Read the PARC_ variables of these names, PG_BIN, and what Airflow sets for its tasks. The DSNs may
+        be given as files.
 
         Raises ConfigurationError when a URL holds a password, PARC_FOUR_EYES is neither on nor off, or the
         file of a secret cannot be read.
         """
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
+        users, pg_bin = os.environ.get("PARC_AIRFLOW_USERS"), os.environ.get("PG_BIN")
+        execution_api = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
         return cls(
             home=home,
             landing=_place(os.environ.get("PARC_LANDING") or str(home / "landing")),
@@ -61,16 +115,25 @@ class Settings:
             airflow_run=(dag_id, run_id) if dag_id and run_id else None,
             four_eyes=_switched_on("PARC_FOUR_EYES"),
             approvers=tuple(re.findall(r"[^\s,]+", os.environ.get("PARC_APPROVERS", ""))),
-            airflow_users=Path(users).absolute() if (users := os.environ.get("PARC_AIRFLOW_USERS")) else None,
+            airflow_users=Path(users).absolute() if users else None,
+            auth_manager=os.environ.get("AIRFLOW__CORE__AUTH_MANAGER") or None,
+            airflow_api=execution_api.removesuffix("/").removesuffix("/execution") if execution_api else None,
+            pg_bin=Path(pg_bin) if pg_bin else None,
+            own_switch=OwnSwitch.from_env(),
         )
+
+    @property
+    def has_own_landing(self) -> bool:
+        """Whether deliveries are read from the home's own folder."""
+        return self.landing == str(self.home / "landing")
 
     def with_warehouse(self, dsn: str) -> Self:
         """These settings on another warehouse."""
         return replace(self, warehouse_dsn=dsn)
 
     def secret(self, name: str, otherwise: str | None = None) -> str:
-        """A secret of this platform: `PARC_<NAME>` or the file `PARC_<NAME>_FILE` from the environment, else
-        `otherwise`, else one that is made once under `home/secrets`.
+        """A secret of this platform: what the environment gives (`PARC_<NAME>`, or the file that
+        `PARC_<NAME>_FILE` names), else `otherwise`, else one that is made once and kept in `home/secrets`.
 
         Two processes that ask at once get the same one. Raises ConfigurationError as `given_secret`.
         """
@@ -83,7 +146,7 @@ class Settings:
             draft.touch(mode=0o600)
             draft.write_text(token_source.token_urlsafe(32))
             try:
-                os.link(draft, path)  # fails where another process was first: then its secret counts
+                os.link(draft, path)  # fails if another process was first: its secret counts
             except FileExistsError:
                 pass
             finally:
@@ -91,25 +154,25 @@ class Settings:
         return path.read_text()
 
     def secret_if_any(self, name: str) -> str | None:
-        """A secret that may not be there: as `secret`, but none is made."""
+        """As `secret`, but makes none: None if there is none."""
         path = self.secret_file(name)
         return given_secret(f"PARC_{name.upper()}") or (path.read_text() if path.exists() else None)
 
     def secret_file(self, name: str) -> Path:
-        """Where the platform keeps a secret that it made."""
+        """The file of a secret that the platform made."""
         return self.home / "secrets" / name
 
     @property
     def pseudonym_secret(self) -> bytes:
-        """Key of every HMAC that stands for a person; changing it severs all history."""
+        """The key of every pseudonym; changing it cuts off all history."""
         return self.secret("pseudonym_secret").encode()
 
 
 def given_secret(name: str) -> str | None:
-    """What the environment gives as the secret `name`: its value, or the content of the file that `name`_FILE
-    names, without the line break at its end. None where it gives neither.
+    """The value of the variable `name`, or the content of the file that `name`_FILE names, without its last
+    line break; None if neither is set.
 
-    Raises ConfigurationError when it gives both, or the file is empty or cannot be read.
+    Raises ConfigurationError when both are set, or the file is empty or cannot be read.
     """
     given, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if not file:
@@ -127,12 +190,12 @@ def given_secret(name: str) -> str | None:
 
 
 def environment_but(*prefixes: str) -> dict[str, str]:
-    """The environment without variables of these prefixes: for a process that needs no secret in them."""
+    """The environment for a process that is started, without the variables that begin with these prefixes."""
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
 def _switched_on(name: str) -> bool:
-    """Whether a variable is on; unset, it is off. Another word is an error: it guards something."""
+    """Whether a variable is on; unset means off. Any other word is an error: it guards something."""
     given = os.environ.get(name, "").strip().lower()
     if given in ("1", "on", "true", "yes"):
         return True
@@ -142,19 +205,19 @@ def _switched_on(name: str) -> bool:
 
 
 def _switch(given: str) -> str:
-    """A switch that every process finds, wherever it was started: `kamailio:`, a URL, an absolute path."""
+    """The switch as every process finds it, wherever it starts: `kamailio:`, a URL or an absolute path."""
     if given == "kamailio":
         return "kamailio:"
     return given if ":" in given else _place(given)
 
 
 def _place(given: str) -> str:
-    """A URL, or a path that stays right wherever it is read."""
+    """A URL, or an absolute path."""
     return given if "://" in given else str(Path(given).absolute())
 
 
 def check_url(url: str) -> None:
-    """Raises ConfigurationError when a URL holds a password or a key; it is not repeated."""
+    """Raises ConfigurationError when a URL holds a password or a key, without repeating it."""
     if found := re.search(r"(?P<protocol>\w+)://[^/@]*:(?!\d+/)[^@]*@", url):
         raise ConfigurationError(
             f"the {found['protocol']}:// URL holds a password, which logs and the ledger would show: "

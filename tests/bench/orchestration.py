@@ -189,7 +189,7 @@ def start_airflow(bench: Bench, ways: list[str]) -> None:
             "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
         }
         with patch.dict(os.environ, given):
-            services.start(bench.cosmos)
+            services.start(bench.cosmos, embedded.airflow_url(bench.cosmos))
         Airflow(bench.cosmos).wait_for_dags({"cosmos_local", "cosmos_watcher"})
 
 
@@ -223,7 +223,7 @@ def cpu_seconds(bench: Bench) -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = used.ru_utime + used.ru_stime
     for settings in (bench.own, bench.cosmos):
-        for service in services.services(settings):
+        for service in services.programs(settings):
             if service.name == "scheduler" and service.pid:
                 scheduler = psutil.Process(service.pid)
                 times = scheduler.cpu_times()

@@ -26,7 +26,7 @@ from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
 from parc.routing.table.content import SHAPES, Content
 from parc.routing.table.diff import diff
-from parc.settings import Settings
+from parc.settings import OwnSwitch, Settings
 from parc.warehouse import embedded
 
 ZONES = [f"{code:02}" for code in range(30)]
@@ -135,7 +135,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="parc-bench-") as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
-        settings = Settings(home=home, landing=str(home / "landing"), switch=KAMAILIO)
+        settings = Settings(
+            home=home, landing=str(home / "landing"), switch=KAMAILIO, own_switch=OwnSwitch.from_env()
+        )
         embedded.start(settings)
         local.start(settings)
         try:
@@ -154,7 +156,7 @@ def main() -> None:
             live, one = released(switch, "5", content(given.exceptions, 1), 5)
             print("bare: COPY and reload of the whole table")
             limit = bare(settings, second)
-            process = psutil.Process(local.pid(settings))
+            process = psutil.Process(local.program(settings).pid)
             memory = Rpc(local.socket(settings)).call("core.shmmem", "m")
             print(
                 f"switch: {memory['real_used']} MB of shared memory in use, "

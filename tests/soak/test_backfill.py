@@ -96,7 +96,7 @@ def kill_scheduler(settings: Settings) -> None:
     """As when the machine loses power: the scheduler and its tasks at once, without a word."""
     from parc.host import services
 
-    [pid] = [service.pid for service in services.services(settings) if service.name == "scheduler"]
+    [pid] = [each.pid for each in services.programs(settings) if each.name == "scheduler"]
     process = psutil.Process(pid)
     for each in [process, *process.children(recursive=True)]:
         try:

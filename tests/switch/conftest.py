@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ import pytest
 
 from parc.routing.steering import drafting
 from parc.routing.switches import KAMAILIO, local
-from parc.settings import Settings
+from parc.settings import OwnSwitch, Settings
 from parc.warehouse import connect
 from support.routing_world import fill
 from support.sites import SITES, Sites, answering, empty
@@ -23,9 +22,8 @@ def running(server: Settings) -> Iterator[Settings]:
     """The embedded server's own Kamailio."""
     if shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None or shutil.which("sipp") is None:
         pytest.skip("kamailio or sipp is not installed")
-    settings = replace(server, switch=KAMAILIO)
-    os.environ["PARC_SWITCH_PING_SECONDS"] = "1"
-    os.environ["PARC_SWITCH_PEERS"] = "127.0.0.1, 127.0.0.2"
+    own_switch = OwnSwitch(ping_seconds="1", peers="127.0.0.1, 127.0.0.2")
+    settings = replace(server, switch=KAMAILIO, own_switch=own_switch)
     local.start(settings)
     yield settings
     local.stop(settings)
@@ -43,7 +41,7 @@ def world(warehouse: Settings, running: Settings, sites: Sites, monkeypatch: pyt
                 "update marts.routing_sites set sip_address = %s where site_code = %s",
                 [f"sip:{site_code.lower()}@127.0.0.1:{port}", site_code],
             )
-    return replace(warehouse, switch=KAMAILIO)
+    return replace(warehouse, switch=KAMAILIO, own_switch=running.own_switch)
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ def test_a_socket_that_nobody_listens_on(live: Settings, tmp_path: Path) -> None
 @pytest.mark.soak
 def test_a_switch_that_hangs(live: Settings) -> None:
     """Stopped in the middle of a release, it answers nothing; let go on, the next run settles it."""
-    processes = [psutil.Process(local.pid(live))]
+    processes = [psutil.Process(local.program(live).pid)]
     processes += processes[0].children(recursive=True)
     for process in processes:
         process.suspend()
@@ -290,7 +290,7 @@ def test_nobody_else_speaks_to_the_switch_or_writes_its_tables(live: Settings) -
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 database.execute(statement.encode())
-    process = psutil.Process(local.pid(live))
+    process = psutil.Process(local.program(live).pid)
     addresses = {
         connection.laddr.ip
         for each in (process, *process.children(recursive=True))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from parc.errors import ConfigurationError
 from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.probes import seal
-from parc.settings import Settings
+from parc.settings import OwnSwitch, Settings
 from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone, status, values
 from support.routing_world import go_live
 from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
@@ -222,10 +223,10 @@ def test_calls_are_taken_from_peers_alone(open_live: Settings, sites: Sites, cal
 
 
 @pytest.mark.parametrize("given", ["the operator", "192.0.2.0/33", "192.0.2.7/28"])
-def test_peers_that_are_no_networks_are_told(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peers_that_are_no_networks_are_reported(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARC_SWITCH_PEERS", given)
     with pytest.raises(ConfigurationError, match=r"PARC_SWITCH_PEERS: .*192\.0\.2\.7"):
-        local.peers()
+        local.peers(OwnSwitch.from_env())
 
 
 def test_a_secret_that_is_short_is_told(running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,12 +323,12 @@ def test_one_peer_that_calls_without_end_does_not_stop_another(
         assert calls.returncode == 0, said[-2000:]
         refused = [reply for reply in greedy.everything() if status(reply) == 503]
     taken = len(sites.calls) - 200 * seconds
-    assert sent > 3 * local.PEER_CALLS and refused
-    assert taken <= local.PEER_CALLS * (seconds + 2), (sent, taken)
+    assert sent > 3 * int(open_live.own_switch.peer_calls) and refused
+    assert taken <= int(open_live.own_switch.peer_calls) * (seconds + 2), (sent, taken)
 
 
 def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refused(
-    open_live: Settings, caller: Phone, monkeypatch: pytest.MonkeyPatch
+    open_live: Settings, caller: Phone
 ) -> None:
     """A call is up, and the switch starts anew with hardly more memory than its tables take."""
     dialog = Dialog(caller)
@@ -335,13 +336,12 @@ def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refuse
     local.stop(open_live)  # what earlier calls still hold is given back
     local.start(open_live)
     free = int(Rpc(local.socket(open_live)).call("core.shmmem", "m")["free"])
-    with monkeypatch.context() as patch:
-        patch.setenv("PARC_SWITCH_MEMORY_MB", str(256 - free + 20))
-        local.stop(open_live)
-        local.start(open_live)
-        time.sleep(2)  # it looks once in a second
-        assert status(Dialog(caller).ask("INVITE")) == 503
-        assert status(dialog.ask("BYE")) == 200
+    local.stop(open_live)
+    own_switch = replace(open_live.own_switch, memory_mb=str(256 - free + 20))
+    local.start(replace(open_live, own_switch=own_switch))
+    time.sleep(2)  # it looks once in a second
+    assert status(Dialog(caller).ask("INVITE")) == 503
+    assert status(dialog.ask("BYE")) == 200
     local.stop(open_live)
     local.start(open_live)
     Dialog(caller).begin()
@@ -349,7 +349,7 @@ def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refuse
 
 def test_the_log_tells_of_no_caller_and_stays_short(open_live: Settings, caller: Phone) -> None:
     """Messages that no parser likes, each with a number in it."""
-    log = local.log(open_live)
+    log = local.program(open_live).log_path
     assert log.stat().st_mode & 0o777 == 0o600
     size = log.stat().st_size
     number = "33612345678"
@@ -377,7 +377,7 @@ def test_the_log_tells_of_no_caller_and_stays_short(open_live: Settings, caller:
 
 def test_of_a_log_that_has_grown_only_deaths_are_kept(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, landing=str(tmp_path), switch="kamailio:")
-    log = local.log(settings)
+    log = local.program(settings).log_path
     log.parent.mkdir()
     death = " 0(7) ALERT: <core> [main.c:777]: handle_sigs(): child process 9 exited by a signal 11\n"
     log.write_text(death + " 9(16) ERROR: <core> parse_via(): <0612345678>\n" * 100)
@@ -388,12 +388,12 @@ def test_of_a_log_that_has_grown_only_deaths_are_kept(tmp_path: Path) -> None:
 
 
 def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> None:
-    folder = local.log(running).parent
+    folder = local.program(running).log_path.parent
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name for path in folder.iterdir() if path.is_socket() or path.is_fifo()} == {"rpc.sock"}
     assert (folder / "kamailio.cfg").stat().st_mode & 0o777 == 0o600
     secret = local.secret(running)
-    process = psutil.Process(local.pid(running) or 0)
+    process = psutil.Process(local.program(running).pid or 0)
     for each in (process, *process.children(recursive=True)):
         assert secret not in " ".join(each.cmdline()) + str(each.environ())
 

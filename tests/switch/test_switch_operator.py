@@ -37,7 +37,7 @@ def operator(module_warehouse: Settings, running: Settings) -> Settings:
             ingest(module_warehouse, feed, day)
     build(module_warehouse)
     empty(running)
-    return replace(module_warehouse, switch=KAMAILIO)
+    return replace(module_warehouse, switch=KAMAILIO, own_switch=running.own_switch)
 
 
 def table(settings: Settings, day: date) -> Content:

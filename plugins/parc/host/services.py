@@ -1,22 +1,18 @@
-"""Airflow's four processes: started, watched and stopped by pid."""
+"""Airflow's four processes."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import httpx
 import psutil
 
 from parc.errors import ConfigurationError
-from parc.host import environment
-from parc.host.processes import free_port
+from parc.host import environment, processes
+from parc.host.processes import Ended, Program, free_port, wait_until_ready
 from parc.settings import Settings
 
 COMMANDS = {
@@ -27,88 +23,50 @@ COMMANDS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 POOLS = "deploy/airflow_pools.json"
+PORT = 8080
 START_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Service:
-    """One of Airflow's processes: its pid while it runs, else None, and its log. `is_gone`: it was started,
-    and ended without being stopped."""
-
-    name: str
-    pid: int | None
-    log: Path
-    is_gone: bool
+STOP_SECONDS = 20
 
 
 def start(settings: Settings, database: str) -> str:
     """Start what does not run yet and wait until the API server answers; returns its address. `database` is
     the SQLAlchemy URL of Airflow's own tables.
 
-    Raises ConfigurationError naming the process that ended early, and its log.
+    Raises ConfigurationError naming the process that ended early, and its log, or when Airflow already runs
+    with another landing zone or switch.
     """
     run = _run_folder(settings)
     places = {"PARC_LANDING": settings.landing, "PARC_SWITCH": settings.switch}
     known = run / "places.json"
-    if all(service.pid for service in services(settings)):
+    if all(program.pid for program in programs(settings)):
         other = json.loads(known.read_text()) if known.exists() else places
         if other != places:
-            told = ", ".join(f"{name}={value}" for name, value in other.items())
-            raise ConfigurationError(f"Airflow runs with {told}: `parc stop` first, then `parc up`")
+            given = ", ".join(f"{name}={value}" for name, value in other.items())
+            raise ConfigurationError(f"Airflow runs with {given}: `parc stop` first, then `parc up`")
         return address(settings)
     stop(settings)
     known.write_text(json.dumps(places))
     port_file = run / "airflow_port"
-    preferred = int(port_file.read_text()) if port_file.exists() else 8080
-    port = free_port(preferred)
+    port = free_port(int(port_file.read_text()) if port_file.exists() else PORT)
     variables = environment.variables(settings, port, database)
-    _airflow(settings, variables, "migrate", ["db", "migrate"]).wait()
-    pools = _airflow(settings, variables, "pools", ["pools", "import", str(settings.project / POOLS)])
-    while True:
-        port_file.write_text(str(port))
-        for name, command in COMMANDS.items():
-            process = _airflow(settings, environment.variables(settings, port, database), name, command)
-            created = psutil.Process(process.pid).create_time()
-            (run / f"{name}.json").write_text(json.dumps({"pid": process.pid, "created": created}))
-        if _is_ready(settings, port):
-            break
+    _once(settings, variables, "migrate", "db", "migrate").wait()
+    pools = _once(settings, variables, "pools", "pools", "import", str(settings.project / POOLS))
+    while not _start_services(settings, port, database):
         stop(settings)
         port = free_port()
     if pools.wait():
-        raise ConfigurationError(f"Airflow's pools were not made; see {_log(settings, 'pools')}")
+        raise ConfigurationError(f"Airflow's pools were not made; see {_log_path(settings, 'pools')}")
     return address(settings)
 
 
 def stop(settings: Settings) -> list[str]:
     """Stop the processes that run, their children too; returns their names."""
-    stopped, processes = [], []
-    for name in COMMANDS:
-        process = _process(settings, name)
-        if process is not None:
-            stopped.append(name)
-            processes += [process, *process.children(recursive=True)]
-        (_run_folder(settings) / f"{name}.json").unlink(missing_ok=True)
-    for process in processes:
-        _signal(process.terminate)
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    for process in alive:
-        _signal(process.kill)
-    return stopped
+    return processes.stop(programs(settings), seconds=STOP_SECONDS, with_children=True)
 
 
-def services(settings: Settings) -> list[Service]:
-    """Airflow's processes as they are now."""
-    found = {name: _process(settings, name) for name in COMMANDS}
-    run = _run_folder(settings)
-    return [
-        Service(
-            name,
-            process.pid if process else None,
-            _log(settings, name),
-            is_gone=process is None and (run / f"{name}.json").exists(),
-        )
-        for name, process in found.items()
-    ]
+def programs(settings: Settings) -> list[Program]:
+    """Airflow's processes, running or not."""
+    return [_program(settings, name) for name in COMMANDS]
 
 
 def address(settings: Settings) -> str:
@@ -119,16 +77,13 @@ def address(settings: Settings) -> str:
     return f"http://127.0.0.1:{port_file.read_text()}"
 
 
-def elsewhere() -> str | None:
-    """Where Airflow's API answers if others run its services (docker-compose.yml), None if they are ours.
+def elsewhere(settings: Settings) -> str | None:
+    """The address of Airflow's API where others run its services (docker-compose.yml); None if nobody does.
 
     Raises ConfigurationError when it does not answer there, or one of its services is not at work.
     """
-    execution_api = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
-    if not execution_api:
-        return None
-    place = execution_api.removesuffix("/").removesuffix("/execution")
-    if not _is_healthy(place):
+    place = settings.airflow_api
+    if place and not _is_healthy(place):
         raise ConfigurationError(
             f"Airflow at {place} does not answer, or one of its services is not at work; see their logs"
         )
@@ -141,70 +96,52 @@ def _run_folder(settings: Settings) -> Path:
     return folder
 
 
-def _log(settings: Settings, name: str) -> Path:
-    return settings.home / "logs" / f"airflow-{name}.log"
-
-
-def _airflow(
-    settings: Settings, variables: dict[str, str], name: str, command: list[str]
-) -> subprocess.Popen[bytes]:
-    log = _log(settings, name)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    output: IO[bytes]
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [str(Path(sys.executable).with_name("airflow")), *command],
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=settings.home,
-            start_new_session=True,
-        )
-
-
-def _process(settings: Settings, name: str) -> psutil.Process | None:
-    """The process of that name if the one we started still lives (a pid alone may have been given anew)."""
-    try:
-        recorded = json.loads((_run_folder(settings) / f"{name}.json").read_text())
-        process = psutil.Process(recorded["pid"])
-        is_ours = abs(process.create_time() - recorded["created"]) < 1
-        return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
-    except (OSError, ValueError, psutil.NoSuchProcess):
-        return None
-
-
-def _signal(act) -> None:  # type: ignore[no-untyped-def]
-    try:
-        act()
-    except psutil.NoSuchProcess:
-        return
-
-
-def _is_ready(settings: Settings, port: int) -> bool:
-    """Wait until the API server answers and reports a scheduler and a dag processor at work; False where
-    somebody else took its port meanwhile."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        ended = [service for service in services(settings) if service.pid is None]
-        if ended:
-            if ended[0].name == "api-server" and free_port(port) != port:
-                return False
-            last = ended[0].log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise ConfigurationError(
-                f"Airflow's {ended[0].name} ended while starting: {' '.join(last)} (log: {ended[0].log})"
-            )
-        if _is_healthy(f"http://127.0.0.1:{port}") and _is_ours(settings, port):
-            return True
-        time.sleep(0.3)
-    raise ConfigurationError(
-        f"Airflow was not ready within {START_SECONDS} s; see the logs in {settings.home / 'logs'}"
+def _program(settings: Settings, name: str) -> Program:
+    return Program(
+        name,
+        f"Airflow's {name}",
+        pid_file=_run_folder(settings) / f"{name}.json",
+        log_path=_log_path(settings, name),
     )
 
 
-def _is_ours(settings: Settings, port: int) -> bool:
-    """Whether it is our API server that takes connections on a port."""
-    process = _process(settings, "api-server")
+def _log_path(settings: Settings, name: str) -> Path:
+    return settings.home / "logs" / f"airflow-{name}.log"
+
+
+def _airflow(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("airflow")), *arguments]
+
+
+def _once(
+    settings: Settings, variables: dict[str, str], name: str, *arguments: str
+) -> subprocess.Popen[bytes]:
+    """A command of Airflow's that ends by itself."""
+    return processes.spawn(_airflow(*arguments), _log_path(settings, name), settings.home, variables)
+
+
+def _start_services(settings: Settings, port: int, database: str) -> bool:
+    """Start the four and wait until the API server reports a scheduler and a DAG processor at work; False if
+    another program took the port meanwhile."""
+    (_run_folder(settings) / "airflow_port").write_text(str(port))
+    variables = environment.variables(settings, port, database)
+    started = programs(settings)
+    for program in started:
+        program.start(_airflow(*COMMANDS[program.name]), settings.home, variables)
+    api_server = next(program for program in started if program.name == "api-server")
+    place = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(started, lambda: _is_healthy(place) and _listens(api_server, port), START_SECONDS)
+    except Ended as ended:
+        if ended.program is api_server and free_port(port) != port:
+            return False
+        raise
+    return True
+
+
+def _listens(program: Program, port: int) -> bool:
+    """Whether it is this program, or a child of it, that takes connections on a port."""
+    process = program.process
     try:
         family = [process, *process.children(recursive=True)] if process else []
         return any(

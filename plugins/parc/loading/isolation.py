@@ -88,14 +88,15 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         package = str(Path(parc.__file__).parents[1])
-        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+        known = environment_but(*NOT_FOR_LOADS)
+        path = os.pathsep.join(filter(None, [package, known.get("PYTHONPATH")]))
         ours, theirs = multiprocessing.Pipe()
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-m", "parc.loading.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**environment_but(*NOT_FOR_LOADS), "PYTHONPATH": path},
+                env={**known, "PYTHONPATH": path},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # an interrupt at the terminal reaches only the parent, which ends it
             )

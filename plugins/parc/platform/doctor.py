@@ -154,8 +154,8 @@ def _schema(_: Settings) -> str:
 
 
 def _airflow(settings: Settings) -> str:
-    if not any(service.pid for service in services.services(settings)):
-        return services.elsewhere() or "not started (`parc up` starts it)"
+    if not any(program.pid for program in services.programs(settings)):
+        return services.elsewhere(settings) or "not started (`parc up` starts it)"
     return services.address(settings)
 
 

@@ -94,6 +94,8 @@ def overview(settings: Settings) -> Overview:
         if matter.kind == "schema":  # nothing else can be asked for
             raise ConfigurationError(f"{matter.what}; `{matter.command}` applies what is missing")
     night = desk.newest_night(settings)
+    switch = [local.program(settings)] if local.is_own(settings) else []
+    programs = [*services.programs(settings), *switch]
     with connect(settings, "reader") as connection, connection.cursor(row_factory=dict_row) as cursor:
         feeds, refused, builds = (
             cursor.execute(query.encode()).fetchall() for query in (FEEDS, REFUSED, BUILDS)
@@ -103,14 +105,9 @@ def overview(settings: Settings) -> Overview:
         night=night,
         due=desk.due(settings, night) if night else [],
         processes=[
-            {"process": service.name, "pid": service.pid, "log": str(service.log)}
-            for service in services.services(settings)
-        ]
-        + (
-            [{"process": "kamailio", "pid": local.pid(settings), "log": str(local.log(settings))}]
-            if local.is_own(settings)
-            else []
-        ),
+            {"process": program.name, "pid": program.pid, "log": str(program.log_path)}
+            for program in programs
+        ],
         feeds=feeds,
         missing=desk.missing(settings),
         refused_lately=refused,
@@ -121,15 +118,14 @@ def overview(settings: Settings) -> Overview:
 
 def processes_gone(settings: Settings) -> list[Matter]:
     """The platform's processes that ended without being stopped."""
-    switch = [
-        Matter(
-            "switch process", True, "kamailio", f"its process ended (log: {local.log(settings)})", "parc up"
-        )
+    switch = local.program(settings)
+    gone = [("switch process", "kamailio", switch)] if switch.is_gone else []
+    gone += [
+        ("process", f"airflow {program.name}", program)
+        for program in services.programs(settings)
+        if program.is_gone
     ]
-    return (switch if local.was_started(settings) and not local.pid(settings) else []) + [
-        Matter(
-            "process", True, f"airflow {service.name}", f"its process ended (log: {service.log})", "parc up"
-        )
-        for service in services.services(settings)
-        if service.is_gone
+    return [
+        Matter(kind, True, subject, f"its process ended (log: {program.log_path})", "parc up")
+        for kind, subject, program in gone
     ]

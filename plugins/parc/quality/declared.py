@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +109,6 @@ def load(project: Path, name: str) -> Declared:
     Raises QualityError if Great Expectations rejects any part of the suite, or if an expectation lacks a
     field that its readers need.
     """
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read on import; stops the library from phoning home
     from great_expectations import ExpectationSuite
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration

@@ -262,6 +262,7 @@ def _batch_definition() -> BatchDefinition[Any]:
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("measures").add_dataframe_asset("delivery")
     return asset.add_batch_definition_whole_dataframe("one row")

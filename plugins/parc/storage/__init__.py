@@ -26,7 +26,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
 
 from parc.errors import ConfigurationError
-from parc.settings import check_url
+from parc.settings import RemoteAccess, check_url
 
 WAIT_SECONDS = 20.0
 """How long a connection may take, and how long a server may stay silent."""
@@ -246,9 +246,10 @@ def is_disk_full(error: BaseException) -> bool:
 def _s3() -> ArrowFSWrapper:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
+    access = RemoteAccess.from_env()
     store = S3FileSystem(
-        endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
-        tls_ca_file_path=os.environ.get("AWS_CA_BUNDLE") or None,
+        endpoint_override=access.s3_endpoint,
+        tls_ca_file_path=access.s3_ca_file,
         connect_timeout=WAIT_SECONDS,
         request_timeout=WAIT_SECONDS,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=TRIES),

@@ -15,7 +15,7 @@ from typing import Any
 import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
 
-from parc.settings import given_secret
+from parc.settings import RemoteAccess, given_secret
 
 # Paramiko's threads would also log tracebacks of the errors that are raised here.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -52,9 +52,9 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
     cachable = False
 
     def _connect(self) -> None:
-        wait = self.ssh_kwargs["wait_seconds"]
+        wait, access = self.ssh_kwargs["wait_seconds"], RemoteAccess.from_env()
         self.client = paramiko.SSHClient()
-        self.client.load_system_host_keys(os.environ.get("PARC_SFTP_KNOWN_HOSTS") or None)
+        self.client.load_system_host_keys(access.sftp_known_hosts)
         self.client.set_missing_host_key_policy(paramiko.RejectPolicy())
         try:
             self.client.connect(
@@ -62,7 +62,7 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]
                 port=self.ssh_kwargs.get("port") or paramiko.config.SSH_PORT,
                 username=self.ssh_kwargs.get("username"),
                 password=given_secret("PARC_SFTP_PASSWORD"),
-                key_filename=os.environ.get("PARC_SFTP_KEY_FILE") or None,
+                key_filename=access.sftp_key_file,
                 timeout=wait,
                 auth_timeout=wait,
                 channel_timeout=wait,

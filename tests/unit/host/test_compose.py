@@ -107,14 +107,16 @@ def test_airflow_services_run_the_same_commands(compose: dict[str, Any]) -> None
 
 def test_airflow_configuration_is_the_same(compose: dict[str, Any], server: Settings) -> None:
     ours = {k: v for k, v in environment.variables(server, 8080, "").items() if k.startswith("AIRFLOW__")}
+    listed = environment.everywhere(server)
     secret = {f"{key}_CMD" for key in AIRFLOW_SECRETS}
     for name in services.COMMANDS:
-        theirs = compose["services"][name]["environment"]
-        plain = {key for key in theirs if key.startswith("AIRFLOW__")} - secret
-        assert plain == set(ours) - set(AIRFLOW_SECRETS)
-        for key in plain:
-            if not CONTAINER_VALUES.match(key):
-                assert theirs[key] == ours[key], key
+        service = compose["services"][name]
+        assert service["env_file"] == [environment.LIST]
+        own = {key for key in service["environment"] if key.startswith("AIRFLOW__")} - secret
+        assert all(CONTAINER_VALUES.match(key) for key in own)
+        assert own | set(listed) == set(ours) - set(AIRFLOW_SECRETS)
+        assert not own & set(listed)
+    assert listed.items() <= ours.items()
 
 
 def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, monkeypatch) -> None:
@@ -122,12 +124,14 @@ def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, mo
     module, _, name = own.rpartition(".")
     assert hasattr(importlib.import_module(module), name)
     monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "theirs")
-    assert environment.variables(server, 8080, "")["AIRFLOW__CORE__AUTH_MANAGER"] == "theirs"
+    given = dataclasses.replace(server, auth_manager=Settings.from_env().auth_manager)
+    assert environment.variables(given, 8080, "")["AIRFLOW__CORE__AUTH_MANAGER"] == "theirs"
 
 
 def test_settings_are_all_given(compose: dict[str, Any]) -> None:
     given = {name.removesuffix("_FILE") for name in compose["services"]["scheduler"]["environment"]}
-    ours = {"project", "airflow_run"}  # where the code lies, and what Airflow tells each task itself
+    # Where the code and PostgreSQL lie, what Airflow sets for each task, and a switch that is not its own.
+    ours = {"project", "pg_bin", "airflow_run", "airflow_api", "auth_manager", "own_switch"}
     fields = {field.name for field in dataclasses.fields(Settings)} - ours
     assert {f"PARC_{name.upper()}" for name in fields} <= given
 
@@ -304,6 +308,7 @@ def test_an_image_does_not_hold(path: str) -> None:
         "deploy/superuser.sql",
         "dbt_project/seeds/directorates.csv",
         "requirements.lock",
+        "deploy/airflow.env",
         "expectations/export",
     ],
 )
