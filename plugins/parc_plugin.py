@@ -56,8 +56,8 @@ class ParcPlugin(AirflowPlugin):
     night before backfills."""
 
     name = "parc"
-    priority_weight_strategies = (NightFirst,)
-    deadline_references = (RunFirstQueued,)
+    priority_weight_strategies = [NightFirst]  # noqa: RUF012
+    deadline_references = [RunFirstQueued]  # noqa: RUF012
     fastapi_root_middlewares = [{"middleware": delayed, "name": "delay of failed logins"}]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
