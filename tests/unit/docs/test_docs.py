@@ -7,6 +7,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_the_site_takes_no_asset_from_elsewhere(site: Path) -> None:
 def test_written_pages_are_up_to_date(script: str, page: str) -> None:
     text = runpy.run_path(str(PROJECT / "docs" / "scripts" / f"{script}.py"))["text"]()
     assert (PROJECT / page).read_text() == text, f"write it again: .venv/bin/python docs/scripts/{script}.py"
+
+
+def test_the_changelog_begins_with_the_version() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    text = (PROJECT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$", text, re.MULTILINE)[0] == version
 
 
 def test_the_readme_is_short() -> None:
