@@ -1,12 +1,13 @@
 # `make help` lists what there is. State lives in PARC_HOME (default .parc/).
 PYTHON ?= python3
 PARC = .venv/bin/parc
+IN_PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 SITE = $(abspath $(or $(PARC_HOME),.parc))/site
 LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test lint soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
+.PHONY: help setup run stop quick test coverage lint soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -29,16 +30,24 @@ run: setup ## Start the platform; without PARC_LANDING, also load fourteen simul
 stop: ## Stop what `make run` started; `make run` resumes
 	@$(PARC) stop
 
+quick: lint ## Check style and types, run the unit, golden and DAG tests and one small build (two minutes)
+	@.venv/bin/pytest $(IN_PARALLEL) tests/unit tests/dags \
+		tests/integration/build/test_build.py::test_legs_and_totals_add_up
+
 test: setup ## Run the tests (as root on Debian, installs Chromium, Kamailio, SIPp and sshd)
 	@tests/install_tools.sh
-	@.venv/bin/pytest -n 2 --dist loadfile
+	@.venv/bin/pytest $(IN_PARALLEL)
+
+coverage: setup ## Run the tests and measure which lines and branches they reach (slower; fails below the floor)
+	@tests/install_tools.sh
+	@.venv/bin/pytest $(IN_PARALLEL) --cov --cov-report term:skip-covered
 
 lint: setup ## Check style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+	@.venv/bin/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
 
 soak: setup ## Every test that asks for a platform, the long ones too (sixty days, faults); prints figures
 	@tests/install_tools.sh
