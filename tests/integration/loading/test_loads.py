@@ -28,7 +28,7 @@ from support.deliveries import DAY, deliver, ledger, legs, query, raw_tables
 from support.marts import restate
 from support.workers import worker_of
 
-SHORT = timedelta(seconds=30)
+SHORT = timedelta(seconds=15)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_load_that_hangs_is_ended_and_its_delivery_refused(blocked: Settings) 
     with loads(blocked, longest=SHORT) as load:
         outcome = load.ingest("calls", DAY)
         assert outcome.status == "refused"
-        assert outcome.message.endswith("(delivery 2): its load had not ended after 0.5 minutes")
+        assert outcome.message.endswith("(delivery 2): its load had not ended after 0.25 minutes")
         assert [status for _, status, *_ in ledger(blocked)] == ["published", "refused"]
         assert raw_tables(blocked) == ["calls__20120425_1"]
         assert ("calls", DAY) not in unseen(blocked, DAY, DAY)
