@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from parc.instants import PARIS
 from parc.routing.judges.load import HalfHour, SiteLoad, in_ranges
 from parc.routing.judges.proposal import Effect, Proposal, Ruling
 from parc.routing.judges.validation import validation
@@ -19,7 +19,6 @@ from parc.routing.table.content import NATIONAL_ZONE, Frames
 from parc.routing.table.desired import overseas_zones
 from parc.routing.table.lookups import blocks_by_zone, own_pairs, routes_by_pair
 
-PARIS = ZoneInfo("Europe/Paris")
 CALLS_NEED_APPROVAL = 0.10
 CALLS_REFUSED = 0.50
 ROWS_NEED_APPROVAL = 0.30

@@ -14,9 +14,10 @@ from datetime import date, time
 
 import polars as pl
 
+from parc.instants import PARIS
 from parc.routing.judges import capacity
 from parc.routing.judges.capacity import HALF_HOUR_SECONDS
-from parc.routing.judges.usual_week import PARIS, SLOT, usual_week, with_slot
+from parc.routing.judges.usual_week import SLOT, usual_week, with_slot
 from parc.routing.judges.volumes import market_flows, zone_flows
 from parc.routing.table.content import Frames
 from parc.routing.table.diff import TableDiff
@@ -248,7 +249,8 @@ def _by_site(loads: pl.DataFrame, positions: pl.DataFrame) -> Iterator[SiteLoad]
     slots = (
         with_slot(
             loads.join(planned, on="site_code", how="left").with_columns(
-                is_planned=pl.col("time_zone").is_not_null(), time_zone=pl.col("time_zone").fill_null(PARIS)
+                is_planned=pl.col("time_zone").is_not_null(),
+                time_zone=pl.col("time_zone").fill_null(PARIS.key),
             )
         )
         .group_by("site_code", "is_planned", *SLOT)

@@ -12,13 +12,12 @@ the whole date, if it has fewer calls than a normal date may have.
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from parc.instants import PARIS
 from parc.routing.table.content import INSTANT, NATIONAL_ZONE
 
-PARIS = "Europe/Paris"
 WEEKS_AHEAD = 4
 FEWEST_CALLS = 0.70
 """If the newest date has a smaller share of the mean of its like dates, it is incomplete. The loader warns at
@@ -36,7 +35,7 @@ def usual_week(demand: pl.DataFrame, clocks: pl.DataFrame, windows: pl.DataFrame
         demand.select("zone_code")
         .unique()
         .join(clocks, on="zone_code", how="left")
-        .with_columns(pl.col("time_zone").fill_null(PARIS))
+        .with_columns(pl.col("time_zone").fill_null(PARIS.key))
     )
     holidays = _holidays(windows, zones, demand, day)
     known = _known_half_hours(demand, holidays)
@@ -74,11 +73,10 @@ def _known_half_hours(demand: pl.DataFrame, holidays: pl.DataFrame) -> pl.DataFr
     like = by_date.head(-1).join(newest, on=["weekday", "is_holiday"], how="semi")["calls"].mean()
     if isinstance(like, float) and newest["calls"].item() < FEWEST_CALLS * like:
         by_date = by_date.head(-1)
-    paris = ZoneInfo(PARIS)
     instants = [
         pl.datetime_range(
-            datetime.combine(local_date, time(), paris),
-            datetime.combine(local_date + timedelta(days=1), time(), paris),
+            datetime.combine(local_date, time(), PARIS),
+            datetime.combine(local_date + timedelta(days=1), time(), PARIS),
             "30m",
             closed="left",
             eager=True,

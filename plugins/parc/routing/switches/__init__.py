@@ -1,4 +1,4 @@
-"""Switches: one small protocol that every adapter keeps, and the adapter that the settings name."""
+"""Switches: one small protocol that every adapter implements, and the adapter that the settings name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KAMAILIO = "kamailio:"
 
 @dataclass(frozen=True)
 class Release:
-    """A routing table on its way to the switch, and what it came from (JSON values)."""
+    """A routing table on its way to the switch, and where it came from (JSON values)."""
 
     version: str
     content: Content
@@ -25,7 +25,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Pointer:
-    """Which version the switch uses (None: none), which it used before, and the token of the last flip."""
+    """The version that the switch uses (None: none), the one before it, and the token of the last flip."""
 
     version: str | None
     previous: str | None
@@ -34,11 +34,11 @@ class Pointer:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a switch itself holds under a version, told from the data and not from what was sent.
+    """What a switch holds under a version, read from its data and not from what was sent.
 
-    `content` is None where it cannot be read; `problems` says why, or in what the data contradict the
-    switch's own account of them. Without problems the content is what was staged. `fence` is the token of
-    the flip that made it live; 0 where it is not.
+    `content` is None if it cannot be read. `problems` says why, or where the data contradict what the switch
+    says about them. Without problems, the content is what was staged. `fence` is the token of the flip that
+    made it live; 0 if it is not live.
     """
 
     version: str
@@ -48,12 +48,12 @@ class Reading:
 
     @property
     def digest(self) -> str | None:
-        """The digest of the content held."""
+        """The digest of the content."""
         return self.content.digest if self.content else None
 
 
 def readable(live: Reading | None) -> Content:
-    """The content of a reading; raises RoutingRefused saying why there is none."""
+    """The content of a reading. Raises RoutingRefused with the reason if there is none."""
     if live is None or live.content is None:
         what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
         raise RoutingRefused(f"the table on the switch cannot be read: {what}")
@@ -62,8 +62,11 @@ def readable(live: Reading | None) -> Content:
 
 @dataclass(frozen=True)
 class Question:
-    """A call that is not placed: who would call which number, when (None: now), and by which slot (None: the
-    live one). `asserted` is the number that the network vouches for where the caller withholds it."""
+    """A call that is asked about but not placed: who would call which number, when, and by which slot.
+
+    `at` None is now, `slot` None the live one. `asserted` is the number that the network vouches for if the
+    caller withholds it.
+    """
 
     caller: str
     dialled_number: str
@@ -74,10 +77,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """How the switch would route it, step by step.
+    """How the switch would route the call.
 
-    `by` is what decided the zone: exception, prefix, unknown or withheld. `sites` are the (priority,
-    site_code, weight) in the order of the switch, `site_code` the one that it would try first now.
+    `by` is what decided the zone: exception, prefix, unknown or withheld. `sites` are (priority, site_code,
+    weight) in the switch's order; `site_code` is the one that it would try first now.
     """
 
     slot: str
@@ -97,46 +100,46 @@ class Switch(Protocol):
     """What a switch must be able to do. Only `activate` and `rollback` change where calls go."""
 
     def pointer(self) -> Pointer:
-        """What is active, without reading it."""
+        """What is active, without reading its content."""
 
     def read_live(self) -> Reading | None:
-        """The active table, read from the switch; None where it has none."""
+        """The active table, read from the switch; None if it has none."""
 
     def stage(self, release: Release) -> None:
-        """Write a release, new or former, where no call looks yet; one cut short is not a release."""
+        """Write a new or former release where no call uses it yet. If cut short, it does not count as one."""
 
     def verify(self, version: str) -> Reading:
-        """Read a staged or former version back."""
+        """Read back a staged or former version."""
 
     def activate(self, version: str, fence: int) -> None:
-        """Make a staged or former version the active one, atomically.
+        """Make a staged or former version active, atomically.
 
-        Raises RoutingRefused when a flip with a newer token has happened, or the version is not there.
+        Raises RoutingRefused when there was a flip with a newer token, or the version is not there.
         """
 
     def rollback(self, fence: int) -> None:
-        """Make the previously active version active again; raises as `activate`."""
+        """Make the previous version active again. Raises as `activate` does."""
 
     def drains(self) -> dict[str, datetime]:
-        """Sites that get no new call, and until when."""
+        """The sites that get no new call, and until when."""
 
     def drain(self, site_code: str, until: datetime | None) -> None:
-        """Give a site no new call until an instant; None ends that.
+        """Give a site no new call until an instant; None ends the drain.
 
-        Raises RoutingRefused where the switch knows no drains.
+        Raises RoutingRefused if the switch does not know drains.
         """
 
     def ask(self, question: Question) -> Answer | None:
-        """How the switch would route a call; None where it cannot be asked."""
+        """How the switch would route a call; None if it cannot be asked."""
 
     def discard(self, keep: Collection[str]) -> None:
-        """Forget versions other than these, the active and the previous one."""
+        """Forget all versions but these, the active one and the previous one."""
 
 
 def open_switch(settings: Settings) -> Switch:
     """The switch that `settings.switch` (a URL) names.
 
-    Raises ConfigurationError where it names none that can be opened.
+    Raises ConfigurationError if it cannot be opened.
     """
     from parc.routing.switches import local
     from parc.routing.switches.file import FileSwitch

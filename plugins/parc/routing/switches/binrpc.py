@@ -1,10 +1,11 @@
-"""Kamailio's remote procedure calls over its unix datagram socket: the one way in, for its owner alone.
+"""Kamailio's remote procedure calls over its unix datagram socket: the only way in, open to its owner alone.
 
-The encoding is Kamailio's own, BINRPC (its `ctl` module, binrpc.h), as `kamcmd` speaks it. A packet is
+The encoding is Kamailio's own BINRPC (module `ctl`, binrpc.h), which `kamcmd` speaks too. A packet is
 
     0xA1, flags | bytes of the length - 1 | bytes of the cookie - 1, length, cookie, values
 
-and a value is a byte of its size and kind, then its bytes; a size that does not fit follows in its own bytes.
+and a value is one byte for its size and kind, then its bytes. A size that does not fit follows in bytes of
+its own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAGIC, FAULT = 0xA1, 3
 INTEGER, STRING, STRUCTURE, ARRAY, NAME = 0, 1, 3, 4, 5
 IS_LONG, LONG = 0x80, 8
 CLIENT = "c-"
-"""How the sockets begin on which the switch answers us; no longer than its own name, as paths are short."""
+"""How the names of the sockets begin on which the switch answers us. Short, because paths must be short."""
 Call = tuple[str, Sequence[str | int]]
 
 
@@ -43,7 +44,7 @@ class Rpc:
     def call(self, method: str, *params: str | int, seconds: float = QUICK_SECONDS) -> Any:
         """The result of one call.
 
-        Raises RpcRefused with the switch's words, ConfigurationError when it does not answer in time.
+        Raises RpcRefused with the switch's message, ConfigurationError when it does not answer in time.
         """
         [answer] = self._exchange([(method, params)], seconds)
         if "error" in answer:
@@ -51,14 +52,14 @@ class Rpc:
         return answer.get("result")
 
     def many(self, calls: Sequence[Call], seconds: float = QUICK_SECONDS) -> list[Any]:
-        """The results of many calls in their order, None where the switch answered one with an error.
+        """The results of many calls, in order; None for a call that the switch answered with an error.
 
         Raises ConfigurationError when an answer does not come within `seconds`.
         """
         return [answer.get("result") for answer in self._exchange(calls, seconds)]
 
     def _exchange(self, calls: Sequence[Call], seconds: float) -> list[dict[str, Any]]:
-        """An answer is {"result": ...} or {"error": ...}, the switch's words."""
+        """The answers: {"result": ...}, or {"error": ...} with the switch's message."""
         answers: list[dict[str, Any]] = []
         try:
             with _connected(self.path, seconds) as own:
@@ -80,7 +81,7 @@ class Rpc:
         except OSError as error:
             raise ConfigurationError(
                 f"the switch at {self.path} does not answer ({error.strerror or error}); `parc up` "
-                "starts the platform's own, an outside one is started where it runs"
+                "starts the platform's own; another one must be started where it runs"
             ) from None
         except (IndexError, UnicodeDecodeError, RecursionError):
             raise ConfigurationError(f"the switch at {self.path} answers no BINRPC") from None
@@ -88,16 +89,16 @@ class Rpc:
 
 
 def encode(cookie: int, method: str, *params: str | int) -> bytes:
-    """A call; numbers are not negative."""
+    """A call as a packet. Numbers must not be negative."""
     body = b"".join(map(_value, (method, *params)))
     length, mark = _bytes(len(body)), _bytes(cookie)
     return bytes([MAGIC, (len(length) - 1) << 2 | (len(mark) - 1)]) + length + mark + body
 
 
 def decode(packet: bytes) -> tuple[int, dict[str, Any]]:
-    """The cookie and the answer of a reply: its value, or a list of them where there are several.
+    """The cookie and the answer of a reply: its value, or a list if there are several.
 
-    Raises IndexError or UnicodeDecodeError where it is no reply.
+    Raises IndexError or UnicodeDecodeError if the packet is no reply.
     """
     if packet[0] != MAGIC:
         raise IndexError("no BINRPC")
@@ -123,8 +124,8 @@ def _value(given: str | int) -> bytes:
 
 
 def _values(packet: bytes, at: int) -> tuple[list[Any], int]:
-    """The values from `at` to the end of the packet or of their group, and where that is; a named one is
-    {name: value}."""
+    """The values from `at` to the end of the packet or of their group, and the position of that end. A named
+    value is {name: value}."""
     found: list[Any] = []
     name: str | None = None
     while at < len(packet):
@@ -152,7 +153,7 @@ def _values(packet: bytes, at: int) -> tuple[list[Any], int]:
 
 
 def _merged(named: list[Any]) -> dict[str, Any] | list[Any]:
-    """One dictionary; the list as it is where a name comes twice, or is missing."""
+    """The values as one dictionary; unchanged if a name is missing or occurs twice."""
     if not all(isinstance(each, dict) for each in named):
         return named
     names = [name for each in named for name in each]
@@ -163,15 +164,15 @@ def _merged(named: list[Any]) -> dict[str, Any] | list[Any]:
 
 @contextmanager
 def _connected(path: str, seconds: float) -> Iterator[socket.socket]:
-    """A socket with a path of its own beside the switch's, where it answers: also from another container,
-    which a name without a path does not reach."""
+    """A socket with a path beside the switch's, to which it answers. A path works from another container too;
+    a name without a path does not."""
     name = Path(path).with_name(f"{CLIENT}{secrets.token_hex(3)}")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
         own.settimeout(seconds)
         own.bind(str(name))
         try:
             owner = Path(path).stat()
-            if owner.st_uid != os.geteuid():  # root may speak to a switch of another user, which answers here
+            if owner.st_uid != os.geteuid():  # root may talk to another user's switch, which answers here
                 os.chown(name, owner.st_uid, owner.st_gid)
             own.connect(path)
             yield own

@@ -1,11 +1,11 @@
 """The file switch: a folder that a switch imports from, local or at any fsspec URL.
 
-    current.json                      which release is active; replaced as a whole
-    releases/<version>/<table>.csv    the six tables in their canonical bytes
-    releases/<version>/manifest.json  written last: digest, and per table its sha256, bytes and rows
+    current.json                      the active release; replaced as a whole
+    releases/<version>/<table>.csv    the six tables in canonical form
+    releases/<version>/manifest.json  written last: the digest, and the sha256, bytes and rows of each table
 
-The files hold raw numbers (the exceptions): on disk releases are readable by their owner alone; in a store or
-on a server, as its folder's rights say.
+The files hold raw numbers (the exceptions). On disk only their owner can read them; in a store or on a
+server the rights of the folder apply.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FileSwitch:
         self._is_local = "file" in self._fs.protocol
 
     def pointer(self) -> Pointer:
-        """The pointer file's content; version UNREADABLE where it is damaged."""
+        """The content of the pointer file; version UNREADABLE if it is damaged."""
         try:
             given = json.loads(self._fs.cat_file(f"{self._root}/{POINTER}"))
             return Pointer(given["version"], given["previous"], int(given["fence"]))
@@ -55,7 +55,7 @@ class FileSwitch:
         return None if pointer.version is None else replace(self.verify(pointer.version), fence=pointer.fence)
 
     def stage(self, release: Release) -> None:
-        """Write the tables, then the manifest that makes them a release; a whole one is left as it is."""
+        """Write the tables, then the manifest that makes them a release. A complete one is left as it is."""
         held = self.verify(release.version)
         if held.digest == release.content.digest and not held.problems:
             return
@@ -81,7 +81,7 @@ class FileSwitch:
         self._write(f"{folder}/{MANIFEST}", json.dumps(manifest, indent=2, sort_keys=True).encode())
 
     def verify(self, version: str) -> Reading:
-        """Read a version's files and hold them against its manifest."""
+        """Read the files of a version and compare them with its manifest."""
         folder = self._folder(version)
         try:
             manifest = json.loads(self._fs.cat_file(f"{folder}/{MANIFEST}"))
@@ -120,22 +120,22 @@ class FileSwitch:
         self._point(version, fence)
 
     def rollback(self, fence: int) -> None:
-        """Point at the previous version; at none where there was none."""
+        """Point at the previous version; at none if there was none."""
         self._point(self.pointer().previous, fence)
 
     def drains(self) -> dict[str, datetime]:
-        """Files drain nothing."""
+        """Empty: files know no drains."""
         return {}
 
     def drain(self, site_code: str, until: datetime | None) -> None:
-        """Refused: what imports the files decides by itself whom it calls."""
+        """Refused: the switch that imports the files decides itself whom it calls."""
         raise RoutingRefused(
             f"the switch at {self._root} takes tables and no drains: take {site_code} out where calls are "
             "distributed, or send all calls away with `parc routing emergency national`"
         )
 
     def ask(self, question: Question) -> Answer | None:
-        """Files answer nothing."""
+        """None: files cannot be asked."""
         return None
 
     def discard(self, keep: Collection[str]) -> None:
@@ -168,7 +168,7 @@ class FileSwitch:
         self._fs.mv(draft, f"{self._root}/{POINTER}")
 
     def _make_folders(self, folder: str) -> None:
-        """Make a release's folder; on disk all releases, an earlier version's too, are closed to others."""
+        """Make the folder of a release. On disk, all releases are closed to other users, old ones too."""
         if not self._is_local:
             self._fs.makedirs(folder, exist_ok=True)
             return

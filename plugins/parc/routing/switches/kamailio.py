@@ -1,9 +1,9 @@
-"""The Kamailio switch: two slots in its memory and in its own database, and a flag that names the live one.
+"""The Kamailio switch: two slots in its memory and its own database, and a flag that names the live slot.
 
-A release is written into the idle slot's tables in one transaction, loaded into memory, and read back there:
-every key of the small tables, the count and a sample of the exceptions, and probes that ask how calls would
-go. Calls change with one flag. deploy/kamailio/ has the configuration and the tables; former releases are
-kept there too, so that a rollback can go further back than the other slot.
+A release is written to the tables of the idle slot in one transaction, loaded into memory, and read back from
+memory: every key of the small tables, the number and a sample of the exceptions, and probes that ask how
+calls would be routed. One flag then moves all calls. deploy/kamailio/ has the configuration and the tables.
+Former releases are kept there too, so that a rollback can go back further than the other slot.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ BY_KEY_ROWS = 100_000
 SAMPLED_EXCEPTIONS = 1_000
 EXCEPTION_BYTES = 200
 """Shared memory of one exception in a slot: 5 million take 0.9 GB."""
-PROBLEMS_TOLD = 5
+PROBLEMS_REPORTED = 5
 UNREADABLE = "unreadable"
 NATIONAL_DIGITS = 10
 
 
 class KamailioSwitch:
-    """A running Kamailio: its RPC socket, its database as the role that writes, the secret of its probes."""
+    """A running Kamailio: its RPC socket, its database (for the role that writes), its probes' secret."""
 
     def __init__(self, socket: str, dsn: str, secret: str) -> None:
         self._rpc = Rpc(socket)
@@ -50,13 +50,13 @@ class KamailioSwitch:
         self._secret = secret
 
     def pointer(self) -> Pointer:
-        """The flag in the switch's memory, which is where calls go; what was before, from its database."""
+        """The slot that the flag in memory names, which is where calls go, and the previous slot."""
         active = self._active()
         with self._database() as database:
             row = database.execute("select active, previous, fence from switch.control").fetchone()
             assert row is not None
             recorded, previous, fence = row
-            if active != recorded:  # a flip was cut short: the other one is what the database has
+            if active != recorded:  # a flip was cut short: the database has the previous slot
                 previous, fence = recorded, 0
             versions = {slot: _version(database, slot) for slot in SLOTS}
         if active is None:
@@ -64,7 +64,7 @@ class KamailioSwitch:
         return Pointer(versions[active] or UNREADABLE, versions[previous] if previous else None, fence)
 
     def read_live(self) -> Reading | None:
-        """The live slot: its tables, held against the switch's memory."""
+        """The live slot: its tables, compared with the switch's memory."""
         active = self._active()
         with self._database() as database:
             row = database.execute("select active, fence from switch.control").fetchone()
@@ -80,9 +80,10 @@ class KamailioSwitch:
         return self._read(active, problems, 0 if problems else fence)
 
     def stage(self, release: Release) -> None:
-        """Write the idle slot's tables in one transaction, load them, keep the release for a later rollback.
+        """Write the tables of the idle slot in one transaction, load them, and keep them for a later
+        rollback.
 
-        Raises RoutingRefused when the switch's shared memory is too small for it.
+        Raises RoutingRefused when the switch has too little shared memory.
         """
         slot = _other(self._active())
         self._require_memory(release.content.row_counts["exceptions"])
@@ -100,7 +101,7 @@ class KamailioSwitch:
         self._load_addresses()
 
     def verify(self, version: str) -> Reading:
-        """Read a slot back, memory and all; a version that no slot holds any more, from what was kept."""
+        """Read back a slot with its memory; a version that no slot holds, from the kept releases."""
         with self._database() as database:
             slots = [slot for slot in SLOTS if _version(database, slot) == version]
         if slots:
@@ -116,7 +117,7 @@ class KamailioSwitch:
             self._flip(database, slots[0], fence)
 
     def rollback(self, fence: int) -> None:
-        """Flip the flag back: to the previous slot, or to the database's where the flip was cut short."""
+        """Flip the flag back to the previous slot; to the database's slot if the flip was cut short."""
         active = self._active()
         with self._database() as database:
             row = database.execute("select active, previous from switch.control").fetchone()
@@ -124,12 +125,12 @@ class KamailioSwitch:
             self._flip(database, row[1] if active == row[0] else row[0], fence)
 
     def drains(self) -> dict[str, datetime]:
-        """As its database has them; `read_live` tells where the memory differs."""
+        """The drains in its database; `read_live` reports if the memory differs."""
         with self._database() as database:
             return dict(database.execute("select site_code, drained_until from switch.drains").fetchall())
 
     def drain(self, site_code: str, until: datetime | None) -> None:
-        """Database and memory, in one transaction: a restarted switch knows it too."""
+        """Change database and memory in one transaction, so that a restarted switch knows it too."""
         key = f"drain:{site_code}"
         with self._database() as database, database.transaction():
             database.execute("delete from switch.drains where site_code = %s", [site_code])
@@ -140,12 +141,12 @@ class KamailioSwitch:
             self._rpc.call("htable.sets", "ctl", key, str(math.ceil(until.timestamp())))
 
     def ask(self, question: Question) -> Answer | None:
-        """Ask over SIP, on the address for questions."""
+        """Ask over SIP, at the address for questions."""
         [answer] = ask(self.probe_address(), self._secret, [question])
         return answer
 
     def discard(self, keep: Collection[str]) -> None:
-        """Forget what was kept of other releases than these and the two slots'."""
+        """Forget the kept releases other than these and those of the two slots."""
         with self._database() as database:
             kept = [*keep, *(version for slot in SLOTS if (version := _version(database, slot)))]
             database.execute("delete from switch.kept_release where version <> all(%s)", [kept])
@@ -158,8 +159,8 @@ class KamailioSwitch:
     def _write(
         self, database: psycopg.Connection[Any], slot: str, release: Release
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Make the slot's tables those of the release; returns the exceptions (number, zone_code) that went,
-        and those that came or changed."""
+        """Write the release to the slot's tables. Returns the exceptions (number, zone_code) that were
+        removed, and those that were added or changed."""
         desired = release.content.frames["exceptions"]
         held = self._tables(slot, ["exceptions"])["exceptions"]
         removed = held.join(desired, on="number", how="anti")
@@ -206,12 +207,12 @@ class KamailioSwitch:
             found += self._differences(database, slot, content)
         if not found:
             found += self._probe(slot, version, content)
-        return Reading(version, content, tuple(found[:PROBLEMS_TOLD]), fence)
+        return Reading(version, content, tuple(found[:PROBLEMS_REPORTED]), fence)
 
     # The switch's memory
 
     def _differences(self, database: psycopg.Connection[Any], slot: str, content: Content) -> Iterator[str]:
-        """In what the slot's memory is not what its tables say."""
+        """Where the slot's memory differs from its tables."""
         stats = {table["name"]: int(table["all"]) for table in self._rpc.call("htable.stats")}
         for name in ("rt", "win"):
             table = f"{name}_{slot}"
@@ -265,10 +266,10 @@ class KamailioSwitch:
                 raise RoutingRefused(f"the switch did not take every change of {table}; see its log")
 
     def _load_addresses(self) -> None:
-        """Tell the dispatcher of new sites, or of sites that are gone: a reload forgets which are down."""
+        """Reload the dispatcher, but only if sites have changed: a reload forgets which sites are down."""
         with self._database() as database:
             rows = database.execute("select destination from switch.dispatcher").fetchall()
-        [listed] = self._rpc.many([("dispatcher.list", ())])  # an error where it has none yet
+        [listed] = self._rpc.many([("dispatcher.list", ())])  # an error if it has none yet
         held = {
             target["DEST"]["URI"]
             for record in _list((listed or {}).get("RECORDS", []))
@@ -295,7 +296,7 @@ class KamailioSwitch:
         return str(answer["item"]["value"]) if answer else None
 
     def _flip(self, database: psycopg.Connection[Any], slot: str | None, fence: int) -> None:
-        """Database and memory, in one transaction that is committed when the switch has said what it has."""
+        """Change database and memory. The transaction is committed once the switch confirms the change."""
         with database.transaction():
             row = database.execute("select active, fence from switch.control for update").fetchone()
             assert row is not None
@@ -319,7 +320,7 @@ class KamailioSwitch:
     # Probes
 
     def _probe(self, slot: str, version: str, content: Content) -> Iterator[str]:
-        """Which calls, of every zone, market and band, would not go where the release says."""
+        """The zones, markets and bands whose calls would not go where the release says."""
         expected = []
         for (zone, market, band), question in questions(content, slot).items():
             rows = content.frames["routes"].filter(zone_code=zone, market=market, band=band)
@@ -338,12 +339,10 @@ class KamailioSwitch:
                 yield f"{what} would go to other sites than the release says"
 
     def probe_address(self) -> tuple[str, int]:
-        """Where the switch answers questions: the second address on which it listens."""
+        """The address at which the switch answers questions: the second one on which it listens."""
         sockets = [each["socket"] for each in _list(self._rpc.call("core.sockets_list"))]
         if len(sockets) < 2:
-            raise ConfigurationError(
-                "the switch listens for calls alone and not for questions (PROBES_SOCKET)"
-            )
+            raise ConfigurationError("the switch listens only for calls, not for questions (PROBES_SOCKET)")
         return sockets[1]["ipaddress"], int(sockets[1]["port"])
 
     # What was kept of former releases
@@ -377,7 +376,7 @@ class KamailioSwitch:
 
 
 def questions(content: Content, slot: str) -> dict[tuple[str, str, str], Question]:
-    """One question for every zone, market and band that some caller and some instant can tell."""
+    """One question for each zone, market and band that some caller reaches at some instant."""
     frames = content.frames
     callers = {NATIONAL_ZONE: ANONYMOUS}
     exact = frames["exceptions"].group_by("zone_code").agg(pl.col("number").min())
@@ -404,8 +403,8 @@ def _longest(zones: dict[str, str], number: str) -> str | None:
 
 
 def _instants(frames: Frames, pairs: pl.DataFrame) -> pl.DataFrame:
-    """(zone_code, market, band, instant): the last moment at which some window opens or closes while the pair
-    has that band."""
+    """(zone_code, market, band, instant): the last opening or closing of a window at which the pair has that
+    band."""
     windows = frames["windows"]
     moments = pl.concat([windows["opens_at"], windows["closes_at"]]).unique().alias("half_hour_at")
     bands = with_band(pairs.join(moments.to_frame(), how="cross"), "zone_code", frames, "band")
@@ -413,7 +412,7 @@ def _instants(frames: Frames, pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _places(routes: pl.DataFrame) -> set[tuple[int, str, int]]:
-    """Sites as the switch numbers their priorities: 1, 2, 3, without gaps."""
+    """(priority, site_code, weight), with priorities as the switch numbers them: 1, 2, 3, without gaps."""
     place = pl.col("priority").rank("dense").cast(pl.Int32)
     return set(routes.select(place, "site_code", "weight").iter_rows())
 

@@ -1,4 +1,4 @@
-"""Questions to the switch over SIP: how would a call be routed? No call is placed."""
+"""Questions to the switch over SIP: how would it route a call? No call is placed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ANONYMOUS = "anonymous"
 
 
 def ask(address: tuple[str, int], secret: str, questions: Iterable[Question]) -> list[Answer]:
-    """The switch's answers, in the order of the questions; each is sealed with the secret that the switch has
-    too, and it answers no other.
+    """The switch's answers, in the order of the questions. Each question is sealed with a secret that the
+    switch shares; it answers no others.
 
-    Raises ConfigurationError when the switch does not answer, or not as the platform's own does.
+    Raises ConfigurationError when the switch does not answer, or not as the platform's configuration does.
     """
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as own:
         own.settimeout(ANSWER_SECONDS)
@@ -30,7 +30,7 @@ def ask(address: tuple[str, int], secret: str, questions: Iterable[Question]) ->
 
 
 def seal(secret: str, text: str) -> str:
-    """As `route[SEAL]` of the switch: SHA-256 in hexadecimal, made only by who has the secret."""
+    """The seal that `route[SEAL]` of the switch makes too: SHA-256 of secret and text, in hexadecimal."""
     inner = hashlib.sha256((secret + text).encode()).hexdigest()
     return hashlib.sha256((secret + inner).encode()).hexdigest()
 
@@ -43,7 +43,7 @@ def _ask(own: socket.socket, secret: str, question: Question) -> Answer:
             own.send(request)
             while True:
                 headers = _headers(own.recv(65_535).decode())
-                if headers.get("call-id") == [identity]:  # else: the late answer to a repeated question
+                if headers.get("call-id") == [identity]:  # otherwise a late answer to a repeated question
                     return _answer(headers)
         except TimeoutError:
             continue
