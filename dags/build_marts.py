@@ -23,13 +23,14 @@ from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, Param
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.feeds import FEEDS
+from parc.findings import FindingKind, Step
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import DEADLINE, cron_of
 from parc.orchestration.limits import BUILDING, NIGHT_FIRST
 from parc.orchestration.marts import build_marts
 from parc.orchestration.notice import RunNotice, alert, keep_reason
 
-STAYS = "BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger."
+IMPACT = "BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger."
 
 with DAG(
     dag_id="build_marts",
@@ -44,10 +45,20 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=5),
     on_failure_callback=RunNotice(
-        stays=STAYS, mend="Mend the data or the model, then trigger build_marts, or: parc build"
+        FindingKind.BUILD_RUN_FAILED,
+        impact=IMPACT,
+        remedy=(
+            Step("correct the data or the model"),
+            Step("trigger build_marts again"),
+            Step("build the marts", "parc build", is_alternative=True),
+        ),
     ),
     deadline=alert(
-        timedelta(hours=1), owner="data-platform", stays=STAYS, mend="See its log, and: parc status"
+        timedelta(hours=1),
+        FindingKind.BUILD_RUN_OVERDUE,
+        owner="data-platform",
+        impact=IMPACT,
+        remedy=(Step("read its log"), Step("see what the platform is doing", "parc status")),
     ),
     default_args={
         "owner": "data-platform",

@@ -23,6 +23,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
+from parc.findings import FindingKind, Step
 from parc.orchestration.assets import MARTS
 from parc.orchestration.dates import date_param
 from parc.orchestration.limits import NIGHT_FIRST
@@ -40,14 +41,20 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),
     on_failure_callback=RunNotice(
-        stays="The switch keeps its table.",
-        mend="parc routing status, then parc routing plan {dates}; mended, trigger export_routing again",
+        FindingKind.RELEASE_RUN_FAILED,
+        impact="The switch keeps its table.",
+        remedy=(
+            Step("see what is live", "parc routing status"),
+            Step("read the plan", "parc routing plan {dates}"),
+            Step("correct what it refuses, then trigger export_routing again"),
+        ),
     ),
     deadline=alert(
         timedelta(hours=2),
+        FindingKind.RELEASE_RUN_OVERDUE,
         owner="routing",
-        stays="The switch keeps its table until somebody approves; without an answer, for good.",
-        mend="Read the plan under Required Actions, and approve or reject it",
+        impact="The switch keeps its table until somebody approves; without an answer, for good.",
+        remedy=(Step("read the plan, then approve or reject it", link="/required_actions"),),
     ),
     default_args={
         "owner": "routing",

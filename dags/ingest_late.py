@@ -22,6 +22,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
+from parc.findings import FindingKind, Step
 from parc.orchestration.dates import ACCEPT_DATE, date_param
 from parc.orchestration.ingest import report
 from parc.orchestration.late import load
@@ -37,8 +38,9 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),
     on_failure_callback=RunNotice(
-        stays="The published days are as they were; what else came late is published.",
-        mend="Have it sent again: the next look loads it, at ten and forty past.",
+        FindingKind.LATE_RUN_FAILED,
+        impact="The published days are as they were; what else came late is published.",
+        remedy=(Step("have it sent again: the next look loads it, at ten and forty past"),),
     ),
     default_args={
         "owner": "data-platform",

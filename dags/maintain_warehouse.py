@@ -23,6 +23,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
+from parc.findings import FindingKind, Step
 from parc.orchestration.maintenance import step
 from parc.orchestration.notice import RunNotice, keep_reason
 
@@ -35,8 +36,12 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=5),
     on_failure_callback=RunNotice(
-        stays="Marts and deliveries are as they were; the warehouse keeps what is to go.",
-        mend="Trigger maintain_warehouse when no build runs, or: parc maintain",
+        FindingKind.MAINTENANCE_RUN_FAILED,
+        impact="Marts and deliveries are as they were; the warehouse keeps what is to go.",
+        remedy=(
+            Step("trigger maintain_warehouse when no build runs"),
+            Step("do the same by hand", "parc maintain", is_alternative=True),
+        ),
     ),
     default_args={
         "owner": "data-platform",

@@ -126,6 +126,13 @@ class Step:
     link: str = ""
     is_alternative: bool = False
 
+    def to_text(self, airflow: str = "") -> str:
+        """One line; `airflow` is the address below which its link is."""
+        place = f"{airflow}{self.link}" if airflow else f"{self.link} in Airflow"
+        action = self.command or (place if self.link else "")
+        line = f"{self.label}: {action}" if action else self.label
+        return f"or {line}" if self.is_alternative else line
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from parc import desk, loading, routing
 from parc.build import BuildResult, document
 from parc.build import build as build_marts
-from parc.desk import Due, Matter
+from parc.desk import Due
 from parc.errors import (
     ApprovalNeeded,
     BuildFailed,
@@ -23,6 +23,7 @@ from parc.errors import (
     RoutingRefused,
 )
 from parc.feeds import FEEDS, Keeping
+from parc.findings import Finding
 from parc.instants import shown
 from parc.ledger import locks
 from parc.loading import Outcome
@@ -74,7 +75,7 @@ class Night:
     plan: Plan | None = None
     bi: str = ""
     switch: str = ""
-    matters: list[Matter] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -99,7 +100,7 @@ class Night:
             "release_date": self.release_date,
             "plan": routing.render_json(self.plan) if self.plan else None,
             "switch": self.switch,
-            "matters": [asdict(matter) for matter in self.matters],
+            "matters": [finding.to_json() for finding in self.findings],
         }
 
 
@@ -130,7 +131,7 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
             _release(settings, night, watch)
         night.bi = _seen_by_bi(settings)
     night.switch = routing.status(settings).live
-    night.matters = desk.matters(settings, plan_for=night.release_date)
+    night.findings = desk.findings(settings, plan_for=night.release_date)
     return night
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from parc.feeds import FEEDS
+from parc.findings import FindingKind
 from parc.host import services
 from parc.settings import PROJECT
 
@@ -138,13 +139,22 @@ def test_dag_is_as_decided(dags, dag_id: str) -> None:
 
 
 @pytest.mark.parametrize("dag_id", EXPECTED)
-def test_every_run_that_fails_is_told_of_once(dags, dag_id: str) -> None:
+def test_every_run_that_fails_is_reported_once(dags, dag_id: str) -> None:
     """One notice a run, from the words that its tasks leave."""
     from parc.orchestration.notice import RunNotice, keep_reason
 
     dag = dags[dag_id]
     assert type(dag.on_failure_callback) is RunNotice
-    assert dag.on_failure_callback.stays and dag.on_failure_callback.mend
+    notice = dag.on_failure_callback
+    kind = {
+        "build_marts": FindingKind.BUILD_RUN_FAILED,
+        "export_routing": FindingKind.RELEASE_RUN_FAILED,
+        "maintain_warehouse": FindingKind.MAINTENANCE_RUN_FAILED,
+        "ingest_late": FindingKind.LATE_RUN_FAILED,
+    }.get(dag_id, FindingKind.INGEST_RUN_FAILED)
+    assert notice.kind is kind and notice.impact and notice.remedy
+    is_of_feed = kind is FindingKind.INGEST_RUN_FAILED
+    assert notice.feed == (dag_id.removeprefix("ingest_") if is_of_feed else None)
     for task in dag.tasks:
         assert list(task.on_failure_callback) == [keep_reason]
     told = {alert.callback.path: alert.interval for alert in dag.deadline or []}

@@ -79,7 +79,7 @@ def stored(settings: Settings) -> list[tuple]:
         ).fetchall()
 
 
-def test_a_notice_says_which_why_what_stays_and_what_to_do(dags, home, inbox) -> None:
+def test_a_notice_says_which_why_the_impact_and_what_to_do(dags, home, inbox) -> None:
     dag = dags["ingest_interventions"]
     states = {"wait": "success", "load": "skipped", "report": "failed"}
     dag.on_failure_callback(failed(dag, states, {"report": REFUSED, "wait": "left by a try before"}))
@@ -90,9 +90,12 @@ def test_a_notice_says_which_why_what_stays_and_what_to_do(dags, home, inbox) ->
     assert first == "ingest_interventions failed for 2012-04-25"
     assert f"report: {REFUSED}" in text
     assert "left by a try before" not in text
-    assert any(line.startswith("What stays: The published days are as they were") for line in lines)
-    assert "parc ingest interventions --date 2012-04-25" in text
-    assert lines[-1] == "Look: http://127.0.0.1:8080/dags/ingest_interventions/runs/r%2B1"
+    assert any(line.startswith("Impact: The published days are as they were") for line in lines)
+    assert "- or load it yourself: parc ingest interventions --date 2012-04-25" in lines
+    assert lines[-2:] == [
+        "- open the run: http://127.0.0.1:8080/dags/ingest_interventions/runs/r%2B1",
+        "Runbook: http://127.0.0.1:8080/parc/runbooks/ingest-run-failed",
+    ]
 
     assert "pass-word" not in sent_to and sent_to.endswith("/good") and " " not in sent_to
     refusing, taken = inbox
@@ -173,7 +176,7 @@ def test_addresses_may_lie_in_a_file(dags, home, inbox, monkeypatch, tmp_path, c
     assert stored(home)[0][-1] is None, "it is stored all the same"
 
 
-def test_a_callback_without_a_task_still_tells(dags, home, inbox) -> None:
+def test_a_callback_without_a_task_still_reports(dags, home, inbox) -> None:
     """Airflow names no task where it knows none: a run that timed out before its first."""
     dag = dags["build_marts"]
     dag.on_failure_callback({"dag": dag, "run_id": "r+1", "reason": "timed_out"})
@@ -182,9 +185,12 @@ def test_a_callback_without_a_task_still_tells(dags, home, inbox) -> None:
     assert len(stored(home)) == 1
 
 
-def test_an_overdue_run_is_told_of_while_it_goes_on(home, inbox) -> None:
+def test_an_overdue_run_is_reported_while_it_goes_on(dags, home, inbox) -> None:
     """As the executor calls it: with what Airflow's scheduler wrote down."""
     from parc.orchestration.notice import overdue
+
+    deadline = dags["build_marts"].deadline[0]
+    assert deadline.callback.path == "parc.orchestration.notice.overdue"
 
     run = {
         "dag_id": "build_marts",
@@ -193,7 +199,7 @@ def test_an_overdue_run_is_told_of_while_it_goes_on(home, inbox) -> None:
         "run_type": "scheduled",
         "logical_date": "2012-04-26T03:00:00Z",
     }
-    overdue(60, "data-platform", "BI sees the last.", "parc status", context={"dag_run": run})
+    overdue(**json.loads(json.dumps(deadline.callback.kwargs)), context={"dag_run": run})
     [(dag_id, run_id, day, owner, text, _)] = stored(home)
     assert (dag_id, run_id, day, owner) == ("build_marts", "scheduled__1", "2012-04-25", "data-platform")
     assert text.startswith("build_marts is overdue for 2012-04-25")

@@ -20,8 +20,8 @@ import polars as pl
 import pytest
 
 from parc import desk, nightly, routing
-from parc.desk import Matter
 from parc.errors import Busy
+from parc.findings import Finding
 from parc.ledger import locks
 from parc.nightly import Night
 from parc.settings import PROJECT, Settings
@@ -78,8 +78,8 @@ def became(night: Night) -> dict[str, str]:
     }
 
 
-def matter(night: Night, kind: str) -> Matter:
-    [found] = [each for each in night.matters if each.kind == kind]
+def finding(night: Night, kind: str) -> Finding:
+    [found] = [each for each in night.findings if each.kind == kind]
     return found
 
 
@@ -95,8 +95,8 @@ def test_killed_in_the_middle_and_run_again(platform: Settings) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    [dead] = [each for each in desk.matters(platform) if each.kind == "build failed"]
-    assert (dead.what.split(";")[0], dead.command) == ("its process ended before it did", "parc build")
+    [dead] = [each for each in desk.findings(platform) if each.kind == "build failed"]
+    assert (dead.text.split(";")[0], dead.command) == ("its process ended before it did", "parc build")
 
     night = nightly.run(platform, FIRST)
     assert {feed: status for feed, status in became(night).items() if feed in DAILY} == dict.fromkeys(
@@ -105,9 +105,9 @@ def test_killed_in_the_middle_and_run_again(platform: Settings) -> None:
     assert night.build and night.build.build_id and night.bi.endswith(f"calls up to {FIRST}")
     assert (night.exit_code, night.switch) == (7, "none: the switch is empty")
     assert night.plan is not None
-    waiting = matter(night, "waiting")
+    waiting = finding(night, "waiting")
     assert waiting.command.endswith(f"parc routing apply --date {FIRST} --approve {night.plan.plan_hash}")
-    assert night.matters == [waiting]
+    assert night.findings == [waiting]
 
 
 def test_approved_and_run_again_is_a_no_op(platform: Settings) -> None:
@@ -117,7 +117,7 @@ def test_approved_and_run_again_is_a_no_op(platform: Settings) -> None:
     )
     steps: list[nightly.Step] = []
     night = nightly.run(platform, FIRST, progress=steps.append)
-    assert night.exit_code == 0 and night.matters == []
+    assert night.exit_code == 0 and night.findings == []
     assert [step for step in steps if step.state != "running"] == night.steps
     assert {step.state for step in night.steps if step.name != "check switch"} == {"unchanged"}
     assert night.build is not None and night.build.build_id is None
@@ -150,12 +150,12 @@ def test_a_refused_and_a_missing_delivery_hold_nothing_back(platform: Settings) 
         ("calls", "refused"),
         ("boutique_visits", "missing"),
     }
-    refused, missing = matter(night, "refused"), matter(night, "missing")
-    assert refused.is_wrong and "lacks column `market`" in refused.what
-    assert refused.what.endswith(f"; build {build_id} went on without it")
+    refused, missing = finding(night, "refused"), finding(night, "missing")
+    assert refused.is_wrong and "lacks column `market`" in refused.text
+    assert refused.text.endswith(f"; build {build_id} went on without it")
     assert refused.command == f"have it sent again, then parc ingest calls --date {SECOND}"
-    assert missing.what.startswith("due since 2012-04-18 04:00 Paris, has not come; ")
-    assert missing.what.endswith(f"; build {build_id} went on without it")
+    assert missing.text.startswith("due since 2012-04-18 04:00 Paris, has not come; ")
+    assert missing.text.endswith(f"; build {build_id} went on without it")
     assert missing.command == f"have it sent, then parc ingest boutique_visits --date {SECOND}"
 
 
@@ -187,21 +187,21 @@ def test_a_build_that_fails_then_drift_then_all_well(platform: Settings, tmp_pat
     late = [each for each in night.with_status("published") if each.business_date == SECOND]
     assert [each.feed for each in late] == ["calls"]
     assert night.exit_code == 5  # before the drift's 6
-    failed = matter(night, "build failed")
-    assert failed.what.startswith("no_call_is_answered failed") and failed.command.endswith("parc build")
+    failed = finding(night, "build failed")
+    assert failed.text.startswith("no_call_is_answered failed") and failed.command.endswith("parc build")
     assert night.bi.endswith(f"calls up to {FIRST}")
 
     night = nightly.run(platform, THIRD)
     assert night.exit_code == 6
-    drift = matter(night, "drift")
+    drift = finding(night, "drift")
     version = value(platform, "select max(version) from ops.routing_release")
-    assert drift.what.startswith(f"{version} is expected, ") and "--drift overwrite" in drift.command
+    assert drift.text.startswith(f"{version} is expected, ") and "--drift overwrite" in drift.command
     assert f"--date {THIRD}" in drift.command
 
     prefixes.write_text(intact)
     send(platform, "boutique_visits")
     night = nightly.run(platform, THIRD)
-    assert (night.exit_code, night.matters) == (0, [])
+    assert (night.exit_code, night.findings) == (0, [])
     assert night.bi.endswith(f"calls up to {THIRD}")
 
 
@@ -209,7 +209,9 @@ def test_missing_deliveries_do_not_hold_back_a_go_live_and_a_person_agrees_to_it
     done = parc(platform, "nightly", "--date", str(EVE))
     assert done.returncode == 7, done.stdout + done.stderr
     assert "Going live\n  52 fixe\n" in done.stdout
-    [command] = re.findall(r"then (parc routing apply .*--approve \w+)$", done.stdout, re.MULTILINE)
+    [command] = re.findall(
+        r"approve and release it: (parc routing apply .*--approve \w+)$", done.stdout, re.MULTILINE
+    )
     applied = parc(platform, *shlex.split(command)[1:])
     assert applied.returncode == 0, applied.stderr
     [again] = [step for step in nightly.run(platform, FIRST).steps if step.name == "plan release"]

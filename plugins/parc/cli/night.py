@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.status import Status
 
-from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, escape, log_step, screen, tell_matters
+from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, escape, log_step, print_findings, screen
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def sum_up(night: Night) -> None:
         plan = routing.render_text(night.plan, ROWS_SHOWN)
         screen.print(f"\n{escape(plan)}", highlight=False, soft_wrap=True)
     screen.print()
-    tell_matters(night.matters)
+    print_findings(night.findings)
 
 
 def _named(deliveries: Sequence[Outcome | Due]) -> str:

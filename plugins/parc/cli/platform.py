@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from parc.cli.printing import Json, dump, escape, following, say, screen, short, table, tell_matters, waiting
+from parc.cli.printing import (
+    Json,
+    dump,
+    escape,
+    following,
+    print_findings,
+    print_steps,
+    say,
+    screen,
+    short,
+    table,
+    waiting,
+)
 from parc.instants import shown
 from parc.settings import Settings
 
@@ -48,7 +60,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         dump(found.to_json())
         return
-    tell_matters(found.matters)
+    print_findings(found.findings)
     due = [
         {"feed": each.feed, "due": shown(each.due_at), "state": each.state, "what": short(each.detail)}
         for each in found.due
@@ -98,7 +110,7 @@ def _cell(value: object) -> object:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check everything the platform depends on, and show the command that fixes each problem."""
+    """Check everything the platform depends on, and show what fixes each problem."""
     from parc.platform import doctor
 
     with waiting("checking"):
@@ -108,10 +120,10 @@ def doctor(as_json: Json = False) -> None:
     else:
         marks = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "wrong": "[red]wrong[/] "}
         for check in checks:
-            finding = f"{marks[check.state]} {check.name}: {escape(check.finding)}"
-            screen.print(finding, highlight=False, soft_wrap=True)
-            if check.command:
-                screen.print(f"         {check.command}", highlight=False, soft_wrap=True, markup=False)
+            line = f"{marks[check.state]} {check.name}: {escape(check.text)}"
+            screen.print(line, highlight=False, soft_wrap=True)
+            if check.finding:
+                print_steps(check.finding)
     if not all(check.is_ok for check in checks):
         raise typer.Exit(3)
 

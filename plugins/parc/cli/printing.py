@@ -20,7 +20,7 @@ from rich.table import Table
 from parc.printable import printable, printable_json
 
 if TYPE_CHECKING:
-    from parc.desk import Matter
+    from parc.findings import Finding
 
 
 class _Screen(Console):
@@ -140,21 +140,26 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(str(value))
 
 
-def tell_matters(matters: Sequence[Matter]) -> None:
-    """Print what needs attention, errors first, each with the command that fixes it."""
-    if not matters:
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print what needs attention, errors first, each with its steps and its runbook."""
+    if not findings:
         screen.print("Nothing needs attention.\n", highlight=False)
         return
     screen.print("Needs attention", highlight=False)
-    for matter in sorted(matters, key=lambda each: not each.is_wrong):
-        mark = "[red]wrong[/]" if matter.is_wrong else "[yellow]note[/] "
-        lines = textwrap.wrap(f"{matter.subject}: {short(matter.what)}", screen.width - 10)
+    for finding in sorted(findings, key=lambda each: not each.is_wrong):
+        mark = "[red]wrong[/]" if finding.is_wrong else "[yellow]note[/] "
+        lines = textwrap.wrap(f"{finding.subject.name}: {short(finding.text)}", screen.width - 10)
         screen.print(f"  {mark} {escape(lines[0])}", highlight=False)
         for line in lines[1:]:
             screen.print(f"        {line}", highlight=False, markup=False)
-        if matter.command:
-            screen.print(f"        {matter.command}", highlight=False, soft_wrap=True, markup=False)
+        print_steps(finding)
     screen.print()
+
+
+def print_steps(finding: Finding) -> None:
+    """Print the steps that settle a finding, and its runbook."""
+    for line in (*(step.to_text() for step in finding.steps), f"see {finding.kind.runbook}"):
+        screen.print(textwrap.indent(line, " " * 8), highlight=False, soft_wrap=True, markup=False)
 
 
 def short(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from parc.desk.matter import Matter
 from parc.feeds import FEEDS
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.instants import shown
 from parc.ledger import deliveries, locks
 from parc.ledger import due as ledger
@@ -53,7 +53,7 @@ def newest_night(settings: Settings) -> date | None:
         return ledger.newest_night(connection)
 
 
-def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
+def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
     """Deliveries that were refused, are missing, were interrupted, or have many rows in quarantine."""
     row = connection.execute("select build_id, missing from marts.published_build").fetchone()
     without = {}
@@ -68,7 +68,7 @@ def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Mat
     ]
 
 
-def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
+def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Finding]:
     """Runs of days of a feed that are due and have not come."""
     calendar = ledger.calendar(settings.project)
     is_daily = {each.feed: each.is_daily for each in calendar}
@@ -88,26 +88,28 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
                 text += "; the snapshot before it stays in force"
             elif (feed, last) in without:
                 text += f"; build {without[feed, last]} went on without it"
-            command = f"have it sent, then {_ingest(feed, first, last)}"
-            found.append(Matter("missing", is_daily[feed], _named(feed, first, last), text, command))
+            severity = Severity.WRONG if is_daily[feed] else Severity.NOTE
+            subject = Subject.deliveries(feed, first, last)
+            steps = (Step("have it sent"), _ingest(feed, first, last))
+            found.append(Finding(FindingKind.MISSING, severity, subject, text, steps))
     return found
 
 
-def _misdated(connection: psycopg.Connection[Any]) -> list[Matter]:
+def _misdated(connection: psycopg.Connection[Any]) -> list[Finding]:
     """Published deliveries of dates far away, from before these were refused."""
     return [
-        Matter(
-            "misdated",
-            True,
-            f"{each.feed} {each.business_date}",
+        Finding(
+            FindingKind.MISDATED,
+            Severity.WRONG,
+            Subject.deliveries(each.feed, each.business_date),
             "is published, and its date cannot be right",
-            f"parc withdraw {each.delivery_id} --reason misdated",
+            (Step("withdraw it", f"parc withdraw {each.delivery_id} --reason misdated"),),
         )
         for each in deliveries.misdated(connection)
     ]
 
 
-def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matter]:
+def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Finding]:
     """Deliveries refused as a whole, until a later one of their date is published, or the published one is
     there again."""
     found = []
@@ -118,27 +120,28 @@ def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Matt
             text += f" (delivery {each.published_id} of that day stays published)"
         elif (feed, day) in without:
             text += f"; build {without[feed, day]} went on without it"
-        command = f"have it sent again, then {_ingest(feed, day, day)}"
-        found.append(Matter("refused", each.published_id is None, f"{feed} {day}", text, command))
+        severity = Severity.NOTE if each.published_id else Severity.WRONG
+        steps = (Step("have it sent again"), _ingest(feed, day, day))
+        found.append(Finding(FindingKind.REFUSED, severity, Subject.deliveries(feed, day), text, steps))
     return found
 
 
-def _interrupted(connection: psycopg.Connection[Any]) -> list[Matter]:
+def _interrupted(connection: psycopg.Connection[Any]) -> list[Finding]:
     """Deliveries being loaded by a process that lives no more: its lock is free."""
     return [
-        Matter(
-            "interrupted",
-            True,
-            f"{each.feed} {each.business_date}",
+        Finding(
+            FindingKind.INTERRUPTED,
+            Severity.WRONG,
+            Subject.deliveries(each.feed, each.business_date),
             "its load was interrupted",
-            _ingest(each.feed, each.business_date, each.business_date),
+            (_ingest(each.feed, each.business_date, each.business_date),),
         )
         for each in deliveries.loading(connection)
         if not locks.is_held(connection, locks.of_load(each.feed, each.business_date))
     ]
 
 
-def _quarantined(connection: psycopg.Connection[Any]) -> list[Matter]:
+def _quarantined(connection: psycopg.Connection[Any]) -> list[Finding]:
     """Published deliveries of the last nights of which nearly as many rows were rejected as are allowed."""
     newest = ledger.newest_night(connection)
     if newest is None:
@@ -152,8 +155,9 @@ def _quarantined(connection: psycopg.Connection[Any]) -> list[Matter]:
         text = (
             f"{rejected:,} of {read:,} rows in quarantine ({rejected / read:.2%}, the limit is {limit:.0%})"
         )
-        command = f"parc quarantine list {feed} --date {day}"
-        found.append(Matter("quarantine", False, f"{feed} {day}", text, command))
+        step = Step("look at the rows", f"parc quarantine list {feed} --date {day}")
+        subject = Subject.deliveries(feed, day)
+        found.append(Finding(FindingKind.QUARANTINE, Severity.NOTE, subject, text, (step,)))
     return found
 
 
@@ -168,10 +172,6 @@ def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
     return found
 
 
-def _named(feed: str, first: date, last: date) -> str:
-    return f"{feed} {first}" + (f" to {last}" if last != first else "")
-
-
-def _ingest(feed: str, first: date, last: date) -> str:
+def _ingest(feed: str, first: date, last: date) -> Step:
     days = f"--date {first}" if first == last else f"--from {first} --to {last}"
-    return f"parc ingest {feed} {days}"
+    return Step("load it", f"parc ingest {feed} {days}")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import psycopg
 
 from parc.build import seeds
-from parc.desk.matter import Matter, counted, listed
+from parc.desk.wording import counted, listed
 from parc.errors import ParcError
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import locks
 from parc.settings import Settings
 
 MOST_MESSAGE_CHARACTERS = 200
 MOST_WITHDRAWALS = 3
+BUILD = Step("build the marts", "parc build")
 REPEATED_DAYS = 35
 REPEATED_SHARE, REPEATED_WRONG_SHARE = 0.05, 0.5
-"""Shares of a date's rows that count in no figure: told from the first on, wrong from the second."""
+"""Shares of a date's rows that count in no figure: reported from the first on, wrong from the second."""
 
 
-def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
+def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
     """The last build where it failed, else what is published or changed in git and not built."""
     waiting = connection.execute(
         "select feed, business_date from ops.delivery where status = 'published' and built_in is null "
@@ -36,19 +39,21 @@ def matters(settings: Settings, connection: psycopg.Connection[Any]) -> list[Mat
         names = listed([f"{feed} {day}" for feed, day in waiting])
         text = f"published and not in the marts yet: {names}" + ("; a build is running" if is_running else "")
         subject = counted(len(waiting), "delivery", "deliveries")
-        found.append(Matter("not built", not is_running, subject, text, "" if is_running else "parc build"))
+        severity = Severity.NOTE if is_running else Severity.WRONG
+        steps = () if is_running else (BUILD,)
+        found.append(Finding(FindingKind.NOT_BUILT, severity, Subject(subject), text, steps))
     return found + _repeated(connection) + _seeds(settings, connection)
 
 
 def _failed(
     connection: psycopg.Connection[Any], build_id: int, status: str, reason: str, *, waiting_count: int
-) -> Matter:
+) -> Finding:
     waits = ""
     if waiting_count:
         waits = f"; {counted(waiting_count, 'published delivery waits', 'published deliveries wait')} for it"
     if status != "failed":
         text = "its process ended before it did" + waits
-        return Matter("build failed", True, f"build {build_id}", text, "parc build")
+        return _of_build(build_id, text, (BUILD,))
     nodes = connection.execute(
         "select node, coalesce(message, status), origins from ops.build_node "
         "where build_id = %s and status in ('fail', 'error') order by position",
@@ -59,18 +64,32 @@ def _failed(
         text = f"{listed([node for node, *_ in nodes])} failed ({message})"
     else:
         text = " ".join(reason.split())
-    command = "mend the data or the model, then parc build"
-    ids = sorted({origin["delivery_id"] for _, _, origins in nodes for origin in origins})
-    if ids:
-        withdrawals = " or ".join(f"parc withdraw {each} --reason TEXT" for each in ids[:MOST_WITHDRAWALS])
-        command = f"{withdrawals}, or mend the model; then parc build"
-    return Matter("build failed", True, f"build {build_id}", text + waits, command)
+    ids = {origin["delivery_id"] for _, _, origins in nodes for origin in origins}
+    return _of_build(build_id, text + waits, remedy(ids))
 
 
-def _repeated(connection: psycopg.Connection[Any]) -> list[Matter]:
-    """Published dates of the last weeks of which the marts have little, for earlier dates had their ids.
+def remedy(delivery_ids: Collection[int]) -> tuple[Step, ...]:
+    """What to do about a build whose failed nodes are made of these deliveries."""
+    steps = [
+        Step(
+            f"withdraw delivery {each} if it is wrong",
+            f"parc withdraw {each} --reason TEXT",
+            is_alternative=at > 0,
+        )
+        for at, each in enumerate(sorted(delivery_ids)[:MOST_WITHDRAWALS])
+    ]
+    correct = "correct the model" if steps else "correct the data or the model"
+    return (*steps, Step(correct, is_alternative=bool(steps)), BUILD)
 
-    A suite judges a delivery by what was there when it came; a build knows what came since.
+
+def _of_build(build_id: int, text: str, steps: tuple[Step, ...]) -> Finding:
+    return Finding(FindingKind.BUILD_FAILED, Severity.WRONG, Subject.build(build_id), text, steps)
+
+
+def _repeated(connection: psycopg.Connection[Any]) -> list[Finding]:
+    """Published dates of the last weeks that the marts show little of: earlier dates already had their ids.
+
+    A suite judges a delivery by what was there when it came; a build also knows what came since.
     """
     known = connection.execute("select to_regclass('marts.mart_feed_health') is not null").fetchone()
     if not (known and known[0]):
@@ -88,12 +107,20 @@ def _repeated(connection: psycopg.Connection[Any]) -> list[Matter]:
     if not rows:
         return []
     names = listed([f"{feed} {day} ({repeated:,} of {of:,} rows)" for feed, day, repeated, of in rows])
-    text = f"ids that an earlier date had already count in no figure: {names}; ask for new ids"
+    text = f"rows whose ids an earlier date already had count in no figure: {names}"
     is_wrong = any(repeated >= REPEATED_WRONG_SHARE * of for _, _, repeated, of in rows)
-    return [Matter("repeated ids", is_wrong, counted(len(rows), "delivery", "deliveries"), text, "")]
+    return [
+        Finding(
+            FindingKind.REPEATED_IDS,
+            Severity.WRONG if is_wrong else Severity.NOTE,
+            Subject(counted(len(rows), "delivery", "deliveries")),
+            text,
+            (Step("ask for new ids"),),
+        )
+    ]
 
 
-def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matter]:
+def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
     """Seeds whose content in git is not that of the published marts."""
     before = dict(connection.execute("select seed, sha256 from ops.seed_version").fetchall())
     if not before:
@@ -101,10 +128,11 @@ def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Matt
     try:
         now = seeds.read(settings.project / "dbt_project" / "seeds")
     except ParcError as error:
-        return [Matter("seeds", True, "seeds", str(error), "")]
+        return [Finding(FindingKind.SEEDS, Severity.WRONG, Subject("seeds"), str(error))]
     changed = sorted(name for name, seed in now.items() if before.get(name) != seed.sha256)
     changed += sorted(before.keys() - now.keys())
     if not changed:
         return []
     text = f"{listed(changed)} changed since the last build"
-    return [Matter("seeds", True, counted(len(changed), "seed", "seeds"), text, "parc build")]
+    subject = Subject(counted(len(changed), "seed", "seeds"))
+    return [Finding(FindingKind.SEEDS, Severity.WRONG, subject, text, (BUILD,))]

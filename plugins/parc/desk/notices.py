@@ -1,4 +1,4 @@
-"""What Airflow told of runs that failed or are overdue."""
+"""What Airflow reported of runs that failed or are overdue."""
 
 from __future__ import annotations
 
@@ -7,41 +7,30 @@ from typing import Any
 
 import psycopg
 
-from parc.desk.matter import Matter
-from parc.instants import shown
+from parc.findings import Finding, FindingKind
+from parc.ledger import notices
+from parc.ledger.notices import Notice
 
-NOTICES_TOLD = 5
-RELEASE_KINDS = ("drift", "hold", "kill switch")
+MOST_NOTICES = 5
+CAUSES = {
+    FindingKind.BUILD_RUN_FAILED: {FindingKind.BUILD_FAILED},
+    FindingKind.BUILD_RUN_OVERDUE: {FindingKind.BUILD_FAILED},
+    FindingKind.RELEASE_RUN_FAILED: {FindingKind.DRIFT, FindingKind.HOLD, FindingKind.KILL_SWITCH},
+    FindingKind.RELEASE_RUN_OVERDUE: {FindingKind.DRIFT, FindingKind.HOLD, FindingKind.KILL_SWITCH},
+}
+"""What explains a notice: it is left out where one of these is found."""
 
 
-def matters(connection: psycopg.Connection[Any], told: Sequence[Matter]) -> list[Matter]:
-    """The newest notices since the last good build, but for runs whose cause is `told` already."""
-    rows = connection.execute(
-        """
-        select notice_id, dag_id, split_part(text, chr(10), 1), split_part(text, chr(10), 3), at
-        from ops.notice
-        where at > coalesce((select published_at from marts.published_build), '-infinity')
-        order by at desc
-        limit %s
-        """,
-        [NOTICES_TOLD],
-    )
+def findings(connection: psycopg.Connection[Any], found: Sequence[Finding]) -> list[Finding]:
+    """The newest notices since the last good build, without those whose cause is `found` already."""
     return [
-        Matter(
-            "notice",
-            False,
-            dag_id,
-            f"{title}: {why} (told {shown(at)})",
-            f'parc sql "select text from ops.notice where notice_id = {notice_id}"',
-        )
-        for notice_id, dag_id, title, why, at in rows
-        if not any(_is_cause(matter, dag_id) for matter in told)
+        notice.finding
+        for notice in notices.since_last_good_build(connection, MOST_NOTICES)
+        if not any(_explains(finding, notice) for finding in found)
     ]
 
 
-def _is_cause(matter: Matter, dag_id: str) -> bool:
-    if dag_id == "build_marts":
-        return matter.kind == "build failed"
-    if dag_id == "export_routing":
-        return matter.kind in RELEASE_KINDS
-    return matter.subject.startswith(f"{dag_id.removeprefix('ingest_')} ")
+def _explains(finding: Finding, notice: Notice) -> bool:
+    if notice.feed:
+        return finding.subject.feed == notice.feed
+    return finding.kind in CAUSES.get(notice.kind, ())

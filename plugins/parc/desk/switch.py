@@ -8,39 +8,50 @@ from typing import Any
 import psycopg
 
 from parc import routing
-from parc.desk.matter import Matter, joined, listed
+from parc.desk.wording import joined, listed
 from parc.errors import ParcError
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import locks, releases
 from parc.routing.steering.night import newest_business_date
 from parc.routing.table.desired import effective_date, horizon
 from parc.settings import Settings
 from parc.warehouse import connect
 
+SWITCH = Subject("switch")
 
-def matters(settings: Settings, connection: psycopg.Connection[Any], plan_for: date | None) -> list[Matter]:
+
+def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: date | None) -> list[Finding]:
     """Drift, a hold, the kill switch, a release cut short; and what is due and not on the switch."""
     try:
         status = routing.status(settings)
     except (ParcError, OSError) as error:
-        return [Matter("switch", True, "switch", str(error), "")]
+        return [Finding(FindingKind.SWITCH, Severity.WRONG, SWITCH, str(error))]
     try:
         newest = newest_business_date(settings)
     except ParcError:
         newest = None
-    found = []
     apply = f"parc routing apply --date {newest}" if newest else "parc routing apply"
+    found = []
     if status.drift:
-        command = f"{apply} --drift adopt (the switch is right), or --drift overwrite (the release is)"
-        if status.version is None:
-            command = f"{apply} --bootstrap"
-        found.append(Matter("drift", True, "switch", status.drift, command))
+        steps = [Step("release a first table", f"{apply} --bootstrap")]
+        if status.version:
+            steps = [
+                Step("keep the table of the switch", f"{apply} --drift adopt"),
+                Step("put the release back", f"{apply} --drift overwrite", is_alternative=True),
+            ]
+        found.append(Finding(FindingKind.DRIFT, Severity.WRONG, SWITCH, status.drift, tuple(steps)))
     if status.unfinished and not locks.is_held(connection, locks.ROUTING):
-        found.append(Matter("unfinished release", True, "switch", status.unfinished, apply))
+        step = Step("release it again", apply)
+        found.append(
+            Finding(FindingKind.UNFINISHED_RELEASE, Severity.WRONG, SWITCH, status.unfinished, (step,))
+        )
     if status.hold:
         text = f"no release until the hold is released; held by {status.hold}"
-        found.append(Matter("hold", False, "switch", text, "parc routing release-hold"))
+        step = Step("release the hold", "parc routing release-hold")
+        found.append(Finding(FindingKind.HOLD, Severity.NOTE, SWITCH, text, (step,)))
     if status.kill_switch:
-        found.append(Matter("kill switch", False, "switch", status.kill_switch, "parc routing enable"))
+        step = Step("enable routing", "parc routing enable")
+        found.append(Finding(FindingKind.KILL_SWITCH, Severity.NOTE, SWITCH, status.kill_switch, (step,)))
     if status.drift or status.hold or status.kill_switch:
         return found  # nothing can be released until that is settled
     if plan_for:
@@ -48,43 +59,42 @@ def matters(settings: Settings, connection: psycopg.Connection[Any], plan_for: d
     return found + (_behind(settings, status, newest) if newest else [])
 
 
-def _planned(settings: Settings, business_date: date) -> list[Matter]:
-    """What the release of a business date is waiting for."""
-    subject = f"release for {effective_date(business_date)}"
-    look, apply = f"parc routing plan --date {business_date}", f"parc routing apply --date {business_date}"
+def _planned(settings: Settings, business_date: date) -> list[Finding]:
+    """What the release of a business date waits for."""
+    subject = Subject.release(effective_date(business_date))
+    read = Step("read the plan", f"parc routing plan --date {business_date}")
+    apply = f"parc routing apply --date {business_date}"
     try:
         plan = routing.plan(settings, business_date)
     except ParcError as error:
-        return [Matter("switch", True, subject, str(error), "")]
+        return [Finding(FindingKind.SWITCH, Severity.WRONG, subject, str(error))]
     if plan.verdict == "refused":
-        command = f"mend the data or the seeds, then parc build; {look} shows the whole plan"
-        return [Matter("routing refused", True, subject, joined(plan.refusals), command)]
+        correct = (read, Step("correct the data or the seeds"), Step("build the marts", "parc build"))
+        text = joined(plan.refusals)
+        return [Finding(FindingKind.ROUTING_REFUSED, Severity.WRONG, subject, text, correct)]
     if plan.verdict == "blocked":
-        return [Matter("waiting", False, subject, joined(plan.blocks), "")]
+        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, joined(plan.blocks))]
     if plan.verdict == "needs approval":
         text = f"needs a person's approval: {joined(plan.approvals)}"
-        command = f"{look}, then {apply} --approve {plan.plan_hash}"
-        return [Matter("waiting", False, subject, text, command)]
+        approve = (read, Step("approve and release it", f"{apply} --approve {plan.plan_hash}"))
+        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, text, approve)]
     if plan.verdict == "ready":
-        return [Matter("switch behind", True, subject, "ready, and not on the switch", apply)]
+        text, step = "ready, and not on the switch", Step("release it", apply)
+        return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, subject, text, (step,))]
     return []
 
 
-def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Matter]:
+def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Finding]:
     """What is certainly due and not on the switch; a night on which nothing changes makes no release."""
-    command = f"parc routing plan --date {newest}, then parc routing apply --date {newest}"
+    read = Step("read the plan", f"parc routing plan --date {newest}")
+    apply = f"parc routing apply --date {newest}"
+    release = (read, Step("release it", apply))
     if status.version is None:
-        return [Matter("waiting", False, "switch", "it has no table yet", f"{command} --bootstrap")]
+        steps = (read, Step("release a first table", f"{apply} --bootstrap"))
+        return [Finding(FindingKind.WAITING, Severity.NOTE, SWITCH, "it has no table yet", steps)]
     if status.kind == "emergency":
-        return [
-            Matter(
-                "switch behind",
-                True,
-                "switch",
-                f"all calls take the national route by the emergency table {status.version}",
-                command,
-            )
-        ]
+        text = f"all calls take the national route by the emergency table {status.version}"
+        return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, SWITCH, text, release)]
     day = effective_date(newest)
     with connect(settings, "exporter") as connection:
         released = releases.last_activated(connection)
@@ -103,4 +113,5 @@ def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Ma
     if not reasons:
         return []
     text = f"{status.version} was made for {released.effective_date}, the marts hold {newest}: "
-    return [Matter("switch behind", True, "switch", text + ", and ".join(reasons), command)]
+    text += ", and ".join(reasons)
+    return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, SWITCH, text, release)]

@@ -12,6 +12,7 @@ from airflow.sdk import DAG, TriggerRule, get_current_context, task
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from parc.findings import FindingKind, Step
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import (
     ACCEPT_DATE,
@@ -63,9 +64,13 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
         max_active_runs=3,
         dagrun_timeout=timedelta(hours=12),
         on_failure_callback=RunNotice(
-            stays="The published days are as they were; what else the run brought is published.",
-            mend="Have it sent (again). ingest_late loads it within half an hour; "
-            f"or: parc ingest {spec.feed} {{dates}}",
+            FindingKind.INGEST_RUN_FAILED,
+            impact="The published days are as they were; what else the run brought is published.",
+            remedy=(
+                Step("have it sent, or sent again: ingest_late loads it within half an hour"),
+                Step("load it yourself", f"parc ingest {spec.feed} {{dates}}", is_alternative=True),
+            ),
+            feed=spec.feed,
         ),
         default_args={
             "owner": spec.owner,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk.bases.notifier import BaseNotifier
@@ -14,8 +15,12 @@ from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from parc.errors import ConfigurationError
+from parc.findings import FindingKind, Step
 from parc.orchestration.deadline import RunFirstQueued
 from parc.settings import given_secret
+
+if TYPE_CHECKING:
+    from parc.ledger.notices import Notice
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +38,22 @@ def keep_reason(context: Mapping[str, Any]) -> None:
 
 
 class RunNotice(BaseNotifier):
-    """Tells once of a run that failed: which and whose, what failed and why in the task's own words, what
-    stays as it was, what to do. It never raises: what cannot be stored is still sent, and vice versa.
+    """Reports a failed run once: which and whose, what failed and why in the task's own words, what that
+    leaves as it was, and what to do. It never raises: what cannot be stored is still sent, and vice versa.
 
-    `stays` and `mend` are sentences of the DAG; `{dates}` in `mend` becomes the dates as the command line
-    takes them, nothing where the run has none. Sent to the Apprise URLs in PARC_NOTICE_URLS, separated by
-    spaces; without any it is stored and logged.
+    `impact` is a sentence. `{dates}` in a command of `remedy` becomes the run's dates as the command line
+    takes them, and nothing where it has none. `feed` is the one that the DAG ingests. Sent to the Apprise
+    URLs in PARC_NOTICE_URLS, separated by spaces; without any it is stored and logged.
     """
 
-    def __init__(self, stays: str, mend: str) -> None:
+    def __init__(
+        self, kind: FindingKind, impact: str, remedy: tuple[Step, ...], feed: str | None = None
+    ) -> None:
         super().__init__()
-        self.stays = stays
-        self.mend = mend
+        self.kind = kind
+        self.impact = impact
+        self.remedy = remedy
+        self.feed = feed
 
     def notify(self, context: Any) -> None:
         """Compose, store and send the notice of a failed run.
@@ -52,80 +61,114 @@ class RunNotice(BaseNotifier):
         Runs in the DAG processor, where a task's log is not at hand: the reasons were left as XComs.
         """
         try:
-            dag, run_id = context["dag"], context["run_id"]
-            dates = _dates(context)
-            text = compose(
-                f"{dag.dag_id} failed", run_id, dates, dag.owner, _why(context), self.stays, self.mend
+            dag, dates = context["dag"], _dates(context)
+            report(
+                self.kind,
+                dag.dag_id,
+                context["run_id"],
+                dates,
+                owner=dag.owner,
+                reasons=_reasons(context),
+                impact=self.impact,
+                remedy=self.remedy,
+                feed=self.feed,
             )
-            deliver(dag.dag_id, run_id, dates, dag.owner, text)
         except Exception:
             log.exception("a run failed and no notice could be made of it")
 
 
-def alert(after: timedelta, owner: str, stays: str, mend: str) -> DeadlineAlert:
+def alert(
+    after: timedelta, kind: FindingKind, owner: str, impact: str, remedy: tuple[Step, ...]
+) -> DeadlineAlert:
     """Has a notice made of a run that has not ended so long after it was first queued."""
-    told = {"minutes": int(after.total_seconds() / 60), "owner": owner, "stays": stays, "mend": mend}
-    return DeadlineAlert(RunFirstQueued(), after, SyncCallback(overdue, told))
+    given = {
+        "minutes": int(after.total_seconds() / 60),
+        "kind": kind.value,
+        "owner": owner,
+        "impact": impact,
+        "remedy": [asdict(step) for step in remedy],
+    }
+    return DeadlineAlert(RunFirstQueued(), after, SyncCallback(overdue, given))
 
 
-def overdue(minutes: int, owner: str, stays: str, mend: str, context: Mapping[str, Any]) -> None:
-    """Callback of `alert`, run by the executor: tell of a run that is overdue, and goes on."""
+def overdue(
+    minutes: int,
+    kind: str,
+    owner: str,
+    impact: str,
+    remedy: list[dict[str, Any]],
+    context: Mapping[str, Any],
+) -> None:
+    """Callback of `alert`, run by the executor: reports a run that is overdue, and goes on."""
     try:
         run = context["dag_run"]
-        dates = _dates_of_run(run.get("conf") or {}, run.get("logical_date"), run["run_type"])
-        why = [f"it has not ended {minutes} minutes after it was queued; it goes on"]
-        text = compose(f"{run['dag_id']} is overdue", run["dag_run_id"], dates, owner, why, stays, mend)
-        deliver(run["dag_id"], run["dag_run_id"], dates, owner, text)
+        report(
+            FindingKind(kind),
+            run["dag_id"],
+            run["dag_run_id"],
+            _dates_of_run(run.get("conf") or {}, run.get("logical_date"), run["run_type"]),
+            owner=owner,
+            reasons=[f"it has not ended {minutes} minutes after it was queued; it goes on"],
+            impact=impact,
+            remedy=tuple(Step(**step) for step in remedy),
+        )
     except Exception:
         log.exception("a run is overdue and no notice could be made of it")
 
 
-def compose(
-    title: str, run_id: str, dates: list[date], owner: str, why: list[str], stays: str, mend: str
-) -> str:
-    """The notice's text; its first line says it all in short."""
-    from airflow.sdk.configuration import conf
+def report(
+    kind: FindingKind,
+    dag_id: str,
+    run_id: str,
+    dates: list[date],
+    *,
+    owner: str,
+    reasons: list[str],
+    impact: str,
+    remedy: tuple[Step, ...],
+    feed: str | None = None,
+) -> None:
+    """Send a notice, log it, and store it with where it went; each whatever becomes of the others."""
+    from parc.ledger.notices import Notice
 
-    dag_id = title.split()[0]
-    span = " to ".join(str(day) for day in sorted({dates[0], dates[-1]})) if dates else "none"
-    option = ""
-    if dates:
-        first, last = dates[0], dates[-1]
-        option = f"--date {first}" if first == last else f"--from {first} --to {last}"
-    address = f"{conf.get('api', 'base_url').rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
-    lines = [
-        title + (f" for {span}" if dates else ""),
-        "",
-        *why,
-        "",
-        f"Business date: {span}. Run: {run_id}. Owner: {owner}.",
-        f"What stays: {stays}",
-        f"What to do: {mend.replace('{dates}', option).replace(' ;', ';')}",
-        f"Look: {address}",
-    ]
-    return "\n".join(lines)
-
-
-def deliver(dag_id: str, run_id: str, dates: list[date], owner: str, text: str) -> None:
-    """Send the notice, log it, and store it with where it went; each whatever becomes of the others."""
-    sent_to = _send(text)
+    first, last = (dates[0], dates[-1]) if dates else (None, None)
+    days = "" if not dates else f"--date {first}" if first == last else f"--from {first} --to {last}"
+    steps = [replace(step, command=step.command.replace("{dates}", days).strip()) for step in remedy]
+    steps.append(Step("open the run", link=f"/dags/{dag_id}/runs/{quote(run_id, safe='')}"))
+    notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, tuple(steps))
+    body = body_of(notice)
+    sent_to = _send(notice.title, body)
+    text = f"{notice.title}\n\n{body}"
     log.error("%s\nsent to: %s", text, sent_to or "nobody; PARC_NOTICE_URLS names no address")
+    from parc.ledger import write_notices
     from parc.settings import Settings
     from parc.warehouse import connect
 
     try:
         with connect(Settings.from_env(), "loader") as connection:
-            connection.execute(
-                "insert into ops.notice (dag_id, run_id, business_date, owner, text, sent_to) "
-                "values (%s, %s, %s, %s, %s, %s) on conflict (dag_id, run_id) do update "
-                "set text = excluded.text, sent_to = excluded.sent_to, at = excluded.at",
-                [dag_id, run_id, dates[0] if dates else None, owner, text, sent_to],
-            )
+            write_notices.keep(connection, notice, text=text, sent_to=sent_to)
     except Exception:
         log.exception("the notice of %s %s is not in ops.notice", dag_id, run_id)
 
 
-def _send(text: str) -> str | None:
+def body_of(notice: Notice) -> str:
+    """What a notice says below its title."""
+    from airflow.sdk.configuration import conf
+
+    airflow = conf.get("api", "base_url").rstrip("/")
+    lines = [
+        *notice.reasons,
+        "",
+        f"Business date: {notice.dates}. Run: {notice.run_id}. Owner: {notice.owner}.",
+        f"Impact: {notice.impact}",
+        "What to do:",
+        *(f"- {step.to_text(airflow)}" for step in notice.steps),
+        f"Runbook: {airflow}/parc/runbooks/{notice.kind.slug}",
+    ]
+    return "\n".join(lines)
+
+
+def _send(title: str, body: str) -> str | None:
     """Where the notice was taken; addresses without their passwords."""
     try:
         urls = (given_secret("PARC_NOTICE_URLS") or "").split()
@@ -136,14 +179,13 @@ def _send(text: str) -> str | None:
         return None
     import apprise
 
-    title, _, body = text.partition("\n")
     taken = []
     for number, url in enumerate(urls, start=1):
         try:
             service = apprise.Apprise.instantiate(url)
             if service is None:
                 log.error("address %s of PARC_NOTICE_URLS is not an Apprise URL", number)
-            elif service.notify(title=f"PARC: {title}", body=body.strip(), notify_type="failure"):
+            elif service.notify(title=f"PARC: {title}", body=body, notify_type="failure"):
                 taken.append(_named(service))
             else:
                 log.error("%s did not take the notice", _named(service))
@@ -157,7 +199,7 @@ def _named(service: Any) -> str:
     return re.sub(r"\?.*", "", str(service.url(privacy=True)))
 
 
-def _why(context: Mapping[str, Any]) -> list[str]:
+def _reasons(context: Mapping[str, Any]) -> list[str]:
     """The failed tasks of a run, in their order, each with its reason."""
     dag, run_id, ti = context["dag"], context["run_id"], context.get("ti")
     states: Mapping[str, str] = {}
@@ -166,7 +208,7 @@ def _why(context: Mapping[str, Any]) -> list[str]:
             states = ti.get_task_states(dag_id=dag.dag_id, run_ids=[run_id]).get(run_id, {})
         except Exception:
             log.exception("the states of the tasks are not known")
-    why = []
+    reasons = []
     for task in dag.topological_sort():
         if states.get(task.task_id) != "failed":
             continue
@@ -175,16 +217,12 @@ def _why(context: Mapping[str, Any]) -> list[str]:
             reason = ti.xcom_pull(task_ids=task.task_id, key=REASON, run_id=run_id) if ti else None
         except Exception:
             log.exception("the reason of %s is not known", task.task_id)
-        why.append(
-            f"{task.task_id}: {reason or 'it ended without a word (killed, lost or timed out); see its log'}"
-        )
-    if not why:
-        why = [
-            "the run timed out"
-            if "timed_out" in str(context.get("reason"))
-            else f"Airflow says: {context.get('reason')}"
-        ]
-    return why
+        reason = reason or "it ended without a word (killed, lost or timed out); see its log"
+        reasons.append(f"{task.task_id}: {reason}")
+    if reasons:
+        return reasons
+    reason = context.get("reason")
+    return ["the run timed out" if reason == "timed_out" else f"Airflow says: {reason}"]
 
 
 def _dates(context: Mapping[str, Any]) -> list[date]:

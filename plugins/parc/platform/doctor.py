@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
 from parc import desk, routing, storage
 from parc.errors import ConfigurationError, ParcError
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
 from parc.loading.names import told
 from parc.loading.pseudonyms import check_key, check_list, weakness
@@ -20,89 +21,103 @@ from parc.settings import Settings
 from parc.warehouse import connect, logins
 from parc.warehouse.schema import looking, pending_migrations
 
+Look = Callable[[Settings], str]
+
 
 @dataclass(frozen=True)
 class Check:
-    """One thing the platform stands on: whether it holds, wants a look (`note`) or is wrong; what was found,
-    and the command that mends it."""
+    """One thing the platform stands on: what was found, and the finding where it needs attention."""
 
     name: str
-    state: Literal["ok", "note", "wrong"]
-    finding: str
-    command: str = ""
+    text: str
+    finding: Finding | None = None
+
+    @property
+    def state(self) -> Literal["ok", "note", "wrong"]:
+        """Whether it holds, is worth a look (`note`) or is wrong."""
+        return self.finding.severity.value if self.finding else "ok"
 
     @property
     def is_ok(self) -> bool:
-        """Nothing is wrong with it; somebody may still have to look."""
+        """Nothing is wrong with it; it may still be worth a look."""
         return self.state != "wrong"
 
+    @property
+    def command(self) -> str:
+        """What settles it, in one line; empty where all is well."""
+        return self.finding.command if self.finding else ""
+
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {**asdict(self), "is_ok": self.is_ok}
+        """As JSON values (dates as text)."""
+        return {
+            **(self.finding.to_json() if self.finding else {}),
+            "name": self.name,
+            "state": self.state,
+            "finding": self.text,
+            "command": self.command,
+            "is_ok": self.is_ok,
+        }
 
 
 def checks(settings: Settings) -> list[Check]:
-    """Every check, in the order in which one would mend them: the environment, then what is on the desk.
+    """Every check, in the order in which one would settle them: the environment, then what is on the desk.
 
     A warehouse that cannot be reached, or is not up to date, cannot be asked for the rest.
     """
     found = [
-        _check("python", _python, settings),
-        _check("landing zone", _landing, settings),
-        _check("warehouse", _warehouse, settings),
+        _check("python", FindingKind.PYTHON, _python, settings),
+        _check("landing zone", FindingKind.LANDING_ZONE, _landing, settings),
+        _check("warehouse", FindingKind.WAREHOUSE, _warehouse, settings),
     ]
     if found[-1].is_ok and not pending_migrations(settings):
         found.append(_logins(settings))
-    areas = dict(AREAS)
+    areas: Sequence[Area] = AREAS
     on_desk = processes_gone(settings)
     if found[-1].is_ok:
-        on_desk += desk.matters(settings, plan_for=_newest(settings))
-    if not found[-1].is_ok or any(matter.kind == "schema" for matter in on_desk):
-        areas = {name: areas[name] for name in ("schema", "airflow") if found[-1].is_ok or name == "airflow"}
+        on_desk += desk.findings(settings, plan_for=_newest(settings))
+    if not found[-1].is_ok or any(finding.kind is FindingKind.SCHEMA for finding in on_desk):
+        names = ("schema", "airflow") if found[-1].is_ok else ("airflow",)
+        areas = [area for area in AREAS if area.name in names]
     else:
-        found.append(_check("pseudonym key", _pseudonym_key, settings))
-        found.append(_check("forgotten", _forgotten, settings))
-    for name, (kinds, all_is_well) in areas.items():
-        matters_there = [matter for matter in on_desk if matter.kind in kinds]
-        found += [
-            Check(
-                name,
-                "wrong" if matter.is_wrong else "note",
-                f"{matter.subject}: {matter.what}",
-                matter.command,
-            )
-            for matter in matters_there
-        ]
-        if not matters_there:
-            found.append(_check(name, all_is_well, settings))
+        found.append(_check("pseudonym key", FindingKind.PSEUDONYM_KEY, _pseudonym_key, settings))
+        found.append(_check("forgotten", FindingKind.FORGOTTEN, _forgotten, settings))
+    for area in areas:
+        there = [finding for finding in on_desk if finding.kind in area.kinds]
+        found += [Check(area.name, f"{each.subject.name}: {each.text}", each) for each in there]
+        if not there:
+            found.append(_check(area.name, area.kinds[0], area.look, settings))
     return found
 
 
-def _check(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+def _check(name: str, kind: FindingKind, look: Look, settings: Settings) -> Check:
     try:
-        return Check(name, "ok", check(settings))
+        return Check(name, look(settings))
     except ParcError as error:
-        return Check(name, "wrong", str(error))
+        return _found(name, kind, Severity.WRONG, str(error))
+
+
+def _found(name: str, kind: FindingKind, severity: Severity, text: str, *steps: Step) -> Check:
+    return Check(name, text, Finding(kind, severity, Subject(name), text, steps))
 
 
 def _logins(settings: Settings) -> Check:
-    """Whether each room's login works, and what only a superuser can take away from readers."""
+    """Whether each role can log in, and which rights of readers only a superuser can take away."""
     for role in logins.ROOMS:
         try:
             with connect(settings, role) as connection:
                 left = logins.left_to_superuser(connection)
         except ConfigurationError as error:
-            command = f"parc up --no-airflow, which gives {logins.login(role)} the password of this platform"
-            return Check("logins", "wrong", str(error), command)
+            step = Step(f"give {logins.login(role)} the password of this platform", "parc up --no-airflow")
+            return _found("logins", FindingKind.LOGINS, Severity.WRONG, str(error), step)
     if left:
-        finding = (
-            f"readers may {', '.join(left)}; only a superuser can take that away, in this database, before "
-            "the next `parc up --no-airflow`:"
-        )
         script = (settings.project / logins.SUPERUSER).read_text().splitlines()
-        statements = "\n".join(line for line in script if not line.startswith("--"))
-        return Check("logins", "note", finding, statements)
-    return Check("logins", "ok", "one for each room, readers do nothing but read")
+        step = Step(
+            "as a superuser, in this database, before the next `parc up --no-airflow`",
+            "\n".join(line for line in script if not line.startswith("--")),
+        )
+        text = f"readers may {', '.join(left)}; only a superuser can take that away"
+        return _found("logins", FindingKind.READER_RIGHTS, Severity.NOTE, text, step)
+    return Check("logins", "one for each role, readers do nothing but read")
 
 
 def _newest(settings: Settings) -> date | None:
@@ -175,25 +190,63 @@ def _routing(settings: Settings) -> str:
     return routing.verify(settings).to_text()
 
 
-AREAS: dict[str, tuple[tuple[str, ...], Callable[[Settings], str]]] = {
-    "disk": (("disk",), _disk),
-    "schema": (("schema",), _schema),
-    "airflow": (("process", "notice"), _airflow),
-    "deliveries": (("refused", "missing", "misdated", "interrupted", "quarantine"), _deliveries),
-    "marts": (("build failed", "not built", "seeds"), _marts),
-    "routing": (
+@dataclass(frozen=True)
+class Area:
+    """Findings that are told together, and what is said where there are none. `look` raises ParcError where
+    it finds something of the first kind."""
+
+    name: str
+    look: Look
+    kinds: tuple[FindingKind, ...]
+
+
+AREAS = (
+    Area("disk", _disk, (FindingKind.DISK,)),
+    Area("schema", _schema, (FindingKind.SCHEMA,)),
+    Area(
+        "airflow",
+        _airflow,
         (
-            "switch process",
-            "drift",
-            "unfinished release",
-            "hold",
-            "kill switch",
-            "switch",
-            "switch behind",
-            "waiting",
-            "routing refused",
+            FindingKind.AIRFLOW,
+            FindingKind.PROCESS,
+            FindingKind.INGEST_RUN_FAILED,
+            FindingKind.LATE_RUN_FAILED,
+            FindingKind.BUILD_RUN_FAILED,
+            FindingKind.BUILD_RUN_OVERDUE,
+            FindingKind.RELEASE_RUN_FAILED,
+            FindingKind.RELEASE_RUN_OVERDUE,
+            FindingKind.MAINTENANCE_RUN_FAILED,
         ),
-        _routing,
     ),
-}
-"""What doctor tells together: the kinds of matters that belong there, what it says where there are none."""
+    Area(
+        "deliveries",
+        _deliveries,
+        (
+            FindingKind.REFUSED,
+            FindingKind.MISSING,
+            FindingKind.MISDATED,
+            FindingKind.INTERRUPTED,
+            FindingKind.QUARANTINE,
+        ),
+    ),
+    Area(
+        "marts",
+        _marts,
+        (FindingKind.BUILD_FAILED, FindingKind.NOT_BUILT, FindingKind.REPEATED_IDS, FindingKind.SEEDS),
+    ),
+    Area(
+        "routing",
+        _routing,
+        (
+            FindingKind.SWITCH,
+            FindingKind.SWITCH_PROCESS,
+            FindingKind.DRIFT,
+            FindingKind.UNFINISHED_RELEASE,
+            FindingKind.HOLD,
+            FindingKind.KILL_SWITCH,
+            FindingKind.SWITCH_BEHIND,
+            FindingKind.WAITING,
+            FindingKind.ROUTING_REFUSED,
+        ),
+    ),
+)

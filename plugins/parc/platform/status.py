@@ -9,8 +9,9 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from parc import desk, routing
-from parc.desk import Due, Matter
+from parc.desk import Due
 from parc.errors import ConfigurationError
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
 from parc.routing.switches import local
 from parc.settings import Settings
@@ -53,10 +54,10 @@ BUILDS = """
 
 @dataclass(frozen=True)
 class Overview:
-    """What the platform is doing: what wants a person, what was due of the newest night (None before the
+    """What the platform is doing: what needs attention, what was due of the newest night (None before the
     first), where routing stands, and rows of what runs, was loaded and built."""
 
-    matters: list[Matter]
+    findings: list[Finding]
     night: date | None
     due: list[Due]
     processes: list[dict[str, Any]]
@@ -68,31 +69,32 @@ class Overview:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values (dates and instants as text)."""
+        others = {name: value for name, value in vars(self).items() if name != "findings"}
         return {
-            **vars(self),
-            "matters": [asdict(matter) for matter in self.matters],
+            "matters": [finding.to_json() for finding in self.findings],
+            **others,
             "due": [asdict(delivery) for delivery in self.due],
             "routing": [self.routing.to_json()],
         }
 
 
-def matters(settings: Settings, *, plan_for: date | None = None) -> list[Matter]:
-    """Everything that wants a person: Airflow's processes that ended by themselves, then `desk.matters`.
+def findings(settings: Settings, *, plan_for: date | None = None) -> list[Finding]:
+    """Everything that needs attention: processes that ended by themselves, then `desk.findings`.
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
-    return processes_gone(settings) + desk.matters(settings, plan_for=plan_for)
+    return processes_gone(settings) + desk.findings(settings, plan_for=plan_for)
 
 
 def overview(settings: Settings) -> Overview:
-    """What the platform is doing, and what waits for a person.
+    """What the platform is doing, and what needs attention.
 
     Raises ConfigurationError when the warehouse cannot be reached, or its schema is not up to date.
     """
-    found = matters(settings)
-    for matter in found:
-        if matter.kind == "schema":  # nothing else can be asked for
-            raise ConfigurationError(f"{matter.what}; `{matter.command}` applies what is missing")
+    found = findings(settings)
+    for finding in found:
+        if finding.kind is FindingKind.SCHEMA:  # nothing else can be read
+            raise ConfigurationError(f"{finding.text}; `{finding.command}` applies what is missing")
     night = desk.newest_night(settings)
     switch = [local.program(settings)] if local.is_own(settings) else []
     programs = [*services.programs(settings), *switch]
@@ -101,7 +103,7 @@ def overview(settings: Settings) -> Overview:
             cursor.execute(query.encode()).fetchall() for query in (FEEDS, REFUSED, BUILDS)
         )
     return Overview(
-        matters=found,
+        findings=found,
         night=night,
         due=desk.due(settings, night) if night else [],
         processes=[
@@ -116,16 +118,17 @@ def overview(settings: Settings) -> Overview:
     )
 
 
-def processes_gone(settings: Settings) -> list[Matter]:
+def processes_gone(settings: Settings) -> list[Finding]:
     """The platform's processes that ended without being stopped."""
     switch = local.program(settings)
-    gone = [("switch process", "kamailio", switch)] if switch.is_gone else []
+    gone = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.is_gone else []
     gone += [
-        ("process", f"airflow {program.name}", program)
+        (FindingKind.PROCESS, f"airflow {program.name}", program)
         for program in services.programs(settings)
         if program.is_gone
     ]
+    step = Step("start it again", "parc up")
     return [
-        Matter(kind, True, subject, f"its process ended (log: {program.log_path})", "parc up")
-        for kind, subject, program in gone
+        Finding(kind, Severity.WRONG, Subject(name), f"its process ended (log: {program.log_path})", (step,))
+        for kind, name, program in gone
     ]

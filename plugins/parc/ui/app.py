@@ -18,10 +18,11 @@ from starlette.exceptions import HTTPException as RoutingException
 from parc import desk
 from parc.build import documentation
 from parc.errors import ParcError
+from parc.findings import FindingKind, Step
 from parc.settings import Settings
 from parc.ui import docs, reading
 from parc.ui.approvals import Approval, pending
-from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, page
+from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, markdown, page
 from parc.warehouse import connect
 
 # Airflow does not guard the apps of plugins: whoever it shows its plugins to may read every page here.
@@ -56,15 +57,16 @@ async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[R
 
 @app.get("/")
 def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTMLResponse:
-    """What wants doing, the last nights, the last builds, the switch."""
-    matters = desk.matters(settings)
-    if any(matter.kind == "schema" for matter in matters):
-        return page(request, "schema", matters=matters)
+    """What needs attention, the last nights, the last builds, the switch."""
+    findings = desk.findings(settings)
+    if any(finding.kind is FindingKind.SCHEMA for finding in findings):
+        return page(request, "schema", findings=findings)
+    findings = [approval.finding for approval in approvals] + findings
     with connect(settings, "reader") as connection:
         return page(
             request,
             "desk",
-            matters=matters,
+            findings=sorted(findings, key=lambda finding: not finding.is_wrong),
             approvals=approvals,
             nights=reading.nights(connection),
             builds=reading.builds(connection, 6),
@@ -87,7 +89,7 @@ def show_build(request: Request, settings: Platform, build_id: int) -> HTMLRespo
         build = reading.build(connection, build_id)
         if build is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no build {build_id}.")
-        return page(request, "build", builds=[build], run=None)
+        return page(request, "build", builds=[build], run=None, remedy=_remedy)
 
 
 @app.get("/deliveries")
@@ -132,7 +134,7 @@ def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id
     with connect(settings, "reader") as connection:
         run = reading.run(connection, dag_id, run_id)
         builds = [found for each in run.build_ids if (found := reading.build(connection, each))]
-    return page(request, "build", builds=builds, run=run)
+    return page(request, "build", builds=builds, run=run, remedy=_remedy)
 
 
 @app.get("/run/deliveries")
@@ -153,6 +155,15 @@ def show_docs(request: Request, settings: Platform, path: str) -> Response:
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page in the Data Docs.")
     return FileResponse(found, media_type="text/html", headers={"Content-Security-Policy": DOCS_POLICY})
+
+
+@app.get("/runbooks/{slug}")
+def show_runbook(request: Request, settings: Platform, slug: str) -> HTMLResponse:
+    """What a kind of finding means, and what to do about it."""
+    runbooks = {kind.slug: settings.project / kind.runbook for kind in FindingKind}
+    if slug not in runbooks or not runbooks[slug].is_file():
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such runbook.")
+    return page(request, "runbook", name=slug, text=markdown(runbooks[slug].read_text()))
 
 
 @app.get("/project")
@@ -188,3 +199,10 @@ def _apologise(request: Request, problem: Exception) -> HTMLResponse:
 
 def _with_docs(settings: Settings, deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [delivery | {"docs": docs.of_delivery(settings, delivery)} for delivery in deliveries]
+
+
+def _remedy(build: dict[str, Any]) -> tuple[Step, ...]:
+    """What to do about a build that failed."""
+    return desk.remedy_of_build(
+        {origin["delivery_id"] for node in build["failures"] for origin in node["origins"]}
+    )

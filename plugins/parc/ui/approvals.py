@@ -1,15 +1,19 @@
-"""What waits for a person under Airflow's Required Actions."""
+"""What waits for an answer under Airflow's Required Actions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from airflow.utils.state import State
 from sqlalchemy import select
+
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.instants import shown
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,18 @@ class Approval:
     task_id: str
     subject: str
     since: datetime
+
+    @property
+    def finding(self) -> Finding:
+        """It as a finding."""
+        run = f"/dags/{self.dag_id}/runs/{quote(self.run_id, safe='')}"
+        steps = (
+            Step("answer it", link=f"{run}/tasks/{self.task_id}/required_actions"),
+            Step("see everything that waits", link="/required_actions"),
+        )
+        subject = Subject(self.subject, dag_id=self.dag_id, run_id=self.run_id)
+        text = f"{self.dag_id} waits for an answer since {shown(self.since)}"
+        return Finding(FindingKind.APPROVAL, Severity.NOTE, subject, text, steps)
 
 
 def pending() -> list[Approval]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -16,9 +15,10 @@ from zoneinfo import ZoneInfo
 import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from parc.desk import Matter
+from parc.findings import Subject
 from parc.printable import printable
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -67,8 +67,7 @@ def _template(name: str) -> jinja2.Template:
         "paris": paris,
         "duration": duration,
         "run_path": run_path,
-        "matter_path": matter_path,
-        "steps": steps,
+        "subject_path": subject_path,
         "query": urlencode,
     }
     return environment.get_template(f"{name}.html.j2")
@@ -101,15 +100,15 @@ def run_path(run: dict[str, Any]) -> str:
     return f"/dags/{quote(run['dag_id'], safe='')}/runs/{quote(run['run_id'], safe='')}"
 
 
-def matter_path(matter: Matter) -> str:
-    """The page that tells more of a matter, from the root of these pages; empty where none does."""
-    if build := re.fullmatch(r"build (\d+)", matter.subject):
-        return f"/builds/{build[1]}"
-    if delivery := re.match(r"(\w+) (\d{4}-\d{2}-\d{2})", matter.subject):
-        return f"/deliveries?{urlencode({'feed': delivery[1], 'date': delivery[2]})}"
+def subject_path(subject: Subject) -> str:
+    """The page that shows what a finding concerns, from the root of these pages; empty where none does."""
+    if subject.build_id:
+        return f"/builds/{subject.build_id}"
+    if subject.feed and subject.first_date:
+        return f"/deliveries?{urlencode({'feed': subject.feed, 'date': subject.first_date})}"
     return ""
 
 
-def steps(command: str) -> list[tuple[str, bool]]:
-    """What mends a matter, step by step, and whether the step is a command to copy."""
-    return [(step, step.startswith("parc ")) for step in re.split(r"(?:, then |; )", command) if step]
+def markdown(text: str) -> Markup:
+    """A page of our documentation as HTML; HTML in it stays text."""
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))  # noqa: S704

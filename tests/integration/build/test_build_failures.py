@@ -410,10 +410,10 @@ def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings
     assert f"business_date={WEDNESDAY} call_id={call_id}" in told["model fct_calls"]
     assert "Failing row contains" not in told["model fct_calls"]
     way_on = next(part for part in told.values() if part.startswith("To go on"))
-    [matter] = [matter for matter in desk.matters(built) if matter.kind == "build failed"]
+    [finding] = [finding for finding in desk.findings(built) if finding.kind == "build failed"]
     for delivery_id in ids.values():
         assert f"parc withdraw {delivery_id} --reason TEXT" in way_on
-        assert f"parc withdraw {delivery_id} --reason TEXT" in matter.command
+        assert f"parc withdraw {delivery_id} --reason TEXT" in finding.command
         withdraw(built, delivery_id, "altered by hand")
     build(built)
     found = rows(built, f"select count(*) from marts.fct_calls where business_date = '{WEDNESDAY}'")

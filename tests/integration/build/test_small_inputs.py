@@ -131,9 +131,9 @@ def test_rows_lost_to_earlier_dates_are_in_the_feed_health(built: Settings) -> N
         ("calls", NEXT, 3, 2),
         ("numbering_plan", DAY, 3, None),
     ]
-    (matter,) = (each for each in desk.matters(built) if each.kind == "repeated ids")
-    assert matter.is_wrong and matter.subject == "2 deliveries"
-    assert f"boutique_visits {NEXT} (3 of 4 rows), calls {NEXT} (2 of 3 rows)" in matter.what
+    (finding,) = (each for each in desk.findings(built) if each.kind == "repeated ids")
+    assert finding.is_wrong and finding.subject.name == "2 deliveries"
+    assert f"boutique_visits {NEXT} (3 of 4 rows), calls {NEXT} (2 of 3 rows)" in finding.text
 
 
 @pytest.mark.parametrize("name", ["legs", "calls"])

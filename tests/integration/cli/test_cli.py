@@ -160,17 +160,19 @@ def test_nothing_but_up_needs_the_owner_of_the_database(warehouse: Settings, tmp
     assert done.returncode == 3 and "as reader" in done.stderr
 
 
-def test_status_begins_with_what_wants_doing(warehouse: Settings) -> None:
+def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
     with connect(warehouse, "loader") as connection:
         connection.execute(
             "insert into ops.delivery (feed, business_date, status, files, content_sha256, reason) "
             "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
         )
     said = parc(warehouse, "status").stdout.splitlines()
-    assert said[:3] == [
+    assert said[:5] == [
         "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
-        "        have it sent again, then parc ingest calls --date 2012-04-25",
+        "        have it sent again",
+        "        load it: parc ingest calls --date 2012-04-25",
+        "        see docs/runbooks/refused.md",
     ]
     assert any(line.startswith("Due of the night of 2012-04-25") for line in said)
 

@@ -80,7 +80,7 @@ def test_a_warehouse_that_has_a_weak_key_goes_on_and_doctor_says_so(
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
     assert ingest(warehouse, "calls", DAY).status == "published"
     [check] = [check for check in doctor.checks(warehouse) if check.name == "pseudonym key"]
-    assert check.state == "wrong" and "too easily guessed" in check.finding
+    assert check.state == "wrong" and "too easily guessed" in check.text
 
 
 def test_another_key_is_refused_with_nothing_read_or_written(

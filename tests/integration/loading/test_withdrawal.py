@@ -70,7 +70,7 @@ def test_what_is_refused_is_taken_back_from_the_ledger_alone(warehouse: Settings
     assert refused.status == "refused" and refused.delivery_id
     assert "nothing of it was published" in withdraw(warehouse, refused.delivery_id, "a slip")
     assert len(published(warehouse)) == 20
-    assert [matter for matter in desk.matters(warehouse) if matter.kind == "refused"] == []
+    assert [finding for finding in desk.findings(warehouse) if finding.kind == "refused"] == []
 
 
 def test_a_date_is_due_again_and_one_beyond_the_others_no_longer_counts(warehouse: Settings) -> None:

@@ -148,6 +148,7 @@ PAGES = [
     "/parc/run/models?dag_id=build_marts&run_id=x",
     "/parc/run/deliveries?dag_id=ingest_calls&run_id=x",
     "/parc/docs/index.html",
+    "/parc/runbooks/refused",
     "/parc/project",
 ]
 
@@ -159,7 +160,9 @@ class TestWhoMaySee:
         from parc.ui.app import app
 
         shapes = {route.path for route in app.routes}
-        tried = {re.sub(r"/1$", "/{id}", path.removeprefix("/parc").partition("?")[0]) for path in PAGES}
+        tried = {
+            re.sub(r"/(1|refused)$", "/{id}", path.removeprefix("/parc").partition("?")[0]) for path in PAGES
+        }
         assert {re.sub(r"\{\w+\}", "{id}", shape) for shape in shapes} == {
             "/docs/{path:path}" if path.startswith("/docs/") else path for path in tried
         }
@@ -267,9 +270,9 @@ class TestWhatABrowserMayDo:
 
 
 class TestDesk:
-    """What wants doing, the nights, the builds, the switch."""
+    """What needs attention, the nights, the builds, the switch."""
 
-    def test_tells_what_is_wrong_and_what_mends_it(self, client: TestClient) -> None:
+    def test_shows_what_is_wrong_and_what_fixes_it(self, client: TestClient) -> None:
         said = text(client.get("/parc/"))
         assert "wrong" in said.partition("The last nights")[0]
         assert f"calls {REFUSED}" in said and f"parc ingest calls --date {REFUSED}" in said

@@ -146,13 +146,13 @@ def test_dates_far_away_hold_nothing_up_and_are_taken_back(released: Settings) -
     assert desk.newest_night(released) == NEXT_DAY
     assert all(row["business_date"] < far_away for row in desk.missing(released))
     kinds = ("misdated", "interrupted", "refused")
-    told = [matter for matter in desk.matters(released) if matter.kind in kinds]
-    [matter] = [matter for matter in told if "2012-04" not in matter.subject]
-    assert matter.subject == "active_lines 9999-12-31" and matter.is_wrong
-    assert matter.command in [check.command for check in doctor.checks(released)]
-    delivery_id = int(matter.command.split()[2])
+    reported = [finding for finding in desk.findings(released) if finding.kind in kinds]
+    [finding] = [finding for finding in reported if "2012-04" not in finding.subject.name]
+    assert finding.subject.name == "active_lines 9999-12-31" and finding.is_wrong
+    assert finding.command in [check.command for check in doctor.checks(released)]
+    delivery_id = int(finding.command.split()[2])
     withdraw(released, delivery_id, "misdated")
-    assert not [matter for matter in desk.matters(released) if matter.kind == "misdated"]
+    assert not [finding for finding in desk.findings(released) if finding.kind == "misdated"]
     assert build(released).withdrawn_count == 1
     assert rows(
         released,

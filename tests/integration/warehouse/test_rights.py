@@ -158,7 +158,7 @@ def test_doctor_tells_what_only_a_superuser_can_take_away(server: Settings, tmp_
         migrate(outside)
         [check] = [check for check in doctor.checks(outside) if check.name == "logins"]
         assert check.state == "note"
-        assert "make large objects, run code blocks (DO), take advisory locks" in check.finding
+        assert "make large objects, run code blocks (DO), take advisory locks" in check.text
         with connect(outside, "bi_reader") as connection:
             connection.execute("select lo_create(0)")
         database = psycopg.conninfo.conninfo_to_dict(outside.warehouse_dsn or "")["dbname"]
@@ -177,7 +177,7 @@ def test_doctor_tells_of_a_login_with_another_password(
     found = {check.name: check for check in doctor.checks(module_warehouse)}
     assert found["logins"].state == "wrong"
     assert found["logins"].command.startswith("parc up")
-    assert "not that one" not in found["logins"].finding + found["logins"].command
+    assert "not that one" not in found["logins"].text + found["logins"].command
     migrate(module_warehouse)
     assert {check.state for check in doctor.checks(module_warehouse) if check.name == "logins"} == {"ok"}
     monkeypatch.undo()

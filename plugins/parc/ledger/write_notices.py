@@ -1,0 +1,54 @@
+"""Keeps what was reported of Airflow's runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from parc.ledger.notices import Notice
+
+
+def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str | None) -> None:
+    """Keep a notice in place of an earlier one of its run. `text` is the whole as it was sent, `sent_to` the
+    addresses that took it, None for nobody."""
+    values = {
+        "dag_id": notice.dag_id,
+        "run_id": notice.run_id,
+        "kind": notice.kind,
+        "feed": notice.feed,
+        "business_date": notice.first_date,
+        "last_date": notice.last_date,
+        "owner": notice.owner,
+        "reasons": notice.reasons,
+        "impact": notice.impact,
+        "steps": Jsonb([asdict(step) for step in notice.steps]),
+        "text": text,
+        "sent_to": sent_to,
+    }
+    connection.execute(
+        """
+        insert into ops.notice (
+            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, text, sent_to
+        )
+        values (
+            %(dag_id)s, %(run_id)s, %(kind)s, %(feed)s, %(business_date)s, %(last_date)s, %(owner)s,
+            %(reasons)s, %(impact)s, %(steps)s, %(text)s, %(sent_to)s
+        )
+        on conflict (dag_id, run_id) do update set
+            kind = excluded.kind,
+            feed = excluded.feed,
+            business_date = excluded.business_date,
+            last_date = excluded.last_date,
+            owner = excluded.owner,
+            reasons = excluded.reasons,
+            impact = excluded.impact,
+            steps = excluded.steps,
+            text = excluded.text,
+            sent_to = excluded.sent_to,
+            at = excluded.at
+        """,
+        values,
+    )

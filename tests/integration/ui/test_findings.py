@@ -1,0 +1,168 @@
+"""One finding is the same on the desk, in status, in doctor, in a notice and on a page."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from parc import desk
+from parc.cli import app as command_line
+from parc.findings import FindingKind, Step
+from parc.platform.doctor import AREAS
+from parc.settings import Settings
+from parc.warehouse import connect
+
+DAY = date(2012, 4, 25)
+
+
+@pytest.fixture
+def platform(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """The warehouse of the environment, with a failed run of `ingest_calls` reported."""
+    assert warehouse.warehouse_dsn
+    monkeypatch.setenv("PARC_HOME", str(warehouse.home))
+    monkeypatch.setenv("PARC_LANDING", warehouse.landing)
+    monkeypatch.setenv("PARC_SWITCH", warehouse.switch)
+    monkeypatch.setenv("PARC_WAREHOUSE_DSN", warehouse.warehouse_dsn)
+    monkeypatch.setenv("AIRFLOW_HOME", str(warehouse.home))
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080")
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests, long enough for its digest")
+    monkeypatch.delenv("PARC_NOTICE_URLS", raising=False)
+    from parc.orchestration.notice import report
+
+    report(
+        FindingKind.INGEST_RUN_FAILED,
+        "ingest_calls",
+        "r",
+        [DAY],
+        owner="customer-service",
+        reasons=["report: nothing was delivered\nmore"],
+        impact="The published days are as they were.",
+        remedy=(
+            Step("have it sent"),
+            Step("load it yourself", "parc ingest calls {dates}", is_alternative=True),
+        ),
+        feed="calls",
+    )
+    yield warehouse
+
+
+def said(text: str) -> str:
+    """Words in one line, without the marks of a page."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def pages(settings: Settings) -> TestClient:
+    """The pages, for somebody who is logged in."""
+    from parc.ui.app import app
+    from parc.ui.approvals import pending
+
+    mounted = FastAPI()
+    mounted.mount("/parc", app)
+    allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
+    app.dependency_overrides = {Settings.from_env: lambda: settings, pending: lambda: [], **allowed}
+    return TestClient(mounted)
+
+
+def test_the_same_everywhere(platform: Settings) -> None:
+    [finding] = desk.findings(platform)
+    assert finding.kind is FindingKind.INGEST_RUN_FAILED
+    assert (finding.subject.feed, finding.subject.first_date, finding.subject.run_id) == ("calls", DAY, "r")
+    steps = [step for step in finding.steps if step.label != "read the whole notice"]
+    assert [(step.label, step.command, step.link) for step in steps] == [
+        ("have it sent", "", ""),
+        ("load it yourself", "parc ingest calls --date 2012-04-25", ""),
+        ("open the run", "", "/dags/ingest_calls/runs/r"),
+    ]
+
+    with connect(platform, "reader") as connection:
+        [(notice,)] = connection.execute("select text from ops.notice").fetchall()
+    runner = CliRunner()
+    status = runner.invoke(command_line, ["status"]).stdout
+    told = {
+        "status": json.loads(runner.invoke(command_line, ["status", "--json"]).stdout)["matters"],
+        "doctor": [
+            check
+            for check in json.loads(runner.invoke(command_line, ["doctor", "--json"]).stdout)
+            if check.get("kind") == finding.kind
+        ],
+    }
+    for [found] in told.values():
+        assert (
+            found.items()
+            >= {
+                "kind": "ingest run failed",
+                "severity": "note",
+                "is_wrong": False,
+                "subject": "ingest_calls",
+                "what": finding.text,
+                "command": finding.command,
+                "runbook": "docs/runbooks/ingest-run-failed.md",
+            }.items()
+        )
+        assert [Step(**step) for step in found["steps"]] == list(finding.steps)
+        assert found["concerns"]["feed"] == "calls"
+
+    page = pages(platform).get("/parc/").text
+
+    title = "ingest_calls failed for 2012-04-25"
+    for text in (status, notice, page):
+        assert title in said(text) and "report: nothing was delivered" in said(text)
+        for step in steps:
+            assert step.label in said(text) and step.command in said(text)
+    assert "http://127.0.0.1:8080/dags/ingest_calls/runs/r" in notice
+    assert 'href="/dags/ingest_calls/runs/r"' in page
+    assert 'href="/parc/runbooks/ingest-run-failed"' in page
+    assert "http://127.0.0.1:8080/parc/runbooks/ingest-run-failed" in notice
+    assert finding.kind.runbook in status
+
+
+def test_a_runbook_opens_in_the_pages(platform: Settings, tmp_path: Path) -> None:
+    settings = replace(platform, project=tmp_path)
+    runbook = tmp_path / FindingKind.BUILD_FAILED.runbook
+    runbook.parent.mkdir(parents=True)
+    runbook.write_text("# Build failed\n\nRun `parc build`. <script>alert(1)</script>\n")
+    answer = pages(settings).get("/parc/runbooks/build-failed")
+    assert "<h1>Build failed</h1>" in answer.text and "<code>parc build</code>" in answer.text
+    assert "<script>alert" not in answer.text
+    for slug in ("refused", "nosuch", "..%2f..%2fetc%2fpasswd"):
+        assert pages(settings).get(f"/parc/runbooks/{slug}").status_code == 404
+
+
+def test_doctor_knows_every_kind() -> None:
+    """Each kind has one place in what doctor says; only a page knows what waits under Required Actions."""
+    in_areas = [kind for area in AREAS for kind in area.kinds]
+    assert len(in_areas) == len(set(in_areas))
+    before = {
+        FindingKind.PYTHON,
+        FindingKind.LANDING_ZONE,
+        FindingKind.WAREHOUSE,
+        FindingKind.LOGINS,
+        FindingKind.READER_RIGHTS,
+        FindingKind.PSEUDONYM_KEY,
+        FindingKind.FORGOTTEN,
+    }
+    assert set(in_areas) | before | {FindingKind.APPROVAL} == set(FindingKind)
+    assert not before & set(in_areas)
+
+
+def test_a_step_in_words() -> None:
+    assert Step("have it sent").to_text() == "have it sent"
+    assert Step("load it", "parc ingest", is_alternative=True).to_text() == "or load it: parc ingest"
+    link = Step("open the run", link="/dags/x")
+    assert link.to_text() == "open the run: /dags/x in Airflow"
+    assert link.to_text("http://a") == "open the run: http://a/dags/x"
+
+
+def test_addresses_of_runbooks_are_plain() -> None:
+    for kind in FindingKind:
+        assert re.fullmatch(r"docs/runbooks/[a-z]+(-[a-z]+)*\.md", kind.runbook)
