@@ -19,6 +19,7 @@ from parc import routing
 from parc.errors import ConfigurationError, ParcError
 from parc.host.client import POLL_SECONDS, Airflow
 from parc.instants import PARIS
+from parc.ledger import deliveries
 from parc.platform import start
 from parc.routing.switches import local
 from parc.settings import Settings
@@ -38,13 +39,12 @@ AT_ONCE = (
 )
 OVER_DAYS = ("restated@calls:2012-04-24", f"late@{LATE[0]}:{LATE[1]}")
 # As at night: first the references, because the facts are checked against them.
-FEEDS = (
+FEED_GROUPS = (
     ("numbering_plan", "line_assignments", "active_lines", "boutiques"),
     ("boutique_visits", "interventions", "calls"),
 )
 RUN_SECONDS = 600
 Advance = Callable[[str, int, int], None]
-UNBUILT = "select count(*) from ops.delivery where status = 'published' and built_in is null"
 READING_SECONDS = 2
 SWITCH_NOW = datetime(2012, 4, 30, 10, tzinfo=PARIS)
 """The clock of the demonstration's own switch: in opening hours, after the last business date."""
@@ -88,7 +88,7 @@ def run(settings: Settings, screen: Console) -> None:
                 "Airflow loads them",
                 lambda advance: _load(settings, airflow, REFUSED[1], LAST, set(), advance),
             )
-        elif _count(settings, UNBUILT):
+        elif _has_unbuilt(settings):
             airflow.trigger("build_marts")  # nothing new will be loaded, so no event would start it
         _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
         airflow.pause("export_routing", False)
@@ -107,7 +107,7 @@ def run(settings: Settings, screen: Console) -> None:
 
 
 def _dag_ids() -> set[str]:
-    return {"build_marts", "export_routing", *(f"ingest_{feed}" for feed in chain(*FEEDS))}
+    return {"build_marts", "export_routing", *(f"ingest_{feed}" for feed in chain(*FEED_GROUPS))}
 
 
 def _step(bar: Progress, what: str, act: Callable[[Advance], Any]) -> Any:
@@ -152,7 +152,7 @@ def _load(
     Raises ParcError if any day other than the faulty ones is not published.
     """
     done = 0
-    for feeds in FEEDS:
+    for feeds in FEED_GROUPS:
         runs = {
             feed: airflow.trigger(f"ingest_{feed}", first_date=str(first), last_date=str(last))
             for feed in feeds
@@ -161,21 +161,15 @@ def _load(
             may_fail = feed in {name for name, _ in faulty}
             _wait(airflow, f"ingest_{feed}", run_id, lambda: None, may_fail=may_fail)
             done += 1
-            advance(feed, done, sum(map(len, FEEDS)))
+            advance(feed, done, sum(map(len, FEED_GROUPS)))
+    days = {first + timedelta(days=day) for day in range((last - first).days + 1)}
     with connect(settings, "reader") as connection:
-        gaps = connection.execute(
-            """
-            select due.feed, day::date
-            from unnest(array['calls', 'boutique_visits', 'interventions']) as due (feed)
-            cross join generate_series(%s::timestamp, %s, interval '1 day') as day
-            where not exists (
-                select from ops.delivery
-                where delivery.feed = due.feed and business_date = day and status = 'published'
-            )
-            """,
-            [first, last],
-        ).fetchall()
-    lost = sorted(set(gaps) - faulty)
+        gaps = {
+            (feed, day)
+            for feed in FEED_GROUPS[-1]
+            for day in days - set(deliveries.published_dates(connection, feed))
+        }
+    lost = sorted(gaps - faulty)
     if lost:
         names = ", ".join(f"{feed} {day}" for feed, day in lost)
         raise ParcError(f"not published: {names}; see {airflow.address}")
@@ -200,12 +194,11 @@ def _wait_for_marts(settings: Settings, airflow: Airflow) -> None:
     """Wait until everything is built and the build's run has ended, so that it cannot start a release
     later."""
     deadline = time.monotonic() + RUN_SECONDS
-    unbuilt = "select count(*) from ops.delivery where status = 'published' and built_in is null"
     while True:
         runs = airflow.runs("build_marts")
         if runs and runs[-1]["state"] == "failed":
             raise ParcError(airflow.failures("build_marts", runs[-1]["dag_run_id"]))
-        if not any(run["state"] in ("queued", "running") for run in runs) and not _count(settings, unbuilt):
+        if not any(run["state"] in ("queued", "running") for run in runs) and not _has_unbuilt(settings):
             return
         if time.monotonic() > deadline:
             raise ParcError(
@@ -234,8 +227,13 @@ def _release(airflow: Airflow, business_date: date) -> None:
 
 def _is_loaded(settings: Settings) -> bool:
     days = (LAST - FIRST).days + 1
-    query = "select count(*) from ops.delivery where feed = 'calls' and status = 'published'"
-    return _count(settings, query) >= days
+    with connect(settings, "reader") as connection:
+        return len(deliveries.published_dates(connection, "calls")) >= days
+
+
+def _has_unbuilt(settings: Settings) -> bool:
+    with connect(settings, "reader") as connection:
+        return bool(deliveries.not_built(connection))
 
 
 def _has_release(settings: Settings) -> bool:
@@ -257,9 +255,7 @@ def _count(settings: Settings, query: str) -> int:
 def _summary(settings: Settings) -> list[str]:
     """The result in five lines."""
     with connect(settings, "reader") as connection:
-        loaded = connection.execute(
-            "select sum(rows_published), sum(rows_quarantined) from ops.delivery where status = 'published'"
-        ).fetchone()
+        feeds = deliveries.by_feed(connection)
         rates = connection.execute(
             """
             select
@@ -278,10 +274,11 @@ def _summary(settings: Settings) -> list[str]:
             "where version = %s order by release_id desc limit 1",
             [live],
         ).fetchone() or (live, "nobody: it is not a recorded release")
-    assert loaded and rates
+    assert rates
     return [
         "",
-        f"rows       {loaded[0]:,} published, {loaded[1]:,} quarantined",
+        f"rows       {sum(feed.rows_published for feed in feeds):,} published, "
+        f"{sum(feed.rows_quarantined for feed in feeds):,} quarantined",
         f"home rate  Bretagne and Pays de la Loire, fixe and internet: {rates[0]:.1%} before 25 April, "
         f"{rates[1]:.1%} from then on",
         f"routing    version {release[0]} is live, released in the name of {release[1]}",

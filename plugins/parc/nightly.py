@@ -25,7 +25,7 @@ from parc.errors import (
 from parc.feeds import FEEDS, Keeping
 from parc.findings import Finding
 from parc.instants import shown
-from parc.ledger import locks
+from parc.ledger import builds, deliveries, locks
 from parc.loading import Outcome
 from parc.routing import Plan
 from parc.settings import Settings
@@ -271,12 +271,9 @@ def _release(settings: Settings, night: Night, watch: _Watch) -> None:
 def _seen_by_bi(settings: Settings) -> str:
     """The build that all marts come from, and the last day of calls in it."""
     with connect(settings, "reader") as connection:
-        row = connection.execute(
-            "select build_id, published_at, (select max(business_date) from ops.delivery "
-            "where feed = 'calls' and built_in is not null and status <> 'withdrawn') "
-            "from marts.published_build"
-        ).fetchone()
-    if row is None:
+        build = builds.published(connection)
+        newest = deliveries.newest_built_date(connection, "calls")
+    if build is None:
         return "nothing yet"
-    calls = f"calls up to {row[2]}" if row[2] else "no calls yet"
-    return f"build {row[0]} of {shown(row[1])}, {calls}"
+    calls = f"calls up to {newest}" if newest else "no calls yet"
+    return f"build {build.build_id} of {shown(build.published_at)}, {calls}"

@@ -25,6 +25,7 @@ import yaml
 from psycopg import sql
 
 from parc.ledger import builds, deliveries, locks, retention, write_retention
+from parc.ledger.people import identity_of
 from parc.pseudonyms import SURROGATES
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -224,8 +225,8 @@ def _unlink_jobs(
 def _assignments(new: Mapping[str, sql.Composable]) -> sql.Composed:
     """The pseudonyms, and the identity that is made of the first of customer and caller that is there."""
     whose = [new[key] for key in ("customer_key", "caller_key") if key in new]
-    identity = sql.SQL("coalesce(ops.identity_of(coalesce({})), held.{})").format(
-        sql.SQL(", ").join(whose), sql.Identifier(IDENTITY)
+    identity = sql.SQL("coalesce({}, held.{})").format(
+        identity_of(sql.SQL("coalesce({})").format(sql.SQL(", ").join(whose))), sql.Identifier(IDENTITY)
     )
     return sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(key), value)

@@ -84,6 +84,12 @@ def last(connection: Connection[Any]) -> Build | None:
     return _one(connection, "order by build_id desc limit 1")
 
 
+def last_builds(connection: Connection[Any], count: int) -> list[Build]:
+    """The last builds, the newest first."""
+    with connection.cursor(row_factory=class_row(Build)) as cursor:
+        return cursor.execute(f"{_BUILD} order by build_id desc limit %s".encode(), [count]).fetchall()
+
+
 def last_ended(connection: Connection[Any]) -> Build | None:
     """The newest build that does not run any more."""
     return _one(connection, "where status <> 'running' order by build_id desc limit 1")

@@ -168,6 +168,48 @@ def refused(connection: Connection[Any]) -> list[Refused]:
         ).fetchall()
 
 
+@dataclass(frozen=True)
+class FeedSummary:
+    """What is published of a feed: its dates and rows; `days_not_built` of them are not in the marts yet."""
+
+    feed: str
+    published_days: int
+    first_day: date | None
+    last_day: date | None
+    rows_published: int
+    rows_quarantined: int
+    refused_deliveries: int
+    days_not_built: int
+
+
+def by_feed(connection: Connection[Any]) -> list[FeedSummary]:
+    """A summary of each feed that ever came, by name."""
+    with connection.cursor(row_factory=class_row(FeedSummary)) as cursor:
+        return cursor.execute(
+            f"""
+            select
+                feed,
+                count(*) filter (where status = 'published') as published_days,
+                min(business_date) filter (where status = 'published') as first_day,
+                max(business_date) filter (where status = 'published') as last_day,
+                coalesce(sum(rows_published) filter (where status = 'published'), 0)::bigint
+                    as rows_published,
+                coalesce(sum(rows_quarantined) filter (where status = 'published'), 0)::bigint
+                    as rows_quarantined,
+                count(*) filter (where status = 'refused') as refused_deliveries,
+                count(*) filter (where {IS_NOT_BUILT}) as days_not_built
+            from ops.delivery
+            group by feed
+            order by feed
+            """.encode()
+        ).fetchall()
+
+
+def last_refused(connection: Connection[Any], count: int) -> list[Delivery]:
+    """The last deliveries that were refused, the newest first."""
+    return where(connection, "status = 'refused'", [count], order="delivery_id desc limit %s")
+
+
 def newest_published_date(connection: Connection[Any]) -> date | None:
     """The newest published business date of all feeds."""
     return _date(
@@ -203,6 +245,16 @@ def next_published_date(connection: Connection[Any], feed: str, business_date: d
         "where feed = %s and business_date > %s and status = 'published'",
         [feed, business_date],
     )
+
+
+def published_dates(connection: Connection[Any], feed: str) -> list[date]:
+    """The published dates of a feed, in order."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(
+            "select business_date from ops.delivery where feed = %s and status = 'published' "
+            "order by business_date",
+            [feed],
+        ).fetchall()
 
 
 def rows_before(connection: Connection[Any], feed: str, business_date: date) -> dict[date, int]:

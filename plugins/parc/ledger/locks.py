@@ -92,6 +92,15 @@ def is_held(connection: psycopg.Connection[Any], name: str) -> bool:
     return bool(row and row[0])
 
 
+def load_at_work(connection: psycopg.Connection[Any]) -> str | None:
+    """The lock of some load that a session holds; None while nothing is loaded."""
+    row = connection.execute(
+        "select name from ops.lock where starts_with(name, 'load ') "
+        "and ops.is_session(pid, session_started_at) limit 1"
+    ).fetchone()
+    return row[0] if row else None
+
+
 def keep_builds_out(connection: psycopg.Connection[Any]) -> None:
     """Keep builds away to the end of the transaction; raises Busy while one reads the raw tables."""
     if not try_keep(connection, READING):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from psycopg import Connection, sql
@@ -14,6 +14,8 @@ from psycopg.errors import UndefinedTable
 
 from parc.errors import ConfigurationError
 from parc.feeds import Derivation, Feed
+from parc.ledger import people, write_people
+from parc.ledger.people import Listed
 from parc.pseudonyms import NEXT_OUTER_KEY, SURROGATES, Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions, persons
@@ -30,13 +32,6 @@ LEAST_DIFFERENT = 8
 """Characters of a key that differ: a repeated word is no key."""
 
 
-class Listed(NamedTuple):
-    """What a forgotten pseudonym stands for: a customer, a number or a line (`kind`) of a person."""
-
-    kind: str
-    person: UUID
-
-
 def check_key(connection: Connection[Any], settings: Settings) -> None:
     """See that these settings have the key that the warehouse was loaded with, if it was.
 
@@ -44,25 +39,26 @@ def check_key(connection: Connection[Any], settings: Settings) -> None:
     where the schema is older than this table.
     """
     try:
-        row = connection.execute("select fingerprint, recorded_at::date from ops.pseudonym_key").fetchone()
+        key = people.key(connection)
     except UndefinedTable:
         raise ConfigurationError(
             "the warehouse's schema is older than the platform; `parc up --no-airflow` brings it up to date"
         ) from None
     ours = Pseudonyms.of_settings(settings).fingerprint
-    is_another = row and not hmac.compare_digest(row[0], ours)
+    is_another = key and not hmac.compare_digest(key.fingerprint, ours)
     if is_another and settings.secret_file(NEXT_OUTER_KEY).exists():
         raise ConfigurationError(
             "a change of the pseudonyms' keys was cut short; `parc secret rotate` brings it to its end"
         )
-    if row and is_another:
+    if key and is_another:
         raise ConfigurationError(
             "PARC_PSEUDONYM_SECRET is not the key that this warehouse has been loaded with since "
-            f"{row[1]} (fingerprint {ours[:8]}, not {row[0][:8]}): under another key every person would be "
+            f"{key.recorded_on} (fingerprint {ours[:8]}, not {key.fingerprint[:8]}): under "
+            "another key every person would be "
             f"another; set the former one (where the variable is unset, {settings.home}/secrets/"
             "pseudonym_secret holds it), or load into an empty warehouse"
         )
-    if not row and (why := weakness(settings)):
+    if not key and (why := weakness(settings)):
         raise ConfigurationError(why)
 
 
@@ -83,10 +79,7 @@ def keep_key(connection: Connection[Any], settings: Settings) -> None:
 
     Raises ConfigurationError under another key than the one recorded.
     """
-    connection.execute(
-        "insert into ops.pseudonym_key (fingerprint) values (%s) on conflict do nothing",
-        [Pseudonyms.of_settings(settings).fingerprint],
-    )
+    write_people.keep_key(connection, Pseudonyms.of_settings(settings).fingerprint)
     check_key(connection, settings)
 
 
@@ -95,7 +88,7 @@ def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
 
     Asked for under the lock of the load: whoever is forgotten later waits for the load's end.
     """
-    forgotten = warehouse_list(connection).keys() | kept_list(settings).keys()
+    forgotten = people.forgotten(connection).keys() | kept_list(settings).keys()
     return Pseudonyms.of_settings(settings).forgetting(forgotten)
 
 
@@ -133,19 +126,13 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
 
     Raises ConfigurationError where the warehouse lacks some that the platform's own copy has.
     """
-    listed = warehouse_list(connection)
+    listed = people.forgotten(connection)
     if missing := kept_list(settings).keys() - listed.keys():
         raise ConfigurationError(
             f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, which may hold "
             "these people again; `parc forget --again` makes it forget them"
         )
     return f"{len(listed)} pseudonyms are forgotten"
-
-
-def warehouse_list(connection: Connection[Any]) -> dict[UUID, Listed]:
-    """Who was forgotten, by the warehouse's list."""
-    rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
-    return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
 
 
 def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseudonyms: Pseudonyms) -> None:

@@ -6,50 +6,19 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from psycopg.rows import dict_row
-
 from parc import desk, routing
 from parc.desk import Due
 from parc.errors import ConfigurationError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
+from parc.ledger import builds, deliveries
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect
 
-FEEDS = """
-    select
-        feed,
-        count(*) filter (where status = 'published') as published_days,
-        min(business_date) filter (where status = 'published') as first_day,
-        max(business_date) filter (where status = 'published') as last_day,
-        coalesce(sum(rows_published) filter (where status = 'published'), 0) as rows_published,
-        coalesce(sum(rows_quarantined) filter (where status = 'published'), 0) as rows_quarantined,
-        count(*) filter (where status = 'refused') as refused_deliveries,
-        count(*) filter (where status = 'published' and built_in is null) as days_not_built
-    from ops.delivery
-    group by feed
-    order by feed
-"""
-REFUSED = """
-    select delivery_id, feed, business_date, reason
-    from ops.delivery
-    where status = 'refused'
-    order by delivery_id desc
-    limit 5
-"""
-BUILDS = """
-    select
-        build_id,
-        status,
-        is_full_refresh,
-        date_trunc('second', started_at) as started_at,
-        date_trunc('second', finished_at) as finished_at,
-        left(reason, 200) as reason
-    from ops.build
-    order by build_id desc
-    limit 3
-"""
+REFUSALS_SHOWN = 5
+BUILDS_SHOWN = 3
+MOST_REASON_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -98,10 +67,10 @@ def overview(settings: Settings) -> Overview:
     night = desk.newest_night(settings)
     switch = [local.program(settings)] if local.is_own(settings) else []
     programs = [*services.programs(settings), *switch]
-    with connect(settings, "reader") as connection, connection.cursor(row_factory=dict_row) as cursor:
-        feeds, refused, builds = (
-            cursor.execute(query.encode()).fetchall() for query in (FEEDS, REFUSED, BUILDS)
-        )
+    with connect(settings, "reader") as connection:
+        feeds = deliveries.by_feed(connection)
+        refused = deliveries.last_refused(connection, REFUSALS_SHOWN)
+        last_builds = builds.last_builds(connection, BUILDS_SHOWN)
     return Overview(
         findings=found,
         night=night,
@@ -110,10 +79,28 @@ def overview(settings: Settings) -> Overview:
             {"process": program.name, "pid": program.pid, "log": str(program.log_path)}
             for program in programs
         ],
-        feeds=feeds,
+        feeds=[asdict(feed) for feed in feeds],
         missing=desk.missing(settings),
-        refused_lately=refused,
-        builds=builds,
+        refused_lately=[
+            {
+                "delivery_id": each.delivery_id,
+                "feed": each.feed,
+                "business_date": each.business_date,
+                "reason": each.reason,
+            }
+            for each in refused
+        ],
+        builds=[
+            {
+                "build_id": build.build_id,
+                "status": build.status,
+                "is_full_refresh": build.is_full_refresh,
+                "started_at": build.started_at.replace(microsecond=0),
+                "finished_at": build.finished_at and build.finished_at.replace(microsecond=0),
+                "reason": build.reason and build.reason[:MOST_REASON_CHARACTERS],
+            }
+            for build in last_builds
+        ],
         routing=routing.status(settings),
     )
 

@@ -27,15 +27,15 @@ from uuid import UUID, uuid4
 import polars as pl
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
-from parc.ledger import locks
+from parc.ledger import locks, people, write_people
+from parc.ledger.people import Listed
 from parc.loading.blocks import WHITE_SPACE
 from parc.loading.landing import clear_copies
-from parc.loading.pseudonyms import COPY, Listed, check_key, kept_list, warehouse_list
+from parc.loading.pseudonyms import COPY, check_key, kept_list
 from parc.numbers import MASK, e164, remark
 from parc.privacy import files
 from parc.privacy.files import Search
@@ -124,9 +124,9 @@ def keep_copy(
 ) -> None:
     """Write the list, as it stands under the keys of this fingerprint, to the platform's own folder, with
     whom the copy there has beside (`kept`)."""
-    listed = {**kept, **warehouse_list(connection)}
-    people = {str(pseudonym): [kind, str(person)] for pseudonym, (kind, person) in sorted(listed.items())}
-    text = json.dumps({"fingerprint": fingerprint, "forgotten": people}, indent=1)
+    listed = {**kept, **people.forgotten(connection)}
+    entries = {str(pseudonym): [kind, str(person)] for pseudonym, (kind, person) in sorted(listed.items())}
+    text = json.dumps({"fingerprint": fingerprint, "forgotten": entries}, indent=1)
     path = settings.home / COPY
     draft = path.with_name(f".{COPY}.{os.getpid()}")
     draft.touch(mode=0o600)
@@ -151,7 +151,7 @@ def without_loads(connection: Connection) -> Iterator[None]:
             stop=stop_after_delay(PATIENCE_SECONDS),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        if running := tries(_load_before, connection):
+        if running := tries(locks.load_at_work, connection):
             raise Busy(f"the {running} is running; run this again when it has ended")
         yield
 
@@ -193,13 +193,13 @@ def _forget(
         check_key(connection, settings)
         kept = kept_list(settings)
         person = {**known, **_along(connection, known)}
-        _list(connection, person)
+        write_people.forget(connection, person)
         with without_loads(connection):
             person |= _along(connection, known)  # with what such a load brought
-            _list(connection, person)
+            write_people.forget(connection, person)
             keep_copy(settings, connection, Pseudonyms.of_settings(settings).fingerprint, kept)
-            _list(connection, kept)
-            everybody = warehouse_list(connection).keys()
+            write_people.forget(connection, kept)
+            everybody = people.forgotten(connection).keys()
             row_counts, written = _unlink(settings, connection, everybody, requested_by, reason)
             vacuum(connection, written)
         try:
@@ -210,7 +210,7 @@ def _forget(
             ) from refusal
         with connection.transaction():
             renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
-            persons.renew_recorded(connection, renewed)
+            write_people.renew_named_in_releases(connection, renewed.identifier)
         vacuum(connection, [Table("ops", "routing_change")])
     if not settings.warehouse_dsn:
         embedded.overwrite(settings)
@@ -237,7 +237,7 @@ def _e164(text: str) -> str:
 
 def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Listed]:
     """One person: these pseudonyms, and those that were forgotten together with one of them before."""
-    listed = warehouse_list(connection)
+    listed = people.forgotten(connection)
     same = {listed[each].person for each in kinds.keys() & listed.keys()}
     person = min(same, default=uuid4())
     before = {each: kind for each, (kind, whose) in listed.items() if whose in same}
@@ -269,33 +269,16 @@ def _along(connection: Connection, known: Mapping[UUID, Listed]) -> dict[UUID, L
                 ") select key, customer_key from of_person where not exists ("
                 "  select from pairs where pairs.key = of_person.key"
                 "  and pairs.customer_key <> all (%(customers)s) and not {is_forgotten}"
-                "  and pairs.customer_key not in (select pseudonym from ops.forgotten))"
+                "  and pairs.customer_key <> all (%(forgotten)s))"
             ).format(
                 pairs=pairs,
                 is_surrogate=sql.SQL(SURROGATES.format("key")),
                 is_forgotten=sql.SQL(SURROGATES.format("pairs.customer_key")),
             ),
-            {"customers": customers},
+            {"customers": customers, "forgotten": list(people.forgotten(connection))},
         )
         found |= {key: Listed(kind, known[customer].person) for key, customer in rows}
     return found
-
-
-def _list(connection: Connection, listed: Mapping[UUID, Listed]) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into ops.forgotten (pseudonym, kind, person) values (%s, %s, %s) "
-            "on conflict (pseudonym) do update set person = excluded.person",
-            [(pseudonym, *each) for pseudonym, each in listed.items()],
-        )
-
-
-def _load_before(connection: Connection) -> str | None:
-    row = connection.execute(
-        "select name from ops.lock where starts_with(name, 'load ') "
-        "and ops.is_session(pid, session_started_at) limit 1"
-    ).fetchone()
-    return row[0] if row else None
 
 
 def _unlink(
@@ -318,10 +301,12 @@ def _unlink(
         of_routing = _take_numbers_out(settings, connection, everybody)
         tables |= of_routing
         counts |= {str(table): count for table, count in of_routing.items()}
-        connection.execute(
-            "insert into ops.forgetting (event, requested_by, reason, row_counts) "
-            "values ('forgotten', %s, %s, %s)",
-            [remark(requested_by), remark(reason), Jsonb(counts)],
+        write_people.note_forgetting(
+            connection,
+            "forgotten",
+            requested_by=remark(requested_by),
+            reason=remark(reason),
+            row_counts=counts,
         )
     return counts, list(tables)
 

@@ -19,11 +19,11 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from parc.errors import ConfigurationError
-from parc.ledger import locks
-from parc.loading.pseudonyms import Listed, check_key, kept_list
+from parc.ledger import locks, people, write_people
+from parc.ledger.people import Listed
+from parc.loading.pseudonyms import check_key, kept_list
 from parc.numbers import remark
 from parc.privacy.forgetting import keep_copy, vacuum, without_loads
 from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
@@ -91,7 +91,6 @@ def _renew(
                         "insert into pseudonym select distinct {0} from {1} where {0} is not null"
                     ).format(sql.Identifier(column), holder.table.identifier)
                 )
-        connection.execute("insert into pseudonym select pseudonym from ops.forgotten")
         renewed = persons.make_renewed(connection, {})
         count = 0
         for pseudonyms in _parts(connection):
@@ -101,15 +100,15 @@ def _renew(
         counts: dict[str, int] = {}
         for holder in holders:
             counts[str(holder.table)] = persons.renew(connection, holder, renewed)
-        counts["ops.routing_change"] = persons.renew_recorded(connection, renewed)
-        connection.execute("update ops.forgotten set pseudonym = new from renewed where pseudonym = old")
-        connection.execute(
-            "update ops.pseudonym_key set fingerprint = %s, recorded_at = now()", [new.fingerprint]
-        )
-        connection.execute(
-            "insert into ops.forgetting (event, requested_by, reason, row_counts) "
-            "values ('keys changed', %s, %s, %s)",
-            [remark(requested_by), remark(reason), Jsonb(counts)],
+        counts["ops.routing_change"] = write_people.renew_named_in_releases(connection, renewed.identifier)
+        write_people.renew_forgotten(connection, renewed.identifier)
+        write_people.change_key(connection, new.fingerprint)
+        write_people.note_forgetting(
+            connection,
+            "keys changed",
+            requested_by=remark(requested_by),
+            reason=remark(reason),
+            row_counts=counts,
         )
     written = [holder.table for holder in holders if counts[str(holder.table)]]
     vacuum(connection, [*written, Table("ops", "routing_change")])
@@ -128,8 +127,10 @@ def _kept_anew(settings: Settings, former: Pseudonyms, new: Pseudonyms) -> dict[
 
 def _parts(connection: Connection) -> Iterator[list[UUID]]:
     """All pseudonyms, each once."""
-    for pseudonym in persons.recorded(connection):
-        connection.execute("insert into pseudonym values (%s)", [pseudonym])
+    of_ledger = [*people.forgotten(connection), *people.named_in_releases(connection)]
+    with connection.cursor() as cursor, cursor.copy("copy pseudonym from stdin") as copy:
+        for pseudonym in of_ledger:
+            copy.write_row([pseudonym])
     with connection.cursor("pseudonyms") as cursor:
         cursor.execute("select distinct old from pseudonym")
         while rows := cursor.fetchmany(AT_ONCE):
@@ -137,5 +138,5 @@ def _parts(connection: Connection) -> Iterator[list[UUID]]:
 
 
 def _has_fingerprint(connection: Connection, pseudonyms: Pseudonyms) -> bool:
-    row = connection.execute("select fingerprint from ops.pseudonym_key").fetchone()
-    return row is not None and secrets.compare_digest(row[0], pseudonyms.fingerprint)
+    key = people.key(connection)
+    return key is not None and secrets.compare_digest(key.fingerprint, pseudonyms.fingerprint)

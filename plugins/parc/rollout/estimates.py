@@ -20,31 +20,10 @@ import psycopg
 
 from parc.errors import BuildFailed
 from parc.feeds.declaration import MARKETS
+from parc.ledger import effects as ledger
 
 OUTCOMES = ("call_rate", "repeat_7d_rate", "service_level", "satisfaction", "resolved_by_customer_file_share")
 _MONDAY = date(1970, 1, 5)
-_COLUMNS = (
-    "market",
-    "outcome",
-    "effect_kind",
-    "group_date",
-    "week_date",
-    "event_week",
-    "estimate",
-    "treated_mean",
-    "p_value",
-    "smallest_p_value",
-    "treated_region_count",
-    "region_count",
-    "directorate_count",
-    "week_count",
-    "tried_order_count",
-    "order_count",
-    "method",
-    "library_version",
-    "reason",
-    "input_sha256",
-)
 _ESTIMATOR = "Callaway-Sant'Anna, not-yet-treated controls, no covariates, regions weighted 1"
 
 Series = list[tuple[str, str, date | None, date, float | None]]
@@ -65,12 +44,7 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
         "from intermediate.agg_rollout_panel_weekly order by region_code, week_date"
     ):
         panel[market, outcome].append(tuple(row))
-    known = {
-        (market, outcome): digest
-        for market, outcome, digest in connection.execute(
-            "select distinct market, outcome, input_sha256 from ops.rollout_effect"
-        )
-    }
+    known = ledger.digests(connection)
     renewed = []
     method = _method_digest()
     for market in MARKETS:
@@ -82,15 +56,7 @@ def refresh(connection: psycopg.Connection[Any], *, everything: bool = False) ->
                 continue
             head = {"market": market, "outcome": outcome, "input_sha256": digest}
             rows = [head | row for row in estimate(series, f"{market} {outcome}")] if series else []
-            with connection.transaction():
-                connection.execute(
-                    "delete from ops.rollout_effect where market = %s and outcome = %s", [market, outcome]
-                )
-                with connection.cursor().copy(
-                    f"copy ops.rollout_effect ({', '.join(_COLUMNS)}) from stdin"
-                ) as copy:
-                    for row in rows:
-                        copy.write_row([row[column] for column in _COLUMNS])
+            ledger.replace(connection, market, outcome, rows)
             renewed.append((market, outcome))
     return renewed
 

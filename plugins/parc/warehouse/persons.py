@@ -1,19 +1,20 @@
 """Where the warehouse holds pseudonyms, and how one takes the place of another there.
 
-A pseudonym stands in columns called `<what>_key` of type uuid, and in rows of `ops.routing_change`; the
-identity made of it in columns called `identity_key` or `<what>_identity`. They are found in the catalogue:
-so none that a model or a feed adds is missed.
+A pseudonym stands in columns called `<what>_key` of type uuid, the identity made of it in columns called
+`identity_key` or `<what>_identity`. They are found in the catalogue: so none that a model or a feed adds is
+missed. (The ledger's own pseudonyms: `parc.ledger.people`.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection, sql
 
+from parc.ledger.people import identity_of
 from parc.warehouse.partitions import Table
 
 SCHEMAS = ("raw", "intermediate", "build", "marts")
@@ -46,8 +47,6 @@ from (
 ) as found
 where held.ctid = found.place
 """
-_NUMBER_KEY = "left(replace(row_key ->> 'number_key', '-', ''), 32)::uuid"
-"""Of a row of `ops.routing_change`; the oldest have all 64 digits of the HMAC."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def renew(connection: Connection[Any], table: Holder, renewed: Table) -> int:
         for name in table.pseudonyms
     }
     cases = [
-        sql.SQL("when ops.identity_of(old.{}) then ops.identity_of({})").format(sql.Identifier(name), value)
+        sql.SQL("when {} then {}").format(identity_of(sql.Identifier("old", name)), identity_of(value))
         for name, value in values.items()
     ]
     values |= {
@@ -104,26 +103,6 @@ def renew(connection: Connection[Any], table: Holder, renewed: Table) -> int:
             is_renewed=sql.SQL(" or ").join(is_renewed),
         )
     ).rowcount
-
-
-def renew_recorded(connection: Connection[Any], renewed: Table) -> int:
-    """The same in the record of what releases changed, which nobody else may rewrite; for its owner."""
-    connection.execute("alter table ops.routing_change disable trigger append_only")
-    count = connection.execute(
-        sql.SQL(
-            "update ops.routing_change set row_key = jsonb_build_object('number_key', renewed.new) "
-            f"from {{}} as renewed where row_key ? 'number_key' and renewed.old = {_NUMBER_KEY}"
-        ).format(renewed.identifier)
-    ).rowcount
-    connection.execute("alter table ops.routing_change enable trigger append_only")
-    return count
-
-
-def recorded(connection: Connection[Any]) -> Iterator[UUID]:
-    """The pseudonyms in that record."""
-    query = f"select distinct {_NUMBER_KEY} from ops.routing_change where row_key ? 'number_key'"
-    for (pseudonym,) in connection.execute(query.encode()):
-        yield pseudonym
 
 
 def make_renewed(connection: Connection[Any], pseudonyms: Mapping[UUID, UUID]) -> Table:

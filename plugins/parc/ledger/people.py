@@ -1,0 +1,54 @@
+"""What the ledger holds of people, as pseudonyms alone: the key they are made with, who was forgotten, and
+whom the record of releases names. Read from `ops.pseudonym_key`, `ops.forgotten` and `ops.routing_change`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection, sql
+from psycopg.rows import class_row, scalar_row
+
+NUMBER_KEY = "left(replace(row_key ->> 'number_key', '-', ''), 32)::uuid"
+"""The pseudonym in a row of `ops.routing_change`; the oldest rows have all 64 digits of the HMAC."""
+
+
+class Key(NamedTuple):
+    """The fingerprint of the keys of all pseudonyms, and the day on which it was recorded."""
+
+    fingerprint: str
+    recorded_on: date
+
+
+class Listed(NamedTuple):
+    """What a forgotten pseudonym stands for: a customer, a number or a line (`kind`) of a person."""
+
+    kind: str
+    person: UUID
+
+
+def key(connection: Connection[Any]) -> Key | None:
+    """The key that the warehouse was loaded with; None before the first load."""
+    with connection.cursor(row_factory=class_row(Key)) as cursor:
+        return cursor.execute(
+            "select fingerprint, recorded_at::date as recorded_on from ops.pseudonym_key"
+        ).fetchone()
+
+
+def forgotten(connection: Connection[Any]) -> dict[UUID, Listed]:
+    """Who was forgotten."""
+    rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
+    return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
+
+
+def named_in_releases(connection: Connection[Any]) -> list[UUID]:
+    """The pseudonyms in the record of what releases changed."""
+    query = f"select distinct {NUMBER_KEY} from ops.routing_change where row_key ? 'number_key'"
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query.encode()).fetchall()
+
+
+def identity_of(pseudonym: sql.Composable) -> sql.Composed:
+    """SQL for the identity that is made of a pseudonym."""
+    return sql.SQL("ops.identity_of({})").format(pseudonym)
