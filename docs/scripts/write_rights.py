@@ -13,9 +13,9 @@ PAGE = PROJECT / "docs" / "reference" / "rights.md"
 RIGHTS = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 OPENING = """# Who may do what in the warehouse
 
-Written by `make docs` from the catalogue of a warehouse that is up to date and built; a test holds it against
-the live catalogue, also after a full refresh. Effective rights: those that come with ownership or another
-role are among them. What is not named here nobody has but the owner of the database (`parc`, or the login of
+Written by `make docs` from the catalogue of a warehouse that is up to date and built. A test compares it with
+the live catalogue, also after a full refresh. Rights are effective ones: those that come with ownership or
+another role are included. What is not named here, only the owner of the database has (`parc`, or the login of
 `PARC_WAREHOUSE_DSN`), who alone changes schemas.
 [Why logins of their own](../adr/0001-a-login-for-each-room.md).
 """
@@ -23,7 +23,7 @@ role are among them. What is not named here nobody has but the owner of the data
 CLOSING = """
 ## Who read what
 
-Nothing is recorded unless a superuser says so: the server then logs each statement of a login, and no session
+Nothing is recorded unless a superuser says so. Then the server logs each statement of a login, and no session
 of the login can undo it.
 
 ```sql
@@ -32,14 +32,14 @@ alter system set log_line_prefix = '%m [%p] %u@%d %h ';  -- when, who, in which 
 select pg_reload_conf();
 ```
 
-The embedded server's superuser is `postgres`, with the password `secrets/postgres_password` of `PARC_HOME`;
-its log is `postgres/postgresql.log` there, which nothing shortens. Of another server ask who runs it.
+The embedded server's superuser is `postgres`, with the password `secrets/postgres_password` of `PARC_HOME`.
+Its log is `postgres/postgresql.log` there, which nothing shortens. For another server, ask its operator.
 `parc_reader` is `parc sql` and the pages.
 
-Statements hold what somebody typed, `where caller_key = ...` or a whole number: the log is personal data, of
-who reads and of who is read about. Keep it from readers, and no longer than the audit needs it. Otherwise not
-even a statement that fails is in it, as the platform's servers are set, and others by `deploy/superuser.sql`.
-Which tables a statement reads through views only the extension `pgaudit` tells.
+Statements contain what somebody typed, such as `where caller_key = ...` or a whole number: the log is
+personal data, about those who read and those who are read about. Keep it from readers, and no longer than the
+audit needs it. Otherwise not even a failing statement is in it, as the platform's servers are set, and others
+by `deploy/superuser.sql`. Only the extension `pgaudit` says which tables a statement reads through views.
 """
 
 _LOGINS = """
