@@ -19,7 +19,7 @@ import pytest
 from parc.errors import ConfigurationError
 from parc.feeds import FEEDS, Column, Type
 from parc.loading.blocks import UnreadableFile
-from parc.loading.landing import Delivery, collect
+from parc.loading.landing import Collected, collect
 from parc.loading.reader import read
 from parc.loading.rows import RowRules
 from parc.pseudonyms import Pseudonyms
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def delivered(settings: Settings) -> Delivery:
+def delivered(settings: Settings) -> Collected:
     with collect(settings, "active_lines", DAY) as delivery:
         return delivery
 
