@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -16,6 +17,10 @@ from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, migrate
 from support.databases import as_superuser, empty_platform, free_name, restore, with_database
 from support.routing_world import QUIET
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("parc", deadline=None)
+hypothesis.settings.load_profile("parc")
 
 RELEASED = Path(__file__).parent / "fixtures" / "warehouse_0.1.0"
 SHARED = PROJECT.parent / "shared" / "data"

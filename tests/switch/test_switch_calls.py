@@ -124,7 +124,7 @@ def test_what_the_audit_says(live: Settings) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_switch_routes_every_call_as_its_table_says(live: Settings, data: st.DataObject) -> None:
     """The configuration and the table, told apart: one routes, the other explains."""
     number = data.draw(

@@ -106,7 +106,6 @@ def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
 @given(arrivals=ARRIVALS)
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )

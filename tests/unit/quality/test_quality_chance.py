@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parc.quality.chance import Usual, limits_by_usual, share_limits, shift, volume_limits
@@ -16,7 +16,6 @@ CHANCE = 0.001
 PROFILE = np.array([1, 1, 1, 1, 1, 2, 5, 20, 80, 120, 130, 90, 60, 90, 100, 100, 95, 90, 60, 30, 15, 8, 4, 2])
 
 
-@settings(deadline=None)
 @given(of=st.integers(1, 300), percent=st.floats(0, 100))
 def test_a_true_share_at_the_limit_breaks_it_as_rarely_as_said(of: int, percent: float) -> None:
     limits = share_limits({"min_value": percent, "max_value": percent}, of, CHANCE)
@@ -59,7 +58,6 @@ def test_what_like_days_never_had_may_be_seen_a_little() -> None:
     assert by_usual(0, 30, 8)["max_value"] > 50, "of few rows it may be by chance that they never had it"
 
 
-@settings(deadline=None)
 @given(usual=st.integers(1, 3_000), days=st.integers(1, 4))
 def test_a_day_as_usual_is_never_outside_the_limits_of_its_volume(usual: int, days: int) -> None:
     limits = volume_limits({"min_value": 70, "max_value": 130}, usual, days, CHANCE)

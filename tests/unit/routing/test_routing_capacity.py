@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parc.routing import render_json, render_markdown, render_text, subject
@@ -73,7 +73,6 @@ def test_positions_of_the_design() -> None:
     assert positions_required(0, 180, target=0.80, within_seconds=20, max_occupancy=0.85) == 0
 
 
-@settings(deadline=None)
 @given(load=LOADS, positions=st.integers(1, 600))
 def test_more_positions_are_never_worse(load: float, positions: int) -> None:
     fewer, more = wait_probability(load, positions), wait_probability(load, positions + 1)
@@ -83,7 +82,6 @@ def test_more_positions_are_never_worse(load: float, positions: int) -> None:
     assert 0 <= levels[0] <= levels[1] <= 1
 
 
-@settings(deadline=None)
 @given(load=st.fractions(Fraction(1, 10), 30, max_denominator=50), positions=st.integers(1, 40))
 def test_the_recursion_is_the_sum(load: Fraction, positions: int) -> None:
     if load >= positions:
@@ -93,7 +91,6 @@ def test_the_recursion_is_the_sum(load: Fraction, positions: int) -> None:
     assert wait_probability(float(load), positions) == pytest.approx(float(exact), rel=1e-9)
 
 
-@settings(deadline=None)
 @given(load=LOADS)
 def test_positions_required_are_the_fewest(load: float) -> None:
     def suffices(positions: int) -> bool:

@@ -136,7 +136,7 @@ CALLERS = {"53": "0299445566", "52": "0240445566", "04": "0262445566", "*": "ano
 @given(
     st.fixed_dictionaries({zone: st.integers(-11, 11) for zone in CALLERS}), st.integers(0, 23), st.booleans()
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_calls_are_reckoned_in_the_band_that_an_explanation_tells(
     hours: dict[str, int], hour: int, is_released: bool
 ) -> None:
@@ -419,7 +419,7 @@ prefixes = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(prefixes, prefixes)
 def test_a_diff_applied_to_the_live_table_gives_the_desired_one(
     one: dict[str, str], other: dict[str, str]

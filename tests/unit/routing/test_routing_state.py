@@ -131,7 +131,7 @@ def test_a_quiet_night_has_the_same_content_and_a_go_live_another() -> None:
     assert desired_state(inputs, EVE).digest != desired_state(inputs, GO_LIVE).digest
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_the_digest_does_not_depend_on_the_order_of_rows(seed: int) -> None:
     inputs = world()
@@ -143,7 +143,7 @@ def test_the_digest_does_not_depend_on_the_order_of_rows(seed: int) -> None:
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(cells, cells, min_size=1, max_size=8))
 def test_encoding_keeps_every_text(values: dict[str, str]) -> None:
     frame = pl.DataFrame({"site_code": values.keys(), "sip_address": values.values()})
