@@ -18,7 +18,10 @@ from typer.main import get_command
 from parc.cli import app
 from parc.settings import PROJECT
 
-PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
+PAGES = [
+    *sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]),
+    PROJECT / "expectations" / "README.md",
+]
 WRITTEN = {  # pages that a script writes from files alone; those of the catalogue are tested with a warehouse
     "write_architecture": "docs/reference/architecture.svg",
     "write_decisions": "docs/adr/README.md",
