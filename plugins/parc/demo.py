@@ -19,7 +19,7 @@ from parc import routing
 from parc.errors import ConfigurationError, ParcError
 from parc.host.client import POLL_SECONDS, Airflow
 from parc.instants import PARIS
-from parc.ledger import deliveries
+from parc.ledger import deliveries, releases
 from parc.platform import start
 from parc.routing.switches import local
 from parc.settings import Settings
@@ -92,13 +92,13 @@ def run(settings: Settings, screen: Console) -> None:
             airflow.trigger("build_marts")  # nothing new will be loaded, so no event would start it
         _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
         airflow.pause("export_routing", False)
-        if not _has_release(settings):
+        if _released_date(settings) is None:
             _step(
                 bar,
                 "Release the table of before 25 April, approved by name",
                 lambda _: _release(airflow, BEFORE_GO_LIVE),
             )
-        if _released_date(settings) < LAST:
+        if (_released_date(settings) or date.min) < LAST:
             _step(bar, "Release the go-live of 25 April, approved by name", lambda _: _release(airflow, LAST))
         if local.is_own(settings):
             local.set_clock(settings, SWITCH_NOW)
@@ -236,20 +236,9 @@ def _has_unbuilt(settings: Settings) -> bool:
         return bool(deliveries.not_built(connection))
 
 
-def _has_release(settings: Settings) -> bool:
-    return _count(settings, "select count(*) from ops.routing_release") > 0
-
-
-def _released_date(settings: Settings) -> date:
+def _released_date(settings: Settings) -> date | None:
     with connect(settings, "reader") as connection:
-        row = connection.execute("select max(business_date) from ops.routing_release").fetchone()
-    return row[0] if row and row[0] else date.min
-
-
-def _count(settings: Settings, query: str) -> int:
-    with connect(settings, "reader") as connection:
-        row = connection.execute(query.encode()).fetchone()
-    return int(row[0]) if row else 0
+        return releases.newest_release_date(connection)
 
 
 def _summary(settings: Settings) -> list[str]:
@@ -269,11 +258,10 @@ def _summary(settings: Settings) -> list[str]:
             """
         ).fetchone()
         live = routing.status(settings).version
-        release = connection.execute(
-            "select version, coalesce(approved_by, requested_by) from ops.routing_release "
-            "where version = %s order by release_id desc limit 1",
-            [live],
-        ).fetchone() or (live, "nobody: it is not a recorded release")
+        release = releases.last_activated(connection)
+    name = "nobody: it is not a recorded release"
+    if release and release.version == live:
+        name = release.approved_by or release.requested_by
     assert rates
     return [
         "",
@@ -281,6 +269,6 @@ def _summary(settings: Settings) -> list[str]:
         f"{sum(feed.rows_quarantined for feed in feeds):,} quarantined",
         f"home rate  Bretagne and Pays de la Loire, fixe and internet: {rates[0]:.1%} before 25 April, "
         f"{rates[1]:.1%} from then on",
-        f"routing    version {release[0]} is live, released in the name of {release[1]}",
+        f"routing    version {live} is live, released in the name of {name}",
         "",
     ]

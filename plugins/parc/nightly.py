@@ -25,7 +25,7 @@ from parc.errors import (
 from parc.feeds import FEEDS, Keeping
 from parc.findings import Finding
 from parc.instants import shown
-from parc.ledger import builds, deliveries, locks
+from parc.ledger import builds, deliveries, locks, releases
 from parc.loading import Outcome
 from parc.routing import Plan
 from parc.settings import Settings
@@ -124,10 +124,9 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
     ):
         _ingest(settings, night, watch)
         _build(settings, night, watch)
-        has_marts = connection.execute("select exists (select from marts.published_build)").fetchone()
-        if has_marts and has_marts[0]:
-            released = connection.execute("select max(business_date) from ops.routing_release").fetchone()
-            night.release_date = max(business_date, (released and released[0]) or business_date)
+        if builds.published(connection):
+            released = releases.newest_release_date(connection)
+            night.release_date = max(business_date, released or business_date)
             _release(settings, night, watch)
         night.bi = _seen_by_bi(settings)
     night.switch = routing.status(settings).live
