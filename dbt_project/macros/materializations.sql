@@ -22,18 +22,35 @@
 {% endmaterialization %}
 
 
+{#-
+    Replaced in place where no column changes, so that what reads it stays: the command line always finds the views of the
+    feed calendar. Else, and where BI reads a copy of it, what reads it is made again later in the same build.
+-#}
 {% materialization view, adapter='postgres' %}
-    {%- set target_relation = this.incorporate(type='view') %}
+    {%- set target_relation, is_of_bi = this.incorporate(type='view'), config.get('contract').enforced %}
     {{ run_hooks(pre_hooks) }}
+    {%- set is_replaced = not is_of_bi and has_columns_of(this, sql) %}
+    {{ get_assert_columns_equivalent(sql) if is_of_bi }}
     {%- call statement('main') %}
-        {{ drop_if_exists(this) }}
-        {{ get_create_view_as_sql(target_relation, sql) }};
+        {{ drop_if_exists(this) if not is_replaced }}
+        create or replace view {{ target_relation }} as {{ sql }};
         {{ comments(target_relation) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+
+{#- Whether a query begins with all columns of a relation that is there. dbt's cache may know one that has been dropped. -#}
+{% macro has_columns_of(relation, query) %}
+    {%- set existing = load_cached_relation(relation) %}
+    {%- if existing is none or not existing.is_view or run_query("select to_regclass('" ~ relation ~ "')")[0][0] is none -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set columns = get_column_schema_from_query('select * from ' ~ relation) -%}
+    {{ return(get_column_schema_from_query(query)[:columns | length] == columns) }}
+{% endmacro %}
 
 
 {#- Made anew as a table is, else the strategy's macro replaces the rows of the changed dates or jobs. -#}

@@ -4,7 +4,8 @@ with ledger as (
         published.feed,
         sum(published.rows_published) as rows_published
     from {{ ref('int_built_deliveries') }} as built
-    inner join {{ ref('stg_ledger__published_deliveries') }} as published on built.delivery_id = published.delivery_id
+    inner join {{ ref('stg_ledger__deliveries') }} as published
+        on built.delivery_id = published.delivery_id and published.status = 'published'
     group by published.feed
 ),
 
@@ -13,7 +14,8 @@ marts as (
         health.feed,
         sum(health.rows_published) as rows_published
     from {{ ref('mart_feed_health') }} as health
-    inner join {{ ref('stg_ledger__published_deliveries') }} as published on health.delivery_id = published.delivery_id
+    inner join {{ ref('stg_ledger__deliveries') }} as published
+        on health.delivery_id = published.delivery_id and published.status = 'published'
     where health.status = 'published'
     group by health.feed
 )

@@ -8,8 +8,8 @@ with deliveries as (
         built.rows_published,
         published.delivery_id is not null as is_in_force
     from {{ ref('int_built_deliveries') }} as built
-    left join {{ ref('stg_ledger__published_deliveries') }} as published
-        on built.delivery_id = published.delivery_id
+    left join {{ ref('stg_ledger__deliveries') }} as published
+        on built.delivery_id = published.delivery_id and published.status = 'published'
     where built.feed = 'interventions'
 ),
 

@@ -3,8 +3,8 @@
 with deliveries as (
     select built.*
     from {{ ref('int_built_deliveries') }} as built
-    inner join {{ ref('stg_ledger__published_deliveries') }} as published
-        on built.delivery_id = published.delivery_id
+    inner join {{ ref('stg_ledger__deliveries') }} as published
+        on built.delivery_id = published.delivery_id and published.status = 'published'
     where built.feed = 'boutique_visits'
 ),
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from parc.settings import PROJECT
 
 PAGE = PROJECT / "docs" / "reference" / "marts.md"
 MARTS = PROJECT / "dbt_project" / "models" / "marts"
+DOCS = dict(re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", (MARTS.parent / "columns.md").read_text()))
 OPENING = """# The marts
 
 Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments
@@ -69,7 +71,8 @@ def _model(model: dict[str, Any]) -> str:
 
 
 def _line(words: str) -> str:
-    return " ".join(words.split()).replace("|", "\\|")
+    said = re.sub(r"{{ doc\('(\w+)'\) }}", lambda named: DOCS[named[1]], words)
+    return " ".join(said.split()).replace("|", "\\|")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 with deliveries as (
     select * from {{ ref('stg_ledger__deliveries') }}
-    where status in ('published', 'superseded')
+    where status in ('published', 'superseded') and not is_withdrawn
 ),
 
 running as (
-    select build_id from {{ source('ops', 'build') }}
+    select build_id from {{ ref('stg_ledger__builds') }}
     where status = 'running'
 ),
 
 seen as (
     select delivery_id
-    from {{ source('ops', 'build_delivery') }}
+    from {{ ref('stg_ledger__build_deliveries') }}
     inner join running using (build_id)
 ),
 

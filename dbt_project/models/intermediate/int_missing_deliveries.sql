@@ -1,9 +1,9 @@
 with due as (
-    {{ due_deliveries() }}
+    select * from {{ ref('int_due_deliveries') }}
 ),
 
 deliveries as (
-    select * from {{ source('ops', 'delivery') }}
+    select * from {{ ref('stg_ledger__deliveries') }}
     where status = 'published'
 ),
 

@@ -15,8 +15,8 @@ horizon as (
     select
         min(business_date) - 1 as first_date,
         max(business_date) + {{ var('routing_window_days') }} as last_date
-    from {{ ref('stg_ledger__published_deliveries') }}
-    where feed = 'calls'
+    from {{ ref('stg_ledger__deliveries') }}
+    where feed = 'calls' and status = 'published'
 ),
 
 dates as (

@@ -1,9 +1,9 @@
-with service_quality as (
-    select * from {{ ref('mart_service_quality_daily') }}
+with sites as (
+    select * from {{ ref('agg_directorate_sites_daily') }}
 ),
 
-site_calls as (
-    select * from {{ ref('agg_site_calls_daily') }}
+service_quality as (
+    select * from {{ ref('mart_service_quality_daily') }}
 ),
 
 boutiques_daily as (
@@ -14,38 +14,8 @@ interventions_daily as (
     select * from {{ ref('mart_interventions_daily') }}
 ),
 
-sites as (
-    select * from {{ ref('sites') }}
-),
-
 intervention_units as (
     select * from {{ ref('intervention_units') }}
-),
-
-directorates as (
-    select * from {{ ref('directorates') }}
-),
-
-dates as (
-    select business_date from service_quality
-    union
-    select business_date from boutiques_daily
-    union
-    select business_date from interventions_daily
-),
-
-named as (
-    select directorate_code from directorates
-    union all
-    select 'unknown' as directorate_code
-),
-
-cells as (
-    select
-        dates.business_date,
-        named.directorate_code
-    from dates
-    cross join named
 ),
 
 calls as (
@@ -67,30 +37,6 @@ calls as (
         sum(active_line_count) as active_line_count,
         max(offered_person_count) as offered_person_count
     from service_quality
-    group by 1, 2
-),
-
--- Partners, and sites that nobody knows, are of no directorate.
-own_calls as (
-    select
-        site_calls.business_date,
-        coalesce(sites.directorate_code, 'unknown') as directorate_code,
-        sum(site_calls.answered_count) as answered_count,
-        sum(site_calls.handle_seconds) as handle_seconds
-    from site_calls
-    left join sites on site_calls.site_code = sites.site_code
-    group by 1, 2
-),
-
-open_sites as (
-    select
-        dates.business_date,
-        coalesce(sites.directorate_code, 'unknown') as directorate_code,
-        count(*) as site_count
-    from dates
-    inner join sites
-        on dates.business_date >= sites.opened_on
-        and dates.business_date < coalesce(sites.closed_on, 'infinity')
     group by 1, 2
 ),
 
@@ -152,9 +98,9 @@ final as (
         coalesce(calls.survey_count, 0)::bigint as survey_count,
         coalesce(calls.satisfied_count, 0)::bigint as satisfied_count,
         calls.active_line_count::bigint as active_line_count,
-        coalesce(open_sites.site_count, 0) as site_count,
-        coalesce(own_calls.answered_count, 0)::bigint as own_site_answered_count,
-        coalesce(own_calls.handle_seconds, 0)::bigint as own_site_handle_seconds,
+        sites.site_count,
+        sites.answered_count as own_site_answered_count,
+        sites.handle_seconds as own_site_handle_seconds,
         coalesce(boutiques.open_boutique_count, 0)::bigint as open_boutique_count,
         coalesce(boutiques.visit_count, 0)::bigint as visit_count,
         coalesce(boutiques.served_count, 0)::bigint as served_count,
@@ -174,10 +120,8 @@ final as (
         coalesce(boutiques.visit_person_count, 0) as visit_person_count,
         coalesce(interventions.requested_installation_person_count, 0) as requested_installation_person_count,
         coalesce(interventions.requested_repair_person_count, 0) as requested_repair_person_count
-    from cells
+    from sites
     left join calls using (business_date, directorate_code)
-    left join own_calls using (business_date, directorate_code)
-    left join open_sites using (business_date, directorate_code)
     left join boutiques using (business_date, directorate_code)
     left join units using (directorate_code)
     left join interventions using (business_date, directorate_code)

@@ -29,6 +29,10 @@ with daily as (
     select * from {{ ref('agg_interventions_daily') }}
 ),
 
+open_in_departments as (
+    select * from {{ ref('agg_open_interventions_daily') }}
+),
+
 extracts as (
     select
         min(business_date) as first_date,
@@ -70,29 +74,6 @@ jobs as (
     group by 1, 2, 3, 4
 ),
 
-department_kinds as (
-    select distinct department_code, kind from daily
-),
-
--- A day without jobs has its open ones too. Added, not joined: a join would compare every day with every other.
-changes as (
-    select business_date, department_code, kind, requested_count - closed_count as open_change from daily
-    union all
-    select dates.business_date, department_kinds.department_code, department_kinds.kind, 0 as open_change
-    from dates
-    cross join department_kinds
-),
-
-open_in_departments as (
-    select
-        business_date,
-        department_code,
-        kind,
-        sum(sum(open_change)) over (partition by department_code, kind order by business_date) as open_count
-    from changes
-    group by 1, 2, 3
-),
-
 open_jobs as (
     select
         open_in_departments.business_date,
@@ -101,7 +82,6 @@ open_jobs as (
         open_in_departments.kind,
         sum(open_in_departments.open_count) as open_count
     from open_in_departments
-    inner join dates on open_in_departments.business_date = dates.business_date
     left join homes
         on open_in_departments.department_code = homes.home_key
         and open_in_departments.business_date >= homes.valid_from

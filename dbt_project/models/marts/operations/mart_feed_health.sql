@@ -1,5 +1,6 @@
 with deliveries as (
     select * from {{ ref('stg_ledger__deliveries') }}
+    where not is_withdrawn
 ),
 
 built as (

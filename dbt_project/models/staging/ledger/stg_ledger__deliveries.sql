@@ -21,6 +21,7 @@ select
     jsonb_array_length(warnings) as warning_count,
     (changes ->> 'rows_added')::bigint as rows_added,
     (changes ->> 'rows_removed')::bigint as rows_removed,
-    (changes ->> 'rows_altered')::bigint as rows_altered
+    (changes ->> 'rows_altered')::bigint as rows_altered,
+    is_misdated,
+    status = 'withdrawn' or (status = 'superseded' and delivery_id < coalesce(withdrawn_id, 0)) as is_withdrawn
 from deliveries
-where status <> 'withdrawn' and not (status = 'superseded' and delivery_id < coalesce(withdrawn_id, 0))

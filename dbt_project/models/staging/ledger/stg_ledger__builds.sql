@@ -1,0 +1,4 @@
+select
+    build_id,
+    status
+from {{ source('ops', 'build') }}

@@ -1,0 +1,4 @@
+select
+    feed,
+    business_date
+from {{ source('ops', 'looked_for') }}

@@ -1,0 +1,170 @@
+"""The dbt project keeps the rules of dbt-labs/dbt-project-evaluator, read from dbt's own manifest.
+
+Left out: the fan-out of models (marts are leaves here: BI reads them), the freshness of sources (the feed
+calendar knows what is missing), views that exposures read (rates are views on purpose: ADR 2).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parc.settings import PROJECT
+
+DBT = PROJECT / "dbt_project"
+PREFIXES = {
+    "staging": ("stg_",),
+    "intermediate": ("int_",),
+    "aggregates": ("agg_",),
+    "marts": ("fct_", "dim_", "mart_", "routing_"),
+}
+READS = {
+    "staging": {"source"},
+    "intermediate": {"staging", "intermediate", "seed"},
+    "aggregates": {"staging", "intermediate", "aggregates", "marts", "seed"},
+    "marts": {"staging", "intermediate", "aggregates", "marts", "seed"},
+}
+STEPS = {
+    "agg_calls_after_jobs_daily": "counted by difference, while its reader is replaced by date",
+    "agg_directorate_sites_daily": "the sites' part of the scorecard, a query of its own",
+    "agg_open_interventions_daily": "the open jobs' part of the daily mart, a query of its own",
+}
+"""Models that only one other reads, and that reads what they read too; each with the reason."""
+MOST_LINES = 150
+MOST_READ = 6
+MOST_VIEWS = 4
+"""How many views may stand on each other."""
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What dbt makes of the project; it asks no warehouse for it."""
+    folder = tmp_path_factory.mktemp("dbt")
+    nowhere = {f"PARC_PG_{name}": "1" for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE")}
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    where = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--log-path", str(folder)]
+    parse = [dbt, "parse", *where, "--target-path", str(folder)]
+    subprocess.run(parse, env={**os.environ, **nowhere}, check=True, capture_output=True)
+    read: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return read
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The models by name."""
+    return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+
+
+def layer(unique_id: str, models: dict[str, dict[str, Any]]) -> str:
+    kind, _, rest = unique_id.partition(".")
+    return str(models[rest.rsplit(".", 1)[-1]]["fqn"][1]) if kind == "model" else kind
+
+
+def read_by(model: dict[str, Any]) -> list[str]:
+    return [each.rsplit(".", 1)[-1] for each in model["depends_on"]["nodes"] if each.startswith("model.")]
+
+
+def test_each_layer_reads_what_stands_below_it(models: dict[str, dict[str, Any]]) -> None:
+    assert {model["fqn"][1] for model in models.values()} == set(PREFIXES)
+    for name, model in models.items():
+        own = model["fqn"][1]
+        read = [layer(each, models) for each in model["depends_on"]["nodes"]]
+        assert read, f"{name} reads nothing"
+        assert set(read) <= READS[own], f"{name} reads {set(read) - READS[own]}"
+        assert name.startswith(PREFIXES[own]), name
+        assert own != "aggregates" or {"marts", "aggregates"} & set(read), (
+            f"{name} adds up no mart: name it int_"
+        )
+
+
+def test_each_source_lies_in_staging_and_is_staged_once(
+    manifest: dict[str, Any], models: dict[str, dict[str, Any]]
+) -> None:
+    read = Counter(
+        each
+        for model in models.values()
+        for each in model["depends_on"]["nodes"]
+        if each.startswith("source.")
+    )
+    assert read == Counter(manifest["sources"].keys())
+    for source in manifest["sources"].values():
+        assert source["original_file_path"].startswith("models/staging/")
+        assert source["description"] and source["source_description"]
+    for model in models.values():
+        if model["fqn"][1] == "staging":
+            assert len(model["depends_on"]["nodes"]) == 1, model["name"]
+
+
+def test_no_model_names_a_table_by_hand(models: dict[str, dict[str, Any]]) -> None:
+    schemas = "raw|ops|staging|intermediate|build|marts|reference|routing"
+    for name, model in models.items():
+        found = re.search(rf"\b(from|join)\s+({schemas})\.\w+(?!\w*\()", model["raw_code"])
+        assert found is None, f"{name}: {found and found[0]}"
+
+
+def test_no_step_is_joined_again_by_what_it_read(models: dict[str, dict[str, Any]]) -> None:
+    readers = {name: {each for each, model in models.items() if name in read_by(model)} for name in models}
+    found = {
+        step
+        for step, model in models.items()
+        for upstream in read_by(model)
+        if len(readers[step]) == 1 and readers[step] <= readers[upstream]
+    }
+    assert found == set(STEPS)
+
+
+def test_queries_stay_small(models: dict[str, dict[str, Any]]) -> None:
+    for name, model in models.items():
+        assert len(model["raw_code"].splitlines()) <= MOST_LINES, name
+        assert len(model["depends_on"]["nodes"]) <= MOST_READ, name
+
+    def views(name: str) -> int:
+        if models[name]["config"]["materialized"] != "view":
+            return 0
+        return 1 + max((views(each) for each in read_by(models[name])), default=0)
+
+    assert max(map(views, models)) <= MOST_VIEWS
+
+
+def test_everything_is_described_beside_its_query_and_once(manifest: dict[str, Any]) -> None:
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed")]
+    for node in nodes:
+        assert node["description"], node["name"]
+        for column in node["columns"].values():
+            assert column["description"], f"{node['name']}.{column['name']}"
+        if node["resource_type"] == "model":
+            sql, described = Path(node["original_file_path"]), node["patch_path"].partition("://")[2]
+            assert Path(described) == sql.with_suffix(".yml")
+    blocks = (DBT / "models" / "columns.md").read_text()
+    names = re.findall(r"{% docs (\w+) %}", blocks)
+    assert names == sorted(set(names))
+    written = [path.read_text() for path in [*DBT.glob("models/**/*.yml"), *DBT.glob("seeds/*.yml")]]
+    used = Counter(name for text in written for name in re.findall(r"doc\('(\w+)'\)", text))
+    assert set(used) == set(names) and min(used.values()) > 1, "a block is for what several models say"
+    said = Counter(column["description"] for node in nodes for column in node["columns"].values())
+    texts = set(re.findall(r"%}(.*?){% enddocs %}", blocks))
+    assert {each for each, count in said.items() if count > 1} == texts, "what stands twice is a block"
+
+
+def test_what_bi_reads_has_a_contract_an_owner_and_a_reader(
+    manifest: dict[str, Any], models: dict[str, dict[str, Any]]
+) -> None:
+    read = {each for exposure in manifest["exposures"].values() for each in exposure["depends_on"]["nodes"]}
+    public = {model["unique_id"] for model in models.values() if model["fqn"][1] == "marts"}
+    assert read == public
+    groups = {"dimensions": "reference"}
+    for unique_id in public:
+        model = manifest["nodes"][unique_id]
+        assert model["config"]["contract"]["enforced"] and model["access"] == "public", model["name"]
+        assert model["config"]["meta"]["publish"], model["name"]
+        assert model["group"] == groups.get(model["fqn"][2], model["fqn"][2]), model["name"]
+    for model in models.values():
+        assert model["unique_id"] in public or model["access"] != "public", model["name"]
