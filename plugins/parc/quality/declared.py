@@ -47,11 +47,12 @@ class Volume:
 class Declared:
     """A suite as declared.
 
-    Each of the `queries`, by file, returns one row of measures. `references` holds lists by parameter name. If the suite names `seeds`, the lists include `seed_names` and `seed_digests`: the seeds' names and the
+    Each of the `queries`, by file, returns one row of measures. `references` holds lists by parameter name.
+    If the suite names `seeds`, the lists include `seed_names` and `seed_digests`: the seeds' names and the
     SHA-256 of each one's text in the project. `shares` are keyed by the name of the measure they produce;
-    `profile` names the measure that counts rows by hour. `chance` is the probability with which a day that is
-    truly within its limits may be reported as breaking one. `margin_percent` keeps a usual share at least
-    that far from 0 and 100 % when like days set the limit.
+    `profile` names the measure that counts rows by hour. `chance` is the probability with which a day that
+    is truly within its limits may be reported as breaking one. `margin_percent` keeps a usual share at
+    least that far from 0 and 100 % when like days set the limit.
     """
 
     name: str
