@@ -6,7 +6,9 @@
     row counts once and no published figure does.
 -#}
 {% macro is_by_difference() %}
-    {%- if not is_incremental() or flags.FULL_REFRESH or published('fct_calls') is none -%}{{ return(false) }}{%- endif -%}
+    {%- if not is_incremental() or flags.FULL_REFRESH or published('fct_calls') is none -%}
+        {{ return(false) }}
+    {%- endif -%}
     {%- set anew_by = model.config.meta.get('counted_anew_by') -%}
     {{ return(not (anew_by and changed_dates(anew_by))) }}
 {% endmacro %}

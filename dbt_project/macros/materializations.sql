@@ -42,12 +42,11 @@
 {% endmaterialization %}
 
 
-{#- Whether a query begins with all columns of a relation that is there. dbt's cache may know one that has been dropped. -#}
+{#- Whether a query begins with all columns of a view that is there; dbt's cache may know one that was dropped. -#}
 {% macro has_columns_of(relation, query) %}
     {%- set existing = load_cached_relation(relation) %}
-    {%- if existing is none or not existing.is_view or run_query("select to_regclass('" ~ relation ~ "')")[0][0] is none -%}
-        {{ return(false) }}
-    {%- endif -%}
+    {%- if existing is none or not existing.is_view -%}{{ return(false) }}{%- endif -%}
+    {%- if run_query("select to_regclass('" ~ relation ~ "')")[0][0] is none -%}{{ return(false) }}{%- endif -%}
     {%- set columns = get_column_schema_from_query('select * from ' ~ relation) -%}
     {{ return(get_column_schema_from_query(query)[:columns | length] == columns) }}
 {% endmacro %}
@@ -71,7 +70,8 @@
         {{ replace({'target_relation': target_relation, 'temp_relation': fresh, 'dest_columns': columns}) }}
     {%- endcall %}
     {%- call statement('finish') %}
-        {{ finish(target_relation, dates=columns | selectattr('dtype', 'equalto', 'date') | map(attribute='name') | list) }}
+        {%- set dates = columns | selectattr('dtype', 'equalto', 'date') | map(attribute='name') | list %}
+        {{ finish(target_relation, dates=dates) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}
@@ -108,7 +108,7 @@
 {% endmacro %}
 
 
-{#- For seeds, which keep dbt's own materialization. It looks the columns up twice to pass over those that are not there. -#}
+{#- For seeds, which keep dbt's own materialization: it looks the columns up twice, to skip those that are absent. -#}
 {% macro postgres__persist_docs(relation, model, for_relation, for_columns) %}
     {%- call statement('comments') %}
         {{ comments(relation) }}

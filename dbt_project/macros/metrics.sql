@@ -9,7 +9,9 @@
         home_in_hours_count + home_off_hours_count + other_directorate_count
         + offshore_in_hours_count + offshore_off_hours_count + other_site_count
     {%- endset -%}
-    {%- set resolved = 'resolved_by_customer_file_count + resolved_by_line_assignment_count + resolved_by_prefix_count' -%}
+    {%- set resolved -%}
+        resolved_by_customer_file_count + resolved_by_line_assignment_count + resolved_by_prefix_count
+    {%- endset -%}
     {%- set same_reason = 'identified_answered_count - repeat_7d_same_reason_count' -%}
     {{ return({
         'service_quality': [

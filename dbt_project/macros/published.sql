@@ -3,7 +3,9 @@
     replaces all of it (unless dates are past retention), and none before the first publication.
 -#}
 {% macro published(mart) %}
-    {%- if not execute or (flags.FULL_REFRESH and not var('keeps_expired_dates', false)) -%}{{ return(none) }}{%- endif -%}
+    {%- if not execute or (flags.FULL_REFRESH and not var('keeps_expired_dates', false)) -%}
+        {{ return(none) }}
+    {%- endif -%}
     {{ return(adapter.get_relation(target.database, 'marts', mart)) }}
 {% endmacro %}
 

@@ -5,7 +5,9 @@
     period, none of which is missing. Period and area are constants of each branch: a query for one of them computes
     no other, if the relation is a table or a CTE that is not materialized.
 -#}
-{% macro rolled_up(relation, sums, by=none, kept=[], flags=[], areas=['region', 'directorate', 'nation'], thirty_days=false) %}
+{% macro rolled_up(
+    relation, sums, by=none, kept=[], flags=[], areas=['region', 'directorate', 'nation'], thirty_days=false
+) %}
     {%- set date = relation ~ '.business_date' -%}
     {%- set periods = {
         'day': (date, date),
@@ -60,7 +62,7 @@
 {% endmacro %}
 
 
-{#- For each figure window, whether the figures of a date are final (`is_<window>_final`), one row per business date. -#}
+{#- Whether the figures of a date are final, by figure window (`is_<window>_final`): one row per business date. -#}
 {% macro finality_by_date(windows) %}
     select
         business_date,

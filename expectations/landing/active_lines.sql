@@ -4,7 +4,7 @@ with last as (
     select sum(lines) as last_lines
     from raw.active_lines
     where (business_date, month) = (
-        select earlier.business_date, max(earlier.month)
+        select earlier.business_date, max(earlier.month) as month
         from raw.active_lines as earlier
         where earlier.business_date < %(business_date)s::date
         group by earlier.business_date
@@ -27,7 +27,7 @@ missing as (
         array_to_string((array_agg(known.department_code order by known.department_code))[1:5], ', ')
             as missing_departments
     from unnest(%(known_departments)s::text[]) as known (department_code)
-    inner join newest on known.department_code <> all (newest.departments)
+    inner join newest on known.department_code <> all(newest.departments)
 ),
 
 counted as (
@@ -36,7 +36,7 @@ counted as (
         count(distinct market) as markets,
         sum(lines) as lines,
         max(month) as newest_month,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{975}}'))
+        count(*) filter (where department_code <> all(%(known_departments)s::text[] || '{{975}}'))
             as unknown_department_rows
     from {table}
 )
@@ -58,7 +58,7 @@ select
     unknown_department_rows,
     case when unknown_department_rows > 0 then (
         select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[] || '{{975}}')
+        where department_code <> all(%(known_departments)s::text[] || '{{975}}')
     ) end as unknown_departments
 from counted
 cross join newest

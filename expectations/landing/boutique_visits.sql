@@ -5,7 +5,10 @@
 -- known, when it was in another boutique, for another reason, or lasted otherwise.
 with snapshot as (
     select coalesce(
-        (select max(business_date) from raw.boutiques where business_date <= %(business_date)s::date),
+        (
+            select max(business_date) from raw.boutiques
+            where business_date <= %(business_date)s::date
+        ),
         (select min(business_date) from raw.boutiques)
     ) as snapshot_date
 ),
@@ -28,12 +31,16 @@ calendar as (
         ) as is_working_day
 ),
 
+visited as (
+    select distinct boutique_code from {table}
+),
+
 heard as (
     select
         count(*) as open_boutiques,
         count(*) filter (where visited.boutique_code is null) as silent_boutiques
     from known
-    left join (select distinct boutique_code from {table}) as visited on known.boutique_code = visited.boutique_code
+    left join visited on known.boutique_code = visited.boutique_code
     where known.is_open
 ),
 
@@ -42,7 +49,7 @@ busiest as (
     from {table}
     where customer_key is not null
     group by customer_key
-    order by 1 desc
+    order by count(*) desc
     limit 1
 ),
 
@@ -51,7 +58,7 @@ repeated as (
     select distinct on (today.visit_id)
         today.visit_id,
         other.business_date,
-        today.customer_key is distinct from other.customer_key
+        (today.customer_key is distinct from other.customer_key)
         or today.customer_key is null and (
             today.boutique_code <> other.boutique_code
             or today.reason_code <> other.reason_code
@@ -72,16 +79,18 @@ ids as (
     from repeated
 ),
 
+visits_of_hours as (
+    select
+        extract(hour from arrived_at at time zone 'Europe/Paris')::integer as hour,
+        count(*) as visits
+    from {table}
+    group by extract(hour from arrived_at at time zone 'Europe/Paris')::integer
+),
+
 profile as (
-    select array_agg(coalesce(visits_of_hour.visits, 0) order by hours.hour) as visits_by_hour
+    select array_agg(coalesce(visits_of_hours.visits, 0) order by hours.hour) as visits_by_hour
     from generate_series(0, 23) as hours (hour)
-    left join (
-        select
-            extract(hour from arrived_at at time zone 'Europe/Paris')::integer as hour,
-            count(*) as visits
-        from {table}
-        group by 1
-    ) as visits_of_hour on hours.hour = visits_of_hour.hour
+    left join visits_of_hours on hours.hour = visits_of_hours.hour
 ),
 
 counted as (

@@ -4,10 +4,11 @@
 with last as (
     select business_date as last_snapshot, count(*) as last_boutiques
     from raw.boutiques
-    where business_date = (
-        select max(earlier.business_date) from raw.boutiques as earlier
-        where earlier.business_date < %(business_date)s::date
-    )
+    where
+        business_date = (
+            select max(earlier.business_date) from raw.boutiques as earlier
+            where earlier.business_date < %(business_date)s::date
+        )
     group by business_date
 ),
 
@@ -16,9 +17,9 @@ counted as (
         count(*) as boutiques,
         count(*) filter (
             where opened_on <= %(business_date)s::date
-                and coalesce(closed_on, 'infinity') > %(business_date)s::date
+            and coalesce(closed_on, 'infinity') > %(business_date)s::date
         ) as open,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}'))
+        count(*) filter (where department_code <> all(%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_boutiques
     from {table}
 )
@@ -35,7 +36,7 @@ select
     unknown_department_boutiques,
     case when unknown_department_boutiques > 0 then (
         select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
+        where department_code <> all(%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted
 left join last on true

@@ -1,8 +1,8 @@
--- One row of measures for one delivery of the feed `calls`.
--- What only a national day must have is measured where several sites are. The first five unknown codes are named.
--- `20` is Corsica where its two departments are not told apart; loading has told of masked numbers (`***`). On Sundays
--- and public holidays sites may rest. A contact is another's when its caller and customer are not those who had its id on
--- another date; where neither is known, when it dialled another number or lasted otherwise.
+-- One row of measures for one delivery of the feed `calls`. What only a national day must have is measured where
+-- several sites are. The first five unknown codes are named. `20` is Corsica where its two departments are not
+-- told apart; loading has told of masked numbers (`***`). On Sundays and public holidays sites may rest. A contact
+-- is another's when its caller and customer are not those who had its id on another date; where neither is known,
+-- when it dialled another number or lasted otherwise.
 with calendar as (
     select
         extract(isodow from %(business_date)s::date) < 7
@@ -24,7 +24,11 @@ silent as (
     select string_agg(week_ago.site_code, ', ' order by week_ago.site_code) as silent_sites
     from week_ago
     inner join calendar on calendar.is_working_day
-    where not exists (select from {table} as today where today.site_code = week_ago.site_code)
+    where
+        not exists (
+            select from {table} as today
+            where today.site_code = week_ago.site_code
+        )
 ),
 
 busiest as (
@@ -52,8 +56,8 @@ repeated as (
     select distinct on (today.call_id)
         today.call_id,
         other.business_date,
-        today.caller_key is distinct from other.caller_key
-        or today.customer_key is distinct from other.customer_key
+        (today.caller_key is distinct from other.caller_key)
+        or (today.customer_key is distinct from other.customer_key)
         or coalesce(today.caller_key, today.customer_key) is null and (
             today.dialled_number <> other.dialled_number
             or today.ended_at - today.offered_at <> other.ended_at - other.offered_at
@@ -73,16 +77,18 @@ ids as (
     from repeated
 ),
 
+legs_of_hours as (
+    select
+        extract(hour from offered_at at time zone 'Europe/Paris')::integer as hour,
+        count(*) as legs
+    from {table}
+    group by extract(hour from offered_at at time zone 'Europe/Paris')::integer
+),
+
 profile as (
-    select array_agg(coalesce(legs_of_hour.legs, 0) order by hours.hour) as legs_by_hour
+    select array_agg(coalesce(legs_of_hours.legs, 0) order by hours.hour) as legs_by_hour
     from generate_series(0, 23) as hours (hour)
-    left join (
-        select
-            extract(hour from offered_at at time zone 'Europe/Paris')::integer as hour,
-            count(*) as legs
-        from {table}
-        group by 1
-    ) as legs_of_hour on hours.hour = legs_of_hour.hour
+    left join legs_of_hours on hours.hour = legs_of_hours.hour
 ),
 
 counted as (
@@ -113,20 +119,24 @@ counted as (
         count(*) filter (where transferred_to is not null) as transferred,
         count(*) filter (
             where transferred_to is not null
-                and (call_id, leg_no + 1) in (
-                    select later.call_id, later.leg_no from {table} as later where later.leg_no > 1
-                )
+            and (call_id, leg_no + 1) in (
+                select later.call_id, later.leg_no from {table} as later
+                where later.leg_no > 1
+            )
         ) as transferred_on,
         count(*) filter (where leg_no = 2) as second,
         count(*) filter (
-            where leg_no = 1 and call_id in (select later.call_id from {table} as later where later.leg_no = 2)
+            where leg_no = 1 and call_id in (
+                select later.call_id from {table} as later
+                where later.leg_no = 2
+            )
         ) as first_of_several,
         count(*) filter (
             where market <> (%(number_markets)s::text[])[array_position(%(known_numbers)s::text[], dialled_number)]
         ) as other_market,
-        count(*) filter (where site_code <> all (%(known_site_codes)s::text[])) as unknown_site_legs,
-        count(*) filter (where dialled_number <> all (%(known_numbers)s::text[] || '{{***}}')) as unknown_number_legs,
-        count(*) filter (where line_department <> all (%(known_departments)s::text[] || '{{20,975}}'))
+        count(*) filter (where site_code <> all(%(known_site_codes)s::text[])) as unknown_site_legs,
+        count(*) filter (where dialled_number <> all(%(known_numbers)s::text[] || '{{***}}')) as unknown_number_legs,
+        count(*) filter (where line_department <> all(%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_legs,
         min(site_code) < max(site_code) as has_several_sites
     from {table}
@@ -148,15 +158,15 @@ select
     silent.silent_sites,
     case when unknown_site_legs > 0 then (
         select array_to_string((array_agg(distinct left(site_code, 40)))[1:5], ', ') from {table}
-        where site_code <> all (%(known_site_codes)s::text[])
+        where site_code <> all(%(known_site_codes)s::text[])
     ) end as unknown_sites,
     case when unknown_number_legs > 0 then (
         select array_to_string((array_agg(distinct left(dialled_number, 40)))[1:5], ', ') from {table}
-        where dialled_number <> all (%(known_numbers)s::text[] || '{{***}}')
+        where dialled_number <> all(%(known_numbers)s::text[] || '{{***}}')
     ) end as unknown_numbers,
     case when unknown_department_legs > 0 then (
         select array_to_string((array_agg(distinct left(line_department, 40)))[1:5], ', ') from {table}
-        where line_department <> all (%(known_departments)s::text[] || '{{20,975}}')
+        where line_department <> all(%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted
 cross join silent

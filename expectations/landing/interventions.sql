@@ -1,8 +1,7 @@
--- One row of measures for one delivery of the feed `interventions`: states of jobs.
--- The first five unknown codes are named. On Sundays and public holidays the units may rest: jobs are called off then,
--- and none is attended. `20` is Corsica where its two departments are not told apart.
--- A job comes again whenever it changes; its id is another job's where its request and whom it is for are not those that
--- the id had on another date.
+-- One row of measures for one delivery of the feed `interventions`: states of jobs. The first five unknown codes
+-- are named. On Sundays and public holidays the units may rest: jobs are called off then, and none is attended.
+-- `20` is Corsica where its two departments are not told apart. A job comes again whenever it changes; its id is
+-- another job's where its request and whom it is for are not those that the id had on another date.
 with calendar as (
     select
         extract(isodow from %(business_date)s::date) < 7
@@ -24,7 +23,10 @@ silent as (
     select array_to_string((array_agg(week_ago.unit_code order by week_ago.unit_code))[1:5], ', ') as silent_units
     from week_ago
     inner join calendar on calendar.is_working_day
-    where not exists (select from {table} as states where states.unit_code = week_ago.unit_code)
+    where not exists (
+        select from {table} as states
+        where states.unit_code = week_ago.unit_code
+    )
 ),
 
 busiest as (
@@ -43,7 +45,7 @@ busiest as (
         where line_key is not null
         group by line_key
     ) as states_of
-    order by states_of.state_count desc, states_of.kind
+    order by states_of.state_count desc, states_of.kind asc
     limit 1
 ),
 
@@ -61,8 +63,8 @@ repeated as (
     inner join raw.interventions as other on today.job_id = other.job_id
     where other.business_date = any(%(near_dates)s::date[])
     order by
-        today.job_id, abs(other.business_date - %(business_date)s::date), other.business_date,
-        other.updated_at desc, today.updated_at
+        today.job_id asc, abs(other.business_date - %(business_date)s::date), other.business_date asc,
+        other.updated_at desc, today.updated_at asc
 ),
 
 ids as (
@@ -73,16 +75,18 @@ ids as (
     from repeated
 ),
 
+states_of_hours as (
+    select
+        extract(hour from updated_at at time zone 'Europe/Paris')::integer as hour,
+        count(*) as states
+    from {table}
+    group by extract(hour from updated_at at time zone 'Europe/Paris')::integer
+),
+
 profile as (
-    select array_agg(coalesce(states_of_hour.states, 0) order by hours.hour) as states_by_hour
+    select array_agg(coalesce(states_of_hours.states, 0) order by hours.hour) as states_by_hour
     from generate_series(0, 23) as hours (hour)
-    left join (
-        select
-            extract(hour from updated_at at time zone 'Europe/Paris')::integer as hour,
-            count(*) as states
-        from {table}
-        group by 1
-    ) as states_of_hour on hours.hour = states_of_hour.hour
+    left join states_of_hours on hours.hour = states_of_hours.hour
 ),
 
 counted as (
@@ -101,7 +105,7 @@ counted as (
         count(*) filter (where result is not null and closed_at is null) as result_without_closed_at,
         count(*) filter (
             where updated_at < %(business_date)s::date::timestamp at time zone 'Europe/Paris'
-                or updated_at >= (%(business_date)s::date + 1)::timestamp at time zone 'Europe/Paris'
+            or updated_at >= (%(business_date)s::date + 1)::timestamp at time zone 'Europe/Paris'
         ) as updated_elsewhere,
         count(*) filter (where greatest(requested_at, arrived_at, closed_at) > updated_at) as ahead,
         count(coalesce(slot_start, slot_end)) as with_slot,
@@ -112,8 +116,8 @@ counted as (
         count(*) filter (where first_slot_offered_at < requested_at) as offer_before_request,
         count(*) filter (where customer_key is null) as without_customer,
         count(*) filter (where line_key is null) as without_line,
-        count(*) filter (where unit_code <> all (%(known_unit_codes)s::text[])) as unknown_unit_states,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}'))
+        count(*) filter (where unit_code <> all(%(known_unit_codes)s::text[])) as unknown_unit_states,
+        count(*) filter (where department_code <> all(%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_states
     from {table}
 )
@@ -131,11 +135,11 @@ select
     silent.silent_units,
     case when unknown_unit_states > 0 then (
         select array_to_string((array_agg(distinct left(unit_code, 40)))[1:5], ', ') from {table}
-        where unit_code <> all (%(known_unit_codes)s::text[])
+        where unit_code <> all(%(known_unit_codes)s::text[])
     ) end as unknown_units,
     case when unknown_department_states > 0 then (
         select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
+        where department_code <> all(%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted
 cross join calendar

@@ -9,10 +9,12 @@ with departments as (
 counted as (
     select
         coalesce(sum(numbers), 0)::bigint as numbers,
-        coalesce(sum(numbers) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')), 0)::bigint
+        coalesce(
+            sum(numbers) filter (where department_code <> all(%(known_departments)s::text[] || '{{20,975}}')), 0
+        )::bigint
             as unknown_department_numbers,
         max(numbers) as largest_numbers,
-        (array_agg(department_code order by numbers desc, department_code))[1] as largest_department
+        (array_agg(department_code order by numbers desc, department_code asc))[1] as largest_department
     from departments
 )
 
@@ -26,6 +28,6 @@ select
     unknown_department_numbers,
     case when unknown_department_numbers > 0 then (
         select array_to_string((array_agg(department_code order by department_code))[1:5], ', ') from departments
-        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
+        where department_code <> all(%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted

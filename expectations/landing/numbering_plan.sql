@@ -3,10 +3,11 @@
 with last as (
     select business_date as last_snapshot, count(*) as last_prefixes
     from raw.numbering_plan
-    where business_date = (
-        select max(earlier.business_date) from raw.numbering_plan as earlier
-        where earlier.business_date < %(business_date)s::date
-    )
+    where
+        business_date = (
+            select max(earlier.business_date) from raw.numbering_plan as earlier
+            where earlier.business_date < %(business_date)s::date
+        )
     group by business_date
 ),
 
@@ -14,8 +15,9 @@ known as (
     select
         departments.department_code,
         regions.region_name
-    from unnest(%(known_departments)s::text[], %(department_regions)s::text[])
-        as departments (department_code, region_code)
+    from
+        unnest(%(known_departments)s::text[], %(department_regions)s::text[])
+            as departments (department_code, region_code)
     inner join unnest(%(region_codes)s::text[], %(region_names)s::text[]) as regions (region_code, region_name)
         on departments.region_code = regions.region_code
 ),
@@ -34,7 +36,7 @@ counted as (
         count(*) as prefixes,
         count(department_code) as resolved,
         count(distinct left(prefix, 2)) filter (where left(prefix, 2) in ('01', '02', '03', '04', '05')) as zones,
-        count(*) filter (where department_code <> all (%(known_departments)s::text[] || '{{20,975}}'))
+        count(*) filter (where department_code <> all(%(known_departments)s::text[] || '{{20,975}}'))
             as unknown_department_prefixes
     from {table}
 )
@@ -53,7 +55,7 @@ select
     unknown_department_prefixes,
     case when unknown_department_prefixes > 0 then (
         select array_to_string((array_agg(distinct left(department_code, 40)))[1:5], ', ') from {table}
-        where department_code <> all (%(known_departments)s::text[] || '{{20,975}}')
+        where department_code <> all(%(known_departments)s::text[] || '{{20,975}}')
     ) end as unknown_departments
 from counted
 cross join placed

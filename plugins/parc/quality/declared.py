@@ -45,17 +45,18 @@ class Volume:
 
 @dataclass(frozen=True)
 class Declared:
-    """A suite as declared: `sql` returns one row of measures, `references` holds lists by parameter name.
+    """A suite as declared.
 
+    Each of the `queries`, by file, returns one row of measures. `references` holds lists by parameter name.
     If the suite names `seeds`, the lists include `seed_names` and `seed_digests`: the seeds' names and the
     SHA-256 of each one's text in the project. `shares` are keyed by the name of the measure they produce;
-    `profile` names the measure that counts rows by hour. `chance` is the probability with which a day that is
-    truly within its limits may be reported as breaking one. `margin_percent` keeps a usual share at least
-    that far from 0 and 100 % when like days set the limit.
+    `profile` names the measure that counts rows by hour. `chance` is the probability with which a day that
+    is truly within its limits may be reported as breaking one. `margin_percent` keeps a usual share at
+    least that far from 0 and 100 % when like days set the limit.
     """
 
     name: str
-    sql: str
+    queries: dict[str, str]
     expectations: ExpectationSuite
     references: dict[str, list[str]]
     shares: dict[str, Share]
@@ -115,10 +116,7 @@ def load(project: Path, name: str) -> Declared:
 
     path = _path(project, name)
     declared = _read(path)
-    try:
-        sql = path.with_suffix(".sql").read_text()
-    except OSError as error:
-        raise QualityError(f"suite {name} has no measures: {error}") from None
+    queries = _queries(path)
     # One by one, because a suite read whole only logs an unknown expectation and drops it.
     expectations = []
     for each in declared["expectations"]:
@@ -164,7 +162,7 @@ def load(project: Path, name: str) -> Declared:
             )
     return Declared(
         name=declared["name"],
-        sql=sql,
+        queries=queries,
         expectations=suite,
         references=references,
         shares=shares,
@@ -181,6 +179,20 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise QualityError(f"{_place(path)} cannot be read: {error}") from None
     return declared
+
+
+def _queries(path: Path) -> dict[str, str]:
+    """The queries that measure for a suite, by their place: one file beside it, or a folder of files."""
+    one, folder = path.with_suffix(".sql"), path.with_suffix("")
+    files = [one] if one.exists() else sorted(folder.glob("*.sql"))
+    if not files:
+        raise QualityError(
+            f"{_place(path)} has no measures: neither {one.name} nor {folder.name}/*.sql beside it"
+        )
+    try:
+        return {f"expectations/{file.relative_to(path.parents[1])}": file.read_text() for file in files}
+    except OSError as error:
+        raise QualityError(f"{_place(path)} has no measures: {error}") from None
 
 
 def _path(project: Path, name: str) -> Path:

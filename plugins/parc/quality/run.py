@@ -220,26 +220,31 @@ def _measure(
     table: sql.Composable | None,
     parameters: Parameters,
 ) -> Measures:
-    """Read the suite's measures, as one row."""
+    """Read the suite's measures, as one row; its queries all see one moment."""
     given = {**declared.references, **parameters}
-    if missing := sorted(set(re.findall(r"%\((\w+)\)s", declared.sql)) - set(given)):
+    asked = re.findall(r"%\((\w+)\)s", "\n".join(declared.queries.values()))
+    if missing := sorted(set(asked) - set(given)):
         raise QualityError(
             f"suite {declared.name} needs {', '.join(missing)}, which the caller did not give; "
             "pass None for an unknown value"
         )
-    query = sql.SQL(declared.sql).format(**({"table": table} if table else {}))
-    try:
-        with warehouse.connect(settings, role, row_factory=dict_row) as connection:
-            connection.read_only = True
-            row = connection.execute(query, given).fetchone()
-    except psycopg.OperationalError:
-        raise  # a problem of the server, not of the suite
-    except psycopg.DatabaseError as error:
-        reason = str(error).splitlines()[0]
-        raise QualityError(f"expectations/{declared.name}.sql cannot measure {subject}: {reason}") from None
-    if row is None:
-        raise QualityError(f"expectations/{declared.name}.sql gives no row of measures for {subject}")
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+    measures: Measures = {}
+    with warehouse.connect(settings, role, row_factory=dict_row) as connection:
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        for place, text in declared.queries.items():
+            query = sql.SQL(text).format(**({"table": table} if table else {}))
+            try:
+                row = connection.execute(query, given).fetchone()
+            except psycopg.OperationalError:
+                raise  # a problem of the server, not of the suite
+            except psycopg.DatabaseError as error:
+                reason = str(error).splitlines()[0]
+                raise QualityError(f"{place} cannot measure {subject}: {reason}") from None
+            if row is None:
+                raise QualityError(f"{place} gives no row of measures for {subject}")
+            measures |= row
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in measures.items()}
 
 
 def _evaluate(declared: Declared, compared: Compared, measures: Measures) -> ExpectationSuiteValidationResult:

@@ -27,7 +27,7 @@ def test_every_feed_has_a_suite_and_each_loads_whole() -> None:
 @pytest.mark.parametrize("path", LANDING, ids=lambda path: path.stem)
 def test_measures_ask_for_nothing_but_the_ledger_and_declared_references(path: Path) -> None:
     suite = declared.load(PROJECT, f"landing/{path.stem}")
-    asked = set(re.findall(r"%\((\w+)\)s", suite.sql))
+    asked = set(re.findall(r"%\((\w+)\)s", "".join(suite.queries.values())))
     assert asked <= GIVEN | set(suite.references)
     assert all(suite.references.values())
 
