@@ -28,7 +28,7 @@ WRITTEN = {  # pages that a script writes from files alone; those of the catalog
     "write_feeds": "docs/reference/feeds.md",
     "write_marts": "docs/reference/marts.md",
 }
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 SHELL = {"", "sh", "bash"}
 INLINE = re.compile(r"(?<!`)`((?:parc|make) [^`]+)`(?!`)")
 TARGETS = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
