@@ -47,8 +47,8 @@ lint: setup ## Check style and types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@.venv/bin/sqlfluff lint --processes 2 --disable-progress-bar dbt_project
-	@.venv/bin/sqlfluff lint --processes 2 --disable-progress-bar --templater placeholder expectations
+	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project
+	@.venv/bin/sqlfluff lint --disable-progress-bar --templater placeholder expectations
 
 soak: setup ## Every test that asks for a platform, the long ones too (sixty days, faults); prints figures
 	@tests/install_tools.sh

@@ -56,7 +56,7 @@
 {% endmacro %}
 
 
-{#- Rows of a partitioned table on the dates of a CTE, as a subquery for FROM. Date by date, so that no other is read. -#}
+{#- Rows of a partitioned table on the dates of a CTE, as a subquery for FROM; date by date, which reads no other. -#}
 {% macro rows_on(relation, dates) %}
     (
         select on_date.*
