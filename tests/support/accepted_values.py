@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 
 from parc.feeds import Feed, Type
-from parc.loading.rows import BUSINESS_ZONE
+from parc.instants import PARIS
 
 Row = dict[str, str]
 
@@ -14,7 +14,7 @@ Row = dict[str, str]
 DAY = date(2012, 4, 25)
 
 
-DAY_BEGINS = datetime.combine(DAY, time(), BUSINESS_ZONE).astimezone(UTC)
+DAY_BEGINS = datetime.combine(DAY, time(), PARIS).astimezone(UTC)
 
 
 SOUND_ROWS = 600
@@ -22,7 +22,7 @@ SOUND_ROWS = 600
 
 
 def local(instant: datetime) -> str:
-    return instant.astimezone(BUSINESS_ZONE).isoformat()
+    return instant.astimezone(PARIS).isoformat()
 
 
 def at(minutes: float) -> str:

@@ -36,7 +36,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """What dbt's manifest says of a node; `reads` has unique ids.
 
     `path` is where its SQL is, compiled if it was; `raw_code` is a data test's, `generic` the name and
@@ -64,7 +64,7 @@ class DbtRun:
     """
 
     results: list[Result]
-    entries: dict[str, Entry]
+    entries: dict[str, ManifestEntry]
     children: dict[str, list[str]]
     target: Path
 
@@ -160,7 +160,10 @@ class Dbt:
                     break
                 return DbtRun(
                     [Result(**each) for each in told["ended"]["results"]],
-                    {unique_id: Entry(**each) for unique_id, each in told["ended"]["entries"].items()},
+                    {
+                        unique_id: ManifestEntry(**each)
+                        for unique_id, each in told["ended"]["entries"].items()
+                    },
                     told["ended"]["children"],
                     target,
                 )

@@ -12,7 +12,7 @@ import psycopg
 
 from parc.build import broken, origins
 from parc.build.broken import Broken
-from parc.build.dbt import DbtRun, Entry, Result
+from parc.build.dbt import DbtRun, ManifestEntry, Result
 from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode
 
@@ -204,7 +204,7 @@ def _origins(connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, f
     return origins.find(connection, _feeds(run, unique_id), found.rows or []) if found.is_by_data else []
 
 
-def _broken(connection: psycopg.Connection[Any], entry: Entry, result: Result) -> Broken:
+def _broken(connection: psycopg.Connection[Any], entry: ManifestEntry, result: Result) -> Broken:
     query = result.compiled_code
     if not query or entry.kind not in ("model", "test"):
         return Broken(None, is_by_data=False)
@@ -231,7 +231,7 @@ def _words(message: str | None) -> str | None:
     )  # the database names the keys that break a constraint
 
 
-def _checks(entry: Entry) -> str:
+def _checks(entry: ManifestEntry) -> str:
     """What a test checks: its kind and columns, or the sentences at the head of its file."""
     if entry.kind not in TESTS:
         return ""

@@ -16,14 +16,16 @@ import psycopg
 from psycopg import sql
 
 from parc.build import regional, restatements
-from parc.build.dbt import Entry
+from parc.build.dbt import ManifestEntry
 from parc.errors import BuildFailed
 from parc.ledger import build_inputs, builds, write_builds
 from parc.warehouse import partitions
 from parc.warehouse.maintenance import STATISTICS_TARGET
 
 
-def publish(connection: psycopg.Connection[Any], project: Iterable[Entry], build_id: int) -> dict[str, int]:
+def publish(
+    connection: psycopg.Connection[Any], project: Iterable[ManifestEntry], build_id: int
+) -> dict[str, int]:
     """Copy what the running build changed; the caller's transaction makes it visible.
 
     Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
@@ -78,7 +80,7 @@ def _of_directorates(connection: psycopg.Connection[Any], metas: dict[str, dict[
     return regional.definitions(connection, metas | regional.BESIDES, columns)
 
 
-def settle(connection: psycopg.Connection[Any], project: Iterable[Entry]) -> None:
+def settle(connection: psycopg.Connection[Any], project: Iterable[ManifestEntry]) -> None:
     """After a publication: the tables that hold just what the build changed (`meta.holds`) give back their
     room, and the planner learns what was published of them.
 

@@ -9,7 +9,7 @@ import typer
 
 from parc.cli.printing import Json, dump, say, waiting
 from parc.cli.routing import By, Why
-from parc.loading.names import told
+from parc.loading.names import reported
 from parc.settings import Settings
 
 app = typer.Typer()
@@ -98,7 +98,7 @@ def forget(
 
 def _masked_path(place: str) -> str:
     """A file's path, with any number or reference in its name masked."""
-    return "/".join(map(told, place.split("/")))
+    return "/".join(map(reported, place.split("/")))
 
 
 @secret.command()

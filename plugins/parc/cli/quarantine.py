@@ -12,7 +12,7 @@ from parc.errors import DeliveryRefused
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
-Delivery = Annotated[int, typer.Argument(help="Number of the delivery, as shown by `list`.")]
+DeliveryId = Annotated[int, typer.Argument(help="Number of the delivery, as shown by `list`.")]
 
 
 @app.command("list")
@@ -45,7 +45,7 @@ def quarantine_list(
 
 @app.command("show")
 def quarantine_show(
-    delivery: Delivery,
+    delivery: DeliveryId,
     limit: Annotated[int, typer.Option(help="Rows to show.", min=1, max=1_000_000)] = 100,
     as_json: Json = False,
 ) -> None:
@@ -75,7 +75,7 @@ def quarantine_show(
 
 
 @app.command("replay")
-def quarantine_replay(delivery: Delivery, as_json: Json = False) -> None:
+def quarantine_replay(delivery: DeliveryId, as_json: Json = False) -> None:
     """Read a delivery's files again with the current rules, and publish the rows that pass."""
     from parc.loading import replay
 

@@ -32,7 +32,7 @@ from parc.loading.control import CONTROL, whereabouts
 from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
 from parc.loading.landing import Arrival, is_data, look, own_reason, read_control
 from parc.loading.limits import named
-from parc.loading.names import plain, told
+from parc.loading.names import plain, reported
 from parc.settings import Settings
 from parc.storage import Entry, Folder
 from parc.warehouse import connect
@@ -116,14 +116,14 @@ def strays(settings: Settings) -> list[Stray]:
         for entry in _root(zone):
             feed = difflib.get_close_matches(entry.name.casefold(), FEEDS, 1, 0)[0]
             if why := _why_no_feed(entry, feed):
-                found.append(Stray(feed, told(entry.name), why))
+                found.append(Stray(feed, reported(entry.name), why))
         for feed in FEEDS:
             entries, problem = _listed(zone, feed)
             if problem:
                 found.append(Stray(feed, feed, f"cannot be read: {problem}; nothing of it was looked for"))
             for entry in entries:
                 if why := _why_no_date(settings, feed, entry, latest):
-                    found.append(Stray(feed, f"{feed}/{told(entry.name)}", why))
+                    found.append(Stray(feed, f"{feed}/{reported(entry.name)}", why))
     return found
 
 
@@ -154,7 +154,7 @@ def not_built(settings: Settings, feed: str) -> set[date]:
 
 
 def _listed(zone: Folder, feed: str) -> tuple[list[Entry], str | None]:
-    """What lies in a feed's folder, or why that cannot be told.
+    """What lies in a feed's folder, or why that is not known.
 
     Raises the error where it is the landing zone's.
     """
@@ -170,7 +170,7 @@ def _root(zone: Folder) -> list[Entry]:
     """What lies beside the feeds' folders; nothing where this user may list the feeds alone."""
     try:
         return zone.entries()
-    except OSError as error:  # a zone that is away is told by the feeds' own listing
+    except OSError as error:  # if the zone is away, the listing of the feeds says so
         log.info("%s cannot be listed: %s", zone.url, error)
         return []
 
@@ -222,7 +222,7 @@ def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival
 
     for upload in arrival.uploads:
         if is_fresh(upload.modified_at, STALLED):
-            return f"{told(upload.name)} is on its way"
+            return f"{reported(upload.name)} is on its way"
     controlled_at = _newest(arrival.controls)
     modified_at = _newest((*arrival.data, *arrival.controls))
     problem = arrival.broken_link
@@ -250,8 +250,8 @@ def _control_problem(zone: Folder, feed: str, business_date: date, arrival: Arri
         return None
     others = [name for name in missing if name in arrival.others]
     if others:
-        return f"{CONTROL} names {told(others[0])}, {whereabouts(others[0], arrival.others)}"
-    return f"{CONTROL} names {named(list(map(told, sorted(missing))))}, not there yet"
+        return f"{CONTROL} names {reported(others[0])}, {whereabouts(others[0], arrival.others)}"
+    return f"{CONTROL} names {named(list(map(reported, sorted(missing))))}, not there yet"
 
 
 def _newest(entries: Iterable[Entry]) -> datetime | None:
@@ -267,5 +267,5 @@ def _is_seen(arrival: Arrival, last_look: Delivery | None) -> bool:
         return last_look.listing == arrival.listing
     modified_at = _newest((*arrival.data, *arrival.controls))
     seen_files = {(file["name"], file["bytes"]) for file in last_look.files}
-    files = {(told(entry.name), entry.bytes) for entry in arrival.data}
+    files = {(reported(entry.name), entry.bytes) for entry in arrival.data}
     return files == seen_files and (modified_at is None or modified_at <= last_look.looked_at)

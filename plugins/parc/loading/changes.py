@@ -13,7 +13,7 @@ from parc.warehouse.partitions import Table
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows of a restatement against the delivery it supersedes, told apart by key."""
+    """Rows of a restatement against the delivery it supersedes, matched by key."""
 
     rows_added: int
     rows_removed: int

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from parc.loading.limits import named
-from parc.loading.names import plain, told
+from parc.loading.names import plain, reported
 
 CONTROL = "_CONTROL.json"
 LARGEST_COUNT = 10**12
@@ -35,13 +35,13 @@ class Control:
         for name, digest in self.sha256:
             found = [own for own_name, own in left if own_name == name]
             if not found:
-                return f"{CONTROL} names {told(name)}, {whereabouts(name, others)}"
+                return f"{CONTROL} names {reported(name)}, {whereabouts(name, others)}"
             if digest not in found:
-                shown = digest if re.fullmatch("[0-9a-f]{64}", digest) else told(digest)
-                return f"{CONTROL} gives {told(name)} the sha256 {shown}, but it is {found[0]}"
+                shown = digest if re.fullmatch("[0-9a-f]{64}", digest) else reported(digest)
+                return f"{CONTROL} gives {reported(name)} the sha256 {shown}, but it is {found[0]}"
             left.remove((name, digest))
         if self.sha256 and left:
-            return f"{CONTROL} does not name {named([told(name) for name, _ in left])}"
+            return f"{CONTROL} does not name {named([reported(name) for name, _ in left])}"
         return None
 
 

@@ -14,7 +14,7 @@ EARLIEST, LATEST = date(1990, 1, 1), date(2099, 12, 31)
 AHEAD_OF_NIGHT = timedelta(days=7)
 AHEAD_OF_PUBLISHED = timedelta(days=40)
 MOST_DATES = 5 * 366
-"""What one range may name: each date is looked for, and told as missing where nothing lies there."""
+"""What one range may name: each date is looked for, and reported as missing if nothing lies there."""
 
 
 @dataclass(frozen=True)

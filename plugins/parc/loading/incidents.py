@@ -15,7 +15,7 @@ from parc.numbers import discreet
 from parc.settings import Settings
 
 OF_THE_ENVIRONMENT = (ConfigurationError, Busy, DeadlockDetected, DiskFull, LockNotAvailable)
-LONGEST_TOLD = 300
+LONGEST_REPORTED = 300
 
 
 def is_of_delivery(error: BaseException) -> bool:
@@ -71,6 +71,6 @@ def one_line(error: BaseException) -> str:
     """The error in one line: its type and text, truncated, with telephone numbers masked."""
     words = "".join(sign if sign.isprintable() else " " for sign in str(error))
     words = discreet(" ".join(words.split()))
-    if len(words) > LONGEST_TOLD:
-        words = f"{words[:LONGEST_TOLD]}..."
+    if len(words) > LONGEST_REPORTED:
+        words = f"{words[:LONGEST_REPORTED]}..."
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

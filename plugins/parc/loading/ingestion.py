@@ -189,14 +189,14 @@ class _Run:
         if not self.delivery.files and not problem:
             self._close_unfinished()
             write_deliveries.note_missing(self.connection, self.feed.name, self.business_date)
-            return self._told("missing", None, 0, 0, 0, self._nothing_there())
+            return self._outcome("missing", None, 0, 0, 0, self._nothing_there())
         if current and not problem and not self.is_replay and self._is_same_as(current):
             self._close_unfinished()
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
             self._see_again(current.delivery_id)
             runs.note(self.connection, self.settings, delivery_id=current.delivery_id)
-            return self._told("unchanged", current.delivery_id, *counts, text)
+            return self._outcome("unchanged", current.delivery_id, *counts, text)
 
         withdrawn = deliveries.withdrawn(
             self.connection, self.feed.name, self.business_date, self.delivery.content_sha256
@@ -209,7 +209,7 @@ class _Run:
                 f"({withdrawn.reason}); `parc quarantine replay {withdrawn.delivery_id}` publishes them all "
                 "the same"
             )
-            return self._told("refused", withdrawn.delivery_id, 0, 0, 0, text)
+            return self._outcome("refused", withdrawn.delivery_id, 0, 0, 0, text)
 
         pseudonyms.keep_key(self.connection, self.settings)
         delivery_id = write_deliveries.land(
@@ -227,7 +227,7 @@ class _Run:
         except BaseException as error:
             if not incidents.is_of_delivery(error) or self.connection.closed:
                 raise
-            self.connection.execute("select 1")  # a warehouse that went away is told as such
+            self.connection.execute("select 1")  # if the warehouse went away, that is the error
             reason = incidents.keep(self.settings, self.feed.name, self.business_date, error)
             return self._refuse(delivery_id, reason, Loaded(loaded.rows_read), [])
         with self.connection.transaction():
@@ -241,7 +241,7 @@ class _Run:
             return None
         counts = (current.rows_read, current.rows_published, current.rows_quarantined)
         text = f"published as delivery {current.delivery_id}, though {self.delivery.problem}"
-        return self._told("published", current.delivery_id, *counts, text)
+        return self._outcome("published", current.delivery_id, *counts, text)
 
     def _loaded(self, delivery_id: int, current: Delivery | None, loaded: Loaded) -> Outcome:
         """Load the delivery aside, have it audited, and publish it, or refuse it."""
@@ -284,9 +284,9 @@ class _Run:
         if current:
             text += f"; replaces delivery {current.delivery_id}: {changes}"
         counts = (loaded.rows_read, good, loaded.rows_rejected)
-        return self._told("published", delivery_id, *counts, text, warnings)
+        return self._outcome("published", delivery_id, *counts, text, warnings)
 
-    def _told(
+    def _outcome(
         self,
         status: Literal["published", "unchanged", "refused", "missing"],
         delivery_id: int | None,
@@ -349,7 +349,7 @@ class _Run:
         )
 
     def _shrinkage(self, loaded: Loaded, current: Delivery | None) -> list[str]:
-        """A restatement of which much is missing is told, also where there is no history to judge it by."""
+        """Warn of a restatement that lacks many rows, also without a history to judge it by."""
         good = loaded.rows_read - loaded.rows_rejected
         if not current or good >= LEAST_OF_REPLACED * current.rows_published:
             return []
@@ -385,7 +385,7 @@ class _Run:
             self._quarantine(delivery_id, loaded.rejected[:REFUSED_ROWS_LISTED])
             partitions.drop_leftovers(self.connection, self.feed, self.business_date)
         text = f"refused as a whole (delivery {delivery_id}): {reason}"
-        return self._told("refused", delivery_id, loaded.rows_read, 0, loaded.rows_read, text, warnings)
+        return self._outcome("refused", delivery_id, loaded.rows_read, 0, loaded.rows_read, text, warnings)
 
     def _publish(
         self, delivery_id: int, table: Table, loaded: Loaded, current: Delivery | None
@@ -430,9 +430,9 @@ class _Run:
 
 
 def _top_reasons(loaded: Loaded) -> str:
-    told = []
+    reasons = []
     for reason, count in loaded.reasons.most_common(REASONS_NAMED):
         first = loaded.first_by_reason[reason]
         value = f", {first.value!r}" if first.value is not None else ""
-        told.append(f"{reason} in {count:,} (first: {first.file_name} line {first.line}{value})")
-    return "; ".join(told)
+        reasons.append(f"{reason} in {count:,} (first: {first.file_name} line {first.line}{value})")
+    return "; ".join(reasons)

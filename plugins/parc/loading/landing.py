@@ -1,7 +1,7 @@
 """What lies in the landing zone for a feed and a date: data files, their digests, the control file.
 
 Nothing is written there, moved or deleted. Files of another machine are copied here to be read; one that was
-written to meanwhile is told by listing the folder again. Links are followed within the landing zone.
+written to meanwhile is recognised by listing the folder again. Links are followed within the landing zone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from parc.ledger import locks
 from parc.ledger.deliveries import File
 from parc.loading.control import NOTHING_SAID, Control, is_control, parse
 from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
-from parc.loading.names import plain, told
+from parc.loading.names import plain, reported
 from parc.settings import Settings
 from parc.storage import OF_ONE_FILE, Entry, Folder
 from parc.warehouse import connect
@@ -37,7 +37,7 @@ COMPANIONS = ("_success", ".ds_store", "thumbs.db", "desktop.ini")
 COMPANION_PREFIXES = ("._", "~$", ".~lock.")
 """What systems leave beside the files that they write: macOS, Office, LibreOffice; so is `*.crc` (Hadoop)."""
 
-ASIDE_TOLD = 10
+ASIDE_REPORTED = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Arrival:
 
     `data` are the data files and `controls` what is called like the control file, links that lead nowhere
     included; `uploads` are files under temporary names; `others` the plain names of the rest, `aside` what is
-    to be told of them. `problem` says why the folder cannot be read, or not followed.
+    to be reported of them. `problem` says why the folder cannot be read, or not followed.
     """
 
     data: tuple[Entry, ...] = ()
@@ -60,7 +60,7 @@ class Arrival:
     def listing(self) -> list[list[Any]]:
         """Name, bytes and moment of the last write (ISO 8601, UTC) of all that is read, in order."""
         return sorted(
-            [told(entry.name), entry.bytes, entry.modified_at and entry.modified_at.isoformat()]
+            [reported(entry.name), entry.bytes, entry.modified_at and entry.modified_at.isoformat()]
             for entry in (*self.data, *self.controls)
         )
 
@@ -73,7 +73,7 @@ class Arrival:
             "deliver the file itself",
         }
         broken = (entry for entry in (*self.data, *self.controls) if entry.kind in ends)
-        return next((f"{told(entry.name)} {ends[entry.kind]}" for entry in broken), None)
+        return next((f"{reported(entry.name)} {ends[entry.kind]}" for entry in broken), None)
 
     @property
     def excess(self) -> str | None:
@@ -88,7 +88,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """A data file; `name` is told, `path` is where its bytes are on this machine.
+    """A data file; `name` is for messages, `path` is where its bytes are on this machine.
 
     `is_torn`: it was written to while it was copied here.
     """
@@ -117,7 +117,7 @@ class Collected:
     """The files that were delivered for a feed and a date, by name, and what the control file says.
 
     `problem` says why it cannot be taken: `files` are then none, or are not what the control file says.
-    `listing` is the arrival's; `aside` what else lies there, to be told.
+    `listing` is the arrival's; `aside` what else lies there, to be reported.
     """
 
     url: str
@@ -230,16 +230,16 @@ def read_control(zone: Folder, feed: str, business_date: date, controls: Sequenc
     said = set()
     for entry in controls:
         if entry.bytes > MOST_CONTROL_BYTES:
-            raise ValueError(f"{told(entry.name)} cannot be read: it holds {entry.bytes:,} bytes")
+            raise ValueError(f"{reported(entry.name)} cannot be read: it holds {entry.bytes:,} bytes")
         try:
             said.add(parse(zone.read(f"{place_of(feed, business_date)}/{entry.name}")))
         except OSError as error:
             reason = own_reason(error, zone, feed)
-            raise ValueError(f"{told(entry.name)} cannot be read: {reason}") from None
+            raise ValueError(f"{reported(entry.name)} cannot be read: {reason}") from None
         except ValueError as error:
-            raise ValueError(f"{told(entry.name)} cannot be read: {error}") from None
+            raise ValueError(f"{reported(entry.name)} cannot be read: {error}") from None
     if len(said) > 1:
-        names = " and ".join(told(entry.name) for entry in controls)
+        names = " and ".join(reported(entry.name) for entry in controls)
         raise ValueError(f"there is more than one control file, and they differ: {names}; keep one")
     return said.pop() if said else NOTHING_SAID
 
@@ -256,7 +256,7 @@ def is_upload(name: str) -> bool:
 
 
 def is_companion(name: str) -> bool:
-    """Whether a file of this name is one that some system leaves beside others: never read, nor told."""
+    """Whether a file of this name is one that some system leaves beside others: never read, nor reported."""
     lower = name.lower()
     return lower in COMPANIONS or lower.startswith(COMPANION_PREFIXES) or lower.endswith(".crc")
 
@@ -274,8 +274,10 @@ def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
         "link out": " is a link to a place outside the landing zone",
         "file": " is no data file",
     }
-    said = [f"{told(entry.name)}{are[entry.kind]} and was left aside" for entry in entries[:ASIDE_TOLD]]
-    more = len(entries) - ASIDE_TOLD
+    said = [
+        f"{reported(entry.name)}{are[entry.kind]} and was left aside" for entry in entries[:ASIDE_REPORTED]
+    ]
+    more = len(entries) - ASIDE_REPORTED
     return (*said, *([f"so were {more:,} more"] if more > 0 else []))
 
 
@@ -319,7 +321,7 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collect
         name = place
         after = {} if zone.is_on_disk else {entry.name: entry for entry in zone.entries(place)}
     except OSError as error:
-        return replace(delivery, problem=f"{told(name)} cannot be read: {own_reason(error, zone, feed)}")
+        return replace(delivery, problem=f"{reported(name)} cannot be read: {own_reason(error, zone, feed)}")
     if not zone.is_on_disk:
         files = [
             replace(file, is_torn=entry != after.get(entry.name) or entry.bytes != file.bytes)
@@ -339,5 +341,5 @@ def _delivered(entry: Entry, path: Path, url: str) -> DeliveredFile:
     with path.open("rb") as stream:
         before = path.stat()
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    name = told(entry.name)
+    name = reported(entry.name)
     return DeliveredFile(name, f"{url}/{name}", path, before.st_size, digest, before.st_mtime_ns)

@@ -7,7 +7,7 @@ import unicodedata
 
 from parc.numbers import discreet
 
-LONGEST_TOLD = 120
+LONGEST_REPORTED = 120
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that do not represent a byte; they can only come from JSON."""
 
@@ -19,10 +19,10 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", known)
 
 
-def told(name: str) -> str:
+def reported(name: str) -> str:
     """The name as messages and the ledger show it: in one line, without control characters, telephone numbers
     and serial numbers that may be a reference to a person."""
     text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain(name))
     text = discreet(text)
-    half = LONGEST_TOLD // 2
-    return text if len(text) <= LONGEST_TOLD else f"{text[:half]}...{text[-half:]}"
+    half = LONGEST_REPORTED // 2
+    return text if len(text) <= LONGEST_REPORTED else f"{text[:half]}...{text[-half:]}"

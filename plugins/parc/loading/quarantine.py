@@ -13,7 +13,7 @@ from parc.ledger import deliveries, quarantine
 from parc.ledger.deliveries import Delivery
 from parc.ledger.quarantine import RejectedRow, RejectedRows
 from parc.loading.ingestion import Outcome, ingest
-from parc.loading.names import told
+from parc.loading.names import reported
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -86,5 +86,5 @@ def _gone(uris: list[str]) -> list[str]:
     if not uris:
         return []
     with storage.opened(uris[0].rpartition("/")[0]) as folder:
-        there = {told(entry.name) for entry in folder.entries()} if folder.has("") else set()
+        there = {reported(entry.name) for entry in folder.entries()} if folder.has("") else set()
         return [uri for uri in uris if uri.rpartition("/")[2] not in there]

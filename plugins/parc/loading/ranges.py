@@ -121,7 +121,7 @@ def _merge(
     slice_of_time: Mapping[str, sql.Composable],
     pseudonyms: Pseudonyms,
 ) -> Changes:
-    """The numbers are compared; their pseudonyms, told for those that change alone, follow them."""
+    """Compares numbers. Their pseudonyms follow, and are made only for those that change."""
     values = [column.name for column in feed.value_columns]
     parts = {
         **slice_of_time,

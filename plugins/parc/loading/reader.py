@@ -94,18 +94,18 @@ def check_names(
         ("has the unknown", [name for name in counts if name and name not in known]),
         ("repeats", [name for name, count in counts.items() if name and count > 1]),
     ]
-    told = [
+    problems = [
         f"{verb} column{'s' if len(found) > 1 else ''} {named([_shown(name, known) for name in found])}"
         for verb, found in differences
         if found
     ]
     if "" in names:
-        told.append(
+        problems.append(
             f"has {names.count('') if names.count('') > 1 else 'a'} column without a name"
             f"{_comma(names) if is_csv else ''}"
         )
-    if told:
-        raise UnreadableFile(f"{' and '.join(told)}{_likely_cause(names, known, is_csv)}")
+    if problems:
+        raise UnreadableFile(f"{' and '.join(problems)}{_likely_cause(names, known, is_csv)}")
 
 
 class _Unpacked:

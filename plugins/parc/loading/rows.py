@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import combinations
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from parc.feeds import LONGEST_VALUE, Column, Derivation, Derived, Feed, Personal, Type
+from parc.instants import PARIS
 from parc.loading import casts
 from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
@@ -32,7 +32,6 @@ from parc.numbers import (
 )
 from parc.pseudonyms import Pseudonyms, identity
 
-BUSINESS_ZONE = ZoneInfo("Europe/Paris")
 LONGEST_TEXT = 2_000
 """Most characters of a row's text that quarantine keeps; the delivered file has the rest."""
 
@@ -382,7 +381,7 @@ def _rules(feed: Feed, business_date: date) -> Iterator[_Rule]:
             same = pl.col(_text_of(feed.identifier)) == pl.col(_text_of(column.name))
             yield _Rule(feed.identifier, f"`{feed.identifier}` {HOLDS_REFERENCE}", same)
     if feed.dated_by:
-        reason = f"`{feed.dated_by}` is not on {business_date} ({BUSINESS_ZONE.key})"
+        reason = f"`{feed.dated_by}` is not on {business_date} ({PARIS.key})"
         yield _Rule(feed.dated_by, reason, ~_is_on(pl.col(feed.dated_by), business_date, business_date))
     for column in feed.file_columns:
         if window := column.window:
@@ -443,8 +442,7 @@ def _unread(column: Column, *, is_key: bool) -> str:
 def _is_on(instant: pl.Expr, first: date, last: date) -> pl.Expr:
     """Whether an instant's local date lies between two dates, inclusive."""
     start, end = (
-        datetime.combine(day, time(), BUSINESS_ZONE).astimezone(UTC)
-        for day in (first, last + timedelta(days=1))
+        datetime.combine(day, time(), PARIS).astimezone(UTC) for day in (first, last + timedelta(days=1))
     )
     return (instant >= start) & (instant < end)
 

@@ -13,7 +13,7 @@ from parc import desk, routing, storage
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
-from parc.loading.names import told
+from parc.loading.names import reported
 from parc.loading.pseudonyms import check_key, check_list, weakness
 from parc.platform.status import processes_gone
 from parc.routing.steering.night import newest_business_date
@@ -136,7 +136,7 @@ def _python(_: Settings) -> str:
 
 def _landing(settings: Settings) -> str:
     with storage.opened(settings.landing) as zone:
-        feeds = [told(entry.name) for entry in zone.entries()]
+        feeds = [reported(entry.name) for entry in zone.entries()]
     return f"{settings.landing}: {', '.join(feeds) or 'empty'}"
 
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from parc.instants import PARIS
 from parc.simulate.chance import Ints
 
-PARIS = "Europe/Paris"
 HALF_HOUR = 1_800
 FIRST_DAY, LAST_DAY = date(1998, 12, 1), date(2037, 12, 31)
 """First and last day of all tables of days; index 0 is the first day."""
@@ -35,8 +35,7 @@ class BusinessDay:
 @lru_cache(maxsize=64)
 def business_day(day: date) -> BusinessDay:
     """The interval of UTC that is `day` in Paris."""
-    place = ZoneInfo(PARIS)
-    midnights = (datetime.combine(d, time(), place) for d in (day, day + timedelta(days=1)))
+    midnights = (datetime.combine(d, time(), PARIS) for d in (day, day + timedelta(days=1)))
     starts_at, ends_at = (int(midnight.timestamp()) for midnight in midnights)
     return BusinessDay(day, starts_at, ends_at)
 
@@ -67,9 +66,8 @@ def local_noons(time_zone: str) -> Ints:
 
 @lru_cache(maxsize=1)
 def _midnights() -> Ints:
-    place = ZoneInfo(PARIS)
     ordinals = range(FIRST_DAY.toordinal(), LAST_DAY.toordinal() + 1)
-    midnights = (datetime.combine(date.fromordinal(day), time(), place) for day in ordinals)
+    midnights = (datetime.combine(date.fromordinal(day), time(), PARIS) for day in ordinals)
     return np.array([int(midnight.timestamp()) for midnight in midnights])
 
 
@@ -81,7 +79,7 @@ def business_dates(seconds: Ints) -> Ints:
 
 def iso_paris(seconds: Ints, present: pl.Series | None = None) -> pl.Series:
     """ISO 8601 texts with the offset of Paris at each instant; null where not `present`."""
-    moments = pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(PARIS)
+    moments = pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(PARIS.key)
     texts = moments.dt.to_string("%Y-%m-%dT%H:%M:%S%:z")
     if present is None:
         return texts

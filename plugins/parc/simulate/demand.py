@@ -6,8 +6,9 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from parc.instants import PARIS
 from parc.simulate.chance import Floats, stream
-from parc.simulate.clock import PARIS, business_day, local_half_hours
+from parc.simulate.clock import business_day, local_half_hours
 from parc.simulate.geography import Geography
 
 # Weights of a day's first contacts per local half-hour, starting at 00:00; normalised below.
@@ -122,7 +123,7 @@ class Demand:
         """Agents of the metropolitan sites per half-hour of the Paris day."""
         total = np.zeros(business_day(day).half_hours)
         for number, site in enumerate(self._geography.sites):
-            if site.is_partner or site.time_zone != PARIS or not site.is_open(day):
+            if site.is_partner or site.time_zone != PARIS.key or not site.is_open(day):
                 continue
             for slot, (local, half_hour) in enumerate(local_half_hours(day, site.time_zone)):
                 planned = self._geography.positions.get((number, local.isoweekday()))

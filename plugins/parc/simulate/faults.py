@@ -22,7 +22,7 @@ from parc import feeds
 from parc.feeds import Column, Feed, Keeping, Personal, Type
 from parc.simulate.chance import Bools, stream
 from parc.simulate.errors import SimulationError
-from parc.simulate.writing import COMPRESSED, CONTROL, Delivery, LandingZone
+from parc.simulate.writing import COMPRESSED, CONTROL, LandingZone, SimulatedDelivery
 
 DAILY = tuple(feed.name for feed in feeds.FEEDS.values() if feed.keeping is Keeping.DAYS)
 RECORDS = "faults.json"
@@ -58,9 +58,9 @@ class Clean:
             )
         return rows
 
-    def delivery(self, rows: pl.DataFrame | None = None) -> Delivery:
+    def delivery(self, rows: pl.DataFrame | None = None) -> SimulatedDelivery:
         """A delivery of `rows`, by default the good ones."""
-        return Delivery.of(self.feed.name, self.day, self.rows if rows is None else rows)
+        return SimulatedDelivery.of(self.feed.name, self.day, self.rows if rows is None else rows)
 
     def text(self) -> bytes:
         """The good file's text, uncompressed."""
@@ -93,7 +93,7 @@ class Spoilt:
     `names` must appear in the ledger's reason, in its warnings or in the quarantined rows' reasons.
     """
 
-    delivery: Delivery | None
+    delivery: SimulatedDelivery | None
     touched: int
     quarantined: int = 0
     names: str | None = None
@@ -254,7 +254,9 @@ def _corrupt_file(clean: Clean) -> Spoilt:
 
 def _empty_file(clean: Clean) -> Spoilt:
     return Spoilt(
-        Delivery.of_text(clean.feed.name, clean.day, b"", rows=0), clean.rows.height, names="it is empty"
+        SimulatedDelivery.of_text(clean.feed.name, clean.day, b"", rows=0),
+        clean.rows.height,
+        names="it is empty",
     )
 
 
@@ -263,13 +265,13 @@ def _bad_encoding(clean: Clean) -> Spoilt:
     chosen = clean.chosen(0.1)
     marked = pl.when(pl.Series(chosen)).then(pl.lit("dérangement")).otherwise(name)
     text = clean.rows.with_columns(marked.alias(name)).write_csv().encode("latin-1")
-    delivery = Delivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height)
+    delivery = SimulatedDelivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height)
     return Spoilt(delivery, int(chosen.sum()), names="is not UTF-8")
 
 
 def _byte_order_mark(clean: Clean) -> Spoilt:
     text = codecs.BOM_UTF8 + clean.text()
-    return Spoilt(Delivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height), 0)
+    return Spoilt(SimulatedDelivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height), 0)
 
 
 def _unknown_codes(clean: Clean) -> Spoilt:
@@ -321,7 +323,7 @@ def _drawn(clean: Clean, rows: pl.DataFrame, count: int) -> pl.DataFrame:
     return rows[np.sort(clean.rng.permutation(rows.height)[:count])]
 
 
-def _of_content(clean: Clean, content: bytes) -> Delivery:
+def _of_content(clean: Clean, content: bytes) -> SimulatedDelivery:
     return replace(clean.delivery(), content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
@@ -569,14 +571,14 @@ class Story:
         """Whether this run writes the delivery: it is in the range, or its fault has stages to come."""
         return self.first <= day <= self.last or (feed, day) in self.hits
 
-    def delivery(self, feed: str, day: date, rows: pl.DataFrame, made: Made) -> Delivery | None:
+    def delivery(self, feed: str, day: date, rows: pl.DataFrame, made: Made) -> SimulatedDelivery | None:
         """What lies in the landing zone for a feed and date on the evening of `last`; None if nothing does.
 
         Raises SimulationError if there are too few rows to spoil.
         """
         fault = self.hits.get((feed, day))
         if fault is None:
-            return Delivery.of(feed, day, rows)
+            return SimulatedDelivery.of(feed, day, rows)
         if rows.is_empty():
             raise SimulationError(
                 f"{feed} {day} has no rows for {fault.name} to spoil; take a larger scale or aim it at "

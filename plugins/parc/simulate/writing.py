@@ -23,7 +23,7 @@ COMPRESSED = ("calls", "boutique_visits", "interventions")
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SimulatedDelivery:
     """One delivery before it is written: its data file and the contents of its control file."""
 
     feed: str
@@ -34,7 +34,7 @@ class Delivery:
     sha256: str
 
     @classmethod
-    def of(cls, feed: str, day: date, frame: pl.DataFrame) -> Delivery:
+    def of(cls, feed: str, day: date, frame: pl.DataFrame) -> SimulatedDelivery:
         """The delivery of a frame; equal frames give equal bytes.
 
         Polars has its own gzip, which writes no timestamp into the header.
@@ -49,7 +49,7 @@ class Delivery:
         return cls(feed, day, name, content, frame.height, hashlib.sha256(content).hexdigest())
 
     @classmethod
-    def of_text(cls, feed: str, day: date, text: bytes, *, rows: int) -> Delivery:
+    def of_text(cls, feed: str, day: date, text: bytes, *, rows: int) -> SimulatedDelivery:
         """The delivery of a file's exact text, compressed if the feed is."""
         name = f"{feed}.csv.gz" if feed in COMPRESSED else f"{feed}.csv"
         content = gzip.compress(text, 6, mtime=0) if feed in COMPRESSED else text
@@ -68,7 +68,7 @@ class LandingZone:
         with self._writing():
             self._files, self._root = storage.connect(url)
 
-    def write(self, delivery: Delivery) -> None:
+    def write(self, delivery: SimulatedDelivery) -> None:
         """Write a delivery, replacing any of the same feed and day.
 
         The old control file is removed first and the new one written last, so a reader that waits for the

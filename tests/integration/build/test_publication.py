@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from parc.build import publication
-from parc.build.dbt import Entry
+from parc.build.dbt import ManifestEntry
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -22,8 +22,8 @@ ROWS_A_DAY = 1000
 Seen = list[tuple[date, int, int]]
 
 
-def model(name: str, **meta: Any) -> Entry:
-    return Entry(name, "model", [], meta, "", "", "", None, None, {})
+def model(name: str, **meta: Any) -> ManifestEntry:
+    return ManifestEntry(name, "model", [], meta, "", "", "", None, None, {})
 
 
 PROJECT = [

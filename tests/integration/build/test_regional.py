@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from parc.build import build, publication
-from parc.build.dbt import Entry
+from parc.build.dbt import ManifestEntry
 from parc.errors import BuildFailed
 from parc.feeds import FEEDS
 from parc.loading import ingest
@@ -236,8 +236,8 @@ PERIODS = {
 AREAS = {"nation": "'nation'", "directorate": "directorate_code", "region": "region_code"}
 
 
-def entry(name: str, reads: Sequence[str] = (), **meta: Any) -> Entry:
-    return Entry(name, "model", list(reads), meta, "", "", "", None, None, {})
+def entry(name: str, reads: Sequence[str] = (), **meta: Any) -> ManifestEntry:
+    return ManifestEntry(name, "model", list(reads), meta, "", "", "", None, None, {})
 
 
 PROBES = [

@@ -16,8 +16,8 @@ import pytest
 from parc.build import build
 from parc.feeds import FEEDS, LONGEST_VALUE, Column, Feed, Personal, Type
 from parc.feeds.declaration import DEPARTMENT
+from parc.instants import PARIS
 from parc.loading import ingest
-from parc.loading.rows import BUSINESS_ZONE
 from parc.settings import Settings
 from support.accepted_values import DAY, SOUND, Row, at, free_key, local, sound_rows, unlike
 from support.marts import marts, rows
@@ -99,8 +99,8 @@ def accepted(feed: Feed, column: Column) -> Iterator[Row]:
 def _moments(feed: Feed, column: Column) -> Iterator[Row]:
     """The first and the last moment that the column may hold."""
     first, last = column.window.dates(DAY) if column.window else (DAY, DAY)
-    begins = datetime.combine(first, time(), BUSINESS_ZONE)
-    ends = datetime.combine(last + timedelta(days=1), time(), BUSINESS_ZONE) - timedelta(microseconds=1)
+    begins = datetime.combine(first, time(), PARIS)
+    ends = datetime.combine(last + timedelta(days=1), time(), PARIS) - timedelta(microseconds=1)
     for moment in (local(begins), local(ends)):
         yield _in_order(feed, column.name, moment) | {column.name: moment}
 
@@ -266,7 +266,7 @@ def _of_the_next_day(feed: Feed, row: Row) -> dict[str, Any]:
     for column in feed.file_columns:
         if column.window and (text := row[column.name]):
             moment = datetime.fromisoformat(text if len(text) > len("2012-04") else f"{text}-01")
-            day = moment.astimezone(BUSINESS_ZONE).date() if moment.tzinfo else moment.date()
+            day = moment.astimezone(PARIS).date() if moment.tzinfo else moment.date()
             if feed.dated_by or day < column.window.dates(tomorrow)[0]:
                 later = moment + timedelta(days=1)
                 moved[column.name] = local(later) if moment.tzinfo else str(later.date())
