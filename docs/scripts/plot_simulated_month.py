@@ -297,7 +297,7 @@ def by_panel(counts: pl.DataFrame, y: alt.Y, title: str) -> alt.FacetChart:
 
 
 def save(name: str, *charts: alt.Chart | alt.VConcatChart) -> None:
-    """Write the charts side by side into `simulated_month_<name>.png` beside this file."""
+    """Write the charts side by side into `docs/reference/simulated_month_<name>.png`."""
     chart = alt.hconcat(*charts).resolve_scale(color="independent").configure_view(stroke=None)
     path = PICTURES / f"simulated_month_{name}.png"
     chart.save(path, ppi=72)
