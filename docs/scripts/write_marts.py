@@ -34,7 +34,7 @@ SCOPES = {
 
 def text() -> str:
     """The page, in Markdown."""
-    rooms = sorted(each for each in MARTS.iterdir() if each.is_dir())
+    rooms = sorted(each for each in MARTS.iterdir() if any(each.rglob("*.yml")))
     parts = [OPENING]
     for room in rooms:
         paths = sorted(room.rglob("*.yml"), key=lambda path: (path.parent.name == "rates", path))
