@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 RUNBOOKS = "docs/runbooks"
 
@@ -111,6 +112,11 @@ class FindingKind(StrEnum):
     def runbook(self) -> str:
         """Its runbook, as a path in the repository."""
         return f"{RUNBOOKS}/{self.slug}.md"
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    """Where the Airflow UI shows a run, below its address."""
+    return f"/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from parc.build import seeds
 from parc.desk.wording import counted, listed
 from parc.errors import ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.ledger import locks
+from parc.ledger import builds, deliveries, locks
+from parc.ledger.builds import Build
 from parc.settings import Settings
 
 MOST_MESSAGE_CHARACTERS = 200
@@ -24,19 +25,14 @@ REPEATED_SHARE, REPEATED_WRONG_SHARE = 0.05, 0.5
 
 def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
     """The last build where it failed, else what is published or changed in git and not built."""
-    waiting = connection.execute(
-        "select feed, business_date from ops.delivery where status = 'published' and built_in is null "
-        "order by business_date, feed"
-    ).fetchall()
-    last = connection.execute(
-        "select build_id, status, coalesce(reason, '') from ops.build order by build_id desc limit 1"
-    ).fetchone()
+    waiting = deliveries.not_built(connection)
+    last = builds.last(connection)
     is_running = locks.is_held(connection, locks.BUILD)
-    if last and not is_running and last[1] != "published":
-        return [_failed(connection, *last, waiting_count=len(waiting))]
+    if last and not is_running and last.status != "published":
+        return [_failed(connection, last, waiting_count=len(waiting))]
     found = []
     if waiting:
-        names = listed([f"{feed} {day}" for feed, day in waiting])
+        names = listed([f"{each.feed} {each.business_date}" for each in waiting])
         text = f"published and not in the marts yet: {names}" + ("; a build is running" if is_running else "")
         subject = counted(len(waiting), "delivery", "deliveries")
         severity = Severity.NOTE if is_running else Severity.WRONG
@@ -45,27 +41,21 @@ def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Fi
     return found + _repeated(connection) + _seeds(settings, connection)
 
 
-def _failed(
-    connection: psycopg.Connection[Any], build_id: int, status: str, reason: str, *, waiting_count: int
-) -> Finding:
+def _failed(connection: psycopg.Connection[Any], build: Build, *, waiting_count: int) -> Finding:
     waits = ""
     if waiting_count:
         waits = f"; {counted(waiting_count, 'published delivery waits', 'published deliveries wait')} for it"
-    if status != "failed":
-        text = "its process ended before it did" + waits
-        return _of_build(build_id, text, (BUILD,))
-    nodes = connection.execute(
-        "select node, coalesce(message, status), origins from ops.build_node "
-        "where build_id = %s and status in ('fail', 'error') order by position",
-        [build_id],
-    ).fetchall()
+    if build.status != "failed":
+        return _of_build(build.build_id, f"its process ended before it did{waits}", (BUILD,))
+    nodes = [node for node in builds.nodes(connection, build.build_id) if node.status in ("fail", "error")]
     if nodes:
-        message = " ".join(nodes[0][1].split())[:MOST_MESSAGE_CHARACTERS]
-        text = f"{listed([node for node, *_ in nodes])} failed ({message})"
+        words = nodes[0].message or nodes[0].status
+        message = " ".join(words.split())[:MOST_MESSAGE_CHARACTERS]
+        text = f"{listed([node.node for node in nodes])} failed ({message})"
     else:
-        text = " ".join(reason.split())
-    ids = {origin["delivery_id"] for _, _, origins in nodes for origin in origins}
-    return _of_build(build_id, text + waits, remedy(ids))
+        text = " ".join((build.reason or "").split())
+    ids = {origin["delivery_id"] for node in nodes for origin in node.origins}
+    return _of_build(build.build_id, text + waits, remedy(ids))
 
 
 def remedy(delivery_ids: Collection[int]) -> tuple[Step, ...]:
@@ -122,7 +112,7 @@ def _repeated(connection: psycopg.Connection[Any]) -> list[Finding]:
 
 def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
     """Seeds whose content in git is not that of the published marts."""
-    before = dict(connection.execute("select seed, sha256 from ops.seed_version").fetchall())
+    before = {name: seed.sha256 for name, seed in builds.seeds(connection).items()}
     if not before:
         return []
     try:

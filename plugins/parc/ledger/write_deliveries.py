@@ -32,7 +32,7 @@ def land(
         connection.execute(
             "update ops.delivery set status = 'landed', files = %s, listing = %s, content_sha256 = %s, "
             "rows_read = 0, rows_published = 0, rows_quarantined = 0, rows_rejected = 0, warnings = '[]', "
-            "audited_at = null, landed_at = clock_timestamp() "
+            "audited_at = null, docs_page = null, landed_at = clock_timestamp() "
             f"where feed = %s and business_date = %s and {IS_LOADING} returning delivery_id".encode(),
             values,
         ).fetchone()
@@ -99,6 +99,11 @@ def audit(
             delivery_id,
         ],
     )
+
+
+def note_docs_page(connection: Connection[Any], delivery_id: int, page: str) -> None:
+    """Record the page in Data Docs on which a delivery was judged, as a path inside them."""
+    connection.execute("update ops.delivery set docs_page = %s where delivery_id = %s", [page, delivery_id])
 
 
 def publish(

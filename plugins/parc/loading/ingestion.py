@@ -264,7 +264,7 @@ class _Run:
             warnings += loaded.warnings
             self._check_counts(loaded)
             warnings += self._shrinkage(loaded, current)
-            measures = self._audit(table, warnings)
+            measures = self._audit(delivery_id, table, warnings)
         except DeliveryRefused as refusal:
             return self._refuse(delivery_id, str(refusal), loaded, warnings)
         write_deliveries.audit(
@@ -358,18 +358,18 @@ class _Run:
             "look for a missing part"
         ]
 
-    def _audit(self, table: Table, warnings: list[str]) -> dict[str, Any]:
+    def _audit(self, delivery_id: int, table: Table, warnings: list[str]) -> dict[str, Any]:
         """Have the delivery judged as a whole; adds to `warnings` and returns what was measured."""
         from parc.quality import check_delivery, history_of_ledger
 
         history = history_of_ledger(self.connection, self.feed, self.business_date)
         verdict = check_delivery(self.settings, self.feed.name, str(table), self.business_date, history)
+        if verdict.page:
+            write_deliveries.note_docs_page(self.connection, delivery_id, verdict.page)
         place = f"; Data Docs: {verdict.page}"
-        warnings += [f"{finding.message}{place}" for finding in verdict.warnings]
+        warnings += [f"{violation.message}{place}" for violation in verdict.warnings]
         if not verdict.passed:
-            subject = f"{self.feed.name} {self.business_date}: "
-            reasons = "; ".join(each.message.removeprefix(subject) for each in verdict.failures)
-            raise DeliveryRefused(f"{reasons}{place}")
+            raise DeliveryRefused("; ".join(violation.text for violation in verdict.failures) + place)
         return verdict.measures
 
     def _refuse(self, delivery_id: int, reason: str, loaded: Loaded, warnings: list[str]) -> Outcome:

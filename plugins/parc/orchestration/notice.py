@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from parc.errors import ConfigurationError
-from parc.findings import FindingKind, Step
+from parc.findings import FindingKind, Step, run_path
 from parc.orchestration.deadline import RunFirstQueued
 from parc.settings import given_secret
 
@@ -134,7 +133,7 @@ def report(
     first, last = (dates[0], dates[-1]) if dates else (None, None)
     days = "" if not dates else f"--date {first}" if first == last else f"--from {first} --to {last}"
     steps = [replace(step, command=step.command.replace("{dates}", days).strip()) for step in remedy]
-    steps.append(Step("open the run", link=f"/dags/{dag_id}/runs/{quote(run_id, safe='')}"))
+    steps.append(Step("open the run", link=run_path(dag_id, run_id)))
     notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, tuple(steps))
     body = body_of(notice)
     sent_to = _send(notice.title, body)

@@ -3,10 +3,9 @@
 from parc.quality.declared import QualityError, Suite, UnknownSuite, seed_column
 from parc.quality.history import History, Past, history_of_ledger
 from parc.quality.run import NothingToJudge, check, check_delivery, check_export, data_docs, suites
-from parc.quality.verdict import Finding, Judgement, Verdict
+from parc.quality.verdict import Judgement, Verdict, Violation
 
 __all__ = [
-    "Finding",
     "History",
     "Judgement",
     "NothingToJudge",
@@ -15,6 +14,7 @@ __all__ = [
     "Suite",
     "UnknownSuite",
     "Verdict",
+    "Violation",
     "check",
     "check_delivery",
     "check_export",

@@ -47,9 +47,9 @@ class Report:
 
     @property
     def messages(self) -> list[str]:
-        """The findings' messages, those that refuse first."""
-        found = [judgement.finding for judgement in self.judgements if judgement.finding]
-        return [finding.message for finding in sorted(found, key=lambda finding: finding.severity != "fail")]
+        """The violations' messages, those that refuse first."""
+        found = [judgement.violation for judgement in self.judgements if judgement.violation]
+        return [each.message for each in sorted(found, key=lambda each: each.severity != "fail")]
 
 
 def write(folder: Path, report: Report) -> Path:

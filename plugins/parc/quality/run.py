@@ -29,7 +29,7 @@ from parc.quality.declared import Declared, QualityError, Suite, UnknownSuite
 from parc.quality.history import History, dates_that_share_ids, history_of_ledger
 from parc.quality.limits import Compared
 from parc.quality.pages import Report
-from parc.quality.verdict import Finding, Judgement, Measures, Verdict
+from parc.quality.verdict import Judgement, Measures, Verdict, Violation
 from parc.settings import Settings
 from parc.warehouse import partitions
 from parc.warehouse.logins import Role
@@ -193,12 +193,12 @@ def _run_suite(
     )
     folder = data_docs(settings)
     page = pages.write(folder, report)
-    findings = [judgement.finding for judgement in judgements if judgement.finding]
-    failures = [finding for finding in findings if finding.severity == "fail"]
+    violations = [judgement.violation for judgement in judgements if judgement.violation]
+    failures = [violation for violation in violations if violation.severity == "fail"]
     return Verdict(
         passed=not failures,
         failures=failures,
-        warnings=[finding for finding in findings if finding.severity == "warn"],
+        warnings=[violation for violation in violations if violation.severity == "warn"],
         page=page.relative_to(folder).as_posix(),
         suite=suite,
         not_evaluated=[judgement.expectation for judgement in judgements if judgement.status == "not judged"],
@@ -293,16 +293,17 @@ def _judge(
             )
         if raised := _exception(outcome.exception_info):
             raise QualityError(f"suite {declared.name}: {name} cannot be evaluated: {raised}")
-        finding = None
+        violation = None
         if not outcome.success:
             owner, remedy = configuration.meta["owner"], configuration.meta["remedy"]
             values = {**known, **_limits(limits), "usual": compared.usual_words(measure)}
             message = configuration.meta["message"].format(**values)
-            finding = Finding(
+            violation = Violation(
                 expectation=name,
                 severity="fail" if configuration.severity.value == "critical" else "warn",
                 owner=owner,
-                message=f"{subject}: {message}; {remedy} (expectation {name}, owner {owner})",
+                subject=subject,
+                text=f"{message}; {remedy} (expectation {name}, owner {owner})",
             )
         has_value = known[measure] is not None or configuration.type.endswith("_to_be_null")
         judged[name] = Judgement(
@@ -313,7 +314,7 @@ def _judge(
             observed=known[measure],
             limits=_limits(limits),
             refuses=configuration.severity.value == "critical",
-            finding=finding,
+            violation=violation,
             has_value=has_value,
         )
     return [judged[(expectation.meta or {})["name"]] for expectation in declared.expectations.expectations]

@@ -10,13 +10,20 @@ Measures = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """An expectation that does not hold; the message gives the observed value, the limit and the remedy."""
+class Violation:
+    """An expectation that does not hold. `subject` is what was judged, such as a feed and a business date;
+    `text` gives the observed value, the limit and the remedy."""
 
     expectation: str
     severity: Literal["fail", "warn"]
     owner: str
-    message: str
+    subject: str
+    text: str
+
+    @property
+    def message(self) -> str:
+        """The text with its subject."""
+        return f"{self.subject}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,12 @@ class Judgement:
     limits: dict[str, float]
     refuses: bool
     has_value: bool
-    finding: Finding | None
+    violation: Violation | None
 
     @property
     def status(self) -> str:
         """`holds`, `refuses`, `warns`, or `not judged`."""
-        if self.finding:
+        if self.violation:
             return "refuses" if self.refuses else "warns"
         return "holds" if self.has_value else "not judged"
 
@@ -62,8 +69,8 @@ class Verdict:
     """
 
     passed: bool
-    failures: list[Finding] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
+    failures: list[Violation] = field(default_factory=list)
+    warnings: list[Violation] = field(default_factory=list)
     page: str | None = None
     suite: str | None = None
     not_evaluated: list[str] = field(default_factory=list)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import psycopg
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
@@ -19,11 +20,16 @@ from parc import desk
 from parc.build import documentation
 from parc.errors import ParcError
 from parc.findings import FindingKind, Step
+from parc.ledger import builds, deliveries, pages, quarantine
+from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import docs, reading
 from parc.ui.approvals import Approval, pending
 from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, markdown, page
+from parc.ui.reading import BuildPage
 from parc.warehouse import connect
+
+QUARANTINE_SHOWN = 200
 
 # Airflow does not guard the apps of plugins: whoever it shows its plugins to may read every page here.
 app = FastAPI(
@@ -68,10 +74,11 @@ def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTM
             "desk",
             findings=sorted(findings, key=lambda finding: not finding.is_wrong),
             approvals=approvals,
-            nights=reading.nights(connection),
-            builds=reading.builds(connection, 6),
-            published=reading.published_build(connection),
-            release=reading.live_release(connection),
+            nights=reading.last_nights(connection),
+            builds=pages.builds(connection, 6),
+            published=builds.published(connection),
+            last_date=deliveries.newest_built_date(connection, "calls"),
+            release=pages.live_release(connection),
         )
 
 
@@ -79,14 +86,14 @@ def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTM
 def show_builds(request: Request, settings: Platform) -> HTMLResponse:
     """The last builds."""
     with connect(settings, "reader") as connection:
-        return page(request, "builds", builds=reading.builds(connection, 100))
+        return page(request, "builds", builds=pages.builds(connection, 100))
 
 
 @app.get("/builds/{build_id}")
 def show_build(request: Request, settings: Platform, build_id: int) -> HTMLResponse:
     """One build: what failed first, then every model with its tests."""
     with connect(settings, "reader") as connection:
-        build = reading.build(connection, build_id)
+        build = reading.build_page(connection, build_id)
         if build is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no build {build_id}.")
         return page(request, "build", builds=[build], run=None, remedy=_remedy)
@@ -101,7 +108,7 @@ def show_deliveries(
 ) -> HTMLResponse:
     """The last deliveries, of one feed and date where these are named."""
     with connect(settings, "reader") as connection:
-        found = reading.deliveries(connection, feed=feed, business_date=day)
+        found = pages.deliveries(connection, feed=feed, business_date=day)
         return page(
             request, "deliveries", deliveries=_with_docs(settings, found), feed=feed, day=day, run=None
         )
@@ -111,20 +118,18 @@ def show_deliveries(
 def show_delivery(request: Request, settings: Platform, delivery_id: int) -> HTMLResponse:
     """One delivery: its row of the ledger and its rows in quarantine."""
     with connect(settings, "reader") as connection:
-        found = _with_docs(settings, reading.deliveries(connection, delivery_ids=[delivery_id]))
+        found = _with_docs(settings, pages.deliveries(connection, delivery_ids=[delivery_id]))
         if not found:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no delivery {delivery_id}.")
         delivery = found[0]
-        same_day = reading.deliveries(
-            connection, feed=delivery["feed"], business_date=delivery["business_date"]
-        )
+        same_day = pages.deliveries(connection, feed=delivery.feed, business_date=delivery.business_date)
         return page(
             request,
             "delivery",
             delivery=delivery,
             same_day=same_day,
-            reasons=reading.quarantine_reasons(connection, delivery_id),
-            rows=reading.quarantine(connection, delivery_id),
+            reasons=pages.rule_counts(connection, delivery_id),
+            rows=quarantine.rows(connection, delivery_id, QUARANTINE_SHOWN),
         )
 
 
@@ -132,8 +137,8 @@ def show_delivery(request: Request, settings: Platform, delivery_id: int) -> HTM
 def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id: str) -> HTMLResponse:
     """The builds of a run of Airflow's: its own, else those that took in what it loaded or it released."""
     with connect(settings, "reader") as connection:
-        run = reading.run(connection, dag_id, run_id)
-        builds = [found for each in run.build_ids if (found := reading.build(connection, each))]
+        run = pages.products(connection, dag_id, run_id)
+        builds = [found for each in run.build_ids if (found := reading.build_page(connection, each))]
     return page(request, "build", builds=builds, run=run, remedy=_remedy)
 
 
@@ -141,8 +146,8 @@ def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id
 def show_deliveries_of_run(request: Request, settings: Platform, dag_id: str, run_id: str) -> HTMLResponse:
     """The deliveries of a run of Airflow's: those it read, else those that its builds saw first."""
     with connect(settings, "reader") as connection:
-        run = reading.run(connection, dag_id, run_id)
-        found = reading.deliveries(connection, delivery_ids=run.delivery_ids) if run.delivery_ids else []
+        run = pages.products(connection, dag_id, run_id)
+        found = pages.deliveries(connection, delivery_ids=run.delivery_ids) if run.delivery_ids else []
     return page(request, "deliveries", deliveries=_with_docs(settings, found), feed=None, day=None, run=run)
 
 
@@ -157,9 +162,10 @@ def show_docs(request: Request, settings: Platform, path: str) -> Response:
     return FileResponse(found, media_type="text/html", headers={"Content-Security-Policy": DOCS_POLICY})
 
 
-@app.get("/runbooks/{slug}")
-def show_runbook(request: Request, settings: Platform, slug: str) -> HTMLResponse:
-    """What a kind of finding means, and what to do about it."""
+@app.get("/runbooks/{name}")
+def show_runbook(request: Request, settings: Platform, name: str) -> HTMLResponse:
+    """What a kind of finding means, and what to do about it; runbooks link to each other with `.md`."""
+    slug = name.removesuffix(".md")
     runbooks = {kind.slug: settings.project / kind.runbook for kind in FindingKind}
     if slug not in runbooks or not runbooks[slug].is_file():
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such runbook.")
@@ -197,12 +203,14 @@ def _apologise(request: Request, problem: Exception) -> HTMLResponse:
     return page(request, "problem", status=status, title="The warehouse does not answer", what=what)
 
 
-def _with_docs(settings: Settings, deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [delivery | {"docs": docs.of_delivery(settings, delivery)} for delivery in deliveries]
+def _with_docs(settings: Settings, rows: list[DeliveryRow]) -> list[DeliveryRow]:
+    """These deliveries, without pages that maintenance has deleted."""
+    return [
+        row if row.docs_page and docs.find(settings, row.docs_page) else replace(row, docs_page=None)
+        for row in rows
+    ]
 
 
-def _remedy(build: dict[str, Any]) -> tuple[Step, ...]:
+def _remedy(build: BuildPage) -> tuple[Step, ...]:
     """What to do about a build that failed."""
-    return desk.remedy_of_build(
-        {origin["delivery_id"] for node in build["failures"] for origin in node["origins"]}
-    )
+    return desk.remedy_of_build({origin["delivery_id"] for node in build.failures for origin in node.origins})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
@@ -12,7 +11,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import State
 from sqlalchemy import select
 
-from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.findings import Finding, FindingKind, Severity, Step, Subject, run_path
 from parc.instants import shown
 
 
@@ -29,7 +28,7 @@ class Approval:
     @property
     def finding(self) -> Finding:
         """It as a finding."""
-        run = f"/dags/{self.dag_id}/runs/{quote(self.run_id, safe='')}"
+        run = run_path(self.dag_id, self.run_id)
         steps = (
             Step("answer it", link=f"{run}/tasks/{self.task_id}/required_actions"),
             Step("see everything that waits", link="/required_actions"),

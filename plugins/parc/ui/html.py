@@ -9,7 +9,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from parc.findings import Subject
+from parc.findings import Subject, run_path
 from parc.printable import printable
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -62,11 +62,10 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         finalize=seen,
     )
-    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704 (files of ours)
+    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT), "run_path": run_path}  # noqa: S704 (files of ours)
     environment.filters |= {
         "paris": paris,
         "duration": duration,
-        "run_path": run_path,
         "subject_path": subject_path,
         "query": urlencode,
     }
@@ -93,11 +92,6 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
-
-
-def run_path(run: dict[str, Any]) -> str:
-    """Where the Airflow UI shows a run, from its root."""
-    return f"/dags/{quote(run['dag_id'], safe='')}/runs/{quote(run['run_id'], safe='')}"
 
 
 def subject_path(subject: Subject) -> str:

@@ -134,6 +134,7 @@ def test_a_runbook_opens_in_the_pages(platform: Settings, tmp_path: Path) -> Non
     answer = pages(settings).get("/parc/runbooks/build-failed")
     assert "<h1>Build failed</h1>" in answer.text and "<code>parc build</code>" in answer.text
     assert "<script>alert" not in answer.text
+    assert pages(settings).get("/parc/runbooks/build-failed.md").text == answer.text
     for slug in ("refused", "nosuch", "..%2f..%2fetc%2fpasswd"):
         assert pages(settings).get(f"/parc/runbooks/{slug}").status_code == 404
 

@@ -443,10 +443,9 @@ class TestFilters:
         assert paris(None) == "–"
 
     def test_runs_with_any_name_are_found(self) -> None:
-        from parc.ui.html import run_path
+        from parc.findings import run_path
 
-        run = {"dag_id": "ingest_calls", "run_id": "a/b?c#d"}
-        assert run_path(run) == "/dags/ingest_calls/runs/a%2Fb%3Fc%23d"
+        assert run_path("ingest_calls", "a/b?c#d") == "/dags/ingest_calls/runs/a%2Fb%3Fc%23d"
 
 
 def test_the_plugin_is_light() -> None:

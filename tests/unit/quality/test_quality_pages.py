@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parc.quality import Finding, Judgement, pages
+from parc.quality import Judgement, Violation, pages
 from parc.quality.pages import Report
 from parc.quality.verdict import figure
 
@@ -13,8 +13,12 @@ NIGHT = datetime(2012, 4, 26, 3, 0, tzinfo=UTC)
 
 
 def report(at: datetime, *, observed: str | None = None, refuses: bool = False) -> Report:
-    finding = Finding(
-        "sites_known", "fail" if refuses else "warn", "somebody", f"site {observed} is not known"
+    violation = Violation(
+        "sites_known",
+        "fail" if refuses else "warn",
+        "somebody",
+        "calls 2012-04-25",
+        f"site {observed} is not known",
     )
     judgement = Judgement(
         expectation="sites_known",
@@ -25,7 +29,7 @@ def report(at: datetime, *, observed: str | None = None, refuses: bool = False) 
         limits={},
         refuses=refuses,
         has_value=True,
-        finding=finding if observed else None,
+        violation=violation if observed else None,
     )
     return Report(
         suite="landing/calls",
@@ -93,7 +97,7 @@ def test_the_saved_run_holds_verdict_measures_and_the_librarys_result(tmp_path: 
     page = pages.write(tmp_path, report(NIGHT, observed="ATLANTIS"))
     saved = json.loads(page.with_suffix(".json").read_text())
     assert saved["status"] == "passed with warnings"
-    assert saved["messages"] == ["site ATLANTIS is not known"]
+    assert saved["messages"] == ["calls 2012-04-25: site ATLANTIS is not known"]
     assert saved["measures"] == {"unknown_sites": "ATLANTIS", "legs": 12345, "share": 12.5}
     assert json.loads(page.with_suffix(".result.json").read_text()) == {"success": False}
     assert [path.name for path in tmp_path.rglob(".*")] == [".index.lock"]

@@ -97,11 +97,9 @@ def _route(route: Route, national: Route) -> str:
     return "; overflow ".join(map(_few, by_priority(route))) or "(none)"
 
 
-def _few(sites: str) -> str:
-    names = sites.split(", ")
-    if len(names) <= SITES_NAMED:
-        return sites
-    return f"{', '.join(names[:SITES_NAMED])} and {len(names) - SITES_NAMED} more"
+def _few(sites: list[str]) -> str:
+    more = len(sites) - SITES_NAMED
+    return ", ".join(sites[:SITES_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _calls(plan: Plan) -> list[str]:

@@ -146,7 +146,7 @@ def _routes(plan: Plan) -> list[str]:
 
 def _route(route: Route) -> str:
     """The sites of a band with their weights; `|` stands between priorities."""
-    return " | ".join(by_priority(route)) or "(none)"
+    return " | ".join(", ".join(sites) for sites in by_priority(route)) or "(none)"
 
 
 def _by_market(pairs: Iterable[tuple[str, str]]) -> str:

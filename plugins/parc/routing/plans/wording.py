@@ -80,12 +80,12 @@ def of_band(route: Route, band: str) -> Route:
     return frozenset(row for row in route if row[0] == band)
 
 
-def by_priority(route: Route) -> list[str]:
-    """The sites of one band with their weights, one text per priority: `RENNES 60, RENNES_2 40`."""
+def by_priority(route: Route) -> list[list[str]]:
+    """The sites of one band by priority, each with its weight: `RENNES 60`, `RENNES_2 40`."""
     priorities: dict[int, list[str]] = {}
     for _, priority, site, weight in sorted(route):
         priorities.setdefault(priority, []).append(f"{site} {weight}")
-    return [", ".join(sites) for _, sites in sorted(priorities.items())]
+    return [sites for _, sites in sorted(priorities.items())]
 
 
 def by_zone(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -1,0 +1,249 @@
+"""What the pages show of builds, deliveries and releases, each with the Airflow run that made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any, Literal
+
+from psycopg import Connection
+from psycopg.rows import class_row, scalar_row
+
+from parc.ledger.builds import BuildStatus
+from parc.ledger.deliveries import File, Status
+from parc.ledger.due import Gap
+
+DELIVERIES_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class BuildRow:
+    """A build: seconds it took or has taken so far, deliveries new in it, dates recomputed, nodes, and how
+    many of them failed. `dag_id` and `run_id` are None if no run of Airflow's made it; instants are UTC."""
+
+    build_id: int
+    status: BuildStatus
+    is_full_refresh: bool
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float
+    reason: str | None
+    missing: list[Gap]
+    resumed_build_id: int | None
+    delivery_count: int
+    date_count: int
+    node_count: int
+    bad_count: int
+    dag_id: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A delivery. `docs_page` is the page on which it was judged, as a path inside Data Docs. `dag_id` and
+    `run_id` are None where no run of Airflow's read it; instants are UTC."""
+
+    delivery_id: int
+    feed: str
+    business_date: date
+    status: Status
+    files: list[File]
+    rows_read: int
+    rows_published: int
+    rows_quarantined: int
+    rows_rejected: int
+    reason: str | None
+    warnings: list[str]
+    changes: dict[str, int] | None
+    supersedes_delivery_id: int | None
+    landed_at: datetime
+    audited_at: datetime | None
+    published_at: datetime | None
+    built_in: int | None
+    docs_page: str | None
+    dag_id: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class RuleCount:
+    """How many rows of a delivery broke a rule."""
+
+    column_name: str | None
+    reason: str
+    row_count: int
+
+
+@dataclass(frozen=True)
+class LiveRelease:
+    """The last release that went live, as recorded; `at` is UTC."""
+
+    version: str
+    kind: str
+    at: datetime
+    effective_date: date | None
+    approved_by: str | None
+    requested_by: str
+    reason: str
+    calls_moved_share: float | None
+    build_id: int | None
+    dag_id: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class RunProducts:
+    """What a run of Airflow's made, and through it the rest: `build_ids` and `delivery_ids` are its own where
+    it `made` them, else those that belong to what it made."""
+
+    dag_id: str
+    run_id: str
+    build_ids: list[int]
+    delivery_ids: list[int]
+    made: Literal["builds", "deliveries", "release", "nothing"]
+
+
+_BUILDS = """
+    select
+        build.build_id,
+        build.status,
+        build.is_full_refresh,
+        build.started_at,
+        build.finished_at,
+        extract(
+            epoch from coalesce(build.finished_at, clock_timestamp()) - build.started_at
+        )::double precision as seconds,
+        build.reason,
+        build.missing,
+        build.resumed_build_id,
+        (select count(*) from ops.build_delivery where build_id = build.build_id) as delivery_count,
+        (
+            select count(distinct business_date) from ops.build_date
+            where build_id = build.build_id and feed in ('calls', 'boutique_visits', 'interventions')
+        ) as date_count,
+        nodes.node_count,
+        nodes.bad_count,
+        run.dag_id,
+        run.run_id
+    from ops.build
+    cross join lateral (
+        select
+            count(*) as node_count,
+            count(*) filter (where status in ('error', 'fail')) as bad_count
+        from ops.build_node
+        where build_id = build.build_id
+    ) as nodes
+    left join lateral (
+        select dag_id, run_id from ops.airflow_run where build_id = build.build_id order by at desc limit 1
+    ) as run on true
+"""
+
+
+def builds(connection: Connection[Any], count: int) -> list[BuildRow]:
+    """The last builds, newest first."""
+    with connection.cursor(row_factory=class_row(BuildRow)) as cursor:
+        return cursor.execute(f"{_BUILDS} order by build_id desc limit %s".encode(), [count]).fetchall()
+
+
+def build(connection: Connection[Any], build_id: int) -> BuildRow | None:
+    """The build with this id."""
+    with connection.cursor(row_factory=class_row(BuildRow)) as cursor:
+        return cursor.execute(f"{_BUILDS} where build.build_id = %s".encode(), [build_id]).fetchone()
+
+
+def deliveries(
+    connection: Connection[Any],
+    *,
+    feed: str | None = None,
+    business_date: date | None = None,
+    delivery_ids: list[int] | None = None,
+) -> list[DeliveryRow]:
+    """Deliveries, newest first: all, or those of a feed, a date, these ids; at most DELIVERIES_SHOWN."""
+    columns = ", ".join(field.name for field in fields(DeliveryRow))
+    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
+        return cursor.execute(
+            f"""
+            select {columns}
+            from ops.delivery
+            left join lateral (
+                select dag_id, run_id
+                from ops.airflow_run
+                where delivery_id = delivery.delivery_id
+                order by at
+                limit 1
+            ) as run on true
+            where (%(feed)s::text is null or feed = %(feed)s)
+                and (%(date)s::date is null or business_date = %(date)s)
+                and (%(ids)s::bigint[] is null or delivery_id = any (%(ids)s))
+            order by delivery_id desc
+            limit %(limit)s
+            """.encode(),
+            {"feed": feed, "date": business_date, "ids": delivery_ids, "limit": DELIVERIES_SHOWN},
+        ).fetchall()
+
+
+def rule_counts(connection: Connection[Any], delivery_id: int) -> list[RuleCount]:
+    """How many rows of a delivery broke which rule, most frequent first."""
+    with connection.cursor(row_factory=class_row(RuleCount)) as cursor:
+        return cursor.execute(
+            "select column_name, reason, count(*) as row_count from ops.quarantine where delivery_id = %s "
+            "group by column_name, reason order by row_count desc, reason",
+            [delivery_id],
+        ).fetchall()
+
+
+def live_release(connection: Connection[Any]) -> LiveRelease | None:
+    """The last release that went live; whether the switch still holds it is for the desk to say."""
+    with connection.cursor(row_factory=class_row(LiveRelease)) as cursor:
+        return cursor.execute("""
+        select
+            version,
+            kind,
+            event.at,
+            effective_date,
+            approved_by,
+            requested_by,
+            reason,
+            calls_moved_share,
+            build_id,
+            dag_id,
+            run_id
+        from ops.routing_release as release
+        inner join ops.routing_release_event as event using (release_id)
+        where event.event = 'activated'
+        order by event.event_id desc
+        limit 1
+        """).fetchone()
+
+
+def products(connection: Connection[Any], dag_id: str, run_id: str) -> RunProducts:
+    """What a run of Airflow's made. Deliveries lead to the builds that took them in, a build to the
+    deliveries it saw first, a release to its build and its inputs."""
+    given = [dag_id, run_id]
+    own = "select {0} from ops.airflow_run where dag_id = %s and run_id = %s and {0} is not null order by 1"
+    build_ids = _ids(connection, own.format("build_id"), given)
+    delivery_ids = _ids(connection, own.format("delivery_id"), given)
+    if build_ids:
+        seen = "select delivery_id from ops.build_delivery where build_id = any (%s) order by 1"
+        return RunProducts(dag_id, run_id, build_ids, _ids(connection, seen, [build_ids]), "builds")
+    if delivery_ids:
+        took = (
+            "select distinct built_in from ops.delivery where delivery_id = any (%s) and built_in is not null"
+        )
+        return RunProducts(dag_id, run_id, _ids(connection, took, [delivery_ids]), delivery_ids, "deliveries")
+    release = connection.execute(
+        "select build_id, delivery_ids from ops.routing_release where dag_id = %s and run_id = %s "
+        "order by release_id desc limit 1",
+        given,
+    ).fetchone()
+    if release:
+        build_id, inputs = release
+        return RunProducts(
+            dag_id, run_id, [build_id] if build_id else [], [int(each) for each in inputs.values()], "release"
+        )
+    return RunProducts(dag_id, run_id, [], [], "nothing")
+
+
+def _ids(connection: Connection[Any], query: str, values: list[Any]) -> list[int]:
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
