@@ -19,9 +19,10 @@ import pytest
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
-from parc.routing.switches import Release, kamailio, local, open_switch, readable
+from parc.routing.switches import Release, local, open_switch, readable
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
+from parc.routing.switches.memory import EXCEPTION_BYTES
 from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -264,7 +265,7 @@ def test_too_little_shared_memory_is_told_before_anything_is_loaded(live: Settin
     """More numbers than the running switch has room for: loading them would lose calls."""
     free = int(Rpc(local.socket(live)).call("core.shmmem", "m")["free"]) << 20
     held = readable(open_switch(live).read_live())
-    numbers = pl.int_range(free // kamailio.EXCEPTION_BYTES + 100_000, dtype=pl.Int64) + 100_000_000
+    numbers = pl.int_range(free // EXCEPTION_BYTES + 100_000, dtype=pl.Int64) + 100_000_000
     many = pl.select(number=pl.lit("+33") + numbers.cast(pl.String), zone_code=pl.lit("53"))
     with pytest.raises(RoutingRefused, match="MB of shared memory left.*PARC_SWITCH_MEMORY_MB"):
         open_switch(live).stage(Release("much", Content.of({**held.frames, "exceptions": many}), {}))

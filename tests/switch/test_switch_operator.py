@@ -14,7 +14,7 @@ from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest
 from parc.routing.switches import KAMAILIO, Release, local, open_switch
-from parc.routing.switches.kamailio import questions
+from parc.routing.switches.rehearsal import questions
 from parc.routing.table.content import Content
 from parc.routing.table.desired import desired_state
 from parc.routing.table.inputs import read_inputs

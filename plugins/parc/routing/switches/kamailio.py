@@ -9,8 +9,6 @@ Former releases are kept there too, so that a rollback can go back further than 
 from __future__ import annotations
 
 import itertools
-import math
-import secrets
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,34 +22,28 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
-from parc.routing.switches.binrpc import Rpc
-from parc.routing.switches.probes import ANONYMOUS, ask
-from parc.routing.table.content import NATIONAL_ZONE, SHAPES, Content, Frames
-from parc.routing.table.lookups import with_band
+from parc.routing.switches.memory import Memory
+from parc.routing.switches.probes import ask
+from parc.routing.switches.rehearsal import misrouted
+from parc.routing.table.content import SHAPES, Content
 
 SLOTS = ("a", "b")
-LOAD_SECONDS = 300
 LOCK_SECONDS = 10
-BY_KEY_ROWS = 100_000
-SAMPLED_EXCEPTIONS = 1_000
-EXCEPTION_BYTES = 200
-"""Shared memory of one exception in a slot: 5 million take 0.9 GB."""
 PROBLEMS_REPORTED = 5
 UNREADABLE = "unreadable"
-NATIONAL_DIGITS = 10
 
 
 class KamailioSwitch:
     """A running Kamailio: its RPC socket, its database (for the role that writes), its probes' secret."""
 
     def __init__(self, socket: str, dsn: str, secret: str) -> None:
-        self._rpc = Rpc(socket)
+        self._memory = Memory(socket)
         self._dsn = dsn
         self._secret = secret
 
     def pointer(self) -> Pointer:
         """The slot that the flag in memory names, which is where calls go, and the previous slot."""
-        active = self._active()
+        active = self._memory.active()
         with self._database() as database:
             row = database.execute("select active, previous, fence from switch.control").fetchone()
             assert row is not None
@@ -65,7 +57,7 @@ class KamailioSwitch:
 
     def read_live(self) -> Reading | None:
         """The live slot: its tables, compared with the switch's memory."""
-        active = self._active()
+        active = self._memory.active()
         with self._database() as database:
             row = database.execute("select active, fence from switch.control").fetchone()
             assert row is not None
@@ -85,20 +77,15 @@ class KamailioSwitch:
 
         Raises RoutingRefused when the switch has too little shared memory.
         """
-        slot = _other(self._active())
-        self._require_memory(release.content.row_counts["exceptions"])
+        slot = _other(self._memory.active())
+        self._memory.require_room(release.content.row_counts["exceptions"])
         with self._database() as database:
-            held = self._version_in_memory(f"exc_{slot}")
+            held = self._memory.version(slot)
             is_known = held is not None and held == _version(database, slot)
-            removed, added = self._write(database, slot, release)
-        if is_known and removed.height + added.height <= BY_KEY_ROWS:
-            self._load_keys(slot, removed, added, release.version)
-        else:
-            self._rpc.call("htable.reload", f"exc_{slot}", seconds=LOAD_SECONDS)
-        for table in ("rt", "win"):
-            self._rpc.call("htable.reload", f"{table}_{slot}", seconds=LOAD_SECONDS)
-        self._rpc.call("mtree.reload", f"geo_{slot}", seconds=LOAD_SECONDS)
-        self._load_addresses()
+            changes = self._write(database, slot, release)
+            addresses = database.execute("select destination from switch.dispatcher").fetchall()
+        self._memory.load(slot, release.version, changes if is_known else None)
+        self._memory.load_addresses([destination for (destination,) in addresses])
 
     def verify(self, version: str) -> Reading:
         """Read back a slot with its memory; a version that no slot holds, from the kept releases."""
@@ -118,7 +105,7 @@ class KamailioSwitch:
 
     def rollback(self, fence: int) -> None:
         """Flip the flag back to the previous slot; to the database's slot if the flip was cut short."""
-        active = self._active()
+        active = self._memory.active()
         with self._database() as database:
             row = database.execute("select active, previous from switch.control").fetchone()
             assert row is not None
@@ -131,18 +118,15 @@ class KamailioSwitch:
 
     def drain(self, site_code: str, until: datetime | None) -> None:
         """Change database and memory in one transaction, so that a restarted switch knows it too."""
-        key = f"drain:{site_code}"
         with self._database() as database, database.transaction():
             database.execute("delete from switch.drains where site_code = %s", [site_code])
-            if until is None:
-                self._rpc.many([("htable.delete", ("ctl", key))])
-                return
-            database.execute("insert into switch.drains values (%s, %s)", [site_code, until])
-            self._rpc.call("htable.sets", "ctl", key, str(math.ceil(until.timestamp())))
+            if until:
+                database.execute("insert into switch.drains values (%s, %s)", [site_code, until])
+            self._memory.drain(site_code, until)
 
     def ask(self, question: Question) -> Answer | None:
         """Ask over SIP, at the address for questions."""
-        [answer] = ask(self.probe_address(), self._secret, [question])
+        [answer] = ask(self._memory.probe_address(), self._secret, [question])
         return answer
 
     def discard(self, keep: Collection[str]) -> None:
@@ -204,96 +188,10 @@ class KamailioSwitch:
             found = [*problems]
             if content.digest != digest:
                 found.append(f"the tables of slot {slot} have another content than was written")
-            found += self._differences(database, slot, content)
+            found += self._memory.differences(database, slot, version, content.frames["exceptions"])
         if not found:
-            found += self._probe(slot, version, content)
+            found += misrouted(content, slot, version, self._memory.probe_address(), self._secret)
         return Reading(version, content, tuple(found[:PROBLEMS_REPORTED]), fence)
-
-    # The switch's memory
-
-    def _differences(self, database: psycopg.Connection[Any], slot: str, content: Content) -> Iterator[str]:
-        """Where the slot's memory differs from its tables."""
-        stats = {table["name"]: int(table["all"]) for table in self._rpc.call("htable.stats")}
-        for name in ("rt", "win"):
-            table = f"{name}_{slot}"
-            rows = database.execute(f"select key_name, key_value from switch.{table}").fetchall()
-            yield from _miscounted(table, stats.get(table, 0), len(rows))
-            yield from self._compare(table, dict(rows))
-        rows = database.execute(
-            "select key_name, key_value from switch.ctl where key_name <> 'active'"
-        ).fetchall()
-        flags = self._rpc.many([("htable.get", ("ctl", key)) for key in ("active", "clock_offset")])
-        yield from _miscounted("ctl", stats.get("ctl", 0), len(rows) + sum(map(bool, flags)))
-        yield from self._compare("ctl", dict(rows))
-        exceptions = content.frames["exceptions"]
-        sampled = exceptions.sample(min(SAMPLED_EXCEPTIONS, exceptions.height), seed=secrets.randbits(31))
-        expected = {number[1:]: zone for number, zone in sampled.select("number", "zone_code").iter_rows()}
-        expected["_v"] = _version(database, slot) or ""
-        table = f"exc_{slot}"
-        yield from _miscounted(table, stats.get(table, 0), exceptions.height + 1)
-        yield from self._compare(table, expected, are_secret=True)
-        table = f"geo_{slot}"
-        rows = database.execute(f"select tprefix, tvalue from switch.{table}").fetchall()
-        summary = {tree["table"]: tree["item"] for tree in self._rpc.call("mtree.summary")}
-        yield from _miscounted(table, int(summary.get(table, {}).get("nritems", 0)), len(rows))
-        answers = self._rpc.many([("mtree.match", (table, prefix, 0)) for prefix, _ in rows])
-        for (prefix, zone), answer in zip(rows, answers, strict=True):
-            match: dict[str, str] = answer[1] if answer else {}
-            found = match.get("PREFIX"), match.get("TVALUE")
-            if found != (prefix, zone):
-                yield f"{table} has {found[1]} for prefix {prefix} in memory, {zone} in its table"
-
-    def _compare(self, table: str, expected: dict[str, str], *, are_secret: bool = False) -> Iterator[str]:
-        answers = self._rpc.many([("htable.get", (table, key)) for key in expected])
-        for (key, value), answer in zip(expected.items(), answers, strict=True):
-            found = (answer or {}).get("item", {}).get("value")
-            if found != value:
-                name = "a number" if are_secret and key != "_v" else key
-                yield f"{table} has {found} for {name} in memory, {value} in its table"
-
-    def _load_keys(self, slot: str, removed: pl.DataFrame, added: pl.DataFrame, version: str) -> None:
-        table = f"exc_{slot}"
-        self._rpc.many([("htable.delete", (table, number[1:])) for number in removed["number"]])
-        rows = added.select("number", "zone_code").iter_rows()
-        self._rpc.many([("htable.sets", (table, number[1:], zone)) for number, zone in rows])
-        self._rpc.call("htable.sets", table, "_v", version)
-        keys = itertools.chain(((number, None) for number in removed["number"]), added.iter_rows())
-        wanted = [(number[1:], zone) for number, zone in keys]
-        for (_, zone), answer in zip(
-            wanted, self._rpc.many([("htable.get", (table, key)) for key, _ in wanted]), strict=True
-        ):
-            if (answer or {}).get("item", {}).get("value") != zone:
-                raise RoutingRefused(f"the switch did not take every change of {table}; see its log")
-
-    def _load_addresses(self) -> None:
-        """Reload the dispatcher, but only if sites have changed: a reload forgets which sites are down."""
-        with self._database() as database:
-            rows = database.execute("select destination from switch.dispatcher").fetchall()
-        [listed] = self._rpc.many([("dispatcher.list", ())])  # an error if it has none yet
-        held = {
-            target["DEST"]["URI"]
-            for record in _list((listed or {}).get("RECORDS", []))
-            for target in _list(record["SET"]["TARGETS"])
-        }
-        if held != {row[0] for row in rows}:
-            self._rpc.call("dispatcher.reload")
-
-    def _require_memory(self, exceptions: int) -> None:
-        free = int(self._rpc.call("core.shmmem", "m")["free"])
-        needed = exceptions * EXCEPTION_BYTES >> 20  # a reload holds the new copy beside the old one
-        if needed > free:
-            raise RoutingRefused(
-                f"the switch has {free} MB of shared memory left, {exceptions:,} exceptions need {needed} MB "
-                "while they are loaded: start it with more (PARC_SWITCH_MEMORY_MB)"
-            )
-
-    def _active(self) -> str | None:
-        [answer] = self._rpc.many([("htable.get", ("ctl", "active"))])
-        return str(answer["item"]["value"]) if answer else None
-
-    def _version_in_memory(self, table: str) -> str | None:
-        [answer] = self._rpc.many([("htable.get", (table, "_v"))])
-        return str(answer["item"]["value"]) if answer else None
 
     def _flip(self, database: psycopg.Connection[Any], slot: str | None, fence: int) -> None:
         """Change database and memory. The transaction is committed once the switch confirms the change."""
@@ -310,40 +208,7 @@ class KamailioSwitch:
             database.execute(
                 "update switch.control set active = %s, previous = %s, fence = %s", [slot, previous, fence]
             )
-            if slot is None:
-                self._rpc.call("htable.delete", "ctl", "active")
-            else:
-                self._rpc.call("htable.sets", "ctl", "active", slot)
-            if self._active() != slot:
-                raise RoutingRefused(f"the switch did not flip to slot {slot}; see its log")
-
-    # Probes
-
-    def _probe(self, slot: str, version: str, content: Content) -> Iterator[str]:
-        """The zones, markets and bands whose calls would not go where the release says."""
-        expected = []
-        for (zone, market, band), question in questions(content, slot).items():
-            rows = content.frames["routes"].filter(zone_code=zone, market=market, band=band)
-            expected.append((question, zone, market, band, _places(rows)))
-        answers = ask(self.probe_address(), self._secret, [each[0] for each in expected])
-        for (_, zone, market, band, sites), answer in zip(expected, answers, strict=True):
-            what = f"a call of zone {zone}, market {market}, {band}"
-            if answer.version != version or answer.slot != slot:
-                yield f"{what} is answered by {answer.version} in slot {answer.slot}"
-            elif (answer.zone_code, answer.market, answer.band) != (zone, market, band):
-                yield (
-                    f"{what} is taken for zone {answer.zone_code}, market {answer.market}, {answer.band} "
-                    f"at {answer.at:%Y-%m-%dT%H:%M:%SZ}"
-                )
-            elif set(answer.sites) != sites:
-                yield f"{what} would go to other sites than the release says"
-
-    def probe_address(self) -> tuple[str, int]:
-        """The address at which the switch answers questions: the second one on which it listens."""
-        sockets = [each["socket"] for each in _list(self._rpc.call("core.sockets_list"))]
-        if len(sockets) < 2:
-            raise ConfigurationError("the switch listens only for calls, not for questions (PROBES_SOCKET)")
-        return sockets[1]["ipaddress"], int(sockets[1]["port"])
+            self._memory.set_active(slot)
 
     # What was kept of former releases
 
@@ -373,48 +238,6 @@ class KamailioSwitch:
                 f"the switch's database does not answer ({str(error).strip()}); calls go on by what the "
                 "switch has in memory. `parc up` starts the platform's own"
             ) from None
-
-
-def questions(content: Content, slot: str) -> dict[tuple[str, str, str], Question]:
-    """One question for each zone, market and band that some caller reaches at some instant."""
-    frames = content.frames
-    callers = {NATIONAL_ZONE: ANONYMOUS}
-    exact = frames["exceptions"].group_by("zone_code").agg(pl.col("number").min())
-    callers |= {zone: number for zone, number in exact.iter_rows() if zone != NATIONAL_ZONE}
-    zones = dict(frames["prefixes"].iter_rows())
-    lowest = {prefix: prefix.ljust(NATIONAL_DIGITS, "0") for prefix in sorted(zones, key=len)}
-    known = pl.Series([f"+33{number[1:]}" for number in lowest.values()], dtype=pl.String)
-    taken = set(known.filter(known.is_in(frames["exceptions"]["number"].implode())))
-    for prefix, number in lowest.items():
-        zone = zones[prefix]
-        if zone != NATIONAL_ZONE and f"+33{number[1:]}" not in taken and _longest(zones, number) == prefix:
-            callers[zone] = number
-    dialled = dict(frames["services"].select("market", "dialled_number").iter_rows())
-    pairs = frames["routes"].select("zone_code", "market").unique()
-    return {
-        (zone, market, band): Question(callers[zone], dialled[market], at, slot)
-        for zone, market, band, at in _instants(frames, pairs).iter_rows()
-        if zone in callers and market in dialled
-    }
-
-
-def _longest(zones: dict[str, str], number: str) -> str | None:
-    return next((number[:size] for size in range(len(number), 0, -1) if number[:size] in zones), None)
-
-
-def _instants(frames: Frames, pairs: pl.DataFrame) -> pl.DataFrame:
-    """(zone_code, market, band, instant): the last opening or closing of a window at which the pair has that
-    band."""
-    windows = frames["windows"]
-    moments = pl.concat([windows["opens_at"], windows["closes_at"]]).unique().alias("half_hour_at")
-    bands = with_band(pairs.join(moments.to_frame(), how="cross"), "zone_code", frames, "band")
-    return bands.group_by("zone_code", "market", "band").agg(pl.col("half_hour_at").max())
-
-
-def _places(routes: pl.DataFrame) -> set[tuple[int, str, int]]:
-    """(priority, site_code, weight), with priorities as the switch numbers them: 1, 2, 3, without gaps."""
-    place = pl.col("priority").rank("dense").cast(pl.Int32)
-    return set(routes.select(place, "site_code", "weight").iter_rows())
 
 
 def _apply(
@@ -448,11 +271,6 @@ def _keep(cursor: psycopg.Cursor[Any], release: Release) -> None:
         )
 
 
-def _miscounted(table: str, count: int, rows: int) -> Iterator[str]:
-    if count != rows:
-        yield f"{table} has {count} entries in memory, {rows} in its table"
-
-
 def _version(database: psycopg.Connection[Any], slot: str) -> str | None:
     row = database.execute(f"select version from slot_{slot}.release").fetchone()
     return str(row[0]) if row else None
@@ -460,7 +278,3 @@ def _version(database: psycopg.Connection[Any], slot: str) -> str | None:
 
 def _other(slot: str | None) -> str:
     return "b" if slot == "a" else "a"
-
-
-def _list(answer: Any) -> list[Any]:
-    return answer if isinstance(answer, list) else [answer]
