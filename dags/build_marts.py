@@ -25,10 +25,11 @@ from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from parc.feeds import FEEDS
 from parc.findings import FindingKind, Step
 from parc.orchestration.assets import feed_asset
-from parc.orchestration.dates import DEADLINE, cron_of
+from parc.orchestration.dates import cron_of
 from parc.orchestration.limits import BUILDING, NIGHT_FIRST
 from parc.orchestration.marts import build_marts
 from parc.orchestration.notice import RunNotice, alert, keep_reason
+from parc.policy import DEADLINE
 
 IMPACT = "BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger."
 

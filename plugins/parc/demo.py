@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from itertools import chain
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from parc import routing
 from parc.errors import ConfigurationError, ParcError
+from parc.feeds import FACTS, IN_LOADING_ORDER, REFERENCES
 from parc.host.client import POLL_SECONDS, Airflow
 from parc.instants import PARIS
 from parc.ledger import deliveries, releases
@@ -38,11 +38,6 @@ AT_ONCE = (
     f"missing_column@{REFUSED[0]}:{REFUSED[1]}",
 )
 OVER_DAYS = ("restated@calls:2012-04-24", f"late@{LATE[0]}:{LATE[1]}")
-# As at night: first the references, because the facts are checked against them.
-FEED_GROUPS = (
-    ("numbering_plan", "line_assignments", "active_lines", "boutiques"),
-    ("boutique_visits", "interventions", "calls"),
-)
 RUN_SECONDS = 600
 Advance = Callable[[str, int, int], None]
 READING_SECONDS = 2
@@ -107,7 +102,7 @@ def run(settings: Settings, screen: Console) -> None:
 
 
 def _dag_ids() -> set[str]:
-    return {"build_marts", "export_routing", *(f"ingest_{feed}" for feed in chain(*FEED_GROUPS))}
+    return {"build_marts", "export_routing", *(f"ingest_{feed}" for feed in IN_LOADING_ORDER)}
 
 
 def _step(bar: Progress, what: str, act: Callable[[Advance], Any]) -> Any:
@@ -152,7 +147,7 @@ def _load(
     Raises ParcError if any day other than the faulty ones is not published.
     """
     done = 0
-    for feeds in FEED_GROUPS:
+    for feeds in (REFERENCES, FACTS):
         runs = {
             feed: airflow.trigger(f"ingest_{feed}", first_date=str(first), last_date=str(last))
             for feed in feeds
@@ -161,12 +156,12 @@ def _load(
             may_fail = feed in {name for name, _ in faulty}
             _wait(airflow, f"ingest_{feed}", run_id, lambda: None, may_fail=may_fail)
             done += 1
-            advance(feed, done, sum(map(len, FEED_GROUPS)))
+            advance(feed, done, len(IN_LOADING_ORDER))
     days = {first + timedelta(days=day) for day in range((last - first).days + 1)}
     with connect(settings, "reader") as connection:
         gaps = {
             (feed, day)
-            for feed in FEED_GROUPS[-1]
+            for feed in FACTS
             for day in days - set(deliveries.published_dates(connection, feed))
         }
     lost = sorted(gaps - faulty)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Literal
 
-from parc import desk, loading, routing
+from parc import desk, loading, policy, routing
 from parc.build import BuildResult, document
 from parc.build import build as build_marts
 from parc.desk import Due
@@ -22,7 +22,6 @@ from parc.errors import (
     DeliveryRefused,
     RoutingRefused,
 )
-from parc.feeds import FEEDS, Keeping
 from parc.findings import Finding
 from parc.instants import shown
 from parc.ledger import builds, deliveries, locks, releases
@@ -32,8 +31,6 @@ from parc.settings import Settings
 from parc.warehouse import connect
 
 REQUESTED_BY = "nightly"
-NIGHTS_BEFORE = 35
-"""How far back what came late or again is looked for: the month that may still be restated."""
 WORST_FIRST = (
     ConfigurationError.exit_code,
     BuildFailed.exit_code,
@@ -61,7 +58,7 @@ Progress = Callable[[Step], None]
 
 
 @dataclass
-class Night:
+class NightRun:
     """What became of a night. `still_refused` were refused before, and no other files lie there now: they are
     not read again. `release_date` is the business date of its release: never one before the last release's,
     so that an old night run again does not take the switch back."""
@@ -104,7 +101,7 @@ class Night:
         }
 
 
-def run(settings: Settings, business_date: date, progress: Progress | None = None) -> Night:
+def run(settings: Settings, business_date: date, progress: Progress | None = None) -> NightRun:
     """Do everything of the night of a business date. Again is a no-op where nothing new has come; killed at
     any point, the next run goes on from there.
 
@@ -115,7 +112,7 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
     ConfigurationError when the environment (warehouse,
     landing zone) is not what the platform needs: mend it and run this again.
     """
-    night = Night(business_date)
+    night = NightRun(business_date)
     watch = _Watch(night, progress or (lambda _: None))
     busy = "another `parc nightly` is running; run this again when it has ended"
     with (
@@ -138,7 +135,7 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
 class _Watch:
     """Times the steps of a night, keeps them, and tells of them."""
 
-    night: Night
+    night: NightRun
     progress: Progress
 
     @contextmanager
@@ -167,19 +164,16 @@ class _Running:
         self.progress(Step(self.name, "running", f"{done}/{total} {what}"))
 
 
-def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
+def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
     day = night.business_date
     believed = loading.of_night(day)
-    due = desk.due(settings, day)
-    unseen = loading.unseen(settings, day - timedelta(days=NIGHTS_BEFORE), day)
-    night.still_refused = [each for each in due if each.state == "refused" and (each.feed, day) not in unseen]
+    wanted, night.still_refused = policy.deliveries_of(settings, day)
     for each in night.still_refused:
         with watch.step("ingest") as step:
             text = f"{each.feed} {day}: refused before, the same files lie there: {each.detail}"
             step.end("failed", text, DeliveryRefused.exit_code)
-    wanted = {(each.feed, day) for each in due if each not in night.still_refused} | set(unseen)
     with loading.loads(settings) as loads:
-        for feed, day in sorted(wanted, key=_order):
+        for feed, day in wanted:
             with watch.step("ingest", f"{feed} {day}") as step:
                 try:
                     outcome = loads.ingest(feed, day, whole_only=True, believed=believed)
@@ -202,13 +196,7 @@ def _ingest(settings: Settings, night: Night, watch: _Watch) -> None:
             step.end("failed", text, DeliveryRefused.exit_code)
 
 
-def _order(delivery: tuple[str, date]) -> tuple[bool, date, int]:
-    """References first, by which the facts are checked, then by date."""
-    feed, day = delivery
-    return FEEDS[feed].keeping is Keeping.DAYS, day, list(FEEDS).index(feed)
-
-
-def _build(settings: Settings, night: Night, watch: _Watch) -> None:
+def _build(settings: Settings, night: NightRun, watch: _Watch) -> None:
     with watch.step("build") as step:
         try:
             night.build = build_marts(settings, progress=step.advance)
@@ -225,7 +213,7 @@ def _build(settings: Settings, night: Night, watch: _Watch) -> None:
         step.end("done" if made else "unchanged", f"the dbt project's page: {made}" if made else "")
 
 
-def _release(settings: Settings, night: Night, watch: _Watch) -> None:
+def _release(settings: Settings, night: NightRun, watch: _Watch) -> None:
     assert night.release_date
     with watch.step("check switch") as step:
         status = routing.status(settings)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from parc.feeds import FEEDS
+from parc.feeds import FACTS, FEEDS, REFERENCES
 from parc.findings import FindingKind
 from parc.host import services
 from parc.settings import PROJECT
@@ -249,13 +249,21 @@ def test_dag_files_are_short() -> None:
         assert len(path.read_text().splitlines()) <= 100, path
 
 
+def test_references_are_fetched_before_the_facts_that_are_checked_against_them() -> None:
+    def fetched_at(feed: str) -> tuple[int, int]:
+        minute, hour = EXPECTED[f"ingest_{feed}"].cron.split()[:2]
+        return int(hour), int(minute)
+
+    assert max(map(fetched_at, REFERENCES)) < min(map(fetched_at, FACTS))
+
+
 class TestBusinessDates:
     """Which days a run works on."""
 
     def dates(self, logical_date: datetime | None, **params: str | None) -> list[date]:
-        from parc.orchestration.dates import business_dates
+        from parc.orchestration.ingest import dates_to_load
 
-        return business_dates({"params": params, "dag_run": SimpleNamespace(logical_date=logical_date)})
+        return dates_to_load({"params": params, "dag_run": SimpleNamespace(logical_date=logical_date)})
 
     @pytest.mark.parametrize(
         ("tick", "night"),
@@ -302,7 +310,7 @@ class TestBusinessDates:
         ],
     )
     def test_a_tick_waits_until_shortly_before_the_marts_are_built(self, tick, until) -> None:
-        from parc.orchestration.dates import waits_until
+        from parc.policy import waits_until
 
         assert waits_until(tick) == until
 
@@ -319,7 +327,7 @@ class TestBusinessDates:
         ],
     )
     def test_a_look_for_what_came_late_goes_back_35_nights(self, logical_date, params, looked_at) -> None:
-        from parc.orchestration.late import dates_looked_at
+        from parc.orchestration.late import dates_of
 
         run = SimpleNamespace(logical_date=logical_date, run_after=datetime(2012, 4, 27, 5, tzinfo=UTC))
-        assert dates_looked_at({"params": params, "dag_run": run}) == looked_at
+        assert dates_of({"params": params, "dag_run": run}) == looked_at

@@ -23,7 +23,7 @@ from parc import desk, nightly, routing
 from parc.errors import Busy
 from parc.findings import Finding
 from parc.ledger import locks
-from parc.nightly import Night
+from parc.nightly import NightRun
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
@@ -69,7 +69,7 @@ def value(settings: Settings, query: str) -> object:
     return row[0] if row else None
 
 
-def became(night: Night) -> dict[str, str]:
+def became(night: NightRun) -> dict[str, str]:
     """Deliveries of the night's own date by feed: what became of them."""
     return {
         outcome.feed: outcome.status
@@ -78,7 +78,7 @@ def became(night: Night) -> dict[str, str]:
     }
 
 
-def finding(night: Night, kind: str) -> Finding:
+def finding(night: NightRun, kind: str) -> Finding:
     [found] = [each for each in night.findings if each.kind == kind]
     return found
 

@@ -17,7 +17,7 @@ from parc.settings import Settings
 if TYPE_CHECKING:
     from parc.desk import Due
     from parc.loading import Outcome
-    from parc.nightly import Night, Step
+    from parc.nightly import NightRun, Step
 
 app = typer.Typer()
 MARKS = {
@@ -89,7 +89,7 @@ def watching(*, is_silent: bool) -> Iterator[Watch]:
         watch.spinner.stop()
 
 
-def sum_up(night: Night) -> None:
+def sum_up(night: NightRun) -> None:
     """Print the result of the night and what needs attention."""
     from parc import routing
 

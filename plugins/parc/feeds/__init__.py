@@ -42,6 +42,11 @@ FEEDS: Mapping[str, Feed] = MappingProxyType(
     }
 )
 
+FACTS = tuple(name for name, feed in FEEDS.items() if feed.keeping is Keeping.DAYS)
+REFERENCES = tuple(name for name in FEEDS if name not in FACTS)
+IN_LOADING_ORDER = REFERENCES + FACTS
+"""References first, as facts are checked against them."""
+
 
 def get(name: str) -> Feed:
     """The feed of this name.
@@ -55,8 +60,11 @@ def get(name: str) -> Feed:
 
 
 __all__ = [
+    "FACTS",
     "FEEDS",
+    "IN_LOADING_ORDER",
     "LONGEST_VALUE",
+    "REFERENCES",
     "Column",
     "Derivation",
     "Derived",

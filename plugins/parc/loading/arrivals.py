@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from parc import storage
-from parc.feeds import FEEDS, Keeping
+from parc.feeds import FEEDS, IN_LOADING_ORDER
 from parc.ledger import deliveries
 from parc.ledger.deliveries import Delivery
 from parc.loading.control import CONTROL, whereabouts
@@ -85,7 +85,7 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
     dead = {key for key, delivery in last_looks.items() if delivery.is_loading}
     found = []
     with storage.opened(settings.landing) as zone:
-        for feed in sorted(FEEDS, key=lambda name: FEEDS[name].keeping is Keeping.DAYS):
+        for feed in IN_LOADING_ORDER:
             entries, _ = _listed(zone, feed)
             days = {day for day in map(_date_of, entries) if day and first <= day <= last}
             for day in sorted(days | {day for of_feed, day in dead if of_feed == feed}):

@@ -14,16 +14,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from parc.findings import FindingKind, Step
 from parc.orchestration.assets import feed_asset
-from parc.orchestration.dates import (
-    ACCEPT_DATE,
-    LOOK_EVERY,
-    business_dates,
-    date_param,
-    night_of,
-    waits_until,
-)
+from parc.orchestration.dates import ACCEPT_DATE, business_dates, date_param
 from parc.orchestration.limits import LOADING, NIGHT_FIRST
 from parc.orchestration.notice import RunNotice, keep_reason
+from parc.policy import LOOK_EVERY, night_of, waits_until
 
 if TYPE_CHECKING:
     from parc.loading.dates import Believed
@@ -110,7 +104,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
         )
         def load() -> None:
             context = get_current_context()
-            days = business_dates(context)
+            days = dates_to_load(context)
             is_nightly = context["dag_run"].run_type == "scheduled"
             believed = believed_of(context, days[-1])
             refuse_dates(believed, spec.feed, days)
@@ -140,6 +134,19 @@ def report() -> None:
     bad = [row["message"] for row in outcomes if row["is_failure"]]
     if bad:
         raise AirflowFailException("\n".join([f"{len(bad)} refused or missing:", *bad]))
+
+
+def dates_to_load(context: Mapping[str, Any]) -> list[date]:
+    """The business dates of a run.
+
+    Raises AirflowFailException when it has none.
+    """
+    days = business_dates(context["params"], context["dag_run"].logical_date)
+    if not days:
+        raise AirflowFailException(
+            "this run has no scheduled date: trigger it with first_date (and last_date for a range)"
+        )
+    return days
 
 
 def believed_of(context: Mapping[str, Any], night: date) -> Believed:
@@ -236,15 +243,15 @@ def _has_waited(feed: str) -> bool:
     if datetime.now(UTC) >= until:
         log.info("the wait is over: what there is is loaded")
         return True
-    from parc import desk  # seconds of imports, which a run that does not wait is spared
-    from parc.loading import has_come
+    from parc.loading import has_come  # takes seconds to import: only for a run that waits
+    from parc.policy import due_of
     from parc.settings import Settings
 
     settings = Settings.from_env()
     if has_come(settings, feed, day):
         log.info("it has come")
         return True
-    expected = [due.state for due in desk.due(settings, day) if due.feed == feed]
+    expected = [due.state for due in due_of(settings, day) if due.feed == feed]
     if not expected or expected[0] not in ("due", "missing"):
         log.info("nothing is due" if not expected else f"it is {expected[0]} already")
         return True

@@ -233,14 +233,7 @@ def _dates(context: Mapping[str, Any]) -> list[date]:
 
 
 def _dates_of_run(conf: Mapping[str, Any], logical_date: Any, run_type: str) -> list[date]:
-    from parc.orchestration.dates import given_dates, night_of
+    from parc.orchestration.dates import business_dates
 
-    if conf.get("business_date"):
-        return [date.fromisoformat(conf["business_date"])]
-    given = given_dates(conf)
-    if given:
-        return given
-    if logical_date is None or run_type not in ("scheduled", "backfill"):
-        return []
-    moment = datetime.fromisoformat(logical_date) if isinstance(logical_date, str) else logical_date
-    return [night_of(moment)]
+    tick = datetime.fromisoformat(logical_date) if isinstance(logical_date, str) else logical_date
+    return business_dates(conf, tick if run_type in ("scheduled", "backfill") else None)

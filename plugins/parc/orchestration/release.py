@@ -13,7 +13,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from parc.orchestration.dates import night_of
+from parc.orchestration.dates import business_dates
 
 if TYPE_CHECKING:
     from parc.routing import Plan
@@ -180,12 +180,10 @@ def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:
     from parc.errors import RoutingRefused
     from parc.routing import newest_business_date
 
-    given = context["params"].get("business_date")
-    if given:
-        return date.fromisoformat(given)
     run = context["dag_run"]
-    if run.run_type == "scheduled":
-        return night_of(run.logical_date)
+    tick = run.logical_date if run.run_type == "scheduled" else None
+    if dates := business_dates(context["params"], tick):
+        return dates[0]
     try:
         return newest_business_date(settings)
     except RoutingRefused as error:

@@ -46,9 +46,9 @@ def there(warehouse: Settings) -> Path:
     return folder(warehouse)
 
 
-def night_of(settings: Settings, day: date) -> nightly.Night:
+def night_of(settings: Settings, day: date) -> nightly.NightRun:
     """A night up to its build."""
-    night = nightly.Night(day)
+    night = nightly.NightRun(day)
     nightly._ingest(settings, night, nightly._Watch(night, lambda _: None))
     return night
 

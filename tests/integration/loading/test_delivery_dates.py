@@ -138,7 +138,7 @@ def test_what_lies_where_no_night_looks_is_told_by_each(warehouse: Settings) -> 
         "calls/date=2012-04-29": ("calls", "is neither a file nor a folder"),
         "calls/date=2012-04-30": ("calls", to_nothing),
     }
-    night = nightly.Night(DAY)
+    night = nightly.NightRun(DAY)
     nightly._ingest(warehouse, night, nightly._Watch(night, lambda _: None))
     assert night.exit_code == 4
     for place in found:

@@ -32,8 +32,8 @@ TARGETS = {
 }
 
 
-def night_of(settings: Settings) -> nightly.Night:
-    night = nightly.Night(DAY)
+def night_of(settings: Settings) -> nightly.NightRun:
+    night = nightly.NightRun(DAY)
     nightly._ingest(settings, night, nightly._Watch(night, lambda _: None))
     return night
 

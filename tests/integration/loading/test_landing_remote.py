@@ -559,7 +559,7 @@ def test_a_file_where_a_folder_should_be_is_told(disk: Zone) -> None:
 
 def test_a_night_over_a_store_publishes_what_is_whole(s3: Zone) -> None:
     s3.deliver(calls__csv=as_csv(legs(200)))
-    night = nightly.Night(DAY)
+    night = nightly.NightRun(DAY)
     nightly._ingest(s3.settings, night, nightly._Watch(night, lambda _: None))
     assert {(each.feed, each.status) for each in night.outcomes if each.rows_read} == {("calls", "published")}
 
