@@ -160,9 +160,7 @@ def _load(
     days = {first + timedelta(days=day) for day in range((last - first).days + 1)}
     with connect(settings, "reader") as connection:
         gaps = {
-            (feed, day)
-            for feed in FACTS
-            for day in days - set(deliveries.published_dates(connection, feed))
+            (feed, day) for feed in FACTS for day in days - set(deliveries.published_dates(connection, feed))
         }
     lost = sorted(gaps - faulty)
     if lost:
