@@ -1,19 +1,19 @@
 """
 ### Build the marts
 
-**Purpose.** Computes, tests and publishes the marts that BI reads: dbt on the days that changed, then all
-marts visible together.
+**Purpose.** Computes, tests and publishes the marts that BI reads. dbt recomputes the days that changed; then
+all marts become visible at once.
 
-**Grain.** One run builds everything that is published in the ledger and not yet in the marts, whatever
-triggered it: ninety ingested days make a few builds, not ninety.
+**Grain.** One run builds everything that the ledger holds as published and not yet built, whatever triggered
+it. Ninety ingested days make a few builds, not ninety.
 
-**Late data.** A late or restated delivery triggers a run of its own, which recomputes that day and the days
-whose figures look at it. At the nightly deadline a run builds what has come by then, and says what has not.
+**Late data.** A late or restated delivery triggers a run, which recomputes its day and the days whose figures
+depend on it. At the nightly deadline a run builds what has come by then, and reports what has not.
 
 **Rerun.** Always safe. `full_refresh` recomputes all days; the result is the same.
 
-**Triage.** The failed task names each model or test that failed, its error and its compiled query. What BI
-sees stays the last good build. Mend, then run again: no day is forgotten, they stay unbuilt in the ledger
+**Triage.** The failed task names each model or test that failed, with its error and its compiled query. BI
+still sees the last good build. Fix the cause, then run again: days that are not built stay in the ledger
 (`parc status`).
 """
 

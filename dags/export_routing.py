@@ -1,21 +1,21 @@
 """
 ### Export the routing table
 
-**Purpose.** Brings the regional assignments that are due the day after the business date to the telephone
-switch: planned against what the switch holds, checked, approved by a person where that is asked for,
-activated atomically, read back.
+**Purpose.** Brings the regional assignments that take effect the day after the business date to the telephone
+switch. The release is planned against what the switch holds, checked, approved by a person where needed,
+activated at once, and read back.
 
-**Grain.** One run is one release, or none when the switch holds the desired table already.
+**Grain.** One run makes one release, or none if the switch already holds the desired table.
 
-**Late data.** Late calls do not hold a go-live back: at the nightly deadline a run releases from the last
-published marts, whatever has or has not come.
+**Late data.** Late calls do not delay a go-live: at the nightly deadline a run releases from the last
+published marts, complete or not.
 
-**Rerun.** Always safe: a release that is live is not made again. A plan whose switch has moved since is
-stale and refused; run again for a new one.
+**Rerun.** Always safe: a release that is live is not made again. If the switch has changed since a plan was
+made, the plan is stale and refused; run again for a new one.
 
 **Triage.** `plan_release` prints the plan and says what refuses or blocks it. `approve` waits under Required
-Actions; without an answer the switch keeps its table. `parc routing status` and `parc routing verify` tell
-what is live, `parc routing rollback` takes the last release back.
+Actions; without an answer the switch keeps its table. `parc routing status` and `parc routing verify` show
+what is live; `parc routing rollback` undoes the last release.
 """
 
 from datetime import timedelta

@@ -1,26 +1,26 @@
 """
 ### Ingest a feed
 
-**Purpose.** Takes the deliveries of one feed from the landing zone into the warehouse: read, checked row by
-row and as a whole, pseudonymised, and published as their business date's partition.
+**Purpose.** Loads the deliveries of one feed from the landing zone into the warehouse: checks them row by row
+and as a whole, replaces persons by pseudonyms, and publishes each as the partition of its business date.
 
-**Grain.** One run loads one business date (the day before the nightly tick, Europe/Paris), or the dates
-named when it is triggered by hand.
+**Grain.** One run loads one business date (the day before the nightly tick, Europe/Paris), or the dates that
+you name when you trigger it.
 
-**Late data.** A nightly tick waits for what is due, holding no slot, until a quarter of an hour before the
-marts are built; then `report` fails and says what is missing. When it comes, `ingest_late` loads it. Runs
-started by hand and backfills never wait. Any order of arrival ends in the same marts.
+**Late data.** A nightly run waits for its delivery, without holding a slot, until a quarter of an hour before
+the marts are built. Then `report` fails and names what is missing; `ingest_late` loads it when it comes. Runs
+that you trigger, and backfills, never wait. Whatever the order of arrival, the marts end up the same.
 
-**Rerun.** Always safe: the same bytes again are a no-op, other bytes are a restatement of the day.
+**Rerun.** Always safe: the same bytes again change nothing, other bytes restate the day.
 
 **Triage.** `report` names the delivery and the reason. `parc sql "select * from ops.delivery order by 1 desc
-limit 20"` shows the ledger, `ops.quarantine` the rows that were held back. A refused delivery leaves the
-published day as it was: have it sent again, and `ingest_late` loads it; or run the day again.
+limit 20"` shows the ledger; `ops.quarantine` holds the rejected rows. A refused delivery leaves the published
+day unchanged: have it sent again, and `ingest_late` loads it, or run the day again.
 """
 
 from parc.orchestration.ingest import IngestSpec, ingest_dag
 
-# Airflow reads only DAG files in which both of these words stand.
+# Airflow reads only files that contain both of these words.
 SPECS = (
     IngestSpec("numbering_plan", cron="0 1 * * *", owner="routing"),
     IngestSpec("line_assignments", cron="10 1 * * *", owner="routing"),

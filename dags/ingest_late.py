@@ -1,20 +1,20 @@
 """
 ### Load what came late
 
-**Purpose.** Looks, all day long, whether deliveries lie in the landing zone that were not there or were
-others when they were looked at last, and loads just these: late, restated and sent again.
+**Purpose.** Twice an hour, loads deliveries that are new or have changed since the last look: late, restated
+and sent again.
 
-**Grain.** One run looks at all feeds over the last 35 business dates, or over the dates named when it is
-triggered by hand; one ingest per feed and date. Nothing new: the run skips.
+**Grain.** One run looks at all feeds over the last 35 business dates, or over the dates that you name when
+you trigger it. Each feed and date is loaded on its own. If nothing is new, the run is skipped.
 
-**Late data.** This is where it is loaded. The feeds of which something was published make `build_marts` run,
-which recomputes these dates; `export_routing` follows. A delivery that is still being written (changed within
-the last five minutes without a control file, for one) is left for the next look.
+**Late data.** This DAG loads it. If something was published, `build_marts` runs and recomputes these dates,
+then `export_routing` runs. A delivery that is still being written (for example: changed within the last five
+minutes, without a control file) is left for the next look.
 
-**Rerun.** Always safe. A delivery that was refused is not read again until other files lie there.
+**Rerun.** Always safe. A refused delivery is not read again until its files change.
 
-**Triage.** `report` names the delivery and the reason; the others of the run are published. What is due and
-has not come: `parc status`.
+**Triage.** `report` names the delivery and the reason; the others of the run are published. `parc status`
+lists what is due and has not come.
 """
 
 from datetime import timedelta
@@ -32,7 +32,7 @@ from parc.orchestration.notice import RunNotice, keep_reason
 with DAG(
     dag_id="ingest_late",
     doc_md=__doc__,
-    # The first look is just after the nightly build began, the second in time for the night's release.
+    # The first look comes just after the nightly build starts, the second in time for the night's release.
     schedule=CronTriggerTimetable("10,40 5-23 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,

@@ -1,21 +1,22 @@
 """
 ### Maintain the warehouse
 
-**Purpose.** Keeps the warehouse from growing for ever: drops raw rows past each feed's retention, takes the
-person keys from facts past theirs, drops what dead runs left behind, a year-old history of builds, old Data
-Docs; renews the planner's statistics.
+**Purpose.** Keeps the warehouse from growing for ever. Drops raw rows past each feed's retention, removes the
+person keys from facts past theirs, and deletes what dead runs left behind, build history older than a year
+and old Data Docs. Refreshes the planner's statistics.
 
-**Grain.** One run does all there is to do. What goes is told by the ledger and the feeds' declarations
-(`retention` in `plugins/parc/feeds`) and the facts' (`retention_days` in `dbt_project`), never by the clock.
+**Grain.** One run does everything that is due. The ledger, the feeds' declarations (`retention` in
+`plugins/parc/feeds`) and the facts' (`retention_days` in `dbt_project`) decide what is removed, never the
+clock.
 
-**Late data.** A date goes only when it is built and no longer waits for other dates; figures of an expired
-date stay in the marts as they are. A delivery for an expired date is refused.
+**Late data.** A date is removed only once it is built and no longer waits for other dates. The figures of a
+removed date stay in the marts. A delivery for a removed date is refused.
 
-**Rerun.** Always safe, whenever it was killed. `dry_run` tells in the logs what a run would do.
+**Rerun.** Always safe, wherever a run was killed. With `dry_run` the logs say what a run would do.
 
-**Triage.** A build at work, or a query that keeps a raw table locked, holds a step up: it tries again, then
-run it later. "held back" in the log of `expire_raw` names the date that waits; it goes a week later.
-By hand: `parc maintain`.
+**Triage.** A running build, or a query that locks a raw table, holds up a step: it retries; otherwise run it
+later. "held back" in the log of `expire_raw` names the date that waits; it is removed a week later. On the
+command line: `parc maintain`.
 """
 
 from datetime import timedelta
@@ -30,7 +31,7 @@ from parc.orchestration.notice import RunNotice, keep_reason
 with DAG(
     dag_id="maintain_warehouse",
     doc_md=__doc__,
-    # In the quiet of Sunday afternoon: after the night's builds and long before the next.
+    # A quiet time: Sunday afternoon, well after one night's builds and before the next.
     schedule=CronTriggerTimetable("0 14 * * 0", timezone="Europe/Paris", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
@@ -51,7 +52,7 @@ with DAG(
         "on_failure_callback": keep_reason,
     },
     tags=["maintenance"],
-    params={"dry_run": Param(False, type="boolean", description="Only tell what would be done.")},
+    params={"dry_run": Param(False, type="boolean", description="Only report what would be done.")},
 ) as dag:
     step("expire_raw") >> step("unlink_facts") >> step("clear_orphans") >> step("analyze")
     step("prune_history")

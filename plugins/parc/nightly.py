@@ -1,5 +1,5 @@
-"""One night without Airflow: load what is due, build the marts, check the switch and release to it, as far as
-no person must agree. Each step stands on its own: what fails does not hold back what can go on."""
+"""One night without Airflow: load what is due, build the marts, check the switch and release to it, unless a
+person must approve. Each step stands on its own: a failure does not hold back what can still be done."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ State = Literal["running", "done", "unchanged", "waiting", "failed"]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a night: what it did, or is doing while it is `running`. `exit_code` is 0 where nobody need
-    act."""
+    """One step of a night: what it did, or what it is doing while `running`. `exit_code` is 0 if nobody
+    needs to act."""
 
     name: str
     state: State
@@ -59,9 +59,9 @@ Progress = Callable[[Step], None]
 
 @dataclass
 class NightRun:
-    """What became of a night. `still_refused` were refused before, and no other files lie there now: they are
-    not read again. `release_date` is the business date of its release: never one before the last release's,
-    so that an old night run again does not take the switch back."""
+    """The results of a night's run. `still_refused` are deliveries that were refused before and have not
+    changed since: they are not read again. `release_date` is the business date of its release, never before
+    the last release's, so that running an old night again does not take the switch back."""
 
     business_date: date
     release_date: date | None = None
@@ -76,12 +76,12 @@ class NightRun:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, else the worst step's: of build, routing, approval and deliveries the first."""
+        """0 when all is well, else that of the worst step: build before routing, approval and deliveries."""
         codes = {step.exit_code for step in self.steps}
         return next((code for code in WORST_FIRST if code in codes), 0)
 
     def with_status(self, *statuses: str) -> list[Outcome]:
-        """Deliveries that ended so."""
+        """Deliveries that ended with one of these statuses."""
         return [outcome for outcome in self.outcomes if outcome.status in statuses]
 
     def to_json(self) -> dict[str, Any]:
@@ -102,15 +102,15 @@ class NightRun:
 
 
 def run(settings: Settings, business_date: date, progress: Progress | None = None) -> NightRun:
-    """Do everything of the night of a business date. Again is a no-op where nothing new has come; killed at
-    any point, the next run goes on from there.
+    """Do everything that the night of a business date needs. A second run does nothing unless something new
+    has come; after a run that was killed, the next one continues from there.
 
-    A delivery that is refused or missing, a build that fails, a release that is refused or waits for approval
-    end in the night's `exit_code`; `progress` is told of each step as it begins, goes on and ends.
+    Refused or missing deliveries, a failed build, and a release that is refused or waits for approval show in
+    the night's `exit_code`. `progress` is called as each step begins, advances and ends.
 
     Raises DeliveryRefused for a date that no night has, Busy when another night, build or release runs,
-    ConfigurationError when the environment (warehouse,
-    landing zone) is not what the platform needs: mend it and run this again.
+    ConfigurationError when the environment (warehouse, landing zone) is not what the platform needs: fix it
+    and run this again.
     """
     night = NightRun(business_date)
     watch = _Watch(night, progress or (lambda _: None))
@@ -133,14 +133,14 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
 
 @dataclass(frozen=True)
 class _Watch:
-    """Times the steps of a night, keeps them, and tells of them."""
+    """Times the steps of a night, keeps them and reports them."""
 
     night: NightRun
     progress: Progress
 
     @contextmanager
     def step(self, name: str, at: str = "") -> Iterator[_Running]:
-        """A step that ends as what its body says of it; `at` says what it works on meanwhile."""
+        """A step, whose result its body sets; `at` says what it is working on."""
         self.progress(Step(name, "running", at))
         began, running = time.monotonic(), _Running(name, self.progress)
         yield running
@@ -177,7 +177,7 @@ def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
             with watch.step("ingest", f"{feed} {day}") as step:
                 try:
                     outcome = loads.ingest(feed, day, whole_only=True, believed=believed)
-                except Busy as busy:  # whoever holds its lock loads it, or the next night
+                except Busy as busy:  # the holder of its lock loads it, or the next night does
                     step.end("failed", str(busy), DeliveryRefused.exit_code)
                     continue
                 night.outcomes.append(outcome)
@@ -207,7 +207,7 @@ def _build(settings: Settings, night: NightRun, watch: _Watch) -> None:
     with watch.step("document") as step:
         try:
             made = document(settings)
-        except (BuildFailed, Busy) as error:  # the figures are published; the page of before stays
+        except (BuildFailed, Busy) as error:  # the figures are published; the previous page stays
             step.end("failed", str(error))
             return
         step.end("done" if made else "unchanged", f"the dbt project's page: {made}" if made else "")
@@ -256,7 +256,7 @@ def _release(settings: Settings, night: NightRun, watch: _Watch) -> None:
 
 
 def _seen_by_bi(settings: Settings) -> str:
-    """The build that all marts come from, and the last day of calls in it."""
+    """The build that BI reads, and its last day of calls."""
     with connect(settings, "reader") as connection:
         build = builds.published(connection)
         newest = deliveries.newest_built_date(connection, "calls")

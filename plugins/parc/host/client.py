@@ -1,4 +1,4 @@
-"""A small client of the running Airflow: trigger a DAG, wait for it, answer an approval."""
+"""A client of the running Airflow: triggers a DAG, waits for it, answers an approval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Airflow:
     """Airflow's REST API under one of its logins."""
 
     def __init__(self, settings: Settings, name: str = users.ADMIN) -> None:
-        """Raises ConfigurationError when Airflow does not answer, or does not let `name` in."""
+        """Raises ConfigurationError when Airflow does not answer, or refuses the login of `name`."""
         self.address = services.address(settings)
         self.http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
         login = {"username": name, "password": users.password(settings, name)}
@@ -26,14 +26,14 @@ class Airflow:
             token = self.http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
         except httpx.HTTPError as error:
             raise ConfigurationError(
-                f"Airflow at {self.address} does not let us in ({error}); `parc doctor`"
+                f"Airflow at {self.address} refuses the login ({error}); `parc doctor`"
             ) from None
         self.http.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, **keywords: Any) -> Any:
         """One call of /api/v2; returns the answer's JSON.
 
-        Raises ParcError with Airflow's own words when it refuses.
+        Raises ParcError with Airflow's own message when it refuses.
         """
         answer = self.http.request(method, f"/api/v2{path}", **keywords)
         if answer.is_error:
@@ -44,9 +44,9 @@ class Airflow:
         return answer.json()
 
     def wait_for_dags(self, dag_ids: set[str], seconds: float = 90) -> None:
-        """Until the DAGs have been read.
+        """Wait until Airflow has read these DAGs.
 
-        Raises ParcError with the import errors, or naming what is missing, when they have not in time.
+        Raises ParcError with the import errors, or naming the missing DAGs, when it has not in time.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -78,7 +78,7 @@ class Airflow:
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def pending_approvals(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """What waits for a person in a run."""
+        """The approvals that a run waits for."""
         details = self.call(
             "GET", f"/dags/{dag_id}/dagRuns/{run_id}/hitlDetails", params={"response_received": False}
         )
@@ -94,7 +94,7 @@ class Airflow:
         )
 
     def failures(self, dag_id: str, run_id: str) -> str:
-        """The failed tasks of a run and the address of their logs."""
+        """The failed tasks of a run, and the address of their logs."""
         tasks = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
         names = ", ".join(failed) or "no task"

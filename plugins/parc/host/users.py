@@ -1,4 +1,4 @@
-"""Who may log in to Airflow, as what: the platform's administrator, and the persons of a file."""
+"""Who may log in to Airflow, and in which role: the platform's administrator, and the people in a file."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from parc.errors import ConfigurationError
 from parc.settings import Settings
 
 ADMIN = "admin"
-"""The platform's own administrator: always there."""
+"""The platform's own administrator, who always exists."""
 
 ROLES = ("viewer", "engineer", "approver", "admin")
-"""A viewer sees. An engineer sees and runs, but answers no approval. An approver sees and answers. An admin
-does all."""
+"""A viewer sees everything. An engineer also runs DAGs, but answers no approval. An approver sees everything
+and answers approvals. An admin does all of this."""
 
 COLUMNS = ["name", "role"]
 
 
 def users_file(settings: Settings) -> Path:
-    """Names and roles, as CSV; it need not be there unless PARC_AIRFLOW_USERS names it."""
+    """The CSV of names and roles; it may be missing unless PARC_AIRFLOW_USERS names it."""
     return settings.airflow_users or settings.home / "airflow_users.csv"
 
 
 def roles(settings: Settings) -> dict[str, str]:
     """Role by name, the administrator first.
 
-    Raises ConfigurationError naming file and line where a name or a role is none.
+    Raises ConfigurationError naming the file and the line of a name or a role that is wrong.
     """
     found = {ADMIN: "admin"}
     path = users_file(settings)
@@ -50,7 +50,7 @@ def roles(settings: Settings) -> dict[str, str]:
 
 
 def password(settings: Settings, name: str) -> str:
-    """The password of a name: the platform's secret `airflow_<name>_password`."""
+    """The password of a user: the platform's secret `airflow_<name>_password`."""
     return settings.secret(f"airflow_{name}_password")
 
 
@@ -60,7 +60,7 @@ def logins_file(settings: Settings) -> Path:
 
 
 def keep_logins(settings: Settings) -> None:
-    """Write that file where it does not hold just the names there are, each with its password.
+    """Write that file, unless it already holds exactly these users and passwords.
 
     Raises ConfigurationError as `roles`.
     """

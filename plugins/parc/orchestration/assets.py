@@ -1,4 +1,4 @@
-"""What the DAGs tell each other: an event on one of these means that the ledger holds something new."""
+"""The assets by which DAGs trigger each other: an event on one means that the ledger holds something new."""
 
 from airflow.sdk import Asset
 

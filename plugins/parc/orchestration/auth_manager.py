@@ -15,7 +15,7 @@ from parc.host import users
 from parc.settings import Settings
 
 OF_AIRFLOW = {"viewer": "viewer", "engineer": "user", "approver": "viewer", "admin": "admin"}
-"""What Airflow calls a role that may do as much; answering approvals aside."""
+"""Airflow's own role with the same rights, apart from answering approvals."""
 
 ANSWER = ("approver", "admin")
 
@@ -29,7 +29,7 @@ class NamedUsers(SimpleAuthManager):
         return users.roles(Settings.from_env())
 
     def init(self) -> None:
-        """Tell the simple auth manager who there is, and where the passwords are: else it makes some up."""
+        """Give the simple auth manager the users and their passwords: otherwise it makes some up."""
         settings = Settings.from_env()
         users.keep_logins(settings)
         listed = ",".join(f"{name}:{OF_AIRFLOW[role]}" for name, role in self.roles.items())
@@ -38,7 +38,7 @@ class NamedUsers(SimpleAuthManager):
         super().init()
 
     def deserialize_user(self, token: dict[str, Any]) -> SimpleAuthManagerUser:
-        """Whoever lost a role, or was taken off the file, has lost it for the tokens he still holds."""
+        """The user of a token. One who lost a role loses it here too, after the API server's next start."""
         role = self.roles.get(token["sub"])
         return SimpleAuthManagerUser(username=token["sub"], role=OF_AIRFLOW[role] if role else None)
 
@@ -50,7 +50,7 @@ class NamedUsers(SimpleAuthManager):
         access_entity: DagAccessEntity | None = None,
         details: DagDetails | None = None,
     ) -> bool:
-        """As Airflow has it; approvals are answered by approvers and admins alone."""
+        """Airflow's own decision, except that only approvers and admins answer approvals."""
         if access_entity is DagAccessEntity.HITL_DETAIL and method != "GET":
             return self.roles.get(user.username) in ANSWER
         return super().is_authorized_dag(

@@ -1,4 +1,4 @@
-"""From when a run's deadline is counted: a reference of our own, which Airflow knows by the plugin.
+"""The instant from which a run's deadline is counted: our own reference, registered by the plugin.
 
 Airflow 3.3 has one for this (DAGRUN_QUEUED_AT), but counts it anew when a run is cleared, and fails at that:
 the UI answers HTTP 500 and nobody can retry the run (apache/airflow#70368). Ours stays as first counted.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunFirstQueued(BaseDeadlineReference):
-    """The moment at which the run was queued first."""
+    """The instant at which the run was first queued."""
 
     required_kwargs: ClassVar[set[str]] = {"dag_id", "run_id"}
 

@@ -38,18 +38,18 @@ class IngestSpec:
 
 
 def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
-    """The DAG `ingest_<feed>`: wait for the night's delivery, load the run's business dates, then say what
+    """The DAG `ingest_<feed>`: wait for the night's delivery, load the run's business dates, then report what
     was refused or missing.
 
-    Loading comes first for every date of the run, so one bad day never holds back the others; the last task
-    fails with the reasons. Asset events are emitted when at least one day was published.
+    All dates of the run are loaded first, so that one bad day never holds back the others; the last task
+    fails with the reasons. An asset event is emitted if at least one day was published.
     """
     asset = feed_asset(spec.feed)
     with DAG(
         dag_id=f"ingest_{spec.feed}",
         doc_md=doc_md,
         schedule=CronTriggerTimetable(
-            # Whatever its documentation says, without a zero the night before the platform began is run too.
+            # Despite its documentation, without this zero it also runs the night before the platform started.
             spec.cron,
             timezone="Europe/Paris",
             run_immediately=timedelta(0),
@@ -89,8 +89,8 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             timeout=LONGEST_WAIT.total_seconds(),
             execution_timeout=timedelta(minutes=5),
             silent_fail=True,
-            retries=5,  # a platform that is stopped in the middle of a look costs a try
-            doc_md="Waits for the night's delivery, up to a quarter of an hour before the marts are built.",
+            retries=5,  # stopping the platform in the middle of a look costs one
+            doc_md="Waits for the night's delivery, until a quarter of an hour before the marts are built.",
         )
         def wait() -> bool:
             return _has_waited(spec.feed)
@@ -126,7 +126,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
     doc_md="Fails when a delivery was refused or is missing, and says which and why.",
 )
 def report() -> None:
-    """Fail with the reasons of what `load` could not publish.
+    """Fail with the reasons why `load` could not publish a delivery.
 
     Raises AirflowFailException.
     """
@@ -150,7 +150,7 @@ def dates_to_load(context: Mapping[str, Any]) -> list[date]:
 
 
 def believed_of(context: Mapping[str, Any], night: date) -> Believed:
-    """The business dates that a run believes: a nightly tick goes by its night, a person may mistype."""
+    """The business dates that a run accepts: a nightly run goes by its night, a person may mistype."""
     from parc.loading import by_hand, of_night
     from parc.settings import Settings
 
@@ -161,8 +161,8 @@ def believed_of(context: Mapping[str, Any], night: date) -> Believed:
 
 
 def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
-    """Raises AirflowFailException for the first or the last of these dates if it is not believed, or if they
-    are too many."""
+    """Raises AirflowFailException if the first or the last of these dates is not accepted, or if they are too
+    many."""
     from parc.errors import DeliveryRefused
     from parc.loading.dates import MOST_DATES
 
@@ -178,13 +178,14 @@ def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
 def load_deliveries(
     deliveries: Iterable[tuple[str, date]], *, believed: Believed, whole_only: bool = False
 ) -> dict[str, dict[date, int]]:
-    """Ingest each delivery, whatever becomes of the others; returns the rows of the dates published by feed.
-    One of a date that is not `believed` is refused. With `whole_only`, as at night, one that is still being
-    written counts as missing, and what lies where no night looks is told.
+    """Load each delivery, whatever happens to the others. Returns, by feed, the rows of each date published.
 
-    What this run published before it was killed and tried again counts too, while no build has seen it: else
-    nobody would be told. An error of the moment (a lost warehouse, a held lock) is raised after all
-    were tried, for Airflow to try again; on the last try it is left to `report`.
+    A delivery of a date that is not `believed` is refused. With `whole_only`, as at night, one that is still
+    being written counts as missing, and files where no night looks are reported.
+
+    If the run was killed and tried again, what it published before counts too, as long as no build has it:
+    otherwise no event would be emitted. Passing errors (a lost warehouse, a held lock) are raised once all
+    deliveries were tried, so that Airflow retries; on the last try they are left to `report`.
     """
     from parc.errors import ConfigurationError, ParcError
     from parc.loading import loads, not_built, strays
@@ -205,7 +206,7 @@ def load_deliveries(
             except Exception as error:
                 log.exception("%s %s was not loaded", feed, day)
                 errors.append(f"{feed} {day}: {error}")
-                if isinstance(error, ConfigurationError):  # it is the same for all
+                if isinstance(error, ConfigurationError):  # all the others would fail too
                     break
                 continue
             for warning in outcome.warnings:
@@ -224,7 +225,7 @@ def load_deliveries(
 
 
 def event_of(rows_by_date: dict[date, int]) -> dict[str, Any]:
-    """What the asset event of published dates says."""
+    """The content of the asset event about published dates."""
     return {
         "business_dates": sorted(map(str, rows_by_date)),
         "rows_published": sum(rows_by_date.values()),
@@ -232,8 +233,8 @@ def event_of(rows_by_date: dict[date, int]) -> dict[str, Any]:
 
 
 def _has_waited(feed: str) -> bool:
-    """Whether the run need not wait (any longer) for its delivery: only a nightly tick does, and only for
-    what the feed calendar expects of its night."""
+    """Whether the run can go on. Only a nightly run waits, and only for what the feed calendar expects of its
+    night."""
     run = get_current_context()["dag_run"]
     if run.run_type != "scheduled" or run.logical_date is None:
         log.info("a %s run does not wait", run.run_type)

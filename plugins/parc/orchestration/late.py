@@ -1,4 +1,4 @@
-"""The task that loads what came late, was restated or was sent again."""
+"""The task that loads deliveries that came late, were restated or were sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who goes first and how many at once: Airflow pools (`deploy/airflow_pools.json`) and priorities."""
+"""Which task runs first, and how many at once: Airflow pools (`deploy/airflow_pools.json`) and priorities."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LOADING = "warehouse_load"
 BUILDING = "dbt"
 
 BACKFILL, BY_HAND, NIGHT = 1, 10, 100
-"""Priorities of a task by what its run was started for: among those that wait, the highest goes first."""
+"""A task's priority depends on what started its run: of the tasks that wait, the highest runs first."""
 
 NIGHT_FIRST = "parc.orchestration.limits.NightFirst"
-"""What a DAG's tasks name as their `weight_rule`; Airflow knows it through `plugins/parc_plugin.py`."""
+"""The `weight_rule` of all tasks, registered by `plugins/parc_plugin.py`."""
 
 
 class NightFirst(PriorityWeightStrategy):
-    """The night's run before what a person started, and both before a backfill, whatever their dates.
+    """The night's run comes before what a person started, and both before a backfill, whatever their dates.
 
     Airflow's own rules know no run: it takes the oldest date first, and a backfill is older than any night.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
-        """The priority of a task instance, by the run that it is of."""
+        """The priority of a task instance, by the kind of its run."""
         kind = ti.run_id.partition("__")[0]
         return {"backfill": BACKFILL, "manual": BY_HAND}.get(kind, NIGHT)

@@ -6,7 +6,7 @@ from airflow.sdk import XComArg, get_current_context, task
 
 
 def step(name: str) -> XComArg:
-    """The task of the step of this name; its log and what it returns tell what it did."""
+    """The task for the step of this name; its log and its return value say what it did."""
 
     @task(task_id=name)
     def run() -> list[str]:

@@ -16,7 +16,7 @@ SLOWEST = 5
 
 @task(outlets=[MARTS])
 def build_marts() -> None:
-    """Build what is published and not yet built; skip when the marts hold everything already."""
+    """Build what is published and not yet built; skipped when the marts hold everything already."""
     import psycopg
 
     from parc.build import build, document
@@ -39,7 +39,7 @@ def build_marts() -> None:
         raise AirflowFailException(str(error)) from None
     except (ParcError, psycopg.OperationalError) as error:
         log.info("::endgroup::")
-        # Another build runs, or the warehouse went away: Airflow tries again.
+        # Another build runs, or the warehouse was lost: Airflow tries again.
         raise AirflowException(str(error).strip()) from None
     log.info("::endgroup::")
     if result.build_id is None:
@@ -56,5 +56,5 @@ def build_marts() -> None:
     log.info("dbt: %s; slowest: %s", counts, ", ".join(f"{name} {took:.1f} s" for name, took in slowest))
     try:
         document(Settings.from_env())
-    except ParcError as error:  # the figures are published; the page of before stays
+    except ParcError as error:  # the figures are published; the previous page stays
         log.warning("the dbt project's page was not renewed: %s", error)

@@ -14,8 +14,8 @@ from parc.warehouse import connect, embedded, migrate
 
 @dataclass(frozen=True)
 class Started:
-    """What `up` started: the warehouse's place, the switch's where it is the platform's own, and Airflow's
-    address and login when it runs."""
+    """What `up` started: the address of the warehouse, of the switch if it is the platform's own, and of
+    Airflow, with a login, if it runs."""
 
     warehouse: str
     landing: str
@@ -24,7 +24,7 @@ class Started:
     login: str | None
 
     def lines(self) -> list[str]:
-        """What a person needs to go on."""
+        """What a person needs to know next."""
         lines = [f"warehouse  {self.warehouse}", f"landing    {self.landing}"]
         if self.switch:
             lines.append(f"switch     {self.switch}")
@@ -36,9 +36,9 @@ class Started:
 def up(
     settings: Settings, *, with_airflow: bool = True, progress: Callable[[str], None] = lambda _: None
 ) -> Started:
-    """Start the embedded server (also the home of Airflow's own database and of the own switch's), bring the
-    schemas up to date, start the switch and Airflow. Does nothing where everything runs. `progress` hears of
-    each of these as it begins."""
+    """Start the embedded server (which also holds Airflow's database and the own switch's), bring the schemas
+    up to date, start the switch and Airflow. Does nothing if everything runs. `progress` is called with each
+    of these as it begins."""
     if with_airflow or not settings.warehouse_dsn or local.is_own(settings):
         progress("starting PostgreSQL")
         embedded.start(settings)
@@ -59,7 +59,7 @@ def up(
 
 
 def describe(settings: Settings, ui: str | None) -> Started:
-    """Where the platform's parts are."""
+    """The addresses of the platform's parts."""
     with connect(settings, "reader") as connection:
         info = connection.info
         place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
@@ -69,7 +69,7 @@ def describe(settings: Settings, ui: str | None) -> Started:
 
 
 def down(settings: Settings) -> list[str]:
-    """Stop Airflow's processes, then the own switch, then the embedded server; returns what ran."""
+    """Stop Airflow's processes, the own switch and the embedded server, in this order; returns what ran."""
     stopped = services.stop(settings)
     if local.stop(settings):
         stopped.append("kamailio")
