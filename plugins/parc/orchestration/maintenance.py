@@ -14,8 +14,8 @@ def step(name: str) -> XComArg:
         from parc.settings import Settings
 
         context = get_current_context()
-        told = [str(act) for act in STEPS[name](Settings.from_env(), bool(context["params"]["dry_run"]))]
-        print("\n".join(told or ["nothing to do"]))
-        return told
+        reported = [str(act) for act in STEPS[name](Settings.from_env(), bool(context["params"]["dry_run"]))]
+        print("\n".join(reported or ["nothing to do"]))
+        return reported
 
     return run()
