@@ -10,7 +10,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import jinja2
 from fastapi import Request
@@ -19,9 +18,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from parc.findings import Subject, run_path
+from parc.instants import PARIS
 from parc.printable import printable
 
-PARIS = ZoneInfo("Europe/Paris")
 ASSETS = Path(__file__).with_name("assets")
 STYLE = (ASSETS / "page.css").read_text()
 SCRIPT = (ASSETS / "page.js").read_text()
