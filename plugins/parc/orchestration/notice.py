@@ -28,7 +28,7 @@ REASON_LENGTH = 4_000
 
 
 def keep_reason(context: Mapping[str, Any]) -> None:
-    """Task-level callback: leave the words with which a task failed for the notice of its run."""
+    """Callback of a task that failed: keep its error message for the notice of its run."""
     error = context.get("exception")
     if error:
         from parc.numbers import masked
@@ -37,8 +37,8 @@ def keep_reason(context: Mapping[str, Any]) -> None:
 
 
 class RunNotice(BaseNotifier):
-    """Reports a failed run once: which and whose, what failed and why in the task's own words, what that
-    leaves as it was, and what to do. It never raises: what cannot be stored is still sent, and vice versa.
+    """Reports a failed run once: which run and whose, which tasks failed and why, the impact, and what to do.
+    It never raises: a notice that cannot be stored is still sent, and vice versa.
 
     `impact` is a sentence. `{dates}` in a command of `remedy` becomes the run's dates as the command line
     takes them, and nothing where it has none. `feed` is the one that the DAG ingests. Sent to the Apprise
@@ -79,7 +79,7 @@ class RunNotice(BaseNotifier):
 def alert(
     after: timedelta, kind: FindingKind, owner: str, impact: str, remedy: tuple[Step, ...]
 ) -> DeadlineAlert:
-    """Has a notice made of a run that has not ended so long after it was first queued."""
+    """Reports a run that has not ended this long after it was first queued."""
     given = {
         "minutes": int(after.total_seconds() / 60),
         "kind": kind.value,
@@ -98,7 +98,7 @@ def overdue(
     remedy: list[dict[str, Any]],
     context: Mapping[str, Any],
 ) -> None:
-    """Callback of `alert`, run by the executor: reports a run that is overdue, and goes on."""
+    """Callback of `alert`, run by the executor: reports a run that is overdue. The run goes on."""
     try:
         run = context["dag_run"]
         report(
@@ -127,7 +127,8 @@ def report(
     remedy: tuple[Step, ...],
     feed: str | None = None,
 ) -> None:
-    """Send a notice, log it, and store it with where it went; each whatever becomes of the others."""
+    """Send a notice, log it, and store it with the addresses that took it. If one fails, the others still
+    happen."""
     from parc.ledger.notices import Notice
 
     first, last = (dates[0], dates[-1]) if dates else (None, None)
@@ -168,7 +169,7 @@ def body_of(notice: Notice) -> str:
 
 
 def _send(title: str, body: str) -> str | None:
-    """Where the notice was taken; addresses without their passwords."""
+    """The addresses that took the notice, without their passwords."""
     try:
         urls = (given_secret("PARC_NOTICE_URLS") or "").split()
     except ConfigurationError as error:
@@ -199,7 +200,7 @@ def _named(service: Any) -> str:
 
 
 def _reasons(context: Mapping[str, Any]) -> list[str]:
-    """The failed tasks of a run, in their order, each with its reason."""
+    """The failed tasks of a run in their order, each with its reason."""
     dag, run_id, ti = context["dag"], context["run_id"], context.get("ti")
     states: Mapping[str, str] = {}
     if ti is not None:
@@ -225,7 +226,7 @@ def _reasons(context: Mapping[str, Any]) -> list[str]:
 
 
 def _dates(context: Mapping[str, Any]) -> list[date]:
-    """Business dates of a run, as far as it names them."""
+    """The business dates of a run; none where it has none."""
     run = context.get("dag_run")
     if run is None:
         return []

@@ -60,9 +60,9 @@ class Check:
 
 
 def checks(settings: Settings) -> list[Check]:
-    """Every check, in the order in which one would settle them: the environment, then what is on the desk.
+    """Every check, in the order in which you would fix them: the environment, then what is on the desk.
 
-    A warehouse that cannot be reached, or is not up to date, cannot be asked for the rest.
+    Without a warehouse that is up to date, most checks are left out.
     """
     found = [
         _check("python", FindingKind.PYTHON, _python, settings),
@@ -192,8 +192,8 @@ def _routing(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Area:
-    """Findings that are told together, and what is said where there are none. `look` raises ParcError where
-    it finds something of the first kind."""
+    """Findings that are reported together. `look` gives the text where there are none, and raises ParcError
+    for the first kind."""
 
     name: str
     look: Look

@@ -1,1 +1,1 @@
-"""Pages inside the Airflow UI: what wants doing, what each run made. They read and never act."""
+"""Pages inside the Airflow UI: what needs attention, and what each run made. They only read."""

@@ -31,7 +31,7 @@ from parc.warehouse import connect
 
 QUARANTINE_SHOWN = 200
 
-# Airflow does not guard the apps of plugins: whoever it shows its plugins to may read every page here.
+# Airflow does not protect the apps of plugins. Whoever may see its plugins may read every page here.
 app = FastAPI(
     title="PARC",
     docs_url=None,
@@ -54,7 +54,7 @@ Approvals = Annotated[list[Approval], Depends(pending)]
 
 @app.middleware("http")
 async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Every answer says what a browser may do with it, errors too."""
+    """Tell the browser what it may do with each answer, errors too."""
     response = await call_next(request)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
@@ -63,7 +63,7 @@ async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[R
 
 @app.get("/")
 def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTMLResponse:
-    """What needs attention, the last nights, the last builds, the switch."""
+    """Show what needs attention, the last nights, the last builds and the switch."""
     findings = desk.findings(settings)
     if any(finding.kind is FindingKind.SCHEMA for finding in findings):
         return page(request, "schema", findings=findings)
@@ -84,14 +84,14 @@ def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTM
 
 @app.get("/builds")
 def show_builds(request: Request, settings: Platform) -> HTMLResponse:
-    """The last builds."""
+    """Show the last builds."""
     with connect(settings, "reader") as connection:
         return page(request, "builds", builds=pages.builds(connection, 100))
 
 
 @app.get("/builds/{build_id}")
 def show_build(request: Request, settings: Platform, build_id: int) -> HTMLResponse:
-    """One build: what failed first, then every model with its tests."""
+    """Show a build: what failed, then every model with its tests."""
     with connect(settings, "reader") as connection:
         build = reading.build_page(connection, build_id)
         if build is None:
@@ -106,7 +106,7 @@ def show_deliveries(
     feed: str | None = None,
     day: Annotated[date | None, Query(alias="date")] = None,
 ) -> HTMLResponse:
-    """The last deliveries, of one feed and date where these are named."""
+    """Show the last deliveries; of one feed or date if these are given."""
     with connect(settings, "reader") as connection:
         found = pages.deliveries(connection, feed=feed, business_date=day)
         return page(
@@ -116,7 +116,7 @@ def show_deliveries(
 
 @app.get("/deliveries/{delivery_id}")
 def show_delivery(request: Request, settings: Platform, delivery_id: int) -> HTMLResponse:
-    """One delivery: its row of the ledger and its rows in quarantine."""
+    """Show a delivery: its row in the ledger and its rows in quarantine."""
     with connect(settings, "reader") as connection:
         found = _with_docs(settings, pages.deliveries(connection, delivery_ids=[delivery_id]))
         if not found:
@@ -135,7 +135,7 @@ def show_delivery(request: Request, settings: Platform, delivery_id: int) -> HTM
 
 @app.get("/run/models")
 def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id: str) -> HTMLResponse:
-    """The builds of a run of Airflow's: its own, else those that took in what it loaded or it released."""
+    """Show the builds of an Airflow run: its own, else those with what it loaded or released."""
     with connect(settings, "reader") as connection:
         run = pages.products(connection, dag_id, run_id)
         builds = [found for each in run.build_ids if (found := reading.build_page(connection, each))]
@@ -144,7 +144,7 @@ def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id
 
 @app.get("/run/deliveries")
 def show_deliveries_of_run(request: Request, settings: Platform, dag_id: str, run_id: str) -> HTMLResponse:
-    """The deliveries of a run of Airflow's: those it read, else those that its builds saw first."""
+    """Show the deliveries of an Airflow run: those it read, else those new in its builds."""
     with connect(settings, "reader") as connection:
         run = pages.products(connection, dag_id, run_id)
         found = pages.deliveries(connection, delivery_ids=run.delivery_ids) if run.delivery_ids else []
@@ -153,7 +153,7 @@ def show_deliveries_of_run(request: Request, settings: Platform, dag_id: str, ru
 
 @app.get("/docs/{path:path}")
 def show_docs(request: Request, settings: Platform, path: str) -> Response:
-    """A page of the Data Docs."""
+    """Show a page of the Data Docs."""
     if not path:
         return RedirectResponse(f"{request.scope['root_path']}/docs/index.html")
     found = docs.find(settings, path)
@@ -164,7 +164,7 @@ def show_docs(request: Request, settings: Platform, path: str) -> Response:
 
 @app.get("/runbooks/{name}")
 def show_runbook(request: Request, settings: Platform, name: str) -> HTMLResponse:
-    """What a kind of finding means, and what to do about it; runbooks link to each other with `.md`."""
+    """Show the runbook of a kind of finding. Runbooks link to each other with `.md`."""
     slug = name.removesuffix(".md")
     runbooks = {kind.slug: settings.project / kind.runbook for kind in FindingKind}
     if slug not in runbooks or not runbooks[slug].is_file():
@@ -174,11 +174,11 @@ def show_runbook(request: Request, settings: Platform, name: str) -> HTMLRespons
 
 @app.get("/project")
 def show_project(settings: Platform) -> Response:
-    """The dbt project's own page: models, columns, tests, lineage."""
+    """Show dbt's page of the project: models, columns, tests, lineage."""
     made = documentation.page(settings)
     if not made.exists():
         raise HTTPException(
-            HTTPStatus.NOT_FOUND, "The page is not made yet: the next build makes it, or `parc docs`."
+            HTTPStatus.NOT_FOUND, "The page does not exist yet. The next build makes it, or `parc docs`."
         )
     return FileResponse(made, media_type="text/html", headers={"Content-Security-Policy": PROJECT_POLICY})
 
@@ -192,7 +192,7 @@ def _refuse(request: Request, problem: RoutingException) -> HTMLResponse:
 @app.exception_handler(RequestValidationError)
 def _misread(request: Request, problem: RequestValidationError) -> HTMLResponse:
     fields = ", ".join(str(error["loc"][-1]) for error in problem.errors())
-    what = f"The address is not one of these pages': {fields}."
+    what = f"No page has this address: {fields} is not valid."
     return page(request, "problem", status=HTTPStatus.NOT_FOUND, title="Not Found", what=what)
 
 
@@ -204,7 +204,7 @@ def _apologise(request: Request, problem: Exception) -> HTMLResponse:
 
 
 def _with_docs(settings: Settings, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-    """These deliveries, without pages that maintenance has deleted."""
+    """These deliveries, without links to pages that maintenance has deleted."""
     return [
         row if row.docs_page and docs.find(settings, row.docs_page) else replace(row, docs_page=None)
         for row in rows

@@ -1,4 +1,4 @@
-"""How the pages are made: templates, their filters, and the one style and script they all carry."""
+"""Renders the pages: templates, their filters, and the style and script that all of them contain."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-# Nothing is fetched, nothing runs but the script above, and only Airflow itself may frame a page.
+# A page fetches nothing, runs only the script above, and may be framed by Airflow alone.
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 PAGE_POLICY = f"{_NOTHING}; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
 DOCS_POLICY = f"{_NOTHING}; style-src 'unsafe-inline'"
-"""The Data Docs carry their style in the page, also for browsers that open them without a server."""
+"""The Data Docs have their style in the page, so that they also open without a server."""
 PROJECT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 )
-"""dbt's page is a program: it runs as a stranger to Airflow, without its cookies, and reaches nothing."""
+"""dbt's page is a program: it runs in a sandbox, without Airflow's cookies, and connects to nothing."""
 
 
 def page(
@@ -72,12 +72,12 @@ def _template(name: str) -> jinja2.Template:
 
 
 def seen(value: Any) -> Any:
-    """What a page says of others' words: without what would turn a line around."""
+    """Text from outside, without characters that change the direction of writing."""
     return printable(value) if type(value) is str else value
 
 
 def paris(instant: datetime | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """An instant as the clocks in Paris show it."""
+    """An instant in the time of Paris."""
     return instant.astimezone(PARIS).strftime(pattern) if instant else "–"
 
 

@@ -419,7 +419,7 @@ class TestDeliveries:
         for line, row in rows:
             assert f'<td class="figure">{line}</td>' in page.text
             assert row.replace("<", "&lt;").replace(">", "&gt;") in page.text
-        assert "+33" not in text(page).partition("As they stand")[2]
+        assert "+33" not in text(page).partition("The rows Personal")[2]
         landed = value(night, f"select landed_at from ops.delivery where delivery_id = {delivery}")
         assert f'datetime="{landed.isoformat()}"' in page.text
 
