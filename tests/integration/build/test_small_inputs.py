@@ -104,7 +104,7 @@ def test_only_what_nobody_knows_is_told_as_unknown(built: Settings) -> None:
         "order by delivery_id limit 1",
     )
     told = [text for text in warnings if "department" in text]
-    assert len(told) == 1 and "2 legs name a line department that is not known (00, 999)" in told[0], warnings
+    assert len(told) == 1 and "2 legs name an unknown line department (00, 999)" in told[0], warnings
 
 
 def test_file_and_prefix_may_disagree_on_a_place_without_region(built: Settings) -> None:

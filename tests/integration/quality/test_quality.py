@@ -679,7 +679,7 @@ def test_clocks_that_are_whole_hours_off_are_told_with_the_hours(platform: Setti
     (warning,) = (
         each for each in check(platform, "calls", like).warnings if each.expectation == "hours_unshifted"
     )
-    assert f"the legs lie {hours:+d} h beside the hours of days like this" in warning.message
+    assert f"the legs are shifted by {hours:+d} h from the hours of days like this" in warning.message
 
 
 @pytest.mark.parametrize("feed", ["boutique_visits", "interventions"])
@@ -741,7 +741,7 @@ def test_nothing_but_unknown_codes_refuses_nothing(platform: Settings) -> None:
     verdict = check(platform, "interventions")
     assert verdict.passed
     assert found(verdict) == {"units_known", "departments_known"}
-    assert "2,400 states name a unit that is not known (UI_1, UI_10, UI_100, " in verdict.warnings[0].message
+    assert "2,400 states name an unknown unit (UI_1, UI_10, UI_100, " in verdict.warnings[0].message
 
 
 def test_a_snapshot_of_less_than_half_the_boutiques_is_refused_in_plain_words(platform: Settings) -> None:
@@ -769,7 +769,7 @@ def test_findings_name_the_unknown_codes_and_how_many_rows_hold_them(platform: S
     )
     verdict = check(platform, "calls")
     (warning,) = verdict.warnings
-    assert "40 legs name a site that is not known (LOST0, LOST1, LOST2, LOST3, LOST4)" in warning.message
+    assert "40 legs name an unknown site (LOST0, LOST1, LOST2, LOST3, LOST4)" in warning.message
     assert "add the site to dbt_project/seeds/sites.csv" in warning.message
     execute(platform, "update raw.aside set site_code = repeat('x', 500) where site_code like 'LOST%'")
     (warning,) = check(platform, "calls").warnings

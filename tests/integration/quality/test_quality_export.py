@@ -275,7 +275,7 @@ def test_a_wave_on_two_days_or_before_its_turn_is_told(project: Settings) -> Non
         "the rollout plan has wave 4 before wave 3 (fixe), wave 4 from 2012-06-05 to 2012-09-11"
         in verdict.warnings[0].message
     )
-    assert "rollout_plan in git is not what the published build was made of" in verdict.failures[0].message
+    assert "rollout_plan in git differs from what the published build used" in verdict.failures[0].message
 
 
 def test_a_sample_site_among_real_ones_is_told(project: Settings) -> None:
