@@ -391,7 +391,7 @@ def test_what_lies_beside_the_data_is_told_unless_it_is_a_companion(zone: Zone) 
     assert outcome.status == "published"
     told = [
         "hour=12/ is a folder and was left aside",
-        "notes.txt is no data file and was left aside",
+        "notes.txt is not a data file and was left aside",
         "part.csv/ is a folder and was left aside",
     ]
     assert outcome.warnings[:3] == told and nothing.message.endswith("; ".join(told))
@@ -505,7 +505,7 @@ def test_names_that_are_not_utf8_are_read_and_told_with_replacement_signs(
     assert zone.found == [DAY]
     outcome = ingest(zone.settings, "calls", DAY)
     assert counts(outcome) == ("published", 100, 100, 0)
-    assert outcome.warnings[0] == "relev\ufffd.pdf is no data file and was left aside"
+    assert outcome.warnings[0] == "relev\ufffd.pdf is not a data file and was left aside"
     [(names,)] = query(zone.settings, "select jsonb_path_query_array(files, '$[*].name') from ops.delivery")
     assert names == ["appels_\ufffdt\ufffd.csv"] * 2
     assert zone.found == [] and zone.copies == []
@@ -519,7 +519,7 @@ def test_no_name_shows_a_telephone_number_or_breaks_a_line(with_links: tuple[Zon
     zone.put("+33299120001.txt", b"")
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "refused" and "appels du ***\ufffdbis.csv" in outcome.message
-    assert outcome.warnings == ["***.txt is no data file and was left aside"]
+    assert outcome.warnings == ["***.txt is not a data file and was left aside"]
     [(kept,)] = query(zone.settings, "select to_jsonb(delivery)::text from ops.delivery")
     assert "12 00 01" not in kept and "299120001" not in kept and zone.found == []
 

@@ -75,11 +75,11 @@ def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> N
     delivery = delivered(settings)
     assert [file.name for file in delivery.files] == ["a.csv.gz", "b.csv", "c.parquet"]
     assert delivery.aside == (
-        ".e.csv is no data file and was left aside",
-        "d.csv.part is no data file and was left aside",
-        "_f.csv is no data file and was left aside",
+        ".e.csv is not a data file and was left aside",
+        "d.csv.part is not a data file and was left aside",
+        "_f.csv is not a data file and was left aside",
         "g.csv/ is a folder and was left aside",
-        "notes.txt is no data file and was left aside",
+        "notes.txt is not a data file and was left aside",
     )
     assert delivery.files[1].sha256 == hashlib.sha256(b"b.csv").hexdigest()
     assert delivery.files[1].bytes == len(b"b.csv")
