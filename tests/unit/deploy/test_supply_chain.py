@@ -74,7 +74,7 @@ def test_bill_refuses_a_version_without_a_hash(tmp_path: Path, bill: bytes) -> N
     )
     assert (ended.returncode, ended.stderr) == (
         1,
-        f"{lock}: pytz is not pinned with a hash; write it anew: make lock\n",
+        f"{lock}: pytz is not pinned with a hash; write the lock again with `make lock`\n",
     )
     assert not (tmp_path / "bill.json").exists()
 
@@ -148,6 +148,6 @@ def test_audit_tells_that_nothing_is(tmp_path: Path, service: str) -> None:
 def test_audit_without_a_network_says_so_in_one_line(tmp_path: Path) -> None:
     ended = audit(part_of_lock(tmp_path, "pyyaml"), "http://127.0.0.1:1/v1/query")
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert "this needs a network" in ended.stderr
+    assert "the audit needs a network" in ended.stderr
     assert "PIP_AUDIT_OSV_URL" in ended.stderr
     assert ended.stderr.count("\n") == 1
