@@ -578,7 +578,7 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
     with (
         connect(warehouse, "transformer", autocommit=True) as other,
         locks.held(other, locks.READING, ""),
-        pytest.raises(Busy, match="a build is at work"),
+        pytest.raises(Busy, match="a build is running"),
     ):
         leftovers.clear(warehouse)
 
@@ -656,7 +656,7 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     with connect(warehouse, "transformer", autocommit=True) as other, locks.held(other, locks.READING, ""):
         busy = parc(warehouse, "maintain")
     assert busy.returncode == 8
-    assert "a build is at work" in busy.stderr
+    assert "a build is running" in busy.stderr
     assert "partitioned tables analysed" in busy.stdout
     done = parc(warehouse, "maintain", "--json")
     assert (done.returncode, json.loads(done.stdout)["clear_orphans"]) == (0, told["clear_orphans"])
