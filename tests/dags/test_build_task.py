@@ -1,4 +1,4 @@
-"""The task that builds the marts: what is tried again, what is not, and what its log says."""
+"""The task that builds the marts: what it retries, what it does not, and what its log says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = Callable[[Any], dict[Any, Any]]
 
 @pytest.fixture
 def run(dags: dict, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Run:
-    """Runs the task with a build that does what is given; returns the extras of the events it emits."""
+    """Run the task with the given build; returns the extras of the events it emits."""
     from parc.orchestration import marts
 
     caplog.set_level(logging.INFO)

@@ -1,4 +1,4 @@
-"""Dates far away are refused before anything knows of them."""
+"""Implausible dates are refused before the ledger knows about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One link, one feed that cannot be listed, one file without an end: it costs nobody else's deliveries."""
+"""A bad link, a feed that cannot be listed, an endless file: none affects other deliveries."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_night_and_a_range_go_past_a_link(delivered: Settings) -> None:
 
 
 def test_a_range_tells_what_was_done_before_an_error_ends_it(delivered: Settings) -> None:
-    """The landing zone is taken away when the first of some hundred dates is done."""
+    """The landing zone is removed when the first of some hundred dates is done."""
     last = BEFORE + timedelta(days=700)
     command = [str(Path(sys.executable).with_name("parc")), "ingest", "calls", "--accept-date"]
     with subprocess.Popen(

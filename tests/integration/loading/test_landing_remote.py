@@ -1,4 +1,4 @@
-"""The landing zone on disk, in an S3 store and on an SFTP server: real servers, the same promises."""
+"""The landing zone on disk, in an S3 store and on an SFTP server: real servers, the same behaviour."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 
 @dataclass(frozen=True)
 class Zone:
-    """A landing zone, and how its suppliers reach it: not the way that the platform does."""
+    """A landing zone, and how its suppliers access it, which differs from how the platform does."""
 
     settings: Settings
     put: Callable[[str, bytes], None]
@@ -250,7 +250,7 @@ def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> N
 
 
 def test_what_is_still_coming_is_left_until_it_is_whole(zone: Zone, caplog: pytest.LogCaptureFixture) -> None:
-    """Step by step, as clients upload: each look says what it waits for."""
+    """Upload step by step, as clients do: each look says what it is waiting for."""
     caplog.set_level("INFO")
     settings, data, more = zone.settings, as_csv(legs(50)), as_csv(legs(50, first=50))
 
@@ -565,7 +565,8 @@ def test_a_night_over_a_store_publishes_what_is_whole(s3: Zone) -> None:
 
 
 def fails(settings: Settings, *told: str, secrets: tuple[str, ...] = (SECRET,)) -> str:
-    """Every way in fails with one line that names the URL and holds no secret, and leaves nothing behind."""
+    """Every entry point fails with one line that names the URL, contains no secret, and leaves nothing
+    behind."""
     text = ""
     for look in (
         lambda: ingest(settings, "calls", DAY),
@@ -585,8 +586,8 @@ def fails(settings: Settings, *told: str, secrets: tuple[str, ...] = (SECRET,)) 
 
 @contextmanager
 def door(port: int | None, let_through: int) -> Iterator[tuple[int, list[socket.socket]]]:
-    """A port that lets so many bytes of a server's answers through and then hangs up; without a server, it
-    takes every connection and says nothing."""
+    """A port that passes this many bytes of a server's answers and then hangs up; without a server, it
+    accepts every connection and stays silent."""
     taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -754,7 +755,7 @@ def test_a_server_takes_nobody_without_the_key(
 def test_a_server_that_nobody_knows_or_that_became_another(
     sftp: Zone, sftp_server: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fetch from whoever answers would hand the deliveries of tonight to be made up by anybody."""
+    """Trusting any server that answers would let anybody invent tonight's deliveries."""
     know(sftp_server.folder / "stranger", sftp_server.port, tmp_path / "known_hosts")
     fails(sftp.settings, "Host key for server", "does not match", "impersonating it")
     monkeypatch.delenv("PARC_SFTP_KNOWN_HOSTS")

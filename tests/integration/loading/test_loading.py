@@ -1,4 +1,5 @@
-"""Deliveries on real PostgreSQL: what is published, held back, refused or replaced, and what is told."""
+"""Deliveries on real PostgreSQL: what is published, quarantined, refused or replaced, and what is
+reported."""
 
 from __future__ import annotations
 

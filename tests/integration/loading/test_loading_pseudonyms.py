@@ -1,4 +1,4 @@
-"""The key of the pseudonyms: a warehouse is loaded with one and the same, or not at all."""
+"""The pseudonym key: a warehouse is only ever loaded with the same one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.deliveries import DAY, as_csv, deliver, ledger, legs, query, raw_ta
 
 @pytest.fixture(autouse=True)
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suites are tested elsewhere, and take their time."""
+    """Skip the suites, which are slow and tested elsewhere."""
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
@@ -139,7 +139,7 @@ def test_of_two_first_loads_under_different_keys_one_counts(warehouse: Settings,
 
 
 def test_two_first_loads_at_once_under_one_key_agree(warehouse: Settings) -> None:
-    """The second waits for the first's record, which is not committed yet, and finds it its own."""
+    """The second waits for the first's uncommitted record, and finds that it has the same key."""
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
     assert ingest(warehouse, "calls", DAY).status == "published"
     ((fingerprint,),) = kept(warehouse)

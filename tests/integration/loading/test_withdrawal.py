@@ -1,4 +1,4 @@
-"""A delivery taken back: its rows go, its date is due again, its bytes stay out."""
+"""A withdrawn delivery: its rows go, its date is due again, its bytes stay out."""
 
 from __future__ import annotations
 

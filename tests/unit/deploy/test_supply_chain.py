@@ -1,4 +1,4 @@
-"""What the platform is made of, and whether that is known to be vulnerable."""
+"""The platform's bill of materials, and the check for known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PYTHON = ROOT / ".venv-audit/bin/python"
 
 
 def make(target: str) -> None:
-    """Run a target in the environment that is there, however old."""
+    """Run a target in the existing environment, however old."""
     subprocess.run(["make", "-o", ".venv/ready", target], cwd=ROOT, check=True, capture_output=True)
 
 
@@ -80,7 +80,7 @@ def test_bill_refuses_a_version_without_a_hash(tmp_path: Path, bill: bytes) -> N
 
 
 class _Osv(BaseHTTPRequestHandler):
-    """Answers as the service does: `jinja2` has a vulnerability, nothing else has."""
+    """Answers like the service: only `jinja2` has a vulnerability."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
