@@ -409,7 +409,7 @@ def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings
         assert error in told[node] and where in told[node], told[node]
     assert f"business_date={WEDNESDAY} call_id={call_id}" in told["model fct_calls"]
     assert "Failing row contains" not in told["model fct_calls"]
-    way_on = next(part for part in told.values() if part.startswith("To go on"))
+    way_on = next(part for part in told.values() if part.startswith("To continue"))
     [finding] = [finding for finding in desk.findings(built) if finding.kind == "build failed"]
     for delivery_id in ids.values():
         assert f"parc withdraw {delivery_id} --reason TEXT" in way_on
