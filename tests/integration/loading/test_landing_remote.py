@@ -241,7 +241,7 @@ def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> N
 
     assert counts(replay(settings, restated.delivery_id or 0)) == ("published", 200, 200, 0)
     zone.remove("a.csv")
-    with pytest.raises(DeliveryRefused, match=rf"{settings.landing}/{FOLDER}/a\.csv, .* no longer there"):
+    with pytest.raises(DeliveryRefused, match=rf"{settings.landing}/{FOLDER}/a\.csv, .* no longer exists"):
         replay(settings, 3)
     zone.remove("b.csv.gz")
     assert ingest(settings, "calls", DAY).status == "missing" and zone.found == []
@@ -454,9 +454,9 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_told(
     (here / "less.txt").symlink_to("nowhere")
     for name, target, told in (
         ("b.csv", tmp_path / "secret.csv", "b.csv is a link to a place outside the landing zone"),
-        ("b.csv", "nowhere", "b.csv is a link to a file that is not there"),
-        ("b.csv", "b.csv", "b.csv is a link to a file that is not there"),
-        ("_CONTROL.json", "nowhere", "_CONTROL.json is a link to a file that is not there"),
+        ("b.csv", "nowhere", "b.csv is a link to a file that is missing"),
+        ("b.csv", "b.csv", "b.csv is a link to a file that is missing"),
+        ("_CONTROL.json", "nowhere", "_CONTROL.json is a link to a file that is missing"),
     ):
         (here / name).symlink_to(target)
         outcome = ingest(zone.settings, "calls", DAY)

@@ -214,7 +214,7 @@ def test_a_day_that_stays_locked_is_told(warehouse: Settings, monkeypatch: pytes
     with (
         connect(warehouse, "loader", autocommit=True) as other,
         locks.held(other, locks.of_load("calls", DAY), ""),
-        pytest.raises(Busy, match="calls 2012-04-25: another session holds what this run needs"),
+        pytest.raises(Busy, match="calls 2012-04-25: another session is loading the same date"),
     ):
         ingest(warehouse, "calls", DAY)
 

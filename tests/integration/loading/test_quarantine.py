@@ -84,7 +84,7 @@ def test_a_replay_without_its_file_says_so(warehouse: Settings, loaded: Outcome)
     folder = deliver(warehouse, "calls", DAY)
     done = parc(warehouse, "quarantine", "replay", str(loaded.delivery_id))
     assert done.returncode == 4 and f"{folder}/calls.csv" in done.stderr
-    assert "no longer there" in done.stderr and f"parc ingest calls --date {DAY}" in done.stderr
+    assert "no longer exists" in done.stderr and f"parc ingest calls --date {DAY}" in done.stderr
     assert len(ledger(warehouse)) == 1 and len(published(warehouse)) == 997
 
 
