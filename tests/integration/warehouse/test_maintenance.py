@@ -400,7 +400,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         patch.setattr(partitions, "LOCK_PATIENCE", "50ms")
         patch.setattr(partitions, "PATIENCE_SECONDS", 0.2)
         other.execute("select 1 from raw.calls limit 1")
-        with pytest.raises(Busy, match="a query keeps the raw table locked"):
+        with pytest.raises(Busy, match="a query locks the raw table"):
             expire(warehouse)
     assert expired_dates(warehouse) == {}
     # What the first date waits for would be refused by now; what the second waits for may still come.
