@@ -163,7 +163,10 @@ class Dbt:
                     break
                 return DbtRun(
                     [Result(**each) for each in event["ended"]["results"]],
-                    {unique_id: ManifestEntry(**each) for unique_id, each in event["ended"]["entries"].items()},
+                    {
+                        unique_id: ManifestEntry(**each)
+                        for unique_id, each in event["ended"]["entries"].items()
+                    },
                     event["ended"]["children"],
                     target,
                 )

@@ -23,7 +23,9 @@ from parc.warehouse import partitions
 from parc.warehouse.maintenance import STATISTICS_TARGET
 
 
-def publish(connection: psycopg.Connection[Any], project: Iterable[ManifestEntry], build_id: int) -> dict[str, int]:
+def publish(
+    connection: psycopg.Connection[Any], project: Iterable[ManifestEntry], build_id: int
+) -> dict[str, int]:
     """Copy what the running build changed; it becomes visible when the caller commits.
 
     `meta.publish` of each model says how: `by_date` replaces the business dates that the build recomputed

@@ -325,9 +325,7 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collect
         name = place
         after = {} if zone.is_on_disk else {entry.name: entry for entry in zone.entries(place)}
     except OSError as error:
-        return replace(
-            delivery, problem=f"{reported(name)} cannot be read: {own_reason(error, zone, feed)}"
-        )
+        return replace(delivery, problem=f"{reported(name)} cannot be read: {own_reason(error, zone, feed)}")
     if not zone.is_on_disk:
         files = [
             replace(file, is_torn=entry != after.get(entry.name) or entry.bytes != file.bytes)
