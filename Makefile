@@ -1,4 +1,4 @@
-# `make help` lists what there is. State lives in PARC_HOME (default .parc/).
+# `make help` lists the targets. State lives in PARC_HOME (default .parc/).
 PYTHON ?= python3
 PARC = .venv/bin/parc
 IN_PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
@@ -12,7 +12,7 @@ LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-i
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
-setup: .venv/ready ## Make the environment in .venv from the hashed lock
+setup: .venv/ready ## Create the environment in .venv from the hashed lock
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -24,7 +24,7 @@ setup: .venv/ready ## Make the environment in .venv from the hashed lock
 	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python .venv/bin/python --editable .
 	@touch $@
 
-run: setup ## Start the platform; without PARC_LANDING, also load fourteen simulated days
+run: setup ## Start the platform and, unless PARC_LANDING is set, load fourteen simulated days
 	@if [ -z "$$PARC_LANDING" ]; then $(PARC) demo; else $(PARC) up; fi
 
 stop: ## Stop what `make run` started; `make run` resumes
@@ -50,25 +50,25 @@ lint: setup ## Check style and types
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project
 	@.venv/bin/sqlfluff lint --disable-progress-bar --templater placeholder expectations
 
-soak: setup ## Every test that asks for a platform, the long ones too (sixty days, faults); prints figures
+soak: setup ## Run every test that needs a platform, including the long ones (sixty days, faults); prints figures
 	@tests/install_tools.sh
 	@.venv/bin/pytest -m "" -s tests/integration tests/switch tests/e2e tests/soak
 
 bench: bench-build bench-ingest bench-orchestration bench-switch ## Run every benchmark
 
-bench-build: setup ## Measure one more day's build with 30 and with 365 days of history (BENCH="--long N --scale S")
+bench-build: setup ## Measure the build of one more day on 30 and on 365 days of history (BENCH="--long N --scale S")
 	@.venv/bin/python tests/bench/build.py $(BENCH)
 
-nation: setup ## A national month loaded and built, then one more night: refusals, warnings, seconds, GB (BENCH="--days N --scale S")
+nation: setup ## Load and build a national month, then one more night; prints refusals, warnings, seconds and GB (BENCH="--days N --scale S")
 	@.venv/bin/python tests/bench/nation.py $(BENCH)
 
-bench-ingest: .venv-bench/ready ## Measure a load of a national day beside COPY, dlt and sling (BENCH="--rounds N --scale S")
+bench-ingest: .venv-bench/ready ## Compare loading a national day with COPY, dlt and sling (BENCH="--rounds N --scale S")
 	@.venv-bench/bin/python tests/bench/ingest.py $(BENCH)
 
 bench-orchestration: .venv-bench/ready ## Measure what Airflow adds to dbt (options: BENCH="--runs 5", BENCH=--help)
 	@.venv-bench/bin/python tests/bench/orchestration.py $(BENCH)
 
-bench-switch: setup ## Measure a release to Kamailio beside bare COPY and reload (BENCH="--exceptions N")
+bench-switch: setup ## Compare a release to Kamailio with a bare COPY and reload (BENCH="--exceptions N")
 	@.venv/bin/python tests/bench/switch.py $(BENCH)
 
 .venv-bench/ready: .venv/ready requirements.lock tests/bench/requirements.txt
@@ -92,7 +92,7 @@ plots: setup ## Draw a month of the simulated operator into docs/reference/
 sbom: .venv-audit/ready ## Write sbom.cdx.json, the bill of materials (CycloneDX) of requirements.lock
 	@.venv-audit/bin/python deploy/supply_chain/sbom.py requirements.lock sbom.cdx.json
 
-audit: .venv-audit/ready ## Ask a service on the network which locked versions are known to be vulnerable
+audit: .venv-audit/ready ## Check the locked versions for known vulnerabilities; needs a network
 	@.venv-audit/bin/python deploy/supply_chain/audit.py requirements.lock
 
 .venv-audit/ready: .venv/ready deploy/supply_chain/requirements.lock
@@ -105,6 +105,6 @@ lock: ## Resolve pyproject.toml into requirements.lock and that of the audit (Py
 	@.venv/bin/uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile $(LOCKED) --group audit -o deploy/supply_chain/requirements.lock
 
-clean: ## Stop the platform, remove .venv and .parc: all its data, and the key of its pseudonyms
+clean: ## Stop the platform; delete .venv and .parc with all data and the pseudonym key
 	@test ! -x $(PARC) || $(PARC) stop
 	@rm -rf .venv .venv-bench .venv-audit .parc

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs once, when the container's data folder is made: the logins and their databases. psql reads each password out
-# of its file, so that none is an argument of a process; the log keeps no statement with one.
+# Runs once, when the container's data folder is created: creates the logins and their databases. psql reads each password
+# from its file, so that none appears in a process's arguments; statements with a password are not logged.
 set -eu
 secrets=${SECRETS:-/run/secrets}
 for name in parc airflow switch kamailio; do
     case "$(cat "$secrets/${name}_password")" in
         "" | *[!A-Za-z0-9_.~-]*)
-            echo "${name}_password goes into addresses as it is: letters, digits and _ . ~ - alone; deploy/write_secrets.sh makes such ones" >&2
+            echo "${name}_password is used in URLs: only letters, digits and _ . ~ - are allowed; create it with deploy/write_secrets.sh" >&2
             exit 1 ;;
     esac
 done
@@ -25,7 +25,7 @@ create database :name owner :name;
 revoke all on database :name from public;
 SQL
 done
-# The telephone switch itself only reads.
+# The telephone switch only reads.
 as_superuser kamailio <<'SQL'
 set log_statement = 'none';
 set log_min_error_statement = 'panic';

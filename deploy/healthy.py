@@ -1,4 +1,4 @@
-"""Ends with 0 where Airflow's API says that a part of it is at work, as `healthy.py scheduler`."""
+"""Exits with 0 if Airflow's API reports the given component as healthy: `healthy.py scheduler`."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
--- What only a superuser may take away: from the warehouse's readers, and from the server's log. Run it in the warehouse's
--- database: the embedded server and docker-compose.yml do; of another server `parc doctor` prints it. Harmless again.
+-- Restricts the warehouse's readers and the server's log in ways that only a superuser can. Run it in the warehouse's
+-- database. The embedded server and docker-compose.yml do so; for another server `parc doctor` prints it. Safe to repeat.
 do $$
 declare
     command text;
@@ -16,7 +16,7 @@ begin
         select format('grant usage on language plpgsql to %I', owner)
         union all
         select format('grant set on parameter temp_file_limit to %I', owner)
-        -- A statement that fails tells its caller why: in the log it would leave the row that it was about.
+        -- A failing statement reports its error to the caller; in the log it would also leave the row concerned.
         union all
         select format('alter database %I set %s', current_database(), setting)
         from unnest(array['log_min_messages = log', 'log_min_error_statement = panic']) as setting

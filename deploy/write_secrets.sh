@@ -1,30 +1,30 @@
 #!/bin/sh
-# Makes the secrets that docker-compose.yml mounts, a file each, where they do not exist: deploy/write_secrets.sh
-# A secret that the environment names is taken from there. To go on with those of a former .env:
+# Creates the secrets that docker-compose.yml mounts, one file each, unless they exist: deploy/write_secrets.sh
+# A secret set in the environment is taken from there. To keep those of an existing .env:
 #   (set -a; . ./.env; deploy/write_secrets.sh)
 set -eu
 umask 077
 folder=${PARC_SECRETS:-secrets}
 mkdir -p "$folder"
-chmod 700 "$folder"  # nobody on this host gets further; in a container are the files alone that it needs, for any user
+chmod 700 "$folder"  # other users of this host cannot enter; each container only gets the files it needs, readable by any user
 cd "$folder"
 
-keep() {  # NAME VALUE: the file of that name, unless there is one
+keep() {  # NAME VALUE: writes the file of that name, unless it exists
     [ -e "$1" ] && return
     printf %s "$2" > ".$1.draft"
     chmod 444 ".$1.draft"
     mv ".$1.draft" "$1"
 }
-given() {  # NAME: what the environment says, as PARC_<NAME> or <NAME>
+given() {  # NAME: its value in the environment, as PARC_<NAME> or <NAME>
     upper=$(echo "$1" | tr a-z A-Z)
     eval "printf %s \"\${PARC_$upper:-\${$upper:-}}\""
 }
 random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
-word() {  # NAME: a secret of letters and digits, as an address can hold it
+word() {  # NAME: a secret of letters and digits, which can be used in a URL
     value=$(given "$1")
     value=${value:-$(random)}
     case "$value" in
-        *[!A-Za-z0-9_.~-]*) echo "$1 goes into addresses as it is: letters, digits and _ . ~ - alone" >&2; exit 1 ;;
+        *[!A-Za-z0-9_.~-]*) echo "$1 is used in URLs: only letters, digits and _ . ~ - are allowed" >&2; exit 1 ;;
     esac
     keep "$1" "$value"
 }
@@ -40,7 +40,7 @@ keep warehouse_dsn "postgresql://parc:$(cat parc_password)@postgres:5432/parc"
 keep switch_dsn "postgresql://switch:$(cat switch_password)@postgres:5432/switch"
 keep airflow_dsn "postgresql+psycopg2://airflow:$(cat airflow_password)@postgres:5432/airflow"
 
-# Where notices go and what opens a landing zone on SFTP or S3: yours to fill in. .env names those that count.
+# Where notices go, and the credentials of a landing zone on SFTP or S3: fill these in; .env says which are used.
 keep notice_urls "$(given notice_urls)"
 keep sftp_password "$(given sftp_password)"
 [ -z "${AWS_ACCESS_KEY_ID:-}" ] || keep aws_credentials "[default]

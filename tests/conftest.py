@@ -54,14 +54,14 @@ def folder_for_everyone() -> Iterator[Path]:
 
 @pytest.fixture
 def warehouse(server: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """A platform of the test's own: an empty, migrated database and empty folders."""
+    """A platform for one test: an empty, migrated database and empty folders."""
     with empty_platform(server, tmp_path) as settings:
         yield settings
 
 
 @pytest.fixture(scope="module")
 def module_warehouse(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The same for all tests of a module, which go on from each other."""
+    """The same for all tests of a module, which build on each other."""
     with empty_platform(server, tmp_path_factory.mktemp("platform")) as settings:
         yield settings
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts the switch in its container. The environment says where its database is and who takes what nobody else can;
-# its password and the platform's secret are files.
+# Starts the switch in its container. The environment gives the last resort, the peers and the tuning; the database
+# password and the secret shared with the platform are files.
 set -eu
 umask 077
 address=$(hostname -i | cut -d' ' -f1)
@@ -10,8 +10,8 @@ case "$switch_secret" in
     ????????????????*) ;;
     *) echo "switch_secret must have 16 or more letters and digits; deploy/write_secrets.sh makes one" >&2; exit 1 ;;
 esac
-# Calls from this host come in by the published port, and so from the network's gateway: nobody else's are taken
-# unless PEERS names them.
+# Calls from this host arrive by the published port, and so from the network's gateway. No other calls are accepted
+# unless PEERS names their senders.
 if [ -z "${PEERS:-}" ]; then
     gateway=$(awk '$2 == "00000000" { print $3; exit }' /proc/net/route)
     PEERS=$(printf '%d.%d.%d.%d/32' $(echo "$gateway" | sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4 0x\3 0x\2 0x\1/'))

@@ -1,6 +1,6 @@
--- The switch's own database: two slots of canonical tables, and the views through which Kamailio reads them.
--- May be run again at any time, by the role that writes; `kamailio` is the role that only reads.
--- Kamailio wants varchar (it drops text), and loads NULL and empty values without a word: hence the checks.
+-- The switch's database: two slots of canonical tables, and the views through which Kamailio reads them.
+-- The writing role may run this again at any time; `kamailio` is the role that only reads.
+-- Kamailio needs varchar (it drops text) and silently loads NULL and empty values, which explains the checks.
 begin;
 
 create schema if not exists switch;
@@ -53,7 +53,7 @@ end $$;
 
 set local search_path = switch;
 
--- Which slot is live, which was before, and the token of the last flip: one row.
+-- The live slot, the previous one, and the token of the last flip: one row.
 create table if not exists control (
     is_the_row boolean primary key default true check (is_the_row),
     active varchar(1) check (active in ('a', 'b')),
@@ -67,7 +67,7 @@ create table if not exists drains (
     drained_until timestamptz not null
 );
 
--- What was staged, table by table and compressed, so that a rollback can go further back than the other slot.
+-- Everything staged, compressed, one row per table, so that a rollback can go back further than the other slot.
 create table if not exists kept_table (
     sha256 varchar(64) primary key,
     data bytea not null
@@ -181,7 +181,7 @@ begin
             union all
             select '_v', 0, 0, version, 0 from slot_%1$s.release
         $view$, slot);
-        -- Nobody's number begins with three zeros: there the tree keeps its version.
+        -- No number starts with three zeros, so the tree stores its version there.
         execute format($view$
             create or replace view geo_%1$s as
             select prefix as tprefix, zone_code as tvalue from slot_%1$s.prefixes

@@ -1,6 +1,6 @@
-"""Asks which versions of a hashed lock are known to be vulnerable, for this machine's Python: `make audit`.
+"""Checks a hashed lock for known vulnerabilities, for this machine's Python: `make audit`.
 
-Exit codes: 0 none is known; 1 some are, told in a table; 3 nobody could be asked.
+Exit codes: 0 none known; 1 some found and listed in a table; 3 the service could not be reached.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ NOT_AUDITED = 3
 
 
 def main(lock: Path) -> int:
-    """The exit code; prints what pip-audit finds."""
+    """Print what pip-audit finds; returns the exit code."""
     options = [
         "--requirement",
         str(lock),
@@ -29,10 +29,10 @@ def main(lock: Path) -> int:
         check=False,
     )
     if ended.returncode and not ended.stdout.strip():
-        why = (ended.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        why = (ended.stderr.strip().splitlines() or ["no message"])[-1]
         print(
-            f"{lock} is not audited, as nobody answered: this needs a network. Run it where api.osv.dev can "
-            f"be reached, or name a mirror of it in PIP_AUDIT_OSV_URL. ({why[:200]})",
+            f"{lock} was not audited: the audit needs a network. Run it where api.osv.dev can be reached, or "
+            f"set PIP_AUDIT_OSV_URL to a mirror. ({why[:200]})",
             file=sys.stderr,
         )
         return NOT_AUDITED

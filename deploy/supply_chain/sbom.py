@@ -1,8 +1,8 @@
 """Writes the software bill of materials (CycloneDX 1.6, JSON) of a hashed lock: `make sbom`.
 
-One component for each line of the lock, with the hashes of its files and its marker as the property
-`parc:marker`. The same lock gives the same bytes: no time, no serial number, and no address of a
-registry.
+It has one component per line of the lock, with the hashes of its files, and its marker as the property
+`parc:marker`. The same lock gives the same bytes: there is no timestamp, serial number or registry
+address in it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ _HASHES = HashTypeFactory()
 
 
 def main(lock: Path, written: Path) -> None:
-    """Write the bill of `lock` to `written`. Raises SystemExit where a line is not pinned and hashed."""
+    """Write the bill of `lock` to `written`. Raises SystemExit if a line is not pinned and hashed."""
     found = RequirementsFile.from_file(str(lock))
     if found.invalid_lines:
-        raise SystemExit(f"{lock}: cannot read {found.invalid_lines[0].line!r}; write it anew: make lock")
+        line = found.invalid_lines[0].line
+        raise SystemExit(f"{lock}: cannot read {line!r}; write the lock again with `make lock`")
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     bom = Bom(components=[_component(lock, each) for each in found.requirements])
     bom.serial_number = bom.metadata.timestamp = None  # type: ignore[assignment]
@@ -50,7 +51,9 @@ def main(lock: Path, written: Path) -> None:
 def _component(lock: Path, line: InstallRequirement) -> Component:
     version = line.get_pinned_version
     if not (version and line.hash_options):
-        raise SystemExit(f"{lock}: {line.name} is not pinned with a hash; write it anew: make lock")
+        raise SystemExit(
+            f"{lock}: {line.name} is not pinned with a hash; write the lock again with `make lock`"
+        )
     purl = PackageURL("pypi", None, canonicalize_name(line.name), version)
     return Component(
         type=ComponentType.LIBRARY,

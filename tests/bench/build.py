@@ -1,7 +1,7 @@
-"""What one more day costs to build, with a short and with a long history.
+"""Measures the build of one more day with a short and with a long history.
 
-Two platforms of their own hold 30 and 365 simulated days; then the same three days are loaded and built on
-each, in turn. Near 1 the ratio says that a build touches only what changed. Run by `make bench-build`.
+Two platforms hold 30 and 365 simulated days; then the same three days are loaded and built on each, in turn.
+A ratio near 1 shows that a build only touches what changed. Run by `make bench-build`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def days(first: date, last: date) -> list[date]:
 
 
 def platform(folder: Path, history: int, scale: float) -> Settings:
-    """A platform that holds `history` days up to LAST, built."""
+    """A platform with `history` days up to LAST, loaded and built."""
     settings = Settings(home=folder / "home", landing=str(folder / "landing"), switch=str(folder / "switch"))
     begun, first = time.monotonic(), LAST - timedelta(days=history - 1)
     simulate(first, LAST + timedelta(days=NIGHTS), scale=scale, seed=365, out=settings.landing)

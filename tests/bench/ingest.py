@@ -1,11 +1,10 @@
-"""What a checked load of a national day costs beside loads that check nothing.
+"""Compares a checked load of a national day with loads that check nothing.
 
-One day of calls is loaded again and again, the loaders in turn: ours from CSV, gzipped CSV and Parquet (read,
-checked, pseudonymised, freed of duplicates, published; without the suite that judges a delivery as a whole),
-`COPY` of the rows that ours publishes, as clean CSV and in binary, into the same table, `COPY` of the
-delivered CSV as it is, dlt and sling. Then ours by stage, from a file twenty times as large, and over a
-backfill; last the nation's line assignments, and the same again with one in a hundred changed. Run by
-`make bench-ingest`.
+One day of calls is loaded repeatedly, by each loader in turn: ours from CSV, gzipped CSV and Parquet (read,
+checked, pseudonymised, deduplicated, published; without the suite that judges whole deliveries), `COPY` of
+the rows that ours publishes (as clean CSV and in binary) into the same table, `COPY` of the delivered CSV as
+it is, dlt and sling. Then ours by stage, from a file twenty times as large, and over a backfill; finally the
+nation's line assignments, and the same again with one in a hundred changed. Run by `make bench-ingest`.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ PIECE_BYTES = 1 << 20
 
 @contextmanager
 def server(folder: Path) -> Iterator[Settings]:
-    """A PostgreSQL of its own, with the platform's schemas; no suite judges what is loaded."""
+    """A separate PostgreSQL with the platform's schemas; no suite is run on what is loaded."""
     folder.chmod(0o755)
     settings = Settings(home=folder / "home", landing=str(folder / "landing"), switch=str(folder / "switch"))
     embedded.start(settings)
@@ -72,12 +71,12 @@ def execute(settings: Settings, *commands: str) -> None:
 
 
 def forget(settings: Settings) -> None:
-    """As if nothing had ever been delivered."""
+    """Reset to the state before any delivery."""
     execute(settings, "drop table if exists raw.calls", "truncate ops.delivery cascade")
 
 
 def deliver(settings: Settings, day: date, source: Path) -> None:
-    """`source` alone is what was delivered for that day."""
+    """Make `source` the only file delivered for that day."""
     folder = Path(settings.landing) / "calls" / f"date={day}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -95,7 +94,7 @@ def ours(settings: Settings, source: Path) -> Callable[[], None]:
 
 
 def copy(settings: Settings, source: Path, columns: str, form: str) -> Callable[[], None]:
-    """A plain COPY of a file into a table that is there and empty."""
+    """A plain COPY of a file into an existing empty table."""
 
     def run() -> None:
         command = f"copy bench.copied from stdin (format {form})"
@@ -113,7 +112,8 @@ def copy(settings: Settings, source: Path, columns: str, form: str) -> Callable[
 
 
 def dlt(settings: Settings, source: Path, folder: Path) -> Callable[[], None]:
-    """dlt by its quickest way: Arrow tables in, CSV files to COPY; in a process of its own, imports apart."""
+    """dlt by its fastest route (Arrow tables in, CSV files to COPY), in a separate process, without
+    imports."""
     import dlt as library
     import pyarrow as pa
     from pyarrow import csv
@@ -235,7 +235,7 @@ def side_by_side(settings: Settings, files: dict[str, Path], rounds: int, folder
 
 
 def by_stage(settings: Settings, source: Path, rounds: int) -> None:
-    """The stages of ours one after the other; in a load they overlap on two cores."""
+    """Our stages one after another; in a real load they overlap on two cores."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         for name, took in stages(settings, source).items():
@@ -291,7 +291,7 @@ def stages(settings: Settings, source: Path) -> dict[str, float]:
 
 
 def memory(settings: Settings, sources: dict[str, Path]) -> None:
-    """Seconds and peak memory of a load in a process of its own."""
+    """Seconds and peak memory of a load in a separate process."""
     for name, source in sources.items():
         forget(settings)
         deliver(settings, DAY, source)
@@ -306,7 +306,7 @@ def memory(settings: Settings, sources: dict[str, Path]) -> None:
 
 
 def one(home: str, landing: str) -> None:
-    """Load the day in this process and tell its peak memory."""
+    """Load the day in this process and return its peak memory."""
     quality.check_delivery = lambda *_: quality.Verdict(passed=True)  # type: ignore[assignment]
     settings = Settings(home=Path(home), landing=landing, switch="unused")
     begun = time.monotonic()
@@ -319,7 +319,7 @@ def one(home: str, landing: str) -> None:
 
 
 def enlarged(source: Path, target: Path, factor: int) -> Path:
-    """A file of `factor` times the rows, their keys unlike."""
+    """A file of `factor` times the rows, with different keys."""
     head, _, body = source.read_bytes().partition(b"\n")
     assert head.startswith(b"call_id,")
     with target.open("wb") as stream:
@@ -331,7 +331,7 @@ def enlarged(source: Path, target: Path, factor: int) -> Path:
 
 
 def backfill(settings: Settings, folder: Path, days: int, scale: float) -> None:
-    """Days in a row, then two feeds at once."""
+    """Load consecutive days, then two feeds at the same time."""
     landing = folder / "backfill"
     first = DAY - timedelta(days=days - 1)
     simulate(first, DAY, scale=scale, seed=30, out=str(landing))

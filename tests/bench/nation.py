@@ -1,6 +1,6 @@
-"""A month of the nation, then one more night: what is refused, what warns, the seconds, the gigabytes.
+"""Loads and builds a national month, then one more night; reports refusals, warnings, seconds and gigabytes.
 
-Everything goes through the public entry points of a night without Airflow. Run by `make nation`.
+It uses the public entry points of a night without Airflow. Run by `make nation`.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def load(settings: Settings, first: date, last: date, seconds: Counter[str]) -> list[Outcome]:
-    """Every delivery from `first` to `last`, references first; adds to `seconds` by feed."""
+    """Load every delivery from `first` to `last`, references first; adds to `seconds` by feed."""
     outcomes = []
     for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
         for feed in sorted(FEEDS, key=lambda name: FEEDS[name].keeping is Keeping.DAYS):
@@ -127,7 +127,7 @@ def bootstrap(settings: Settings, business_date: date) -> None:
 
 
 def tell_plan(plan: routing.Plan | None) -> None:
-    """What the guards and the gate say of a release."""
+    """The findings of the guards and the gate for a release."""
     if plan is None:
         return
     print(f"  plan: {plan.verdict}")
@@ -138,7 +138,7 @@ def tell_plan(plan: routing.Plan | None) -> None:
 
 
 def tell(outcomes: list[Outcome]) -> None:
-    """How the deliveries ended; refusals one by one, warnings of one kind together."""
+    """Print the outcome of the deliveries: each refusal, and warnings grouped by kind."""
     print(
         "  " + ", ".join(f"{count} {status}" for status, count in Counter(o.status for o in outcomes).items())
     )

@@ -1,9 +1,9 @@
-"""What Airflow adds to dbt: one night's build by several ways, in turns, on this machine.
+"""Measures what Airflow adds to dbt: one night's build in several ways, in turn, on this machine.
 
 `make bench-orchestration` prints a table (options: BENCH="--runs 5", BENCH=--help). All ways run the
-platform's dbt project on copies of one small warehouse: two weeks built, one more day loaded, not yet built.
+platform's dbt project on copies of one small warehouse: two weeks built, one more day loaded but not built.
 State lives in a temporary folder. Cosmos is in this program's environment (.venv-bench) and not in the
-platform's (.venv), which runs everything but Cosmos.
+platform's (.venv), which runs everything else.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Taken:
-    """What a run took: seconds by the clock, and seconds of CPU (a task's are its whole run's)."""
+    """The cost of a run: elapsed seconds and CPU seconds (a task's are those of its whole run)."""
 
     wall: float
     cpu: float
@@ -102,7 +102,7 @@ def main() -> None:
 
 @contextmanager
 def platforms() -> Iterator[Bench]:
-    """Two empty platforms in a temporary folder; stopped and removed in the end."""
+    """Two empty platforms in a temporary folder, stopped and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="parc-bench-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         own = Settings(
@@ -122,7 +122,8 @@ def platforms() -> Iterator[Bench]:
 
 
 def prepare(bench: Bench, scale: str) -> None:
-    """Two weeks built and a day more loaded (LOADED); the same with a build begun (OPENED)."""
+    """Prepare two weeks built and one more day loaded (LOADED), and the same with a build started
+    (OPENED)."""
     parc(bench.own, "up", "--no-airflow")
     load(bench, scale, FIRST, LAST)
     parc(bench.own, "build")
@@ -164,14 +165,14 @@ def load(bench: Bench, scale: str, first: str, last: str) -> None:
 
 
 def running_builds(settings: Settings) -> int:
-    """How many builds (none or one) are written down as running."""
+    """How many builds (none or one) are recorded as running."""
     with connect(settings, "reader") as connection:
         row = connection.execute("select count(*) from ops.build where status = 'running'").fetchone()
     return int(row[0]) if row else 0
 
 
 def start_airflow(bench: Bench, ways: list[str]) -> None:
-    """Start what the ways need: the platform's Airflow from its own environment, Cosmos' from this one."""
+    """Start the Airflow of the platform (from its own environment) and that of Cosmos (from this one)."""
     if "airflow" in ways:
         say("starting the platform's Airflow")
         parc(bench.measured, "up")
@@ -235,12 +236,12 @@ def cpu_seconds(bench: Bench) -> float:
 
 
 def dbt_build(bench: Bench) -> tuple[float, ...]:
-    """The floor: the nodes that a night runs, by hand."""
+    """The minimum: the nodes of a night, run directly."""
     return (dbt(bench, "build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "seed"),)
 
 
 def parc_build(bench: Bench) -> tuple[float, ...]:
-    """The same with what is found to have changed, and publication."""
+    """The same plus finding what changed, and publication."""
     return (timed([BIN / "parc", "build"], variables(bench.measured)),)
 
 
@@ -282,7 +283,7 @@ def check_work(bench: Bench, way: str) -> None:
 
 
 def parse_seconds(bench: Bench, ways: list[str]) -> dict[str, float]:
-    """What Airflow's DAG processor last took for each DAG's file."""
+    """How long Airflow's DAG processor last took for each DAG file."""
     found = {}
     for settings, folder, needed in (
         (bench.own, PROJECT / "dags", {"airflow"}),
@@ -296,7 +297,7 @@ def parse_seconds(bench: Bench, ways: list[str]) -> dict[str, float]:
 
 
 def report(runs: list[dict[str, Taken]], parsed: dict[str, float]) -> None:
-    """The tables; a ratio compares the runs of the same turn, so that a busy machine weighs on both."""
+    """Print the tables; a ratio compares runs of the same turn, so that a busy machine affects both."""
     print(f"\n| | median s | fastest - slowest | / {FLOOR} | CPU s | / {FLOOR} |\n|---|---|---|---|---|---|")
     ratios = {}
     for label in runs[0]:
@@ -318,7 +319,7 @@ def report(runs: list[dict[str, Taken]], parsed: dict[str, float]) -> None:
 
 
 def copy_database(settings: Settings, source: str, name: str) -> None:
-    """Make the database anew as a copy of another, and let the server write it out before the clock runs."""
+    """Recreate the database as a copy of another, flushed to disk before the measurement."""
     given = parameters(settings, "admin") | {
         "dbname": "postgres",
         "user": "postgres",
@@ -391,7 +392,7 @@ def between(start: str, end: str) -> float:
 
 
 def say(what: str) -> None:
-    """Tell who waits."""
+    """Report progress."""
     print(what, file=sys.stderr, flush=True)
 
 

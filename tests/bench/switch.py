@@ -1,9 +1,9 @@
-"""What a release to Kamailio costs beside a bare COPY and a bare reload of the same tables.
+"""Compares a release to Kamailio with a bare COPY and reload of the same tables.
 
-A table of 18,000 prefixes and five million exact numbers is brought to a running switch of its own, then one
-in which fifty thousand numbers differ, then one in which a single one does. Bare is what cannot be done
-without: COPY into tables with the same keys, and the switch's own reload of them; no diff, no read-back, no
-probes. Run by `make bench-switch`.
+A table of 18,000 prefixes and five million exact numbers is released to a running switch, then one in which
+fifty thousand numbers differ, then one in which a single one does. "Bare" is the unavoidable part: COPY into
+tables with the same keys, and the switch's own reload; no diff, no read-back, no probes. Run by
+`make bench-switch`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIRST_NUMBER = 600_000_000
 
 
 def content(exceptions: int, changed: int = 0) -> Content:
-    """A table of that many exceptions, in which the first `changed` ones go to another zone."""
+    """A table with this many exceptions, of which the first `changed` go to another zone."""
     numbers = pl.select(index=pl.int_range(exceptions, dtype=pl.Int64)).select(
         number=pl.lit("+33") + (pl.col("index") + FIRST_NUMBER).cast(pl.String),
         zone_code=((pl.col("index") + (pl.col("index") < changed)) % len(ZONES)).cast(pl.String).str.zfill(2),
@@ -102,7 +102,7 @@ def released(switch: KamailioSwitch, version: str, desired: Content, fence: int)
 
 
 def bare(settings: Settings, desired: Content) -> float:
-    """COPY into the idle slot's tables, made anew, and the switch's own reload."""
+    """COPY into the recreated tables of the idle slot, and the switch's own reload."""
     begun = time.monotonic()
     files = desired.files
     rpc = Rpc(local.socket(settings))

@@ -1,4 +1,4 @@
-"""The task that builds the marts: what is tried again, what is not, and what its log says."""
+"""The task that builds the marts: what it retries, what it does not, and what its log says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = Callable[[Any], dict[Any, Any]]
 
 @pytest.fixture
 def run(dags: dict, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Run:
-    """Runs the task with a build that does what is given; returns the extras of the events it emits."""
+    """Run the task with the given build; returns the extras of the events it emits."""
     from parc.orchestration import marts
 
     caplog.set_level(logging.INFO)
@@ -92,7 +92,7 @@ def test_the_log_folds_the_nodes_and_sums_up(run: Run, caplog: pytest.LogCapture
     assert line == "12/131 fct_calls success 0.42 s 10,900 rows"
     assert after == [
         "build 7 published: 1 deliveries, 1 days, 0 rows in 0 marts",
-        "built without calls 2012-04-30, due 2012-05-01 04:00: it is built when it comes",
+        "built without calls 2012-04-30, due 2012-05-01 04:00: it is built when it arrives",
         "dbt: 130 success, 1 warn; slowest: "
         "node_9 0.9 s, node_8 0.8 s, node_7 0.7 s, node_6 0.6 s, node_5 0.5 s",
     ]

@@ -1,4 +1,4 @@
-"""What each DAG is, said once more: a change of schedule, owner or limits is a decision, not a slip."""
+"""Restates each DAG's properties, so that a change of schedule, owner or limits is a deliberate decision."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_tasks_end_before_their_run_does(dags, dag_id: str) -> None:
 
 @pytest.mark.parametrize("dag_id", [*INGEST, "ingest_late", "build_marts", "export_routing"])
 def test_the_night_goes_before_backfills(dags, dag_id: str) -> None:
-    """As the scheduler computes it, from what the DAG processor wrote down."""
+    """As the scheduler computes it, from the DAG processor's serialised DAG."""
     from airflow.serialization.serialized_objects import DagSerialization
 
     kept = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags[dag_id]))

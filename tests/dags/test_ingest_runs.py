@@ -1,5 +1,5 @@
-"""Runs of the ingest DAGs on a real warehouse, task by task as Airflow runs them, without its services: what
-each outcome makes of a run, which words it leaves, and whom it tells."""
+"""Runs of the ingest DAGs on a real warehouse, task by task as Airflow runs them but without its services:
+how each outcome affects a run, the text it leaves, and who is notified."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ print("TOLD " + json.dumps(told))
 
 
 def steps(settings: Settings) -> dict[str, tuple[str, dict[str, str], str | None, dict[str, str]]]:
-    """By name: DAG, conf, a statement and files to write before."""
+    """By name: DAG, conf, a statement to run and files to write first."""
     bad = Path(settings.landing) / "calls" / f"date={NEXT}" / "calls.csv"
     day = {"first_date": str(DAY)}
     both = {"first_date": str(DAY), "last_date": str(NEXT)}
@@ -79,7 +79,7 @@ def steps(settings: Settings) -> dict[str, tuple[str, dict[str, str], str | None
 
 @pytest.fixture(scope="module")
 def runs(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What became of each step, one after the other in one warehouse."""
+    """The result of each step, in order, in one warehouse."""
     settings = module_warehouse
     simulate(DAY, NEXT, scale=0.001, seed=1, out=settings.landing)
     for path in Path(settings.landing).rglob("date=*/*"):
@@ -158,7 +158,8 @@ def test_a_snapshot_that_is_not_due_fails_nothing(runs) -> None:
 
 
 def test_a_bad_delivery_holds_no_other_back(runs) -> None:
-    """Calls of the 26th are refused; all other feeds of both days are published, and just these told of."""
+    """Calls of the 26th are refused; all other feeds of both days are published, and only these are
+    reported."""
     run = runs["one of two refused"]
     assert run["state"] == "failed"
     assert run["tasks"] == {"load": "success", "report": "failed"}

@@ -1,4 +1,4 @@
-"""One notice per failed run: what it says, where it goes, and that nothing keeps it from going."""
+"""One notice per failed run: what it says, where it goes, and that nothing stops it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = "1 refused or missing:\ninterventions 2012-04-25: refused as a whole (
 
 @pytest.fixture
 def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict]]:
-    """What reaches a receiver on loopback, to which PARC_NOTICE_URLS points."""
+    """What a receiver on loopback gets, with PARC_NOTICE_URLS pointing to it."""
     received: list[dict] = []
 
     class Receiver(BaseHTTPRequestHandler):

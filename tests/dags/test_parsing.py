@@ -1,4 +1,4 @@
-"""Reading a DAG file touches nothing: the DAG processor does it again and again, wherever it runs."""
+"""Parsing a DAG file has no side effects, since the DAG processor does it repeatedly, anywhere."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ HEAVY = {
 
 
 def read(path: Path, home: Path, **more: str) -> dict:
-    """What reading a DAG file did, in a process that knows no platform."""
+    """What parsing a DAG file did, in a process without a platform."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PARC_", "AIRFLOW_"))}
     environment |= {
         "AIRFLOW_HOME": str(home),
@@ -131,7 +131,7 @@ def test_reading_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict
     ],
 )
 def test_a_dag_file_that_reaches_out_is_caught(tmp_path: Path, line: str, told: str | None) -> None:
-    """The watch above sees what it is there to see."""
+    """The watch above detects what it should."""
     bad = tmp_path / "bad.py"
     bad.write_text(line if told else f"try:\n    {line}\nexcept OSError:\n    pass\n")
     assert (told or "os.mkdir") in " ".join(read(bad, tmp_path)["broken"])

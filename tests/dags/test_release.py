@@ -1,4 +1,4 @@
-"""What the approval's answer does to the release: Airflow's own record of it counts, and no XCom."""
+"""How the answer to an approval affects the release: only Airflow's own record counts, not an XCom."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_approvers_are_named_by_configuration(live: Settings, monkeypatch: pytes
 
 
 def test_the_deadline_is_one_that_airflow_can_clear(dags: dict[str, Any]) -> None:
-    """Airflow counts its own reference anew when a run is cleared, and fails at that."""
+    """Airflow recounts its own reference when a run is cleared, and fails to."""
     from airflow.serialization.decoders import decode_deadline_alert
     from airflow.serialization.encoders import encode_deadline_alert
 

@@ -1,5 +1,5 @@
-"""Numbers, references, names and secrets, planted wherever a delivery, an operator or an address can hold
-them, each its own token: found where they are declared to be kept, nowhere else."""
+"""Plants numbers, references, names and secrets as unique tokens wherever a delivery, an operator or an
+address can hold them, and checks that they are found only where they are declared to be kept."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def planted() -> Planted:
 
 @pytest.fixture(scope="module")
 def said() -> list[tuple[str, str]]:
-    """What the platform told: where, and what."""
+    """Everything the platform output: where, and what."""
     return []
 
 
@@ -145,7 +145,7 @@ def masked(feed: Feed, rows: list[Row], planted: Planted, place: str) -> Iterato
 
 
 def rejected(feed: Feed, rows: list[Row], planted: Planted, place: str) -> Iterator[Row]:
-    """As many rows as may break a rule, tokens in their columns."""
+    """As many rows as may break a rule, with tokens in their columns."""
     most = int(feed.reject_limit * len(rows)) - 1
     yield from list(everywhere(feed, rows, planted, place))[:: max(1, 60 // max(most, 1))][:most]
 
@@ -164,7 +164,7 @@ def everywhere(feed: Feed, rows: list[Row], planted: Planted, place: str) -> Ite
 
 
 def new(feed: Feed, rows: list[Row], planted: Planted) -> Row:
-    """A sound row with a key of its own."""
+    """A valid row with its own key."""
     filled = max(rows[:500], key=lambda row: sum(map(bool, row.values())))
     serial = next(planted.serial)
     key = {
@@ -180,7 +180,7 @@ def new(feed: Feed, rows: list[Row], planted: Planted) -> Row:
 
 
 def write(folder: Path, rows: list[Row], planted: Planted, place: str) -> None:
-    """The rows as the only file of a delivery; its name tells of a person, and so does a file beside it."""
+    """Write the rows as the only file of a delivery; its name mentions a person, as does a file beside it."""
     for file in folder.iterdir():
         file.unlink()
     name = f"export_{planted.number(f'file name, {place}')}_{planted.reference(f'file name, {place}')}.csv"
@@ -192,7 +192,7 @@ def write(folder: Path, rows: list[Row], planted: Planted, place: str) -> None:
 
 
 def refuse(landing: Path, rows: list[Row], planted: Planted) -> None:
-    """Deliveries of calls that are refused for other reasons than their rows, and folders nobody looks at."""
+    """Write call deliveries that are refused for reasons other than their rows, and stray folders."""
 
     def fresh(day: date) -> Path:
         folder = landing / "calls" / f"date={day}"
@@ -305,7 +305,7 @@ def pages(platform: Platform, airflow: Airflow) -> Iterator[tuple[str, str]]:
 
 
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
-    """Each kind, in every spelling, in pages, JSON, compressed and as bytes of a table; and no other's."""
+    """Find each kind, in every spelling, in pages, JSON, compressed and as table bytes; and no others."""
     tokens = Planted()
     numbers = [tokens.number("a number") for _ in SPELLED]
     others = [tokens.reference("a reference"), tokens.short("a short one"), tokens.name("a name")]

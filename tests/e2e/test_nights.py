@@ -1,5 +1,5 @@
-"""Four nights that go wrong, one after the other on one platform: what is published, what BI sees, what the
-switch keeps, what a person is told, and that the way out that they are told works."""
+"""Four nights that go wrong, one after another on one platform: what is published, what BI sees, what the
+switch keeps, what people are told, and that the suggested remedy works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FACTS = ("calls", "boutique_visits", "interventions")
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Nine good days are loaded, built and released; the go-live of 25 April lies ahead."""
+    """Nine good days are loaded, built and released; the go-live of 25 April is still to come."""
     with started(tmp_path_factory.mktemp("nights") / "home", "up") as platform:
         simulated(platform, FIRST, LAST_GOOD)
         for feed in FEEDS:
@@ -61,7 +61,7 @@ def simulated(platform: Platform, first: date, last: date, *faults: str) -> None
 
 
 def night(airflow: Airflow, day: date) -> dict[str, str]:
-    """The facts of a night are fetched; returns how each feed's run ended."""
+    """Load the facts of a night; returns how each feed's run ended."""
     begun = {feed: airflow.trigger(f"ingest_{feed}", first_date=str(day)) for feed in FACTS}
     return {feed: wait(airflow, f"ingest_{feed}", run_id) for feed, run_id in begun.items()}
 
@@ -87,7 +87,7 @@ def after(airflow: Airflow, dag_id: str, act: Callable[[], Any]) -> dict[str, An
 
 
 def built(platform: Platform) -> None:
-    """Until nothing that is published waits for a build."""
+    """Wait until everything published is built."""
     until(
         lambda: platform.sql(
             "select 1 from marts.published_build where not exists "
@@ -120,7 +120,7 @@ def tasks(airflow: Airflow, run: dict[str, Any]) -> dict[str, str]:
 
 
 def test_a_night_whose_calls_are_refused(platform: Platform, airflow: Airflow, page: Any) -> None:
-    """The rest is published and built, BI keeps its calls, the go-live of the 25th waits for a person."""
+    """The rest is published and built, BI keeps its calls, and the go-live of the 25th waits for approval."""
     simulated(platform, WITHOUT_CALLS, WITHOUT_CALLS, f"missing_column@calls:{WITHOUT_CALLS}")
     before = live(platform)
     assert night(airflow, WITHOUT_CALLS) == {
@@ -150,7 +150,7 @@ def test_a_night_whose_calls_are_refused(platform: Platform, airflow: Airflow, p
 
 
 def test_the_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airflow, page: Any) -> None:
-    """A person reads what would change and approves under Required Actions; the switch then has it."""
+    """Someone reads the plan and approves it under Required Actions; then the switch has it."""
     before = live(platform)
     run = until(lambda: [run for run in runs(airflow, "export_routing") if run["state"] == "running"])[0]
     asked(platform, airflow, run["dag_run_id"])
@@ -167,7 +167,7 @@ def test_the_go_live_is_approved_in_the_browser(platform: Platform, airflow: Air
 
 
 def test_the_refused_calls_are_sent_again(platform: Platform, airflow: Airflow) -> None:
-    """`ingest_late` finds them, and the build that follows recomputes the days that look at them, no more."""
+    """`ingest_late` finds them, and the next build only recomputes the days that depend on them."""
     simulated(platform, WITHOUT_CALLS, WITHOUT_CALLS)
     run = after(airflow, "build_marts", lambda: airflow.trigger("ingest_late", first_date=str(WITHOUT_CALLS)))
     assert run["state"] == "success"
@@ -180,7 +180,7 @@ def test_the_refused_calls_are_sent_again(platform: Platform, airflow: Airflow) 
 
 
 def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: Any) -> None:
-    """Calls and jobs are built without them, and whoever asks is told so."""
+    """Calls and jobs are built without them, and this is reported."""
     simulated(platform, WITHOUT_BOUTIQUES, WITHOUT_BOUTIQUES, f"missing@boutique_visits:{WITHOUT_BOUTIQUES}")
     before = live(platform)
     assert night(airflow, WITHOUT_BOUTIQUES) == {
@@ -209,7 +209,7 @@ def test_a_night_without_boutiques(platform: Platform, airflow: Airflow, page: A
 
 
 def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, page: Any) -> None:
-    """A leg that no ledger knows: the build names the test and its rows, BI and the switch stay."""
+    """A leg unknown to the ledger: the build names the test and its rows; BI and the switch do not change."""
     simulated(platform, BAD_DATA, BAD_DATA)
     before = (seen_by_bi(platform, "fct_calls"), live(platform))
     airflow.pause("build_marts", True)
@@ -278,7 +278,7 @@ def test_a_night_whose_release_drowns_a_site(platform: Platform, airflow: Airflo
 
 
 def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Airflow, page: Any) -> None:
-    """The switch moves while a plan waits: the answer comes too late, in words that say what to do."""
+    """The switch changes while a plan waits: the answer is too late, and the message says what to do."""
     with connect(platform.settings, "transformer") as connection:
         connection.execute(
             "update marts.routing_site_positions set position_count = 174 where site_code = 'RENNES'"
@@ -311,7 +311,7 @@ def test_who_edits_xcoms_and_states_approves_nothing(platform: Platform, airflow
 
 
 def test_postgresql_goes_and_comes_back(platform: Platform, airflow: Airflow) -> None:
-    """The night's database is stopped under it: the command says so, and what was begun is done again."""
+    """The database is stopped during the night: the command says so, and unfinished work is repeated."""
     embedded.stop(platform.settings)
     done = platform.parc("nightly", "--date", str(BAD_DATA))
     assert done.returncode == 3 and "parc up" in done.stderr

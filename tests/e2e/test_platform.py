@@ -1,4 +1,4 @@
-"""The whole platform as `make run` starts it: Airflow does the work, a browser looks at it."""
+"""The whole platform as started by `make run`: Airflow does the work, and a browser inspects it."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_the_ui_tells_what_was_refused_and_what_did_not_come(
 
 @pytest.mark.soak
 def test_a_day_is_run_again_from_the_ui(platform: Platform, airflow: Airflow, page) -> None:
-    """A refused delivery fails its run and says why; sent again, the day is triggered, loaded and built."""
+    """A refused delivery fails its run and says why; after a new delivery the day is loaded and built."""
     landing = platform.home / "landing"
     folder = landing / "calls" / "date=2012-04-30"
     folder.mkdir(parents=True)
@@ -213,7 +213,7 @@ def trigger(page, airflow: Airflow, day: str) -> str:
 
 
 def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> None:
-    """From the navigation to what a build and a load did, and only for who is logged in."""
+    """From the navigation to the details of a build and a load, and only for logged-in users."""
     assert httpx.get(f"{airflow.address}/parc/").status_code == 401
     assert page.request.get("/parc/docs/..%2Fsecrets%2Fpseudonym_secret").status == 404
     refused_by_browser = []
@@ -250,7 +250,7 @@ def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> No
 
 
 def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airflow, page) -> None:
-    """Taken back, it is planned again; a person reads it and approves under Required Actions."""
+    """After a rollback it is planned again; someone reads it and approves it under Required Actions."""
     before = platform.sql("select count(*) as n from ops.routing_release")[0]["n"]
     for command in ("rollback", "release-hold"):
         assert platform.parc("routing", command).returncode == 0

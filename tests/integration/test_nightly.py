@@ -1,4 +1,4 @@
-"""Nights without Airflow, one after the other: killed, refused, missing, failed, drifted, to be approved."""
+"""Nights without Airflow, one after another: killed, refused, missing, failed, drifted, awaiting approval."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ DAILY = {"calls", "boutique_visits", "interventions"}
 
 @pytest.fixture(scope="module")
 def platform(module_warehouse: Settings) -> Iterator[Settings]:
-    """Three small days in the landing zone: the calls of the second lack a column, its visits have not come;
-    both wait, whole, beside the landing zone."""
+    """Three small days in the landing zone: the calls of the second day lack a column, its visits are
+    missing; good versions of both wait beside the landing zone."""
     simulate(FIRST, THIRD, scale=SCALE, seed=SEED, out=module_warehouse.landing)
     for feed in ("calls", "boutique_visits"):
         shutil.move(landed(module_warehouse, feed), beside(module_warehouse, feed))

@@ -1,6 +1,6 @@
-"""Sixty days of history while the night goes on: Airflow's backfill, the trigger form, a platform that dies.
+"""Sixty days of history while nights continue: Airflow's backfill, the trigger form, a platform that dies.
 
-Minutes long, so it has its own command: `make soak` prints the figures.
+It takes minutes, so it has its own command: `make soak` prints the figures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 1_200
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A platform at work, with sixty simulated days in its landing zone and nothing loaded."""
+    """A running platform with sixty simulated days in its landing zone and nothing loaded."""
     home = tmp_path_factory.mktemp("soak") / "home"
     settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
     simulate(FIRST, LAST, scale=SCALE, seed=1, out=settings.landing)
@@ -93,7 +93,7 @@ def seconds_of_a_night(settings: Settings, feed: str) -> tuple[float, float]:
 
 
 def kill_scheduler(settings: Settings) -> None:
-    """As when the machine loses power: the scheduler and its tasks at once, without a word."""
+    """As in a power failure: kill the scheduler and its tasks at the same time."""
     from parc.host import services
 
     [pid] = [each.pid for each in services.programs(settings) if each.name == "scheduler"]

@@ -1,6 +1,6 @@
 """The effect of the rollout on months of the simulated operator, and its false alarms over many seeds.
 
-Minutes long, so it has its own command: `make soak` prints the figures.
+It takes minutes, so it has its own command: `make soak` prints the figures.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def truth(settings: Settings) -> dict[tuple[str, date, date, str], float]:
 @pytest.mark.parametrize("market", ["fixe", "internet"])
 @pytest.mark.parametrize("outcome", ["call_rate", "satisfaction", "resolved_by_customer_file_share"])
 def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, outcome: str) -> None:
-    """With the truth taken out of the panel, nothing is left but chance: it is in the confidence set."""
+    """Without the true effect in the panel only chance is left, so the truth lies in the confidence set."""
     known = truth(operator)
     panel = query(
         operator,

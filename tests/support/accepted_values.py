@@ -130,7 +130,7 @@ def unlike(feed: Feed, number: int) -> Row:
 
 
 def sound_rows(feed: Feed) -> list[Row]:
-    """As many as make the odd ones few."""
+    """Enough normal rows to make the odd ones few."""
     rows = [SOUND[feed.name] | unlike(feed, 1000 + number) for number in range(SOUND_ROWS)]
     if feed.name == "active_lines":
         return [

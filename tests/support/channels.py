@@ -1,4 +1,4 @@
-"""Deliveries of the boutiques written by hand."""
+"""Handwritten deliveries of the boutiques."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def boutique(code: str, department: str, closed_on: date | str = "") -> Row:
-    """A boutique that has been open for ever."""
+    """A boutique that has always been open."""
     return {
         "boutique_code": code,
         "name": code.title(),

@@ -1,4 +1,4 @@
-"""Databases of the tests' own on the embedded server."""
+"""Test databases on the embedded server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def empty_platform(server: Settings, folder: Path, template: str = embedded.DATA
 
 
 def with_database(settings: Settings, server: Settings, name: str) -> Settings:
-    """These settings on a database of the server that was just made, open to the platform's logins alone."""
+    """These settings with a newly created database of the server, open only to the platform's logins."""
     made = replace(settings, warehouse_dsn=connections.dsn(replace_database(server, name), "admin"))
     with connect(made, "admin") as connection:
         logins.give_database(connection)
@@ -51,8 +51,8 @@ def with_database(settings: Settings, server: Settings, name: str) -> Settings:
 
 @contextmanager
 def free_name() -> Iterator[str]:
-    """The first database name that is not in use: dbt parses the project anew for each name it has not seen
-    last, which takes longer than many a build."""
+    """The first unused database name. dbt parses the project again whenever the name differs from the last
+    one, which takes longer than many builds."""
     name = next(each for each in map("test_{}".format, count(1)) if each not in NAMES_IN_USE)
     NAMES_IN_USE.add(name)
     try:

@@ -1,4 +1,4 @@
-"""Deliveries of calls written by hand, and what the warehouse then holds of them."""
+"""Handwritten deliveries of calls, and what the warehouse then contains of them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def as_csv(rows: Iterable[Mapping[str, str]]) -> bytes:
 
 
 def deliver(settings: Settings, feed: str, day: date, **files: bytes | dict[str, Any]) -> Path:
-    """Put files (`__` for the dot of their names) in the landing zone, in place of what lay there."""
+    """Put files (`__` for the dot in their names) in the landing zone, replacing what was there."""
     folder = Path(settings.landing) / feed / f"date={day}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Ingestion that is disturbed: the command in a process of its own, and all that it leaves."""
+"""Disturbed ingestion: the command in a separate process, and everything that it leaves."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _written(rows: pl.DataFrame, form: str) -> bytes:
 
 
 class Command:
-    """`parc` with these arguments, at work in a process of its own."""
+    """`parc` with these arguments, running in a separate process."""
 
     def __init__(self, settings: Settings, *arguments: str) -> None:
         self._output = tempfile.NamedTemporaryFile("r", prefix="parc-test-")  # noqa: SIM115
@@ -101,7 +101,7 @@ class Command:
         self._process.join()
 
     def wait(self, seconds: float | None = 120) -> int | None:
-        """Its exit code; None while it is still at work after that time."""
+        """Its exit code; None if it is still running after that time."""
         self._process.join(seconds)
         return self._process.exitcode
 
@@ -124,12 +124,12 @@ def _run(known: dict[str, str], arguments: Sequence[str], output: str) -> None:
 
 
 def ingesting(settings: Settings, feed: str, day: date) -> Command:
-    """A loader at work."""
+    """A running loader."""
     return Command(settings, "ingest", feed, "--date", str(day))
 
 
 def check_told(command: Command) -> None:
-    """It ended well, or said in one line what a person can do."""
+    """It succeeded, or said in one line what a person can do."""
     code = command.wait()
     assert "Traceback" not in command.said, command.said
     if code != 0:
@@ -171,7 +171,7 @@ def delivery_count(settings: Settings) -> int:
 
 
 def reached(settings: Settings, before: int) -> str:
-    """How far a load has come, before which the ledger had so many rows."""
+    """How far a load has got, given the number of ledger rows before it."""
     found = query(settings, "select status from ops.delivery order by delivery_id offset %s", before)
     if not found:
         return "not yet in the ledger"

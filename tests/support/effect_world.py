@@ -38,7 +38,7 @@ class Plan:
 
     @classmethod
     def of(cls, first: date, weeks: int, market: str = "fixe") -> Plan:
-        """As the seeds plan it."""
+        """The rollout as planned in the seeds."""
         governed = seed("department_directorate")
         directorate = {row["department_code"]: row["directorate_code"] for row in governed}
         homes: dict[str, Counter[str]] = {}

@@ -1,5 +1,5 @@
-"""Planted tokens, each its own for the place it is planted in, and the search for them in all that a running
-platform keeps, serves and shows."""
+"""Planted tokens, each unique to its place, and the search for them in everything that a running platform
+stores, serves and shows."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Planted:
         return next(token.removeprefix(kind).strip() for token in found if token.startswith(kind))
 
     def secret(self, name: str, value: str) -> None:
-        """A secret, to be found nowhere but where secrets are kept."""
+        """A secret, which must only be found where secrets are kept."""
         self.secrets[value] = name
 
     def _keep_digests(self, place: str, *texts: str) -> None:

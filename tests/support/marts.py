@@ -1,4 +1,4 @@
-"""Reading marts, and deliveries sent again, in tests of builds."""
+"""Helpers of build tests: reading marts, sending deliveries again."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def capacity(plan: Proposal) -> list[Ruling]:
 
 
 def assert_at_ease(plan: Proposal) -> None:
-    """The gate says nothing, and no half-hour is near its limit."""
+    """The gate has no findings, and no half-hour is near its limit."""
     assert capacity(plan) == []
     for site in plan.loads:
         for half_hour in site.half_hours:

@@ -1,4 +1,4 @@
-"""Telephones that speak SIP by hand, to the switch and past its rules. All on loopback."""
+"""Telephones that speak handwritten SIP to the switch, within its rules and beyond. All on loopback."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Phone:
             return None
 
     def everything(self, seconds: float = 0.5) -> list[str]:
-        """All messages until none has come for so long."""
+        """All messages until none has arrived for this long."""
         found = []
         while (message := self.receive(seconds)) is not None:
             found.append(message)

@@ -1,4 +1,4 @@
-"""A small operator ready to be released: Bretagne goes live on 25 April 2012."""
+"""A small operator ready for a release: Bretagne goes live on 25 April 2012."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def marts(settings: Settings, statement: str) -> None:
 
 
 def unbuilt(settings: Settings, what: str) -> None:
-    """As if this seed, or the line assignments, had come since the last build."""
+    """As if this seed, or the line assignments, had arrived since the last build."""
     with connect(settings, "admin") as connection:
         if what == "line_assignments":
             connection.execute("update ops.delivery set built_in = null where feed = 'line_assignments'")

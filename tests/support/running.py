@@ -1,4 +1,4 @@
-"""A platform that runs, as its users drive it: the command line, Airflow's API, a browser."""
+"""A running platform as its users operate it: the command line, Airflow's API, a browser."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def parc(home: Path, *arguments: str, **given: str) -> subprocess.CompletedProce
 
 @contextmanager
 def started(home: Path, *arguments: str, **given: str) -> Iterator[Platform]:
-    """The platform as this command starts it; stopped and removed in the end."""
+    """The platform as started by this command; stopped and removed at the end."""
     done = parc(home, *arguments, **given)
     try:
         assert done.returncode == 0, done.stdout + done.stderr

@@ -46,7 +46,7 @@ COPIED = ("via", "from", "call-id", "cseq", "record-route")
 
 @dataclass(frozen=True)
 class Call:
-    """A call that a site answered: the site, and what the switch told it of the route."""
+    """A call that a site answered: the site, and what the switch told it about the route."""
 
     site_code: str
     version: str
@@ -91,7 +91,7 @@ class Sites:
         return Counter(call.site_code for call in self.calls.values())
 
     def answer(self, site_code: str, message: str) -> str | None:
-        """The reply to one message; None where there is none to give."""
+        """The reply to one message; None if there is none."""
         method = message.split(" ", 1)[0]
         if method != "OPTIONS" and len(self.received) < KEPT:
             self.received.append((site_code, message))

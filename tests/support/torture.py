@@ -1,6 +1,6 @@
-"""Messages that torment a SIP parser, of the kinds of RFC 4475 and more, and mutations of them.
+"""Messages that torture a SIP parser, like those of RFC 4475 and more, and mutations of them.
 
-Each names a victim, to whom nothing may be relayed, and a number of PLANTED's series, which no log may tell.
+Each names a victim, to whom nothing may be relayed, and a number of PLANTED's series, which no log may show.
 """
 
 from __future__ import annotations

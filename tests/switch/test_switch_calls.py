@@ -126,7 +126,7 @@ def test_what_the_audit_says(live: Settings) -> None:
 @given(data=st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_switch_routes_every_call_as_its_table_says(live: Settings, data: st.DataObject) -> None:
-    """The configuration and the table, told apart: one routes, the other explains."""
+    """Configuration and table compared: one routes, the other explains."""
     number = data.draw(
         st.sampled_from(
             ["0299", "0240", "0262", "+33299120001", "+33699000001", "+262262", "0033240", "01"]
@@ -192,7 +192,7 @@ def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
 
 
 def test_a_site_that_does_not_answer_is_not_even_tried(live: Settings, sites: Sites) -> None:
-    """Every site is asked each second whether it lives; silent twice, it gets no call until it answers."""
+    """Every site is probed each second; after two silent probes it gets no calls until it answers."""
     go_live(live)
     sites.silent.add("RENNES")
     until(lambda: {would_go(live).site_code for _ in range(30)} == {"RENNES_2"})
@@ -211,7 +211,7 @@ def until(is_so: Callable[[], bool]) -> None:
 def test_no_call_is_lost_across_go_lives_and_rollbacks(
     live: Settings, sites: Sites, tmp_path: Path, seconds: int
 ) -> None:
-    """Every call goes by one version: by its sites, or by the other's, never by a mixture."""
+    """Every call follows a single version, never a mixture of two."""
     local.set_clock(live, IN_HOURS)
     count = 200 * seconds
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What goes wrong with a switch while it is released to: the old table stays live, and the error says why."""
+"""Faults of a switch during a release: the old table stays live, and the error says why."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def old_table_is_live(settings: Settings) -> bool:
 
 
 def test_its_database_is_down(live: Settings, sites: Sites, tmp_path: Path) -> None:
-    """No release; calls go on by the switch's memory."""
+    """No release; calls continue from the switch's memory."""
     without = replace(live, switch_dsn="postgresql://switch@127.0.0.1:1/switch")
     with pytest.raises(ConfigurationError, match="the switch's database does not answer"):
         go_live(without)
@@ -106,7 +106,7 @@ def test_its_socket_is_somewhere_else(live: Settings) -> None:
 
 
 def test_killed_in_the_middle_of_a_release(live: Settings) -> None:
-    """Killed by the system near the flip; the next run settles what it left. `make soak`: everywhere."""
+    """Killed by the system near the flip; the next run settles what it left. `make soak`: at every step."""
     killed_after(live, exchanges_of_a_release(live) * 4 // 5)
 
 
@@ -191,7 +191,7 @@ def test_a_switch_that_says_ok_and_does_nothing_is_not_believed(
 
 
 def test_a_switch_that_refuses_to_load_a_table(live: Settings) -> None:
-    """Its role may not read the idle slot any more: the reload is answered with an error."""
+    """Its role may no longer read the idle slot, so the reload fails with an error."""
     idle = "b" if would_go(live).slot == "a" else "a"
     with psycopg.connect(local.database(live), autocommit=True) as database:
         database.execute(f"revoke select on switch.rt_{idle} from {local.READER}".encode())
@@ -214,7 +214,7 @@ def test_a_socket_that_nobody_listens_on(live: Settings, tmp_path: Path) -> None
 
 @pytest.mark.soak
 def test_a_switch_that_hangs(live: Settings) -> None:
-    """Stopped in the middle of a release, it answers nothing; let go on, the next run settles it."""
+    """Suspended in the middle of a release, it does not answer; once resumed, the next run settles it."""
     processes = [psutil.Process(local.program(live).pid)]
     processes += processes[0].children(recursive=True)
     for process in processes:

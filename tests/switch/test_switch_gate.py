@@ -1,5 +1,5 @@
-"""The switch's gate: it takes calls from its peers, relays within calls that it has placed, and tells nobody
-else a word."""
+"""The switch's gate: it accepts calls from its peers, relays within calls that it has placed, and answers
+nobody else."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def caller(open_live: Settings) -> Iterator[Phone]:
 
 @pytest.fixture
 def victim(open_live: Settings) -> Iterator[Phone]:
-    """Who is to get nothing at all."""
+    """Someone who must receive nothing."""
     with phone(open_live, OTHER_PEER) as own:
         yield own
         assert own.everything(0.2) == []
@@ -161,8 +161,8 @@ def test_a_call_that_is_taken_back_before_it_is_answered(
 def test_a_call_is_taken_by_its_own_two_ends_alone(
     open_live: Settings, sites: Sites, caller: Phone, victim: Phone
 ) -> None:
-    """Its sealed Record-Route in another call, altered, expired, or in a stranger's hand is no route; and a
-    request within it that asks to go elsewhere does not."""
+    """Its sealed Record-Route is invalid in another call, altered, expired or used by a stranger; and a
+    request within the call cannot be sent elsewhere."""
     dialog = Dialog(caller)
     dialog.begin()
     [route] = dialog.routes
@@ -330,7 +330,7 @@ def test_one_peer_that_calls_without_end_does_not_stop_another(
 def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refused(
     open_live: Settings, caller: Phone
 ) -> None:
-    """A call is up, and the switch starts anew with hardly more memory than its tables take."""
+    """A call is active, and the switch restarts with hardly more memory than its tables need."""
     dialog = Dialog(caller)
     dialog.begin()
     local.stop(open_live)  # what earlier calls still hold is given back
@@ -348,7 +348,7 @@ def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refuse
 
 
 def test_the_log_tells_of_no_caller_and_stays_short(open_live: Settings, caller: Phone) -> None:
-    """Messages that no parser likes, each with a number in it."""
+    """Malformed messages, each with a number in it."""
     log = local.program(open_live).log_path
     assert log.stat().st_mode & 0o777 == 0o600
     size = log.stat().st_size

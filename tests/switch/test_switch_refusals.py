@@ -1,4 +1,4 @@
-"""What is refused, on the switch itself: each by its name, and not one call goes another way."""
+"""Refusals on the switch itself: each names its reason, and no call is routed differently."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_an_approval_of_another_plan_is_stale(live: Settings) -> None:
 def test_emergency_is_stopped_by_nothing_but_the_kill_switch_and_is_audited(
     live: Settings, sites: Sites, tmp_path: Path
 ) -> None:
-    """Not by a freeze nor by inputs that nobody checked: every call goes by the national route at once."""
+    """Neither a freeze nor unchecked inputs stop it: every call takes the national route at once."""
     go_live(live)
     marts(live, "insert into marts.routing_freeze_windows values ('2012-01-01Z', '2013-01-01Z', 'all year')")
     unbuilt(live, "sites")

@@ -1,4 +1,4 @@
-"""What nobody should send: the switch lives, relays nothing, tells nothing, and calls go on meanwhile."""
+"""Hostile messages: the switch survives, relays nothing, reveals nothing, and calls continue."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_mutated_messages(live: Settings, sites: Sites, tmp_path: Path, count: i
 
 @pytest.mark.parametrize("count", [COUNT, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_mutated_commands(live: Settings, sites: Sites, tmp_path: Path, count: int) -> None:
-    """Any bytes on the switch's own socket, by its owner: the switch goes on as it did."""
+    """Arbitrary bytes on the switch's own socket, sent by its owner: the switch keeps working."""
     number = f"{PLANTED}00003"
     calls: list[tuple[str, list[str | int]]] = [
         ("htable.get", ["exc_a", number]),

@@ -1,4 +1,4 @@
-"""Telephone numbers are found in any text, and what is none is left as it is."""
+"""Telephone numbers are found in any text; other digits are left unchanged."""
 
 from __future__ import annotations
 

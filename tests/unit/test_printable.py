@@ -1,4 +1,4 @@
-"""Others' text as it is printed: it moves no cursor and turns no line around, and no spreadsheet runs it."""
+"""Untrusted text in print: it cannot control a terminal or the writing direction, or run in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_cells(value: object, cell: object) -> None:
 
 
 def test_failing_rows_name_nobody() -> None:
-    """Enough to tell two persons apart in a message, and no more."""
+    """Enough to distinguish two persons in a message, and no more."""
     key, identity = "3f2504e0-4f89-41d3-9a0c-0305e82c3301", -4611686018427387905
     row = {
         "identity_key": identity,

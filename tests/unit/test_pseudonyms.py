@@ -1,4 +1,4 @@
-"""Pseudonyms under an outer key: one for one, however they are made, and none from a former key."""
+"""Pseudonyms under an outer key: one to one, however they are made, and none from a former key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From published deliveries to published marts: which days changed, dbt on those, publication."""
+"""Builds the marts from published deliveries: finds changed days, runs dbt on them, publishes."""
 
 from parc.build.build import BuildResult, build
 from parc.build.documentation import document

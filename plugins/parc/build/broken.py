@@ -1,4 +1,4 @@
-"""The rows that broke a node of a build, asked for again once it has failed."""
+"""Fetches the rows that broke a node of a build, after it has failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parc.numbers import masked
 
 ROWS_SHOWN = 5
 TEST_SECONDS, MODEL_SECONDS = 5, 30
-# What tells one row of a mart from another; the columns that a constraint names come beside it.
+# Columns that identify a row of a mart; those that a constraint names are shown beside them.
 PSEUDONYMS = {
     column.name
     for feed in FEEDS.values()
@@ -21,7 +21,7 @@ PSEUDONYMS = {
     if column.by in (Derivation.KEY, Derivation.IDENTITY)
 } | {"identity_key"}
 SHOWN_OF_A_PSEUDONYM = 6
-"""Characters by which two persons are told apart in a message: too few to look one up."""
+"""Characters of a pseudonym shown in messages: enough to distinguish two persons, too few to look one up."""
 
 _PSEUDONYM = re.compile(
     r"\b([0-9a-f]{6})[0-9a-f]{2}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
@@ -32,22 +32,22 @@ PLACES = ("business_date", "directorate_code", "region_code", "market", "kind", 
 
 @dataclass(frozen=True)
 class Broken:
-    """The first rows that broke a node, None where they are not known; `is_by_data` is false where its SQL
-    is wrong whatever it reads."""
+    """The first rows that broke a node, None if unknown; `is_by_data` is false if the node's SQL is wrong
+    whatever the data."""
 
     rows: list[dict[str, Any]] | None
     is_by_data: bool = True
 
     @property
     def shown(self) -> list[dict[str, Any]] | None:
-        """The rows without any telephone number or whole pseudonym."""
+        """The rows, with telephone numbers masked and pseudonyms shortened."""
         if self.rows is None:
             return None
         return [{name: _shown(name, value) for name, value in row.items()} for row in self.rows]
 
 
 def without_persons(text: str) -> str:
-    """A text without telephone numbers and whole pseudonyms, which an error of the database may have."""
+    """Mask telephone numbers and shorten pseudonyms, which a database error may contain."""
     return _PSEUDONYM.sub(lambda found: f"{found[1] or found[2]}…", masked(text))
 
 
@@ -62,13 +62,13 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def of_test(connection: psycopg.Connection[Any], query: str) -> Broken:
-    """The rows that a data test finds."""
+    """The rows that a data test returns."""
     return _ask(connection, f"select to_json(failing) from (\n{query}\n) as failing", TEST_SECONDS)
 
 
 def of_each(connection: psycopg.Connection[Any], query: str) -> dict[str, tuple[int, Broken]] | None:
-    """By model, how many rows a test of many models finds, and the first of them; None where they cannot be
-    asked for. Its rows are `asserted_of`, the model's name, and `failing_row`."""
+    """By model, how many rows a test of many models returns, and the first of them; None if the query fails.
+    Its rows are `asserted_of`, the model's name, and `failing_row`."""
     found = _ask(
         connection,
         f"select json_build_array(asserted_of, count(*), to_json((array_agg(failing_row))[:{ROWS_SHOWN}])) "
@@ -83,9 +83,9 @@ def of_each(connection: psycopg.Connection[Any], query: str) -> dict[str, tuple[
 
 
 def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str, str]) -> Broken:
-    """The rows of a model that its contract does not take; `demands` are its conditions in SQL.
+    """The rows of a model that break its contract; `demands` are its conditions in SQL.
 
-    Of each the columns that place it and those of the conditions that it breaks.
+    Each row shows the columns that identify it and the conditions that it breaks.
     """
     breaks = [f"({condition}) is false" for condition in demands.values()]
     if not breaks:
@@ -116,6 +116,6 @@ def _ask(
             rows = connection.execute(f"{query} limit {most or 'all'}".encode())
             return Broken([row[0] for row in rows])
     except (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, psycopg.DataError):
-        return Broken(None)  # too slow, or what broke the node breaks this as well
+        return Broken(None)  # too slow, or broken for the same reason as the node
     except psycopg.ProgrammingError:
         return Broken(None, is_by_data=False)

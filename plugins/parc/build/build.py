@@ -20,18 +20,18 @@ from parc.settings import Settings
 from parc.warehouse import connect
 
 EFFECT_MART = "mart_parc_effect"
-BUILD = ("build", "--no-write-json")  # what is read of dbt's files is told without them
+BUILD = ("build", "--no-write-json")  # dbt_process reports what would be read from dbt's files
 READING_PATIENCE_SECONDS = 1800
-"""A build waits for whoever drops raw rows, a date at a time."""
+"""How long a build waits for maintenance that drops raw rows, which holds the lock one date at a time."""
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `build_id` is None when the marts already held everything.
+    """What a build did; `build_id` is None if the marts already held everything.
 
-    `withdrawn_count` deliveries that the marts may have held were taken out. `seconds_by_node` has dbt's time
-    for each node; `resumed_build_id` is the failed build that this one went on from; `missing` the deliveries
-    that were due and are not in it (see `parc.build.gaps`).
+    `withdrawn_count` is how many withdrawn deliveries were removed from the marts. `seconds_by_node` has
+    dbt's time for each node; `resumed_build_id` is the failed build that this one resumed; `missing` are the
+    due deliveries that are not in it (see `parc.build.gaps`).
     """
 
     build_id: int | None
@@ -46,7 +46,7 @@ class BuildResult:
 
     @property
     def message(self) -> str:
-        """What a person reads of it, one thing a line."""
+        """A description for people, one fact per line."""
         if self.build_id is None:
             return "the marts already hold every published delivery"
         done = (
@@ -54,15 +54,15 @@ class BuildResult:
             f"{sum(self.rows_by_mart.values()):,} rows in {len(self.rows_by_mart)} marts"
         )
         if self.withdrawn_count:
-            done += f"; {self.withdrawn_count} withdrawn deliveries taken out"
+            done += f"; {self.withdrawn_count} withdrawn deliveries removed"
         if self.resumed_build_id:
-            done += f"; it went on from what failed in build {self.resumed_build_id}"
+            done += f"; it resumed failed build {self.resumed_build_id}"
         return "\n".join([done, *gaps.words(self.missing)])
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A build as it begins."""
+    """The state of a build at its start."""
 
     build_id: int
     found: changes.Unbuilt
@@ -73,16 +73,17 @@ class _Opened:
 def build(settings: Settings, *, full_refresh: bool = False, progress: Progress | None = None) -> BuildResult:
     """Bring the marts up to date with every published delivery and seed.
 
-    Only the days that changed are recomputed; `full_refresh` recomputes all but those past retention, which
-    stay as they are. The marts become visible in one transaction after every test has passed. Killed at any
-    point, the next run does the same work again.
+    Only changed days are recomputed; `full_refresh` recomputes all days except those past retention, which
+    do not change. The marts become visible in one transaction after every test has passed. If a build is
+    killed, the next one does its work again.
 
-    What became of each node is in `ops.build_node`. After a failed build of the same inputs only what failed,
-    what was skipped because of it and what was mended is done again.
+    The result of each node is in `ops.build_node`. After a failed build with the same inputs, only failed,
+    skipped and fixed nodes are run again.
 
-    Raises Busy when another build runs and BuildFailed when a model or test fails (marts stay as they were).
+    Raises Busy if another build is running, and BuildFailed if a model or test fails (the marts do not
+    change).
     """
-    busy = "raw tables are being cleaned up (`parc maintain`); run this again when that has ended"
+    busy = "maintenance is dropping raw rows (`parc maintain`); run this again when it has ended"
     with (
         building(settings) as connection,
         locks.held(connection, locks.READING, busy, patience_seconds=READING_PATIENCE_SECONDS),
@@ -96,7 +97,8 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             with dbt.started(settings, _watched(connection, progress)) as runner:
                 run = runner.run(*BUILD, *_arguments(settings, opened, full_refresh))
                 if not run.has_failed and effects.refresh(connection, everything=full_refresh):
-                    # The effects are of this run's tables; the mart made of them comes, tested, in a second.
+                    # Effects are estimated from this run's tables; a second run then builds and tests their
+                    # mart.
                     run = run.followed_by(
                         runner.run(*BUILD, "--select", EFFECT_MART, "--exclude-resource-type", "unit_test")
                     )
@@ -114,7 +116,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             date_count = builds.date_count(connection, build_id, changes.FACTS)
         except BaseException as error:
             is_expected = isinstance(error, (ParcError, psycopg.Error))
-            # Where the connection is gone, the next build finds this one running and calls it abandoned.
+            # If the connection is lost, the next build finds this one running and marks it abandoned.
             with suppress(psycopg.OperationalError):
                 write_builds.close_failed(
                     connection,
@@ -138,9 +140,9 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
 
 @contextmanager
 def building(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that holds the lock of whoever runs dbt; a killed dbt's sessions are ended first.
+    """A connection that holds the build lock; sessions of a killed dbt are ended first.
 
-    Raises Busy when somebody else runs it.
+    Raises Busy if another process is running dbt.
     """
     with connect(settings, "transformer", autocommit=True) as connection:
         busy = "another build of the marts is running (`parc status`); run this again when it has ended"
@@ -153,7 +155,7 @@ def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[
     if full_refresh:
         is_kept = opened.found.has_expired_dates
         return ["--full-refresh", *(["--vars", '{"keeps_expired_dates": true}'] if is_kept else [])]
-    # Unit tests check formulas, which a night does not change.
+    # Unit tests check formulas, which do not change from night to night.
     arguments = ["--exclude-resource-type", "unit_test"]
     if opened.resumed_build_id:
         return arguments + resume.arguments(settings)
@@ -163,7 +165,7 @@ def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[
 
 
 def _watched(connection: psycopg.Connection[Any], progress: Progress | None) -> Progress:
-    """Ends the build as soon as its connection is lost, and with it the lock that keeps other builds away."""
+    """End the build as soon as its connection is lost, because the build lock is lost with it."""
 
     def watch(what: str, done: int, total: int) -> None:
         connection.execute("select 1")
@@ -174,7 +176,7 @@ def _watched(connection: psycopg.Connection[Any], progress: Progress | None) -> 
 
 
 def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh: bool) -> _Opened | None:
-    """Record the build and the dates it recomputes, all from one view of the ledger; None: nothing to do."""
+    """Record the build and the dates it recomputes, from one snapshot of the ledger; None: nothing to do."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
         found = changes.find(connection, settings.project / "dbt_project" / "seeds", everything=full_refresh)
@@ -198,7 +200,7 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
 def _close(
     connection: psycopg.Connection[Any], run: DbtRun, found: changes.Unbuilt, build_id: int
 ) -> dict[str, int]:
-    """Publish the marts and mark what they hold as built: visible together or not at all."""
+    """Publish the marts and mark their deliveries as built, in the same transaction."""
     with connection.transaction():
         rows_by_mart = publication.publish(connection, run.entries.values(), build_id)
         write_builds.publish(

@@ -1,4 +1,4 @@
-"""What a build must recompute: read from the ledger and the seeds, never guessed from a clock."""
+"""Finds what a build must recompute, from the ledger and the seeds and never from a clock."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from parc.feeds import FEEDS
 from parc.ledger import build_inputs, builds
 
 FACTS = ("calls", "boutique_visits", "interventions")
-# What only seeds tell of the dates on which something is counted: it recomputes marts and no facts.
+# Subjects that only seeds govern: a change recomputes marts but no facts.
 SEEDED = ("site_positions", "intervention_places")
 
 
 @dataclass(frozen=True)
 class Unbuilt:
-    """What the marts have not seen yet. (Later dates that share a row with these are found by dbt.)
+    """What the marts do not contain yet. (dbt finds later dates that share a row with these.)
 
-    `delivery_ids` are the current deliveries seen for the first time, `withdrawn_ids` those taken back that
-    the marts may still hold; `dates` maps a subject of `ops.build_date` to the dates to recompute;
-    `request_dates` are those whose jobs a seed's change reaches; `seeds` are all seeds; `are_seeds_changed`
-    tells whether any differs from the published build's, and `are_seeds_in_doubt` whether a build that was
-    not published may have loaded others. `has_expired_dates` tells whether the marts hold dates whose raw
-    rows retention has dropped.
+    `delivery_ids` are current deliveries that no build has read, `withdrawn_ids` withdrawn ones that the
+    marts may still contain. `dates` maps a subject of `ops.build_date` to the dates to recompute;
+    `request_dates` are those whose jobs are affected by a changed seed. `seeds` are all seeds;
+    `are_seeds_changed` says whether any differs from the published build's, and `are_seeds_in_doubt` whether
+    an unpublished build may have loaded others. `has_expired_dates` says whether the marts hold dates whose
+    raw rows retention has dropped.
     """
 
     delivery_ids: list[int]
@@ -43,18 +43,18 @@ class Unbuilt:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the published marts already hold everything, and the tables they come from hold no more."""
+        """Whether the published marts are complete and the tables behind them contain nothing else."""
         return not (
             self.delivery_ids or self.withdrawn_ids or self.are_seeds_changed or self.are_seeds_in_doubt
         )
 
 
 def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything: bool = False) -> Unbuilt:
-    """Compare the ledger and the seeds with what published builds have seen.
+    """Compare the ledger and the seeds with what published builds have read.
 
     With `everything`, all published dates count as changed (a full refresh). Dates past retention never do.
 
-    Raises BuildFailed for a seed that does not say what it governs.
+    Raises BuildFailed if a seed does not declare what it governs.
     """
     pending, withdrawn = build_inputs.not_built(connection), build_inputs.withdrawn(connection)
     now = seeds.read(seeds_folder)
@@ -82,7 +82,7 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
         for seed in changed_seeds:
             if fact not in seed.subjects:
                 continue
-            # Jobs are read one by one: what a seed says of them reaches no delivery's date.
+            # Jobs are recomputed one by one, so a seed about jobs affects no delivery's date.
             (request_dates if fact == "interventions" else changed).update(governed(seed, known))
     for subject in SEEDED:
         changed = dates.setdefault(subject, set())

@@ -1,4 +1,4 @@
-"""Runs the dbt project in a child process and tells what it did."""
+"""Runs the dbt project in a child process and reports what it did."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from parc.warehouse import connect, parameters
 Progress = Callable[[str, int, int], None]
 FAILED = ("error", "fail")
 SESSION_NAME = "parc dbt"
-"""As dbt_project/profiles.yml names dbt's sessions."""
+"""The name of dbt's sessions in dbt_project/profiles.yml."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a node: dbt's word for it, and the numbers it gives (-1 rows: it does not say)."""
+    """The result of a node: dbt's status and figures (-1 rows: unknown)."""
 
     unique_id: str
     status: str
@@ -37,11 +37,11 @@ class Result:
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """What dbt's manifest says of a node; `reads` has unique ids.
+    """A node's entry in dbt's manifest; `reads` has unique ids.
 
-    `path` is where its SQL is, compiled if it was; `raw_code` is a data test's, `generic` the name and
-    arguments of a generic test; `model` is what a unit test is of; `demands` are the constraints of a model's
-    contract by name, as conditions in SQL.
+    `path` is its SQL file, compiled if possible. `raw_code` is set for data tests, `generic` is the name and
+    arguments of a generic test, `model` the model of a unit test. `demands` are the constraints of a model's
+    contract by name, as SQL conditions.
     """
 
     name: str
@@ -58,9 +58,10 @@ class ManifestEntry:
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What one dbt run left: results in order of finishing, the project's entries and each one's children.
+    """The outcome of a dbt run: results in order of finishing, the project's entries, and each one's
+    children.
 
-    After a failure, dbt's own files of these are in `target`.
+    After a failure, dbt's own files about these are in `target`.
     """
 
     results: list[Result]
@@ -74,14 +75,14 @@ class DbtRun:
         return any(result.status in FAILED for result in self.results)
 
     def followed_by(self, later: DbtRun) -> DbtRun:
-        """Both as one run: of a node that ran twice the later result counts."""
+        """Both runs combined; for a node that ran twice, the later result counts."""
         again = {result.unique_id for result in later.results}
         before = [result for result in self.results if result.unique_id not in again]
         return DbtRun([*before, *later.results], later.entries, later.children, later.target)
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment in which dbt finds the warehouse, and no other secret; holds its password, so never
+    """The environment for dbt: the warehouse's connection and no other secret. Contains a password; never
     print it."""
     given = parameters(settings, "transformer")
     return {
@@ -92,21 +93,23 @@ def environment(settings: Settings) -> dict[str, str]:
         "PARC_PG_PASSWORD": given.get("password", ""),
         "PARC_PG_DATABASE": given.get("dbname", ""),
         "PGTZ": "UTC",
-        # Else the server works on at the query of a killed dbt, and the next build waits for its locks.
+        # Otherwise the server would go on with a killed dbt's query, and the next build would wait for its
+        # locks.
         "PGOPTIONS": "-c client_connection_check_interval=2s",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 
 
 def log_file(settings: Settings) -> Path:
-    """What dbt said and which nodes it ran."""
+    """The log of dbt's messages and the nodes it ran."""
     return settings.home / "dbt" / "logs" / "dbt.log"
 
 
 def end_orphans(settings: Settings) -> None:
-    """End the sessions that a killed dbt left on the server, which may yet commit what it last asked for.
+    """End the sessions that a killed dbt left on the server, because they may still commit their last
+    statement.
 
-    For the holder of the build lock alone: it would end a living dbt's too.
+    Only call this while holding the build lock: it would also end the sessions of a running dbt.
     """
     with connect(settings, "transformer", autocommit=True) as connection:
         while connection.execute(
@@ -118,7 +121,7 @@ def end_orphans(settings: Settings) -> None:
 
 
 class Dbt:
-    """A running dbt; each command of it finds the project parsed and its imports done. See `started`."""
+    """A running dbt, which imports and parses the project only once for all commands. See `started`."""
 
     def __init__(self, settings: Settings, progress: Progress, process: subprocess.Popen[str]) -> None:
         self._settings, self._progress, self._process = settings, progress, process
@@ -126,7 +129,7 @@ class Dbt:
     def run(self, command: str, *arguments: str) -> DbtRun:
         """Run `dbt COMMAND` on the platform's project; its files go to `home/dbt`.
 
-        Nodes may have failed: their results say so. Raises BuildFailed when dbt did not come to its end.
+        The results show which nodes failed. Raises BuildFailed if dbt did not finish.
         """
         target, project = _target(self._settings), str(self._settings.project / "dbt_project")
         asked = [
@@ -142,55 +145,56 @@ class Dbt:
             *arguments,
         ]
         assert self._process.stdin is not None and self._process.stdout is not None
-        said: list[str] = []
+        output: list[str] = []
         try:
             self._process.stdin.write(f"{json.dumps(asked)}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has died: its last words are read below
+            pass  # it has died; its last output is read below
         done = 0
         for line in self._process.stdout:
             try:
-                told = json.loads(line)
+                event = json.loads(line)
             except json.JSONDecodeError:
-                said.append(line.strip())
+                output.append(line.strip())
                 continue
-            if "ended" in told:
-                if told["ended"] is None:
+            if "ended" in event:
+                if event["ended"] is None:
                     break
                 return DbtRun(
-                    [Result(**each) for each in told["ended"]["results"]],
+                    [Result(**each) for each in event["ended"]["results"]],
                     {
                         unique_id: ManifestEntry(**each)
-                        for unique_id, each in told["ended"]["entries"].items()
+                        for unique_id, each in event["ended"]["entries"].items()
                     },
-                    told["ended"]["children"],
+                    event["ended"]["children"],
                     target,
                 )
-            if "said" in told:
-                said.append(told["said"])
+            if "error" in event:
+                output.append(event["error"])
             else:
                 done += 1
-                self._progress(told["finished"], done, told["total"])
+                self._progress(event["finished"], done, event["total"])
         raise BuildFailed(
-            f"dbt {command} did not come to its end: {' '.join(said[-3:])}\n"
-            "Mend it, then build again: clear this task in Airflow, or `parc build`. "
+            f"dbt {command} did not finish: {' '.join(output[-3:])}\n"
+            "Fix the cause, then build again: clear this task in Airflow, or run `parc build`. "
             f"(log: {log_file(self._settings)})"
         )
 
 
 @contextmanager
 def started(settings: Settings, progress: Progress) -> Iterator[Dbt]:
-    """A dbt to run commands with, which tells `progress` of each node that finishes; ended in the end."""
+    """A dbt to run commands with; it reports each finished node to `progress`, and is stopped at the end."""
     log = log_file(settings)
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [
-            # A dbt that outlives a killed build would go on writing under the next one: it dies with us.
+            # dbt must die with this process: if it outlived a killed build it would write during the next
+            # one.
             "setpriv",
             "--pdeathsig",
             "KILL",
-            # -P: the modules beside the program are not to be found under their bare names, `dbt` above all.
+            # -P keeps modules beside the program, `dbt` above all, from being found by their bare names.
             sys.executable,
             "-P",
             str(Path(__file__).with_name("dbt_process.py")),

@@ -1,9 +1,9 @@
-"""dbt as a child process: a command a line on its input, what became of it on its output.
+"""dbt as a child process: reads one command per line, and writes the results.
 
-`parc.build.dbt` starts it; imports and the parsed project serve every command of a build. dbt's own logs stay
-off: writing each of some 5,000 events out three times takes a fifth of its time. What matters of them goes to
-the log file named as the first argument and, as lines of JSON, to the parent: `said` (an error), `finished`
-(a node), `ended` (the command).
+`parc.build.dbt` starts it, so that all commands of a build share the imports and the parsed project. dbt's
+own logs are off, because writing some 5,000 events three times takes a fifth of its time. The important ones
+go to the log file named by the first argument and, as lines of JSON, to the parent: `error`,
+`finished` (a node), `ended` (the command).
 """
 
 from __future__ import annotations
@@ -29,53 +29,54 @@ log = logging.getLogger("parc.dbt")
 
 
 def main(log_file: str) -> None:
-    """Run the commands of the input, each a JSON list of dbt's arguments, until it ends."""
+    """Run the commands from the input, each a JSON list of dbt's arguments, until the input ends."""
     log.addHandler(RotatingFileHandler(log_file, maxBytes=10_000_000, backupCount=5, encoding="utf-8"))
     log.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     log.setLevel(logging.INFO)
     log.propagate = False
     manifest: Manifest | None = None
     for line in sys.stdin:
-        # As dbt's own runner does, which does not hand out the manifest.
+        # Does what dbt's own runner does, which does not expose the manifest.
         context = cli.make_context(cli.name, [*json.loads(line), *QUIET])
-        context.obj = {"manifest": manifest, "callbacks": [_hear]}
+        context.obj = {"manifest": manifest, "callbacks": [_handle]}
         try:
             result, _ = cli.invoke(context)
         except ResultExit as some_failed:
             result = some_failed.result
         except ExceptionExit:
-            _tell(ended=None)  # why was said
+            _report(ended=None)  # the error has already been reported
             continue
         manifest = context.obj["manifest"]
         assert isinstance(manifest, Manifest)
-        _tell(ended=_outcome(context.obj["flags"].TARGET_PATH, result, manifest))
+        _report(ended=_outcome(context.obj["flags"].TARGET_PATH, result, manifest))
 
 
-def _tell(**what: Any) -> None:
+def _report(**what: Any) -> None:
     print(json.dumps(what, default=str), flush=True)
 
 
-def _hear(event: EventMsg) -> None:
+def _handle(event: EventMsg) -> None:
     info: Any = event.info
     if info.level in LEVELS and info.msg:
         log.log(LEVELS[info.level], info.msg)
     if info.level == "error":
-        _tell(said=info.msg.strip())
+        _report(error=info.msg.strip())
     if re.fullmatch("Log.*Result|SkippingDetails", info.name):
         data: Any = event.data
-        told = [data.node_info.node_name, data.node_info.node_status]
+        facts = [data.node_info.node_name, data.node_info.node_status]
         if info.name != "SkippingDetails":
-            told.append(f"{data.execution_time:.2f} s")
+            facts.append(f"{data.execution_time:.2f} s")
         rows = re.search(r"\d+$", str(getattr(data, "status", "")))  # "INSERT 0 10900"
         if rows:
-            told.append(f"{int(rows[0]):,} rows")
+            facts.append(f"{int(rows[0]):,} rows")
         elif getattr(data, "num_failures", 0):
-            told.append(f"{data.num_failures:,} rows break it")
-        _tell(finished=" ".join(told), total=getattr(data, "total", 0) or getattr(data, "num_models", 0))
+            facts.append(f"{data.num_failures:,} rows break it")
+        _report(finished=" ".join(facts), total=getattr(data, "total", 0) or getattr(data, "num_models", 0))
 
 
 def _outcome(target: str, result: Any, manifest: Manifest) -> dict[str, Any]:
-    """The results, and what `parc.build` reads of the manifest; after a failure also dbt's own files."""
+    """The results, and the parts of the manifest that `parc.build` needs; writes dbt's files after a
+    failure."""
     results = result.results if isinstance(result, RunExecutionResult) else []
     if any(each.status in FAILED for each in results):
         result.write(f"{target}/run_results.json")
@@ -117,7 +118,7 @@ def _entry(node: Any) -> dict[str, Any]:
 
 
 def _demands(model: Any) -> dict[str, str]:
-    """What the model's contract demands of a row: the name of each constraint, and its condition in SQL."""
+    """The constraints of the model's contract: the name of each one, and its SQL condition."""
     demands = {
         f"{column.name} is there": f'"{column.name}" is not null'
         for column in model.columns.values()

@@ -1,4 +1,4 @@
-"""The dbt project's own documentation, as one page that needs no server: models, columns, tests, lineage."""
+"""dbt's documentation of the project as one page that needs no server: models, columns, tests, lineage."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SUFFIXES = (".sql", ".yml", ".csv", ".md")
 
 
 def page(settings: Settings) -> Path:
-    """Where the page is once it is made."""
+    """The path of the page."""
     return settings.home / "dbt" / "docs" / "index.html"
 
 
 def document(settings: Settings) -> Path | None:
-    """Make the page where the project has changed since it was made; returns it, or None where it stands.
+    """Write the page if the project has changed since; returns its path, or None if it is up to date.
 
-    Raises Busy when a build runs, BuildFailed when dbt cannot describe the project.
+    Raises Busy if a build is running, BuildFailed if dbt cannot document the project.
     """
     made = page(settings)
     digest, made_from = _digest(settings.project / "dbt_project"), made.with_suffix(".sha256")

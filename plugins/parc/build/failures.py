@@ -1,4 +1,4 @@
-"""What a failed build says: short enough to read at night, with all that is needed to mend it."""
+"""The message of a failed build: short enough to read at night, with everything needed to fix it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ WORDS = {"unit_test": "unit test"}
 
 
 def message(nodes: list[Node], build_id: int, seen_build_id: int | None, log: str) -> str:
-    """The message of a build of which nodes failed; BI sees `seen_build_id` (None: nothing yet)."""
+    """The message of a build with failed nodes; BI sees `seen_build_id` (None: no build yet)."""
     failed = [node for node in nodes if node.has_failed]
     skipped_count = sum(node.status == "skipped" for node in nodes)
     seen = f"still sees build {seen_build_id}" if seen_build_id else "sees no build yet"
     parts = [
         f"build {build_id}: {len(failed)} of {len(nodes)} nodes failed, "
         f"{skipped_count} were skipped because of that; BI {seen}.",
-        *map(_told, failed),
-        *_way_on([origin for node in failed for origin in node.origins]),
-        "Mend the model or the data, then build again: clear this task in Airflow, or `parc build`. "
-        "It goes on from what failed; if anything has arrived since, it does everything again. "
+        *map(_described, failed),
+        *_remedies([origin for node in failed for origin in node.origins]),
+        "Fix the model or the data, then build again: clear this task in Airflow, or run `parc build`. "
+        "The build resumes with what failed; if anything has arrived since, it starts over. "
         f"(log: {log})",
     ]
     return "\n\n".join(parts)
 
 
-def _told(node: Node) -> str:
+def _described(node: Node) -> str:
     error = (node.message or node.status).replace("\n", "\n    ")
     if node.kind == "model" and node.failing_rows:
-        error += "\n    the first rows that it does not take:"
+        error += "\n    the first rows that break its contract:"
     if node.kind == "test" and node.status == "fail":
         rows = "1 row breaks it" if node.row_count == 1 else f"{node.row_count:,} rows break it"
         error = rows if not node.failing_rows else f"{rows}{', the first' if node.row_count != 1 else ''}:"
@@ -48,29 +48,29 @@ def _told(node: Node) -> str:
 
 
 def _of(origins: list[Origin]) -> str:
-    """Where the rows stand; or what they may be made of, where that is all that is known."""
-    told = []
+    """Where the rows are; or which deliveries they may come from, if that is all that is known."""
+    places = []
     for origin in origins[:ORIGINS_SHOWN]:
         place = f"{origin.feed} {origin.business_date}, delivery {origin.delivery_id}"
         place += f": {origin.file}" if origin.file else ""
-        told.append(f"{place} line {origin.line}" if origin.line else place)
+        places.append(f"{place} line {origin.line}" if origin.line else place)
     more = f"; and {len(origins) - ORIGINS_SHOWN} more" if len(origins) > ORIGINS_SHOWN else ""
-    verb = "it stands in" if origins[0].line else "it is made of"
-    return f"{verb} {'; '.join(told)}{more}"
+    verb = "found in" if origins[0].line else "may come from"
+    return f"{verb} {'; '.join(places)}{more}"
 
 
-def _way_on(origins: list[Origin]) -> list[str]:
-    """How the night goes on without what broke it."""
+def _remedies(origins: list[Origin]) -> list[str]:
+    """How to continue the night without the deliveries that broke the build."""
     ids = sorted({origin.delivery_id for origin in origins})
     if not ids:
         return []
     commands = " or ".join(f"`parc withdraw {each} --reason TEXT`" for each in ids[:ORIGINS_SHOWN])
-    return [f"To go on without a delivery that is wrong: {commands}, then `parc build`."]
+    return [f"To continue without a faulty delivery: {commands}, then `parc build`."]
 
 
 def _row(row: dict[str, Any]) -> str:
-    told = " ".join(f"{column}={_short(str(value), CELL_LENGTH)}" for column, value in row.items())
-    return _short(told, ROW_LENGTH)
+    text = " ".join(f"{column}={_short(str(value), CELL_LENGTH)}" for column, value in row.items())
+    return _short(text, ROW_LENGTH)
 
 
 def _short(text: str, length: int) -> str:

@@ -1,4 +1,4 @@
-"""Deliveries that were due and are not in a build: recorded with it, and told."""
+"""Deliveries that were due but are not in a build: recorded with the build, and reported."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def words(gaps: list[Gap]) -> list[str]:
     for gap in gaps[::-1][:REPORTED_GAPS]:
         due_at = datetime.fromisoformat(gap["due_at"]).astimezone(PARIS)
         then = {
-            "missing": "it is built when it comes",
+            "missing": "it is built when it arrives",
             "refused": "it was refused; it is built when it is sent again",
-            "arriving": "it came meanwhile and is the next build's",
+            "arriving": "it arrived in the meantime; the next build takes it",
         }[gap["status"]]
         lines.append(
             f"built without {gap['feed']} {gap['business_date']}, due {due_at:%Y-%m-%d %H:%M}: {then}"

@@ -1,4 +1,4 @@
-"""What builds leave in the warehouse: tables of killed runs, and of models that the project has no more."""
+"""Drops what builds leave in the warehouse: tables of killed runs, and of models no longer in the project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parc.warehouse import connect
 from parc.warehouse.maintenance import MaintenanceResult
 
 REMEMBERED_BUILDS = 10
-"""A relation that one of so many builds made stays, whatever the files of this machine say."""
+"""A relation made by one of this many last builds is kept, whatever the project on this machine contains."""
 
 _FOUND = """
 select
@@ -31,18 +31,18 @@ order by relation.relkind desc, schemas.nspname, relation.relname
 
 
 def clear(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Drop what killed builds left half made, and what no model or seed of the project is named after.
+    """Drop unfinished tables of killed builds, and relations that match no model or seed of the project.
 
-    What BI reads is never dropped: a mart without a model is reported, for a person to drop. Nothing is
-    dropped that something else depends on, and nothing at all unless the last build was published.
+    Nothing that BI reads is dropped: a mart without a model is reported, for a person to drop. Relations that
+    others depend on are kept, and nothing at all is dropped unless the last build was published.
 
-    Raises Busy when a build is at work.
+    Raises Busy if a build is running.
     """
     project = settings.project / "dbt_project"
     models = [path.stem for path in (project / "models").rglob("*.sql")]
     seeds = [path.stem for path in (project / "seeds").rglob("*.csv")]
     results = []
-    busy = "a build is at work (`parc status`); run this again when it has ended"
+    busy = "a build is running (`parc status`); run this again when it has ended"
     with (
         connect(settings, "transformer", autocommit=True) as connection,
         locks.held(connection, locks.READING, busy),
@@ -63,14 +63,14 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResul
         for schema, name, is_view, *_ in connection.execute(
             _FOUND, {"named": named, "schemas": ["marts"]}
         ).fetchall():
-            if not is_view:  # views there are BI's own
-                what = f"{schema}.{name}: of no model, kept for BI; drop it by hand when nobody reads it"
+            if not is_view:  # views there belong to BI
+                what = f"{schema}.{name}: of no model, kept for BI; drop it by hand once nobody reads it"
                 results.append(MaintenanceResult(what, 1))
     return results
 
 
 def _drop(connection: psycopg.Connection[Any], schema: str, name: str, kind: str) -> bool:
-    """Drop a relation; False where something depends on it."""
+    """Drop a relation; returns False if something depends on it."""
     command = sql.SQL("drop {} if exists {}").format(sql.SQL(kind), sql.Identifier(schema, name))
     try:
         connection.execute(command)

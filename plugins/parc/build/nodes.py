@@ -1,4 +1,4 @@
-"""What became of each model, seed and test of a build, as dbt's results and manifest tell it."""
+"""The result of each model, seed and test of a build, from dbt's results and manifest."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode
 
 TESTS = ("test", "unit_test")
-# dbt's words for what the ledger tells as one.
+# dbt's statuses that the ledger records under another one.
 STATUSES = {"pass": "success", "reused": "success", "partial success": "error", "runtime error": "error"}
 FAILED = ("fail", "error")
 MOST_ASKED = 10
-"""Failed nodes of which the rows are asked for; of the others the SQL is named all the same."""
+"""Most failed nodes whose rows are fetched; the others only show their SQL file."""
 ASSERTION = "asserts_of_each"
-"""In the meta of a test that asserts the same of each model it reads: which part of their meta it goes by.
-
+"""Key in the meta of a test that makes one assertion about many models: which part of their meta it uses.
 Its rows are `asserted_of`, the model's name, and `failing_row`.
 """
 
@@ -33,9 +32,9 @@ Its rows are `asserted_of`, the model's name, and `failing_row`.
 class Node:
     """One node of a build.
 
-    `skipped_count` is how many others were skipped because it failed; `checks` says in a sentence what a
-    test checks; `path` is where its SQL is. `failing_rows` are the first that broke it, `origins` the
-    deliveries that these may come from.
+    `skipped_count` is how many others were skipped because it failed; `checks` describes in a sentence what a
+    test checks; `path` is its SQL file. `failing_rows` are the first rows that broke it, `origins` the
+    deliveries that they may come from.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Node:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it failed itself; a skipped one did not."""
+        """Whether the node itself failed; a skipped node did not."""
         return self.status in FAILED
 
     @property
@@ -75,9 +74,9 @@ class Node:
 
 
 def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
-    """The nodes of a run in order of finishing; of failed ones, what broke them and where it comes from.
+    """The nodes of a run in order of finishing; for failed ones, what broke them and where it comes from.
 
-    Call it while the build is running in the ledger: what a node reads may depend on it.
+    Call this while the ledger shows the build as running, because a node's query may depend on it.
     """
     results = [result for result in run.results if not result.unique_id.startswith("exposure.")]
     skipped = {result.unique_id for result in results if result.status == "skipped"}
@@ -116,8 +115,8 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
             found = _broken(connection, entry, result)
             if found.rows and entry.kind == "model":
                 message = (message or "").partition("\nDETAIL:  Failing row contains")[0]
-            told_by = _origins(connection, run, unique_id, found)
-            node = replace(node, message=message, failing_rows=found.shown, origins=told_by)
+            origins = _origins(connection, run, unique_id, found)
+            node = replace(node, message=message, failing_rows=found.shown, origins=origins)
         nodes.append(node)
     return list(_numbered(nodes))
 
@@ -125,13 +124,13 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
 def _numbered(nodes: Iterable[Node]) -> Iterator[Node]:
     named = Counter[str]()
     for position, node in enumerate(nodes, start=1):
-        named[node.name] += 1  # dbt lets tests share one
+        named[node.name] += 1  # dbt allows tests with the same name
         count = named[node.name]
         yield replace(node, name=node.name if count == 1 else f"{node.name} #{count}", position=position)
 
 
 def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result, test: Node) -> list[Node]:
-    """A test of many models (see ASSERTION) as one of each; whole where its query cannot tell them apart."""
+    """Split a test of many models (see ASSERTION) into one per model, if its query can separate them."""
     entry = run.entries[result.unique_id]
     found: dict[str, tuple[int, Broken]] = {}
     if test.status == "fail":
@@ -152,9 +151,9 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
         )
         if model.name in found:
             count, rows = found[model.name]
-            told_by = _origins(connection, run, unique_id, rows)
+            origins = _origins(connection, run, unique_id, rows)
             message = f"{count:,} rows break it"
-            node = replace(node, row_count=count, message=message, failing_rows=rows.shown, origins=told_by)
+            node = replace(node, row_count=count, message=message, failing_rows=rows.shown, origins=origins)
         elif test.status == "fail":
             node = replace(node, status="success", row_count=0, message=None, skipped_count=0)
         of_each.append(node)
@@ -165,12 +164,13 @@ def _name(run: DbtRun, unique_id: str) -> str:
     if unique_id.startswith("source."):
         return ".".join(unique_id.split(".")[-2:])
     entry = run.entries[unique_id]
-    # A unit test's name is its model's own.
+    # Unit test names are only unique within their model.
     return f"{entry.model}.{entry.name}" if entry.kind == "unit_test" else entry.name
 
 
 def _reach(run: DbtRun, unique_id: str) -> set[str]:
-    """What dbt skips when this node fails: all below it; of a test, all below everything it reads."""
+    """What dbt skips when this node fails: everything below it; for a test, everything below what it
+    reads."""
     if run.entries[unique_id].kind in TESTS:
         read = run.entries[unique_id].reads
         return reduce(set.intersection, (_below(run, each) for each in read)) if read else set()
@@ -189,7 +189,7 @@ def _below(run: DbtRun, unique_id: str) -> set[str]:
 
 
 def _feeds(run: DbtRun, unique_id: str) -> set[str]:
-    """The feeds that a node reads, in the end."""
+    """The feeds that a node reads, directly or indirectly."""
     found: set[str] = set()
     waiting = [unique_id]
     while waiting:
@@ -221,18 +221,18 @@ def _row_count(result: Result, kind: str) -> int | None:
 
 
 def _words(message: str | None) -> str | None:
-    """dbt's message without what is told elsewhere: which node it is about and where its SQL is."""
+    """dbt's message without the node's name and SQL file, which are shown elsewhere."""
     lines = [line.strip() for line in (message or "").splitlines()]
     kept = [line for line in lines if line and not line.startswith("compiled code at ")]
     if len(kept) > 1 and " Error in " in kept[0]:
         kept = kept[1:]
     return (
         broken.without_persons("\n".join(kept)) or None
-    )  # the database names the keys that break a constraint
+    )  # the database's message names the keys that break a constraint
 
 
 def _checks(entry: ManifestEntry) -> str:
-    """What a test checks: its kind and columns, or the sentences at the head of its file."""
+    """What a test checks: its kind and columns, or the comment at the top of its file."""
     if entry.kind not in TESTS:
         return ""
     if entry.generic:
@@ -241,9 +241,9 @@ def _checks(entry: ManifestEntry) -> str:
         return f"{entry.generic['name']} ({'; '.join(values)})"
     if entry.description:
         return " ".join(entry.description.split())
-    said = []
+    sentences = []
     for line in entry.raw_code.strip().splitlines():
         if not line.startswith("--"):
             break
-        said.append(line.removeprefix("--").strip())
-    return " ".join(said)
+        sentences.append(line.removeprefix("--").strip())
+    return " ".join(sentences)

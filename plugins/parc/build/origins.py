@@ -1,4 +1,4 @@
-"""Where the rows come from that broke a build: the deliveries, and the line of a row that names its key."""
+"""Finds where the rows that broke a build come from: the deliveries, and the line if a row has its key."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MOST_FOUND = 20
 def find(
     connection: psycopg.Connection[Any], feeds: Collection[str], rows: Sequence[dict[str, Any]]
 ) -> list[Origin]:
-    """The deliveries of these feeds that may have broken a node, by its broken rows; at most MOST_FOUND.
+    """The deliveries of these feeds that may have broken a node, from its failing rows; at most MOST_FOUND.
 
-    A row that names the key of a fact feed is found in its file. Rows without one are made of what was
-    delivered for their date, where a feed's dates are those of its rows; otherwise, as without any row, of
-    what no published build has read yet.
+    A row with the key of a fact feed is located in its file. For other rows, the delivery of their date is
+    given if the feed's dates are those of its rows. Otherwise, or without any rows, it is what no published
+    build has read yet.
     """
     facts = [FEEDS[name] for name in FEEDS if name in feeds and FEEDS[name].keeping is Keeping.DAYS]
     found = [origin for feed in facts for row in rows for origin in _of_row(connection, feed, row)]

@@ -1,9 +1,9 @@
-"""Publication: from dbt's tested tables in `build` to what BI reads in `marts`, all in one transaction.
+"""Publishes dbt's tested tables from `build` to `marts`, where BI reads them, in one transaction.
 
-A mart's table in `marts` is made once and never dropped, so views and grants on it survive every build, a
-full refresh included. Its rows are deleted and inserted: a reader sees all of the build or nothing of it, and
-waits for nobody. The project's views (`meta.publish: view`) read the tables beside them and are replaced only
-where their text differs; so are those that directorates read (`regional`).
+A mart's table in `marts` is created once and never dropped, so views and grants on it survive every build,
+even a full refresh. Rows are deleted and inserted, so a reader sees a build completely or not at all, and
+never waits. The project's views (`meta.publish: view`) read the tables in the same schema and are replaced
+only if their text differs; so are the views that directorates read (`regional`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from parc.warehouse.maintenance import STATISTICS_TARGET
 def publish(
     connection: psycopg.Connection[Any], project: Iterable[ManifestEntry], build_id: int
 ) -> dict[str, int]:
-    """Copy what the running build changed; the caller's transaction makes it visible.
+    """Copy what the running build changed; it becomes visible when the caller commits.
 
-    Models say how in `meta.publish`: `by_date` replaces the business dates that the build recomputed
+    `meta.publish` of each model says how: `by_date` replaces the business dates that the build recomputed
     (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_job` the jobs,
-    `whole` the table where it differs. A full refresh replaces every table; where the built one holds just
-    the changed dates (`meta.holds: changed_dates`), all but the dates past retention. Returns rows written
-    per mart.
+    `whole` the whole table if it differs. A full refresh replaces every table, except that a table built for
+    changed dates only (`meta.holds: changed_dates`) leaves out dates past retention. Returns rows written per
+    mart.
 
-    Raises BuildFailed when a mart's published table cannot take the new shape.
+    Raises BuildFailed if a mart's published table cannot take the new shape.
     """
     build = builds.get(connection, build_id)
     assert build
@@ -81,10 +81,10 @@ def _of_directorates(connection: psycopg.Connection[Any], metas: dict[str, dict[
 
 
 def settle(connection: psycopg.Connection[Any], project: Iterable[ManifestEntry]) -> None:
-    """After a publication: the tables that hold just what the build changed (`meta.holds`) give back their
-    room, and the planner learns what was published of them.
+    """After a publication, empty the tables that hold only what the build changed (`meta.holds`), and update
+    the planner's statistics of what was published from them.
 
-    A table that somebody reads just then is left: the next build makes it anew.
+    A table that somebody is reading is skipped; the next build recreates it.
     """
     for model in project:
         if model.kind == "model" and model.meta.get("holds") == "changed_dates":
@@ -112,7 +112,7 @@ def _columns(connection: psycopg.Connection[Any], schema: str, name: str) -> dic
 
 
 def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composable:
-    """Make the mart's table like the built one: new, or with the columns that came."""
+    """Create the mart's table like the built one, or add its new columns."""
     tables = _tables(name)
     built, mart = _columns(connection, "build", name), _columns(connection, "marts", name)
     if not mart:
@@ -136,7 +136,7 @@ def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composabl
 
 
 def _drop_columns(connection: psycopg.Connection[Any], name: str) -> None:
-    """Drop from the mart's table what has left the model; last, when no view of ours reads it any more."""
+    """Drop columns that the model no longer has; done last, when none of our views reads them any more."""
     tables = _tables(name)
     for column in _columns(connection, "marts", name).keys() - _columns(connection, "build", name).keys():
         drop = sql.SQL("alter table {mart} drop column {column}")
@@ -174,17 +174,17 @@ def _copy_comments(connection: psycopg.Connection[Any], name: str, kind: Literal
 
 
 def _replace_view(connection: psycopg.Connection[Any], name: str, strange: set[str]) -> None:
-    """Make the view in `marts` say of the marts what the built one says of the tables in `build`."""
+    """Make the view in `marts` the same query on the marts as the built view is on the tables in `build`."""
     if strange:
         raise BuildFailed(
             f"marts.{name} is a view and reads {', '.join(sorted(strange))}, which BI does not see: "
-            "a published view reads published tables alone"
+            "a published view may only read published tables"
         )
     given = connection.execute("select current_setting('search_path')").fetchone()
     assert given is not None
     texts: dict[str, str] = {}
     for schema in ("build", "marts"):
-        # Tables of the schema that is searched are named without it: the text is the same in both.
+        # Tables in the search path are written without their schema, so the text is the same in both schemas.
         connection.execute("select set_config('search_path', %s, true)", [schema])
         row = connection.execute("select pg_get_viewdef(to_regclass(%s))", [name]).fetchone()
         assert row is not None
@@ -233,7 +233,7 @@ def _is_same(connection: psycopg.Connection[Any], name: str, columns: sql.Compos
 def _replace(
     connection: psycopg.Connection[Any], name: str, columns: sql.Composable, rows: sql.Composable
 ) -> int:
-    """Take the built table's rows for those of the mart, as far as the condition `rows` holds."""
+    """Replace the mart's rows that match the condition `rows` by those of the built table."""
     names = {"columns": columns, "rows": rows, **_tables(name)}
     connection.execute(sql.SQL("delete from {mart} where {rows}").format(**names))
     return connection.execute(

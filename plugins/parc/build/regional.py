@@ -1,20 +1,20 @@
-"""What a directorate's login reads of the marts: views of the same names in the schema `regional`.
+"""The marts as a directorate's login sees them: views of the same names in the schema `regional`.
 
-They run with their owner's rights and filter by the login, after the marts were added up. Cells of fewer than
-five persons are null there, and so is what would tell them by a difference (ADR 14). Each mart says
-in its meta what of it is whose:
+They run with their owner's rights and filter by login, after the marts have been aggregated. Cells of fewer
+than five persons are null, and so is any cell from which a difference would reveal one (ADR 14). Each mart
+declares in its meta who may see what:
 
 - `scope: open`: everything; `closed`: nothing.
-- `scope: directorate`: the directorate's rows; `site`: those of its sites and of partners; `region`: of the
-  regions in which it has a department.
-- `scope: area`: rows of the nation; of the directorate and its regions those of months.
-- `sums_of`: the daily mart that it adds up; a month that would tell a cell by a difference is null.
-- `persons_of`: the daily mart, and its columns, of which one cell must have enough persons.
-- `persons`: columns that count the persons of a cell, each once; in no view. `counts`: columns that stand for
-  persons where these are not known (lines, legs). `withheld`: columns of counts that are null.
+- `scope: directorate`: the directorate's rows; `site`: those of its sites and of partners; `region`: those of
+  the regions in which it has a department.
+- `scope: area`: rows of the nation, and monthly rows of the directorate and its regions.
+- `sums_of`: the daily mart that it aggregates; a month that would reveal a cell by a difference is null.
+- `persons_of`: the daily mart, and those of its columns of which one cell must have enough persons.
+- `persons`: columns that count each person of a cell once; not in any view. `counts`: columns that stand for
+  persons if these are unknown (lines, legs). `withheld`: columns of counts that are null.
 
-A sum of cells has at least as many persons as the cell that has most: so many it counts for, as nobody knows
-who is in two of them.
+A sum of cells has at least as many persons as its largest cell. It counts as having that many, because nobody
+knows who is in two of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from parc.errors import BuildFailed
 from parc.ledger import builds, write_builds
 
 BESIDES: dict[str, dict[str, Any]] = {"published_build": {"scope": "open"}}
-"""Tables in `marts` that no model makes, where a directorate may read them."""
+"""Tables in `marts` that belong to no model but that a directorate may read."""
 
 FEWEST_PERSONS = 5
 MINE = sql.SQL("('bi_' || lower(directorate_code) = session_user) is true")
@@ -42,9 +42,9 @@ Columns = Mapping[str, str]
 
 
 def drop_changed(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
-    """Drop the views that are no longer as `wanted` (`definitions`), before their marts change.
+    """Drop the views that differ from `wanted` (`definitions`), before their marts change.
 
-    Raises BuildFailed where somebody's own view reads one.
+    Raises BuildFailed if a view of somebody else reads one.
     """
     for name, definition in builds.regional_views(connection).items():
         if wanted.get(name) != definition:
@@ -59,7 +59,7 @@ def drop_changed(connection: psycopg.Connection[Any], wanted: Mapping[str, str])
 
 
 def create_missing(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
-    """Make the views that are not there, when all marts are."""
+    """Create missing views, once all marts exist."""
     for name in wanted.keys() - builds.regional_views(connection).keys():
         view = sql.Identifier("regional", name)
         connection.execute(
@@ -75,7 +75,7 @@ def definitions(
     metas: Mapping[str, Mapping[str, Any]],
     columns: Mapping[str, Columns],
 ) -> dict[str, str]:
-    """The query of each view, by the metas and the columns of the marts. What declares no scope is closed."""
+    """The query of each view, from the metas and columns of the marts. A mart without a scope is closed."""
     queries = {
         name: _query(name, meta, metas, columns[name])
         for name, meta in metas.items()
@@ -143,7 +143,7 @@ def _selected(
     shown: sql.Composable,
     whole: sql.Composable,
 ) -> sql.Composable:
-    """The column; null where its row is not `shown`, or where it is withheld, unless the row is `whole`."""
+    """The column; null if its row is not `shown` or the column is withheld, unless the row is `whole`."""
     if not (is_withheld or is_figure):
         return sql.Identifier(column)
     condition = whole if is_withheld else sql.SQL("{} or {}").format(whole, shown)
@@ -155,8 +155,8 @@ def _selected(
 
 
 def _is_small(meta: Mapping[str, Any]) -> sql.Composable:
-    """Whether one of the counts is of at least one person and of too few. Of persons that are not known there
-    may be one; of lines none are there."""
+    """Whether any count is at least one person but too few. An unknown number of persons may be one; unknown
+    lines count as none."""
     cells = [
         sql.SQL("coalesce({}, {}) between 1 and {}").format(
             sql.Identifier(column), unknown, FEWEST_PERSONS - 1
@@ -168,8 +168,9 @@ def _is_small(meta: Mapping[str, Any]) -> sql.Composable:
 
 
 def _hidden_dates(name: str, meta: Mapping[str, Any]) -> sql.Composed:
-    """The dates on which a cell of the directorate is small, or what the nation has besides it; and of their
-    months one date more, the first on which all cells are large, if there is one, as they have a sum with."""
+    """The dates on which a cell of the directorate, or of the rest of the nation, is small. Each of their
+    months hides one date more, preferably the first on which all cells are large, so that only a sum is
+    revealed."""
     parts = _parts(meta)
     month = sql.SQL("date_trunc('month', business_date::timestamp)")
     return sql.SQL(
@@ -194,7 +195,7 @@ def _hidden_dates(name: str, meta: Mapping[str, Any]) -> sql.Composed:
 
 
 def _are_many(view: str, daily: str, meta: Mapping[str, Any], persons: list[str]) -> sql.Composed:
-    """Whether a cell of the daily mart that a row of a view with periods and areas adds up has enough of all
+    """Whether any cell of the daily mart that a row (of some period and area) aggregates has enough of all
     `persons`."""
     row = sql.Identifier("marts", view)
     parts = [
@@ -216,8 +217,9 @@ def _are_many(view: str, daily: str, meta: Mapping[str, Any], persons: list[str]
 
 
 def _cells_of_months(name: str, meta: Mapping[str, Any]) -> sql.Composed:
-    """The months of which a sum would tell, less the days and the nation's rows that are told, a cell of few
-    persons: what the directorate, or the others, have on its hidden dates; what others have in each of its
+    """The months whose sum, minus the visible days and the nation's visible rows, would reveal a cell of few
+    persons: the figures of the directorate, or of the others, on its hidden dates; those of others in each of
+    its
     regions, and elsewhere."""
     parts = _parts(meta)
     is_hidden = "business_date in (select business_date from hidden_date)"
@@ -253,7 +255,7 @@ def _own_parts(meta: Mapping[str, Any]) -> list[str]:
 
 
 def _most(meta: Mapping[str, Any]) -> sql.Composed:
-    """Of the cells of a sum the most."""
+    """The largest cell of each sum."""
     columns = [*meta.get("persons", []), *meta.get("counts", [])]
     return sql.SQL(", ").join(
         sql.SQL("max({column}) as {column}").format(column=sql.Identifier(each)) for each in columns

@@ -1,5 +1,5 @@
-"""What a delivery did to figures that BI had read, in `marts.mart_restatements`: one that was restated or
-withdrawn, and one of an earlier date that took contacts from a date that was published."""
+"""Records in `marts.mart_restatements` how a delivery changed figures that BI had read: a restated or
+withdrawn one, or one of an earlier date that took contacts from a published date."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def keep(
     meta: dict[str, Any],
     kinds: dict[str, str],
 ) -> None:
-    """Compare a mart with its built table, before that takes its place, where a restated or withdrawn
-    delivery reaches it, or one that took contacts from a later date.
+    """Compare a mart with the built table that will replace it, if a restated or withdrawn delivery, or one
+    that took contacts from a later date, affects it.
 
-    `meta.restated_by` names the feeds whose restatement counts. It reaches its own date, or the one from
-    which contacts were taken, and the `meta.lookback_days` before it; where the mart is published as a whole,
-    every date. `kinds` are the built table's columns with their types: what is bigint or numeric is a figure,
-    but for persons, whose counts do not add up.
+    `meta.restated_by` names the feeds whose restatements count. A restatement affects its own date, or the
+    one from which contacts were taken, and the `meta.lookback_days` before it; for a mart published as a
+    whole, every date. `kinds` are the built table's columns with their types: bigint and numeric columns are
+    figures, except for persons, whose counts do not add up.
     """
     restated = build_inputs.restated_dates(connection, build_id, meta["restated_by"])
     if not restated:

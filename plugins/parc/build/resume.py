@@ -1,8 +1,9 @@
-"""Going on from a failed build: when that is safe, and with which nodes.
+"""Resumes a failed build: decides when that is safe, and which nodes to run.
 
-It is safe when all that the failed build read is as it was, for then its good nodes are what an undisturbed
-build would have made; dbt's comparison of the two manifests finds the models and tests that were mended.
-What that comparison does not see (macros, variables, the profile, seeds, dbt itself) must not have changed.
+It is safe if everything that the failed build read is unchanged, because its good nodes are then the same as
+in an undisturbed build. dbt compares the two manifests to find the models and tests that were fixed.
+Everything that this comparison does not cover (macros, variables, the profile, seeds, dbt itself) must be
+unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from parc.ledger import build_inputs, builds
 from parc.ledger.builds import Build
 from parc.settings import Settings
 
-# dbt compares these file by file; they alone may change between a failed build and the one that goes on.
+# dbt compares these file by file; only they may change between a failed build and the one that resumes it.
 MENDABLE = ("models/", "tests/")
 NOT_MENDABLE = "tests/generic/"
 SELECTED = ("result:error+", "result:fail+", "result:skipped+", "state:modified+")
@@ -31,7 +32,7 @@ Inputs = dict[str, str]
 
 
 def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt) -> Inputs:
-    """What enters a build that begins now, each as a digest; without the dates, which dbt adds to."""
+    """Digests of everything that a build starting now would read, without the dates, to which dbt adds."""
     project = settings.project / "dbt_project"
     entering: dict[str, Any] = {
         "deliveries": sorted(found.delivery_ids),
@@ -47,7 +48,7 @@ def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Unbui
 def keep(
     connection: psycopg.Connection[Any], settings: Settings, build_id: int, run: DbtRun, entered: Inputs
 ) -> None:
-    """Keep what the next build needs to go on from this failed one, which began with the inputs `entered`."""
+    """Keep what the next build needs to resume this failed one, which started with the inputs `entered`."""
     folder = _folder(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -63,7 +64,7 @@ def keep(
 def resumable(
     connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt, entering: Inputs
 ) -> int | None:
-    """The failed build that a new one with these inputs can go on from; None: everything is to be done."""
+    """The failed build that a new one with these inputs can resume; None: everything must be run."""
     last = builds.last(connection)
     kept = _folder(settings) / "inputs.json"
     if last is None or last.status != "failed" or last.is_full_refresh or not kept.exists():
@@ -75,7 +76,7 @@ def resumable(
 
 
 def arguments(settings: Settings) -> list[str]:
-    """dbt's arguments that select what failed, what was skipped, what was mended, and all below these."""
+    """dbt's arguments to select failed, skipped and fixed nodes, and everything below them."""
     return ["--select", *SELECTED, "--state", str(_folder(settings))]
 
 
@@ -84,7 +85,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _identity(build: Build) -> str:
-    """Tells builds of different warehouses apart."""
+    """Distinguishes builds of different warehouses."""
     return f"{build.build_id} begun {build.started_at.isoformat()}"
 
 

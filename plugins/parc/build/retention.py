@@ -1,15 +1,16 @@
-"""Retention of person keys in what builds keep: facts, and the steps that lead to them.
+"""Retention of person keys in facts and in the intermediate tables behind them.
 
-A model whose rows have person keys says in its meta
+A model whose rows have person keys declares in its meta
 
-- `person_keys`: the columns that tell one person's rows from another's;
+- `person_keys`: the columns that distinguish one person's rows from another's;
 - `retention_days`: how many business dates rows keep them, counted back from the newest date of the first of
-  `retention_feeds` as raw retention counts; 0 where rows go when their build is published;
-- `retention_reason`: why so long;
-- `retention_feeds`: the feeds whose raw rows of a date must have gone before (unless `retention_days` is 0).
+  `retention_feeds`, as for raw retention; 0 if rows are deleted when their build is published;
+- `retention_reason`: why that long;
+- `retention_feeds`: the feeds whose raw rows of a date must have been dropped first (unless `retention_days`
+  is 0).
 
-Past that, every pseudonym is replaced by a random surrogate, and the identity made of it (ADR 15). Rows, sums
-and what is null stay.
+After that, every pseudonym is replaced by a random surrogate, and so is the identity derived from it (ADR
+15). Rows, sums and nulls do not change.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ from parc.warehouse import connect
 from parc.warehouse.maintenance import MaintenanceResult
 
 JOBS = "int_intervention_jobs"
-"""One row per job: from it is told which jobs are past retention. They go line by line, as what a job says of
-its line depends on the line's others; those of no line each by itself."""
+"""The table with one row per job that decides which jobs are past retention. All jobs of a line go together,
+because what a job says about its line depends on the others; jobs without a line go one by one."""
 
 SURROGATE = sql.SQL(
     "(encode(substring(uuid_send(gen_random_uuid()) from 1 for 10), 'hex') || '000000000000')::uuid"
 )
-"""Another one in each row (`parc.pseudonyms.surrogate`)."""
+"""A different surrogate in each row (`parc.pseudonyms.surrogate`)."""
 
 IDENTITY = "identity_key"
-"""The person key that is made of the others, or of the row itself where these are null."""
+"""The person key derived from the others, or from the row itself if they are null."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A model whose rows have person keys, and how long: the declaration of its meta."""
+    """A model's declaration, in its meta, of person keys and of how long rows keep them."""
 
     model: str
     schemas: tuple[str, ...]
@@ -57,17 +58,17 @@ class Kept:
 
     @property
     def pseudonyms(self) -> list[str]:
-        """Its person keys that are pseudonyms."""
+        """The person keys that are pseudonyms."""
         return [key for key in self.person_keys if key != IDENTITY]
 
     @property
     def tables(self) -> list[sql.Identifier]:
-        """Where its rows are."""
+        """The tables that hold the model's rows."""
         return [sql.Identifier(schema, self.model) for schema in self.schemas]
 
 
 def declared(project: Path) -> list[Kept]:
-    """What the models of a dbt project declare, by name."""
+    """The declarations of a dbt project's models, ordered by name."""
     models = project / "models"
     found = []
     for path in sorted(models.rglob("*.yml")):
@@ -89,10 +90,10 @@ def declared(project: Path) -> list[Kept]:
 
 
 def unlink(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Put surrogates in the place of persons in rows past retention, a date in a transaction.
+    """Replace person keys by surrogates in rows past retention, one date per transaction.
 
-    Killed, the next run goes on with the date at which it was. A date whose raw rows are still there waits,
-    and so do all while the last build is not published. Raises Busy when a build is at work.
+    A killed run is continued by the next one. A date whose raw rows still exist waits, and so do all dates
+    while the last build is not published. Raises Busy if a build is running.
     """
     results = []
     kept = [each for each in declared(settings.project / "dbt_project") if each.days]
@@ -107,7 +108,7 @@ def unlink(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResu
 
 def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tuple[date, date]]:
     """The dates of the models' first feed that are past retention and have person keys, in order, each with
-    the one before it: with none the first, as it takes along what earlier runs could not reach."""
+    the previous date. The first has none, because it includes what earlier runs could not reach."""
     feed, days = models[0].feeds[0], max(each.days for each in models)
     newest = retention.counted_from(connection, feed, days).newest
     if newest is None or not builds.is_last_published(connection):
@@ -116,7 +117,7 @@ def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tu
     for name in {name for each in models for name in each.feeds}:
         gone = deliveries.newest_expired_date(connection, name)
         if gone is None and deliveries.published_before(connection, name, date.max) is None:
-            continue  # nothing of the feed was ever published
+            continue  # the feed has never been published
         limits.append(gone or date.min)
     dates = retention.expired_up_to(connection, feed, min(limits))
     due = [(business_date, before or date.min) for business_date, before, is_done in dates if not is_done]
@@ -126,7 +127,7 @@ def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tu
 def _unlink(
     connection: psycopg.Connection[Any], models: Sequence[Kept], business_date: date, before: date
 ) -> int:
-    """Do one date; returns 1, or 0 where a build came in between that was not published."""
+    """Process one date; returns 1, or 0 if an unpublished build came in between."""
     with connection.transaction():
         locks.keep_builds_out(connection)
         if not builds.is_last_published(connection):
@@ -141,7 +142,7 @@ def _unlink(
 
 
 def _unlink_rows(connection: psycopg.Connection[Any], model: Kept, business_date: date) -> None:
-    """Give each row of the date surrogates of its own."""
+    """Give each row of the date its own surrogates."""
     new = [
         sql.SQL("case when {key} is not null then {surrogate} end as {key}").format(
             key=sql.Identifier(key), surrogate=SURROGATE
@@ -166,8 +167,9 @@ def _unlink_rows(connection: psycopg.Connection[Any], model: Kept, business_date
 def _unlink_jobs(
     connection: psycopg.Connection[Any], models: Sequence[Kept], business_date: date, before: date
 ) -> None:
-    """Give the lines, and the customers on them, whose newest job is of the date, or of one after the date
-    `before`, surrogates: the same in all tables, so that a job that is recomputed finds its line's others."""
+    """Replace lines, and the customers on them, whose newest job is of the date, or of one after the date
+    `before`. Surrogates are the same in all tables, so that a recomputed job still finds its line's others.
+    """
     jobs = next(each for each in models if each.model == JOBS)
     last_date = sql.SQL("greatest({job}.business_date, {job}.closed_date)")
     is_linked = [
@@ -223,7 +225,7 @@ def _unlink_jobs(
 
 
 def _assignments(new: Mapping[str, sql.Composable]) -> sql.Composed:
-    """The pseudonyms, and the identity that is made of the first of customer and caller that is there."""
+    """Assignments of the pseudonyms, and of the identity derived from the customer, or else the caller."""
     whose = [new[key] for key in ("customer_key", "caller_key") if key in new]
     identity = sql.SQL("coalesce({}, held.{})").format(
         identity_of(sql.SQL("coalesce({})").format(sql.SQL(", ").join(whose))), sql.Identifier(IDENTITY)

@@ -1,4 +1,4 @@
-"""The governed seeds: their content, and which dates a change of one governs."""
+"""The governed seeds: their content, and which dates a change affects."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from parc.errors import BuildFailed
 
 @dataclass(frozen=True)
 class Seed:
-    """One seed: its CSV text, and what its rows govern (`config.meta.governs` of its properties).
+    """One seed: its CSV text, and what its rows govern (`config.meta.governs` in its properties).
 
-    `subjects` are the facts that read it; none where every model that reads it is made anew by each build.
-    A row governs the dates from column `starts` on, up to but without the one in column `ends` (empty: for
-    good); with `starts` alone just that date, with neither all dates. `margin_days` widens that by local
-    clocks.
+    `subjects` are the facts that read it; none if every model that reads it is rebuilt by each build. A row
+    governs the dates from column `starts` until before column `ends` (empty: for ever); with only `starts`
+    just that date, with neither all dates. `margin_days` widens that to allow for local clocks.
     """
 
     name: str
@@ -41,9 +40,9 @@ class Seed:
         return hashlib.sha256(self.content.encode()).hexdigest()
 
     def governed_dates(self, before: str | None, dates: Sequence[date]) -> set[date]:
-        """Which of the sorted `dates` see other rows now than with the content `before` (None: not known).
+        """Which of the sorted `dates` have different rows now than with the content `before` (None: unknown).
 
-        Rows are compared as they stand on each date: one that is closed and continued with the same values
+        Rows are compared as they stand on each date: closing a row and continuing it with the same values
         changes nothing.
         """
         if before is None:
@@ -69,20 +68,20 @@ class Seed:
 
 @dataclass
 class _InForce:
-    """Rows that left and rows that came on one date."""
+    """Rows removed and rows added on one date."""
 
     gone: list[frozenset[tuple[str, str]]] = field(default_factory=list)
     come: list[frozenset[tuple[str, str]]] = field(default_factory=list)
 
     def is_change(self, margin_days: int) -> bool:
-        # Within a margin rows of several dates meet, of which one may leave as its like comes.
+        # Within a margin rows of several dates mix, so an equal row may be removed and added.
         return margin_days > 0 or set(self.gone) != set(self.come)
 
 
 def read(folder: Path) -> dict[str, Seed]:
-    """All seeds of the folder, by name.
+    """All seeds in the folder, by name.
 
-    Raises BuildFailed for a seed whose properties do not say what it governs.
+    Raises BuildFailed if a seed's properties do not declare what it governs.
     """
     governs: dict[str, dict[str, Any]] = {}
     for properties in sorted(folder.rglob("*.yml")):

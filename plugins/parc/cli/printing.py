@@ -58,7 +58,7 @@ def escape(text: str) -> str:
 def not_blank(text: str) -> str:
     """Refuse a blank value for an option that goes into the audit."""
     if not text.strip():
-        raise typer.BadParameter("it is recorded in the audit: do not leave it blank")
+        raise typer.BadParameter("it goes into the audit: do not leave it blank")
     return text
 
 

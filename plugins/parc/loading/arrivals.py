@@ -1,18 +1,19 @@
-"""What lies in the landing zone that the ledger has not seen as it lies there now, and whether it is whole.
+"""Finds deliveries that are new or have changed since the ledger's last look, and decides if they are
+complete.
 
-One listing per feed and one per date; of what is new, the control file is read, and no other.
+This takes one listing per feed and one per date; of the new deliveries only the control file is read.
 
-A delivery is whole when
+A delivery is complete when
 
-- its control file came last (no data file was written after it) and every file that it names is there, or
-- there is none, or data came after it, and nothing was written for QUIET; and
-- no upload under a temporary name is going on.
+- its control file was written last (after every data file) and every file that it names is present, or
+- nothing was written for QUIET, if there is no control file or data was written after it; and
+- no upload under a temporary name is in progress.
 
-What never becomes whole (a control file that names a file which does not come, an upload that broke off) is
-held back for STALLED after the last write; then it counts as delivered, for ingestion to say what is wrong.
+A delivery still incomplete STALLED after its last write (its control file names a file that never arrives, or
+an upload broke off) is processed as it is, and refused if invalid.
 
-The moments are the server's: where its clock runs ahead of ours by less than STALLED, a delivery waits for
-that much longer; where it runs behind, by less than QUIET does no harm.
+Times are the server's. If its clock is ahead of ours by less than STALLED, a delivery waits that much longer;
+a clock that is behind by less than QUIET does no harm.
 """
 
 from __future__ import annotations
@@ -40,27 +41,27 @@ from parc.warehouse import connect
 log = logging.getLogger(__name__)
 
 QUIET = timedelta(minutes=5)
-"""A delivery without a control file that was written to within this time may still be on its way."""
+"""A delivery without a control file may be incomplete if it was written to within this time."""
 
 STALLED = timedelta(hours=1)
-"""An upload to which nothing was written for this time has broken off."""
+"""An upload that nothing was written to for this time has broken off."""
 
 HOW_ALIKE = 0.8
-"""A folder whose name is this like a feed's (difflib's ratio) was meant for it."""
+"""A folder whose name is this similar to a feed's (difflib's ratio) was meant for that feed."""
 
 _HAS_DATE = re.compile(r"(?i)^date\b|\d\d")
-_UNLOOKED = "lies where no night looks for a business date: rename it, or take it away"
+_UNLOOKED = "lies where no night looks for a business date: rename or remove it"
 _NO_FOLDER = {
-    "file": "is a file where a folder should be: rename it, or take it away",
-    "special file": "is neither a file nor a folder: take it away",
-    "dangling link": "is a link to what is not there or cannot be reached: mend it, or take it away",
-    "link out": "is a link to a place outside the landing zone, never followed: deliver the folder itself",
+    "file": "is a file where a folder should be: rename or remove it",
+    "special file": "is neither a file nor a folder: remove it",
+    "dangling link": "is a link to something missing or out of reach: fix or remove it",
+    "link out": "is a link to a place outside the landing zone, so not followed: deliver the folder itself",
 }
 
 
 @dataclass(frozen=True)
 class Stray:
-    """What nobody looks at: `place` in the landing zone, `why`, and the feed it was most likely meant for."""
+    """Something no load would read: its `place` in the landing zone, `why`, and the likeliest feed."""
 
     feed: str
     place: str
@@ -71,14 +72,14 @@ class Stray:
 
 
 def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]]:
-    """Deliveries of the dates `first` to `last` that lie there otherwise than when they were looked at last:
-    late, restated and sent again, references first. One still being written is left for the next look.
+    """Deliveries for the dates `first` to `last` that are new or have changed since the last look: late,
+    restated or sent again, references first. One that is still being written is left for the next look.
 
-    A delivery that was refused stays seen until other files lie there, or the same were written again. One
-    whose load died is found, also of an older date, even if nothing lies there any more: loading it settles
-    it. Of a feed whose folder cannot be listed only such are found; `strays` tells it.
+    A refused delivery is not returned again until its files change or are written again. A delivery whose
+    load died is returned even if it is older or no longer exists, because loading it settles its ledger row.
+    If a feed's folder cannot be listed, only such deliveries are returned; `strays` reports the folder.
 
-    Raises ConfigurationError when the landing zone or the warehouse cannot be read.
+    Raises ConfigurationError if the landing zone or the warehouse cannot be read.
     """
     with connect(settings, "loader") as connection:
         last_looks = deliveries.last_looks(connection, first, last)
@@ -101,14 +102,14 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
 
 
 def strays(settings: Settings) -> list[Stray]:
-    """What lies where nobody looks: data files beside the folders of the dates; folders whose date is none,
-    never comes, or is spelt in another manner; what is called like a date or a feed, and is no folder;
-    folders called almost like a feed; feeds whose folder cannot be listed.
+    """Everything in the landing zone that no load would read: data files beside the date folders; folders
+    whose date is invalid, out of range or spelled differently; non-folders named like a date or a feed;
+    folders named almost like a feed; feeds whose folder cannot be listed.
 
-    Folders without a date in their names are taken for the supplier's own, as are those whose name begins
-    with a dot or an underscore.
+    Folders without a date in their name, and those whose name starts with a dot or an underscore, are taken
+    to be the supplier's own.
 
-    Raises ConfigurationError when the landing zone cannot be read.
+    Raises ConfigurationError if the landing zone cannot be read.
     """
     latest = datetime.now(UTC).date() + AHEAD_OF_NIGHT
     found = []
@@ -120,7 +121,9 @@ def strays(settings: Settings) -> list[Stray]:
         for feed in FEEDS:
             entries, problem = _listed(zone, feed)
             if problem:
-                found.append(Stray(feed, feed, f"cannot be read: {problem}; nothing of it was looked for"))
+                found.append(
+                    Stray(feed, feed, f"cannot be read: {problem}; its deliveries were not looked for")
+                )
             for entry in entries:
                 if why := _why_no_date(settings, feed, entry, latest):
                     found.append(Stray(feed, f"{feed}/{reported(entry.name)}", why))
@@ -128,9 +131,9 @@ def strays(settings: Settings) -> list[Stray]:
 
 
 def has_come(settings: Settings, feed: str, business_date: date) -> bool:
-    """Whether a delivery of the feed and date lies there, whole.
+    """Whether a complete delivery of the feed and date has arrived.
 
-    Raises ConfigurationError when the landing zone cannot be read.
+    Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
         arrival = look(zone, feed, business_date)
@@ -139,24 +142,24 @@ def has_come(settings: Settings, feed: str, business_date: date) -> bool:
 
 
 def still_coming(settings: Settings, feed: str, business_date: date) -> str | None:
-    """By what a delivery shows that it is still being written; None for one that is whole, or not there.
+    """Why a delivery seems to be still being written; None if it is complete or absent.
 
-    Raises ConfigurationError when the landing zone cannot be read.
+    Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
         return _still_coming(zone, feed, business_date, look(zone, feed, business_date))
 
 
 def not_built(settings: Settings, feed: str) -> set[date]:
-    """Dates of the feed that are published and not yet in the marts."""
+    """Dates of the feed that are published but not yet in the marts."""
     with connect(settings, "loader") as connection:
         return {delivery.business_date for delivery in deliveries.not_built(connection, feed)}
 
 
 def _listed(zone: Folder, feed: str) -> tuple[list[Entry], str | None]:
-    """What lies in a feed's folder, or why that is not known.
+    """The entries of a feed's folder, or why it cannot be listed.
 
-    Raises the error where it is the landing zone's.
+    Raises the error if the whole landing zone is the problem.
     """
     try:
         return zone.entries(feed), None
@@ -167,26 +170,26 @@ def _listed(zone: Folder, feed: str) -> tuple[list[Entry], str | None]:
 
 
 def _root(zone: Folder) -> list[Entry]:
-    """What lies beside the feeds' folders; nothing where this user may list the feeds alone."""
+    """The entries beside the feeds' folders; none if this user may only list the feeds."""
     try:
         return zone.entries()
-    except OSError as error:  # if the zone is away, the listing of the feeds says so
+    except OSError as error:  # if the whole zone is out of reach, listing the feeds reports it
         log.info("%s cannot be listed: %s", zone.url, error)
         return []
 
 
 def _why_no_feed(entry: Entry, feed: str) -> str | None:
-    """Why nobody looks at something beside the feeds' folders; `feed` is the one called most like it."""
+    """Why an entry beside the feeds' folders is a stray; `feed` has the most similar name."""
     if entry.name in FEEDS:
         return _NO_FOLDER.get(entry.kind)
     likeness = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
     if is_data(entry.name) or (entry.kind != "file" and likeness >= HOW_ALIKE):
-        return f"lies where no feed is looked for, is it of {feed}? Rename it, or take it away"
+        return f"lies where no feed is looked for, is it of {feed}? Rename or remove it"
     return None
 
 
 def _why_no_date(settings: Settings, feed: str, entry: Entry, latest: date) -> str | None:
-    """Why nobody looks at something in the folder of a feed."""
+    """Why an entry in a feed's folder is a stray."""
     if day := _date_of(entry):
         if not EARLIEST <= day <= latest and not _is_known(settings, feed, day):
             return _UNLOOKED
@@ -198,7 +201,7 @@ def _why_no_date(settings: Settings, feed: str, entry: Entry, latest: date) -> s
 
 
 def _date_of(entry: Entry) -> date | None:
-    """The business date of a date's folder, or of a link in its place."""
+    """The business date of a date folder, or of a link in its place."""
     kind, _, text = entry.name.partition("=")
     try:
         day = date.fromisoformat(text)
@@ -208,7 +211,7 @@ def _date_of(entry: Entry) -> date | None:
 
 
 def _is_known(settings: Settings, feed: str, business_date: date) -> bool:
-    """Whether somebody loaded the date all the same."""
+    """Whether the date is published anyway."""
     with connect(settings, "loader") as connection:
         return deliveries.published(connection, feed, business_date) is not None
 
@@ -217,7 +220,7 @@ def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival
     now = datetime.now(UTC)
 
     def is_fresh(moment: datetime | None, span: timedelta) -> bool:
-        """A moment in the future is a clock that runs ahead of ours, or no clock at all."""
+        """Times in the future come from a clock ahead of ours; far in the future they mean nothing."""
         return moment is not None and -STALLED < now - moment < span
 
     for upload in arrival.uploads:
@@ -227,7 +230,7 @@ def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival
     modified_at = _newest((*arrival.data, *arrival.controls))
     problem = arrival.broken_link
     if any(entry.kind == "link out" for entry in (*arrival.data, *arrival.controls)):
-        return None  # nothing that may still come mends it
+        return None  # no further file would fix it
     if arrival.controls and not problem:
         problem = _control_problem(zone, feed, business_date, arrival)
     if problem and is_fresh(modified_at, STALLED):
@@ -239,7 +242,7 @@ def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival
 
 
 def _control_problem(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
-    """Why the control file is not yet that of the files which are there."""
+    """Why the control file does not yet match the files present."""
     try:
         control = read_control(zone, feed, business_date, arrival.controls)
     except ValueError as error:
@@ -259,8 +262,8 @@ def _newest(entries: Iterable[Entry]) -> datetime | None:
 
 
 def _is_seen(arrival: Arrival, last_look: Delivery | None) -> bool:
-    """Whether the files lie there as they did at the last look. A load that died half-way does not count as a
-    look: the next load goes on from it. Without a listing only the names and sizes of the data are known."""
+    """Whether the files are unchanged since the last look. A load that died does not count as a look, because
+    the next load takes it over. Without a listing, only names and sizes of the data files are known."""
     if last_look is None or last_look.is_loading:
         return False
     if last_look.listing is not None:

@@ -1,4 +1,4 @@
-"""What a restatement changes."""
+"""Compares a restatement with the delivery it replaces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parc.warehouse.partitions import Table
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows of a restatement against the delivery it supersedes, matched by key."""
+    """How a restatement differs from the delivery it supersedes; rows are matched by key."""
 
     rows_added: int
     rows_removed: int
@@ -24,7 +24,7 @@ class Changes:
 
 
 def compare(connection: Connection[Any], feed: Feed, old: Table, new: Table) -> Changes:
-    """Compare two deliveries of one date; where a row stood in its file makes no difference."""
+    """Compare two deliveries of one date; the position of rows in their files does not matter."""
     values = [column.name for column in feed.row_columns if column.name not in feed.stored_key]
     row = connection.execute(
         sql.SQL(

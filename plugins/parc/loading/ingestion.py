@@ -1,4 +1,4 @@
-"""One delivery from the landing zone into the warehouse: loaded aside, audited, published."""
+"""Takes one delivery from the landing zone into the warehouse: load into its own table, audit, publish."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
 
 REFUSED_ROWS_LISTED = 1_000
-"""Rejected rows of a refused delivery that quarantine lists; its ledger row counts them all."""
+"""Most rejected rows of a refused delivery that quarantine lists; its ledger row counts all of them."""
 
 REASONS_NAMED = 3
 
 LEAST_OF_REPLACED = 0.7
-"""A restatement with a smaller share of the rows that it replaces is published with a warning."""
+"""A restatement with a smaller share of the replaced rows is published with a warning."""
 
 SAME_DATE_PATIENCE_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a delivery; `message` says it to a person.
+    """The result for a delivery; `message` describes it for people.
 
-    `unchanged`: the same bytes are published already. `missing`: nothing was delivered, or nothing whole, so
-    there is no ledger row and `delivery_id` is None, as where a date is not believed. Of a refused delivery
-    every row counts as quarantined.
+    `unchanged`: the same bytes are already published. `missing`: nothing was delivered, or nothing complete.
+    There is then no ledger row and `delivery_id` is None, as for an implausible date. All rows of a refused
+    delivery count as quarantined.
     """
 
     feed: str
@@ -64,8 +64,8 @@ class Outcome:
 
     @property
     def is_failure(self) -> bool:
-        """Whether somebody must act: refused, or missing where every day is due. A snapshot that did not come
-        leaves the one before it in force."""
+        """Whether someone must act: the delivery was refused, or is missing from a daily feed. If a snapshot
+        is missing, the previous one stays in force."""
         is_daily = feeds.get(self.feed).keeping is Keeping.DAYS
         return self.status == "refused" or (self.status == "missing" and is_daily)
 
@@ -79,20 +79,18 @@ def ingest(
     whole_only: bool = False,
     believed: Believed = ANY,
 ) -> Outcome:
-    """Load what lies in the landing zone for a feed and a date, and publish it if it is good.
+    """Load the delivery of a feed and a date from the landing zone, and publish it if it is good.
 
-    `believed`: one of another date is refused before the ledger knows of it; `delivery_id` is then None.
-    `whole_only`: a delivery that is still being written counts as missing; otherwise it is taken as it lies,
-    and refused where that shows.
+    `believed`: a date outside it is refused before the ledger knows about it; `delivery_id` is then None.
+    `whole_only`: a delivery that is still being written counts as missing; otherwise it is loaded as it is,
+    and refused if it proves incomplete.
 
-    The same bytes as those published are a no-op, but for a replay; others replace them. A run that is
-    killed leaves nothing behind that the next one does not clear away; of two runs at once the second waits.
+    Bytes that are already published are not loaded again, except for a replay; other bytes replace them. If a
+    run is killed, the next one clears up after it; of two runs at the same time the second waits. Any error
+    in the delivery, even a panic of a library, refuses it; the message names the log with the details.
 
-    Whatever goes wrong in the delivery, a panic of a library included, refuses it; the log that the message
-    names has the whole of it.
-
-    Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, a full disk, another key of the
-    pseudonyms than the warehouse's), Busy (a lock that stays held).
+    Raises UnknownFeed, ConfigurationError (no warehouse, no landing zone, a full disk, a pseudonym key that
+    is not the warehouse's), Busy (a lock that stays held).
     """
     try:
         believed.check(feed, business_date)
@@ -114,10 +112,10 @@ def ingest(
 
 
 def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> Outcome:
-    """Refuse what lies in the landing zone for a feed and a date unread, for what became of its load; the row
-    that this left in the ledger is settled. Where it had published it by then, that stays.
+    """Refuse a delivery unread because of how its load ended, and settle the ledger row that the load left.
+    If the load had already published the delivery, it stays published.
 
-    Raises as `ingest`.
+    Raises the same errors as `ingest`.
     """
     with _alone(settings, feeds.get(feed), business_date) as connection:
         delivery = unread(settings, feed, business_date, reason)
@@ -127,25 +125,25 @@ def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> O
 
 def _no_space(feed: str, business_date: date, where: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{feed} {business_date}: the disk of {where} is full ({reason}); nothing that is published has "
-        "changed. Make room there (`parc maintain --dry-run` tells what may go), then run it again"
+        f"{feed} {business_date}: the disk of {where} is full ({reason}); published data has not changed. "
+        "Make room (`parc maintain --dry-run` shows what can go), then run this again"
     )
 
 
 @contextmanager
 def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Connection[Any]]:
-    """A connection that holds the lock of the feed and date for as long as it lives; what dead runs left of
-    it is cleared away. Errors of the environment leave it in words."""
+    """A connection that holds the lock of the feed and date while it is open. Clears up after dead runs
+    first, and turns errors of the environment into readable ones."""
     try:
         with warehouse.connect(settings, "loader", autocommit=True) as connection:
-            # Else the server works on at what a killed process asked of it, and keeps its lock.
+            # Otherwise the server would go on with a killed process's statement and keep its lock.
             connection.execute("set client_connection_check_interval = '2s'")
             connection.execute(f"set lock_timeout = '{1000 * SAME_DATE_PATIENCE_SECONDS:.0f}ms'".encode())
             with locks.held(
                 connection,
                 locks.of_load(feed.name, business_date),
-                f"{feed.name} {business_date}: another session holds what this run needs, a load of the same "
-                "date; run it again when that one has ended",
+                f"{feed.name} {business_date}: another session is loading the same date; run this again "
+                "when it has ended",
                 patience_seconds=SAME_DATE_PATIENCE_SECONDS,
             ):
                 pseudonyms.check_key(connection, settings)
@@ -156,7 +154,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
             f"{feed.name} {business_date}: another session holds what this run needs "
-            f"({str(error).splitlines()[0]}); run it again when that one has ended"
+            f"({str(error).splitlines()[0]}); run this again when it has ended"
         ) from None
     except DiskFull as error:
         raise _no_space(feed.name, business_date, "the warehouse", str(error).splitlines()[0]) from None
@@ -168,7 +166,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
 
 @dataclass(frozen=True)
 class _Run:
-    """One delivery on its way, under the lock of its feed and date."""
+    """The load of one delivery, under the lock of its feed and date."""
 
     settings: Settings
     connection: Connection[Any]
@@ -179,11 +177,11 @@ class _Run:
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """How they are made in this load: who was forgotten gets surrogates of this delivery."""
+        """Makes this load's pseudonyms; forgotten people get surrogates that are unique to this delivery."""
         return pseudonyms.of_load(self.connection, self.settings)
 
     def outcome(self) -> Outcome:
-        """Publish or refuse the delivery, or find that there is nothing to do."""
+        """Publish or refuse the delivery, or find that nothing needs to be done."""
         current = deliveries.published(self.connection, self.feed.name, self.business_date)
         problem = self.delivery.problem
         if not self.delivery.files and not problem:
@@ -227,7 +225,7 @@ class _Run:
         except BaseException as error:
             if not incidents.is_of_delivery(error) or self.connection.closed:
                 raise
-            self.connection.execute("select 1")  # if the warehouse went away, that is the error
+            self.connection.execute("select 1")  # if the connection was lost, raise that instead
             reason = incidents.keep(self.settings, self.feed.name, self.business_date, error)
             return self._refuse(delivery_id, reason, Loaded(loaded.rows_read), [])
         with self.connection.transaction():
@@ -235,7 +233,7 @@ class _Run:
         return outcome
 
     def published_as_it_lies(self) -> Outcome | None:
-        """The outcome of a load that published the delivery and did not come to say so."""
+        """The outcome of a load that published the delivery but died before reporting it."""
         current = deliveries.published(self.connection, self.feed.name, self.business_date)
         if current is None or current.listing != self.delivery.listing:
             return None
@@ -244,7 +242,7 @@ class _Run:
         return self._outcome("published", current.delivery_id, *counts, text)
 
     def _loaded(self, delivery_id: int, current: Delivery | None, loaded: Loaded) -> Outcome:
-        """Load the delivery aside, have it audited, and publish it, or refuse it."""
+        """Load the delivery into its own table, audit it, and publish or refuse it."""
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         warnings = list(self.delivery.aside)
         try:
@@ -324,8 +322,8 @@ class _Run:
         if expired and self.business_date <= expired:
             raise DeliveryRefused(
                 f"the dates up to {expired} are past retention ({self.feed.retention.days} days): the "
-                "reference data of that time is gone, and the figures stay as they were published; "
-                "analyse the files where they lie, if they must be"
+                "reference data of that time is gone, so the published figures stay as they are; "
+                "analyse the files themselves if you need them"
             )
 
     def _check_counts(self, loaded: Loaded) -> None:
@@ -349,7 +347,7 @@ class _Run:
         )
 
     def _shrinkage(self, loaded: Loaded, current: Delivery | None) -> list[str]:
-        """Warn of a restatement that lacks many rows, also without a history to judge it by."""
+        """Warn about a restatement that lacks many rows, even without history to compare with."""
         good = loaded.rows_read - loaded.rows_rejected
         if not current or good >= LEAST_OF_REPLACED * current.rows_published:
             return []
@@ -359,7 +357,7 @@ class _Run:
         ]
 
     def _audit(self, delivery_id: int, table: Table, warnings: list[str]) -> dict[str, Any]:
-        """Have the delivery judged as a whole; adds to `warnings` and returns what was measured."""
+        """Run the feed's suite on the delivery; adds to `warnings` and returns the measures."""
         from parc.quality import check_delivery, history_of_ledger
 
         history = history_of_ledger(self.connection, self.feed, self.business_date)
@@ -390,7 +388,7 @@ class _Run:
     def _publish(
         self, delivery_id: int, table: Table, loaded: Loaded, current: Delivery | None
     ) -> Changes | None:
-        """Swap the delivery in, in one short transaction; returns what it changed if it replaces another."""
+        """Swap the delivery in, in one short transaction; returns the changes if it replaces another."""
         changes = None
         is_ranges = self.feed.keeping is Keeping.RANGES
         if current and not is_ranges:
@@ -424,8 +422,8 @@ class _Run:
         write_deliveries.see_again(self.connection, delivery_id, files=files, listing=listing)
 
     def _close_unfinished(self) -> None:
-        """Close the row that a dead run of the date left, where this run does not take it over."""
-        reason = "its run was interrupted, and the files that lie there now are others"
+        """Close a ledger row that a dead run of the date left, if this run does not take it over."""
+        reason = "its run was interrupted, and the files have changed since"
         write_deliveries.close_unfinished(self.connection, self.feed.name, self.business_date, reason)
 
 

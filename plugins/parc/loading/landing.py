@@ -1,7 +1,7 @@
-"""What lies in the landing zone for a feed and a date: data files, their digests, the control file.
+"""Reads a delivery from the landing zone: its data files, their digests, the control file.
 
-Nothing is written there, moved or deleted. Files of another machine are copied here to be read; one that was
-written to meanwhile is recognised by listing the folder again. Links are followed within the landing zone.
+Nothing is written, moved or deleted there. Files on another machine are copied here to be read; listing the
+folder again shows if one was written to in the meantime. Links are followed within the landing zone.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from parc.warehouse.maintenance import MaintenanceResult
 COPIES = "copies"
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 TEMPORARY = (".part", ".partial", ".filepart", ".tmp", ".uploading")
-"""How clients call a file until it has come whole; rsync puts a dot before it instead."""
+"""Suffixes that upload clients give a file until it is complete; rsync puts a dot in front instead."""
 
 COMPANIONS = ("_success", ".ds_store", "thumbs.db", "desktop.ini")
 COMPANION_PREFIXES = ("._", "~$", ".~lock.")
-"""What systems leave beside the files that they write: macOS, Office, LibreOffice; so is `*.crc` (Hadoop)."""
+"""Files that systems leave beside those they write: macOS, Office, LibreOffice; also `*.crc` (Hadoop)."""
 
 ASIDE_REPORTED = 10
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What lies there for a feed and a date.
+    """The folder of a feed and a date.
 
-    `data` are the data files and `controls` what is called like the control file, links that lead nowhere
-    included; `uploads` are files under temporary names; `others` the plain names of the rest, `aside` what is
-    to be reported of them. `problem` says why the folder cannot be read, or not followed.
+    `data` are the data files and `controls` the files named like the control file, including dangling links;
+    `uploads` are files under temporary names; `others` the plain names of everything else, `aside` what to
+    say about it. `problem` says why the folder cannot be read or followed.
     """
 
     data: tuple[Entry, ...] = ()
@@ -58,7 +58,7 @@ class Arrival:
 
     @property
     def listing(self) -> list[list[Any]]:
-        """Name, bytes and moment of the last write (ISO 8601, UTC) of all that is read, in order."""
+        """Name, bytes and time of the last write (ISO 8601, UTC) of all files that are read, sorted."""
         return sorted(
             [reported(entry.name), entry.bytes, entry.modified_at and entry.modified_at.isoformat()]
             for entry in (*self.data, *self.controls)
@@ -66,10 +66,10 @@ class Arrival:
 
     @property
     def broken_link(self) -> str | None:
-        """Which file is none that can be read, and why."""
+        """The first file whose link cannot be followed, and why; None if there is none."""
         ends = {
-            "dangling link": "is a link to a file that is not there or cannot be reached; deliver the file",
-            "link out": "is a link to a place outside the landing zone, which is never followed; "
+            "dangling link": "is a link to a file that is missing or out of reach; deliver the file",
+            "link out": "is a link to a place outside the landing zone and is not followed; "
             "deliver the file itself",
         }
         broken = (entry for entry in (*self.data, *self.controls) if entry.kind in ends)
@@ -77,20 +77,22 @@ class Arrival:
 
     @property
     def excess(self) -> str | None:
-        """What there is too much of to be read."""
+        """Which limit the delivery exceeds, or None."""
         if len(self.data) > MOST_FILES:
-            return f"it has {len(self.data):,} files, at most {MOST_FILES:,} are read; put rows together"
+            return f"it has {len(self.data):,} files, at most {MOST_FILES:,} are read; merge some"
         size = sum(entry.bytes for entry in self.data)
         if size > MOST_BYTES:
-            return f"its files have {size:,} bytes, at most {MOST_BYTES:,} are read; deliver days apart"
+            return (
+                f"its files have {size:,} bytes, at most {MOST_BYTES:,} are read; deliver each day separately"
+            )
         return None
 
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """A data file; `name` is for messages, `path` is where its bytes are on this machine.
+    """A data file; `name` is safe to show, `path` is the file or its copy on this machine.
 
-    `is_torn`: it was written to while it was copied here.
+    `is_torn`: it was written to while it was being copied.
     """
 
     name: str
@@ -102,7 +104,7 @@ class DeliveredFile:
     is_torn: bool = False
 
     def has_changed(self) -> bool:
-        """Whether someone wrote to the file since its digest was taken."""
+        """Whether the file was written to after its digest was taken."""
         if self.is_torn:
             return True
         try:
@@ -114,10 +116,10 @@ class DeliveredFile:
 
 @dataclass(frozen=True)
 class Collected:
-    """The files that were delivered for a feed and a date, by name, and what the control file says.
+    """The files delivered for a feed and a date, ordered by name, and what the control file says.
 
-    `problem` says why it cannot be taken: `files` are then none, or are not what the control file says.
-    `listing` is the arrival's; `aside` what else lies there, to be reported.
+    `problem` says why the delivery cannot be accepted: `files` are then empty, or contradict the control
+    file. `listing` is the arrival's; `aside` describes everything else in the folder.
     """
 
     url: str
@@ -129,7 +131,7 @@ class Collected:
 
     @property
     def content_sha256(self) -> str:
-        """Digest of the files' digests: the same bytes give the same one, whatever the files are called."""
+        """Digest of the files' digests: the same bytes give the same digest, whatever the file names."""
         digests = sorted(file.sha256 for file in self.files)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
@@ -143,19 +145,19 @@ class Collected:
 
 @contextmanager
 def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Collected]:
-    """The delivery as it lies there now; without a folder, one without files.
+    """The delivery in its current state; without a folder it has no files.
 
-    Files of another machine are copied to `home/copies` first and the copies removed in the end; the caller
-    holds the lock of the feed and date, so copies that are there are those of a run that died, or lost its
-    connection and does not know yet.
+    Files on another machine are first copied to `home/copies`, and the copies are removed at the end. The
+    caller holds the lock of the feed and date, so any existing copies belong to a run that died, or that has
+    lost its connection without knowing it yet.
 
-    Raises ConfigurationError when the landing zone cannot be read, or is not there at all.
+    Raises ConfigurationError if the landing zone does not exist or cannot be read.
     """
     of_feed = settings.home / COPIES / feed
     of_feed.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in of_feed.glob(f"{business_date}*"):
         shutil.rmtree(left, ignore_errors=True)
-    # A folder of its own: the run that lost its connection clears away only what it copied itself.
+    # In a separate folder, so that a run that lost its connection only removes its own copies.
     copies = Path(tempfile.mkdtemp(prefix=f"{business_date}_", dir=of_feed))
     try:
         with storage.opened(settings.landing) as zone:
@@ -166,9 +168,9 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Coll
 
 
 def unread(settings: Settings, feed: str, business_date: date, problem: str) -> Collected:
-    """The delivery of a feed and date that could not be read at all, for this reason.
+    """A delivery that could not be read at all, with the reason.
 
-    Raises ConfigurationError when the landing zone cannot be read.
+    Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
         url = f"{zone.url}/{place_of(feed, business_date)}"
@@ -176,14 +178,14 @@ def unread(settings: Settings, feed: str, business_date: date, problem: str) -> 
 
 
 def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Delete the copies of deliveries that dead runs left and nobody loaded again: people's numbers."""
+    """Delete copies left by dead runs that were never repeated, because they hold people's numbers."""
     count = size = 0
     with connect(settings, "loader", autocommit=True) as connection:
         for copies in sorted((settings.home / COPIES).glob("*/*")):
             try:
                 business_date = date.fromisoformat(copies.name[: len("2012-04-25")])
             except ValueError:
-                continue  # nothing of ours
+                continue  # not a copy of ours
             with connection.transaction():
                 if not locks.try_keep(connection, locks.of_load(copies.parent.name, business_date)):
                     continue
@@ -197,12 +199,14 @@ def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[Maintenan
 
 
 def look(zone: Folder, feed: str, business_date: date) -> Arrival:
-    """What lies there for a feed and a date; nothing of it is read."""
+    """List the folder of a feed and a date, without reading any file."""
     place = place_of(feed, business_date)
     try:
         entries = zone.entries(place)
         if entries and not zone.holds(place):
-            return Arrival(problem=f"{place} is a link to a place outside the landing zone, never followed")
+            return Arrival(
+                problem=f"{place} is a link to a place outside the landing zone and is not followed"
+            )
     except OSError as error:
         return Arrival(problem=f"{place} cannot be read: {own_reason(error, zone, feed)}")
     data, controls, uploads, others = [], [], [], []
@@ -223,9 +227,9 @@ def look(zone: Folder, feed: str, business_date: date) -> Arrival:
 
 
 def read_control(zone: Folder, feed: str, business_date: date, controls: Sequence[Entry]) -> Control:
-    """What the control file of a delivery says; of none, nothing.
+    """Read a delivery's control file; without one, an empty Control.
 
-    Raises ValueError where it cannot be read, or there are several that do not agree.
+    Raises ValueError if it cannot be read, or if there are several that disagree.
     """
     said = set()
     for entry in controls:
@@ -250,29 +254,29 @@ def is_data(name: str) -> bool:
 
 
 def is_upload(name: str) -> bool:
-    """Whether a file of this name is one on its way."""
+    """Whether a file of this name is an upload in progress."""
     of_rsync = name.startswith(".") and not is_companion(name) and any(each in name for each in SUFFIXES)
     return name.endswith(TEMPORARY) or of_rsync
 
 
 def is_companion(name: str) -> bool:
-    """Whether a file of this name is one that some system leaves beside others: never read, nor reported."""
+    """Whether a file of this name is a by-product of some system, which is neither read nor reported."""
     lower = name.lower()
     return lower in COMPANIONS or lower.startswith(COMPANION_PREFIXES) or lower.endswith(".crc")
 
 
 def place_of(feed: str, business_date: date) -> str:
-    """Where a delivery lies in the landing zone."""
+    """The folder of a delivery in the landing zone."""
     return f"{feed}/date={business_date}"
 
 
 def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
     are = {
         "folder": "/ is a folder",
-        "special file": " is no file",
+        "special file": " is not a file",
         "dangling link": " is a link to nothing",
         "link out": " is a link to a place outside the landing zone",
-        "file": " is no data file",
+        "file": " is not a data file",
     }
     said = [
         f"{reported(entry.name)}{are[entry.kind]} and was left aside" for entry in entries[:ASIDE_REPORTED]
@@ -282,8 +286,8 @@ def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def own_reason(error: OSError, zone: Folder, feed: str) -> str:
-    """Why something of a feed cannot be read; raises the error where it is the landing zone's: then neither
-    the feed's folder nor the whole can be listed."""
+    """Why part of a feed cannot be read. Raises the error instead if the landing zone is the problem: then
+    neither the feed's folder nor the zone can be listed."""
     if error.errno not in OF_ONE_FILE:
         raise error
     try:
@@ -295,7 +299,7 @@ def own_reason(error: OSError, zone: Folder, feed: str) -> str:
     reasons = {
         errno.EACCES: "permission denied; let this user read it",
         errno.EPERM: "permission denied; let this user read it",
-        errno.ENOENT: "it was taken away while it was read; run it again",
+        errno.ENOENT: "it was removed while it was being read; run this again",
     }
     return reasons.get(error.errno, str(error.strerror))
 

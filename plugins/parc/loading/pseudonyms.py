@@ -1,4 +1,4 @@
-"""The pseudonyms of a load: the warehouse knows the fingerprint of their keys and takes no load under others,
+"""The pseudonyms of a load. The warehouse knows the fingerprint of the key and refuses loads under another,
 and it knows who was forgotten.
 """
 
@@ -22,81 +22,80 @@ from parc.warehouse import partitions, persons
 from parc.warehouse.partitions import Table
 
 COPY = "forgotten.json"
-"""In the platform's folder: who was forgotten, as keyed digests alone."""
+"""File in the platform's folder that lists who was forgotten, as keyed digests only."""
 
 LEAST_CHARACTERS = 32
-"""Of a key. All numbers of the nation are tried in seconds, so the key alone stands between a pseudonym and a
-name: 32 characters at random (`openssl rand -hex 16`) are 128 bits."""
+"""Shortest key. All numbers of the nation can be tried in seconds, so only the key protects a pseudonym: 32
+random hexadecimal characters (`openssl rand -hex 16`) are 128 bits."""
 
 LEAST_DIFFERENT = 8
-"""Characters of a key that differ: a repeated word is no key."""
+"""Fewest distinct characters of a key: a repeated word is not a key."""
 
 
 def check_key(connection: Connection[Any], settings: Settings) -> None:
-    """See that these settings have the key that the warehouse was loaded with, if it was.
+    """Check that the settings have the key that the warehouse was loaded with, if any.
 
-    Raises ConfigurationError under another key, where an empty warehouse would begin with a weak one, or
-    where the schema is older than this table.
+    Raises ConfigurationError if the key is another, if an empty warehouse would start with a weak key, or if
+    the schema lacks the table of the key.
     """
     try:
         key = people.key(connection)
     except UndefinedTable:
         raise ConfigurationError(
-            "the warehouse's schema is older than the platform; `parc up --no-airflow` brings it up to date"
+            "the warehouse's schema is older than the platform; update it with `parc up --no-airflow`"
         ) from None
     ours = Pseudonyms.of_settings(settings).fingerprint
     is_another = key and not hmac.compare_digest(key.fingerprint, ours)
     if is_another and settings.secret_file(NEXT_OUTER_KEY).exists():
         raise ConfigurationError(
-            "a change of the pseudonyms' keys was cut short; `parc secret rotate` brings it to its end"
+            "a rotation of the pseudonyms' key was interrupted; complete it with `parc secret rotate`"
         )
     if key and is_another:
         raise ConfigurationError(
             "PARC_PSEUDONYM_SECRET is not the key that this warehouse has been loaded with since "
-            f"{key.recorded_on} (fingerprint {ours[:8]}, not {key.fingerprint[:8]}): under "
-            "another key every person would be "
-            f"another; set the former one (where the variable is unset, {settings.home}/secrets/"
-            "pseudonym_secret holds it), or load into an empty warehouse"
+            f"{key.recorded_on} (fingerprint {ours[:8]}, not {key.fingerprint[:8]}), and under another "
+            "key every person would be a new one; set the former one (if the variable was unset, it is in "
+            f"{settings.home}/secrets/pseudonym_secret), or load into an empty warehouse"
         )
     if not key and (why := weakness(settings)):
         raise ConfigurationError(why)
 
 
 def weakness(settings: Settings) -> str | None:
-    """Why the key is too easily guessed, and the way out; None where it is not."""
+    """Why the key is too easy to guess, and the remedy; None if it is strong."""
     key = settings.pseudonym_secret.decode(errors="replace")
     if len(key) >= LEAST_CHARACTERS and len(set(key)) >= LEAST_DIFFERENT:
         return None
     return (
-        f"PARC_PSEUDONYM_SECRET is too easily guessed: at least {LEAST_CHARACTERS} characters, "
-        f"{LEAST_DIFFERENT} of them different, keep a pseudonym from being turned into a name; "
-        "`openssl rand -hex 32` makes one"
+        "PARC_PSEUDONYM_SECRET is too easy to guess, so pseudonyms could be turned back into names; use at "
+        f"least {LEAST_CHARACTERS} characters, {LEAST_DIFFERENT} of them different "
+        "(`openssl rand -hex 32` makes one)"
     )
 
 
 def keep_key(connection: Connection[Any], settings: Settings) -> None:
-    """Record the key's fingerprint where there is none, and check it: of two first loads at once one counts.
+    """Record the key's fingerprint if there is none, and check it; of two simultaneous first loads one wins.
 
-    Raises ConfigurationError under another key than the one recorded.
+    Raises ConfigurationError if another key is recorded.
     """
     write_people.keep_key(connection, Pseudonyms.of_settings(settings).fingerprint)
     check_key(connection, settings)
 
 
 def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
-    """How one load makes pseudonyms: everybody who was forgotten gets a surrogate of its own in each load.
+    """The pseudonyms for one load; every forgotten person gets a new surrogate in each load.
 
-    Asked for under the lock of the load: whoever is forgotten later waits for the load's end.
+    Call it under the lock of the load, so that whoever is forgotten later waits for the load to end.
     """
     forgotten = people.forgotten(connection).keys() | kept_list(settings).keys()
     return Pseudonyms.of_settings(settings).forgetting(forgotten)
 
 
 def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, Listed]:
-    """Who was forgotten, by the platform's own copy of the list: the warehouse's may be that of a dump from
-    before. `keys` are those that it is made under, the settings' where not given.
+    """Who was forgotten according to the platform's own copy of the list, since the warehouse may have been
+    restored from an older dump. `keys` are those that the copy was made with, by default the settings'.
 
-    Raises ConfigurationError where the copy was made under other keys, or is damaged.
+    Raises ConfigurationError if the copy was made with other keys, or is damaged.
     """
     path = settings.home / COPY
     if not path.exists():
@@ -110,36 +109,36 @@ def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, 
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigurationError(
-            f"{path} is damaged: it names who was forgotten. Put back what a backup has of it; where the "
-            "warehouse is no dump from before, delete it, and `parc forget` writes it anew"
+            f"{path}, the list of who was forgotten, is damaged. Restore it from a backup; or, unless the "
+            "warehouse was restored from an older dump, delete it and let `parc forget` write a new one"
         ) from None
     if fingerprint != (keys or Pseudonyms.of_settings(settings)).fingerprint:
         raise ConfigurationError(
-            f"{path} was written under other keys of pseudonyms than those that are set; where a change of "
-            "keys was cut short, `parc secret rotate` brings it to its end"
+            f"{path} was written under other keys of pseudonyms than those that are set; if a rotation "
+            "was interrupted, complete it with `parc secret rotate`"
         )
     return listed
 
 
 def check_list(connection: Connection[Any], settings: Settings) -> str:
-    """How many pseudonyms are on the list.
+    """How many pseudonyms are on the list, as a sentence.
 
-    Raises ConfigurationError where the warehouse lacks some that the platform's own copy has.
+    Raises ConfigurationError if the platform's own copy has some that the warehouse lacks.
     """
     listed = people.forgotten(connection)
     if missing := kept_list(settings).keys() - listed.keys():
         raise ConfigurationError(
-            f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, which may hold "
-            "these people again; `parc forget --again` makes it forget them"
+            f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, so it may hold "
+            "these people again; forget them with `parc forget --again`"
         )
     return f"{len(listed)} pseudonyms are forgotten"
 
 
 def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseudonyms: Pseudonyms) -> None:
-    """Give the rows of forgotten persons in `table` the surrogates that the same rows have in what is
-    published, so that a restatement leaves repeats as they were.
+    """Give rows of forgotten persons in `table` the surrogates that the same rows have in the published data,
+    so that a restatement does not change repeats.
 
-    Rows are found by the feed's key alone. All rows of a person follow the first that is found.
+    Rows are matched by the feed's key only. All rows of a person take the surrogate of the first match.
     """
     keys = [column for column in feed.derived_columns if column.by is Derivation.KEY]
     if not pseudonyms.forgotten or feed.loaded_key != feed.stored_key:

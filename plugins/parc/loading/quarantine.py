@@ -1,4 +1,4 @@
-"""Quarantine: rows of deliveries that broke a rule, and another try once the rule or the data is mended."""
+"""Quarantine: rows that broke a rule, and their replay once the rule or the data has been fixed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from parc.warehouse import connect
 def held(
     settings: Settings, feed: str | None = None, business_date: date | None = None
 ) -> list[RejectedRows]:
-    """What is in quarantine, by delivery and rule, the newest delivery first; not of deliveries that were
+    """What is in quarantine, by delivery and rule, newest delivery first; without deliveries that were
     replaced or withdrawn.
 
     Raises UnknownFeed.
@@ -33,22 +33,22 @@ def held(
 
 
 def rows(settings: Settings, delivery_id: int, limit: int) -> tuple[Delivery, list[RejectedRow]]:
-    """A delivery, and its first rows that broke a rule.
+    """A delivery, and the first of its rows that broke a rule.
 
-    Raises ConfigurationError when there is no such delivery.
+    Raises ConfigurationError if there is no such delivery.
     """
     with connect(settings, "reader") as connection:
         return _find(connection, delivery_id), quarantine.rows(connection, delivery_id, limit)
 
 
 def replay(settings: Settings, delivery_id: int) -> Outcome:
-    """Read a delivery's files again, by the rules of now, and publish what they let through.
+    """Read a delivery's files again with the current rules, and publish the rows that pass.
 
-    The result is a delivery of its own that replaces the former one, with counts of its own; done twice, the
-    second finds the same rows.
+    The result is a new delivery that replaces the former one, with its own counts. A second replay finds the
+    same rows.
 
-    Raises DeliveryRefused when the files are not there any more, another delivery has taken its place, or its
-    dates are past retention; as `ingest` otherwise.
+    Raises DeliveryRefused if the files no longer exist, another delivery has replaced this one, or its date
+    is past retention; otherwise the same errors as `ingest`.
     """
     with connect(settings, "reader") as connection:
         delivery = _find(connection, delivery_id)
@@ -61,14 +61,14 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
         )
     if delivery.expired_at is not None:
         raise DeliveryRefused(
-            f"{subject} is past retention: its rows were dropped on {delivery.expired_at:%Y-%m-%d}, the "
-            "figures stay as they were published"
+            f"{subject} is past retention: its rows were dropped on {delivery.expired_at:%Y-%m-%d}, and the "
+            "published figures stay as they are"
         )
     gone = _gone([file["uri"] for file in delivery.files])
     if gone:
         raise DeliveryRefused(
             f"{subject} cannot be read again: {', '.join(gone)}, which landed on "
-            f"{delivery.landed_at:%Y-%m-%d}, is no longer there. Have it sent again, then "
+            f"{delivery.landed_at:%Y-%m-%d}, no longer exists. Have it sent again, then run "
             f"`parc ingest {delivery.feed} --date {delivery.business_date}`"
         )
     return ingest(settings, delivery.feed, delivery.business_date, is_replay=True)
@@ -77,12 +77,12 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
 def _find(connection: Connection[Any], delivery_id: int) -> Delivery:
     delivery = deliveries.get(connection, delivery_id)
     if delivery is None:
-        raise ConfigurationError(f"there is no delivery {delivery_id}: `parc quarantine list`")
+        raise ConfigurationError(f"there is no delivery {delivery_id}; see `parc quarantine list`")
     return delivery
 
 
 def _gone(uris: list[str]) -> list[str]:
-    """Which of a delivery's files, all of one folder, are not there any more."""
+    """Which of a delivery's files, all in one folder, no longer exist."""
     if not uris:
         return []
     with storage.opened(uris[0].rpartition("/")[0]) as folder:

@@ -1,8 +1,8 @@
-"""Snapshots kept as validity ranges: what a snapshot says holds until the next one.
+"""Stores snapshots as validity ranges: a snapshot's values hold until the next one.
 
-A snapshot of date S rewrites the slice of time from S up to the next published snapshot N and nothing else,
-so any order of arrival ends in the same ranges. No boundary lies inside that slice, so each key has at most
-one range across it; only the keys whose values there change are written.
+A snapshot of date S only rewrites the slice of time from S up to the next published snapshot, so any order of
+arrival ends in the same ranges. No boundary lies inside that slice, so each key has at most one range across
+it, and only keys whose values change there are written.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from parc.loading.rows import with_derived
 from parc.pseudonyms import SURROGATES, Pseudonyms
 from parc.warehouse.partitions import Table, number_table, parent
 
-# Of millions of rows a few change, which the planner cannot know: one hash join in memory, in parallel, finds
-# them, and each is then reached by its index.
+# Few of millions of rows change, which the planner cannot know. These settings make it find them with one
+# parallel hash join in memory, and then reach each one by its index.
 _SETTINGS = """
 set local work_mem = '256MB';
 set local parallel_tuple_cost = 0.001;
@@ -44,7 +44,7 @@ full join (select *, true as is_there from {snapshot}) as new using ({key})
 where old.is_there is null or new.is_there is null or ({old_values}) is distinct from ({new_values})
 """
 
-# A range that ends or begins where the slice does and says the same grows into it.
+# A range with the same values that ends or begins at the slice is extended into it.
 _PIECE = """
 create temp table piece on commit drop as
 select
@@ -69,7 +69,7 @@ delete from {ranges} as old using {piece} as new
 where ({old_key}) = ({new_key}) and old.valid_from in (new.before_from, new.after_from);
 """
 
-# In order of the key: so its index is written from one end to the other, not here and there.
+# In key order, so that the index is written sequentially.
 _INSERT = """
 insert into {ranges} ({key}, {values}, valid_from, valid_to)
 select {key}, {kept_values}, old_from, {since} from {changed} as changed where old_from < {since}
@@ -87,15 +87,15 @@ def merge(
 ) -> Changes:
     """Merge a loaded snapshot into the feed's ranges; returns what changed in its slice of time.
 
-    No other snapshot is merged for the rest of the transaction. `pseudonyms` is how they are made.
+    No other snapshot can be merged for the rest of the transaction. `pseudonyms` makes the pseudonyms.
     """
     return _merge(connection, feed, snapshot, _slice(connection, feed, snapshot_date), pseudonyms)
 
 
 def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, pseudonyms: Pseudonyms) -> None:
-    """Undo a merged snapshot: what was in force before it stays so through its slice of time.
+    """Undo a merged snapshot: what was in force before it now holds throughout its slice of time.
 
-    Where nothing was in force before it, the slice is empty. As `merge` otherwise.
+    If nothing was in force before it, the slice becomes empty. Otherwise like `merge`.
     """
     slice_of_time = _slice(connection, feed, snapshot_date)
     connection.execute(
@@ -108,7 +108,7 @@ def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, pseud
 
 
 def _slice(connection: Connection[Any], feed: Feed, snapshot_date: date) -> dict[str, sql.Composable]:
-    """From the snapshot's date up to the next published one's; locks out other snapshots."""
+    """The slice from the snapshot's date up to the next published one; locks out other snapshots."""
     locks.keep(connection, locks.RANGES)
     until = deliveries.next_published_date(connection, feed.name, snapshot_date)
     return {"since": _date(str(snapshot_date)), "until": _date(str(until or "infinity"))}
@@ -121,7 +121,7 @@ def _merge(
     slice_of_time: Mapping[str, sql.Composable],
     pseudonyms: Pseudonyms,
 ) -> Changes:
-    """Compares numbers. Their pseudonyms follow, and are made only for those that change."""
+    """Compare the raw numbers, and compute pseudonyms only for those that change."""
     values = [column.name for column in feed.value_columns]
     parts = {
         **slice_of_time,
@@ -177,9 +177,9 @@ def _merge(
 
 
 def _add_pseudonyms(connection: Connection[Any], feed: Feed, pseudonyms: Pseudonyms) -> None:
-    """Make the table `pseudonym`: the keys of `changed`, each with the key that the raw table knows it by."""
+    """Create the table `pseudonym`: the keys of `changed`, each with its key in the raw table."""
     with connection.cursor() as cursor:
-        # One text of all numbers: row by row, millions take a long time in Python.
+        # All numbers as one text, because reading millions row by row is slow in Python.
         columns = (sql.SQL("string_agg({}, E'\n')").format(sql.Identifier(name)) for name in feed.key)
         query = sql.SQL("select {} from changed").format(sql.SQL(", ").join(columns))
         texts = pl.DataFrame(

@@ -1,4 +1,4 @@
-"""A delivery taken back by a person, as if it had never come."""
+"""Withdraws a delivery at a person's request, as if it had never arrived."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from parc.warehouse import connect, partitions
 
 
 def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
-    """Take a delivery back: its published rows go at once, the marts lose them at the next build.
+    """Withdraw a delivery: its published rows go at once, and the next build removes them from the marts.
 
-    What it had replaced does not come back; whatever is delivered for its date is loaded as ever, but for
-    these same bytes, which only a replay takes. Of a delivery that was refused, or whose load died, the date
-    is no longer due because of it. A second time is a no-op. Returns what was done, for a person.
+    A delivery that it had replaced does not come back. Other files delivered for the date are loaded as
+    usual; these same bytes only by a replay. If the delivery was refused, or its load died, the date is no
+    longer due because of it. Withdrawing twice does nothing. Returns a description of what was done.
 
-    Raises ConfigurationError when there is no such delivery, or the settings have another key of pseudonyms
-    than the warehouse; DeliveryRefused when it was replaced, is past
-    retention, or follows a snapshot that is; Busy while a build, a load of its date or a query is in the way.
+    Raises ConfigurationError if there is no such delivery, or the settings' pseudonym key is not the
+    warehouse's; DeliveryRefused if it was replaced, is past retention, or follows a snapshot past retention;
+    Busy while a build, a load of its date or a query is in the way.
     """
     with connect(settings, "loader", autocommit=True) as connection:
         delivery = _find(connection, delivery_id)
@@ -37,11 +37,13 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
                 with attempt, connection.transaction():
                     connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                     if not locks.try_keep(connection, locks.of_load(delivery.feed, delivery.business_date)):
-                        raise Busy(f"{subject}: its date is being loaded; run this again when that has ended")
+                        raise Busy(
+                            f"{subject}: its date is being loaded; run this again when the load has ended"
+                        )
                     return _withdraw(settings, connection, delivery_id, reason, subject)
         except (LockNotAvailable, DeadlockDetected) as error:
             raise Busy(
-                f"{subject}: a query keeps its rows locked ({str(error).splitlines()[0]}); "
+                f"{subject}: a query locks its rows ({str(error).splitlines()[0]}); "
                 "run this again when it has ended"
             ) from None
     raise AssertionError("a try returns or raises")
@@ -62,14 +64,14 @@ def _withdraw(
     delivery = _find(connection, delivery_id)
     feed, business_date, status = FEEDS[delivery.feed], delivery.business_date, delivery.status
     if status == "withdrawn":
-        return f"{subject} was withdrawn before"
+        return f"{subject} was already withdrawn"
     if status == "superseded":
         current = deliveries.published(connection, feed.name, business_date)
         way = f"`parc withdraw {current.delivery_id}`" if current else "nothing of that date is published"
-        raise DeliveryRefused(f"{subject} was replaced by a later one and holds nothing: {way}")
+        raise DeliveryRefused(f"{subject} was replaced by a later one and has no rows left: {way}")
     if delivery.expired_at:
         raise DeliveryRefused(
-            f"{subject} is past retention: its rows were dropped, the figures stay as they were published"
+            f"{subject} is past retention: its rows were dropped, and the published figures stay as they are"
         )
     if status == "published":
         locks.keep_builds_out(connection)
@@ -83,19 +85,19 @@ def _withdraw(
     partitions.drop_leftovers(connection, feed, business_date)
     write_deliveries.withdraw(connection, delivery_id, remark(reason))
     if status != "published":
-        return f"{subject} is withdrawn; nothing of it was published"
+        return f"{subject} is withdrawn; none of it was published"
     return (
-        f"{subject} is withdrawn: {delivery.rows_published:,} rows, which leave the marts at the next build "
-        "(`parc build`). Other files of that date are loaded as ever, these again by "
+        f"{subject} is withdrawn: {delivery.rows_published:,} rows, which the next build removes from the "
+        "marts (`parc build`). Other files of that date are loaded as usual, these again only by "
         f"`parc quarantine replay {delivery_id}`"
     )
 
 
 def _check_the_one_before(connection: Connection[Any], feed: Feed, business_date: date, subject: str) -> None:
-    """Ranges tell what was in force before a snapshot only while the one before is not past retention."""
+    """Ranges only show what was in force before a snapshot if the previous one is not past retention."""
     before = deliveries.published_before(connection, feed.name, business_date)
     if before and before.expired_at:
         raise DeliveryRefused(
             f"{subject} cannot be withdrawn: the snapshot before it ({before.business_date}) is past "
-            "retention, so what held before is no longer known; deliver a right snapshot of that date instead"
+            "retention, so what held before is unknown; deliver a correct snapshot of that date instead"
         )

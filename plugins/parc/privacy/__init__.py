@@ -1,4 +1,4 @@
-"""What is stored of people: one person is forgotten, and the keys of all pseudonyms are changed."""
+"""Stored personal data: forgetting a person, and rotating the key of the pseudonyms."""
 
 from parc.privacy.forgetting import Forgotten, forget, forget_again
 from parc.privacy.rotation import Rotated, rotate

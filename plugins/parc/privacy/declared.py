@@ -1,7 +1,7 @@
-"""Every column that holds something of a person: what, why, and how long.
+"""Every column that holds personal data: what it holds, why, and for how long.
 
-It is put together from where each is declared: the feeds, the models' meta, and what is listed here of the
-tables that neither a feed nor a model makes.
+The list is compiled from the declarations of the feeds, the meta of the models, and the entries below for
+tables that belong to neither.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from parc.feeds import FEEDS, Derivation, Derived, Feed
 
 AGENT, CALLER, CUSTOMER, LINE = "agent", "caller", "customer", "customer's line"
 PURPOSES = {
-    "agent_key": (AGENT, "An answered call without an agent is told as a fault of the delivery."),
-    "caller_identity": (CALLER, "Repeats of who called without being identified."),
+    "agent_key": (AGENT, "To detect deliveries with answered calls that name no agent."),
+    "caller_identity": (CALLER, "Repeat calls by unidentified callers."),
     "caller_key": (
         CALLER,
-        "The home of a number whose prefix misleads; repeats that an identity may have missed.",
+        "The home of a number whose prefix misleads; repeats that the identity may have missed.",
     ),
-    "caller_prefix": (CALLER, "The home of a call: six digits, some ten thousand lines."),
-    "customer_identity": (CUSTOMER, "Repeats, and what one channel leaves to another."),
+    "caller_prefix": (CALLER, "The home of a call: six digits, shared by some ten thousand lines."),
+    "customer_identity": (CUSTOMER, "Repeats, and contacts that follow in another channel."),
     "customer_key": (CUSTOMER, "Calls after a job; whether a contact is identified."),
-    "identity_key": ("customer or caller", "Repeats, and what one channel leaves to another."),
+    "identity_key": ("customer or caller", "Repeats, and contacts that follow in another channel."),
     "line_key": (LINE, "Repairs that come back on the same line."),
 }
-"""Of each derived column: of whom it is, and what it is for."""
+"""For each derived column: whose data it is, and its purpose."""
 
 FOR_GOOD = "for good"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A column that holds something of a person. `table` is schema.table, or a place outside the database;
-    `column` is empty where the whole is meant."""
+    """A column that holds personal data. `table` is schema.table, or a place outside the database; `column`
+    is empty if the whole place is meant."""
 
     table: str
     column: str
@@ -44,7 +44,7 @@ class Place:
     kept: str
 
 
-_STAFF = "Who decides over calls answers for it."
+_STAFF = "People who decide about calls are accountable for it."
 _OTHERS = (
     Place(
         "the landing zone",
@@ -52,7 +52,7 @@ _OTHERS = (
         "customer, caller, agent",
         "what was delivered",
         "The source of everything.",
-        "as its owner decides; `parc forget --delete-files` alone deletes anything there",
+        "as its owner decides; only `parc forget --delete-files` deletes anything there",
     ),
     Place(
         "the switch",
@@ -60,14 +60,14 @@ _OTHERS = (
         CALLER,
         "telephone number",
         "A number whose prefix misleads is answered at home.",
-        "until 14 later tables were live, with the table that names it; `parc forget` takes it out of all",
+        "until 14 later tables have been live, with the table that names it; `parc forget` removes it",
     ),
     Place(
         "routing.line_assignment",
         "number",
         CALLER,
         "telephone number",
-        "The switch knows numbers alone.",
+        "The switch only knows numbers.",
         "as `raw.line_assignments`",
     ),
     Place(
@@ -75,7 +75,7 @@ _OTHERS = (
         "number",
         CALLER,
         "telephone number",
-        "A number is sent to a zone by hand.",
+        "To send a number to a zone by hand.",
         "a year after it was replaced or ended",
     ),
     Place(
@@ -83,7 +83,7 @@ _OTHERS = (
         "row_key",
         CALLER,
         "pseudonym of a number",
-        "Which rows a release changed.",
+        "To record which rows a release changed.",
         FOR_GOOD,
     ),
     Place(
@@ -91,7 +91,7 @@ _OTHERS = (
         "pseudonym",
         "who was forgotten",
         "pseudonym",
-        "No load brings the person back.",
+        "So that no load brings the person back.",
         f"{FOR_GOOD}; a copy is `forgotten.json` in the platform's folder",
     ),
     Place(
@@ -99,7 +99,7 @@ _OTHERS = (
         "row_text",
         "customer, caller, agent",
         "a row that broke a rule, its personal columns masked",
-        "Somebody mends the rule or the delivery.",
+        "So that somebody can fix the rule or the delivery.",
         "a year",
     ),
     *(
@@ -120,13 +120,13 @@ _OTHERS = (
 
 
 def places(project: Path) -> list[Place]:
-    """All of them, by table."""
+    """All places, ordered by table."""
     found = [place for feed in FEEDS.values() for place in _of_feed(feed)]
     for kept in retention.declared(project):
         for schema in kept.schemas:
             days = f"{kept.days} days" if kept.days else "until the build is published"
             found += [
-                Place(f"{schema}.{kept.model}", column, *_said(column), f"{days}: {kept.reason}")
+                Place(f"{schema}.{kept.model}", column, *_described(column), f"{days}: {kept.reason}")
                 for column in kept.person_keys
             ]
     return sorted([*found, *_OTHERS], key=lambda place: (place.table, place.column))
@@ -139,7 +139,7 @@ def _of_feed(feed: Feed) -> list[Place]:
         Place(
             f"raw.{feed.name}",
             column.name,
-            *_said(column.name, column),
+            *_described(column.name, column),
             f"{feed.retention.days} days: {feed.retention.reason}",
         )
         for column in feed.derived_columns
@@ -147,8 +147,8 @@ def _of_feed(feed: Feed) -> list[Place]:
     ]
 
 
-def _said(column: str, derived: Derived | None = None) -> tuple[str, str, str]:
-    """Of whom a column is, what it holds, and what it is for."""
+def _described(column: str, derived: Derived | None = None) -> tuple[str, str, str]:
+    """Whose data a column is, what it holds, and its purpose."""
     of, purpose = PURPOSES[column]
     if derived and derived.by is Derivation.PREFIX:
         return of, "beginning of a telephone number", purpose

@@ -1,5 +1,5 @@
-"""Which files of the landing zone hold a person: all that lie there are read, whatever became of them, and
-whatever their folder is called.
+"""Finds the files in the landing zone that hold a person. It reads every file there, whether or not it was
+loaded, and whatever its folder is called.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from parc.settings import Settings
 from parc.storage import Entry, Folder
 
 _FOLDER = "date="
-_SOME_DATE = date(2000, 1, 1)  # of a folder that is called otherwise
+_SOME_DATE = date(2000, 1, 1)  # stands in for folders not named after a date
 
 
 @dataclass(frozen=True)
 class Search:
-    """Files of the landing zone, by their place in it: those that hold the person, and those that cannot be
-    read, or are no data by their name."""
+    """Paths of files in the landing zone: those that hold the person, and those that cannot be read or are
+    not data files by their name."""
 
     holding: tuple[str, ...]
     unreadable: tuple[str, ...]
 
 
 def search(settings: Settings, pseudonyms: Collection[UUID]) -> Search:
-    """Look for the pseudonyms in every file of every feed that has personal columns.
+    """Search every file of every feed with personal columns for the pseudonyms.
 
-    For whoever holds `locks.SEARCH`. Raises ConfigurationError when the landing zone cannot be read.
+    The caller must hold `locks.SEARCH`. Raises ConfigurationError if the landing zone cannot be read.
     """
     known = Pseudonyms.of_settings(settings)
     holding, unreadable = [], []
@@ -63,9 +63,9 @@ def search(settings: Settings, pseudonyms: Collection[UUID]) -> Search:
 
 
 def delete(settings: Settings, places: Collection[str]) -> None:
-    """Delete files from the landing zone, by their place in it.
+    """Delete files from the landing zone, given by their path in it.
 
-    Raises ConfigurationError when one cannot be deleted.
+    Raises ConfigurationError if one cannot be deleted.
     """
     with storage.opened(settings.landing) as zone:
         for place in places:
@@ -87,7 +87,7 @@ def _files(zone: Folder) -> Iterator[tuple[Feed, date, str]]:
 
 
 def _entries(zone: Folder, folder: str) -> Iterator[tuple[str, Entry]]:
-    """All that lies in a folder and its folders, each with the folder it lies in."""
+    """Everything in a folder and its subfolders, each entry with its folder."""
     for entry in zone.entries(folder):
         if entry.kind == "folder":
             yield from _entries(zone, f"{folder}/{entry.name}")
@@ -97,7 +97,7 @@ def _entries(zone: Folder, folder: str) -> Iterator[tuple[str, Entry]]:
 
 @contextmanager
 def _made_anew(folder: Path) -> Iterator[None]:
-    """An empty folder, without what a search that was killed left there; it is gone in the end."""
+    """A fresh empty folder, without leftovers of a killed search; removed at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     try:
@@ -107,7 +107,7 @@ def _made_anew(folder: Path) -> Iterator[None]:
 
 
 def _read(column: Column) -> pl.Expr:
-    """The column's texts as the loader makes pseudonyms of them."""
+    """The column's texts in the form from which the loader makes pseudonyms."""
     text = pl.col(column.name)
     return e164(text) if column.personal is Personal.NUMBER else text
 

@@ -1,17 +1,18 @@
-"""A person is forgotten: nothing that is stored leads to them any more, and no load brings them back.
+"""Forgets a person: nothing stored leads to them any more, and no load brings them back.
 
-The order, of which each step may be cut short and done again:
+The steps, each of which may be interrupted and repeated:
 
-1. the pseudonyms go onto the list, `ops.forgotten`: from here on no load lets them in;
-2. loads that began before end, builds wait; a copy of the list goes to the platform's own folder, as a dump
-   of the warehouse from before does not know it;
-3. in one transaction each pseudonym becomes a random surrogate wherever it stands, and the numbers leave the
-   tables that the switch's are made of; then the tables are vacuumed;
+1. the pseudonyms are added to the list `ops.forgotten`: from now on no load lets them in;
+2. loads that began earlier end and builds wait; a copy of the list goes to the platform's own folder, because
+   an older dump of the warehouse does not have it;
+3. in one transaction, each pseudonym is replaced everywhere by a random surrogate, and the numbers are
+deleted
+   from the tables from which the switch's are made; then the tables are vacuumed;
 4. the switch gets its table without the numbers, and forgets the tables that had them;
 5. the record of releases follows.
 
-A customer's lines and numbers go along where they occur with no other customer, those who were forgotten
-left out. On the list they stay together: whoever is named again by one of them is named by all.
+A customer's lines and numbers are forgotten too if they occur with no other customer, forgotten ones aside.
+They stay together on the list: naming one of them again names them all.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from parc.warehouse import connect, embedded, persons
 from parc.warehouse.partitions import Table
 
 PATIENCE_SECONDS = 300.0
-"""For loads that began before somebody was forgotten."""
+"""How long to wait for loads that began before the person was forgotten."""
 
 CUSTOMER, NUMBER, LINE = "customer", "number", "line"
 COLUMNS = {CUSTOMER: "customer_key", NUMBER: "caller_key", LINE: "line_key"}
@@ -61,7 +62,7 @@ Connection = psycopg.Connection[Any]
 @dataclass(frozen=True)
 class Forgotten:
     """What was done: pseudonyms by kind, rows written by table, the version that the switch got (None: it had
-    no such number), and the landing zone's files that hold the person, or did until they were deleted."""
+    no such number), and the files in the landing zone that hold, or held until deleted, the person."""
 
     pseudonym_counts: dict[str, int]
     row_counts: dict[str, int]
@@ -79,19 +80,19 @@ def forget(
     reason: str,
     delete_files: bool = False,
 ) -> Forgotten:
-    """Forget one person, known by references to a customer and by telephone numbers in any spelling.
+    """Forget one person, given by customer references and telephone numbers in any spelling.
 
-    With `delete_files` the files of the landing zone that hold the person go, and everybody else in them.
-    A second time does what the first did not come to.
+    `delete_files` deletes the landing zone's files that hold the person, and everybody else in them. Running
+    this again completes what an earlier run did not finish.
 
-    Raises ConfigurationError when a number is none, or the warehouse has other keys than the settings; Busy
-    while loads, a build or a release run: the person stands on the list by then, and nothing loads them;
-    RoutingRefused where the switch does not take its table, the warehouse being done.
+    Raises ConfigurationError if a number is invalid, or the warehouse has another pseudonym key than the
+    settings; Busy while loads, a build or a release are running (the person is then already on the list, and
+    no load lets them in); RoutingRefused if the switch refuses its table after the warehouse is done.
     """
     references = [text.strip(WHITE_SPACE + "\n") for text in customers]
     texts = {(CUSTOMER, text) for text in references} | {(NUMBER, _e164(text)) for text in numbers}
     if not texts or any(not text for _, text in texts):
-        raise NobodyNamed("name whom to forget: a customer's reference, or a telephone number")
+        raise NobodyNamed("say whom to forget: give a customer's reference or a telephone number")
     pseudonyms = Pseudonyms.of_settings(settings)
     kinds = {pseudonyms.of(text): kind for kind, text in texts}
     for text in sorted(references, key=len, reverse=True):
@@ -103,18 +104,18 @@ def forget(
 
 
 def forget_again(settings: Settings, *, requested_by: str, reason: str) -> Forgotten:
-    """Forget everybody whom the platform's own copy of the list names: after a dump was restored.
+    """Forget everybody on the platform's own copy of the list again, after restoring a dump.
 
-    Raises as `forget`; ConfigurationError too where the copy was made under other keys than the settings'.
+    Raises the same errors as `forget`, and ConfigurationError if the copy was made with other keys.
     """
     known = kept_list(settings)
     if not known:
-        raise ConfigurationError(f"nobody was forgotten here: {settings.home / COPY} names none")
+        raise ConfigurationError(f"nobody was forgotten here: {settings.home / COPY} is empty or missing")
     return _forget(settings, known, requested_by, reason, delete_files=False)
 
 
 class NobodyNamed(ParcError):
-    """The command does not say whom."""
+    """The command does not say whom to forget."""
 
     exit_code = 2
 
@@ -122,8 +123,8 @@ class NobodyNamed(ParcError):
 def keep_copy(
     settings: Settings, connection: Connection, fingerprint: str, kept: Mapping[UUID, Listed]
 ) -> None:
-    """Write the list, as it stands under the keys of this fingerprint, to the platform's own folder, with
-    whom the copy there has beside (`kept`)."""
+    """Write the list, made with the keys of this fingerprint, to the platform's own folder, together with
+    anybody else in the existing copy (`kept`)."""
     listed = {**kept, **people.forgotten(connection)}
     entries = {str(pseudonym): [kind, str(person)] for pseudonym, (kind, person) in sorted(listed.items())}
     text = json.dumps({"fingerprint": fingerprint, "forgotten": entries}, indent=1)
@@ -139,7 +140,7 @@ def keep_copy(
 
 @contextmanager
 def without_loads(connection: Connection) -> Iterator[None]:
-    """No build runs meanwhile, and no load that began before.
+    """Keep builds away during the block, after waiting for loads that began before it.
 
     Raises Busy.
     """
@@ -157,8 +158,9 @@ def without_loads(connection: Connection) -> Iterator[None]:
 
 
 def vacuum(connection: Connection, tables: Collection[Table]) -> None:
-    """Free the room of what was written over; tables of numbers are written anew without it.
-    Statistics are taken anew, of partitioned tables as a whole too: they name frequent values."""
+    """Free the space of overwritten rows; tables of numbers are rewritten.
+
+    Statistics are renewed, also those of partitioned tables, because they contain frequent values."""
     for table in tables:
         how = "full, analyze" if table.schema == "routing" else "analyze"
         connection.execute(sql.SQL(f"vacuum ({how}) {{}}").format(table.identifier))
@@ -172,8 +174,8 @@ def vacuum(connection: Connection, tables: Collection[Table]) -> None:
 
 
 def _clear_statistics(connection: Connection) -> None:
-    """Drop the statistics of people's columns in the tables that builds fill and empty: those of an empty
-    table stay. Before PostgreSQL 18 there is no way to."""
+    """Drop the statistics of people's columns in tables that builds fill and empty, since those of an empty
+    table are never renewed. Not possible before PostgreSQL 18."""
     if connection.info.server_version < 180000:
         return
     for holder in persons.holders(connection):
@@ -188,7 +190,7 @@ def _clear_statistics(connection: Connection) -> None:
 def _forget(
     settings: Settings, known: Mapping[UUID, Listed], requested_by: str, reason: str, *, delete_files: bool
 ) -> Forgotten:
-    """All on the list are forgotten anew: so a run that was cut short is gone on from."""
+    """Forget everyone on the list again, which also completes an interrupted run."""
     with connect(settings, "admin", autocommit=True) as connection:
         check_key(connection, settings)
         kept = kept_list(settings)
@@ -206,7 +208,7 @@ def _forget(
             version = routing.forget_numbers(settings, everybody, requested_by=requested_by)
         except (Busy, RoutingRefused) as refusal:
             raise type(refusal)(
-                f"the warehouse has forgotten, the switch not yet: {refusal}. Then run this again"
+                f"the warehouse has forgotten the person, but not the switch: {refusal}. Then run this again"
             ) from refusal
         with connection.transaction():
             renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
@@ -215,7 +217,7 @@ def _forget(
     if not settings.warehouse_dsn:
         embedded.overwrite(settings)
     clear_copies(settings)
-    busy = "somebody else is looked for in the landing zone; run this again when that has ended"
+    busy = "another search of the landing zone is running; run this again when it has ended"
     with (
         connect(settings, "admin", autocommit=True) as connection,
         locks.held(connection, locks.SEARCH, busy, patience_seconds=PATIENCE_SECONDS),
@@ -231,12 +233,12 @@ def _forget(
 def _e164(text: str) -> str:
     known = pl.select(e164(pl.lit(text))).item()
     if not known:
-        raise NobodyNamed("what was given as a number is no telephone number that a call can come from")
+        raise NobodyNamed("the given number is not a telephone number that a call can come from")
     return str(known)
 
 
 def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Listed]:
-    """One person: these pseudonyms, and those that were forgotten together with one of them before."""
+    """One person: these pseudonyms, and those that were earlier forgotten together with one of them."""
     listed = people.forgotten(connection)
     same = {listed[each].person for each in kinds.keys() & listed.keys()}
     person = min(same, default=uuid4())
@@ -245,7 +247,7 @@ def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, List
 
 
 def _along(connection: Connection, known: Mapping[UUID, Listed]) -> dict[UUID, Listed]:
-    """The lines and numbers that occur with these customers and with no others but forgotten ones."""
+    """The lines and numbers that occur with these customers and no others, forgotten ones aside."""
     customers = [pseudonym for pseudonym, (kind, _) in known.items() if kind == CUSTOMER]
     if not customers:
         return {}
@@ -288,7 +290,7 @@ def _unlink(
     requested_by: str,
     reason: str,
 ) -> tuple[dict[str, int], list[Table]]:
-    """Step 3; returns the rows written, and the tables that had some."""
+    """Step 3; returns the rows written by table, and the tables written."""
     counts = {}
     with connection.transaction():
         locks.keep(connection, locks.RANGES)
@@ -312,7 +314,7 @@ def _unlink(
 
 
 def _by_parent(connection: Connection, tables: Mapping[Table, int]) -> dict[str, int]:
-    """Counts by table, partitions under the name of the whole."""
+    """Counts by table, with partitions counted under their parent."""
     counts: dict[str, int] = {}
     for table, count in tables.items():
         row = connection.execute(
@@ -328,7 +330,8 @@ def _by_parent(connection: Connection, tables: Mapping[Table, int]) -> dict[str,
 def _take_numbers_out(
     settings: Settings, connection: Connection, everybody: Collection[UUID]
 ) -> dict[Table, int]:
-    """Delete the numbers, known by their pseudonyms alone, from the tables that the switch's are made of."""
+    """Delete the numbers, known only by their pseudonyms, from the tables from which the switch's are
+    made."""
     counts = {}
     for name in ("line_assignment", "urgent_assignment"):
         table = Table("routing", name)
@@ -337,7 +340,7 @@ def _take_numbers_out(
         numbers = _of_pseudonyms(settings, connection, table, everybody)
         if not numbers:
             continue
-        if name == "urgent_assignment":  # only what has ended may be deleted
+        if name == "urgent_assignment":  # only ended assignments may be deleted
             connection.execute(_URGENT, ["parc forget", numbers])
         counts[table] = connection.execute(
             sql.SQL("delete from {} where number = any (%s)").format(table.identifier), [numbers]
@@ -349,7 +352,7 @@ def _of_pseudonyms(
     settings: Settings, connection: Connection, table: Table, everybody: Collection[UUID]
 ) -> list[str]:
     """The numbers in a table that have one of these pseudonyms."""
-    # One text of all numbers: row by row, millions take a long time in Python.
+    # All numbers as one text, because reading millions row by row is slow in Python.
     row = connection.execute(
         sql.SQL("select string_agg(distinct number, E'\\n') from {}").format(table.identifier)
     ).fetchone()

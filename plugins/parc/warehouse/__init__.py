@@ -1,4 +1,4 @@
-"""The warehouse: the embedded server, connections by role, schema changes, partitions."""
+"""The warehouse: embedded server, connections by role, schema changes, partitions, maintenance."""
 
 from parc.warehouse.connections import connect, dsn, parameters
 from parc.warehouse.schema import migrate

@@ -1,4 +1,4 @@
-"""Connections to the warehouse: each room by its own login, which has the rights that its work needs."""
+"""Connections to the warehouse: each part of the platform has its own login with only the rights it needs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from parc.warehouse.logins import Role, login, password
 
 
 def parameters(settings: Settings, role: Role) -> dict[str, str]:
-    """libpq connection parameters of `role`: `admin` is the login that owns the database, every other one
-    its own login with its own password.
+    """libpq connection parameters of `role`: `admin` is the database owner's login; every other role has its
+    own login and password.
 
-    Raises ConfigurationError when the embedded server does not run or the connection string is malformed.
+    Raises ConfigurationError if the embedded server is not running or the connection string is malformed.
     """
     if settings.warehouse_dsn:
         try:
@@ -43,7 +43,7 @@ def parameters(settings: Settings, role: Role) -> dict[str, str]:
 
 
 def dsn(settings: Settings, role: Role) -> str:
-    """A libpq URI of `role`, password included: for drivers, never for a log."""
+    """A libpq URI of `role`, including the password: for drivers, never for logs."""
     given = parameters(settings, role)
     user, password = quote(given.pop("user"), safe=""), quote(given.pop("password", ""), safe="")
     host, port, database = given.pop("host", "localhost"), given.pop("port", "5432"), given.pop("dbname", "")
@@ -56,9 +56,9 @@ def dsn(settings: Settings, role: Role) -> str:
 def connect(
     settings: Settings, role: Role, *, autocommit: bool = False, **keywords: Any
 ) -> Iterator[psycopg.Connection[Any]]:
-    """A connection as `role`: committed when the block ends, rolled back when it raises.
+    """A connection as `role`; commits at the end of the block, rolls back if it raises.
 
-    Raises ConfigurationError when the warehouse cannot be reached.
+    Raises ConfigurationError if the warehouse cannot be reached.
     """
     given = parameters(settings, role)
     try:
@@ -67,7 +67,7 @@ def connect(
         place = f"{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
         raise ConfigurationError(
             f"the warehouse at {place} cannot be reached as {role}: {str(error).strip()}; "
-            "`parc doctor` tells what is wrong"
+            "`parc doctor` shows what is wrong"
         ) from None
     with connection:
         yield connection

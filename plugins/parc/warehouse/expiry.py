@@ -1,6 +1,7 @@
-"""Raw rows past retention: each feed keeps so many business dates, then their partitions go.
+"""Drops raw rows past retention: each feed keeps a number of business dates, then their partitions are
+dropped.
 
-Everything may be killed and run again. With `dry_run` nothing changes, and the results say what would.
+Every function may be killed and run again. With `dry_run` it changes nothing and returns what it would do.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from parc.warehouse.maintenance import MaintenanceResult, size_of
 
 
 class _Held(Exception):
-    """A date must stay for now; the message says why."""
+    """A date must be kept for now; the message says why."""
 
 
 def expire_raw(
     settings: Settings, *, feeds: Iterable[Feed] = tuple(FEEDS.values()), dry_run: bool = False
 ) -> list[MaintenanceResult]:
-    """Drop the raw rows, and the quarantined ones, of the dates past each feed's retention.
+    """Drop the raw and quarantined rows of dates past each feed's retention.
 
-    Dates go in order, and none goes before an older one: a date that is not built yet, is being loaded, or
-    whose figures still wait for a date within retention holds back itself and those after it. A snapshot
-    stays while it governs a date that is kept. Nothing goes unless the last build was published. Retention
+    Dates go in order, and none before an older one: a date that is not built yet, is being loaded, or whose
+    figures still wait for a date within retention holds back itself and all later ones. A snapshot is kept
+    while it governs a date that is kept. Nothing is dropped unless the last build was published. Retention
     counts back from the newest date that counts (`ledger.retention`); later ones are reported.
 
-    Raises Busy when a build reads the raw tables or somebody's query keeps one of them locked.
+    Raises Busy if a build is reading the raw tables or a query locks one of them.
     """
     results: list[MaintenanceResult] = []
     expired: dict[str, date | None] = {}
@@ -54,7 +55,7 @@ def expire_raw(
                 results.append(
                     MaintenanceResult(
                         f"{feed.name}: nothing counts back from {strays[-1]}, as too few dates before it are "
-                        "published; `parc withdraw` takes a wrong one back",
+                        "published; if it is wrong, withdraw it with `parc withdraw`",
                         len(strays),
                     )
                 )
@@ -87,8 +88,8 @@ def expire_raw(
 def _limit(
     connection: Connection[Any], feed: Feed, limit: date | None, expired: Mapping[str, date | None]
 ) -> date | None:
-    """The newest date that may go: `limit`, or for a snapshot the last one that governs no date that is kept;
-    None where none may.
+    """The newest date that may be dropped: `limit`, or for a snapshot the last one that governs no kept date;
+    None if there is none.
 
     `expired` has the newest expired date of each fact feed.
     """
@@ -96,7 +97,7 @@ def _limit(
         gone = expired.get(fact) or deliveries.newest_expired_date(connection, fact)
         if gone is None:
             return None
-        # A date that is kept, or still to come, is at least the one after it.
+        # The next date is the earliest that is kept or still to come.
         in_force = deliveries.published_before(connection, feed.name, gone + timedelta(days=2))
         if in_force is None:
             return None
@@ -106,11 +107,11 @@ def _limit(
 
 
 def _dates_that_wait(connection: Connection[Any], feed: Feed, limit: date) -> set[date]:
-    """Dates up to the limit whose figures still wait for other dates."""
+    """Dates up to the limit whose figures are still waiting for other dates."""
     row = connection.execute("select to_regclass('marts.mart_finality_daily') is not null").fetchone()
     if not (row and row[0]):
         return set()
-    # What is missing from a window that ended before the limit would be refused by now.
+    # A window that ended before the limit can no longer be completed: deliveries for it would be refused.
     rows = connection.execute(
         "select business_date from marts.mart_finality_daily "
         "inner join reference.figure_windows using (figure_window) "
@@ -121,9 +122,9 @@ def _dates_that_wait(connection: Connection[Any], feed: Feed, limit: date) -> se
 
 
 def _expire(connection: Connection[Any], feed: Feed, delivery: Delivery) -> int:
-    """Drop the date's partition and mark its delivery; returns the bytes that were dropped.
+    """Drop the date's partition and mark its delivery; returns the bytes dropped.
 
-    Locks the parent against its readers to the end of the transaction, so that is short. Raises _Held.
+    It locks readers out of the parent until the end of the transaction, which is short. Raises _Held.
     """
     try:
         for attempt in partitions.attempts():
@@ -135,14 +136,14 @@ def _expire(connection: Connection[Any], feed: Feed, delivery: Delivery) -> int:
                 if not locks.try_keep(connection, locks.of_load(feed.name, delivery.business_date)):
                     raise _Held("it is being loaded")
                 if not write_retention.expire(connection, delivery.delivery_id):
-                    raise _Held("it was loaded again meanwhile")
+                    raise _Held("it was loaded again in the meantime")
                 size = _size(connection, feed, delivery)
                 if feed.keeping is not Keeping.RANGES:
                     table = partitions.delivery_table(feed, delivery.business_date, delivery.delivery_id)
                     connection.execute(sql.SQL("drop table if exists {}").format(table.identifier))
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
-            f"{feed.name} {delivery.business_date}: a query keeps the raw table locked "
+            f"{feed.name} {delivery.business_date}: a query locks the raw table "
             f"({str(error).splitlines()[0]}); run this again when it has ended"
         ) from None
     return size
@@ -157,7 +158,7 @@ def _size(connection: Connection[Any], feed: Feed, delivery: Delivery) -> int:
 def _forget(
     connection: Connection[Any], feed: Feed, expired: date | None, dry_run: bool
 ) -> Sequence[MaintenanceResult]:
-    """Delete what else is kept of the dates up to `expired`: quarantined rows, ranges that ended by then."""
+    """Delete what else is kept for dates up to `expired`: quarantined rows, and ranges that ended by then."""
     if expired is None:
         return ()
     count = write_retention.delete_quarantine(connection, feed.name, expired, dry_run=dry_run)
@@ -167,7 +168,7 @@ def _forget(
             locks.keep(connection, locks.RANGES)
             kept_from = deliveries.next_published_date(connection, feed.name, expired)
             for table in (partitions.parent(feed), partitions.number_table(feed)):
-                # The first ranges stand for all dates before them as well: some must be in force.
+                # The first ranges also apply to all earlier dates, so some must stay in force.
                 ended = sql.SQL(
                     "from {table} where valid_to <= {kept_from} and exists (select from {table} "
                     "where valid_from <= {kept_from} and coalesce(valid_to, 'infinity') > {kept_from})"

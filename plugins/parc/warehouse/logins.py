@@ -1,7 +1,7 @@
-"""The logins: one for each room, with its own password, and with rights on the warehouse's database alone.
+"""The logins: one for each part of the platform, with its own password, and rights on the warehouse only.
 
-What readers must not do is kept from them by rights. Timeouts stop who forgets a query; a session may
-change its own.
+Rights enforce what readers must not do. Timeouts only stop forgotten queries, since a session can change its
+own.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ Room = Literal["loader", "transformer", "exporter", "reader", "maintenance"]
 ROOMS: tuple[Room, ...] = ("loader", "transformer", "exporter", "reader", "maintenance")
 WITH_TEMPORARY_TABLES: tuple[Room, ...] = ("loader", "transformer")
 OF_DIRECTORATES = "bi_regional"
-"""Has the rights of every `bi_<directorate>`, and no login."""
+"""The group role with the rights of every `bi_<directorate>`; it cannot log in."""
 
 SUPERUSER = "deploy/superuser.sql"
-"""What only a superuser may take away from readers; run in the warehouse's database."""
+"""Revokes from readers what only a superuser can revoke; run in the warehouse's database."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of the server the sessions of a login may take."""
+    """How much of the server a login's sessions may use."""
 
     connections: int
     statement_timeout: str
     idle_in_transaction_session_timeout: str
     temp_file_limit: str = "4GB"
-    """Can be set where the owner was allowed to (`SUPERUSER`), and then not by the session."""
+    """Set only if the owner was given the right to (`SUPERUSER`); sessions then cannot change it."""
 
     def settings(self) -> dict[str, str]:
-        """Those that are settings of the role."""
+        """The limits that are settings of the role."""
         return {
             "statement_timeout": self.statement_timeout,
             "idle_in_transaction_session_timeout": self.idle_in_transaction_session_timeout,
@@ -54,20 +54,20 @@ LIMITS_OF_A_DIRECTORATE = Limits(4, "10min", "5min", temp_file_limit="1GB")
 
 
 def login(role: Role) -> str:
-    """The name of a role's login (`admin` has the one that owns the database)."""
+    """The name of a role's login; `admin` is the owner of the database."""
     return "bi_reader" if role == "bi_reader" else f"parc_{role}"
 
 
 def of_directorates(settings: Settings) -> list[str]:
-    """The logins `bi_<directorate>` of the directorates in the project's seed, in its order."""
+    """The logins `bi_<directorate>` for the directorates in the project's seed, in the seed's order."""
     with (settings.project / "dbt_project/seeds/directorates.csv").open(newline="") as seed:
         return [f"bi_{row['directorate_code'].lower()}" for row in csv.DictReader(seed)]
 
 
 def password(settings: Settings, role: Role, owner_password: str | None) -> str:
-    """The password of a role's login: the platform's secret `<role>_password` where one is set. Else a room's
-    comes from the password of the database's owner, which it does not tell: so all machines that are given
-    the same connection string have the same ones. Else one is made and kept.
+    """The password of a role's login: the platform's secret `<role>_password` if set. Otherwise it is derived
+    from the database owner's password, without revealing it, so that all machines with the same connection
+    string agree. Without an owner's password, a random one is created and stored.
     """
     derived = None
     if owner_password and role != "bi_reader":
@@ -76,10 +76,10 @@ def password(settings: Settings, role: Role, owner_password: str | None) -> str:
 
 
 def ensure(connection: psycopg.Connection[Any], settings: Settings) -> None:
-    """Make the logins where they do not exist, and let the owner work as any room.
+    """Create missing logins, and let the owner act as any of them.
 
-    A room's role that an earlier version made without a login gets one; a room's password that is not this
-    platform's is changed. What an operator set of a login's limits stays, as does the password of BI.
+    Roles that an earlier version created without login get one; platform passwords that differ are reset.
+    Limits that an operator has set are kept, and so is the BI password.
     """
     roles: tuple[Role, ...] = (*ROOMS, "bi_reader")
     for role in roles:
@@ -117,9 +117,9 @@ def _ensure_directorates(connection: psycopg.Connection[Any], settings: Settings
 
 
 def give_database(connection: psycopg.Connection[Any]) -> None:
-    """Open the database to the platform's logins, and to nobody else; temporary tables to those who work.
+    """Let only the platform's logins connect to the database; the working roles may create temporary tables.
 
-    For the database's owner.
+    Must be run by the database's owner.
     """
     names = [login(role) for role in ROOMS]
     for command, to in (
@@ -139,7 +139,7 @@ def give_database(connection: psycopg.Connection[Any]) -> None:
 
 
 def left_to_superuser(connection: psycopg.Connection[Any]) -> list[str]:
-    """What readers may still do, and only a superuser can take away (`SUPERUSER`, then `migrate`)."""
+    """What readers can still do until a superuser revokes it (`SUPERUSER`, then `migrate`)."""
     rows = connection.execute(
         """
         select what
@@ -183,7 +183,7 @@ def _opens(connection: psycopg.Connection[Any], name: str, secret: str) -> bool:
 
 
 def verifier(connection: psycopg.Connection[Any], name: str, password: str) -> sql.Literal:
-    """What the server keeps of a password: so the password itself is in no statement, and in no log."""
+    """The server's stored form of a password, so that the password itself appears in no statement or log."""
     kept = connection.pgconn.encrypt_password(password.encode(), name.encode())
     return sql.Literal(kept.decode())
 
@@ -199,7 +199,7 @@ def _is_granted_to_owner(connection: psycopg.Connection[Any], name: str) -> bool
 
 
 def _limit(connection: psycopg.Connection[Any], name: str, limits: Limits) -> None:
-    """Set what is not set yet: an operator may have chosen other limits."""
+    """Set only limits that are not set yet, because an operator may have chosen others."""
     row = connection.execute(
         "select rolconnlimit, coalesce(rolconfig, '{}'), has_parameter_privilege('temp_file_limit', 'set') "
         "from pg_roles where rolname = %s",

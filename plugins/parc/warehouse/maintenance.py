@@ -1,4 +1,4 @@
-"""What keeps the warehouse tidy: tables of dead loads, old history, statistics.
+"""Keeps the warehouse tidy: tables of dead loads, old history, statistics.
 
 Every function may be killed and run again. With `dry_run` it changes nothing and returns what it would do.
 """
@@ -19,18 +19,18 @@ from parc.warehouse import partitions
 from parc.warehouse.connections import connect
 
 HISTORY = timedelta(days=365)
-"""How long the ledger keeps what builds and runs did, counted back from the newest of them."""
+"""How long the ledger keeps the history of builds and runs, counted back from the newest."""
 
 STATISTICS_TARGET = 25
-"""Enough for the planner, as on the table of one day."""
+"""Enough for the planner, as for the table of one day."""
 
 ONLY_PARENTS = 180000
-"""The server version that can analyse a partitioned table without its partitions."""
+"""The first server version that can analyse a partitioned table without its partitions."""
 
 
 @dataclass(frozen=True)
 class MaintenanceResult:
-    """What was done, or would be, to how many things; `bytes` that it gave back on disk."""
+    """What was or would be done, to how many things, and how many `bytes` of disk it frees."""
 
     what: str
     count: int
@@ -42,9 +42,9 @@ class MaintenanceResult:
 
 
 def clear_loads(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Drop the tables, and close the ledger rows, of loads that died and were never repeated.
+    """Drop the tables and close the ledger rows of loads that died and were never repeated.
 
-    A load at work holds the lock of its feed and date; its tables and its row are left alone.
+    A running load holds the lock of its feed and date, so its tables and row are left alone.
     """
     tables = rows = size = 0
     with connect(settings, "loader", autocommit=True) as connection:
@@ -70,7 +70,7 @@ def clear_loads(settings: Settings, *, dry_run: bool = False) -> list[Maintenanc
 
 
 def prune_history(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Delete from the ledger what builds and runs did more than a year before the newest of them."""
+    """Delete ledger history of builds and runs that is more than a year older than the newest."""
     with connect(settings, "maintenance") as connection:
         counts = write_retention.delete_history(connection, HISTORY, dry_run=dry_run)
     return [
@@ -81,9 +81,9 @@ def prune_history(settings: Settings, *, dry_run: bool = False) -> list[Maintena
 
 
 def analyze(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Renew the planner's statistics of the partitioned raw tables, as autovacuum never does.
+    """Update the planner's statistics of the partitioned raw tables, which autovacuum never does.
 
-    From PostgreSQL 18 on the partitions, each analysed when it was loaded, are not analysed again.
+    From PostgreSQL 18, partitions are not analysed again, since each was analysed when it was loaded.
     """
     parents = [partitions.parent(feed) for feed in FEEDS.values() if feed.keeping is not Keeping.RANGES]
     if not dry_run:
@@ -96,7 +96,7 @@ def analyze(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceRes
 
 
 def size_of(connection: Connection[Any], table: partitions.Table) -> int:
-    """Bytes of a table on disk; 0 where it does not exist."""
+    """Bytes of a table on disk; 0 if it does not exist."""
     row = connection.execute(
         "select coalesce(pg_total_relation_size(to_regclass(%s)), 0)", [str(table)]
     ).fetchone()
@@ -104,7 +104,7 @@ def size_of(connection: Connection[Any], table: partitions.Table) -> int:
 
 
 def _dates_of_dead_loads(connection: Connection[Any]) -> list[tuple[Feed, date]]:
-    """Feeds and dates with a table that is not published or an unfinished delivery; a load may be at work."""
+    """Feeds and dates with an unpublished table or an unfinished delivery; a load may still be running."""
     found = {(each.feed, each.business_date) for each in deliveries.loading(connection)}
     tables = connection.execute(
         "select relname from pg_class where relkind = 'r' and not relispartition "

@@ -1,8 +1,8 @@
-"""The raw tables: parents with their comments, the table of one delivery, its swap-in; all partition DDL.
+"""The raw tables and all partition DDL: parents with comments, the table of one delivery, its swap-in.
 
-A delivery is loaded into a table of its own, like the parent, and published by attaching that table as the
-partition of its date. It is made from the declaration, never `LIKE` the parent: that would lock the parent
-for as long as the load takes.
+A delivery is loaded into its own table, shaped like the parent, and published by attaching that table as the
+partition of its date. The table is created from the declaration and not with `LIKE`, which would lock the
+parent for the whole load.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from parc.warehouse.connections import connect
 
 LOCK_PATIENCE = "2s"
 PATIENCE_SECONDS = 300
-"""Who waits for a reader holds up all readers behind it: it waits briefly, and tries again."""
+"""A lock request that waits for a reader blocks all readers behind it, so it waits briefly and retries."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table by its schema and name."""
+    """A table, identified by schema and name."""
 
     schema: str
     name: str
@@ -44,22 +44,22 @@ class Table:
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Make the raw tables of all feeds, where they do not exist."""
+    """Create the raw tables of all feeds if they do not exist."""
     with connect(settings, "loader") as connection:
         for feed in FEEDS.values():
             ensure_table(connection, feed)
 
 
 def ensure_table(connection: Connection[Any], feed: Feed) -> None:
-    """Make the feed's raw table, and that of its numbers if it has one, where they do not exist.
+    """Create the feed's raw table, and its number table if it has one, if they do not exist.
 
-    Raises ConfigurationError when one exists with other columns than those declared.
+    Raises ConfigurationError if an existing table's columns differ from the declaration.
     """
     for table, columns in _tables(feed).items():
         found = _columns_of(connection, table)
         if not found:
             locks.keep(connection, locks.RAW_TABLES)
-            found = _columns_of(connection, table)  # another run may have made it meanwhile
+            found = _columns_of(connection, table)  # another run may have created it in the meantime
         if not found:
             _create(connection, feed, table, columns)
             continue
@@ -73,24 +73,24 @@ def ensure_table(connection: Connection[Any], feed: Feed) -> None:
 
 
 def parent(feed: Feed) -> Table:
-    """The table in which the feed's published rows are read."""
+    """The table from which the feed's published rows are read."""
     return Table("raw", feed.name)
 
 
 def number_table(feed: Feed) -> Table:
-    """The table that keeps the raw numbers of a feed of ranges."""
+    """The table that holds the raw numbers of a feed of ranges."""
     assert feed.number_table
     return Table("routing", feed.number_table)
 
 
 def delivery_table(feed: Feed, business_date: date, delivery_id: int) -> Table:
-    """The table that one delivery is loaded into; that of a feed of ranges holds raw numbers."""
+    """The table that one delivery is loaded into; for a feed of ranges it holds raw numbers."""
     schema = "routing" if feed.keeping is Keeping.RANGES else "raw"
     return Table(schema, f"{_name_of_date(feed, business_date)}{delivery_id}")
 
 
 def create_delivery_table(connection: Connection[Any], feed: Feed, table: Table, business_date: date) -> None:
-    """Make the table of a delivery, with the check that lets it be attached without a scan."""
+    """Create the table of a delivery, with the check constraint that lets it be attached without a scan."""
     connection.execute(
         sql.SQL("create table {} ({}, check (business_date = {}))").format(
             table.identifier, _definitions(feed.loaded_columns), sql.Literal(business_date)
@@ -99,9 +99,9 @@ def create_delivery_table(connection: Connection[Any], feed: Feed, table: Table,
 
 
 def attach(connection: Connection[Any], feed: Feed, table: Table, business_date: date) -> None:
-    """Make `table` the partition of its date; the one that was is detached and left for `drop_leftovers`.
+    """Make `table` the partition of its date; the previous one is detached and left for `drop_leftovers`.
 
-    Locks the parent against all others for the rest of the transaction where a partition is replaced.
+    If it replaces a partition, it locks everyone else out of the parent for the rest of the transaction.
     """
     names = {"parent": parent(feed).identifier, "date": sql.Literal(business_date)}
     for old, is_attached in _delivery_tables(connection, feed, business_date):
@@ -113,7 +113,8 @@ def attach(connection: Connection[Any], feed: Feed, table: Table, business_date:
 
 
 def attempts() -> Retrying:
-    """Tries of a transaction that locks a parent against its readers, each with `LOCK_PATIENCE`."""
+    """Retries for a transaction that locks readers out of a parent; each attempt waits for
+    `LOCK_PATIENCE`."""
     return Retrying(
         retry=retry_if_exception_type((LockNotAvailable, DeadlockDetected)),
         wait=wait_random_exponential(multiplier=0.2, max=10),
@@ -123,13 +124,13 @@ def attempts() -> Retrying:
 
 
 def drop_leftovers(connection: Connection[Any], feed: Feed, business_date: date) -> None:
-    """Drop the tables of deliveries of this date that are not published."""
+    """Drop the tables of unpublished deliveries of this date."""
     for table in leftovers(connection, feed, business_date):
         connection.execute(sql.SQL("drop table {}").format(table.identifier))
 
 
 def leftovers(connection: Connection[Any], feed: Feed, business_date: date) -> list[Table]:
-    """The tables of deliveries of this date that are not published."""
+    """The tables of unpublished deliveries of this date."""
     tables = _delivery_tables(connection, feed, business_date)
     return [table for table, is_attached in tables if not is_attached]
 
@@ -137,7 +138,7 @@ def leftovers(connection: Connection[Any], feed: Feed, business_date: date) -> l
 def _delivery_tables(
     connection: Connection[Any], feed: Feed, business_date: date
 ) -> list[tuple[Table, bool]]:
-    """The date's delivery tables, each with whether it is attached."""
+    """The date's delivery tables, and whether each is attached."""
     found = connection.execute(
         "select relnamespace::regnamespace::text, relname, relispartition from pg_class "
         "where relkind = 'r' and relnamespace in ('raw'::regnamespace, 'routing'::regnamespace) "

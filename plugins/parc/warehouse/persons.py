@@ -1,8 +1,8 @@
-"""Where the warehouse holds pseudonyms, and how one takes the place of another there.
+"""Finds the pseudonyms in the warehouse, and replaces them.
 
-A pseudonym stands in columns called `<what>_key` of type uuid, the identity made of it in columns called
-`identity_key` or `<what>_identity`. They are found in the catalogue: so none that a model or a feed adds is
-missed. (The ledger's own pseudonyms: `parc.ledger.people`.)
+Pseudonyms are in uuid columns named `<what>_key`; the identities derived from them are in columns named
+`identity_key` or `<what>_identity`. They are looked up in the catalogue, so that columns added by a model or
+a feed are not missed. (For the ledger's own pseudonyms see `parc.ledger.people`.)
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ where held.ctid = found.place
 
 @dataclass(frozen=True)
 class Holder:
-    """A table of the warehouse that holds people: its columns of pseudonyms, and of identities."""
+    """A table that holds people: its columns of pseudonyms and of identities."""
 
     table: Table
     pseudonyms: tuple[str, ...]
@@ -59,16 +59,16 @@ class Holder:
 
 
 def holders(connection: Connection[Any]) -> list[Holder]:
-    """All tables that hold people; of a partitioned one its partitions."""
+    """All tables that hold people; for a partitioned table, its partitions."""
     found = connection.execute(_COLUMNS, [list(SCHEMAS)]).fetchall()
     return [Holder(Table(*names), tuple(keys), tuple(identities)) for *names, keys, identities in found]
 
 
 def renew(connection: Connection[Any], table: Holder, renewed: Table) -> int:
-    """Put new pseudonyms in the place of old ones, and their identities; returns how many rows it wrote.
+    """Replace old pseudonyms and their identities by new ones; returns the number of rows written.
 
-    `renewed` has the columns `old`, unique, and `new`. An identity that was made of none of the row's
-    pseudonyms stays.
+    `renewed` has the columns `old` (unique) and `new`. An identity that is not derived from any of the row's
+    pseudonyms is kept.
     """
     of = {name: sql.Identifier(f"of {name}") for name in table.pseudonyms}
     values: dict[str, sql.Composable] = {
@@ -106,7 +106,7 @@ def renew(connection: Connection[Any], table: Holder, renewed: Table) -> int:
 
 
 def make_renewed(connection: Connection[Any], pseudonyms: Mapping[UUID, UUID]) -> Table:
-    """A temporary table for `renew`, in an open transaction, with these pairs (old, new)."""
+    """Create a temporary table for `renew` with these pairs (old, new), in an open transaction."""
     table = Table("pg_temp", "renewed")
     connection.execute("create temp table renewed (old uuid primary key, new uuid not null) on commit drop")
     add_renewed(connection, pseudonyms.items())
@@ -115,7 +115,7 @@ def make_renewed(connection: Connection[Any], pseudonyms: Mapping[UUID, UUID]) -
 
 
 def add_renewed(connection: Connection[Any], pairs: Iterable[tuple[UUID, UUID]]) -> None:
-    """More pairs in that table."""
+    """Add pairs to that table."""
     with connection.cursor() as cursor, cursor.copy("copy renewed from stdin (format binary)") as copy:
         copy.set_types(["uuid", "uuid"])
         for pair in pairs:

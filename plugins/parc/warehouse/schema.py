@@ -22,19 +22,19 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def migrate(settings: Settings) -> list[str]:
     """Bring the ledger's schemas and the feeds' tables (not dbt's) up to date; returns the files applied.
 
-    Raises ConfigurationError when the server is older than 15, the database holds no UTF-8, or an applied
-    file has been altered since.
+    Raises ConfigurationError if the server is older than 15, the database is not UTF-8, or an applied file
+    has been changed since.
     """
     applied = []
     with connect(settings, "admin") as connection:
         if connection.info.server_version < 150000:
             raise ConfigurationError(
-                f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 or newer is needed"
+                f"PostgreSQL {connection.info.server_version // 10000} is too old; use 15 or newer"
             )
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise ConfigurationError(
-                f"the database {connection.info.dbname} has the encoding {encoding}, UTF8 is needed: "
+                f"the database {connection.info.dbname} has the encoding {encoding} instead of UTF8: "
                 f"create database {connection.info.dbname} encoding 'UTF8' template template0"
             )
         _lock(connection)
@@ -52,15 +52,15 @@ def migrate(settings: Settings) -> list[str]:
                 applied.append(path.name)
             elif known[path.name] != digest:
                 raise ConfigurationError(
-                    f"{path.name} was applied to this warehouse with other content; "
-                    "a schema change is a new file, an applied one stays as it was"
+                    f"{path.name} was applied to this warehouse with different content; "
+                    "put a schema change in a new file, and never edit an applied one"
                 )
     ensure_tables(settings)
     return applied
 
 
 def pending_migrations(settings: Settings) -> list[str]:
-    """Schema files that this warehouse does not have yet."""
+    """Schema files that are not yet applied to this warehouse."""
     names = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
     with looking(settings) as connection:
         row = connection.execute("select to_regclass('ops.schema_version') is not null").fetchone()
@@ -72,9 +72,9 @@ def pending_migrations(settings: Settings) -> list[str]:
 
 @contextmanager
 def looking(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that may see what there is: the reader's; the owner's where no reader was made yet.
+    """A connection for inspection: as the reader, or as the owner if the reader does not exist yet.
 
-    Raises ConfigurationError when neither can be had.
+    Raises ConfigurationError if neither can connect.
     """
     with ExitStack() as stack:
         try:
@@ -88,7 +88,7 @@ def looking(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _lock(connection: psycopg.Connection[Any]) -> None:
-    """Make the list of what was applied where there is none, and keep other migrations waiting."""
+    """Create the list of applied files if it does not exist, and make other migrations wait."""
     try:
         connection.execute(
             "create schema if not exists ops;"
@@ -96,7 +96,7 @@ def _lock(connection: psycopg.Connection[Any]) -> None:
             "(name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
         )
     except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
-        connection.rollback()  # another migration made it just now
+        connection.rollback()  # another migration has just created it
     else:
         connection.commit()
     connection.execute("lock table ops.schema_version in exclusive mode")

@@ -41,7 +41,7 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, deliveries: Path) -> Iterator[Settings]:
-    """A platform that has loaded and built the four days; the tests below go on from each other."""
+    """A platform that has loaded and built the four days; the tests below build on each other."""
     shutil.copytree(deliveries, module_warehouse.landing, dirs_exist_ok=True)
     load_everything(module_warehouse, DAYS)
     result = build(module_warehouse)
@@ -168,7 +168,7 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
 
 
 def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
-    """Have the first contacts of a delivery bear the ids of offered contacts of a later date, which lose."""
+    """Give the first contacts of a delivery the ids of offered contacts of a later date, which then lose."""
     ids = rows(
         settings,
         f"select call_id from marts.fct_calls where business_date = '{later}' and is_offered "
@@ -227,7 +227,7 @@ def test_incremental_equals_full_refresh_and_what_bi_holds_survives(built: Setti
 
 @pytest.mark.soak  # some eighty seconds; int_call_cross_date_duplicates has a unit test
 def test_a_call_delivered_on_two_dates_counts_once(built: Settings) -> None:
-    """The earliest date keeps it; when that one no longer delivers it, the later date has it back."""
+    """The earliest date keeps it; if that date no longer delivers it, the later date gets it back."""
     early = Path(built.landing) / "calls" / f"date={DAYS[0]}" / "calls.csv.gz"
     kept = early.read_bytes()
     [(call_id,)] = rows(

@@ -1,4 +1,4 @@
-"""Builds that fail: what they say and record, how the next one goes on from there; gaps, which are told."""
+"""Failing builds: what they report and record, how the next one resumes them; and how gaps are reported."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ GOOD = ("success", "warn")
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Two days of all feeds, loaded and built from a project that a test may spoil; the tests below go on
-    from each other. The deliveries of two days more lie in `coming`."""
+    """Two days of all feeds, loaded and built from a project that a test may break; the tests below build on
+    each other. The deliveries of two more days lie in `coming`."""
     project = tmp_path_factory.mktemp("project")
     for name in ("dbt_project", "expectations"):
         shutil.copytree(PROJECT / name, project / name)
@@ -63,7 +63,7 @@ def deliver(settings: Settings, feed: str, day: date, status: str = "published")
 
 @contextmanager
 def spoilt(settings: Settings, name: str, sound: str, wrong: str) -> Iterator[None]:
-    """Somebody changes a file of the dbt project, and mends it in the end."""
+    """Change a file of the dbt project, and restore it at the end."""
     [path] = (settings.project / "dbt_project").rglob(name)
     text = path.read_text()
     assert text.count(sound) == 1
@@ -85,12 +85,12 @@ def without_directorates(settings: Settings) -> Any:
 
 
 def visits_that_break_their_test(settings: Settings) -> Any:
-    """As if one row of each were one too many."""
+    """Simulate one surplus row in each."""
     return spoilt(settings, f"{VISITS_TEST}.sql", "having count(*) > 1", "having count(*) > 0")
 
 
 def nodes(settings: Settings, build_id: int | None = None) -> dict[str, dict[str, Any]]:
-    """What the ledger says of the nodes of a build, by default the last one."""
+    """The ledger's nodes of a build, by default the last one."""
     found = rows(
         settings,
         "select node, to_jsonb(build_node) from ops.build_node where build_id = "
@@ -185,7 +185,7 @@ def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built:
 
     result = build(built)
     assert result.resumed_build_id == second["build_id"]
-    assert f"went on from what failed in build {second['build_id']}" in result.message
+    assert f"resumed failed build {second['build_id']}" in result.message
     done = nodes(built)
     assert done["mart_service_quality_daily"]["status"] == "success"
     assert not (untouched | {"agg_calls_daily", "agg_interventions_daily"}) & done.keys()
@@ -202,7 +202,7 @@ def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built:
 
 
 def test_a_build_that_is_stopped_is_abandoned_with_its_dbt(built: Settings) -> None:
-    """As Airflow does when a task takes too long: an exception in the midst of whatever it does."""
+    """As Airflow does when a task takes too long: raise an exception in the middle of its work."""
 
     class TooLong(BaseException):
         pass
@@ -218,7 +218,7 @@ def test_a_build_that_is_stopped_is_abandoned_with_its_dbt(built: Settings) -> N
 
 
 def test_a_build_that_loses_the_warehouse_ends_at_once(built: Settings) -> None:
-    """Without its connection it has no lock either: another build may begin."""
+    """Without its connection it has no lock either, so another build may start."""
 
     def lose(what: str, done: int, total: int) -> None:
         with connect(built, "admin") as connection:
@@ -290,7 +290,7 @@ def feed_health(settings: Settings, feed: str, day: date) -> list[tuple]:
 
 
 def test_keys_that_are_not_unique_are_told_model_by_model(built: Settings) -> None:
-    """One query looks at all of them; each is an assertion of its own."""
+    """One query checks all of them; each counts as a separate assertion."""
     sites = "{{ ref('sites') }}"
     twice = (
         f"(select * from {sites} union all select * from {sites} where site_code in ('RENNES', 'BREST')) as s"
@@ -316,7 +316,7 @@ def test_keys_that_are_not_unique_are_told_model_by_model(built: Settings) -> No
 def test_a_project_that_cannot_be_read_is_told_in_dbts_words(built: Settings) -> None:
     with spoilt(built, "dim_site.sql", "{{ ref('sites') }}", "{{ ref('sight') }}"):
         said = fail(built, full_refresh=True)
-    assert said.startswith("dbt build did not come to its end: ")
+    assert said.startswith("dbt build did not finish: ")
     assert "depends on a node named 'sight' which was not found" in said
     assert (last_build(built)["status"], nodes(built)) == ("failed", {})
     assert "sight" in log_file(built).read_text()
@@ -338,7 +338,7 @@ def test_after_a_new_delivery_everything_is_done_and_gaps_are_told(built: Settin
     }
     told(built, result, gap)
     assert (
-        "built without interventions 2012-04-26, due 2012-04-27 04:00: it is built when it comes"
+        "built without interventions 2012-04-26, due 2012-04-27 04:00: it is built when it arrives"
         in result.message
     )
     assert build(built).build_id is None, "the same gap is told once"
@@ -355,20 +355,20 @@ def test_after_a_new_delivery_everything_is_done_and_gaps_are_told(built: Settin
 
 
 def told(settings: Settings, result: BuildResult, gap: dict[str, str]) -> None:
-    """The build's only gap is this one, for whoever asks."""
+    """Check that this is the build's only gap, wherever it is shown."""
     assert result.missing == [gap]
     assert last_build(settings)["missing"] == [gap]
     assert rows(settings, "select missing from marts.published_build", "bi_reader") == [([gap],)]
 
 
 def spoil(settings: Settings, statement: str) -> list[tuple]:
-    """Somebody alters published rows behind the loader's back."""
+    """Alter published rows behind the loader's back."""
     with connect(settings, "admin") as connection:
         return connection.execute(statement.encode()).fetchall()
 
 
 def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings) -> None:
-    """And goes on without these deliveries once they are withdrawn."""
+    """And continues without these deliveries once they are withdrawn."""
     for feed in FACTS:
         restate(built, WEDNESDAY, 1, feed)
         assert ingest(built, feed, WEDNESDAY).status == "published"
@@ -398,18 +398,18 @@ def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings
     told = {part.split(":")[0]: part for part in fail(built).split("\n\n")}
     of = {feed: f"{feed} {WEDNESDAY}, delivery {ids[feed]}: {feed}.csv.gz" for feed in FACTS}
     for node, error, where in (
-        ("model fct_calls", "answered_was_offered", f"it stands in {of['calls']} line {line}"),
+        ("model fct_calls", "answered_was_offered", f"found in {of['calls']} line {line}"),
         (
             "model mart_boutiques_daily",
             "numeric field overflow",
-            f"it is made of {of['boutique_visits']}",
+            f"may come from {of['boutique_visits']}",
         ),
-        ("test states_add_up_to_the_ledger", "", f"it is made of {of['interventions']}"),
+        ("test states_add_up_to_the_ledger", "", f"may come from {of['interventions']}"),
     ):
         assert error in told[node] and where in told[node], told[node]
     assert f"business_date={WEDNESDAY} call_id={call_id}" in told["model fct_calls"]
     assert "Failing row contains" not in told["model fct_calls"]
-    way_on = next(part for part in told.values() if part.startswith("To go on"))
+    way_on = next(part for part in told.values() if part.startswith("To continue"))
     [finding] = [finding for finding in desk.findings(built) if finding.kind == "build failed"]
     for delivery_id in ids.values():
         assert f"parc withdraw {delivery_id} --reason TEXT" in way_on

@@ -1,4 +1,4 @@
-"""Reference data as of the date: late snapshots and changed seeds reach the dates that they govern alone."""
+"""Reference data as of the date: late snapshots and changed seeds only affect the dates they govern."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, project: Path) -> Iterator[Settings]:
-    """A platform of its own seeds with four small days of all feeds loaded and built."""
+    """A platform with its own seeds, and four small days of all feeds loaded and built."""
     settings = replace(module_warehouse, project=project, home=module_warehouse.home)
     simulate(FIRST, LAST, scale=0.002, seed=5, out=settings.landing)
     for feed in FEEDS:

@@ -1,4 +1,4 @@
-"""Boutiques, feed health, finality and the scorecard, from deliveries written by hand to what BI reads."""
+"""Boutiques, feed health, finality and the scorecard, from handwritten deliveries to what BI reads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def boutiques_of(settings: Settings, day: date) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings) -> Iterator[Settings]:
-    """Two days of visits and one snapshot of boutiques, of Tuesday; the tests go on from each other."""
+    """Two days of visits and one snapshot of boutiques, of Tuesday; the tests build on each other."""
     for day in (MONDAY, TUESDAY):
         deliver(module_warehouse, "boutique_visits", day, day_of(day))
     deliver(module_warehouse, "boutiques", TUESDAY, FIRST_SNAPSHOT)
@@ -81,7 +81,7 @@ def test_a_closed_boutique_and_a_snapshot_that_arrives_late(built: Settings) -> 
 
 @pytest.mark.soak
 def test_a_visit_delivered_on_two_dates_counts_once(built: Settings) -> None:
-    """The earliest date keeps it; when that one no longer delivers it, the later date has it back."""
+    """The earliest date keeps it; if that date no longer delivers it, the later date gets it back."""
     stray = visit(f"{WEDNESDAY}-4", MONDAY)
     query = f"select business_date from marts.fct_boutique_visits where visit_id = '{WEDNESDAY}-4'"
     deliver(built, "boutique_visits", MONDAY, day_of(MONDAY, stray))
@@ -99,7 +99,7 @@ def test_a_visit_delivered_on_two_dates_counts_once(built: Settings) -> None:
 
 
 def test_a_refused_day_is_missing_until_it_comes_again(built: Settings) -> None:
-    """The gap detector follows the ledger between builds; the marts tell what happened once it is built."""
+    """The gap detector follows the ledger between builds; the marts show what happened once it is built."""
     missing = (
         "select business_date from intermediate.int_missing_deliveries "
         "where feed = 'boutique_visits' order by 1"
@@ -164,7 +164,7 @@ def test_incremental_equals_full_refresh(built: Settings) -> None:
 
 @pytest.mark.soak
 def test_what_lands_during_a_full_refresh_is_the_next_builds(built: Settings) -> None:
-    """Tables made anew read the days that the build found, not those that come while it runs."""
+    """Recreated tables read the days that the build found, not those that arrive while it runs."""
     saturday = FRIDAY + timedelta(days=1)
     query = f"select count(*) from marts.fct_boutique_visits where business_date = '{saturday}'"
 

@@ -1,4 +1,4 @@
-"""Field interventions, from extracts to marts: histories out of order, restated and told_twice."""
+"""Field interventions, from extracts to marts: histories out of order, restated and repeated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MART = "marts.mart_interventions_daily"
 
 
 def state(job_id: str, updated_at: str, **columns: Any) -> State:
-    """A job as it stood at a local time; what is not given is that of an open repair in Rennes."""
+    """A job as it stood at a local time; by default, an open repair in Rennes."""
     return {
         "job_id": job_id,
         "updated_at": f"2012-{updated_at}:00+02:00",
@@ -100,7 +100,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, project: Path) -> Iterator[Settings]:
-    """Three extracts, loaded and built; the tests below go on from each other."""
+    """Three extracts, loaded and built; the tests below build on each other."""
     settings = replace(module_warehouse, project=project)
     lines = [
         {"month": "2012-04", "department_code": department, "market": market, "lines": lines}
@@ -158,7 +158,7 @@ def written(settings: Settings) -> dict[str, int]:
 
 @contextmanager
 def wrong_ledger(settings: Settings, day: date) -> Iterator[None]:
-    """While it lasts the ledger says a row more than the extract has, which a test of the build notices."""
+    """Meanwhile the ledger has one row more than the extract, which a test of the build notices."""
 
     def shift(rows: int) -> None:
         with connect(settings, "admin") as connection:
@@ -286,7 +286,7 @@ def test_a_job_that_vanishes_and_a_build_that_fails_in_between(built: Settings) 
 
 @pytest.mark.soak
 def test_a_full_refresh_that_fails_halfway_forgets_nothing(built: Settings) -> None:
-    """The units' seed breaks its rule when the states are new and the jobs that BI will read still old."""
+    """The units' seed breaks its rule when the states are already new and BI's jobs still old."""
     deliver(built, THURSDAY, EXTRACTS[THURSDAY][:2])
     units = built.project / "dbt_project" / "seeds" / "intervention_units.csv"
     sound = units.read_text()
@@ -337,7 +337,7 @@ def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) 
 
 @pytest.mark.soak
 def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings) -> None:
-    """Random histories on few lines, told late and twice; most extracts come again with other content."""
+    """Random histories on few lines, late and repeated; most extracts are delivered again with changes."""
     chance = random.Random(11)
     days = [TUESDAY + timedelta(days=day) for day in (0, 1, 2, 3, 6, 41)]
     extracts: dict[date, dict[tuple[str, str], State]] = {day: {} for day in days}

@@ -68,7 +68,7 @@ def publish(
 
 @contextmanager
 def reader(settings: Settings, isolation: str = "read committed") -> Iterator[psycopg.Connection[Any]]:
-    """A session of BI in one transaction; whatever keeps it waiting for a second is an error."""
+    """A BI session in one transaction; having to wait for a second is an error."""
     with connect(settings, "bi_reader") as connection:
         connection.execute(f"set transaction isolation level {isolation}".encode())
         connection.execute("set lock_timeout = '1s'")
@@ -76,7 +76,7 @@ def reader(settings: Settings, isolation: str = "read committed") -> Iterator[ps
 
 
 def seen(connection: psycopg.Connection[Any]) -> Seen:
-    """The things of each day by version; their sums say the same, by the same statement."""
+    """The things of each day by version; their sums agree, in the same statement."""
     found = connection.execute(
         "select business_date, facts.version, facts.things, marts.version, marts.things "
         "from (select business_date, version, count(*) as things from marts.fct_things group by 1, 2) "
@@ -121,7 +121,7 @@ def test_no_reader_misses_a_day_sees_half_a_build_or_waits(published: Settings, 
 
 
 def test_what_is_published_is_stored_once(published: Settings) -> None:
-    """The tables of changed dates are empty afterwards; one that somebody reads just then is left alone."""
+    """Tables of changed dates are emptied afterwards; one that is being read is left alone."""
     counted = "select count(*) from build.fct_things"
     with connect(published, "transformer", autocommit=True) as connection:
         with connect(published, "reader") as person:

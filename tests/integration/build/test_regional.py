@@ -1,4 +1,4 @@
-"""What the login of a directorate reads: its own rows and the nation's, and no cell of few persons."""
+"""What a directorate's login can read: its own rows and the nation's, and no cell of few persons."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def contents(settings: Settings, reader: str) -> dict[str, list[tuple[Any, ...]]
 
 
 def check_scopes(settings: Settings, reader: str) -> None:
-    """Every row lies in the declared scope, none of it is missing, and what is told is what BI reads."""
+    """Every row lies in the declared scope, none is missing, and visible values are those that BI reads."""
     code = reader.removeprefix("bi_").upper()
     regions = f"(select region_code from marts.dim_department where directorate_code = '{code}')"
     scopes = {
@@ -286,7 +286,7 @@ def probed(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_difference_of_what_is_told_is_a_cell_of_few_persons(probed: Settings, seed: int) -> None:
-    """Nor any sum of what is told, each number taken any number of times."""
+    """Nor does any linear combination of the visible numbers."""
     chance = random.Random(seed)
     rare = (0.0, 0.01, 0.03, 0.1)[seed % 4]
     thin = {place for place in PLACES if rare and chance.random() < 0.4}
@@ -315,7 +315,7 @@ def test_no_difference_of_what_is_told_is_a_cell_of_few_persons(probed: Settings
 
 
 def test_a_view_follows_its_mart(probed: Settings) -> None:
-    """It is made anew where its mart changes, and only there; what BI made of it is not lost unasked."""
+    """It is recreated only if its mart changes; BI's own objects on it are not dropped silently."""
 
     def views() -> dict[str, tuple[int, list[str]]]:
         found = rows(
@@ -400,7 +400,7 @@ def small_sums(cells: Cells, directorate: str) -> Iterator[Vector]:
 
 
 def is_told(wanted: Vector, told: list[Vector]) -> bool:
-    """Whether the sum is a linear combination of those that are told."""
+    """Whether the sum is a linear combination of the visible ones."""
     if not told:
         return False
     known = np.array(told)

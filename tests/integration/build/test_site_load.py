@@ -1,4 +1,4 @@
-"""The load of the sites: work that goes on past midnight, dates that have not come, positions that change."""
+"""The load of the sites: work past midnight, missing dates, changing positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small inputs that once came out wrong in the marts: as they were handed over, and others of their kind."""
+"""Small inputs that once came out wrong in the marts: the original ones and similar ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def call(number: int, day: date, **columns: str) -> dict[str, str]:
 
 
 def hand_in(settings: Settings, feed: str, day: date, file: Path) -> Outcome:
-    """Load a file as the day's delivery, in place of what was delivered before."""
+    """Load a file as the day's delivery, replacing the earlier delivery."""
     folder = Path(settings.landing) / feed / f"date={day}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -54,7 +54,7 @@ def hand_in(settings: Settings, feed: str, day: date, file: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings) -> Iterator[Settings]:
-    """Calls from every kind of department; calls and visits whose ids begin anew on the next day."""
+    """Calls from every kind of department; calls and visits whose ids restart on the next day."""
     deliver(module_warehouse, "numbering_plan", DAY, PREFIXES)
     departments = ("35", "975", "20", "999", "2A", "00")
     from_file = [
@@ -104,7 +104,7 @@ def test_only_what_nobody_knows_is_told_as_unknown(built: Settings) -> None:
         "order by delivery_id limit 1",
     )
     told = [text for text in warnings if "department" in text]
-    assert len(told) == 1 and "2 legs name a line department that is not known (00, 999)" in told[0], warnings
+    assert len(told) == 1 and "2 legs name an unknown line department (00, 999)" in told[0], warnings
 
 
 def test_file_and_prefix_may_disagree_on_a_place_without_region(built: Settings) -> None:
@@ -193,14 +193,14 @@ def test_case_07_ids_that_begin_anew_are_told(
     assert hand_in(handed_over, "calls", DAY, first).status == "published"
     refused = hand_in(handed_over, "calls", NEXT, second)
     assert refused.status == "refused"
-    assert f"10 of 10 call ids were delivered on {DAY} already, by other callers" in refused.message
+    assert f"10 of 10 call ids were already delivered on {DAY}, by other callers" in refused.message
 
     half = tmp_path / second.name
     half.write_text(re.sub(r"^c([1-5]),", r"new\1,", second.read_text(), flags=re.MULTILINE))
     published = hand_in(handed_over, "calls", NEXT, half)
     assert published.status == "published"
     (warning,) = published.warnings
-    assert f"5 of 10 call ids were delivered on {DAY} already, 5 of them by other callers" in warning
+    assert f"5 of 10 call ids were already delivered on {DAY}, 5 of them by other callers" in warning
     build(handed_over)
     assert rows(
         handed_over,

@@ -1,4 +1,4 @@
-"""The command line as a person and a script meet it: messages, JSON, exit codes."""
+"""The command line as people and scripts use it: messages, JSON, exit codes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_is_held_back_is_shown_without_its_signs(warehouse: Settings, tmp_p
 
 
 def test_what_the_platform_writes_is_its_users_alone(open_folder: Path) -> None:
-    """Whatever the umask of who calls: logs, pages, copies; its own server is reached all the same."""
+    """Whatever the caller's umask: logs, pages, copies; its own server is still reachable."""
     home = open_folder / "home"
     settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
     own = {name: value for name, value in environment(settings).items() if value}

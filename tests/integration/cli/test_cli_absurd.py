@@ -1,4 +1,4 @@
-"""Every command and option, given what is well-formed and absurd: one line or an answer, no traceback."""
+"""Every command and option with well-formed but absurd values: one line or an answer, never a traceback."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ COMMANDS = dict(commands())
 
 @pytest.fixture(scope="module")
 def platform(released: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A warehouse in which there is something of everything, and a folder to write in."""
+    """A warehouse with some of everything, and a folder to write to."""
     migrate(released)
     within = tmp_path_factory.mktemp("work") / "in" / "it"
     within.mkdir(parents=True)
@@ -190,5 +190,5 @@ def test_long_commands_tell_a_log_of_each_step(
 
 
 def steps(said: Said) -> list[str]:
-    """The lines that tell what the command was at, without the time."""
+    """The progress lines of the command, without the time."""
     return [line[9:] for line in said.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]

@@ -1,4 +1,4 @@
-"""`parc check`: suites listed, what is published judged, exit codes."""
+"""`parc check`: lists suites, judges published data, exit codes."""
 
 from __future__ import annotations
 

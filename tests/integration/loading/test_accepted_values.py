@@ -1,4 +1,5 @@
-"""What loading accepts, the marts take: every value of every column of every feed, on a row of its own."""
+"""Whatever loading accepts, the marts accept: every value of every column of every feed, each in its own
+row."""
 
 from __future__ import annotations
 
@@ -117,7 +118,7 @@ def _in_order(feed: Feed, name: str, moment: str) -> Row:
 
 
 def _with(feed: Feed, name: str, direction: int) -> list[str]:
-    """The columns that stand before (-1) or after (1) it in an order that the feed declares."""
+    """The columns before (-1) or after (1) it in an order that the feed declares."""
     for sequence in feed.in_order:
         if name in sequence:
             place = sequence.index(name)
@@ -126,7 +127,7 @@ def _with(feed: Feed, name: str, direction: int) -> list[str]:
 
 
 def odd_rows(feed: Feed) -> list[Row]:
-    """A row for each accepted value of each column, the row sound in all else and its key its own."""
+    """A row for each accepted value of each column, otherwise valid and with its own key."""
     found: list[Row] = []
     for column in feed.file_columns:
         for number, values in enumerate(accepted(feed, column)):
@@ -136,7 +137,7 @@ def odd_rows(feed: Feed) -> list[Row]:
 
 
 def odd_contacts(chance: random.Random) -> list[Row]:
-    """Contacts of several legs, each accepted, which no switch would report together."""
+    """Contacts of several legs, each accepted, that no switch would report together."""
     found = []
     for number in range(150):
         for leg_no in chance.sample(range(1, 6), chance.randint(1, 4)):
@@ -248,7 +249,7 @@ def test_every_accepted_value_builds_and_is_read(built: Settings) -> None:
 
 @pytest.mark.soak
 def test_odd_values_and_order_make_no_difference(built: Settings) -> None:
-    """Delivered once more with the next day, in another order: as a full refresh of both has it."""
+    """Delivered again with the next day, in another order: the result equals a full refresh of both."""
     chance = random.Random(821)
     for name, found in odd_days(random.Random(820)).items():
         feed = FEEDS[name]
@@ -261,7 +262,7 @@ def test_odd_values_and_order_make_no_difference(built: Settings) -> None:
 
 
 def _of_the_next_day(feed: Feed, row: Row) -> dict[str, Any]:
-    """Keys stay, so that every row is there twice; what dates a row moves a day on."""
+    """Keys do not change, so that every row exists twice; the column that dates a row moves on by a day."""
     tomorrow, moved = DAY + timedelta(days=1), {}
     for column in feed.file_columns:
         if column.window and (text := row[column.name]):

@@ -1,4 +1,4 @@
-"""Deliveries kept beside the project that must come out right: how they arrive, and when."""
+"""Delivery cases kept beside the project that must come out right: how they arrive, and when."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NIGHT = DAY + timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They hold a few rows each; what runs in processes of its own is judged all the same."""
+    """They have a few rows each; loads in separate processes are still judged by the suites."""
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
@@ -95,7 +95,7 @@ def test_05_a_latin1_name_is_read(warehouse: Settings, there: Path, cases: Path)
     age(name)
     outcome = ingest(warehouse, "calls", DAY)
     assert counts(outcome) == ("published", 3, 3, 0)
-    assert outcome.warnings[0].startswith("relev\N{REPLACEMENT CHARACTER}.pdf is no data file")
+    assert outcome.warnings[0].startswith("relev\N{REPLACEMENT CHARACTER}.pdf is not a data file")
     night = night_of(warehouse, DAY)
     assert {each.feed for each in night.outcomes if each.status == "refused"} == set()
     done = parc(warehouse, "ingest", "calls", "--date", str(DAY))

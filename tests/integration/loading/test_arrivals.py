@@ -1,4 +1,4 @@
-"""What lies in the landing zone that the ledger has not seen: late, restated, sent again, half written."""
+"""Deliveries that the ledger has not seen in their current state: late, restated, sent again, incomplete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates far away are refused before anything knows of them."""
+"""Implausible dates are refused before the ledger knows about them."""
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ def test_what_lies_where_no_night_looks_is_told_by_each(warehouse: Settings) -> 
         "lies where no night looks for a business date",
         "lies where no feed is looked for, is it",
     )
-    to_nothing = "is a link to what is not there or cannot be reached"
+    to_nothing = "is a link to something missing or out of reach"
     assert found == {
         "Boutique-Visits": (
             "boutique_visits",
-            f"{of_no_feed} of boutique_visits? Rename it, or take it away",
+            f"{of_no_feed} of boutique_visits? Rename or remove it",
         ),
-        "boutique": ("boutiques", f"{of_no_feed} of boutiques? Rename it, or take it away"),
-        "calls.csv": ("calls", f"{of_no_feed} of calls? Rename it, or take it away"),
+        "boutique": ("boutiques", f"{of_no_feed} of boutiques? Rename or remove it"),
+        "calls.csv": ("calls", f"{of_no_feed} of calls? Rename or remove it"),
         "interventions": ("interventions", to_nothing),
         **dict.fromkeys(folders[:9], ("calls", nobody)),
         "calls/calls.csv": ("calls", nobody),

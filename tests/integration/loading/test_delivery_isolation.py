@@ -1,4 +1,4 @@
-"""Whatever goes wrong inside one delivery refuses that one: in one line, with a log, and settles its row."""
+"""Any error inside one delivery refuses only that one: in one line, with a log, and its row is settled."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def restated(warehouse: Settings) -> Settings:
-    """A published day of which other files lie there."""
+    """A published day whose files have changed."""
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(30)))
     assert ingest(warehouse, "calls", DAY).status == "published"
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(31)), control={"rows": 31})

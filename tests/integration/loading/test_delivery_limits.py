@@ -1,4 +1,4 @@
-"""What a delivery may cost is bounded: whatever goes beyond is refused alone, in one line that says why."""
+"""The cost of a delivery is limited: one that exceeds a limit is refused alone, in one line that says why."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(settings: Settings, write: Write) -> str:
-    """Why the files that `write` puts there are refused; the published day beside them stays."""
+    """Why the files written by `write` are refused; the published day is not affected."""
     yesterday = DAY - timedelta(days=1)
     deliver(settings, "calls", yesterday, calls__csv=as_csv(legs(9, yesterday)))
     ingest(settings, "calls", yesterday)
@@ -45,7 +45,7 @@ def refused(settings: Settings, write: Write) -> str:
 
 
 def gzipped(part: bytes, times: int, head: bytes = b"") -> bytes:
-    """What gzip makes of a head and so many equal parts."""
+    """The gzip of a head and many equal parts."""
     packer = zlib.compressobj(9, wbits=31)
     return packer.compress(head) + b"".join(packer.compress(part) for _ in range(times)) + packer.flush()
 
@@ -92,7 +92,7 @@ def test_rows_without_end_that_break_a_rule_are_not_read_to_theirs(warehouse: Se
 
 
 def test_more_copies_than_may_be_are_counted_without_a_search(warehouse: Settings) -> None:
-    """Each block repeats only what the others hold, so nothing tells before the end."""
+    """Each block only repeats the others' content, so nothing shows until the end."""
     rows = [f"call-{number},".encode() + row().partition(b",")[2] for number in range(60_000)]
     content = head() + b"".join(rows * 3)
     said = refused(warehouse, lambda folder: (folder / "calls.csv").write_bytes(content))
@@ -192,7 +192,7 @@ CONTROLS = {
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_no_control_file_is_more_than_its_deliverys_concern(warehouse: Settings, name: str) -> None:
-    """Neither of the load nor of the look at what came late."""
+    """Neither the load nor the look for late deliveries."""
     folder = deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(9)), control=CONTROLS[name])
     other = deliver(warehouse, "calls", DAY - timedelta(days=1), calls__csv=b"some")
     long_ago = (datetime.now(UTC) - timedelta(hours=3)).timestamp()

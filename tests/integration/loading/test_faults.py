@@ -1,4 +1,4 @@
-"""Every named fault of the simulated operator, loaded: the ledger holds what the fault's record promises."""
+"""Every named fault of the simulated operator, loaded: the ledger shows what the fault's record promises."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REFUSED = [name for name, feed in AT_ONCE if feed == "calls" and FAULTS[name].st
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came of every fault that is over in one evening, the days that it stands on being published."""
+    """The outcome of every single-stage fault, after publishing the days that it relies on."""
 
     settings: Settings
     outcomes: dict[tuple[str, str], Outcome]
@@ -77,7 +77,7 @@ def loaded(module_warehouse: Settings) -> Loaded:
 
 @pytest.fixture(scope="module")
 def clean(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The same warehouse before a landing zone where nothing went wrong."""
+    """The same warehouse with a landing zone without faults."""
     settings = replace(module_warehouse, landing=str(tmp_path_factory.mktemp("clean")))
     make(settings, FIRST, LAST)
     return settings
@@ -149,7 +149,7 @@ def test_what_was_refused_is_published_once_it_is_good_and_stays(
 
 
 def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -> None:
-    """Each evening simulates its own day alone, with the faults whose story begins or goes on."""
+    """Each evening only simulates its own day, with the faults that start or have further stages."""
     settings = replace(module_warehouse, landing=str(tmp_path))
     begins = {name: LAST + timedelta(days=3 + place) for place, name in enumerate(STORIES)}
     ends = {name: day + timedelta(days=FAULTS[name].stages[-1].days_after) for name, day in begins.items()}

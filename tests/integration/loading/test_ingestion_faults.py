@@ -1,6 +1,7 @@
-"""Loads killed or cut off at random moments, and many at once: the rerun ends as if nothing had happened.
+"""Loads killed or disconnected at random moments, and many at once: the rerun ends as if nothing had
+happened.
 
-`make soak` does it hundreds of times and prints where the blows fell.
+`make soak` does this hundreds of times and prints when the loads were hit.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFram
 
 @pytest.fixture(scope="module")
 def platform(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An empty platform with a home of its own, under the server's key."""
+    """An empty platform with its own home, using the server's key."""
     module_warehouse.secret("pseudonym_secret")
     home = tmp_path_factory.mktemp("home")
     (home / "secrets").symlink_to(module_warehouse.home / "secrets")
@@ -64,12 +65,12 @@ def platform(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def fresh(platform: Settings, copy_of: Callable[[Settings], Settings]) -> Callable[..., Settings]:
-    """Makes an empty platform on the landing zone of all, or a copy of another."""
+    """Create an empty platform on the shared landing zone, or a copy of another platform."""
     return lambda of=platform: copy_of(of)
 
 
 class Trial:
-    """One scenario: what is there before it, how long it takes undisturbed, and what that leaves."""
+    """One scenario: its initial state, how long it takes undisturbed, and the resulting state."""
 
     def __init__(self, fresh: Callable[..., Settings], scenario: Scenario, rows: pl.DataFrame) -> None:
         self.scenario, self.rows, self._fresh = scenario, rows, fresh
@@ -84,14 +85,14 @@ class Trial:
         self.left = state(settings)
 
     def begin(self) -> Settings:
-        """A platform to which the delivery comes."""
+        """A platform that receives the delivery."""
         settings = self.scenario.settings(self._fresh(self._before))
         self.scenario.deliver(self._before, self.rows, DAY)
         return settings
 
 
 def disturb(server: Settings, trial: Trial, blow: str, chance: random.Random) -> str:
-    """Strike a load at a random moment, and load again, once or twice at once."""
+    """Disturb a load at a random moment, then load again, once or twice at the same time."""
     settings, feed = trial.begin(), trial.scenario.feed
     before = delivery_count(settings)
     load = ingesting(settings, feed, DAY)
@@ -231,7 +232,7 @@ def test_a_fortnight_of_dead_loads_ends_in_the_same_marts(
 
 
 def all_marts(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every mart; of the feeds' health all but when the deliveries came."""
+    """Every row of every mart, except the arrival times in the feeds' health."""
     times = "- 'first_landed_at' - 'published_at' - 'lateness_seconds'"
     health = query(settings, f"select to_jsonb(m) {times} from marts.mart_feed_health m order by 1")
     return marts(settings) | {"mart_feed_health": health}

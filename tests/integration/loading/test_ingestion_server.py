@@ -1,5 +1,5 @@
-"""A warehouse that crashes, and disks that are full, while a delivery is loaded: told in one line, and the
-next run ends as if nothing had happened."""
+"""A warehouse that crashes, and disks that fill up, during a load: reported in one line, and the next run
+ends as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CRASHES = {"stopped at once": signal.SIGQUIT, "killed": signal.SIGKILL}
 
 @contextmanager
 def mounted(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A small disk of its own; the test is skipped where nobody may mount one."""
+    """A separate small disk; the test is skipped if mounting is not allowed."""
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs", str(folder)],
@@ -51,7 +51,7 @@ def mounted(folder: Path, megabytes: int) -> Iterator[Path]:
 
 @contextmanager
 def full(disk: Path, room_kb: int) -> Iterator[None]:
-    """Nothing is left on the disk but so much room."""
+    """Fill the disk until only this much space is left."""
     found = os.statvfs(disk)
     with tempfile.NamedTemporaryFile(dir=disk, prefix="ballast") as ballast:
         os.posix_fallocate(ballast.fileno(), 0, found.f_bavail * found.f_frsize - room_kb * 1024)
@@ -60,7 +60,7 @@ def full(disk: Path, room_kb: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def private() -> Iterator[Settings]:
-    """An embedded server of these tests' own, everything on a small disk."""
+    """An embedded server for these tests, entirely on a small disk."""
     with tempfile.TemporaryDirectory(prefix="parc-test-") as name:
         Path(name).chmod(0o755)
         with mounted(Path(name) / "home", DISK_MB) as home:
@@ -113,7 +113,7 @@ def undisturbed(private: Settings) -> tuple[float, object]:
 
 
 def crash(settings: Settings, how: str) -> None:
-    """End the server without a word, and wait until all its processes are gone."""
+    """Kill the server, and wait until all its processes are gone."""
     pid = int((settings.home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
     server = psutil.Process(pid)
     everyone = [server, *server.children(recursive=True)]
@@ -175,7 +175,7 @@ def test_the_disk_of_the_warehouse_is_full(
 
 @pytest.mark.soak
 def test_the_disk_is_full_under_the_servers_log(private: Settings, undisturbed: tuple[float, object]) -> None:
-    """Then the server goes down by itself, and comes again when there is room."""
+    """Then the server stops by itself, and starts again once there is space."""
     begin(private)
     pid = psutil.Process(int((private.home / "postgres" / "data" / "postmaster.pid").read_text().split()[0]))
     with full(private.home, 0):

@@ -1,4 +1,4 @@
-"""One link, one feed that cannot be listed, one file without an end: it costs nobody else's deliveries."""
+"""A bad link, a feed that cannot be listed, an endless file: none affects other deliveries."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def test_a_feed_that_cannot_be_listed_stops_no_other(delivered: Settings) -> Non
         outcome = ingest(delivered, feed, DAY)
         assert outcome.status == "refused" and f"{feed}/date={DAY} cannot be read" in outcome.message
     told = [str(stray) for stray in strays(delivered)]
-    assert "boutiques cannot be read: Too many levels of symbolic links; nothing of it was looked for" in told
+    assert (
+        "boutiques cannot be read: Too many levels of symbolic links; its deliveries were not looked for"
+        in told
+    )
 
 
 def test_a_night_and_a_range_go_past_a_link(delivered: Settings) -> None:
@@ -93,7 +96,7 @@ def test_a_night_and_a_range_go_past_a_link(delivered: Settings) -> None:
 
 
 def test_a_range_tells_what_was_done_before_an_error_ends_it(delivered: Settings) -> None:
-    """The landing zone is taken away when the first of some hundred dates is done."""
+    """The landing zone is removed when the first of some hundred dates is done."""
     last = BEFORE + timedelta(days=700)
     command = [str(Path(sys.executable).with_name("parc")), "ingest", "calls", "--accept-date"]
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The landing zone on disk, in an S3 store and on an SFTP server: real servers, the same promises."""
+"""The landing zone on disk, in an S3 store and on an SFTP server: real servers, the same behaviour."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 
 @dataclass(frozen=True)
 class Zone:
-    """A landing zone, and how its suppliers reach it: not the way that the platform does."""
+    """A landing zone, and how its suppliers access it, which differs from how the platform does."""
 
     settings: Settings
     put: Callable[[str, bytes], None]
@@ -241,7 +241,7 @@ def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> N
 
     assert counts(replay(settings, restated.delivery_id or 0)) == ("published", 200, 200, 0)
     zone.remove("a.csv")
-    with pytest.raises(DeliveryRefused, match=rf"{settings.landing}/{FOLDER}/a\.csv, .* no longer there"):
+    with pytest.raises(DeliveryRefused, match=rf"{settings.landing}/{FOLDER}/a\.csv, .* no longer exists"):
         replay(settings, 3)
     zone.remove("b.csv.gz")
     assert ingest(settings, "calls", DAY).status == "missing" and zone.found == []
@@ -250,7 +250,7 @@ def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> N
 
 
 def test_what_is_still_coming_is_left_until_it_is_whole(zone: Zone, caplog: pytest.LogCaptureFixture) -> None:
-    """Step by step, as clients upload: each look says what it waits for."""
+    """Upload step by step, as clients do: each look says what it is waiting for."""
     caplog.set_level("INFO")
     settings, data, more = zone.settings, as_csv(legs(50)), as_csv(legs(50, first=50))
 
@@ -391,7 +391,7 @@ def test_what_lies_beside_the_data_is_told_unless_it_is_a_companion(zone: Zone) 
     assert outcome.status == "published"
     told = [
         "hour=12/ is a folder and was left aside",
-        "notes.txt is no data file and was left aside",
+        "notes.txt is not a data file and was left aside",
         "part.csv/ is a folder and was left aside",
     ]
     assert outcome.warnings[:3] == told and nothing.message.endswith("; ".join(told))
@@ -454,9 +454,9 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_told(
     (here / "less.txt").symlink_to("nowhere")
     for name, target, told in (
         ("b.csv", tmp_path / "secret.csv", "b.csv is a link to a place outside the landing zone"),
-        ("b.csv", "nowhere", "b.csv is a link to a file that is not there"),
-        ("b.csv", "b.csv", "b.csv is a link to a file that is not there"),
-        ("_CONTROL.json", "nowhere", "_CONTROL.json is a link to a file that is not there"),
+        ("b.csv", "nowhere", "b.csv is a link to a file that is missing"),
+        ("b.csv", "b.csv", "b.csv is a link to a file that is missing"),
+        ("_CONTROL.json", "nowhere", "_CONTROL.json is a link to a file that is missing"),
     ):
         (here / name).symlink_to(target)
         outcome = ingest(zone.settings, "calls", DAY)
@@ -505,7 +505,7 @@ def test_names_that_are_not_utf8_are_read_and_told_with_replacement_signs(
     assert zone.found == [DAY]
     outcome = ingest(zone.settings, "calls", DAY)
     assert counts(outcome) == ("published", 100, 100, 0)
-    assert outcome.warnings[0] == "relev\ufffd.pdf is no data file and was left aside"
+    assert outcome.warnings[0] == "relev\ufffd.pdf is not a data file and was left aside"
     [(names,)] = query(zone.settings, "select jsonb_path_query_array(files, '$[*].name') from ops.delivery")
     assert names == ["appels_\ufffdt\ufffd.csv"] * 2
     assert zone.found == [] and zone.copies == []
@@ -519,7 +519,7 @@ def test_no_name_shows_a_telephone_number_or_breaks_a_line(with_links: tuple[Zon
     zone.put("+33299120001.txt", b"")
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "refused" and "appels du ***\ufffdbis.csv" in outcome.message
-    assert outcome.warnings == ["***.txt is no data file and was left aside"]
+    assert outcome.warnings == ["***.txt is not a data file and was left aside"]
     [(kept,)] = query(zone.settings, "select to_jsonb(delivery)::text from ops.delivery")
     assert "12 00 01" not in kept and "299120001" not in kept and zone.found == []
 
@@ -565,7 +565,8 @@ def test_a_night_over_a_store_publishes_what_is_whole(s3: Zone) -> None:
 
 
 def fails(settings: Settings, *told: str, secrets: tuple[str, ...] = (SECRET,)) -> str:
-    """Every way in fails with one line that names the URL and holds no secret, and leaves nothing behind."""
+    """Every entry point fails with one line that names the URL, contains no secret, and leaves nothing
+    behind."""
     text = ""
     for look in (
         lambda: ingest(settings, "calls", DAY),
@@ -585,8 +586,8 @@ def fails(settings: Settings, *told: str, secrets: tuple[str, ...] = (SECRET,)) 
 
 @contextmanager
 def door(port: int | None, let_through: int) -> Iterator[tuple[int, list[socket.socket]]]:
-    """A port that lets so many bytes of a server's answers through and then hangs up; without a server, it
-    takes every connection and says nothing."""
+    """A port that passes this many bytes of a server's answers and then hangs up; without a server, it
+    accepts every connection and stays silent."""
     taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -754,7 +755,7 @@ def test_a_server_takes_nobody_without_the_key(
 def test_a_server_that_nobody_knows_or_that_became_another(
     sftp: Zone, sftp_server: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fetch from whoever answers would hand the deliveries of tonight to be made up by anybody."""
+    """Trusting any server that answers would let anybody invent tonight's deliveries."""
     know(sftp_server.folder / "stranger", sftp_server.port, tmp_path / "known_hosts")
     fails(sftp.settings, "Host key for server", "does not match", "impersonating it")
     monkeypatch.delenv("PARC_SFTP_KNOWN_HOSTS")

@@ -1,4 +1,5 @@
-"""Deliveries on real PostgreSQL: what is published, held back, refused or replaced, and what is told."""
+"""Deliveries on real PostgreSQL: what is published, quarantined, refused or replaced, and what is
+reported."""
 
 from __future__ import annotations
 
@@ -472,7 +473,7 @@ def test_withheld_numbers_are_never_one_customer(warehouse: Settings) -> None:
 def test_what_is_no_data_file_is_named(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)), rest__csv__part=b"call_id")
     outcome = ingest(warehouse, "calls", DAY)
-    assert outcome.warnings[0] == "rest.csv.part is no data file and was left aside"
+    assert outcome.warnings[0] == "rest.csv.part is not a data file and was left aside"
 
 
 def test_tables_carry_the_declarations_words(warehouse: Settings) -> None:
@@ -514,7 +515,7 @@ def test_what_is_not_read_is_named_where_nothing_else_came(warehouse: Settings) 
     deliver(warehouse, "calls", DAY, calls__txt=as_csv(legs(3)))
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "missing"
-    assert outcome.message.endswith("; calls.txt is no data file and was left aside")
+    assert outcome.message.endswith("; calls.txt is not a data file and was left aside")
 
 
 def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Small inputs that must come out right: kept beside the project, and their kind without them."""
+"""Small inputs that must come out right: those kept beside the project, and similar ones."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_iso_8601_is_taken(warehouse: Settings, load_case: Load, file: str) -> N
 
 
 def test_digits_alone_are_an_identifier_where_the_others_are(warehouse: Settings) -> None:
-    """Zero-padded ids that look like numbers are kept, and shown as digests; who stands out is held back."""
+    """Zero-padded ids that look like numbers are kept and shown as digests; outliers are quarantined."""
     rows = legs(400)
     for number, row in enumerate(rows):
         row["call_id"] = f"{299_123_400 + number:010d}"

@@ -1,4 +1,4 @@
-"""Deliveries of the shops and of the field units: what their declarations make of real-looking files."""
+"""Deliveries of the boutiques and the field units: how their declarations treat realistic files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CITIES = ("Rennes", "Brest", "Saint-Brieuc", 'Vannes "Les Halles", centre', "Nî
 
 @pytest.fixture(autouse=True)
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suites are tested elsewhere, and take their time."""
+    """Skip the suites, which are slow and tested elsewhere."""
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
@@ -97,7 +97,7 @@ def states(number: int, day: date) -> list[Row]:
 
 
 def boutiques(count: int, _: date = WEDNESDAY) -> list[Row]:
-    """Shops of five towns; every tenth has closed."""
+    """Boutiques in five towns; every tenth has closed."""
     return [
         {
             "boutique_code": f"B{number:03d}",

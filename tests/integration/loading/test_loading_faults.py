@@ -1,4 +1,4 @@
-"""Runs that die, run twice or run at once: the result is that of one undisturbed run."""
+"""Runs that die, are repeated or run at the same time: the result is that of one undisturbed run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ingest(settings, "calls", date.fromisoformat(day))
 
 @pytest.fixture(autouse=True)
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suites are tested elsewhere, and take their time."""
+    """Skip the suites, which are slow and tested elsewhere."""
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
@@ -81,7 +81,7 @@ def killed(settings: Settings, death: str) -> None:
 
 
 def state(settings: Settings) -> list[Any]:
-    """All that a run leaves, but for the times."""
+    """Everything that a run leaves, except times."""
     return [
         query(
             settings,
@@ -96,7 +96,7 @@ def state(settings: Settings) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def undisturbed() -> dict[str, list[Any]]:
-    """What a run that nobody killed left: the first of the tests below fills it."""
+    """The result of an undisturbed run; the first test below fills it."""
     return {}
 
 
@@ -214,7 +214,7 @@ def test_a_day_that_stays_locked_is_told(warehouse: Settings, monkeypatch: pytes
     with (
         connect(warehouse, "loader", autocommit=True) as other,
         locks.held(other, locks.of_load("calls", DAY), ""),
-        pytest.raises(Busy, match="calls 2012-04-25: another session holds what this run needs"),
+        pytest.raises(Busy, match="calls 2012-04-25: another session is loading the same date"),
     ):
         ingest(warehouse, "calls", DAY)
 

@@ -1,4 +1,4 @@
-"""No telephone number in clear but in the routing schema: planted in every column, spelled in every way."""
+"""No telephone number in clear outside the routing schema: planted in every column, in every spelling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IN_CLEAR = re.compile(r"2\W{0,8}9\W{0,8}9\W{0,8}1\W{0,8}2\W{0,8}3\W{0,8}4\W{0,8}
 
 
 def planted(feed: Feed, column: str) -> list[Row]:
-    """A row for each spelling in the column, alone or inside a text; the row sound in all else."""
+    """A row for each spelling in the column, alone or inside a text; otherwise valid."""
     rows = []
     for number, spelling in enumerate(SPELLINGS):
         text = spelling if (number + len(column)) % 2 else f"voir {spelling}, merci"
@@ -40,7 +40,8 @@ def planted(feed: Feed, column: str) -> list[Row]:
 
 
 def written(settings: Settings) -> Iterator[tuple[str, str]]:
-    """All that is in the database but for the routing schema, and in the platform's folder: where, what."""
+    """Everything in the database outside the routing schema, and in the platform's folder: where, and
+    what."""
     tables = query(
         settings,
         "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE' "

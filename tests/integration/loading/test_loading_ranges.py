@@ -1,4 +1,4 @@
-"""Snapshots kept as validity ranges: any order of arrival, repeated or restated, ends in the same ranges."""
+"""Snapshots stored as validity ranges: any order of arrival, repeated or restated, gives the same ranges."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def key_of(number: str) -> UUID:
 
 
 def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_published: bool) -> Changes:
-    """Merge one snapshot as a publication does, by way of a table of its own."""
+    """Merge one snapshot as a publication does, through its own table."""
     table = partitions.delivery_table(FEED, at, 1)
     with connection.transaction():
         partitions.create_delivery_table(connection, FEED, table, at)
@@ -92,7 +92,7 @@ def arrive(connection: Connection[Any], at: date, snapshot: Snapshot, was_publis
 
 
 def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
-    """Take a snapshot out as a withdrawal does."""
+    """Remove a snapshot as a withdrawal does."""
     if was_published:
         with connection.transaction():
             ranges.take_out(connection, FEED, at, Pseudonyms(SECRET))

@@ -1,4 +1,4 @@
-"""Deliveries loaded in a process of their own: it may hang, be killed or run out of memory."""
+"""Deliveries loaded in a separate process, which may hang, be killed or run out of memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHORT = timedelta(seconds=15)
 
 @pytest.fixture
 def blocked(warehouse: Settings) -> Iterator[Settings]:
-    """A published day, restated: its load hangs in the end, as somebody reads the feed and does not stop."""
+    """A published day, restated: its load hangs at the end because somebody keeps reading the feed."""
     simulate(DAY, DAY, scale=0.002, seed=3, out=warehouse.landing)
     with loads(warehouse) as load:
         assert load.ingest("calls", DAY).status == "published"
@@ -85,7 +85,7 @@ def test_a_load_that_is_killed_refuses_its_delivery(blocked: Settings) -> None:
 
 
 def test_a_load_knows_no_secret_that_it_has_no_use_for(warehouse: Settings, monkeypatch) -> None:
-    """It reads strangers' files: keys of Airflow, of the switch and addresses of notices are not for it."""
+    """It reads untrusted files, so it must not have Airflow's or the switch's keys or the notice URLs."""
     for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "PARC_SWITCH_SECRET", "PARC_NOTICE_URLS_FILE"):
         monkeypatch.setenv(name, "not for loads")
     with loads(warehouse) as load:

@@ -1,7 +1,7 @@
-"""Good files, spoiled at random: each is published exactly, or told apart by file, line and column.
+"""Good files, damaged at random: each row is published exactly, or reported by file, line and column.
 
-A seed makes a mutation, so a failure names what repeats it. What a mutation may touch is known from how it
-was made; whatever it did not touch must come out as it does from the good file.
+Each mutation has a seed, so a failure names what reproduces it. What a mutation may affect is known from how
+it was made; everything else must come out as it does from the good file.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Good:
 
 @dataclass(frozen=True)
 class Mutation:
-    """A spoiled delivery. `touched`: the lines of the good file whose rows may come out otherwise."""
+    """A damaged delivery. `touched`: the lines of the good file whose rows may come out differently."""
 
     what: str
     name: str
@@ -167,7 +167,7 @@ def another_header(good: Good, chance: random.Random) -> Mutation:
 
 
 def another_layout(good: Good, chance: random.Random) -> Mutation:
-    """The same rows, told in another way that CSV allows."""
+    """The same rows, written in another way that CSV allows."""
     order = chance.sample(range(len(good.header)), len(good.header))
     shuffled = [[row[at] for at in order] for row in [good.header, *good.rows]]
     quoted = io.StringIO()
@@ -271,7 +271,7 @@ KINDS: list[Callable[[Good, random.Random], Mutation]] = [
 
 
 def good_file(settings: Settings, feed: Feed, landing: Path) -> Good:
-    """What the simulated operator delivers, cut to a size that loads in a moment, and published once."""
+    """The simulated operator's deliveries, cut to a size that loads quickly, and published once."""
     [path] = [each for each in landing.glob(f"{feed.name}/date=*/*") if not each.name.startswith("_")]
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
@@ -304,7 +304,7 @@ def held_by_line(settings: Settings, feed: Feed, outcome: Outcome) -> dict[int, 
 
 
 def check(settings: Settings, good: Good, spoiled: Mutation) -> str:
-    """Deliver it, and hold what came of it against what must; returns the status."""
+    """Deliver it and check the outcome; returns the status."""
     name = spoiled.name.replace(".", "__")
     control = {"control": spoiled.control} if spoiled.control else {}
     deliver(settings, good.feed.name, DAY, **{name: spoiled.content}, **control)

@@ -1,4 +1,4 @@
-"""Rows held back: listed, shown, and let through once the rule or the data is mended."""
+"""Quarantined rows: listed, shown, and replayed once the rule or the data is fixed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAD = {3, 500, 900}
 
 @pytest.fixture
 def loaded(warehouse: Settings) -> Outcome:
-    """A day of which three rows are of a market that the contract does not know."""
+    """A day with three rows of a market unknown to the contract."""
     rows = legs(1_000)
     for line in BAD:
         rows[line - 2]["market"] = "mobile"
@@ -31,7 +31,7 @@ def loaded(warehouse: Settings) -> Outcome:
 
 
 def admit_mobile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The contract is mended: there is a market more."""
+    """The contract is fixed: it has one more market."""
     calls = feeds.get("calls")
     columns = tuple(
         replace(column, one_of=(*column.one_of, "mobile")) if column.name == "market" else column
@@ -84,7 +84,7 @@ def test_a_replay_without_its_file_says_so(warehouse: Settings, loaded: Outcome)
     folder = deliver(warehouse, "calls", DAY)
     done = parc(warehouse, "quarantine", "replay", str(loaded.delivery_id))
     assert done.returncode == 4 and f"{folder}/calls.csv" in done.stderr
-    assert "no longer there" in done.stderr and f"parc ingest calls --date {DAY}" in done.stderr
+    assert "no longer exists" in done.stderr and f"parc ingest calls --date {DAY}" in done.stderr
     assert len(ledger(warehouse)) == 1 and len(published(warehouse)) == 997
 
 

@@ -1,4 +1,4 @@
-"""A delivery taken back: its rows go, its date is due again, its bytes stay out."""
+"""A withdrawn delivery: its rows go, its date is due again, its bytes stay out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_its_rows_go_and_its_bytes_stay_out(warehouse: Settings) -> None:
     assert f"delivery {second.delivery_id} (calls {DAY}) is withdrawn: 20 rows" in told
     assert published(warehouse) == raw_tables(warehouse) == []
     assert statuses(warehouse) == [("superseded", None), ("withdrawn", "of the test system")]
-    assert "withdrawn before" in withdraw(warehouse, second.delivery_id, "again")
+    assert "already withdrawn" in withdraw(warehouse, second.delivery_id, "again")
 
     assert ("calls", DAY) not in unseen(warehouse, DAY, DAY)
     again = ingest(warehouse, "calls", DAY)
@@ -68,7 +68,7 @@ def test_what_is_refused_is_taken_back_from_the_ledger_alone(warehouse: Settings
     deliver(warehouse, "calls", DAY, calls__csv=b"who\nme\n")
     refused = ingest(warehouse, "calls", DAY)
     assert refused.status == "refused" and refused.delivery_id
-    assert "nothing of it was published" in withdraw(warehouse, refused.delivery_id, "a slip")
+    assert "none of it was published" in withdraw(warehouse, refused.delivery_id, "a slip")
     assert len(published(warehouse)) == 20
     assert [finding for finding in desk.findings(warehouse) if finding.kind == "refused"] == []
 

@@ -1,4 +1,4 @@
-"""Logins to Airflow over HTTP, by its own routes: who gets in as what, and how often one may guess."""
+"""Logins to Airflow over HTTP, by its own routes: who gets which role, and how often one may guess."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def server(manager: Any) -> Iterator[SimpleNamespace]:
 
 @contextmanager
 def browser(server: SimpleNamespace, address: str = "127.0.0.1") -> Iterator[Callable[..., httpx.Response]]:
-    """Logs in from an address, and keeps cookies."""
+    """Log in from an address, and keep cookies."""
     transport = httpx.HTTPTransport(local_address=address)
     with httpx.Client(transport=transport, base_url=server.url, trust_env=False) as client:
 

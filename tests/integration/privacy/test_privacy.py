@@ -1,4 +1,4 @@
-"""A person is forgotten for good, and the keys of all pseudonyms change, while every figure stays."""
+"""A person is forgotten for good, and the key of the pseudonyms rotates, while no figure changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rewrite(settings: Settings, feed: str, day: date, changed: Callable[[str], s
 
 
 def figures(settings: Settings) -> dict[str, Counter[str]]:
-    """Every row of every mart without what says who it is of."""
+    """Every row of every mart without what identifies people."""
     tables = rows(
         settings,
         "select attrelid::regclass::text, string_agg(quote_ident(attname), ', ' order by attnum) "
@@ -71,7 +71,7 @@ def figures(settings: Settings) -> dict[str, Counter[str]]:
 
 
 def traces(settings: Settings, *texts: str) -> dict[str, int]:
-    """Where the platform's tables and files hold one of these texts, or its pseudonym or identity."""
+    """Where the platform's tables and files contain one of these texts, or its pseudonym or identity."""
     pseudonyms = Pseudonyms.of_settings(settings)
     wanted = set(texts)
     for key in map(pseudonyms.of, texts):
@@ -102,7 +102,7 @@ def traces(settings: Settings, *texts: str) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def operator(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An empty warehouse with a folder of its own: its keys and its list are nobody else's."""
+    """An empty warehouse with its own folder, keys and list."""
     return replace(module_warehouse, home=tmp_path_factory.mktemp("home"))
 
 
@@ -137,7 +137,7 @@ def person(operator: Settings) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def people(operator: Settings, person: tuple[str, str]) -> Settings:
-    """Four days built and on the switch, the number also by hand; the tests go on from each other."""
+    """Four days built and on the switch, the number also assigned by hand; the tests build on each other."""
     load_everything(operator, DAYS)
     for feed in ("boutiques", "boutique_visits", "interventions"):
         for day in DAYS:

@@ -169,7 +169,7 @@ USUAL = {
 
 
 def on_another_date(feed: str, date: str = "2012-04-24", rows: str = "true", **changes: object) -> str:
-    """SQL that publishes the rows aside on another date, with these values in them."""
+    """SQL that publishes the prepared rows on another date, with these values in them."""
     values = {"business_date": date, "file_number": 1, **dict.fromkeys(IDENTITIES, 1), **changes}
     return f"""
         create table raw.{feed}__{date.replace("-", "")}_1 partition of raw.{feed} for values in ('{date}');
@@ -384,12 +384,12 @@ def expectations(feed: str) -> dict[str, str]:
 
 @pytest.fixture
 def platform(warehouse: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """A warehouse with a home of its own, where Data Docs go."""
+    """A warehouse with its own home, where Data Docs go."""
     return replace(warehouse, home=tmp_path / "home")
 
 
 def load(settings: Settings, feed: str) -> None:
-    """A healthy delivery of `feed`, aside in raw.aside."""
+    """A healthy delivery of `feed`, prepared in raw.aside."""
     columns = ", ".join(f"{column.name} {column.type.sql}" for column in feeds.get(feed).loaded_columns)
     with warehouse.connect(settings, "loader") as connection:
         connection.execute(f"create table raw.aside ({columns})")
@@ -415,7 +415,7 @@ def usual(rows: float, days: int = 4, measures: Mapping[str, Any] | None = None)
 
 
 def healthy_days(settings: Settings, feed: str) -> History:
-    """Four like days, each as the healthy delivery that lies aside."""
+    """Four like days, each equal to the prepared healthy delivery."""
     if feed not in MEASURED:
         MEASURED[feed] = check(settings, feed).measures
     return usual(USUAL[feed], measures=MEASURED[feed])
@@ -631,11 +631,11 @@ def test_ids_that_begin_anew_are_told_with_their_date_also_where_nobody_is_known
         each.severity: each for each in (*verdict.failures, *verdict.warnings) if "ids_" in each.expectation
     }
     assert set(told) == {"warn", says}
-    assert "ids were delivered on 2012-04-24 already, " in told[says].message
+    assert "ids were already delivered on 2012-04-24, " in told[says].message
 
 
 def test_ids_of_a_date_far_away_are_found_where_bi_sees_it(platform: Settings) -> None:
-    """A late delivery with the ids of nine days later, which it would empty, whosever they are."""
+    """A late delivery with the ids of nine days later, which it would empty, whoever they belong to."""
     load(platform, "calls")
     execute(platform, on_another_date("calls", "2012-05-04"))
     assert found(check(platform, "calls", usual(2400))) == set()
@@ -644,7 +644,7 @@ def test_ids_of_a_date_far_away_are_found_where_bi_sees_it(platform: Settings) -
             "create table marts.fct_calls as select distinct business_date, call_id from raw.calls"
         )
     (failure,) = check(platform, "calls", usual(2400)).failures
-    assert "2,000 of 2,000 call ids were delivered on a later date already (2012-05-04)" in failure.message
+    assert "2,000 of 2,000 call ids were already delivered on a later date (2012-05-04)" in failure.message
     execute(
         platform, "update raw.aside set call_id = 'new ' || call_id where abs(hashtext(call_id)) % 10 > 1"
     )
@@ -679,7 +679,7 @@ def test_clocks_that_are_whole_hours_off_are_told_with_the_hours(platform: Setti
     (warning,) = (
         each for each in check(platform, "calls", like).warnings if each.expectation == "hours_unshifted"
     )
-    assert f"the legs lie {hours:+d} h beside the hours of days like this" in warning.message
+    assert f"the legs are shifted by {hours:+d} h from the hours of days like this" in warning.message
 
 
 @pytest.mark.parametrize("feed", ["boutique_visits", "interventions"])
@@ -741,7 +741,7 @@ def test_nothing_but_unknown_codes_refuses_nothing(platform: Settings) -> None:
     verdict = check(platform, "interventions")
     assert verdict.passed
     assert found(verdict) == {"units_known", "departments_known"}
-    assert "2,400 states name a unit that is not known (UI_1, UI_10, UI_100, " in verdict.warnings[0].message
+    assert "2,400 states name an unknown unit (UI_1, UI_10, UI_100, " in verdict.warnings[0].message
 
 
 def test_a_snapshot_of_less_than_half_the_boutiques_is_refused_in_plain_words(platform: Settings) -> None:
@@ -769,7 +769,7 @@ def test_findings_name_the_unknown_codes_and_how_many_rows_hold_them(platform: S
     )
     verdict = check(platform, "calls")
     (warning,) = verdict.warnings
-    assert "40 legs name a site that is not known (LOST0, LOST1, LOST2, LOST3, LOST4)" in warning.message
+    assert "40 legs name an unknown site (LOST0, LOST1, LOST2, LOST3, LOST4)" in warning.message
     assert "add the site to dbt_project/seeds/sites.csv" in warning.message
     execute(platform, "update raw.aside set site_code = repeat('x', 500) where site_code like 'LOST%'")
     (warning,) = check(platform, "calls").warnings
@@ -791,7 +791,7 @@ def test_a_parameter_that_the_caller_does_not_give_is_no_silent_pass(
 
 
 def altered_project(folder: Path, old: str, new: str) -> Path:
-    """A project whose suite of line assignments reads otherwise."""
+    """A project with a changed suite of line assignments."""
     project = folder / "project"
     suites = project / "expectations" / "landing"
     suites.mkdir(parents=True)
@@ -865,7 +865,7 @@ def test_no_connection_is_left_on_the_table(platform: Settings) -> None:
 
 
 def copy_calls(settings: Settings, files: list[Path], day: date) -> None:
-    """A delivered day as the loader would put it aside, pseudonyms apart."""
+    """A delivered day as the loader would load it, without pseudonyms."""
     columns = [column.name for column in feeds.get("calls").stored_columns]
     with warehouse.connect(settings, "loader") as connection:
         types = ", ".join(f"{column.name} {column.type.sql}" for column in feeds.get("calls").stored_columns)

@@ -1,4 +1,4 @@
-"""Every kind of day of a year passes its suites, and what is planted in one is told: also on a Sunday."""
+"""Every kind of day of a year passes its suites, and planted faults are reported, even on a Sunday."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TRUE_WARNINGS = {
 
 
 def load(settings: Settings, day: date, feeds: Iterable[str]) -> Told:
-    """Load what lies there of a date; which expectations did not hold."""
+    """Load a date's deliveries; returns the expectations that did not hold."""
     told: Told = set()
     for feed in feeds:
         if (Path(settings.landing) / feed / f"date={day}").exists():
@@ -83,7 +83,7 @@ def test_chosen_days_of_the_year_pass_without_a_word(module_warehouse: Settings)
 def test_every_day_of_2012_passes_at_the_size_of_the_nation(
     module_warehouse: Settings, tmp_path: Path
 ) -> None:
-    """Month by month, with the rows of the last days alone: a year would not fit."""
+    """Month by month, keeping only the rows of the last days, because a year would not fit."""
     began, told, rows = time.monotonic(), set(), 0
     for month in range(1, 13):
         settings = replace(module_warehouse, landing=str(tmp_path / "landing"))
@@ -102,7 +102,7 @@ def test_every_day_of_2012_passes_at_the_size_of_the_nation(
 
 
 def forget(settings: Settings, day: date) -> int:
-    """Drop the raw rows of a date, as retention would; how many they were."""
+    """Drop the raw rows of a date, as retention would; returns their number."""
     gone = 0
     with connect(settings, "admin") as connection:
         for feed in DAILY:
@@ -130,7 +130,7 @@ def prepare(settings: Settings, day: date, scale: float) -> None:
 
 
 def plant(settings: Settings, fault: str, feed: str, day: date, scale: float) -> None:
-    """Deliver the day with a fault, load it, and hold what came of it against the fault's promise."""
+    """Deliver the day with a fault, load it, and check the outcome against the fault's promise."""
     try:
         make(settings, day, day, scale, [f"{fault}@{feed}:{day}"])
     except SimulationError as error:
@@ -164,7 +164,7 @@ def usual_rows(settings: Settings, feed: str, day: date) -> Any:
 
 @pytest.mark.parametrize("day", [SUNDAY], ids=["Sunday"])
 def test_faults_of_a_small_sunday_are_told(module_warehouse: Settings, tmp_path: Path, day: date) -> None:
-    """Calls alone, at a fiftieth of the nation: some 1,500 legs."""
+    """Calls only, at a fiftieth of the nation: some 1,500 legs."""
     settings = replace(module_warehouse, landing=str(tmp_path))
     for ago in (28, 21, 14, 7, 1):
         make(settings, day - timedelta(days=ago), day - timedelta(days=ago), 0.02)
@@ -177,7 +177,7 @@ def test_faults_of_a_small_sunday_are_told(module_warehouse: Settings, tmp_path:
 @pytest.mark.parametrize("scale", [1, 0.02])
 @pytest.mark.parametrize("day", [TUESDAY, SUNDAY], ids=["Tuesday", "Sunday"])
 def test_every_fault_is_told_at_any_size(warehouse: Settings, day: date, scale: float) -> None:
-    """What is refused first, so that nothing of the day is published before it."""
+    """Refused deliveries first, so that nothing of the day is published before them."""
     prepare(warehouse, day, scale)
     at_once = [fault for fault in FAULTS.values() if len(fault.stages) == 1]
     for fault in sorted(at_once, key=lambda fault: fault.stages[0].outcome == "published"):

@@ -1,4 +1,4 @@
-"""The gate before a routing release: sound inputs pass it, and every expectation can fail."""
+"""The gate before a routing release: valid inputs pass it, and every expectation can fail."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def tables(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def inputs(tables: Settings) -> Iterator[Settings]:
-    """Sound inputs, filled anew."""
+    """Valid inputs, newly filled."""
     names = [*TABLES, "marts.published_build", "routing.line_assignment", "ops.seed_version", "ops.delivery"]
     with connect(tables, "admin") as connection:
         connection.execute(f"truncate {', '.join(names)}, ops.build cascade".encode())
@@ -275,7 +275,7 @@ def test_a_wave_on_two_days_or_before_its_turn_is_told(project: Settings) -> Non
         "the rollout plan has wave 4 before wave 3 (fixe), wave 4 from 2012-06-05 to 2012-09-11"
         in verdict.warnings[0].message
     )
-    assert "rollout_plan in git is not what the published build was made of" in verdict.failures[0].message
+    assert "rollout_plan in git differs from what the published build used" in verdict.failures[0].message
 
 
 def test_a_sample_site_among_real_ones_is_told(project: Settings) -> None:
@@ -310,7 +310,7 @@ def test_a_snapshot_that_is_not_in_force_yet_may_wait_for_its_build(inputs: Sett
 
 
 def test_the_plan_is_held_against_the_release_that_is_live(inputs: Settings) -> None:
-    """After an emergency nobody knows by which plan the switch's table was made."""
+    """After an emergency it is unknown which plan made the switch's table."""
     change(inputs, BREAKS["plan_rewritten"])
     assert "plan_rewritten" in found(judge(inputs))
     change(

@@ -1,4 +1,4 @@
-"""From the weekly panel to the mart: what is estimated anew, what is told where nothing is identified."""
+"""From the weekly panel to the mart: what is estimated again, and what is shown if nothing is identified."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the synthetic operator knows of itself is found again in the marts: the test that guards both.
+"""The marts find the synthetic operator's known truth: the test that guards both.
 
-Counts are equal. Rates by cohort of the rollout differ by chance alone, and by the few callers whose home the
-platform cannot know: the truth goes by where they live.
+Counts are equal. Rates by rollout cohort differ only by chance, and by the few callers whose home the
+platform cannot know, since the truth uses where they live.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
 
 
 def test_who_goes_from_one_channel_to_another(built: Settings) -> None:
-    """Counted once more from the facts, customer by customer."""
+    """Counted again from the facts, customer by customer."""
     calls: dict[int, list[tuple[datetime, str, str, date]]] = defaultdict(list)
     for identity, at, outcome, directorate, day in rows(
         built,

@@ -1,4 +1,4 @@
-"""The pages inside Airflow: what they show of a night with trouble, who sees them, what a browser may do."""
+"""The pages inside Airflow: what they show of a night with problems, who sees them, what a browser may do."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def night(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def spoil(settings: Settings, day: date, rows: int | None) -> None:
-    """So many rows of the day's calls (None: all) break a rule, and carry what a browser would run."""
+    """Make this many rows of the day's calls (None: all) break a rule and carry code that a browser would
+    run."""
     folder = Path(settings.landing) / "calls" / f"date={day}"
     (folder / "_CONTROL.json").unlink(missing_ok=True)
     path = folder / "calls.csv.gz"
@@ -100,7 +101,7 @@ def anonymous(night: Settings) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def client(night: Settings) -> Iterator[TestClient]:
-    """The pages for somebody who is logged in."""
+    """The pages for a logged-in user."""
     from parc.ui.app import app
 
     allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
@@ -126,7 +127,7 @@ def mounted(settings: Settings, overrides: dict) -> TestClient:
 
 
 def text(page) -> str:
-    """What a page says, without its marks."""
+    """The text of a page, without markup."""
     assert page.status_code == 200, page.text
     body = re.sub(r"<(style|script)>.*?</\1>", "", page.text, flags=re.S)
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
@@ -185,7 +186,7 @@ class TestWhoMaySee:
             anonymous.cookies.clear()
 
     def test_nobody_without_a_role(self, anonymous: TestClient) -> None:
-        """Known to Airflow, and not one of those it shows its plugins to."""
+        """A user known to Airflow, but not one of those who see its plugins."""
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
         from airflow.api_fastapi.core_api.security import get_user
 
@@ -210,7 +211,7 @@ class TestWhoMaySee:
 
 
 class TestWhatABrowserMayDo:
-    """Nothing from outside, nothing that runs but what we wrote, no frame but Airflow's."""
+    """Nothing from outside, no scripts except our own, no frame except Airflow's."""
 
     @pytest.mark.parametrize("path", [*PAGES, "/parc/nowhere", "/parc/builds/99", "/parc/builds/x"])
     def test_every_answer_is_restricted(self, client: TestClient, path: str) -> None:
@@ -329,7 +330,7 @@ class TestDesk:
 
 
 def worked(client: TestClient) -> float:
-    """Seconds of this process's own work for a page: those of the clock tell how busy the machine is."""
+    """CPU seconds of this process for a page, because elapsed seconds depend on how busy the machine is."""
     began = time.process_time()
     client.get("/parc/")
     return time.process_time() - began
@@ -449,7 +450,7 @@ class TestFilters:
 
 
 def test_the_plugin_is_light() -> None:
-    """Every process of Airflow's imports it: the pages come with the first request."""
+    """Every Airflow process imports it, so the pages are only loaded with the first request."""
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""Maintenance: what goes, what stays, and that expired days keep their figures whatever is built later."""
+"""Maintenance: what is deleted, what is kept, and that expired days keep their figures in later builds."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ BY_DATE = {
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Nine small days of all feeds, loaded and built, where figures are final a day later."""
+    """Nine small days of all feeds, loaded and built; figures become final a day later."""
     project = tmp_path_factory.mktemp("project")
     shutil.copytree(PROJECT / "dbt_project", project / "dbt_project")
     shutil.copytree(PROJECT / "expectations", project / "expectations")
@@ -116,7 +116,7 @@ def mart_names(settings: Settings) -> list[str]:
 
 
 def mart(settings: Settings, name: str, which: str = "true") -> list[tuple]:
-    """The mart's rows, but for instants of arrival and versions of the numbering plan that nobody reads."""
+    """The mart's rows, without arrival times and unused versions of the numbering plan."""
     columns = "m::text"
     if name.startswith("fct_"):  # whose keys are not what they were
         columns = "(to_jsonb(m) - '{identity_key,caller_key,customer_key,line_key}'::text[])::text"
@@ -227,7 +227,7 @@ def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def assert_unlinked(built: Settings, undisturbed: Settings) -> None:
-    """What facts hold of persons past retention is another's than it was; what is kept is as it was."""
+    """Person keys past retention in the facts have been replaced; the others have not changed."""
     for fact, row, keys in (
         ("fct_calls", "call_id", "customer_key, caller_key"),
         ("fct_boutique_visits", "visit_id", "customer_key"),
@@ -268,7 +268,7 @@ def assert_unlinked(built: Settings, undisturbed: Settings) -> None:
 
 
 def assert_another(now: tuple[Any, ...], then: tuple[Any, ...]) -> None:
-    """An identity and the pseudonyms of a row, the one that it is made of first, are those of surrogates."""
+    """A row's identity and pseudonyms (the source of the identity first) are those of surrogates."""
     for fresh, old in zip(now[1:], then[1:], strict=True):
         assert (fresh is None) == (old is None)
         assert fresh is None or (fresh != old and is_surrogate(fresh) and not is_surrogate(old))
@@ -400,7 +400,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         patch.setattr(partitions, "LOCK_PATIENCE", "50ms")
         patch.setattr(partitions, "PATIENCE_SECONDS", 0.2)
         other.execute("select 1 from raw.calls limit 1")
-        with pytest.raises(Busy, match="a query keeps the raw table locked"):
+        with pytest.raises(Busy, match="a query locks the raw table"):
             expire(warehouse)
     assert expired_dates(warehouse) == {}
     # What the first date waits for would be refused by now; what the second waits for may still come.
@@ -409,7 +409,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
 
 
 def test_a_date_that_is_missing_before_an_expired_one_is_not_computed_again(warehouse: Settings) -> None:
-    """What a job of such a date counts are calls of people who are nobody's any more."""
+    """The calls counted for a job of such a date are by people who are no longer identifiable."""
     expired, missing, kept = (FIRST + timedelta(days=day) for day in (1, 0, 2))
     with connect(warehouse, "admin") as connection:
         connection.execute(
@@ -430,7 +430,7 @@ def test_a_date_that_is_missing_before_an_expired_one_is_not_computed_again(ware
 
 
 def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
-    """Retention counts from where dates lead to: not from a few that somebody took for right."""
+    """Retention counts from the date to which others lead, not from a few wrong dates that were accepted."""
     late = FIRST - timedelta(days=1)
     with connect(warehouse, "admin") as connection:
         connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
@@ -454,7 +454,7 @@ def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
 
 
 def test_a_number_assigned_by_hand_goes_when_it_decides_nothing(warehouse: Settings) -> None:
-    """A year after it was replaced or ended; where its calls go never changes by that."""
+    """A year after it was replaced or ended; this never changes where its calls go."""
     given = [
         ("+33299000001", "53", 800),
         ("+33299000001", "52", 700),
@@ -578,7 +578,7 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
     with (
         connect(warehouse, "transformer", autocommit=True) as other,
         locks.held(other, locks.READING, ""),
-        pytest.raises(Busy, match="a build is at work"),
+        pytest.raises(Busy, match="a build is running"),
     ):
         leftovers.clear(warehouse)
 
@@ -656,7 +656,7 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     with connect(warehouse, "transformer", autocommit=True) as other, locks.held(other, locks.READING, ""):
         busy = parc(warehouse, "maintain")
     assert busy.returncode == 8
-    assert "a build is at work" in busy.stderr
+    assert "a build is running" in busy.stderr
     assert "partitioned tables analysed" in busy.stdout
     done = parc(warehouse, "maintain", "--json")
     assert (done.returncode, json.loads(done.stdout)["clear_orphans"]) == (0, told["clear_orphans"])

@@ -1,4 +1,4 @@
-"""A warehouse of the released version, brought up to date, goes on as a new one does."""
+"""A warehouse of the released version, once migrated, works like a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what in the warehouse: by rights, whatever a session sets."""
+"""Who may do what in the warehouse, by rights, whatever a session sets."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_role_of_an_earlier_version_gets_its_login(server: Settings) -> None:
 
 
 def test_doctor_tells_what_only_a_superuser_can_take_away(server: Settings, tmp_path: Path) -> None:
-    """On a server that is not ours the owner of the database may not revoke it."""
+    """On an external server the database owner is not allowed to revoke it."""
     with empty_platform(server, tmp_path, template="template0") as outside:
         migrate(outside)
         [check] = [check for check in doctor.checks(outside) if check.name == "logins"]
@@ -188,7 +188,7 @@ def test_doctor_tells_of_a_login_with_another_password(
 
 @pytest.mark.parametrize("password", ["x'; drop", "é\\", "a b"])
 def test_no_password_is_in_a_statement(server: Settings, password: str) -> None:
-    """Statements may be logged: what goes to the server is the verifier."""
+    """Statements may be logged, so only the verifier is sent to the server."""
     with connect(server, "admin") as connection:
         kept = logins.verifier(connection, "parc_reader", password).as_string(connection)
     assert kept.startswith("'SCRAM-SHA-256$") and password not in kept
@@ -197,7 +197,7 @@ def test_no_password_is_in_a_statement(server: Settings, password: str) -> None:
 def test_a_statement_that_fails_leaves_nothing_in_the_servers_log(
     server: Settings, module_warehouse: Settings
 ) -> None:
-    """Not its text, not the row it was about: whoever sent it is told."""
+    """Neither its text nor the row concerned; only the sender sees the error."""
     with connect(module_warehouse, "loader", autocommit=True) as connection, connection.cursor() as cursor:
         with pytest.raises(psycopg.Error, match="0299120001"):
             cursor.execute("select '0299120001'::date")

@@ -36,7 +36,7 @@ def test_a_database_of_another_encoding_is_refused(server: Settings) -> None:
         try:
             dsn = connections.dsn(server, "admin").replace("/parc?", "/in_ascii?")
             with pytest.raises(
-                ConfigurationError, match="encoding SQL_ASCII, UTF8 is needed: create database"
+                ConfigurationError, match="encoding SQL_ASCII instead of UTF8: create database"
             ):
                 migrate(replace(server, warehouse_dsn=dsn))
         finally:
@@ -90,7 +90,7 @@ def test_two_homes_side_by_side_and_restart(server: Settings, open_folder: Path)
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can have a home that others cannot reach")
 def test_home_and_environment_that_others_cannot_reach(tmp_path, monkeypatch) -> None:
-    """A checkout below root's own home: the server's files and its programs are kept outside."""
+    """A checkout below root's home: the server's files and programs are kept outside."""
     monkeypatch.setattr(embedded, "_reachable", lambda path: False)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""What the dbt project says of itself holds together."""
+"""The dbt project's metadata is consistent."""
 
 from __future__ import annotations
 

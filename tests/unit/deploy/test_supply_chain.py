@@ -1,4 +1,4 @@
-"""What the platform is made of, and whether that is known to be vulnerable."""
+"""The platform's bill of materials, and the check for known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PYTHON = ROOT / ".venv-audit/bin/python"
 
 
 def make(target: str) -> None:
-    """Run a target in the environment that is there, however old."""
+    """Run a target in the existing environment, however old."""
     subprocess.run(["make", "-o", ".venv/ready", target], cwd=ROOT, check=True, capture_output=True)
 
 
@@ -74,13 +74,13 @@ def test_bill_refuses_a_version_without_a_hash(tmp_path: Path, bill: bytes) -> N
     )
     assert (ended.returncode, ended.stderr) == (
         1,
-        f"{lock}: pytz is not pinned with a hash; write it anew: make lock\n",
+        f"{lock}: pytz is not pinned with a hash; write the lock again with `make lock`\n",
     )
     assert not (tmp_path / "bill.json").exists()
 
 
 class _Osv(BaseHTTPRequestHandler):
-    """Answers as the service does: `jinja2` has a vulnerability, nothing else has."""
+    """Answers like the service: only `jinja2` has a vulnerability."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -148,6 +148,6 @@ def test_audit_tells_that_nothing_is(tmp_path: Path, service: str) -> None:
 def test_audit_without_a_network_says_so_in_one_line(tmp_path: Path) -> None:
     ended = audit(part_of_lock(tmp_path, "pyyaml"), "http://127.0.0.1:1/v1/query")
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert "this needs a network" in ended.stderr
+    assert "the audit needs a network" in ended.stderr
     assert "PIP_AUDIT_OSV_URL" in ended.stderr
     assert ended.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The declarations hold together, and give the tables of the contract."""
+"""The declarations are consistent, and produce the tables of the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading CSV: no row lost, each with the line on which it stands, whatever the file looks like."""
+"""Reading CSV: no row is lost, and each has its line number, whatever the file looks like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which business dates are believed."""
+"""Which business dates are plausible."""
 
 from __future__ import annotations
 

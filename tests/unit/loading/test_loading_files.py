@@ -1,4 +1,4 @@
-"""What lies in the landing zone, and files that are not what their name says."""
+"""Files in the landing zone, and files whose content does not match their name."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> N
     delivery = delivered(settings)
     assert [file.name for file in delivery.files] == ["a.csv.gz", "b.csv", "c.parquet"]
     assert delivery.aside == (
-        ".e.csv is no data file and was left aside",
-        "d.csv.part is no data file and was left aside",
-        "_f.csv is no data file and was left aside",
+        ".e.csv is not a data file and was left aside",
+        "d.csv.part is not a data file and was left aside",
+        "_f.csv is not a data file and was left aside",
         "g.csv/ is a folder and was left aside",
-        "notes.txt is no data file and was left aside",
+        "notes.txt is not a data file and was left aside",
     )
     assert delivery.files[1].sha256 == hashlib.sha256(b"b.csv").hexdigest()
     assert delivery.files[1].bytes == len(b"b.csv")
@@ -314,7 +314,7 @@ def test_something_behind_a_gzip_stream(settings: Settings, folder: Path) -> Non
 
 
 def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path, tmp_path: Path) -> None:
-    """An announced new column refuses no night, and old files still load."""
+    """An announced new column causes no refusal, and old files still load."""
     colour = Column("colour", Type.TEXT, "A new one.", nullable=True, since=DAY)
     size = Column("size", Type.INTEGER, "One that goes.", nullable=True, until=DAY)
     lines = replace(LINES, columns=(*LINES.columns, colour, size))

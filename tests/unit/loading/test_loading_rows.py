@@ -1,4 +1,4 @@
-"""Row rules, derived columns and masks, as the declarations demand them."""
+"""Row rules, derived columns and masks, as declared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What suppliers' tools write: other spellings are read, placeholders are nothing, numbers are hidden."""
+"""What suppliers' tools write: other spellings are read, placeholders mean empty, numbers are masked."""
 
 from __future__ import annotations
 
@@ -348,7 +348,7 @@ def test_a_long_value_is_cut() -> None:
 
 
 def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
-    """In blocks of any size, beside any others: what is stored and what is said are the same."""
+    """In blocks of any size, with any neighbours, the stored rows and the messages are the same."""
     odd = {
         "call_id": ["0299123456", "NULL", "", "+33299123456", " c "],
         "leg_no": ["1.0", "x", "40000", " 1"],

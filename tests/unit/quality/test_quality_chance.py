@@ -1,4 +1,4 @@
-"""What chance may do to a share, a volume, a profile; what it may not."""
+"""How far chance may move a share, a volume or a profile, and how far it may not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_like_days_take_the_place_of_the_limits_given() -> None:
 
 
 def test_a_feed_at_rest_has_what_its_days_of_rest_have() -> None:
-    """Nothing is done and all is called off."""
+    """No job is done and all are cancelled."""
     assert by_usual(0, 800, 20)["min_value"] == 0
     assert by_usual(100, 800, 20)["max_value"] == 100
 
@@ -65,7 +65,7 @@ def test_a_day_as_usual_is_never_outside_the_limits_of_its_volume(usual: int, da
 
 
 def test_the_volume_of_few_rows_says_little() -> None:
-    """Of 40 rows there may be 7 and it is no proof that they are fewer than half; of 40,000 not 19,000."""
+    """7 of 40 rows do not prove a share below half; 19,000 of 40,000 do."""
     assert volume_limits({"min_value": 50}, 40, 4, CHANCE)["min_value"] == 100 * 7 / 40
     assert volume_limits({"min_value": 50}, 40_000, 4, CHANCE)["min_value"] > 48
     assert volume_limits({"min_value": 50}, 3, 4, CHANCE)["min_value"] == 0
@@ -90,7 +90,7 @@ def test_an_ordinary_day_is_not_shifted_however_few_its_rows() -> None:
 
 
 def test_a_morning_without_calls_is_no_shift() -> None:
-    """Moved by some hours such a day is a little more like others, and still unlike them."""
+    """Shifted by some hours, such a day resembles others a little more, but still differs from them."""
     rng = np.random.default_rng(7)
     outage = [0] * 12 + drawn(100_000, rng)[12:]
     _, explained = shift(outage, drawn(400_000, rng), CHANCE)

@@ -57,7 +57,7 @@ def test_volume_refuses_below_half_of_four_like_days_and_warns_beyond_thirty_per
 
 
 def test_who_owns_a_delivery_is_who_owns_its_dag() -> None:
-    """What must be mended in the governed seeds of routing is routing's in any suite."""
+    """Whatever must be fixed in the governed seeds of routing belongs to routing, in any suite."""
     text = (PROJECT / "dags" / "ingest.py").read_text()
     owners = dict(re.findall(r'IngestSpec\("(\w+)", .*owner="([\w-]+)"\)', text))
     assert set(owners) == set(feeds.FEEDS)

@@ -1,4 +1,4 @@
-"""The synthetic operator as its readers see it: deliveries, their form, their shares, their rollout."""
+"""The synthetic operator from outside: its deliveries, their form, their shares, their rollout."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def roots(legs: pl.DataFrame, landing: Path) -> pl.DataFrame:
 
 
 def share(frame: pl.DataFrame, condition: pl.Expr) -> float:
-    """Share of the rows that meet the condition."""
+    """Share of rows that meet the condition."""
     assert frame.height > 100
     return float(frame.select(condition.mean()).item())
 

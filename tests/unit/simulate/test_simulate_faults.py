@@ -1,4 +1,4 @@
-"""Named faults: which delivery each hits, what is left in the landing zone, what is told of it."""
+"""Named faults: which delivery each hits, what is left in the landing zone, what is recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = date(2012, 4, 17)
 
 
 def run(folder: Path, first: date, last: date, *faults: str) -> list[str]:
-    """Simulate into the folder; returns the faults as aimed."""
+    """Simulate into the folder; returns the faults with the deliveries they hit."""
     return simulate(first, last, scale=SCALE, seed=SEED, out=str(folder), faults=faults).faults
 
 
@@ -147,7 +147,7 @@ STORIES = [f"late@calls:{DAY}", f"restated@boutique_visits:{DAY}", f"same_again@
 
 
 def test_stories_go_on_evening_after_evening(tmp_path: Path) -> None:
-    """What lies there of one day on three evenings, each simulated with the same faults."""
+    """The landing zone's files of one day on three evenings, each simulated with the same faults."""
     run(tmp_path / "clean", DAY, DAY)
     clean, evenings = of_day(tmp_path / "clean"), []
     for last in (DAY, days_after(1), days_after(2)):

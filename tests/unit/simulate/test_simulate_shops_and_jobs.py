@@ -82,7 +82,7 @@ def states(landing: Path) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def lives(states: pl.DataFrame) -> pl.DataFrame:
-    """Jobs asked for within the range, by their newest state."""
+    """Jobs requested within the range, by their newest state."""
     return (
         states.group_by("job_id", maintain_order=True)
         .agg(pl.all().last(), states=pl.len(), first_update=pl.col("updated_at").first())
