@@ -6,6 +6,7 @@ Names and reasons that people typed are written without telephone numbers (`parc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -15,6 +16,41 @@ from psycopg.types.json import Jsonb
 
 from parc.ledger.releases import Kind, RecordedRelease, Reply, first_activation
 from parc.numbers import remark
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A release that is about to begin: a row of `ops.routing_release`, whose columns have comments there.
+
+    `rollout` is None if the release was not made from a rollout plan.
+    """
+
+    version: str
+    kind: Kind
+    fence: int
+    business_date: date | None
+    effective_date: date | None
+    plan_hash: str
+    content_digest: str
+    base_version: str | None
+    base_digest: str | None
+    row_counts: dict[str, int]
+    rows_changed: dict[str, dict[str, float]]
+    calls_moved_share: float | None
+    calls_moved: list[dict[str, Any]]
+    approval_reasons: list[str]
+    approved_by: str | None
+    approved_at: datetime | None
+    requested_by: str
+    reason: str
+    dag_id: str | None
+    run_id: str | None
+    build_id: int | None
+    delivery_ids: dict[str, int]
+    rollout: list[dict[str, str | None]] | None
+    rollout_sha256: str | None
+    input_sha256: dict[str, str]
+    code_version: str
 
 
 class RowChange(NamedTuple):
@@ -39,66 +75,16 @@ def next_fence(connection: Connection[Any]) -> int:
     return int(row[0])
 
 
-def begin(
-    connection: Connection[Any],
-    *,
-    version: str,
-    kind: Kind,
-    fence: int,
-    business_date: date | None,
-    effective_date: date | None,
-    plan_hash: str,
-    content_digest: str,
-    base_version: str | None,
-    base_digest: str | None,
-    row_counts: Mapping[str, int],
-    rows_changed: Mapping[str, Mapping[str, float]],
-    calls_moved_share: float | None,
-    calls_moved: list[dict[str, Any]],
-    approval_reasons: list[str],
-    approved_by: str | None,
-    approved_at: datetime | None,
-    requested_by: str,
-    reason: str,
-    run: tuple[str, str] | None,
-    build_id: int | None,
-    delivery_ids: Mapping[str, int],
-    rollout: list[dict[str, str | None]],
-    rollout_sha256: str | None,
-    input_sha256: Mapping[str, str],
-    code_version: str,
-) -> int:
-    """Record the intent of a release before the switch is touched; returns the release_id.
-
-    `run` is Airflow's dag_id and run_id.
-    """
+def begin(connection: Connection[Any], intent: Intent) -> int:
+    """Record the intent of a release before the switch is touched; returns the release_id."""
     values = {
-        "version": version,
-        "kind": kind,
-        "fence": fence,
-        "business_date": business_date,
-        "effective_date": effective_date,
-        "plan_hash": plan_hash,
-        "content_digest": content_digest,
-        "base_version": base_version,
-        "base_digest": base_digest,
-        "row_counts": Jsonb(row_counts),
-        "rows_changed": Jsonb(rows_changed),
-        "calls_moved_share": calls_moved_share,
-        "calls_moved": Jsonb(calls_moved),
-        "approval_reasons": Jsonb(approval_reasons),
-        "approved_by": approved_by and remark(approved_by),
-        "approved_at": approved_at,
-        "requested_by": remark(requested_by),
-        "reason": remark(reason),
-        "dag_id": run and run[0],
-        "run_id": run and run[1],
-        "build_id": build_id,
-        "delivery_ids": Jsonb(delivery_ids),
-        "rollout": Jsonb(rollout) if rollout else None,
-        "rollout_sha256": rollout_sha256,
-        "input_sha256": Jsonb(input_sha256),
-        "code_version": code_version,
+        name: Jsonb(value) if isinstance(value, dict | list) else value
+        for name, value in vars(intent).items()
+    }
+    values |= {
+        "approved_by": intent.approved_by and remark(intent.approved_by),
+        "requested_by": remark(intent.requested_by),
+        "reason": remark(intent.reason),
     }
     marks = ", ".join(f"%({name})s" for name in values)
     row = connection.execute(

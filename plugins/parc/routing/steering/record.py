@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from parc.ledger import write_releases
 from parc.ledger.releases import Kind
-from parc.ledger.write_releases import RowChange
+from parc.ledger.write_releases import Intent, RowChange
 from parc.pseudonyms import Pseudonyms
 from parc.routing.plans.plan import Plan
 from parc.routing.table.content import SHAPES
@@ -38,9 +38,8 @@ def begin_release(
 
     Of each table at most CHANGES_KEPT rows are kept; the counts cover all.
     """
-    origin = plan.provenance
-    release_id = write_releases.begin(
-        connection,
+    dag_id, run_id = settings.airflow_run or (None, None)
+    intent = Intent(
         version=version,
         kind=kind,
         fence=fence,
@@ -59,14 +58,11 @@ def begin_release(
         approved_at=approved_at,
         requested_by=requested_by,
         reason=reason,
-        run=settings.airflow_run,
-        build_id=origin.build_id,
-        delivery_ids=origin.delivery_ids,
-        rollout=origin.rollout,
-        rollout_sha256=origin.rollout_sha256,
-        input_sha256=origin.input_sha256,
-        code_version=origin.code_version,
+        dag_id=dag_id,
+        run_id=run_id,
+        **{**vars(plan.provenance), "rollout": plan.provenance.rollout or None},
     )
+    release_id = write_releases.begin(connection, intent)
     pseudonyms = Pseudonyms.of_settings(settings)
     for table in plan.diffs.values():
         changes = itertools.islice(_changes(plan, table, pseudonyms), CHANGES_KEPT)
