@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 import psycopg
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as RoutingException
@@ -170,6 +171,20 @@ def show_runbook(request: Request, settings: Platform, name: str) -> HTMLRespons
     if slug not in runbooks or not runbooks[slug].is_file():
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such runbook.")
     return page(request, "runbook", name=slug, text=markdown(runbooks[slug].read_text()))
+
+
+@app.get("/{folder}/{name}.md")
+def show_documentation(
+    request: Request,
+    settings: Platform,
+    folder: Literal["adr", "how-to", "reference"],
+    name: Annotated[str, PathParameter(pattern=r"^\w[\w-]*$")],
+) -> HTMLResponse:
+    """A page of the documentation that a runbook links to."""
+    path = settings.project / "docs" / folder / f"{name}.md"
+    if not path.is_file():
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page.")
+    return page(request, "runbook", name=name, text=markdown(path.read_text()))
 
 
 @app.get("/project")

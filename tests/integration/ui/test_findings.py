@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from fastapi import FastAPI
@@ -137,6 +138,18 @@ def test_a_runbook_opens_in_the_pages(platform: Settings, tmp_path: Path) -> Non
     assert pages(settings).get("/parc/runbooks/build-failed.md").text == answer.text
     for slug in ("refused", "nosuch", "..%2f..%2fetc%2fpasswd"):
         assert pages(settings).get(f"/parc/runbooks/{slug}").status_code == 404
+
+
+def test_links_of_runbooks_open(platform: Settings) -> None:
+    client, links = pages(platform), set()
+    for kind in FindingKind:
+        address = f"/parc/runbooks/{kind.slug}"
+        found = re.findall(r"<article>.*</article>", client.get(address).text, re.DOTALL)
+        links |= {urljoin(address, link) for link in re.findall(r'href="([^"]+)"', found[0])}
+    assert "/parc/runbooks/refused.md" in links and "/parc/how-to/upgrade.md" in links
+    assert {client.get(link).status_code for link in links} == {200}
+    for path in ("how-to/nosuch.md", "scripts/write_feeds.md", "how-to/..%2f..%2fREADME.md"):
+        assert client.get(f"/parc/{path}").status_code in (404, 422)
 
 
 def test_doctor_knows_every_kind() -> None:
