@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -83,6 +84,11 @@ class Airflow:
             "GET", f"/dags/{dag_id}/dagRuns/{run_id}/hitlDetails", params={"response_received": False}
         )
         return list(details["hitl_details"])
+
+    def scheduler_heartbeat(self) -> datetime:
+        """When the scheduler last came to the end of a round."""
+        health = self.call("GET", "/monitor/health")
+        return datetime.fromisoformat(health["scheduler"]["latest_scheduler_heartbeat"])
 
     def approve(self, detail: dict[str, Any]) -> None:
         """Answer an approval with Approve, under this login's name."""
