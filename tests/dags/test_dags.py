@@ -181,9 +181,9 @@ def test_the_night_goes_before_backfills(dags, dag_id: str) -> None:
     for task in kept.tasks:
         weights = [
             task.weight_rule.get_weight(SimpleNamespace(task=task, run_id=f"{kind}__2012-04-26T00:00:00"))
-            for kind in ("scheduled", "asset_triggered", "manual", "backfill")
+            for kind in ("scheduled", "asset_triggered", "manual", "named_by_a_person", "backfill")
         ]
-        assert weights == [100, 100, 10, 1]
+        assert weights == [100, 100, 10, 10, 1]
 
 
 def test_pools_are_those_that_are_made(dags) -> None:

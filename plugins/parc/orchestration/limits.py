@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow.task.priority_strategy import PriorityWeightStrategy
+from airflow.utils.types import DagRunType
 
 if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
@@ -26,6 +27,9 @@ class NightFirst(PriorityWeightStrategy):
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
-        """The priority of a task instance, by the kind of its run."""
-        kind = ti.run_id.partition("__")[0]
-        return {"backfill": BACKFILL, "manual": BY_HAND}.get(kind, NIGHT)
+        """The priority of a task instance, by the type of its run.
+
+        Airflow asks before the task instance has its run, so the type is what Airflow itself reads in the id.
+        """
+        run_type = DagRunType.from_run_id(ti.run_id)
+        return {DagRunType.BACKFILL_JOB: BACKFILL, DagRunType.MANUAL: BY_HAND}.get(run_type, NIGHT)
