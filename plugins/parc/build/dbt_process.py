@@ -66,10 +66,7 @@ def _handle(event: EventMsg) -> None:
         facts = [data.node_info.node_name, data.node_info.node_status]
         if info.name != "SkippingDetails":
             facts.append(f"{data.execution_time:.2f} s")
-        rows = re.search(r"\d+$", str(getattr(data, "status", "")))  # "INSERT 0 10900"
-        if rows:
-            facts.append(f"{int(rows[0]):,} rows")
-        elif getattr(data, "num_failures", 0):
+        if getattr(data, "num_failures", 0):
             facts.append(f"{data.num_failures:,} rows break it")
         _report(finished=" ".join(facts), total=getattr(data, "total", 0) or getattr(data, "num_models", 0))
 
