@@ -1,4 +1,4 @@
-"""What the pages show of builds, deliveries and releases, each with the Airflow run that made it."""
+"""What the pages show of builds and deliveries, each with the Airflow run that made it."""
 
 from __future__ import annotations
 
@@ -72,23 +72,6 @@ class RuleCount:
     column_name: str | None
     reason: str
     row_count: int
-
-
-@dataclass(frozen=True)
-class LiveRelease:
-    """The last release that went live, as recorded; `at` is UTC."""
-
-    version: str
-    kind: str
-    at: datetime
-    effective_date: date | None
-    approved_by: str | None
-    requested_by: str
-    reason: str
-    calls_moved_share: float | None
-    build_id: int | None
-    dag_id: str | None
-    run_id: str | None
 
 
 @dataclass(frozen=True)
@@ -190,30 +173,6 @@ def rule_counts(connection: Connection[Any], delivery_id: int) -> list[RuleCount
             "group by column_name, reason order by row_count desc, reason",
             [delivery_id],
         ).fetchall()
-
-
-def live_release(connection: Connection[Any]) -> LiveRelease | None:
-    """The last release that went live; whether the switch still holds it is for the desk to say."""
-    with connection.cursor(row_factory=class_row(LiveRelease)) as cursor:
-        return cursor.execute("""
-        select
-            version,
-            kind,
-            event.at,
-            effective_date,
-            approved_by,
-            requested_by,
-            reason,
-            calls_moved_share,
-            build_id,
-            dag_id,
-            run_id
-        from ops.routing_release as release
-        inner join ops.routing_release_event as event using (release_id)
-        where event.event = 'activated'
-        order by event.event_id desc
-        limit 1
-        """).fetchone()
 
 
 def products(connection: Connection[Any], dag_id: str, run_id: str) -> RunProducts:

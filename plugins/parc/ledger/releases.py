@@ -43,6 +43,10 @@ class RecordedRelease:
     approved_by: str | None
     requested_by: str
     reason: str
+    calls_moved_share: float | None
+    build_id: int | None
+    dag_id: str | None
+    run_id: str | None
     at: datetime
 
 
@@ -81,7 +85,7 @@ class ApprovalReply:
 
 _COLUMNS = (
     "release_id, version, kind, fence, content_digest, effective_date, base_version, base_digest, "
-    "approved_by, requested_by, reason"
+    "approved_by, requested_by, reason, calls_moved_share, build_id, dag_id, run_id"
 )
 _ACTIVATED = (
     f"select {_COLUMNS}, at from ops.routing_release inner join ops.routing_release_event "

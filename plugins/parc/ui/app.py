@@ -21,7 +21,7 @@ from parc import desk
 from parc.build import documentation
 from parc.errors import ParcError
 from parc.findings import FindingKind, Step
-from parc.ledger import builds, deliveries, pages, quarantine
+from parc.ledger import builds, deliveries, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import docs, reading
@@ -79,7 +79,7 @@ def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTM
             builds=pages.builds(connection, 6),
             published=builds.published(connection),
             last_date=deliveries.newest_built_date(connection, "calls"),
-            release=pages.live_release(connection),
+            release=releases.last_activated(connection),
         )
 
 
