@@ -150,6 +150,7 @@ PAGES = [
     "/parc/run/deliveries?dag_id=ingest_calls&run_id=x",
     "/parc/docs/index.html",
     "/parc/runbooks/refused",
+    "/parc/adr/0022-findings-are-data.md",
     "/parc/project",
 ]
 
@@ -162,7 +163,12 @@ class TestWhoMaySee:
 
         shapes = {route.path for route in app.routes}
         tried = {
-            re.sub(r"/(1|refused)$", "/{id}", path.removeprefix("/parc").partition("?")[0]) for path in PAGES
+            re.sub(
+                r"/(1|refused)$|/adr/[\w-]+(?=\.md$)",
+                lambda found: "/{id}/{id}" if found[0].startswith("/adr") else "/{id}",
+                path.removeprefix("/parc").partition("?")[0],
+            )
+            for path in PAGES
         }
         assert {re.sub(r"\{\w+\}", "{id}", shape) for shape in shapes} == {
             "/docs/{path:path}" if path.startswith("/docs/") else path for path in tried
