@@ -1,13 +1,22 @@
 """Errors with messages for people: what went wrong, where, and how to fix it."""
 
+from __future__ import annotations
+
+from parc.findings import Step
+
 
 class ParcError(Exception):
     """A failure that the user can fix; the message says what, where and how.
 
-    Subclasses set `exit_code`, which the command line returns.
+    `steps` are those of the finding that is made of it. Subclasses set `exit_code`, which the command line
+    returns.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, steps: tuple[Step, ...] = ()) -> None:
+        super().__init__(message)
+        self.steps = steps
 
 
 class ConfigurationError(ParcError):

@@ -71,7 +71,7 @@ class Settings:
     nobody approves a routing release that they asked for; `approvers` are the logins that may approve, empty
     for all. `airflow_users` is the file of Airflow's users, None for the one in `home`; `auth_manager` is the
     operator's own class instead. `airflow_api` is the address of an Airflow that others run
-    (docker-compose.yml), or of the one that this process was started by.
+    (docker-compose.yml), or of the one that this process was started by, `airflow_ui` where people open it.
     """
 
     home: Path
@@ -86,6 +86,7 @@ class Settings:
     airflow_users: Path | None = None
     auth_manager: str | None = None
     airflow_api: str | None = None
+    airflow_ui: str | None = None
     pg_bin: Path | None = None
     own_switch: OwnSwitch = OwnSwitch()
 
@@ -118,6 +119,7 @@ class Settings:
             airflow_users=Path(users).absolute() if users else None,
             auth_manager=os.environ.get("AIRFLOW__CORE__AUTH_MANAGER") or None,
             airflow_api=execution_api.removesuffix("/").removesuffix("/execution") if execution_api else None,
+            airflow_ui=os.environ.get("AIRFLOW__API__BASE_URL") or None,
             pg_bin=Path(pg_bin) if pg_bin else None,
             own_switch=OwnSwitch.from_env(),
         )

@@ -118,7 +118,7 @@ def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Find
     try:
         now = seeds.read(settings.project / "dbt_project" / "seeds")
     except ParcError as error:
-        return [Finding(FindingKind.SEEDS, Severity.WRONG, Subject("seeds"), str(error))]
+        return [Finding(FindingKind.SEEDS, Severity.WRONG, Subject("seeds"), str(error), error.steps)]
     changed = sorted(name for name, seed in now.items() if before.get(name) != seed.sha256)
     changed += sorted(before.keys() - now.keys())
     if not changed:

@@ -11,11 +11,11 @@ from parc import routing
 from parc.desk.wording import joined, listed
 from parc.errors import ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.ledger import locks, releases
+from parc.ledger import locks
 from parc.routing.steering.night import newest_business_date
-from parc.routing.table.desired import effective_date, horizon
+from parc.routing.table.desired import effective_date, horizon, rollout_changes
+from parc.routing.table.inputs import read_rollout
 from parc.settings import Settings
-from parc.warehouse import connect
 
 SWITCH = Subject("switch")
 
@@ -25,7 +25,8 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
     try:
         status = routing.status(settings)
     except (ParcError, OSError) as error:
-        return [Finding(FindingKind.SWITCH, Severity.WRONG, SWITCH, str(error))]
+        known = error.steps if isinstance(error, ParcError) else ()
+        return [Finding(FindingKind.SWITCH, Severity.WRONG, SWITCH, str(error), known)]
     try:
         newest = newest_business_date(settings)
     except ParcError:
@@ -67,15 +68,16 @@ def _planned(settings: Settings, business_date: date) -> list[Finding]:
     try:
         plan = routing.plan(settings, business_date)
     except ParcError as error:
-        return [Finding(FindingKind.SWITCH, Severity.WRONG, subject, str(error))]
+        return [Finding(FindingKind.SWITCH, Severity.WRONG, subject, str(error), error.steps)]
+    reasons = joined(plan.reasons)
     if plan.verdict == "refused":
         correct = (read, Step("correct the data or the seeds"), Step("build the marts", "parc build"))
-        text = joined(plan.refusals)
-        return [Finding(FindingKind.ROUTING_REFUSED, Severity.WRONG, subject, text, correct)]
+        return [Finding(FindingKind.ROUTING_REFUSED, Severity.WRONG, subject, reasons, correct)]
     if plan.verdict == "blocked":
-        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, joined(plan.blocks))]
+        later = (read, Step("release it when nothing blocks it", apply))
+        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, reasons, later)]
     if plan.verdict == "needs approval":
-        text = f"needs a person's approval: {joined(plan.approvals)}"
+        text = f"needs a person's approval: {reasons}"
         approve = (read, Step("approve and release it", f"{apply} --approve {plan.plan_hash}"))
         return [Finding(FindingKind.WAITING, Severity.NOTE, subject, text, approve)]
     if plan.verdict == "ready":
@@ -95,23 +97,15 @@ def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Fi
     if status.kind == "emergency":
         text = f"all calls take the national route by the emergency table {status.version}"
         return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, SWITCH, text, release)]
-    day = effective_date(newest)
-    with connect(settings, "exporter") as connection:
-        released = releases.last_activated(connection)
-        if released is None or released.effective_date is None:
-            return []
-        rows = connection.execute(
-            "select distinct day from marts.routing_rollout "
-            "cross join unnest(array[planned_go_live_date, withdrawn_on]) as day "
-            "where day > %s and day <= %s order by 1",
-            [released.effective_date, day],
-        ).fetchall()
-    changes = listed([str(changed) for (changed,) in rows])
+    day, live_day = effective_date(newest), status.effective_date
+    if live_day is None:
+        return []
+    changes = listed([str(changed) for changed in rollout_changes(read_rollout(settings), live_day, day)])
     reasons = [f"the rollout plan changes on {changes}"] if changes else []
-    if horizon(released.effective_date) != horizon(day):
+    if horizon(live_day) != horizon(day):
         reasons.append("its opening windows are those of an earlier month")
     if not reasons:
         return []
-    text = f"{status.version} was made for {released.effective_date}, the marts hold {newest}: "
+    text = f"{status.version} was made for {live_day}, the marts hold {newest}: "
     text += ", and ".join(reasons)
     return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, SWITCH, text, release)]

@@ -11,6 +11,7 @@ import httpx
 import psutil
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.host import environment, processes
 from parc.host.processes import Ended, Program, free_port, wait_until_ready
 from parc.settings import Settings
@@ -73,8 +74,20 @@ def address(settings: Settings) -> str:
     """The UI's address; the processes need not run."""
     port_file = _run_folder(settings) / "airflow_port"
     if not port_file.exists():
-        raise ConfigurationError(f"Airflow has never been started in {settings.home}; `parc up` starts it")
+        raise ConfigurationError(
+            f"Airflow has never been started in {settings.home}; `parc up` starts it",
+            steps=(Step("start it", "parc up"),),
+        )
     return f"http://127.0.0.1:{port_file.read_text()}"
+
+
+def ui_address(settings: Settings) -> str:
+    """The address below which the links of findings lie, without a slash at its end; empty if Airflow has
+    never been started."""
+    try:
+        return (settings.airflow_ui or address(settings)).rstrip("/")
+    except ConfigurationError:
+        return ""
 
 
 def elsewhere(settings: Settings) -> str | None:

@@ -14,6 +14,7 @@ from psycopg.errors import UndefinedTable
 
 from parc.errors import ConfigurationError
 from parc.feeds import Derivation, Feed
+from parc.findings import Step
 from parc.ledger import people, write_people
 from parc.ledger.people import Listed
 from parc.pseudonyms import NEXT_OUTER_KEY, SURROGATES, Pseudonyms
@@ -21,6 +22,8 @@ from parc.settings import Settings
 from parc.warehouse import partitions, persons
 from parc.warehouse.partitions import Table
 
+ROTATE = Step("complete the rotation", "parc secret rotate")
+STRONG_KEY = Step("make a key for PARC_PSEUDONYM_SECRET", "openssl rand -hex 32")
 COPY = "forgotten.json"
 """File in the platform's folder that lists who was forgotten, as keyed digests only."""
 
@@ -42,13 +45,15 @@ def check_key(connection: Connection[Any], settings: Settings) -> None:
         key = people.key(connection)
     except UndefinedTable:
         raise ConfigurationError(
-            "the warehouse's schema is older than the platform; update it with `parc up --no-airflow`"
+            "the warehouse's schema is older than the platform; update it with `parc up --no-airflow`",
+            steps=(Step("apply what is missing", "parc up --no-airflow"),),
         ) from None
     ours = Pseudonyms.of_settings(settings).fingerprint
     is_another = key and not hmac.compare_digest(key.fingerprint, ours)
     if is_another and settings.secret_file(NEXT_OUTER_KEY).exists():
         raise ConfigurationError(
-            "a rotation of the pseudonyms' key was interrupted; complete it with `parc secret rotate`"
+            "a rotation of the pseudonyms' key was interrupted; complete it with `parc secret rotate`",
+            steps=(ROTATE,),
         )
     if key and is_another:
         raise ConfigurationError(
@@ -58,7 +63,7 @@ def check_key(connection: Connection[Any], settings: Settings) -> None:
             f"{settings.home}/secrets/pseudonym_secret), or load into an empty warehouse"
         )
     if not key and (why := weakness(settings)):
-        raise ConfigurationError(why)
+        raise ConfigurationError(why, steps=(STRONG_KEY,))
 
 
 def weakness(settings: Settings) -> str | None:
@@ -115,7 +120,8 @@ def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, 
     if fingerprint != (keys or Pseudonyms.of_settings(settings)).fingerprint:
         raise ConfigurationError(
             f"{path} was written under other keys of pseudonyms than those that are set; if a rotation "
-            "was interrupted, complete it with `parc secret rotate`"
+            "was interrupted, complete it with `parc secret rotate`",
+            steps=(ROTATE,),
         )
     return listed
 
@@ -129,7 +135,8 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
     if missing := kept_list(settings).keys() - listed.keys():
         raise ConfigurationError(
             f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, so it may hold "
-            "these people again; forget them with `parc forget --again`"
+            "these people again; forget them with `parc forget --again`",
+            steps=(Step("forget them again", "parc forget --again"),),
         )
     return f"{len(listed)} pseudonyms are forgotten"
 

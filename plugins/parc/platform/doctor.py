@@ -14,7 +14,7 @@ from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
 from parc.loading.names import reported
-from parc.loading.pseudonyms import check_key, check_list, weakness
+from parc.loading.pseudonyms import STRONG_KEY, check_key, check_list, weakness
 from parc.platform.status import processes_gone
 from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
@@ -93,7 +93,7 @@ def _check(name: str, kind: FindingKind, look: Look, settings: Settings) -> Chec
     try:
         return Check(name, look(settings))
     except ParcError as error:
-        return _found(name, kind, Severity.WRONG, str(error))
+        return _found(name, kind, Severity.WRONG, str(error), *error.steps)
 
 
 def _found(name: str, kind: FindingKind, severity: Severity, text: str, *steps: Step) -> Check:
@@ -130,7 +130,8 @@ def _newest(settings: Settings) -> date | None:
 def _python(_: Settings) -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        raise ConfigurationError(f"Python {version}: 3.11 to 3.13 is needed; make setup PYTHON=python3.11")
+        step = Step("set it up with another Python", "make setup PYTHON=python3.11")
+        raise ConfigurationError(f"Python {version}: 3.11 to 3.13 is needed; {step.command}", steps=(step,))
     return version
 
 
@@ -155,7 +156,9 @@ def _pseudonym_key(settings: Settings) -> str:
     with connect(settings, "loader") as connection:
         check_key(connection, settings)
     if why := weakness(settings):
-        raise ConfigurationError(f"{why}, for a warehouse that is loaded anew: this one knows no other")
+        raise ConfigurationError(
+            f"{why}, for a warehouse that is loaded anew: this one knows no other", steps=(STRONG_KEY,)
+        )
     return "that of the warehouse"
 
 

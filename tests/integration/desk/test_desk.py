@@ -181,6 +181,17 @@ def test_a_kill_switch_and_a_hold_are_no_faults(warehouse: Settings) -> None:
 def test_a_switch_that_cannot_be_read(warehouse: Settings) -> None:
     found = found_by_kind(replace(warehouse, switch="nosuch://place"))["switch"]
     assert found.is_wrong and "PARC_SWITCH" in found.text
+    assert found.command == "set PARC_SWITCH to the switch"
+
+
+def test_an_error_brings_its_steps_to_the_finding(warehouse: Settings, tmp_path: Path) -> None:
+    stopped = replace(warehouse, home=tmp_path, warehouse_dsn=None, landing=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError) as stop:
+        desk.findings(stopped)
+    assert stop.value.steps == (Step("start it", "parc up --no-airflow"),)
+    commands = {check.name: check.command for check in doctor.checks(stopped) if not check.is_ok}
+    assert commands["warehouse"] == "parc up --no-airflow"
+    assert commands["landing zone"] == ("set PARC_LANDING to where deliveries arrive, or create the folder")
 
 
 def noticed(dag_id: str, kind: FindingKind, feed: str | None = None) -> Notice:

@@ -20,12 +20,16 @@ import psycopg
 import pytest
 
 from parc import quality, routing
+from parc.desk import switch
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
+from parc.findings import FindingKind
 from parc.routing.steering import activation
 from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import Reading, Release
 from parc.routing.switches.file import FileSwitch
 from parc.routing.table.content import SHAPES
+from parc.routing.table.desired import rollout_changes
+from parc.routing.table.inputs import read_rollout
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
@@ -322,6 +326,21 @@ def test_a_plan_shows_the_gate_and_where_its_page_is(live: Settings) -> None:
     assert (quality.data_docs(live) / plan.gate.page).exists()
     assert f"gate       passed (Data Docs: {plan.gate.page})" in routing.render_text(plan)
     assert routing.render_json(plan)["gate"] == {"outcome": "passed", "page": plan.gate.page}
+
+
+def test_the_desk_says_what_a_release_waits_for(live: Settings) -> None:
+    live_day = routing.status(live).effective_date
+    assert live_day is not None
+    assert rollout_changes(read_rollout(live), live_day, EVE + timedelta(days=1)) == [date(2012, 4, 25)]
+    assert rollout_changes(read_rollout(live), live_day, EVE) == []
+    marts(live, "insert into marts.routing_freeze_windows values ('2012-04-24Z', '2012-04-26Z', 'vote')")
+    with connect(live, "reader") as connection:
+        [waiting] = switch.findings(live, connection, EVE)
+    assert waiting.kind is FindingKind.WAITING and "vote" in waiting.text
+    assert [step.command for step in waiting.steps] == [
+        "parc routing plan --date 2012-04-24",
+        "parc routing apply --date 2012-04-24",
+    ]
 
 
 def test_late_calls_ask_for_approval_and_cancel_nothing(live: Settings) -> None:

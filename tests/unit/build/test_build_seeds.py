@@ -72,5 +72,6 @@ def test_every_seed_of_the_project_says_what_it_governs() -> None:
 
 def test_a_seed_that_does_not_say_is_refused(tmp_path: Path) -> None:
     (tmp_path / "colours.csv").write_text("colour\nred\n")
-    with pytest.raises(BuildFailed, match=r"seed colours: .*add config\.meta\.governs"):
+    with pytest.raises(BuildFailed, match=r"seed colours: .*add config\.meta\.governs") as stop:
         seeds.read(tmp_path)
+    assert [step.command for step in stop.value.steps] == ["", "parc build"]

@@ -46,11 +46,13 @@ class Verification:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of routing. `pending` is the plan of a business date, if one was asked for."""
+    """The state of routing. `effective_date` is the day that the live table was made for, `pending` the plan
+    of a business date, if one was asked for."""
 
     version: str | None
     kind: str | None
     since: datetime | None
+    effective_date: date | None
     approved_by: str | None
     released_by: str | None
     drift: str | None
@@ -129,6 +131,7 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         version=live.version if live else None,
         kind=recorded.kind if recorded and is_recorded else None,
         since=recorded.at if recorded and is_recorded else None,
+        effective_date=recorded.effective_date if recorded and is_recorded else None,
         approved_by=recorded.approved_by if recorded and is_recorded else None,
         released_by=recorded.requested_by if recorded and is_recorded else None,
         drift=drift.detail if drift else None,

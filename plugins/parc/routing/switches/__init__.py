@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from parc.errors import ConfigurationError, RoutingRefused
+from parc.findings import Step
 from parc.routing.table.content import Content
 from parc.settings import Settings
 
@@ -151,5 +152,6 @@ def open_switch(settings: Settings) -> Switch:
         return FileSwitch(settings.switch)
     except (OSError, ImportError, ValueError) as error:
         raise ConfigurationError(
-            f"the switch {settings.switch} cannot be opened: {error}; is PARC_SWITCH right?"
+            f"the switch {settings.switch} cannot be opened: {error}; is PARC_SWITCH right?",
+            steps=(Step("set PARC_SWITCH to the switch"),),
         ) from error

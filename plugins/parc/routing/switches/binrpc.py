@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from parc.errors import ConfigurationError, ParcError
+from parc.findings import Step
 
 IN_FLIGHT = 8
 QUICK_SECONDS = 10
 ANSWER_BYTES = 1 << 18
+START = Step("start the platform's own switch", "parc up")
 MAGIC, FAULT = 0xA1, 3
 INTEGER, STRING, STRUCTURE, ARRAY, NAME = 0, 1, 3, 4, 5
 IS_LONG, LONG = 0x80, 8
@@ -81,7 +83,8 @@ class Rpc:
         except OSError as error:
             raise ConfigurationError(
                 f"the switch at {self.path} does not answer ({error.strerror or error}); `parc up` "
-                "starts the platform's own; another one must be started where it runs"
+                "starts the platform's own; another one must be started where it runs",
+                steps=(START,),
             ) from None
         except (IndexError, UnicodeDecodeError, RecursionError):
             raise ConfigurationError(f"the switch at {self.path} answers no BINRPC") from None

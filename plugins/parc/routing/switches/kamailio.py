@@ -22,6 +22,7 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
 from parc.routing.switches import Answer, Pointer, Question, Reading, Release
+from parc.routing.switches.binrpc import START
 from parc.routing.switches.memory import Memory
 from parc.routing.switches.probes import ask
 from parc.routing.switches.rehearsal import misrouted
@@ -236,7 +237,8 @@ class KamailioSwitch:
         except psycopg.OperationalError as error:
             raise ConfigurationError(
                 f"the switch's database does not answer ({str(error).strip()}); calls go on by what the "
-                "switch has in memory. `parc up` starts the platform's own"
+                "switch has in memory. `parc up` starts the platform's own",
+                steps=(START,),
             ) from None
 
 

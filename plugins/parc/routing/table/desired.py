@@ -74,6 +74,13 @@ def live_pairs(rollout: pl.DataFrame, day: date) -> pl.DataFrame:
     )
 
 
+def rollout_changes(rollout: pl.DataFrame, after: date, until: date) -> list[date]:
+    """The days in (after, until] on which the rollout plan sends calls to a zone's own sites, or back."""
+    days = pl.concat([rollout["planned_go_live_date"], rollout["withdrawn_on"]])
+    found: list[date] = days.filter((days > after) & (days <= until)).unique().sort().to_list()
+    return found
+
+
 def with_urgent(exceptions: pl.DataFrame, urgent: pl.DataFrame) -> pl.DataFrame:
     """Exceptions (number, zone_code); a zone set by hand replaces the one from the feeds."""
     columns = ["number", "zone_code"]

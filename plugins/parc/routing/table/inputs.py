@@ -14,6 +14,7 @@ import polars as pl
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.ledger.releases import GOVERNING_DELIVERIES
 from parc.routing.table.content import INSTANT
 from parc.settings import Settings
@@ -165,6 +166,14 @@ def read_demand(settings: Settings, business_date: date) -> pl.DataFrame:
         return _read_demand(cursor, business_date)
 
 
+def read_rollout(settings: Settings) -> pl.DataFrame:
+    """Only the rollout plan."""
+    table, columns = SOURCES["rollout"]
+    _require_tables(settings, [table])
+    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+        return _read(cursor, table, columns)
+
+
 def code_version() -> str:
     """The version of the package and a digest of the routing code, which turned the inputs into a table."""
     digest = hashlib.sha256()
@@ -186,7 +195,12 @@ def _require_tables(settings: Settings, tables: list[str]) -> None:
         missing = ", ".join(sorted(row[0] for row in rows))
         raise ConfigurationError(
             f"routing needs {missing}, which the warehouse does not have yet: ingest the reference feeds "
-            "(`parc ingest numbering_plan|line_assignments --date D`), then `parc build`"
+            "(`parc ingest numbering_plan|line_assignments --date D`), then `parc build`",
+            steps=(
+                Step("load the numbering plan", "parc ingest numbering_plan --date DATE"),
+                Step("load the lines", "parc ingest line_assignments --date DATE"),
+                Step("build the marts", "parc build"),
+            ),
         )
 
 
