@@ -45,12 +45,14 @@ def nightly(
     nothing if nothing is new.
     """
     from parc import nightly
+    from parc.host import services
     from parc.loading import by_hand
 
-    by_hand(Settings.from_env(), date.today(), is_accepted=accept_date).check("night", day.date())
+    settings = Settings.from_env()
+    by_hand(settings, date.today(), is_accepted=accept_date).check("night", day.date())
     with watching(is_silent=as_json) as watch:
-        night = nightly.run(Settings.from_env(), day.date(), progress=watch.see)
-    dump(night.to_json()) if as_json else sum_up(night)
+        night = nightly.run(settings, day.date(), progress=watch.see)
+    dump(night.to_json()) if as_json else sum_up(night, services.ui_address(settings))
     raise typer.Exit(night.exit_code)
 
 
@@ -89,7 +91,7 @@ def watching(*, is_silent: bool) -> Iterator[Watch]:
         watch.spinner.stop()
 
 
-def sum_up(night: NightRun) -> None:
+def sum_up(night: NightRun, airflow: str) -> None:
     """Print the result of the night and what needs attention."""
     from parc import routing
 
@@ -109,7 +111,7 @@ def sum_up(night: NightRun) -> None:
         plan = routing.render_text(night.plan, ROWS_SHOWN)
         screen.print(f"\n{escape(plan)}", highlight=False, soft_wrap=True)
     screen.print()
-    print_findings(night.findings)
+    print_findings(night.findings, airflow)
 
 
 def _named(deliveries: Sequence[Outcome | Due]) -> str:

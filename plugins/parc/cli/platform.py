@@ -54,13 +54,15 @@ def stop() -> None:
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show what needs attention, then what is due, running, loaded, built and released."""
+    from parc.host import services
     from parc.platform import status
 
-    found = status.overview(Settings.from_env())
+    settings = Settings.from_env()
+    found = status.overview(settings)
     if as_json:
         dump(found.to_json())
         return
-    print_findings(found.findings)
+    print_findings(found.findings, services.ui_address(settings))
     due = [
         {"feed": each.feed, "due": shown(each.due_at), "state": each.state, "what": short(each.detail)}
         for each in found.due
@@ -111,10 +113,12 @@ def _cell(value: object) -> object:
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check everything the platform depends on, and show what fixes each problem."""
+    from parc.host import services
     from parc.platform import doctor
 
+    settings = Settings.from_env()
     with waiting("checking"):
-        checks = doctor.checks(Settings.from_env())
+        checks = doctor.checks(settings)
     if as_json:
         dump([check.to_json() for check in checks])
     else:
@@ -123,7 +127,7 @@ def doctor(as_json: Json = False) -> None:
             line = f"{marks[check.state]} {check.name}: {escape(check.text)}"
             screen.print(line, highlight=False, soft_wrap=True)
             if check.finding:
-                print_steps(check.finding)
+                print_steps(check.finding, services.ui_address(settings))
     if not all(check.is_ok for check in checks):
         raise typer.Exit(3)
 

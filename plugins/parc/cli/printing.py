@@ -140,8 +140,9 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(str(value))
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Print what needs attention, errors first, each with its steps and its runbook."""
+def print_findings(findings: Sequence[Finding], airflow: str) -> None:
+    """Print what needs attention, errors first, each with its steps and its runbook; `airflow` is the address
+    of Airflow's UI, empty if it is not known."""
     if not findings:
         screen.print("Nothing needs attention.\n", highlight=False)
         return
@@ -152,13 +153,13 @@ def print_findings(findings: Sequence[Finding]) -> None:
         screen.print(f"  {mark} {escape(lines[0])}", highlight=False)
         for line in lines[1:]:
             screen.print(f"        {line}", highlight=False, markup=False)
-        print_steps(finding)
+        print_steps(finding, airflow)
     screen.print()
 
 
-def print_steps(finding: Finding) -> None:
+def print_steps(finding: Finding, airflow: str) -> None:
     """Print the steps that settle a finding, and its runbook."""
-    for line in (*(step.to_text() for step in finding.steps), f"see {finding.kind.runbook}"):
+    for line in (*(step.to_text(airflow) for step in finding.steps), f"see {finding.kind.runbook}"):
         screen.print(textwrap.indent(line, " " * 8), highlight=False, soft_wrap=True, markup=False)
 
 
