@@ -44,8 +44,8 @@ def prune_history(settings: Settings, dry_run: bool = False) -> list[Maintenance
     logs, size = incidents.prune(settings, maintenance.HISTORY, dry_run=dry_run)
     if logs:
         results.append(MaintenanceResult("logs of deliveries deleted", logs, size))
-    if went := local.shorten_log(settings, local.LOG_BYTES, dry_run=dry_run):
-        results.append(MaintenanceResult("logs of the switch shortened", 1, went))
+    if freed_bytes := local.shorten_log(settings, local.LOG_BYTES, dry_run=dry_run):
+        results.append(MaintenanceResult("logs of the switch shortened", 1, freed_bytes))
     return results
 
 

@@ -84,7 +84,7 @@ def audit(
     warnings: Sequence[str],
     measures: Mapping[str, Any],
 ) -> None:
-    """Mark a delivery as loaded aside and found good, with what its suite measured."""
+    """Mark a delivery as loaded and found good, with what its suite measured."""
     connection.execute(
         "update ops.delivery set status = 'audited', audited_at = clock_timestamp(), rows_read = %s, "
         "rows_published = %s, rows_quarantined = %s, rows_rejected = %s, warnings = %s, measures = %s "

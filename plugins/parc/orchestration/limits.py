@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LOADING = "warehouse_load"
 BUILDING = "dbt"
 
-BACKFILL, BY_HAND, NIGHT = 1, 10, 100
+BACKFILL, MANUAL, NIGHT = 1, 10, 100
 """A task's priority depends on what started its run: of the tasks that wait, the highest runs first."""
 
 NIGHT_FIRST = "parc.orchestration.limits.NightFirst"
@@ -28,4 +28,4 @@ class NightFirst(PriorityWeightStrategy):
     def get_weight(self, ti: TaskInstance) -> int:
         """The priority of a task instance, by the kind of its run."""
         kind = ti.run_id.partition("__")[0]
-        return {"backfill": BACKFILL, "manual": BY_HAND}.get(kind, NIGHT)
+        return {"backfill": BACKFILL, "manual": MANUAL}.get(kind, NIGHT)

@@ -65,10 +65,10 @@ def test_an_empty_switch_wants_a_bootstrap(world: Settings) -> None:
 
 
 def test_an_empty_switch_explains_what_is_planned(world: Settings) -> None:
-    told = routing.explain(world, "0299445566", "3900", datetime(2012, 4, 25, 10, tzinfo=UTC), EVE)
-    assert told.live is None and "the switch is empty" in told.to_text()
-    assert told.planned is not None
-    assert (told.planned.zone_code, told.planned.sites[0]) == ("53", (1, "RENNES", 60))
+    reported = routing.explain(world, "0299445566", "3900", datetime(2012, 4, 25, 10, tzinfo=UTC), EVE)
+    assert reported.live is None and "the switch is empty" in reported.to_text()
+    assert reported.planned is not None
+    assert (reported.planned.zone_code, reported.planned.sites[0]) == ("53", (1, "RENNES", 60))
 
 
 def test_a_bootstrap_may_be_approved_instead(world: Settings) -> None:
@@ -661,7 +661,7 @@ def test_what_does_not_verify_after_the_flip_is_rolled_back_and_held(
         go_live(live)
 
 
-def test_a_flip_that_only_claims_to_have_happened_is_not_believed(
+def test_a_flip_that_only_claims_to_have_happened_is_not_trusted(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = pointer(live)

@@ -95,7 +95,7 @@ def test_nothing_is_identified_once_the_last_wave_has_begun() -> None:
     assert list(found.aggregates["group"]) == [2]
 
 
-def test_units_live_from_the_start_are_left_out_and_told() -> None:
+def test_units_live_from_the_start_are_left_out_and_reported() -> None:
     with_early = {"X": (1, [1, 50, 2, 80]), "Y": (-3, [9, 9, 0, 0]), **STAGGERED}
     found = att(panel(with_early))
     assert found.left_out == ["X", "Y"]
@@ -109,7 +109,7 @@ GOOD = panel(STAGGERED)
 
 
 @pytest.mark.parametrize(
-    ("data", "control_group", "told"),
+    ("data", "control_group", "reported"),
     [
         (GOOD.drop(columns="go_live"), "not_yet_treated", "no column 'go_live'; it has region, week, rate"),
         (GOOD.iloc[:0], "not_yet_treated", "no rows"),
@@ -125,10 +125,10 @@ GOOD = panel(STAGGERED)
         (GOOD, "untreated", "unknown control_group 'untreated'; give not_yet_treated or never_treated"),
     ],
 )
-def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, told: str) -> None:
+def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, reported: str) -> None:
     with pytest.raises(PanelRefused) as refused:
         att(data, control_group)
-    assert told in str(refused.value)
+    assert reported in str(refused.value)
 
 
 def test_one_of_four_directorates() -> None:

@@ -147,8 +147,8 @@ def test_calls_are_reckoned_in_the_band_that_an_explanation_tells(
         schema_overrides={"half_hour_at": INSTANT},
     )
     reckoned = with_band(calls, "zone_code", content.frames, "band").select("zone_code", "band")
-    told = {zone: decide(content, "", number, "3901", at).band for zone, number in CALLERS.items()}
-    assert dict(reckoned.iter_rows()) == told
+    reported = {zone: decide(content, "", number, "3901", at).band for zone, number in CALLERS.items()}
+    assert dict(reckoned.iter_rows()) == reported
 
 
 def test_a_prefix_that_changes_zone_moves_its_share_of_the_zones_numbers() -> None:
@@ -375,13 +375,13 @@ def test_the_plan_reads_like_a_change() -> None:
         plan.plan_hash,
     ):
         assert line in text
-    told = render_json(plan)
-    assert told["going_live"] == [["53", "fixe"], ["53", "internet"]]
-    assert told["rows"]["routes"] == {"added": 4, "removed": 4, "changed": 0, "share": 4 / 32}
-    assert len(told["changes"]["routes"]) == 8
+    reported = render_json(plan)
+    assert reported["going_live"] == [["53", "fixe"], ["53", "internet"]]
+    assert reported["rows"]["routes"] == {"added": 4, "removed": 4, "changed": 0, "share": 4 / 32}
+    assert len(reported["changes"]["routes"]) == 8
 
 
-def test_exceptions_are_told_by_zone_never_by_number() -> None:
+def test_exceptions_are_reported_by_zone_never_by_number() -> None:
     inputs = world()
     more = frame("line_assignments", ("+33299120009", "35", EVE, None), ("+33299120008", "35", EVE, None))
     plan = plan_for(
