@@ -218,7 +218,7 @@ def test_attempts_at_once_gain_nothing(server) -> None:
         {"data": {"username": "bob", "password": "a guess"}},
         {"path": "/auth/token/cli", "json": {"username": "bob", "password": "a guess"}},
         {"json": {"username": "bob", "password": "a guess"}, "headers": {"cookie": "x" * 3000}},
-        # As JSON it names nobody, as the form that it is sent as, bob.
+        # Read as JSON it names no user; read as a form, which it is sent as, it names bob.
         {
             "content": json.dumps({"a": "&username=bob&password=guess&b="}),
             "headers": {"content-type": "application/x-www-form-urlencoded"},

@@ -550,7 +550,7 @@ def test_units_at_rest_close_nothing_but_what_is_called_off(platform: Settings, 
     assert first.outcome == "passed", "the feed's first day"
     like = usual(800, measures=first.measures)
     assert check(platform, "interventions", like, day).outcome == "passed"
-    # The same on a working day: nothing was done, as nobody would have thought.
+    # The same on a working day, where it is surprising: no work was done.
     working = usual(800, measures=load_and_measure(platform, "interventions"))
     execute(platform, f"delete from raw.aside; {REST.format(rows=800)}")
     assert "cancelled_share" in found(check(platform, "interventions", working))

@@ -312,7 +312,7 @@ def test_a_release_of_unchecked_inputs_is_refused_naming_them(live: Settings, wh
     with pytest.raises(RoutingRefused, match=rf"(?s)rule 7: .*{what}.*`parc build`"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
     assert pointer(live) == before and routing.verify(live).is_ok
-    # Not even "nothing to do" may be said of inputs that nobody has checked.
+    # Unchecked inputs must not even give the verdict "nothing to do".
     assert routing.plan(live, QUIET).verdict == "refused"
 
 

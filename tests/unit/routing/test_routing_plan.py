@@ -124,7 +124,7 @@ def test_the_national_route_keeps_the_hours_of_its_sites() -> None:
     ]
     assert [band.to_list() for band in bands] == [["closed"], ["open"]]
     assert moved(live, own, evening) == 1
-    # Before 10:00 it is closed, whoever is at work elsewhere.
+    # Before 10:00 it is closed, even if other sites are open.
     morning = demand({"53": 100}, hours=(9,), days=20)
     assert with_band(morning, "zone_code", live.frames, "band")["band"].unique().to_list() == ["closed"]
     assert moved(live, own, morning) == 0
@@ -158,7 +158,7 @@ def test_a_prefix_that_changes_zone_moves_its_share_of_the_zones_numbers() -> No
     )
     # One of the 100 blocks of 0299; 53 has one exception more: 2,000 of 200,001 lines of 100 in 1,000 calls.
     assert moved(own, change(own, "prefixes", prefixes)) == pytest.approx(0.1 * 2000 / 200_001)
-    # As long as both zones keep the national route, the same change moves nobody.
+    # While both zones are on the national route, the same change moves no caller.
     assert moved(LIVE, change(LIVE, "prefixes", prefixes)) == 0
 
 

@@ -328,7 +328,7 @@ def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
         .with_columns(pl.col(moments).str.to_datetime(MOMENT, time_zone="UTC"))
         .sort("job_id", "updated_at")
         .with_columns(
-            # A slot is promised anew by a state that shows another one than the state before.
+            # A state with another slot than the state before is a new promise.
             slot=(pl.col("slot_start") != pl.col("slot_start").shift(1, fill_value=None))
             .fill_null(True)
             .cum_sum()
@@ -573,5 +573,5 @@ def test_a_longer_or_repeated_range_adds_its_dates_to_the_truth(tmp_path: Path) 
         return (tmp_path / out / "truth.json").read_text()
 
     assert reported("parts", (23, 23), (22, 23), (24, 24)) == reported("whole", (22, 24))
-    # Another operator begins anew.
+    # Another seed starts from scratch.
     assert list(json.loads(reported("parts", (22, 22), seed=4))["dates"]) == ["2012-05-22"]
