@@ -1,4 +1,4 @@
-"""Maintenance step by step: what the DAG `maintain_warehouse` and `parc maintain` do, in order."""
+"""The maintenance steps that the DAG `maintain_warehouse` and `parc maintain` run, in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from parc.warehouse import expiry, maintenance
 from parc.warehouse.maintenance import MaintenanceResult
 
 DATES_WITH_DATA_DOCS = 90
-"""Business dates of each suite whose runs stay in Data Docs."""
+"""How many business dates of each suite Data Docs keep."""
 
 
 def expire_raw(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
@@ -19,24 +19,24 @@ def expire_raw(settings: Settings, dry_run: bool = False) -> list[MaintenanceRes
 
 
 def unlink_facts(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Take the person keys from facts past retention."""
+    """Remove the person keys from facts past retention."""
     from parc.build import retention
 
     return retention.unlink(settings, dry_run=dry_run)
 
 
 def clear_orphans(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Drop what dead loads and builds left, and tables of models that are no more."""
+    """Drop what dead loads and builds left behind, and the tables of models that no longer exist."""
     from parc.build import leftovers
     from parc.loading.landing import clear_copies
 
-    clear = (leftovers.clear, maintenance.clear_loads, clear_copies)  # what may have to wait goes first
+    clear = (leftovers.clear, maintenance.clear_loads, clear_copies)  # first those that may have to wait
     return [result for each in clear for result in each(settings, dry_run=dry_run)]
 
 
 def prune_history(settings: Settings, dry_run: bool = False) -> list[MaintenanceResult]:
-    """Delete from the ledger what builds and runs did more than a year ago, and logs of deliveries as old;
-    shorten the own switch's log where it has grown."""
+    """Delete the ledger's records of builds and runs older than a year, and delivery logs of that age;
+    shorten the local switch's log if it has grown."""
     from parc.loading import incidents
     from parc.routing.switches import local
 
@@ -44,8 +44,8 @@ def prune_history(settings: Settings, dry_run: bool = False) -> list[Maintenance
     logs, size = incidents.prune(settings, maintenance.HISTORY, dry_run=dry_run)
     if logs:
         results.append(MaintenanceResult("logs of deliveries deleted", logs, size))
-    if went := local.shorten_log(settings, local.LOG_BYTES, dry_run=dry_run):
-        results.append(MaintenanceResult("logs of the switch shortened", 1, went))
+    if freed_bytes := local.shorten_log(settings, local.LOG_BYTES, dry_run=dry_run):
+        results.append(MaintenanceResult("logs of the switch shortened", 1, freed_bytes))
     return results
 
 

@@ -166,7 +166,7 @@ class _Running:
 
 def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
     day = night.business_date
-    believed = loading.of_night(day)
+    accepted_dates = loading.of_night(day)
     wanted, night.still_refused = policy.deliveries_of(settings, day)
     for each in night.still_refused:
         with watch.step("ingest") as step:
@@ -176,7 +176,7 @@ def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
         for feed, day in wanted:
             with watch.step("ingest", f"{feed} {day}") as step:
                 try:
-                    outcome = loads.ingest(feed, day, whole_only=True, believed=believed)
+                    outcome = loads.ingest(feed, day, complete_only=True, accepted_dates=accepted_dates)
                 except Busy as busy:  # the holder of its lock loads it, or the next night does
                     step.end("failed", str(busy), DeliveryRefused.exit_code)
                     continue

@@ -297,10 +297,11 @@ def memory(settings: Settings, sources: dict[str, Path]) -> None:
         deliver(settings, DAY, source)
         command = [sys.executable, __file__, "--one", str(settings.home), settings.landing]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-        told = json.loads(done.stdout.splitlines()[-1])
+        reported = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"  {name:<28}{told['seconds']:7.2f} s {told['rows'] / told['seconds']:>12,.0f} rows/s, "
-            f"peak {told['peak_mb']:,.0f} MB",
+            f"  {name:<28}{reported['seconds']:7.2f} s "
+            f"{reported['rows'] / reported['seconds']:>12,.0f} rows/s, "
+            f"peak {reported['peak_mb']:,.0f} MB",
             flush=True,
         )
 
@@ -313,8 +314,8 @@ def one(home: str, landing: str) -> None:
     outcome = ingest(settings, "calls", DAY)
     assert outcome.status == "published", outcome.message
     # Not ru_maxrss: that begins with the memory of the process that this one was forked from.
-    [told] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    peak = int(told) / 1024
+    [reported] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    peak = int(reported) / 1024
     print(json.dumps({"seconds": time.monotonic() - begun, "rows": outcome.rows_read, "peak_mb": peak}))
 
 

@@ -73,19 +73,19 @@ def main() -> None:
                 build(settings)
             with timed("first table of the switch"):
                 bootstrap(settings, last)
-            tell_size(settings, given.days)
+            print_size(settings, given.days)
             done = nightly.run(settings, night)
             tell(done.outcomes)
             seconds_in_all = sum(step.seconds for step in done.steps)
             print(f"the night of {night}: {seconds_in_all:.1f} s, exit {done.exit_code}")
             for step in done.steps:
-                told = step.message.splitlines()[0][:150] if step.message else ""
-                print(f"  {step.seconds:6.1f} s  {step.name} {step.state}  {told}")
+                reported = step.message.splitlines()[0][:150] if step.message else ""
+                print(f"  {step.seconds:6.1f} s  {step.name} {step.state}  {reported}")
             if done.build:
                 for name, took in Counter(done.build.seconds_by_node).most_common(12):
                     print(f"    {took:6.1f} s  {name}")
-            tell_plan(done.plan)
-            tell_size(settings, given.days + 1)
+            print_plan(done.plan)
+            print_size(settings, given.days + 1)
         finally:
             embedded.stop(settings)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -111,7 +111,7 @@ def load(settings: Settings, first: date, last: date, seconds: Counter[str]) -> 
 
 def bootstrap(settings: Settings, business_date: date) -> None:
     plan = routing.plan(settings, business_date, bootstrap=True)
-    tell_plan(plan)
+    print_plan(plan)
     try:
         routing.apply(
             settings,
@@ -126,7 +126,7 @@ def bootstrap(settings: Settings, business_date: date) -> None:
         print(f"  not applied: {error}")
 
 
-def tell_plan(plan: routing.Plan | None) -> None:
+def print_plan(plan: routing.Plan | None) -> None:
     """The findings of the guards and the gate for a release."""
     if plan is None:
         return
@@ -154,7 +154,7 @@ def tell(outcomes: list[Outcome]) -> None:
         print(f"  warning of {feed} on {len(texts)} days: {texts[0]}")
 
 
-def tell_size(settings: Settings, days: int) -> None:
+def print_size(settings: Settings, days: int) -> None:
     with connect(settings, "admin", autocommit=True) as connection:
         sizes = connection.execute(SIZES, [SCHEMAS]).fetchall()
         largest = connection.execute(LARGEST, [SCHEMAS]).fetchall()

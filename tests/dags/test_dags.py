@@ -157,9 +157,9 @@ def test_every_run_that_fails_is_reported_once(dags, dag_id: str) -> None:
     assert notice.feed == (dag_id.removeprefix("ingest_") if is_of_feed else None)
     for task in dag.tasks:
         assert list(task.on_failure_callback) == [keep_reason]
-    told = {alert.callback.path: alert.interval for alert in dag.deadline or []}
+    reported = {alert.callback.path: alert.interval for alert in dag.deadline or []}
     after = EXPECTED[dag_id].overdue_after
-    assert told == ({"parc.orchestration.notice.overdue": after} if after else {})
+    assert reported == ({"parc.orchestration.notice.overdue": after} if after else {})
 
 
 @pytest.mark.parametrize("dag_id", EXPECTED)
@@ -214,12 +214,12 @@ def test_dag_is_triggered_by_any_of_its_assets(dags, dag_id: str) -> None:
 
 
 @pytest.mark.parametrize("dag_id", INGEST)
-def test_ingest_tells_its_consumers(dags, dag_id: str) -> None:
+def test_ingest_notifies_its_consumers(dags, dag_id: str) -> None:
     outlets = [asset.name for asset in dags[dag_id].get_task("load").outlets]
     assert outlets == [f"raw_{dag_id.removeprefix('ingest_')}"]
 
 
-def test_ingest_late_tells_the_consumers_of_what_it_found(dags) -> None:
+def test_ingest_late_notifies_the_consumers_of_what_it_found(dags) -> None:
     [outlet] = dags["ingest_late"].get_task("load").outlets
     assert (type(outlet).__name__, outlet.name) == ("AssetAlias", "late_deliveries")
 

@@ -33,7 +33,7 @@ from sqlalchemy import select
 import psycopg
 
 dags = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], bundle_name="dags-folder").dags
-told = []
+reported = []
 for dag_id, conf, statement, writes in json.load(sys.stdin):
     for path, text in writes.items():
         open(path, "w").write(text)
@@ -48,13 +48,13 @@ for dag_id, conf, statement, writes in json.load(sys.stdin):
         events = session.scalars(select(AssetEvent).order_by(AssetEvent.id)).all()[before:]
         reasons = session.scalars(
             select(XComModel).where(XComModel.key == "reason", XComModel.run_id == run.run_id)).all()
-        told.append({
+        reported.append({
             "state": str(run.state),
             "tasks": {ti.task_id: str(ti.state) for ti in run.get_task_instances(session=session)},
             "events": [[event.asset.name, event.extra.get("business_dates")] for event in events],
             "reasons": {kept.task_id: str(kept.value) for kept in reasons},
         })
-print("TOLD " + json.dumps(told))
+print("REPORTED " + json.dumps(reported))
 """
 
 
@@ -66,7 +66,7 @@ def steps(settings: Settings) -> dict[str, tuple[str, dict[str, str], str | None
     forgotten = "update ops.delivery set built_in = null where feed = 'calls' and status = 'published'"
     return {
         "published": ("ingest_calls", day, None, {}),
-        "killed before it told": ("ingest_calls", day, forgotten, {}),
+        "killed before it reported": ("ingest_calls", day, forgotten, {}),
         "built": ("ingest_calls", day, "update ops.delivery set built_in = 1 where feed = 'calls'", {}),
         "missing": ("ingest_calls", {"first_date": "2012-05-01"}, None, {}),
         "date far away": ("ingest_calls", {"first_date": "2013-05-01"}, None, {}),
@@ -113,23 +113,23 @@ def runs(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -
         check=False,
         cwd=home,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("REPORTED ")]
     assert lines, done.stdout[-2000:] + done.stderr[-4000:]
-    return dict(zip(wanted, json.loads(lines[-1].removeprefix("TOLD ")), strict=True))
+    return dict(zip(wanted, json.loads(lines[-1].removeprefix("REPORTED ")), strict=True))
 
 
-def test_what_is_published_is_told(runs) -> None:
+def test_a_publication_is_reported(runs) -> None:
     run = runs["published"]
     assert run["state"] == "success"
     assert run["tasks"] == {"wait": "success", "load": "success", "report": "success"}
     assert run["events"] == [["raw_calls", [str(DAY)]]]
 
 
-def test_what_was_published_by_a_run_that_died_is_told_by_the_next(runs) -> None:
-    assert runs["killed before it told"]["events"] == [["raw_calls", [str(DAY)]]]
+def test_what_a_dead_run_published_is_reported_by_the_next(runs) -> None:
+    assert runs["killed before it reported"]["events"] == [["raw_calls", [str(DAY)]]]
 
 
-def test_what_is_built_already_is_not_told_again(runs) -> None:
+def test_what_is_built_already_is_not_reported_again(runs) -> None:
     assert runs["built"]["state"] == "success"
     assert runs["built"]["tasks"]["load"] == "skipped"
     assert runs["built"]["events"] == []
@@ -164,10 +164,12 @@ def test_a_bad_delivery_holds_no_other_back(runs) -> None:
     assert run["state"] == "failed"
     assert run["tasks"] == {"load": "success", "report": "failed"}
     assert f"calls {NEXT}: refused as a whole" in run["reasons"]["report"]
-    told = dict(run["events"])
-    assert "raw_calls" not in told
-    assert told["raw_boutique_visits"] == told["raw_interventions"] == [str(DAY), str(NEXT)]
-    assert {"raw_boutiques", "raw_active_lines", "raw_numbering_plan", "raw_line_assignments"} <= set(told)
+    reported = dict(run["events"])
+    assert "raw_calls" not in reported
+    assert reported["raw_boutique_visits"] == reported["raw_interventions"] == [str(DAY), str(NEXT)]
+    assert {"raw_boutiques", "raw_active_lines", "raw_numbering_plan", "raw_line_assignments"} <= set(
+        reported
+    )
 
 
 def test_a_look_that_finds_nothing_new_skips(runs) -> None:

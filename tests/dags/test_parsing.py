@@ -46,13 +46,13 @@ sys.addaudithook(watch)
 before = set(sys.modules)
 began = time.perf_counter()
 runpy.run_path(sys.argv[2])
-told = {
+reported = {
     "seconds": time.perf_counter() - began,
     "airflow_seconds": airflow_seconds,
     "broken": list(broken),
     "modules": sorted(set(sys.modules) - before),
 }
-print(json.dumps(told))
+print(json.dumps(reported))
 """
 HEAVY = {
     "adbc_driver_manager",
@@ -121,7 +121,7 @@ def test_reading_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [
         ("open('/etc/hostname').read()", "open /etc/hostname"),
         ("open('left_behind', 'w')", "left_behind to write"),
@@ -130,8 +130,8 @@ def test_reading_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict
         ("from parc.settings import Settings; Settings.from_env().secret('x')", None),
     ],
 )
-def test_a_dag_file_that_reaches_out_is_caught(tmp_path: Path, line: str, told: str | None) -> None:
+def test_a_dag_file_that_reaches_out_is_caught(tmp_path: Path, line: str, reported: str | None) -> None:
     """The watch above detects what it should."""
     bad = tmp_path / "bad.py"
-    bad.write_text(line if told else f"try:\n    {line}\nexcept OSError:\n    pass\n")
-    assert (told or "os.mkdir") in " ".join(read(bad, tmp_path)["broken"])
+    bad.write_text(line if reported else f"try:\n    {line}\nexcept OSError:\n    pass\n")
+    assert (reported or "os.mkdir") in " ".join(read(bad, tmp_path)["broken"])

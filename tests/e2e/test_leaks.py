@@ -30,8 +30,8 @@ pytestmark = pytest.mark.e2e
 
 Row = dict[str, str]
 FIRST, NIGHT = date(2012, 4, 23), date(2012, 4, 24)
-LOADED, SPOILT = (NIGHT + timedelta(days=day) for day in (1, 2))
-REFUSED = [SPOILT + timedelta(days=day) for day in range(6)]
+LOADED, FAULTY = (NIGHT + timedelta(days=day) for day in (1, 2))
+REFUSED = [FAULTY + timedelta(days=day) for day in range(6)]
 TEMPORARY = "temporary"
 OLD = 3_600
 """Seconds: what was written so long ago is taken as whole."""
@@ -98,7 +98,7 @@ def platform(
 def deliver(platform: Platform, planted: Planted) -> None:
     """Fill the landing zone."""
     done = platform.parc(
-        "simulate", "--from", str(FIRST), "--to", str(SPOILT), "--scale", "0.01", "--seed", "5"
+        "simulate", "--from", str(FIRST), "--to", str(FAULTY), "--scale", "0.01", "--seed", "5"
     )
     assert done.returncode == 0, done.stderr
     landing = platform.home / "landing"
@@ -115,7 +115,7 @@ def deliver(platform: Platform, planted: Planted) -> None:
                 place = f"{name} of a good day"
                 odd = [*masked(feed, rows, planted, place), *rejected(feed, rows, planted, place)]
                 write(folder, [*rows, *odd], planted, place)
-            elif day == SPOILT:
+            elif day == FAULTY:
                 place = f"{name} of a refused day"
                 write(folder, list(everywhere(feed, rows, planted, place)), planted, place)
     refuse(landing, sound["calls"], planted)

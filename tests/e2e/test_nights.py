@@ -141,8 +141,8 @@ def test_a_night_whose_calls_are_refused(platform: Platform, airflow: Airflow, p
     page.goto(f"/dags/ingest_calls/runs/{run['dag_run_id']}/tasks/report")
     page.get_by_text("lacks column").first.wait_for()
     page.screenshot(path=str(platform.home / "refused.png"))
-    told = notice(platform, "ingest_calls", run["dag_run_id"])
-    assert "lacks column" in told and f"parc ingest calls --date {WITHOUT_CALLS}" in told
+    reported = notice(platform, "ingest_calls", run["dag_run_id"])
+    assert "lacks column" in reported and f"parc ingest calls --date {WITHOUT_CALLS}" in reported
     page.goto("/plugin/parc")
     desk = page.frame_locator("iframe")
     desk.get_by_text(f"calls {WITHOUT_CALLS}").first.wait_for()
@@ -222,8 +222,8 @@ def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, 
     run_id = airflow.trigger("build_marts")
     assert wait(airflow, "build_marts", run_id) == "failed"
     assert (seen_by_bi(platform, "fct_calls"), live(platform)) == before
-    told = notice(platform, "build_marts", run_id)
-    assert "legs_add_up_to_the_ledger" in told and str(BAD_DATA) in told and "parc build" in told
+    reported = notice(platform, "build_marts", run_id)
+    assert "legs_add_up_to_the_ledger" in reported and str(BAD_DATA) in reported and "parc build" in reported
     page.goto(f"/dags/build_marts/runs/{run_id}/plugin/models")
     models = page.frame_locator("iframe")
     models.get_by_text("legs_add_up_to_the_ledger").first.wait_for()
@@ -267,8 +267,8 @@ def test_a_night_whose_release_drowns_a_site(platform: Platform, airflow: Airflo
     run_id = airflow.trigger("export_routing")
     assert wait(airflow, "export_routing", run_id) == "failed"
     assert live(platform) == before
-    told = notice(platform, "export_routing", run_id)
-    assert "rule 6" in told and "RENNES" in told and "Mon" in told
+    reported = notice(platform, "export_routing", run_id)
+    assert "rule 6" in reported and "RENNES" in reported and "Mon" in reported
     page.goto(f"/dags/export_routing/runs/{run_id}/tasks/plan_release")
     page.get_by_text("rule 6").first.wait_for()
     page.screenshot(path=str(platform.home / "drowned.png"))

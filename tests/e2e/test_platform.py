@@ -73,9 +73,9 @@ def test_faulty_deliveries_ended_as_promised(platform: Platform) -> None:
     assert {row["status"] for row in health} == {"published"}
     assert [row["day"] for row in health if row["refused_count"]] == ["2012-04-23"]
     assert [row["day"] for row in health if row["restatement_count"]] == ["2012-04-24"]
-    told = json.loads((platform.home / "landing" / "faults.json").read_text())
+    reported = json.loads((platform.home / "landing" / "faults.json").read_text())
     assert sum(row["rows_quarantined"] for row in health) == sum(
-        record["rows_quarantined"] or 0 for record in told
+        record["rows_quarantined"] or 0 for record in reported
     )
     assert platform.sql("select * from intermediate.int_missing_deliveries") == []
 
@@ -285,7 +285,7 @@ def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflo
     place = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     answer = {"chosen_options": ["Approve"], "params_input": {}}
     again = {"dag_run_id": run_id, "task_ids": ["approve"], "only_failed": False, "dry_run": False}
-    told = {
+    reported = {
         name: [
             status(user, "GET", "/dags/export_routing"),
             status(user, "POST", "/dags/export_routing/clearTaskInstances", again | {"dry_run": True}),
@@ -294,7 +294,7 @@ def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflo
         ]
         for name, user in logins.items()
     }
-    assert told == {
+    assert reported == {
         "vera": [200, 403, 403, 403],
         "emil": [200, 200, 200, 403],
         "anna": [200, 403, 403, 403],
@@ -316,9 +316,9 @@ def status(airflow: Airflow, method: str, path: str, body: dict[str, Any] | None
 
 def test_failed_logins_are_delayed(airflow: Airflow) -> None:
     login = {"username": "vera", "password": "a guess"}
-    told = [httpx.post(f"{airflow.address}/auth/token", json=login) for _ in range(6)]
-    assert [answer.status_code for answer in told] == [401] * 5 + [429]
-    assert int(told[-1].headers["retry-after"]) >= 1
+    reported = [httpx.post(f"{airflow.address}/auth/token", json=login) for _ in range(6)]
+    assert [answer.status_code for answer in reported] == [401] * 5 + [429]
+    assert int(reported[-1].headers["retry-after"]) >= 1
 
 
 def test_resumes_after_stop(platform: Platform) -> None:

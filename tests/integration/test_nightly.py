@@ -44,9 +44,9 @@ def platform(module_warehouse: Settings) -> Iterator[Settings]:
         shutil.move(landed(module_warehouse, feed), beside(module_warehouse, feed))
     [whole] = beside(module_warehouse, "calls").glob("*.csv.gz")
     landed(module_warehouse, "calls").mkdir()
-    spoilt = landed(module_warehouse, "calls") / "calls.csv"
-    pl.read_csv(whole, infer_schema=False).drop("market").write_csv(spoilt)
-    os.utime(spoilt, (1e9, 1e9))  # nobody writes to it any more
+    faulty = landed(module_warehouse, "calls") / "calls.csv"
+    pl.read_csv(whole, infer_schema=False).drop("market").write_csv(faulty)
+    os.utime(faulty, (1e9, 1e9))  # nobody writes to it any more
     yield module_warehouse
 
 
@@ -220,10 +220,10 @@ def test_missing_deliveries_do_not_hold_back_a_go_live_and_a_person_agrees_to_it
 
 def test_json_holds_everything(platform: Settings) -> None:
     done = parc(platform, "nightly", "--date", str(EVE), "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["exit_code"]) == (4, 4)  # that night's deliveries have not come
-    assert {"steps", "deliveries", "build", "bi", "plan", "switch", "matters"} <= set(told)
-    assert {each["status"] for each in told["deliveries"]} == {"missing"}
+    reported = json.loads(done.stdout)
+    assert (done.returncode, reported["exit_code"]) == (4, 4)  # that night's deliveries have not come
+    assert {"steps", "deliveries", "build", "bi", "plan", "switch", "matters"} <= set(reported)
+    assert {each["status"] for each in reported["deliveries"]} == {"missing"}
 
 
 def test_the_warehouse_is_lost(platform: Settings) -> None:

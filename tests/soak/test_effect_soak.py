@@ -53,11 +53,11 @@ def query(settings: Settings, text: str) -> list[tuple[Any, ...]]:
 
 def truth(settings: Settings) -> dict[tuple[str, date, date, str], float]:
     """What going live did by market, go-live, week, outcome: a factor of call_rate, points of the others."""
-    told = json.loads((Path(settings.landing) / "truth.json").read_text())
+    reported = json.loads((Path(settings.landing) / "truth.json").read_text())
     sums: dict[tuple[str, date, date], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for day, figures in told["dates"].items():
+    for day, figures in reported["dates"].items():
         on = date.fromisoformat(day)
-        for name, cohort in told["cohorts"].items():
+        for name, cohort in reported["cohorts"].items():
             if cohort["go_live"]:
                 key = (cohort["market"], date.fromisoformat(cohort["go_live"]), on - timedelta(on.weekday()))
                 for figure, value in figures["cohorts"][name].items():

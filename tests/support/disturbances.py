@@ -128,7 +128,7 @@ def ingesting(settings: Settings, feed: str, day: date) -> Command:
     return Command(settings, "ingest", feed, "--date", str(day))
 
 
-def check_told(command: Command) -> None:
+def check_reported(command: Command) -> None:
     """It succeeded, or said in one line what a person can do."""
     code = command.wait()
     assert "Traceback" not in command.said, command.said
@@ -179,7 +179,7 @@ def reached(settings: Settings, before: int) -> str:
     if status == "landed":
         attached = "select 1 from pg_inherits where inhrelid = to_regclass(%s)"
         is_full = any(not query(settings, attached, f"raw.{name}") for name in raw_tables(settings))
-        return "loaded aside, being judged" if is_full else "being read and loaded"
+        return "loaded, being checked" if is_full else "being read and loaded"
     return {"audited": "judged, being published"}.get(status, status)
 
 

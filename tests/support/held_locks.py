@@ -47,5 +47,5 @@ def hold(settings: Settings, outcome: Outcome, record: Record) -> None:
         assert quarantined == len(kept) == record["rows_quarantined"]
     assert all(line > 1 for line, _ in kept)
     if record["names"]:
-        told = [reason or "", *warnings, *(reason for _, reason in kept)]
-        assert any(record["names"] in text for text in told), told
+        reported = [reason or "", *warnings, *(reason for _, reason in kept)]
+        assert any(record["names"] in text for text in reported), reported

@@ -153,8 +153,8 @@ def torture(away: str, here: str) -> dict[str, bytes]:
                 "Contact": f'"a" <sip:a@{away}> ;;,;,,',
             },
         ),
-        "a body longer than told": of(invite, change={"Content-Length": "3"}, body="v=0\r\no=-\r\n"),
-        "a body shorter than told": of(invite, change={"Content-Length": "9999"}),
+        "a body longer than declared": of(invite, change={"Content-Length": "3"}, body="v=0\r\no=-\r\n"),
+        "a body shorter than declared": of(invite, change={"Content-Length": "9999"}),
         "a negative length": of(invite, change={"Content-Length": "-999"}),
         "two lengths": of(invite, more=["Content-Length: 5"]),
         "numbers too great": of(

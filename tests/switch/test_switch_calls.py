@@ -95,7 +95,7 @@ def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "arguments", "told"),
+    ("method", "arguments", "reported"),
     [
         ("htable.sets", ("rt_{slot}", "r:53:fixe:open:1", "LYON=1;"), "r:53:fixe:open:1"),
         ("htable.delete", ("win_{slot}", "53:15455"), "53:15455"),
@@ -106,13 +106,13 @@ def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
     ],
 )
 def test_a_table_that_somebody_touched_is_drift(
-    live: Settings, method: str, arguments: tuple[str, ...], told: str
+    live: Settings, method: str, arguments: tuple[str, ...], reported: str
 ) -> None:
     go_live(live)
     slot = would_go(live, "+33299445566").slot
     names = {"slot": slot, "idle": "b" if slot == "a" else "a"}
     Rpc(local.socket(live)).call(method, *(argument.format(**names) for argument in arguments))
-    assert told in str(routing.verify(live).problems)
+    assert reported in str(routing.verify(live).problems)
     with pytest.raises(RoutingRefused, match="drift"):
         routing.apply(live, EVE, requested_by="night", reason="again")
 

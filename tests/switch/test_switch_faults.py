@@ -175,7 +175,7 @@ def test_no_table_takes_a_row_that_the_switch_would_load_without_a_word(running:
 
 
 @pytest.mark.parametrize("method", ["htable.reload", "mtree.reload", "htable.sets"])
-def test_a_switch_that_says_ok_and_does_nothing_is_not_believed(
+def test_a_switch_that_says_ok_and_does_nothing_is_not_trusted(
     live: Settings, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     call = Rpc.call
@@ -261,7 +261,7 @@ def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_n
     assert not old_table_is_live(live) and routing.verify(live).is_ok
 
 
-def test_too_little_shared_memory_is_told_before_anything_is_loaded(live: Settings) -> None:
+def test_too_little_shared_memory_is_reported_before_anything_is_loaded(live: Settings) -> None:
     """More numbers than the running switch has room for: loading them would lose calls."""
     free = int(Rpc(local.socket(live)).call("core.shmmem", "m")["free"]) << 20
     held = readable(open_switch(live).read_live())

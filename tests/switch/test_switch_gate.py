@@ -229,7 +229,7 @@ def test_peers_that_are_no_networks_are_reported(given: str, monkeypatch: pytest
         local.peers(OwnSwitch.from_env())
 
 
-def test_a_secret_that_is_short_is_told(running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_is_short_is_reported(running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for given in ("short", 'long enough, but with a " in it'):
         monkeypatch.setenv("PARC_SWITCH_SECRET", given)
         with pytest.raises(ConfigurationError, match="PARC_SWITCH_SECRET must have 16"):

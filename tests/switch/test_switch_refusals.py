@@ -111,11 +111,11 @@ def test_emergency_is_stopped_by_nothing_but_the_kill_switch_and_is_audited(
     assert set(sites.count()) <= {"LYON", "LYON_2"} and sites.count().total() == 20
     assert "Rennes burns" in (routing.status(live).hold or "")
     routing.release_hold(live, released_by="Paul", reason="the fire is out")
-    told = "select {} from ops.{} order by 1, 2, 3"
+    reported = "select {} from ops.{} order by 1, 2, 3"
     assert ("emergency", "Anne", "Rennes burns") in rows(
-        live, told.format("kind, requested_by, reason", "routing_release")
+        live, reported.format("kind, requested_by, reason", "routing_release")
     )
-    assert rows(live, told.format("event, set_by, reason", "routing_hold")) == [
+    assert rows(live, reported.format("event, set_by, reason", "routing_hold")) == [
         ("released", "Paul", "the fire is out"),
         ("set", "Anne", "Rennes burns"),
     ]

@@ -241,5 +241,5 @@ def test_a_usual_identifier_is_left(text: str) -> None:
         ("0299123456 et C012345678", "*** et C***"),
     ],
 )
-def test_serial_numbers_are_not_told_but_dates_are(text: str, shown: str | None) -> None:
+def test_serial_numbers_are_masked_but_dates_are_not(text: str, shown: str | None) -> None:
     assert discreet(text) == (shown or text)

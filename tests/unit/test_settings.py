@@ -44,7 +44,7 @@ def test_a_secret_may_be_given_by_value_or_not_at_all(monkeypatch) -> None:
     assert given_secret("PARC_A_PASSWORD") == "by value"
 
 
-def test_a_secret_given_twice_is_told_by_name(file: Path, monkeypatch) -> None:
+def test_a_secret_given_twice_is_reported_by_name(file: Path, monkeypatch) -> None:
     file.write_text("of the file")
     monkeypatch.setenv("PARC_A_PASSWORD_FILE", str(file))
     monkeypatch.setenv("PARC_A_PASSWORD", "by value")
@@ -56,7 +56,7 @@ def test_a_secret_given_twice_is_told_by_name(file: Path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("content", "why"), [(None, "No such file"), (b"", "empty"), (b"\n", "empty"), (b"\xff\xfe", "UTF-8")]
 )
-def test_a_file_without_a_secret_is_told_by_name(
+def test_a_file_without_a_secret_is_reported_by_name(
     content: bytes | None, why: str, file: Path, monkeypatch
 ) -> None:
     if content is not None:

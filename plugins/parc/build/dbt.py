@@ -132,7 +132,7 @@ class Dbt:
         The results show which nodes failed. Raises BuildFailed if dbt did not finish.
         """
         target, project = _target(self._settings), str(self._settings.project / "dbt_project")
-        asked = [
+        full_command = [
             *command.split(),
             "--project-dir",
             project,
@@ -147,7 +147,7 @@ class Dbt:
         assert self._process.stdin is not None and self._process.stdout is not None
         output: list[str] = []
         try:
-            self._process.stdin.write(f"{json.dumps(asked)}\n")
+            self._process.stdin.write(f"{json.dumps(full_command)}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it has died; its last output is read below

@@ -20,7 +20,7 @@ TESTS = ("test", "unit_test")
 # dbt's statuses that the ledger records under another one.
 STATUSES = {"pass": "success", "reused": "success", "partial success": "error", "runtime error": "error"}
 FAILED = ("fail", "error")
-MOST_ASKED = 10
+MOST_TRACED = 10
 """Most failed nodes whose rows are fetched; the others only show their SQL file."""
 ASSERTION = "asserts_of_each"
 """Key in the meta of a test that makes one assertion about many models: which part of their meta it uses.
@@ -111,7 +111,7 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
         if ASSERTION in entry.meta and status != "error":
             nodes += _assertions(connection, run, result, node)
             continue
-        if status in FAILED and sum(each.has_failed for each in nodes) < MOST_ASKED:
+        if status in FAILED and sum(each.has_failed for each in nodes) < MOST_TRACED:
             found = _broken(connection, entry, result)
             if found.rows and entry.kind == "model":
                 message = (message or "").partition("\nDETAIL:  Failing row contains")[0]
@@ -134,10 +134,10 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
     entry = run.entries[result.unique_id]
     found: dict[str, tuple[int, Broken]] = {}
     if test.status == "fail":
-        asked = broken.of_each(connection, result.compiled_code or "")
-        if asked is None:
+        counted = broken.of_each(connection, result.compiled_code or "")
+        if counted is None:
             return [test]
-        found = asked
+        found = counted
     part = entry.meta[ASSERTION]
     of_each = []
     for unique_id in entry.reads:

@@ -24,8 +24,8 @@ from parc.ledger.builds import Build
 from parc.settings import Settings
 
 # dbt compares these file by file; only they may change between a failed build and the one that resumes it.
-MENDABLE = ("models/", "tests/")
-NOT_MENDABLE = "tests/generic/"
+MAY_CHANGE = ("models/", "tests/")
+MUST_NOT_CHANGE = "tests/generic/"
 SELECTED = ("result:error+", "result:fail+", "result:skipped+", "state:modified+")
 
 Inputs = dict[str, str]
@@ -91,7 +91,9 @@ def _identity(build: Build) -> str:
 
 def _bound_files(project: Path) -> list[str]:
     paths = (path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file())
-    return sorted(path for path in paths if not path.startswith(MENDABLE) or path.startswith(NOT_MENDABLE))
+    return sorted(
+        path for path in paths if not path.startswith(MAY_CHANGE) or path.startswith(MUST_NOT_CHANGE)
+    )
 
 
 def _digest(content: bytes) -> str:

@@ -115,10 +115,10 @@ def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tu
         return []
     limits = [newest - timedelta(days=days)]
     for name in {name for each in models for name in each.feeds}:
-        gone = deliveries.newest_expired_date(connection, name)
-        if gone is None and deliveries.published_before(connection, name, date.max) is None:
+        expired = deliveries.newest_expired_date(connection, name)
+        if expired is None and deliveries.published_before(connection, name, date.max) is None:
             continue  # the feed has never been published
-        limits.append(gone or date.min)
+        limits.append(expired or date.min)
     dates = retention.expired_up_to(connection, feed, min(limits))
     due = [(business_date, before or date.min) for business_date, before, is_done in dates if not is_done]
     return [(business_date, before if n else date.min) for n, (business_date, before) in enumerate(due)]
@@ -178,7 +178,7 @@ def _unlink_jobs(
     ]
     connection.execute(
         sql.SQL(
-            "create temporary table gone on commit drop as "
+            "create temporary table removed_jobs on commit drop as "
             "with last as (select job_id, line_key from {jobs} as job where {of_job} > {before} "
             "and {of_job} <= {business_date} and ({is_linked}) and not exists (select from {jobs} as other "
             "where other.line_key = job.line_key and {of_other} > {business_date})) "
@@ -193,7 +193,7 @@ def _unlink_jobs(
             is_linked=sql.SQL(" or ").join(is_linked),
         )
     )
-    of_jobs = sql.SQL("job_id in (select job_id from gone)")
+    of_jobs = sql.SQL("job_id in (select job_id from removed_jobs)")
     pseudonyms = [
         sql.SQL("select {key} as pseudonym from {table} where {of_jobs} and {key} is not null").format(
             key=sql.Identifier(key), table=table, of_jobs=of_jobs

@@ -56,7 +56,7 @@ class Seed:
         for row in old ^ new:
             values = frozenset(cell for cell in row if cell[0] not in (self.starts, self.ends))
             for day in _between(dates, *self._span(dict(row)), margin):
-                (seen[day].gone if row in old else seen[day].come).append(values)
+                (seen[day].removed if row in old else seen[day].added).append(values)
         return {day for day, rows in seen.items() if rows.is_change(self.margin_days)}
 
     def _span(self, row: dict[str, str]) -> tuple[date, date]:
@@ -71,12 +71,12 @@ class Seed:
 class _InForce:
     """Rows removed and rows added on one date."""
 
-    gone: list[frozenset[tuple[str, str]]] = field(default_factory=list)
-    come: list[frozenset[tuple[str, str]]] = field(default_factory=list)
+    removed: list[frozenset[tuple[str, str]]] = field(default_factory=list)
+    added: list[frozenset[tuple[str, str]]] = field(default_factory=list)
 
     def is_change(self, margin_days: int) -> bool:
         # Within a margin rows of several dates mix, so an equal row may be removed and added.
-        return margin_days > 0 or set(self.gone) != set(self.come)
+        return margin_days > 0 or set(self.removed) != set(self.added)
 
 
 def read(folder: Path) -> dict[str, Seed]:

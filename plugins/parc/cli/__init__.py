@@ -91,5 +91,5 @@ def describe_unexpected(error: BaseException) -> str:
 
 def end(message: str, code: int) -> NoReturn:
     """Print the message to standard error and exit."""
-    say(f"parc: {message}", aside=True)
+    say(f"parc: {message}", to_stderr=True)
     sys.exit(code)

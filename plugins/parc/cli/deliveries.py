@@ -103,8 +103,8 @@ def ingest(
 
     settings = Settings.from_env()
     days = date_range(day, first, last)
-    believed = by_hand(settings, date.today(), is_accepted=accept_date)
-    believed.check(feed, days[0], days[-1])
+    accepted_dates = by_hand(settings, date.today(), is_accepted=accept_date)
+    accepted_dates.check(feed, days[0], days[-1])
     if len(days) > MOST_DATES:
         raise typer.BadParameter(f"{len(days):,} dates are too many, {MOST_DATES:,} at most: split the range")
     outcomes: list[Outcome] = []
@@ -113,7 +113,7 @@ def ingest(
         with progress_bar() as advance, loads(settings) as load:
             for done, each in enumerate(days, start=1):
                 try:
-                    outcomes.append(load.ingest(feed, each, believed=believed))
+                    outcomes.append(load.ingest(feed, each, accepted_dates=accepted_dates))
                 except Busy as error:
                     busy.append(error)
                 advance(f"{feed} {each}", done, len(days))

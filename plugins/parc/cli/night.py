@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.status import Status
 
-from parc.cli.printing import DATE, AcceptDate, Json, aside, dump, escape, log_step, print_findings, screen
+from parc.cli.printing import DATE, AcceptDate, Json, dump, escape, log_step, print_findings, screen, stderr
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Watch:
         if step.state == "running":
             self.spinner.update(f"{step.name} {escape(step.message)}")
             self.spinner.start()
-            if not (aside.is_terminal or self.has_begun):
+            if not (stderr.is_terminal or self.has_begun):
                 log_step(f"{step.name} {step.message}".strip())
             self.has_begun = True
             return
@@ -84,7 +84,7 @@ class Watch:
 @contextmanager
 def watching(*, is_silent: bool) -> Iterator[Watch]:
     """A watch whose spinner stops at the end of the block."""
-    watch = Watch(aside.status(""), is_silent)
+    watch = Watch(stderr.status(""), is_silent)
     try:
         yield watch
     finally:

@@ -31,7 +31,7 @@ class _Screen(Console):
 
 
 screen = _Screen(width=None if sys.stdout.isatty() else 200)
-aside = _Screen(stderr=True)
+stderr = _Screen(stderr=True)
 
 DATE = ["%Y-%m-%d"]
 NARROWEST_COLUMN = 10
@@ -45,9 +45,9 @@ AcceptDate = Annotated[
 Day = Annotated[datetime | None, typer.Option("--date", formats=DATE, help="Business date.")]
 
 
-def say(text: str, *, aside: bool = False) -> None:
-    """Print a text that may contain untrusted input; `aside` prints to standard error."""
-    print(printable(text), file=sys.stderr if aside else sys.stdout, flush=True)
+def say(text: str, *, to_stderr: bool = False) -> None:
+    """Print a text that may contain untrusted input; `to_stderr` prints to standard error."""
+    print(printable(text), file=sys.stderr if to_stderr else sys.stdout, flush=True)
 
 
 def escape(text: str) -> str:
@@ -76,11 +76,11 @@ def date_range(day: datetime | None, first: datetime | None, last: datetime | No
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on a terminal's standard error; elsewhere one line per step if there are several."""
-    if not aside.is_terminal:
+    if not stderr.is_terminal:
         yield lambda what, done, total: log_step(f"{done}/{total} {what}") if total > 1 else None
         return
     columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=aside, transient=True) as bar:
+    with Progress(*columns, console=stderr, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def advance(what: str, done: int, total: int) -> None:
@@ -92,23 +92,23 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """A spinner, if standard error is a terminal."""
-    with aside.status(escape(what)):
+    with stderr.status(escape(what)):
         yield
 
 
 @contextmanager
 def following() -> Iterator[Callable[[str], None]]:
     """Reports the steps of a long command: as a spinner on a terminal's standard error, else as lines."""
-    if not aside.is_terminal:
+    if not stderr.is_terminal:
         yield log_step
         return
-    with aside.status("") as status:
+    with stderr.status("") as status:
         yield lambda what: status.update(escape(what))
 
 
 def log_step(what: str) -> None:
     """Print a log line: the time, and what the command is doing."""
-    say(f"{datetime.now():%H:%M:%S} {what}", aside=True)
+    say(f"{datetime.now():%H:%M:%S} {what}", to_stderr=True)
 
 
 def table(title: str | None, rows: Sequence[Mapping[str, Any]]) -> None:

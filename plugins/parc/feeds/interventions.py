@@ -14,7 +14,7 @@ from parc.feeds.declaration import (
     Window,
 )
 
-LATELY = Window(31, 1)
+RECENT = Window(31, 1)
 """An extract may include changes that an earlier one missed."""
 PAST = Window(3_660, 1)
 SLOT = Window(3_660, 366)
@@ -25,7 +25,7 @@ INTERVENTIONS = Feed(
     keeping=Keeping.DAYS,
     columns=(
         Column("job_id", Type.TEXT, "The job."),
-        Column("updated_at", Type.INSTANT, "When the job was created or changed.", window=LATELY),
+        Column("updated_at", Type.INSTANT, "When the job was created or changed.", window=RECENT),
         Column(
             "unit_code",
             Type.TEXT,

@@ -153,9 +153,9 @@ def stop(
     Raises ConfigurationError where it must not be killed.
     """
     running = [(program, process) for program in programs if (process := program.process)]
-    asked = [process for _, process in running]
-    families = [each for process in asked for each in (process, *_children(process))]
-    for process in families if with_children else asked:
+    processes = [process for _, process in running]
+    families = [each for process in processes for each in (process, *_children(process))]
+    for process in families if with_children else processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(how)
     _, alive = psutil.wait_procs(families, timeout=seconds)

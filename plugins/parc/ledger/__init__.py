@@ -1,6 +1,6 @@
 """The platform's own state, kept in the schema `ops`: deliveries, what is due, builds, releases, locks.
 
-All SQL on `ops` stands in this room, apart from the migrations and the dbt project. Readers return frozen
-dataclasses; what writes is in modules of its own, called `write_...`. Every function takes the connection of
-its caller: so the rights, and the transaction, are the caller's.
+All SQL on `ops` is in this package, except for the migrations and the dbt project. Readers return frozen
+dataclasses; the `write_...` modules write. Every function uses its caller's connection, and so the caller's
+rights and transaction.
 """

@@ -1,4 +1,4 @@
-"""What a build finds in the ledger: what it has not seen yet, and which dates that changes."""
+"""What a build reads from the ledger: the deliveries that are new to it, and the dates that they change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Arrival:
 
 @dataclass(frozen=True, order=True)
 class Origin:
-    """A published delivery from which a row may come; `file` and `line` say where it stands, if known."""
+    """A published delivery that a row may come from; `file` and `line` locate the row, if known."""
 
     feed: str
     business_date: date
@@ -36,12 +36,12 @@ class Origin:
     line: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As `ops.build_node` keeps it."""
+        """The form stored in `ops.build_node`."""
         return asdict(self) | {"business_date": str(self.business_date)}
 
 
 class RestatedDate(NamedTuple):
-    """A delivery, and a date of which it changes figures that BI has read."""
+    """A delivery, and a date for which it changes figures that BI has read."""
 
     delivery_id: int
     business_date: date
@@ -58,7 +58,7 @@ def withdrawn(connection: Connection[Any]) -> list[Arrival]:
 
 
 def kept_dates(connection: Connection[Any], feed: str) -> list[date]:
-    """The published dates of a feed whose raw rows are there, in order."""
+    """The published dates of a feed whose raw rows are still stored, in order."""
     return _dates(
         connection,
         f"select business_date from ops.delivery where feed = %s and {IS_KEPT} order by business_date",
@@ -88,8 +88,8 @@ def dates_governed(
 ) -> list[date]:
     """Dates of a fact feed on which one of these snapshots of a reference feed is in force.
 
-    A snapshot is in force from its date to the next one; the earliest also for all dates before it. One that
-    was withdrawn governed the dates that it would govern now.
+    A snapshot is in force from its date to the next one; the earliest also for all dates before it. A
+    withdrawn one counts as if it were still published.
     """
     return _dates(
         connection,
@@ -122,8 +122,9 @@ def dates_governed(
 
 
 def dates_of_lines(connection: Connection[Any], snapshots: Collection[date]) -> list[date]:
-    """Dates of calls from the first month of these snapshots of `active_lines` on: a later month without
-    lines of its own takes the last known ones. All dates, where a snapshot's rows are gone (withdrawn)."""
+    """Dates of calls from the first month in these snapshots of `active_lines` on, because later months
+    without lines of their own use the last known ones. All dates if a snapshot was withdrawn, as its rows are
+    gone."""
     return _dates(
         connection,
         f"""
@@ -144,7 +145,7 @@ def dates_of_lines(connection: Connection[Any], snapshots: Collection[date]) -> 
 
 def restated_dates(connection: Connection[Any], build_id: int, feeds: Sequence[str]) -> list[RestatedDate]:
     """Deliveries of these feeds that change what BI has read, as the running build sees them: restated ones,
-    withdrawn ones, and those that took contacts from a date that was published."""
+    withdrawn ones, and those that took over contacts from a published date."""
     with connection.cursor(row_factory=class_row(RestatedDate)) as cursor:
         return cursor.execute(
             f"""
@@ -197,7 +198,7 @@ def origins_of_key(
     business_date: date | None,
     most: int,
 ) -> list[Origin]:
-    """Where the raw rows of a feed with this key stand: on one date, or on all; the newest first."""
+    """Where a feed has raw rows with this key, on one date or on all; the newest first."""
     query = sql.SQL(
         "select stored.business_date, delivery_id, files -> (file_number - 1) ->> 'name', line_number "
         "from {table} as stored inner join ops.delivery as delivery "
@@ -223,7 +224,7 @@ def published_since_build(connection: Connection[Any], feeds: Collection[str], m
 
 
 def digest(connection: Connection[Any]) -> list[str | None]:
-    """Changes with every change of deliveries, of what was looked for in vain, and of the schema."""
+    """A digest that changes with the deliveries, the failed searches for deliveries, and the schema."""
     row = connection.execute(
         """
         select

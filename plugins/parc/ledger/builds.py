@@ -21,8 +21,8 @@ IS_CHANGED_JOB = "job_id in (select ops.changed_jobs())"
 
 @dataclass(frozen=True)
 class Build:
-    """A build; instants are UTC. `missing` are the due deliveries it is without, `resumed_build_id` the
-    failed build it went on from."""
+    """A build; instants are UTC. `missing` are the due deliveries it does not contain, `resumed_build_id` the
+    failed build that it resumed."""
 
     build_id: int
     status: BuildStatus
@@ -36,7 +36,7 @@ class Build:
 
 @dataclass(frozen=True)
 class PublishedBuild:
-    """The build that BI sees, since when (UTC), and the due deliveries it is without."""
+    """The build that BI sees, since when (UTC), and the due deliveries it does not contain."""
 
     build_id: int
     published_at: datetime
@@ -45,7 +45,7 @@ class PublishedBuild:
 
 @dataclass(frozen=True)
 class BuildNode:
-    """What became of a model, seed or test (`kind` as dbt says it) of a build.
+    """The result of a model, seed or test of a build; `kind` is the resource type in dbt.
 
     `tested` are the models and seeds that a test reads. `status` is success, warn, fail, error or skipped;
     `row_count` the rows written, or those that break a test. `failing_rows` are the first of these, `origins`
@@ -65,7 +65,7 @@ class BuildNode:
 
 
 class BuiltSeed(NamedTuple):
-    """A seed as the published marts hold it. `content` is its CSV text, None where an old version did."""
+    """A seed as in the published marts. `content` is its CSV text; None if an old version built it."""
 
     sha256: str
     content: str | None
@@ -91,7 +91,7 @@ def last_builds(connection: Connection[Any], count: int) -> list[Build]:
 
 
 def last_ended(connection: Connection[Any]) -> Build | None:
-    """The newest build that does not run any more."""
+    """The newest build that has ended."""
     return _one(connection, "where status <> 'running' order by build_id desc limit 1")
 
 
@@ -146,8 +146,8 @@ def date_count(connection: Connection[Any], build_id: int, subjects: Collection[
 
 
 def dates_left_unpublished(connection: Connection[Any]) -> dict[str, set[date]]:
-    """Dates that builds recomputed since the last published one, by subject: their tables changed, and BI has
-    not seen it."""
+    """Dates that builds recomputed since the last published one, by subject: BI has not seen these changes
+    yet."""
     rows = connection.execute(
         "select distinct feed, business_date from ops.build_date where build_id > "
         "(select coalesce(max(build_id), 0) from ops.build where status = 'published')"

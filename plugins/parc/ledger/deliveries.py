@@ -1,4 +1,4 @@
-"""Deliveries: what came, and what became of it. Read from `ops.delivery` and `ops.looked_for`."""
+"""Deliveries and their status. Read from `ops.delivery` and `ops.looked_for`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class File(TypedDict):
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery as the ledger knows it; instants are UTC.
+    """A delivery as recorded in the ledger; instants are UTC.
 
-    `listing` is what lay in its folder at the last look: name, bytes and last write of each file; None where
-    a version before 0018 looked. `seen_at` is when the same bytes were last found again, `expired_at` when
+    `listing` has the name, bytes and last write of each file in its folder at the last look; None if a
+    version before 0018 looked. `seen_at` is when the same bytes were last found again, `expired_at` when
     retention dropped the raw rows. `built_in` is the first published build that contains it.
     """
 
@@ -57,7 +57,7 @@ class Delivery:
 
     @property
     def is_loading(self) -> bool:
-        """Whether a run is still loading it, or died while it did."""
+        """Whether a run is still loading it, or died while loading it."""
         return self.status in ("landed", "audited")
 
     @property
@@ -100,8 +100,8 @@ def withdrawn(
 
 
 def last_looks(connection: Connection[Any], first: date, last: date) -> dict[Key, Delivery]:
-    """The delivery that was looked at last, by feed and date: of the dates from `first` to `last`, and of
-    older ones that are still loading."""
+    """The delivery that was looked at last, by feed and date, for the dates `first` to `last` and for older
+    dates that are still loading."""
     return {
         (found.feed, found.business_date): found
         for found in where(
@@ -126,12 +126,12 @@ def not_built(connection: Connection[Any], feed: str | None = None) -> list[Deli
 
 
 def misdated(connection: Connection[Any]) -> list[Delivery]:
-    """Published deliveries of dates that cannot be right: they came before such dates were refused."""
+    """Published deliveries with impossible dates, loaded before such dates were refused."""
     return where(connection, "status = 'published' and is_misdated", order="delivery_id")
 
 
 def with_rejected_rows(connection: Connection[Any], after: date) -> list[Delivery]:
-    """Published deliveries of the dates after this one of which rows broke a rule."""
+    """Published deliveries of later dates in which rows broke a rule."""
     condition = "status = 'published' and rows_rejected > 0 and business_date > %s"
     return where(connection, condition, [after], order="business_date, feed")
 
@@ -219,7 +219,7 @@ def newest_published_date(connection: Connection[Any]) -> date | None:
 
 
 def newest_expired_date(connection: Connection[Any], feed: str) -> date | None:
-    """The newest date of which retention has dropped the raw rows; all before it are past retention too."""
+    """The newest date whose raw rows retention has dropped; all earlier dates are past retention too."""
     return _date(
         connection,
         "select max(business_date) from ops.delivery where feed = %s and expired_at is not null",
@@ -271,7 +271,7 @@ def rows_before(connection: Connection[Any], feed: str, business_date: date) -> 
 def measures(
     connection: Connection[Any], feed: str, dates: Collection[date]
 ) -> dict[date, Mapping[str, Any]]:
-    """What the feed's suite measured of the published deliveries of these dates."""
+    """What the feed's suite measured on the published deliveries of these dates."""
     return dict(
         connection.execute(
             "select business_date, measures from ops.delivery "
@@ -301,7 +301,7 @@ def _one(connection: Connection[Any], condition: str, values: list[Any]) -> Deli
 def where(
     connection: Connection[Any], condition: str, values: Any = None, *, order: str, head: str = ""
 ) -> list[Delivery]:
-    """For the room's other readers: deliveries by a condition and order in SQL."""
+    """Deliveries by a condition and order in SQL; for other readers in this package."""
     with connection.cursor(row_factory=class_row(Delivery)) as cursor:
         query = f"select {head} {_COLUMNS} from ops.delivery where {condition} order by {order}"
         return cursor.execute(query.encode(), values).fetchall()

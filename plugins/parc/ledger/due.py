@@ -1,4 +1,4 @@
-"""What is due: by the feed calendar, and what has become of it."""
+"""What is due by the feed calendar, and whether it has arrived."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Expected:
 
     @property
     def is_daily(self) -> bool:
-        """Whether each day counts; where a snapshot has not come, the one before it stays in force."""
+        """Whether every day is needed. Otherwise the feed delivers snapshots, and the last one stays in
+        force."""
         return FEEDS[self.feed].keeping is Keeping.DAYS
 
 
@@ -44,8 +45,8 @@ Calendar = Sequence[Expected]
 
 @dataclass(frozen=True)
 class Due:
-    """A delivery that the calendar expects of a night, and what became of it. `due_at` is UTC; `detail` says
-    how many rows, or why it was refused. Where a snapshot (not `is_daily`) has not come, the one before it
+    """A delivery that the calendar expects for a night, and its state. `due_at` is UTC; `detail` says how
+    many rows it has, or why it was refused. If a snapshot (not `is_daily`) has not arrived, the one before it
     stays in force."""
 
     feed: str
@@ -58,8 +59,8 @@ class Due:
 
 @dataclass(frozen=True)
 class Missing:
-    """A delivery that was due at `due_at` (UTC) and has not come. One that was withdrawn counts as not come:
-    then `withdrawn_id` and `withdrawal_reason` tell of it."""
+    """A delivery that was due at `due_at` (UTC) and has not arrived. A withdrawn one counts as not arrived;
+    then `withdrawn_id` and `withdrawal_reason` are set."""
 
     feed: str
     business_date: date
@@ -69,7 +70,8 @@ class Missing:
 
 
 class Gap(TypedDict):
-    """A due delivery that a build is without, as the build's row keeps it: dates and instants as ISO 8601."""
+    """A due delivery that a build does not contain, as stored with the build; dates and instants in ISO
+    8601."""
 
     feed: str
     business_date: str
@@ -78,8 +80,8 @@ class Gap(TypedDict):
 
 
 def calendar(project: Path) -> Calendar:
-    """The feed calendar in git, references first, as the facts are checked against them. It is known before
-    the first build."""
+    """The feed calendar in git, references first, because facts are checked against them. It is available
+    before the first build."""
     with (project / "dbt_project" / "seeds" / "feed_calendar.csv").open(newline="") as file:
         expected = [
             Expected(
@@ -94,7 +96,7 @@ def calendar(project: Path) -> Calendar:
 
 
 def newest_night(connection: Connection[Any]) -> date | None:
-    """The last business date of which anything came or was looked for; None before the first."""
+    """The last business date for which anything arrived or was looked for; None before the first."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         found: date | None = cursor.execute(
             "select greatest((select max(business_date) from ops.delivery "
@@ -105,11 +107,11 @@ def newest_night(connection: Connection[Any]) -> date | None:
 
 
 def due(connection: Connection[Any], expected: Calendar, business_date: date) -> list[Due]:
-    """What the calendar expects of a night, in its order, and what has become of it."""
+    """What the calendar expects for a night, in calendar order, with its state."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             f"""
-            with come as (
+            with arrived as (
                 select distinct on (feed) feed, status, reason, rows_published, rows_quarantined, built_in
                 from ops.delivery
                 where business_date = %(day)s and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
@@ -126,19 +128,19 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
                 expected.feed,
                 expected.due_at,
                 case
-                    when come.status in ('published', 'refused') then come.status
-                    when come.status is not null then 'loading'
+                    when arrived.status in ('published', 'refused') then arrived.status
+                    when arrived.status is not null then 'loading'
                     when expected.due_at <= clock_timestamp() or exists (
                         select from ops.looked_for where feed = expected.feed and business_date = %(day)s
                     ) then 'missing'
                     else 'due'
                 end as state,
-                come.reason,
-                come.rows_published,
-                come.rows_quarantined,
-                come.built_in
+                arrived.reason,
+                arrived.rows_published,
+                arrived.rows_quarantined,
+                arrived.built_in
             from expected
-            left join come on expected.feed = come.feed
+            left join arrived on expected.feed = arrived.feed
             order by expected.place
             """.encode(),
             {"day": business_date, **_columns(expected)},
@@ -151,10 +153,10 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
 
 
 def missing(connection: Connection[Any], expected: Calendar) -> list[Missing]:
-    """Deliveries that are due and have not come, by date within each feed, in the order of the calendar;
-    those refused came.
+    """Deliveries that are due and have not arrived, by date within each feed, in calendar order. Refused
+    deliveries did arrive.
 
-    Before the first build the warehouse knows no calendar: then what was looked for in vain is missing.
+    The warehouse has no calendar before the first build; until then, failed searches count as missing.
     """
     source = "ops.looked_for"
     if _exist(connection, "intermediate.int_missing_deliveries"):
@@ -189,9 +191,10 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[Missing]:
 
 
 def gaps_of_running_build(connection: Connection[Any]) -> list[Gap]:
-    """What the running build is without, by date: `arriving` came after it began.
+    """Due deliveries that the running build does not contain, by date; `arriving` ones arrived after it
+    began.
 
-    Nothing where dbt has not made the feed calendar's views yet.
+    Empty if dbt has not created the feed calendar's views yet.
     """
     if not _exist(connection, "intermediate.int_due_deliveries", "intermediate.int_built_deliveries"):
         return []
@@ -225,7 +228,7 @@ def gaps_of_running_build(connection: Connection[Any]) -> list[Gap]:
 
 
 def has_unreported_gaps(connection: Connection[Any]) -> bool:
-    """Whether a delivery is missing or was refused that `marts.mart_feed_health` does not show yet."""
+    """Whether `marts.mart_feed_health` lacks a delivery that is missing or was refused."""
     if not _exist(connection, "intermediate.int_missing_deliveries", "marts.mart_feed_health"):
         return False
     row = connection.execute(

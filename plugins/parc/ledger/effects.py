@@ -1,4 +1,4 @@
-"""The estimated effect of the rollout: `ops.rollout_effect`, read and written by whoever estimates it."""
+"""The estimated effect of the rollout: `ops.rollout_effect`, read and written by the estimation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def digests(connection: Connection[Any]) -> dict[tuple[str, str], str]:
-    """The digest of what each market and outcome was estimated from."""
+    """The digest of the inputs of each estimate, by market and outcome."""
     rows = connection.execute("select distinct market, outcome, input_sha256 from ops.rollout_effect")
     return {(market, outcome): digest for market, outcome, digest in rows}
 
@@ -40,7 +40,7 @@ def digests(connection: Connection[Any]) -> dict[tuple[str, str], str]:
 def replace(
     connection: Connection[Any], market: str, outcome: str, rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Put these effects, with all COLUMNS each, in the place of those of a market and outcome."""
+    """Replace the effects of a market and outcome with these rows, which have all COLUMNS."""
     with connection.transaction():
         connection.execute(
             "delete from ops.rollout_effect where market = %s and outcome = %s", [market, outcome]

@@ -1,7 +1,7 @@
-"""The platform's locks: rows of `ops.lock`, on which readers have no right to write.
+"""The platform's locks: rows of `ops.lock`, which readers have no right to write.
 
-A session holds a lock as long as it lives, by its name in the row; a transaction holds one by the row itself.
-Advisory locks will not do: every login of a database may take them.
+A session holds a lock for its lifetime by entering itself in the row; a transaction holds one by locking the
+row. Advisory locks are unsuitable, because any login of the database may take them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ NIGHT = "night"
 ROUTING = "routing"
 
 RAW_TABLES = "raw tables"
-"""Whoever makes one holds it to the end of the transaction."""
+"""Held to the end of the transaction by whoever creates a raw table."""
 
 RANGES = "ranges"
-"""Whoever writes ranges holds it to the end of the transaction."""
+"""Held to the end of the transaction by whoever writes ranges."""
 
 SEARCH = "search"
-"""Whoever looks for a person in the landing zone holds it: copies of its files are that search's alone."""
+"""Held by a search for a person in the landing zone, which has the copies of its files to itself."""
 
 READING = "reading"
-"""A build holds it while it reads the raw tables, and whoever drops what is published there."""
+"""Held by a build while it reads the raw tables, and by whoever drops published rows from them."""
 
 
 def of_load(feed: str, business_date: date) -> str:
-    """The lock that a load of the feed and date holds while it lives."""
+    """The lock that a load of the feed and date holds while it runs."""
     return f"load {feed} {business_date}"
 
 
@@ -42,10 +42,9 @@ def of_load(feed: str, business_date: date) -> str:
 def held(
     connection: psycopg.Connection[Any], name: str, busy: str, *, patience_seconds: float = 0
 ) -> Iterator[None]:
-    """The lock, held by the session of `connection` (in autocommit): it is free when the block ends, and when
-    the session does.
+    """Hold the lock in the session of `connection` (in autocommit) until the block or the session ends.
 
-    Raises Busy with the message `busy` when somebody else still holds it after `patience_seconds`.
+    Raises Busy with the message `busy` if another session still holds it after `patience_seconds`.
     """
     tries = Retrying(
         retry=retry_if_result(lambda is_taken: not is_taken),
@@ -58,7 +57,7 @@ def held(
     try:
         yield
     finally:
-        # Where the session is lost, so is the lock.
+        # If the session is lost, the lock is free already.
         with suppress(psycopg.OperationalError):
             connection.execute(
                 "update ops.lock set pid = null, session_started_at = null "
@@ -68,12 +67,12 @@ def held(
 
 
 def keep(connection: psycopg.Connection[Any], name: str) -> None:
-    """Take the lock to the end of the transaction, when the transaction that has it ends."""
+    """Wait for the lock, and hold it to the end of the transaction."""
     connection.execute("select from ops.lock where name = %s for update", [name])
 
 
 def try_keep(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Take the lock to the end of the transaction; False while a session or another transaction has it."""
+    """Hold the lock to the end of the transaction; False if a session or another transaction holds it."""
     connection.execute("insert into ops.lock (name) values (%s) on conflict do nothing", [name])
     free = connection.execute(
         "select 1 from ops.lock where name = %s and not ops.is_session(pid, session_started_at) "
@@ -93,7 +92,7 @@ def is_held(connection: psycopg.Connection[Any], name: str) -> bool:
 
 
 def load_at_work(connection: psycopg.Connection[Any]) -> str | None:
-    """The lock of some load that a session holds; None while nothing is loaded."""
+    """The lock of one running load; None if nothing is being loaded."""
     row = connection.execute(
         "select name from ops.lock where starts_with(name, 'load ') "
         "and ops.is_session(pid, session_started_at) limit 1"
@@ -102,7 +101,7 @@ def load_at_work(connection: psycopg.Connection[Any]) -> str | None:
 
 
 def keep_builds_out(connection: psycopg.Connection[Any]) -> None:
-    """Keep builds away to the end of the transaction; raises Busy while one reads the raw tables."""
+    """Keep builds from starting until the end of the transaction. Raises Busy if one reads the raw tables."""
     if not try_keep(connection, READING):
         raise Busy(
             "a build reads the raw tables, or another maintenance run is at work (`parc status`); "

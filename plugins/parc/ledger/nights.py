@@ -1,4 +1,4 @@
-"""What became of the last nights, feed by feed. Read from `ops.delivery`, `ops.looked_for` and the calendar
+"""The state of the last nights, feed by feed. Read from `ops.delivery`, `ops.looked_for` and the calendar
 of the last build."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ State = Literal["published", "late", "restated", "refused", "loading", "missing"
 
 @dataclass(frozen=True)
 class FeedNight:
-    """A feed and a business date on which it was due or came. `delivery_id` is its newest delivery, None
-    where none came; `reason` says why that one was refused."""
+    """A feed and a business date for which it was due or arrived. `delivery_id` is its newest delivery, None
+    if none arrived; `reason` says why that one was refused."""
 
     feed: str
     business_date: date
@@ -29,7 +29,7 @@ class FeedNight:
 
 
 def dates(connection: Connection[Any], newest: date | None, count: int) -> list[date]:
-    """The last `count` business dates up to the newest, oldest first; none where nothing is known yet."""
+    """The last `count` business dates up to the newest, oldest first; empty if `newest` is None."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(
             "select day::date from generate_series(%(newest)s::date - %(count)s + 1, %(newest)s::date, "
@@ -39,10 +39,11 @@ def dates(connection: Connection[Any], newest: date | None, count: int) -> list[
 
 
 def nights(connection: Connection[Any], first: date) -> list[FeedNight]:
-    """Every feed and date, from `first` on, that was due or came.
+    """Every feed and date, from `first` on, that was due or arrived.
 
-    A delivery is late when it came after its time although the platform was at work by then, or after a later
-    date of its feed: history that is loaded afterwards is not. What was due is known from the first build on.
+    A delivery is late if it arrived after its due time and the platform was already running by then (so
+    history loaded afterwards is not late), or if it arrived after a later date of its feed. What was due is
+    known from the first build on.
     """
     with connection.cursor(row_factory=scalar_row) as cursor:
         has_calendar = cursor.execute(

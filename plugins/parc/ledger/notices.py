@@ -1,4 +1,4 @@
-"""What was reported of Airflow's runs that failed or are overdue."""
+"""Reports on Airflow runs that failed or are overdue."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OVERDUE = (FindingKind.BUILD_RUN_OVERDUE, FindingKind.RELEASE_RUN_OVERDUE)
 
 @dataclass(frozen=True)
 class Notice:
-    """What is reported of a run: why it failed (a text for each failed task), what that leaves as it was, and
-    what to do. `feed` is None where its DAG is of no feed, the dates where the run has none; `notice_id` and
-    `at` (UTC) are None until it is in the ledger."""
+    """A report on a run: why it failed (a text for each failed task), the impact, and what to do. `feed` is
+    None if the DAG belongs to no feed, the dates if the run has none; `notice_id` and `at` (UTC) are None
+    until the notice is in the ledger."""
 
     kind: FindingKind
     dag_id: str
@@ -36,19 +36,19 @@ class Notice:
 
     @property
     def dates(self) -> str:
-        """Its business dates in words."""
+        """The business dates in words."""
         days = sorted({day for day in (self.first_date, self.last_date) if day})
         return " to ".join(map(str, days)) or "none"
 
     @property
     def title(self) -> str:
-        """The whole in short."""
+        """A one-line summary."""
         state = "is overdue" if self.kind in OVERDUE else "failed"
         return f"{self.dag_id} {state}" + (f" for {self.dates}" if self.first_date else "")
 
     @property
     def finding(self) -> Finding:
-        """It as a finding, with the first line of its reasons."""
+        """The notice as a finding, with the first line of its reasons."""
         text = f"{self.title}: {self.reasons[0].partition(chr(10))[0]}"
         steps = self.steps
         if self.at:

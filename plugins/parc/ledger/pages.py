@@ -1,4 +1,4 @@
-"""What the pages show of builds and deliveries, each with the Airflow run that made it."""
+"""What the pages show about builds and deliveries, each with the Airflow run that made it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DELIVERIES_SHOWN = 100
 
 @dataclass(frozen=True)
 class BuildRow:
-    """A build: seconds it took or has taken so far, deliveries new in it, dates recomputed, nodes, and how
-    many of them failed. `dag_id` and `run_id` are None if no run of Airflow's made it; instants are UTC."""
+    """A build: its duration so far, the deliveries new in it, the dates recomputed, its nodes, and how many
+    of them failed. `dag_id` and `run_id` are None if no Airflow run made it; instants are UTC."""
 
     build_id: int
     status: BuildStatus
@@ -40,8 +40,8 @@ class BuildRow:
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """A delivery. `docs_page` is the page on which it was judged, as a path inside Data Docs. `dag_id` and
-    `run_id` are None where no run of Airflow's read it; instants are UTC."""
+    """A delivery. `docs_page` is the page with the results of its checks, as a path inside Data Docs.
+    `dag_id` and `run_id` are None if no Airflow run loaded it; instants are UTC."""
 
     delivery_id: int
     feed: str
@@ -76,8 +76,8 @@ class RuleCount:
 
 @dataclass(frozen=True)
 class RunProducts:
-    """What a run of Airflow's made, and through it the rest: `build_ids` and `delivery_ids` are its own where
-    it `made` them, else those that belong to what it made."""
+    """What an Airflow run `made`: builds, deliveries or a release. `build_ids` and `delivery_ids` are the
+    run's own if it made them, otherwise those connected with what it made."""
 
     dag_id: str
     run_id: str
@@ -176,8 +176,8 @@ def rule_counts(connection: Connection[Any], delivery_id: int) -> list[RuleCount
 
 
 def products(connection: Connection[Any], dag_id: str, run_id: str) -> RunProducts:
-    """What a run of Airflow's made. Deliveries lead to the builds that took them in, a build to the
-    deliveries it saw first, a release to its build and its inputs."""
+    """What an Airflow run made. Deliveries lead to the builds that first contained them, a build to the
+    deliveries that were new in it, a release to its build and its inputs."""
     given = [dag_id, run_id]
     own = "select {0} from ops.airflow_run where dag_id = %s and run_id = %s and {0} is not null order by 1"
     build_ids = _ids(connection, own.format("build_id"), given)

@@ -1,5 +1,6 @@
-"""What the ledger holds of people, as pseudonyms alone: the key they are made with, who was forgotten, and
-whom the record of releases names. Read from `ops.pseudonym_key`, `ops.forgotten` and `ops.routing_change`."""
+"""What the ledger knows about people, as pseudonyms only: the fingerprint of the key, who was forgotten, and
+who is named in the record of releases. Read from `ops.pseudonym_key`, `ops.forgotten` and
+`ops.routing_change`."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ class Key(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What a forgotten pseudonym stands for: a customer, a number or a line (`kind`) of a person."""
+    """What a forgotten pseudonym denotes: a customer, number or line (`kind`) of a person."""
 
     kind: str
     person: UUID
@@ -37,7 +38,7 @@ def key(connection: Connection[Any]) -> Key | None:
 
 
 def forgotten(connection: Connection[Any]) -> dict[UUID, Listed]:
-    """Who was forgotten."""
+    """The pseudonyms of forgotten people."""
     rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
     return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
 
@@ -50,5 +51,5 @@ def named_in_releases(connection: Connection[Any]) -> list[UUID]:
 
 
 def identity_of(pseudonym: sql.Composable) -> sql.Composed:
-    """SQL for the identity that is made of a pseudonym."""
+    """SQL for the identity that is derived from a pseudonym."""
     return sql.SQL("ops.identity_of({})").format(pseudonym)

@@ -14,7 +14,7 @@ from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, Status
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that broke a rule: where it stands, which rule, and its text with personal columns masked."""
+    """A row that broke a rule: its place, the rule, and its text with personal columns masked."""
 
     file_name: str
     line_number: int
@@ -25,7 +25,7 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class RejectedRows:
-    """Rows of one delivery that broke one rule; `first_file` and `first_line` say where the first stands."""
+    """Rows of one delivery that broke the same rule; `first_file` and `first_line` locate the first."""
 
     delivery_id: int
     feed: str
@@ -41,7 +41,7 @@ class RejectedRows:
 def by_rule(
     connection: Connection[Any], feed: str | None = None, business_date: date | None = None
 ) -> list[RejectedRows]:
-    """What is in quarantine, by delivery and rule, the newest delivery first; not of deliveries that were
+    """What is in quarantine, by delivery and rule, the newest delivery first; without deliveries that were
     replaced or withdrawn."""
     with connection.cursor(row_factory=class_row(RejectedRows)) as cursor:
         return cursor.execute(

@@ -1,4 +1,4 @@
-"""Releases: what was sent to the switch, what became of it, and what holds the next one back.
+"""Releases: what was sent to the switch, with what result, and what blocks the next one.
 
 Read from the `ops.routing_...` tables. They are append-only, so the newest row counts, and they hold no raw
 number.
@@ -18,19 +18,19 @@ from parc.instants import shown
 
 Kind = Literal["bootstrap", "release", "adopt", "rollback", "emergency"]
 Reply = Literal["approved", "rejected", "expired"]
-"""What was answered to a request for approval; `expired`: nobody answered in time."""
+"""The answer to a request for approval; `expired`: nobody answered in time."""
 
 GOVERNING_DELIVERIES = (
     "select feed, business_date, delivery_id from ops.delivery "
     "where status = 'published' and feed in ('numbering_plan', 'line_assignments')"
 )
-"""The deliveries that a routing table is made of. As text, because a release reads it through ADBC, in the
+"""The deliveries that a routing table is made from. A text, because a release runs it through ADBC, in the
 same snapshot as its other inputs."""
 
 
 @dataclass(frozen=True)
 class RecordedRelease:
-    """A release as recorded. `at` is when it was activated; when it was begun, if that is not known yet."""
+    """A release as recorded. `at` is when it was activated, or when it began if it is not activated yet."""
 
     release_id: int
     version: str
@@ -99,7 +99,7 @@ def last_activated(connection: Connection[Any]) -> RecordedRelease | None:
 
 
 def first_activation(connection: Connection[Any], version: str) -> RecordedRelease | None:
-    """The release that made this version and first brought it live."""
+    """The release that created this version and activated it first."""
     query = f"{_ACTIVATED} and version = %s and kind <> 'rollback' order by event_id limit 1"
     return _release(connection, query, [version])
 
@@ -146,7 +146,7 @@ def kill_switch(connection: Connection[Any]) -> Stop | None:
 
 
 def approval_request(connection: Connection[Any], question_id: UUID) -> ApprovalRequest | None:
-    """The request that belongs to a question of Airflow's (the id of the task instance that asks)."""
+    """The request for a question in Airflow; `question_id` is the id of the task instance that asks."""
     with connection.cursor(row_factory=class_row(ApprovalRequest)) as cursor:
         return cursor.execute(
             "select request_id, plan_hash from ops.routing_request where question_id = %s", [question_id]
@@ -165,7 +165,7 @@ def requester(connection: Connection[Any], plan_hash: str, approved_by: str) -> 
 
 
 def approval_reply(connection: Connection[Any], dag_id: str, run_id: str) -> ApprovalReply | None:
-    """The answer to the last question of a run of Airflow's; None if it has none."""
+    """The answer to the last question of an Airflow run; None if there is none."""
     with connection.cursor(row_factory=class_row(ApprovalReply)) as cursor:
         return cursor.execute(
             "select plan_hash, business_date, requested_by, verdict, answered_by, answered_at from ("

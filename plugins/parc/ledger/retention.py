@@ -1,4 +1,4 @@
-"""Which business dates count for retention, and which deliveries it may let go."""
+"""Which business dates count for retention, and which deliveries it may drop."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from parc.ledger import deliveries
 from parc.ledger.deliveries import Delivery
 
 DAYS_THAT_LEAD = 60
-"""A date counts where at least half of so many days up to it are published, of whatever feed (of fewer, where
-a feed keeps fewer): a single wrong date, years ahead, lets nothing go."""
+"""A date counts if, of this many days up to it, at least half are published by some feed (of fewer days, for
+a feed that keeps fewer). So a single wrong date, years ahead, expires nothing."""
 
 
 class CountedFrom(NamedTuple):
@@ -23,7 +23,7 @@ class CountedFrom(NamedTuple):
 
 
 def counted_from(connection: Connection[Any], feed: str, retention_days: int) -> CountedFrom:
-    """From which date a retention of so many days counts back."""
+    """The date from which a retention of `retention_days` counts back."""
     found: date | None = None
     strays: list[date] = []
     for business_date, is_led_to in connection.execute(
@@ -55,7 +55,7 @@ def counted_from(connection: Connection[Any], feed: str, retention_days: int) ->
 
 
 def kept_up_to(connection: Connection[Any], feed: str, limit: date) -> list[Delivery]:
-    """The published deliveries up to a date whose raw rows are there, oldest first."""
+    """The published deliveries up to a date whose raw rows are still stored, oldest first."""
     return deliveries.where(
         connection,
         "feed = %s and status = 'published' and expired_at is null and business_date <= %s",

@@ -1,4 +1,4 @@
-"""Which run of Airflow's made what: noted as soon as it begins, so that a run that dies is known too."""
+"""Which Airflow run made what. It is noted when the work begins, so that runs that die are recorded too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def note(
     build_id: int | None = None,
     delivery_id: int | None = None,
 ) -> None:
-    """Note that the run of these settings works on a build or a delivery; nothing where there is no run."""
+    """Note that the settings' Airflow run works on a build or a delivery; does nothing outside Airflow."""
     if settings.airflow_run:
         connection.execute(
             "insert into ops.airflow_run (dag_id, run_id, build_id, delivery_id) values (%s, %s, %s, %s) "

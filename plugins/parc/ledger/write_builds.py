@@ -1,4 +1,4 @@
-"""What a build writes about itself: `ops.build` and the tables around it, and what it marks on deliveries."""
+"""What a build writes about itself (`ops.build` and the tables next to it) and on its deliveries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def begin(
     delivery_ids: Sequence[int],
     dates: Mapping[str, Sequence[date]],
 ) -> int:
-    """Enter a running build, the deliveries it is the first to see, and the dates it recomputes by subject;
+    """Record a running build, the deliveries new in it, and the dates it recomputes by subject;
     returns its id."""
     row = connection.execute(
         "insert into ops.build (status, is_full_refresh, resumed_build_id) values ('running', %s, %s) "
@@ -49,8 +49,7 @@ def begin(
 
 
 def add_jobs_requested_on(connection: Connection[Any], build_id: int, dates: Sequence[date]) -> None:
-    """Add the jobs that customers requested on these dates to those the build recomputes; not those past
-    retention."""
+    """Also recompute the jobs that customers requested on these dates, except those past retention."""
     connection.execute(
         "insert into ops.build_job select %s, job_id from build.fct_interventions as job "
         "where requested_date = any (%s) and not exists (select from ops.delivery as expired "
@@ -63,7 +62,7 @@ def add_jobs_requested_on(connection: Connection[Any], build_id: int, dates: Seq
 def note_results(
     connection: Connection[Any], build_id: int, nodes: Iterable[BuildNode], missing: Sequence[Gap]
 ) -> None:
-    """Enter what became of each node, and the due deliveries that the build is without."""
+    """Record the result of each node, and the due deliveries that the build does not contain."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             "insert into ops.build_node (build_id, node, kind, tested, status, seconds, row_count, message, "
@@ -107,8 +106,8 @@ def publish(
     withdrawn_ids: Sequence[int],
     seeds: Mapping[str, tuple[str, str]],
 ) -> None:
-    """Close a build as published. Marks the deliveries that it was the first to contain, and the withdrawn
-    ones that it was the first to be without; `seeds` are all seeds by name, as (sha256, content)."""
+    """Close a build as published. Marks the deliveries that it is the first to contain, and the withdrawn
+    ones that it is the first to leave out; `seeds` are all seeds by name, as (sha256, content)."""
     connection.execute(
         "update ops.delivery set built_in = %s where delivery_id = any (%s)", [build_id, list(delivery_ids)]
     )
@@ -132,7 +131,7 @@ def publish(
 
 
 def show_to_bi(connection: Connection[Any], build_id: int) -> None:
-    """Make the build the one of which `marts.published_build` tells BI."""
+    """Make this the build in `marts.published_build`, which BI reads."""
     connection.execute("delete from marts.published_build")
     connection.execute(
         "insert into marts.published_build (build_id, published_at, missing) "
@@ -147,5 +146,5 @@ def note_regional_view(connection: Connection[Any], name: str, definition: str) 
 
 
 def forget_regional_view(connection: Connection[Any], name: str) -> None:
-    """Note that a view of directorates is no more."""
+    """Note that a view of directorates was dropped."""
     connection.execute("delete from ops.regional_view where name = %s", [name])

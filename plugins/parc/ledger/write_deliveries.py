@@ -22,10 +22,11 @@ def land(
     listing: list[list[Any]],
     content_sha256: str,
 ) -> int:
-    """Enter a delivery as `landed`; returns its id.
+    """Record a delivery as `landed`; returns its id.
 
-    A run of this date that died left its row `landed` or `audited`. That row is taken over: a run that is
-    killed and repeated leaves the same ledger as one undisturbed. The caller holds the lock of the date.
+    If an earlier run of this date died, its row is still `landed` or `audited`. That row is reused, so a run
+    that is killed and repeated leaves the same ledger as an undisturbed one. The caller holds the date's
+    lock.
     """
     values = [Jsonb(files), Jsonb(listing), content_sha256, feed, business_date]
     row = (
@@ -49,7 +50,7 @@ def land(
 def see_again(
     connection: Connection[Any], delivery_id: int, *, files: Sequence[File], listing: list[list[Any]]
 ) -> None:
-    """Note that the same bytes were found again, where they lie, and when."""
+    """Note that the same bytes were found again, where and when."""
     connection.execute(
         "update ops.delivery set files = %s, listing = %s, seen_at = clock_timestamp() "
         "where delivery_id = %s",
@@ -58,7 +59,7 @@ def see_again(
 
 
 def note_missing(connection: Connection[Any], feed: str, business_date: date) -> None:
-    """Note that this delivery was looked for in vain: it may be the first sign that its date exists."""
+    """Note that this delivery was looked for and not found. This may be the first record of its date."""
     connection.execute(
         "insert into ops.looked_for (feed, business_date) values (%s, %s) "
         "on conflict (feed, business_date) do update set looked_at = excluded.looked_at",
@@ -67,7 +68,8 @@ def note_missing(connection: Connection[Any], feed: str, business_date: date) ->
 
 
 def close_unfinished(connection: Connection[Any], feed: str, business_date: date, reason: str) -> int:
-    """Refuse what a dead run of the date left unfinished; returns how many rows that were, 0 or 1."""
+    """Refuse the delivery that a dead run of the date left unfinished; returns how many rows that were, 0 or
+    1."""
     return connection.execute(
         "update ops.delivery set status = 'refused', reason = %s, rows_published = 0, "
         f"rows_quarantined = rows_read where feed = %s and business_date = %s and {IS_LOADING}".encode(),
@@ -84,7 +86,7 @@ def audit(
     warnings: Sequence[str],
     measures: Mapping[str, Any],
 ) -> None:
-    """Mark a delivery as loaded aside and found good, with what its suite measured."""
+    """Mark a delivery as loaded and valid, with what its suite measured."""
     connection.execute(
         "update ops.delivery set status = 'audited', audited_at = clock_timestamp(), rows_read = %s, "
         "rows_published = %s, rows_quarantined = %s, rows_rejected = %s, warnings = %s, measures = %s "
@@ -102,7 +104,7 @@ def audit(
 
 
 def note_docs_page(connection: Connection[Any], delivery_id: int, page: str) -> None:
-    """Record the page in Data Docs on which a delivery was judged, as a path inside them."""
+    """Record the page in Data Docs with the results of its checks, as a path inside them."""
     connection.execute("update ops.delivery set docs_page = %s where delivery_id = %s", [page, delivery_id])
 
 
@@ -114,7 +116,7 @@ def publish(
     changes: Mapping[str, int] | None,
 ) -> None:
     """Make an audited delivery the current one of its date. `changes` are the rows added, removed and altered
-    against the one it replaces."""
+    compared with the one it replaces."""
     if superseded_id:
         connection.execute(
             "update ops.delivery set status = 'superseded' where delivery_id = %s", [superseded_id]

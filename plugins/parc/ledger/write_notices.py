@@ -1,4 +1,4 @@
-"""Keeps what was reported of Airflow's runs."""
+"""Stores reports on Airflow runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from parc.ledger.notices import Notice
 
 
 def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str | None) -> None:
-    """Keep a notice in place of an earlier one of its run. `text` is the whole as it was sent, `sent_to` the
-    addresses that took it, None for nobody."""
+    """Store a notice, replacing an earlier one of its run. `text` is the full text as sent, `sent_to` the
+    addresses that accepted it, None if there are none."""
     values = {
         "dag_id": notice.dag_id,
         "run_id": notice.run_id,

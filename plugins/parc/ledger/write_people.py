@@ -1,4 +1,5 @@
-"""What is written about people: the key of pseudonyms, who was forgotten, and the record of either."""
+"""What is written about people: the fingerprint of the pseudonym key, who was forgotten, and a record of
+both."""
 
 from __future__ import annotations
 
@@ -13,19 +14,19 @@ from parc.ledger.people import NUMBER_KEY, Listed
 
 
 def keep_key(connection: Connection[Any], fingerprint: str) -> None:
-    """Record the key of pseudonyms, where none is recorded: of two first loads at once one counts."""
+    """Record the pseudonym key if none is recorded yet; of two concurrent first loads, one wins."""
     connection.execute(
         "insert into ops.pseudonym_key (fingerprint) values (%s) on conflict do nothing", [fingerprint]
     )
 
 
 def change_key(connection: Connection[Any], fingerprint: str) -> None:
-    """Record another key of pseudonyms."""
+    """Record a new pseudonym key."""
     connection.execute("update ops.pseudonym_key set fingerprint = %s, recorded_at = now()", [fingerprint])
 
 
 def forget(connection: Connection[Any], listed: Mapping[UUID, Listed]) -> None:
-    """Put pseudonyms on the list of those forgotten: from then on no load lets them in."""
+    """Add pseudonyms to the list of forgotten ones; no later load stores them."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into ops.forgotten (pseudonym, kind, person) values (%s, %s, %s) "
@@ -35,15 +36,15 @@ def forget(connection: Connection[Any], listed: Mapping[UUID, Listed]) -> None:
 
 
 def renew_forgotten(connection: Connection[Any], renewed: sql.Identifier) -> None:
-    """Put new pseudonyms in the place of old ones on that list; `renewed` is a table of pairs (old, new)."""
+    """Replace old pseudonyms on that list by new ones; `renewed` is a table of pairs (old, new)."""
     connection.execute(
         sql.SQL("update ops.forgotten set pseudonym = new from {} where pseudonym = old").format(renewed)
     )
 
 
 def renew_named_in_releases(connection: Connection[Any], renewed: sql.Identifier) -> int:
-    """The same in the record of what releases changed; returns the number of rows. Only the owner of the
-    record may: it is append-only for everybody else."""
+    """Replace them in the record of what releases changed; returns the number of rows. Only the owner of the
+    record can do this, as it is append-only for everyone else."""
     connection.execute("alter table ops.routing_change disable trigger append_only")
     count = connection.execute(
         sql.SQL(

@@ -197,7 +197,7 @@ def record_drift(
     accepted_by: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Record that the switch held something else than the last release, or that somebody accepted it."""
+    """Record that the switch had a table other than the last release, or that somebody accepted it."""
     connection.execute(
         "insert into ops.routing_drift (action, recorded_version, recorded_digest, live_version, "
         "live_digest, detail, accepted_by, reason) values (%s, %s, %s, %s, %s, %s, %s, %s)",

@@ -1,6 +1,6 @@
-"""What maintenance writes to the ledger: dates past retention, and history that goes.
+"""What maintenance writes to the ledger: it marks dates past retention and deletes old history.
 
-With `dry_run` nothing is deleted; the counts are those of the rows that would be.
+With `dry_run` nothing is deleted; the counts are those of the rows that would be deleted.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from psycopg import Connection
 
 
 def expire(connection: Connection[Any], delivery_id: int) -> bool:
-    """Mark that retention drops the raw rows of a delivery; False where it is no longer the published one, or
-    not built."""
+    """Mark that retention drops the raw rows of a delivery; False if it is no longer published, or not built
+    yet."""
     marked = connection.execute(
         "update ops.delivery set expired_at = clock_timestamp() where delivery_id = %s "
         "and status = 'published' and built_in is not null and expired_at is null",
@@ -44,8 +44,8 @@ def delete_history(connection: Connection[Any], span: timedelta, *, dry_run: boo
     """Delete what builds and runs did longer ago than `span`, counted back from the newest of them; returns
     the number of rows by table.
 
-    Of the dates that builds recomputed, the newest build of each stays: it tells which dates are known. Of
-    numbers assigned by hand, those go that were replaced or ended as long ago.
+    For each date that builds recomputed, the newest build stays, as it shows which dates are known. Numbers
+    assigned by hand are deleted if they were replaced or ended that long ago.
     """
     old_build = (
         "build_id in (select build_id from ops.build where status <> 'running' "
@@ -59,7 +59,7 @@ def delete_history(connection: Connection[Any], span: timedelta, *, dry_run: boo
         "where newer.feed = build_date.feed and newer.business_date = build_date.business_date "
         "and newer.build_id > build_date.build_id)",
         "ops.looked_for": "looked_at < (select max(looked_at) from ops.looked_for) - %(span)s",
-        # Counted from the newest delivery: nobody may assign anything by hand for years.
+        # Counted from the newest delivery, because years may pass between assignments by hand.
         "routing.urgent_assignment": "at < (select max(landed_at) from ops.delivery) - %(span)s "
         "and (zone_code is null or exists (select from routing.urgent_assignment as later "
         "where later.number = urgent_assignment.number "

@@ -1,6 +1,6 @@
 """Loads deliveries into the warehouse: into a staging table first, then audited and published at once."""
 
-from parc.loading.arrivals import has_come, not_built, strays, unseen
+from parc.loading.arrivals import has_arrived, not_built, strays, unseen
 from parc.loading.dates import by_hand, of_night
 from parc.loading.ingestion import Outcome, ingest
 from parc.loading.isolation import loads
@@ -10,7 +10,7 @@ from parc.loading.withdrawal import withdraw
 __all__ = [
     "Outcome",
     "by_hand",
-    "has_come",
+    "has_arrived",
     "held",
     "ingest",
     "loads",

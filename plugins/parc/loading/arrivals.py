@@ -46,7 +46,7 @@ QUIET = timedelta(minutes=5)
 STALLED = timedelta(hours=1)
 """An upload that nothing was written to for this time has broken off."""
 
-HOW_ALIKE = 0.8
+MIN_SIMILARITY = 0.8
 """A folder whose name is this similar to a feed's (difflib's ratio) was meant for that feed."""
 
 _HAS_DATE = re.compile(r"(?i)^date\b|\d\d")
@@ -91,10 +91,10 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
             days = {day for day in map(_date_of, entries) if day and first <= day <= last}
             for day in sorted(days | {day for of_feed, day in dead if of_feed == feed}):
                 arrival = look(zone, feed, day)
-                lies_there = bool(arrival.data or arrival.problem)
-                if _is_seen(arrival, last_looks.get((feed, day))) or not (lies_there or (feed, day) in dead):
+                is_present = bool(arrival.data or arrival.problem)
+                if _is_seen(arrival, last_looks.get((feed, day))) or not (is_present or (feed, day) in dead):
                     continue
-                if lies_there and (why := _still_coming(zone, feed, day, arrival)):
+                if is_present and (why := _why_incomplete(zone, feed, day, arrival)):
                     log.info("%s %s is still being written (%s); left for the next look", feed, day, why)
                 else:
                     found.append((feed, day))
@@ -130,24 +130,24 @@ def strays(settings: Settings) -> list[Stray]:
     return found
 
 
-def has_come(settings: Settings, feed: str, business_date: date) -> bool:
+def has_arrived(settings: Settings, feed: str, business_date: date) -> bool:
     """Whether a complete delivery of the feed and date has arrived.
 
     Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
         arrival = look(zone, feed, business_date)
-        lies_there = bool(arrival.data or arrival.problem)
-        return lies_there and not _still_coming(zone, feed, business_date, arrival)
+        is_present = bool(arrival.data or arrival.problem)
+        return is_present and not _why_incomplete(zone, feed, business_date, arrival)
 
 
-def still_coming(settings: Settings, feed: str, business_date: date) -> str | None:
+def why_incomplete(settings: Settings, feed: str, business_date: date) -> str | None:
     """Why a delivery seems to be still being written; None if it is complete or absent.
 
     Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
-        return _still_coming(zone, feed, business_date, look(zone, feed, business_date))
+        return _why_incomplete(zone, feed, business_date, look(zone, feed, business_date))
 
 
 def not_built(settings: Settings, feed: str) -> set[date]:
@@ -183,7 +183,7 @@ def _why_no_feed(entry: Entry, feed: str) -> str | None:
     if entry.name in FEEDS:
         return _NO_FOLDER.get(entry.kind)
     likeness = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
-    if is_data(entry.name) or (entry.kind != "file" and likeness >= HOW_ALIKE):
+    if is_data(entry.name) or (entry.kind != "file" and likeness >= MIN_SIMILARITY):
         return f"lies where no feed is looked for, is it of {feed}? Rename or remove it"
     return None
 
@@ -216,7 +216,7 @@ def _is_known(settings: Settings, feed: str, business_date: date) -> bool:
         return deliveries.published(connection, feed, business_date) is not None
 
 
-def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
+def _why_incomplete(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
     now = datetime.now(UTC)
 
     def is_fresh(moment: datetime | None, span: timedelta) -> bool:
@@ -235,8 +235,8 @@ def _still_coming(zone: Folder, feed: str, business_date: date, arrival: Arrival
         problem = _control_problem(zone, feed, business_date, arrival)
     if problem and is_fresh(modified_at, STALLED):
         return problem
-    came_last = bool(arrival.controls) and controlled_at == modified_at
-    if not (problem or came_last) and is_fresh(modified_at, QUIET):
+    is_control_last = bool(arrival.controls) and controlled_at == modified_at
+    if not (problem or is_control_last) and is_fresh(modified_at, QUIET):
         return f"the last file was written at {modified_at:%H:%M:%S} UTC, and no control file after it"
     return None
 

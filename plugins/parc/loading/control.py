@@ -45,7 +45,7 @@ class Control:
         return None
 
 
-NOTHING_SAID = Control()
+NO_CONTROL_FILE = Control()
 
 
 def whereabouts(name: str, others: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which business dates are plausible. Any other is refused before the ledger knows about it."""
+"""Which business dates are accepted. Any other is refused and not recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOST_DATES = 5 * 366
 
 
 @dataclass(frozen=True)
-class Believed:
-    """The plausible business dates, from EARLIEST to `latest`; `because` explains the latest."""
+class AcceptedDates:
+    """The accepted business dates, from EARLIEST to `latest`; `because` explains the latest."""
 
     latest: date
     because: str
 
     def check(self, feed: str, *business_dates: date) -> None:
-        """Raise DeliveryRefused for the first of these dates that is not plausible."""
+        """Raise DeliveryRefused for the first of these dates that is not accepted."""
         for day in business_dates:
             if day < EARLIEST:
                 reason = f"business dates start on {EARLIEST}"
@@ -36,18 +36,18 @@ class Believed:
             raise DeliveryRefused(f"{feed} {day}: refused unread, as the date is not plausible: {reason}")
 
 
-ANY = Believed(LATEST, "the last date that is ever accepted")
+ANY = AcceptedDates(LATEST, "the last date that is ever accepted")
 
 
-def of_night(night: date) -> Believed:
-    """The dates that are plausible in the night of a business date: none much later than that date."""
+def of_night(night: date) -> AcceptedDates:
+    """The dates accepted in the night of a business date: none much later than that date."""
     ANY.check("night", night)
     latest = min(LATEST, night + AHEAD_OF_NIGHT)
-    return Believed(latest, f"{AHEAD_OF_NIGHT.days} days after the night of {night}")
+    return AcceptedDates(latest, f"{AHEAD_OF_NIGHT.days} days after the night of {night}")
 
 
-def by_hand(settings: Settings, today: date, *, is_accepted: bool = False) -> Believed:
-    """The dates that are plausible when typed by a person; any date if they confirm it with `--accept-date`,
+def by_hand(settings: Settings, today: date, *, is_accepted: bool = False) -> AcceptedDates:
+    """The dates accepted when typed by a person; any date if they confirm it with `--accept-date`,
     or `accept_date` in a DAG's form.
 
     `today` is the host's date; it only limits the first delivery into an empty warehouse.
@@ -58,8 +58,8 @@ def by_hand(settings: Settings, today: date, *, is_accepted: bool = False) -> Be
     with connect(settings, "reader") as connection:
         newest = deliveries.newest_published_date(connection)
     if newest is None:
-        return Believed(today, f"today, and nothing is published yet; {remedy}")
+        return AcceptedDates(today, f"today, and nothing is published yet; {remedy}")
     latest = min(LATEST, newest + AHEAD_OF_PUBLISHED)
-    return Believed(
+    return AcceptedDates(
         latest, f"{AHEAD_OF_PUBLISHED.days} days after the newest published date ({newest}); {remedy}"
     )

@@ -52,12 +52,12 @@ def log_folder(settings: Settings) -> Path:
 def prune(settings: Settings, kept: timedelta, *, dry_run: bool = False) -> tuple[int, int]:
     """Delete logs of dates more than `kept` before the newest with a log; returns their number and bytes."""
     logs = {log: day for log in log_folder(settings).glob("*.log") if (day := _date_of(log))}
-    gone = [log for log, day in logs.items() if day < max(logs.values()) - kept]
-    size = sum(log.stat().st_size for log in gone)
+    expired = [log for log, day in logs.items() if day < max(logs.values()) - kept]
+    size = sum(log.stat().st_size for log in expired)
     if not dry_run:
-        for log in gone:
+        for log in expired:
             log.unlink()
-    return len(gone), size
+    return len(expired), size
 
 
 def _date_of(log: Path) -> date | None:

@@ -19,10 +19,10 @@ from parc.ledger import deliveries, locks, runs, write_deliveries
 from parc.ledger.deliveries import Delivery
 from parc.ledger.quarantine import RejectedRow
 from parc.loading import incidents, pseudonyms, ranges
-from parc.loading.arrivals import still_coming
+from parc.loading.arrivals import why_incomplete
 from parc.loading.changes import Changes, compare
 from parc.loading.control import CONTROL
-from parc.loading.dates import ANY, Believed
+from parc.loading.dates import ANY, AcceptedDates
 from parc.loading.landing import SUFFIXES, Collected, collect, unread
 from parc.loading.limits import MOST_REJECTED_ROWS
 from parc.loading.load import Loaded, load
@@ -76,14 +76,14 @@ def ingest(
     business_date: date,
     *,
     is_replay: bool = False,
-    whole_only: bool = False,
-    believed: Believed = ANY,
+    complete_only: bool = False,
+    accepted_dates: AcceptedDates = ANY,
 ) -> Outcome:
     """Load the delivery of a feed and a date from the landing zone, and publish it if it is good.
 
-    `believed`: a date outside it is refused before the ledger knows about it; `delivery_id` is then None.
-    `whole_only`: a delivery that is still being written counts as missing; otherwise it is loaded as it is,
-    and refused if it proves incomplete.
+    A date outside `accepted_dates` is refused and not recorded in the ledger; `delivery_id` is then None.
+    With `complete_only`, a delivery that is still being written counts as missing; otherwise it is loaded as
+    it is, and refused if it proves incomplete.
 
     Bytes that are already published are not loaded again, except for a replay; other bytes replace them. If a
     run is killed, the next one clears up after it; of two runs at the same time the second waits. Any error
@@ -93,12 +93,12 @@ def ingest(
     is not the warehouse's), Busy (a lock that stays held).
     """
     try:
-        believed.check(feed, business_date)
+        accepted_dates.check(feed, business_date)
     except DeliveryRefused as refusal:
         return Outcome(feed, business_date, "refused", None, 0, 0, 0, str(refusal))
     with _alone(settings, feeds.get(feed), business_date) as connection, ExitStack() as copies:
         try:
-            if whole_only and (why := still_coming(settings, feed, business_date)):
+            if complete_only and (why := why_incomplete(settings, feed, business_date)):
                 write_deliveries.note_missing(connection, feed, business_date)
                 text = f"{feed} {business_date}: still being written, left for the next look: {why}"
                 return Outcome(feed, business_date, "missing", None, 0, 0, 0, text)
@@ -120,7 +120,7 @@ def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> O
     with _alone(settings, feeds.get(feed), business_date) as connection:
         delivery = unread(settings, feed, business_date, reason)
         run = _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay=False)
-        return run.published_as_it_lies() or run.outcome()
+        return run.already_published() or run.outcome()
 
 
 def _no_space(feed: str, business_date: date, where: str, reason: str) -> ConfigurationError:
@@ -232,7 +232,7 @@ class _Run:
             partitions.drop_leftovers(self.connection, self.feed, self.business_date)
         return outcome
 
-    def published_as_it_lies(self) -> Outcome | None:
+    def already_published(self) -> Outcome | None:
         """The outcome of a load that published the delivery but died before reporting it."""
         current = deliveries.published(self.connection, self.feed.name, self.business_date)
         if current is None or current.listing != self.delivery.listing:
@@ -244,7 +244,7 @@ class _Run:
     def _loaded(self, delivery_id: int, current: Delivery | None, loaded: Loaded) -> Outcome:
         """Load the delivery into its own table, audit it, and publish or refuse it."""
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
-        warnings = list(self.delivery.aside)
+        warnings = list(self.delivery.ignored)
         try:
             if self.delivery.problem:
                 raise DeliveryRefused(self.delivery.problem)
@@ -301,7 +301,7 @@ class _Run:
     def _nothing_there(self) -> str:
         kinds = ", ".join(SUFFIXES)
         there = f"there is no {kinds} file under {self.delivery.url}"
-        return "; ".join([f"nothing was delivered: {there}", *self.delivery.aside])
+        return "; ".join([f"nothing was delivered: {there}", *self.delivery.ignored])
 
     def _rules(self) -> RowRules:
         from parc.quality import seed_column

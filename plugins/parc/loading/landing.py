@@ -20,7 +20,7 @@ from typing import Any
 from parc import storage
 from parc.ledger import locks
 from parc.ledger.deliveries import File
-from parc.loading.control import NOTHING_SAID, Control, is_control, parse
+from parc.loading.control import NO_CONTROL_FILE, Control, is_control, parse
 from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, reported
 from parc.settings import Settings
@@ -37,7 +37,7 @@ COMPANIONS = ("_success", ".ds_store", "thumbs.db", "desktop.ini")
 COMPANION_PREFIXES = ("._", "~$", ".~lock.")
 """Files that systems leave beside those they write: macOS, Office, LibreOffice; also `*.crc` (Hadoop)."""
 
-ASIDE_REPORTED = 10
+MOST_IGNORED_REPORTED = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Arrival:
     """The folder of a feed and a date.
 
     `data` are the data files and `controls` the files named like the control file, including dangling links;
-    `uploads` are files under temporary names; `others` the plain names of everything else, `aside` what to
+    `uploads` are files under temporary names; `others` the plain names of everything else, `ignored` what to
     say about it. `problem` says why the folder cannot be read or followed.
     """
 
@@ -53,7 +53,7 @@ class Arrival:
     controls: tuple[Entry, ...] = ()
     uploads: tuple[Entry, ...] = ()
     others: tuple[str, ...] = ()
-    aside: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     problem: str | None = None
 
     @property
@@ -119,14 +119,14 @@ class Collected:
     """The files delivered for a feed and a date, ordered by name, and what the control file says.
 
     `problem` says why the delivery cannot be accepted: `files` are then empty, or contradict the control
-    file. `listing` is the arrival's; `aside` describes everything else in the folder.
+    file. `listing` is the arrival's; `ignored` describes everything else in the folder.
     """
 
     url: str
     listing: list[list[Any]]
-    aside: tuple[str, ...]
+    ignored: tuple[str, ...]
     files: tuple[DeliveredFile, ...] = ()
-    control: Control = NOTHING_SAID
+    control: Control = NO_CONTROL_FILE
     problem: str | None = None
 
     @property
@@ -221,9 +221,9 @@ def look(zone: Folder, feed: str, business_date: date) -> Arrival:
             uploads.append(entry)
         else:
             others.append(entry)
-    aside = [each for each in (*uploads, *others) if not (each.is_file and is_companion(each.name))]
+    ignored = [each for each in (*uploads, *others) if not (each.is_file and is_companion(each.name))]
     names = tuple(plain(entry.name) for entry in (*uploads, *others))
-    return Arrival(tuple(data), tuple(controls), tuple(uploads), names, _left_aside(aside))
+    return Arrival(tuple(data), tuple(controls), tuple(uploads), names, _ignored(ignored))
 
 
 def read_control(zone: Folder, feed: str, business_date: date, controls: Sequence[Entry]) -> Control:
@@ -245,7 +245,7 @@ def read_control(zone: Folder, feed: str, business_date: date, controls: Sequenc
     if len(said) > 1:
         names = " and ".join(reported(entry.name) for entry in controls)
         raise ValueError(f"there is more than one control file, and they differ: {names}; keep one")
-    return said.pop() if said else NOTHING_SAID
+    return said.pop() if said else NO_CONTROL_FILE
 
 
 def is_data(name: str) -> bool:
@@ -270,7 +270,7 @@ def place_of(feed: str, business_date: date) -> str:
     return f"{feed}/date={business_date}"
 
 
-def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
+def _ignored(entries: Sequence[Entry]) -> tuple[str, ...]:
     are = {
         "folder": "/ is a folder",
         "special file": " is not a file",
@@ -279,9 +279,10 @@ def _left_aside(entries: Sequence[Entry]) -> tuple[str, ...]:
         "file": " is not a data file",
     }
     said = [
-        f"{reported(entry.name)}{are[entry.kind]} and was left aside" for entry in entries[:ASIDE_REPORTED]
+        f"{reported(entry.name)}{are[entry.kind]} and was ignored"
+        for entry in entries[:MOST_IGNORED_REPORTED]
     ]
-    more = len(entries) - ASIDE_REPORTED
+    more = len(entries) - MOST_IGNORED_REPORTED
     return (*said, *([f"so were {more:,} more"] if more > 0 else []))
 
 
@@ -306,10 +307,10 @@ def own_reason(error: OSError, zone: Folder, feed: str) -> str:
 
 def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collected:
     arrival, place = look(zone, feed, business_date), place_of(feed, business_date)
-    delivery = Collected(f"{zone.url}/{place}", arrival.listing, arrival.aside, problem=arrival.problem)
+    delivery = Collected(f"{zone.url}/{place}", arrival.listing, arrival.ignored, problem=arrival.problem)
     if not arrival.data:
         if not (arrival.others or arrival.problem) and zone.has_file(place):
-            return replace(delivery, aside=(f"{place} is a file where a folder should be",))
+            return replace(delivery, ignored=(f"{place} is a file where a folder should be",))
         return delivery
     if problem := arrival.problem or arrival.broken_link or arrival.excess:
         return replace(delivery, problem=problem)

@@ -64,10 +64,10 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
             f"{subject} is past retention: its rows were dropped on {delivery.expired_at:%Y-%m-%d}, and the "
             "published figures stay as they are"
         )
-    gone = _gone([file["uri"] for file in delivery.files])
-    if gone:
+    missing = _missing([file["uri"] for file in delivery.files])
+    if missing:
         raise DeliveryRefused(
-            f"{subject} cannot be read again: {', '.join(gone)}, which landed on "
+            f"{subject} cannot be read again: {', '.join(missing)}, which landed on "
             f"{delivery.landed_at:%Y-%m-%d}, no longer exists. Have it sent again, then run "
             f"`parc ingest {delivery.feed} --date {delivery.business_date}`"
         )
@@ -81,7 +81,7 @@ def _find(connection: Connection[Any], delivery_id: int) -> Delivery:
     return delivery
 
 
-def _gone(uris: list[str]) -> list[str]:
+def _missing(uris: list[str]) -> list[str]:
     """Which of a delivery's files, all in one folder, no longer exist."""
     if not uris:
         return []

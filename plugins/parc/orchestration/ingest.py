@@ -20,7 +20,7 @@ from parc.orchestration.notice import RunNotice, keep_reason
 from parc.policy import LOOK_EVERY, night_of, waits_until
 
 if TYPE_CHECKING:
-    from parc.loading.dates import Believed
+    from parc.loading.dates import AcceptedDates
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +106,10 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             context = get_current_context()
             days = dates_to_load(context)
             is_nightly = context["dag_run"].run_type == "scheduled"
-            believed = believed_of(context, days[-1])
-            refuse_dates(believed, spec.feed, days)
+            accepted_dates = accepted_dates_of(context, days[-1])
+            refuse_dates(accepted_dates, spec.feed, days)
             published = load_deliveries(
-                ((spec.feed, day) for day in days), believed=believed, whole_only=is_nightly
+                ((spec.feed, day) for day in days), accepted_dates=accepted_dates, complete_only=is_nightly
             )
             if not published:
                 raise AirflowSkipException("nothing new was published")
@@ -149,7 +149,7 @@ def dates_to_load(context: Mapping[str, Any]) -> list[date]:
     return days
 
 
-def believed_of(context: Mapping[str, Any], night: date) -> Believed:
+def accepted_dates_of(context: Mapping[str, Any], night: date) -> AcceptedDates:
     """The business dates that a run accepts: a nightly run goes by its night, a person may mistype."""
     from parc.loading import by_hand, of_night
     from parc.settings import Settings
@@ -160,14 +160,14 @@ def believed_of(context: Mapping[str, Any], night: date) -> Believed:
     return by_hand(Settings.from_env(), date.today(), is_accepted=is_accepted)
 
 
-def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
+def refuse_dates(accepted_dates: AcceptedDates, what: str, days: Sequence[date]) -> None:
     """Raises AirflowFailException if the first or the last of these dates is not accepted, or if they are too
     many."""
     from parc.errors import DeliveryRefused
     from parc.loading.dates import MOST_DATES
 
     try:
-        believed.check(what, days[0], days[-1])
+        accepted_dates.check(what, days[0], days[-1])
     except DeliveryRefused as refusal:
         raise AirflowFailException(str(refusal)) from None
     if len(days) > MOST_DATES:
@@ -176,12 +176,12 @@ def refuse_dates(believed: Believed, what: str, days: Sequence[date]) -> None:
 
 
 def load_deliveries(
-    deliveries: Iterable[tuple[str, date]], *, believed: Believed, whole_only: bool = False
+    deliveries: Iterable[tuple[str, date]], *, accepted_dates: AcceptedDates, complete_only: bool = False
 ) -> dict[str, dict[date, int]]:
     """Load each delivery, whatever happens to the others. Returns, by feed, the rows of each date published.
 
-    A delivery of a date that is not `believed` is refused. With `whole_only`, as at night, one that is still
-    being written counts as missing, and files where no night looks are reported.
+    A delivery of a date outside `accepted_dates` is refused. With `complete_only`, as at night, one that is
+    still being written counts as missing, and files where no night looks are reported.
 
     If the run was killed and tried again, what it published before counts too, as long as no build has it:
     otherwise no event would be emitted. Passing errors (a lost warehouse, a held lock) are raised once all
@@ -202,7 +202,7 @@ def load_deliveries(
             log.info("%s, business date %s", feed, day)
             feeds.add(feed)
             try:
-                outcome = load.ingest(feed, day, whole_only=whole_only, believed=believed)
+                outcome = load.ingest(feed, day, complete_only=complete_only, accepted_dates=accepted_dates)
             except Exception as error:
                 log.exception("%s %s was not loaded", feed, day)
                 errors.append(f"{feed} {day}: {error}")
@@ -218,7 +218,7 @@ def load_deliveries(
                 published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
         raise ParcError("\n".join(errors))
-    beside = [str(stray) for stray in strays(settings) if stray.feed in feeds] if whole_only else []
+    beside = [str(stray) for stray in strays(settings) if stray.feed in feeds] if complete_only else []
     rows += [{"is_failure": True, "message": message} for message in errors + beside]
     ti.xcom_push(key="outcomes", value=rows)
     return published
@@ -244,12 +244,12 @@ def _has_waited(feed: str) -> bool:
     if datetime.now(UTC) >= until:
         log.info("the wait is over: what there is is loaded")
         return True
-    from parc.loading import has_come  # takes seconds to import: only for a run that waits
+    from parc.loading import has_arrived  # takes seconds to import: only for a run that waits
     from parc.policy import due_of
     from parc.settings import Settings
 
     settings = Settings.from_env()
-    if has_come(settings, feed, day):
+    if has_arrived(settings, feed, day):
         log.info("it has come")
         return True
     expected = [due.state for due in due_of(settings, day) if due.feed == feed]

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from parc.feeds import IN_LOADING_ORDER
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import business_dates
-from parc.orchestration.ingest import believed_of, event_of, load_deliveries, refuse_dates
+from parc.orchestration.ingest import accepted_dates_of, event_of, load_deliveries, refuse_dates
 from parc.orchestration.limits import LOADING
 from parc.policy import dates_looked_at, new_deliveries, night_of
 
@@ -37,9 +37,9 @@ def load() -> None:
     settings = Settings.from_env()
     first, last = dates_of(context)
     log.info("business dates %s to %s", first, last)
-    believed = believed_of(context, last)
-    refuse_dates(believed, "business date", [first, last])
-    published = load_deliveries(new_deliveries(settings, first, last), believed=believed)
+    accepted_dates = accepted_dates_of(context, last)
+    refuse_dates(accepted_dates, "business date", [first, last])
+    published = load_deliveries(new_deliveries(settings, first, last), accepted_dates=accepted_dates)
     if context["ti"].try_number > 1:  # what an earlier try published before it was killed
         for feed in IN_LOADING_ORDER:
             for day in not_built(settings, feed) - published.get(feed, {}).keys():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LOADING = "warehouse_load"
 BUILDING = "dbt"
 
-BACKFILL, BY_HAND, NIGHT = 1, 10, 100
+BACKFILL, MANUAL, NIGHT = 1, 10, 100
 """A task's priority depends on what started its run: of the tasks that wait, the highest runs first."""
 
 NIGHT_FIRST = "parc.orchestration.limits.NightFirst"
@@ -32,4 +32,4 @@ class NightFirst(PriorityWeightStrategy):
         Airflow asks before the task instance has its run, so the type is what Airflow itself reads in the id.
         """
         run_type = DagRunType.from_run_id(ti.run_id)
-        return {DagRunType.BACKFILL_JOB: BACKFILL, DagRunType.MANUAL: BY_HAND}.get(run_type, NIGHT)
+        return {DagRunType.BACKFILL_JOB: BACKFILL, DagRunType.MANUAL: MANUAL}.get(run_type, NIGHT)

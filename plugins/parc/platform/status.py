@@ -52,7 +52,7 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
-    return processes_gone(settings) + desk.findings(settings, plan_for=plan_for)
+    return dead_processes(settings) + desk.findings(settings, plan_for=plan_for)
 
 
 def overview(settings: Settings) -> Overview:
@@ -105,11 +105,11 @@ def overview(settings: Settings) -> Overview:
     )
 
 
-def processes_gone(settings: Settings) -> list[Finding]:
+def dead_processes(settings: Settings) -> list[Finding]:
     """The platform's processes that ended without being stopped."""
     switch = local.program(settings)
-    gone = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.is_gone else []
-    gone += [
+    dead = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.is_gone else []
+    dead += [
         (FindingKind.PROCESS, f"airflow {program.name}", program)
         for program in services.programs(settings)
         if program.is_gone
@@ -117,5 +117,5 @@ def processes_gone(settings: Settings) -> list[Finding]:
     step = Step("start it again", "parc up")
     return [
         Finding(kind, Severity.WRONG, Subject(name), f"its process ended (log: {program.log_path})", (step,))
-        for kind, name, program in gone
+        for kind, name, program in dead
     ]

@@ -46,7 +46,7 @@ def search(settings: Settings, pseudonyms: Collection[UUID]) -> Search:
     known = Pseudonyms.of_settings(settings)
     holding, unreadable = [], []
     copies = settings.home / COPIES / "search"
-    with storage.opened(settings.landing) as zone, _made_anew(copies):
+    with storage.opened(settings.landing) as zone, _recreated(copies):
         for feed, business_date, place in _files(zone):
             if not is_data(Path(place).name):
                 unreadable.append(place)
@@ -96,7 +96,7 @@ def _entries(zone: Folder, folder: str) -> Iterator[tuple[str, Entry]]:
 
 
 @contextmanager
-def _made_anew(folder: Path) -> Iterator[None]:
+def _recreated(folder: Path) -> Iterator[None]:
     """A fresh empty folder, without leftovers of a killed search; removed at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)

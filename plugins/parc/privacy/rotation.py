@@ -71,7 +71,7 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
             releasing = "a routing release is running; run this again when it has ended"
             with without_loads(connection), locks.held(connection, locks.ROUTING, releasing):
                 renewed_count, counts = _renew(connection, former, new, requested_by, reason)
-        keep_copy(settings, connection, new.fingerprint, _kept_anew(settings, former, new))
+        keep_copy(settings, connection, new.fingerprint, _list_under_new_key(settings, former, new))
         if not is_given:
             settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
     return Rotated(renewed_count, counts, is_given)
@@ -115,7 +115,7 @@ def _renew(
     return count, {table: rows for table, rows in counts.items() if rows}
 
 
-def _kept_anew(settings: Settings, former: Pseudonyms, new: Pseudonyms) -> dict[UUID, Listed]:
+def _list_under_new_key(settings: Settings, former: Pseudonyms, new: Pseudonyms) -> dict[UUID, Listed]:
     """The platform's own copy of the list, made with the new keys. It may have them already, if a run was
     interrupted or an older dump was restored."""
     try:

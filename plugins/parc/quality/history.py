@@ -16,7 +16,7 @@ from parc.ledger import deliveries
 
 LIKE_DAYS = 4
 NEAREST = 3
-IDS_ASKED = 500
+MOST_IDS = 500
 """How many ids of a delivery are sampled to find other dates that share ids with it."""
 
 
@@ -67,7 +67,7 @@ def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: da
 def dates_that_share_ids(
     connection: Connection[Any], feed: Feed, table: sql.Composable, business_date: date
 ) -> list[date]:
-    """The dates in the marts, however distant, that hold one of IDS_ASKED ids of the delivery in `table`."""
+    """The dates in the marts, however distant, that hold one of MOST_IDS ids of the delivery in `table`."""
     mart = f"fct_{feed.name}"
     is_there = connection.execute("select to_regclass(%s) is not null", [f"marts.{mart}"]).fetchone()
     if not (feed.dated_by and feed.identifier and is_there and is_there[0]):
@@ -84,7 +84,7 @@ def dates_that_share_ids(
             key=sql.Identifier(feed.identifier),
             table=table,
             name=table.as_string(connection),
-            ids=IDS_ASKED,
+            ids=MOST_IDS,
             mart=sql.Identifier("marts", mart),
             day=business_date,
         )

@@ -89,10 +89,10 @@ def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int,
         subjects: dict[Path, dict[Path, list[Path]]] = {}
         for page in sorted(folder.rglob("*Z.html"), reverse=True):
             subjects.setdefault(page.parent.parent, {}).setdefault(page.parent, []).append(page)
-        gone = [page for suite in subjects.values() for page in _past(suite, date_count)]
+        expired = [page for suite in subjects.values() for page in _past(suite, date_count)]
         files = [
             file
-            for page in gone
+            for page in expired
             for file in (page, page.with_suffix(".json"), page.with_suffix(".result.json"))
             if file.exists()
         ] + [file for file in folder.rglob(f"{DRAFT}*") if file.is_file()]
@@ -100,21 +100,21 @@ def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int,
         if not dry_run and files:
             for file in files:
                 file.unlink()
-            for place in {page.parent for page in gone}:
+            for place in {page.parent for page in expired}:
                 if not any(place.iterdir()):
                     place.rmdir()
             _index(folder)
-    return len(gone), size
+    return len(expired), size
 
 
 def _past(subjects: dict[Path, list[Path]], date_count: int) -> list[Path]:
     """A suite's pages to delete; `subjects` has each subject's pages, newest first."""
     dates = {place: _business_date(pages) for place, pages in subjects.items()}
     kept = sorted({day for day in dates.values() if day}, reverse=True)[:date_count]
-    gone = []
+    expired = []
     for place, pages in subjects.items():
-        gone += pages[1:] if dates[place] is None else [] if dates[place] in kept else pages
-    return gone
+        expired += pages[1:] if dates[place] is None else [] if dates[place] in kept else pages
+    return expired
 
 
 def _business_date(pages: list[Path]) -> str | None:

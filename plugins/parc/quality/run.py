@@ -222,8 +222,8 @@ def _measure(
 ) -> Measures:
     """Read the suite's measures, as one row; its queries all see one moment."""
     given = {**declared.references, **parameters}
-    asked = re.findall(r"%\((\w+)\)s", "\n".join(declared.queries.values()))
-    if missing := sorted(set(asked) - set(given)):
+    needed = re.findall(r"%\((\w+)\)s", "\n".join(declared.queries.values()))
+    if missing := sorted(set(needed) - set(given)):
         raise QualityError(
             f"suite {declared.name} needs {', '.join(missing)}, which the caller did not give; "
             "pass None for an unknown value"

@@ -30,7 +30,7 @@ UNKNOWN_CODE = "ZZ999"
 
 _PLACES = {"calls": "site_code", "boutique_visits": "boutique_code", "interventions": "unit_code"}
 
-Outcome = Literal["published", "refused", "missing", "unchanged"]
+ExpectedOutcome = Literal["published", "refused", "missing", "unchanged"]
 Made = Callable[[date], Mapping[str, pl.DataFrame]]
 
 
@@ -87,7 +87,7 @@ class Clean:
 
 
 @dataclass(frozen=True)
-class Spoilt:
+class FaultResult:
     """What a fault made: the delivery (None: no delivery), rows touched, rows that must be quarantined.
 
     `names` must appear in the ledger's reason, in its warnings or in the quarantined rows' reasons.
@@ -101,11 +101,11 @@ class Spoilt:
 
 @dataclass(frozen=True)
 class Stage:
-    """What lies in the landing zone from `days_after` the business date on, and the outcome of loading it."""
+    """What is in the landing zone from `days_after` the business date on, and what loading it should do."""
 
     days_after: int
-    make: Callable[[Clean], Spoilt]
-    outcome: Outcome
+    make: Callable[[Clean], FaultResult]
+    outcome: ExpectedOutcome
 
 
 @dataclass(frozen=True)
@@ -128,43 +128,47 @@ class Fault:
 # ---- one function per fault
 
 
-def _clean(clean: Clean) -> Spoilt:
-    return Spoilt(clean.delivery(), 0)
+def _clean(clean: Clean) -> FaultResult:
+    return FaultResult(clean.delivery(), 0)
 
 
-def _absent(clean: Clean) -> Spoilt:
-    return Spoilt(None, clean.rows.height)
+def _absent(clean: Clean) -> FaultResult:
+    return FaultResult(None, clean.rows.height)
 
 
-def _bad_rows(clean: Clean) -> Spoilt:
+def _bad_rows(clean: Clean) -> FaultResult:
     chosen = clean.few()
     count = int(chosen.sum())
-    return Spoilt(clean.delivery(_capitalised(clean, chosen)), count, count, _enumerated(clean.feed).name)
+    return FaultResult(
+        clean.delivery(_capitalised(clean, chosen)), count, count, _enumerated(clean.feed).name
+    )
 
 
-def _too_many_bad_rows(clean: Clean) -> Spoilt:
+def _too_many_bad_rows(clean: Clean) -> FaultResult:
     chosen = clean.chosen(5 * clean.feed.reject_limit)
     rows = _capitalised(clean, chosen)
-    return Spoilt(clean.delivery(rows), int(chosen.sum()), names=_enumerated(clean.feed).name)
+    return FaultResult(clean.delivery(rows), int(chosen.sum()), names=_enumerated(clean.feed).name)
 
 
-def _missing_column(clean: Clean) -> Spoilt:
+def _missing_column(clean: Clean) -> FaultResult:
     name = _enumerated(clean.feed).name
-    return Spoilt(clean.delivery(clean.rows.drop(name)), clean.rows.height, names=f"lacks column `{name}`")
+    return FaultResult(
+        clean.delivery(clean.rows.drop(name)), clean.rows.height, names=f"lacks column `{name}`"
+    )
 
 
-def _unknown_column(clean: Clean) -> Spoilt:
+def _unknown_column(clean: Clean) -> FaultResult:
     rows = clean.rows.with_columns(supplier_note=pl.lit("v2"))
-    return Spoilt(clean.delivery(rows), rows.height, names="unknown column `supplier_note`")
+    return FaultResult(clean.delivery(rows), rows.height, names="unknown column `supplier_note`")
 
 
-def _renamed_column(clean: Clean) -> Spoilt:
+def _renamed_column(clean: Clean) -> FaultResult:
     name = _enumerated(clean.feed).name
     rows = clean.rows.rename({name: f"{name}_label"})
-    return Spoilt(clean.delivery(rows), rows.height, names=f"unknown column `{name}_label`")
+    return FaultResult(clean.delivery(rows), rows.height, names=f"unknown column `{name}_label`")
 
 
-def _retyped_column(clean: Clean) -> Spoilt:
+def _retyped_column(clean: Clean) -> FaultResult:
     columns = clean.feed.file_columns
     number = next((column for column in columns if column.type is Type.INTEGER), None)
     if number:
@@ -174,114 +178,114 @@ def _retyped_column(clean: Clean) -> Spoilt:
         text = pl.col(name).str.replace(r"^(\d{4})-(\d\d)-(\d\d)T([0-9:]+).*$", "${3}/${2}/${1} ${4}")
     touched = clean.rows.height - clean.rows[name].null_count()
     rows = clean.rows.with_columns(text.alias(name))
-    return Spoilt(clean.delivery(rows), touched, names=f"`{name}` is not")
+    return FaultResult(clean.delivery(rows), touched, names=f"`{name}` is not")
 
 
-def _duplicates(clean: Clean) -> Spoilt:
+def _duplicates(clean: Clean) -> FaultResult:
     copies = clean.rows.filter(clean.few())
     rows = pl.concat([clean.rows, copies])
-    return Spoilt(clean.delivery(rows), copies.height, copies.height, "duplicate of")
+    return FaultResult(clean.delivery(rows), copies.height, copies.height, "duplicate of")
 
 
-def _repeated_keys(clean: Clean) -> Spoilt:
+def _repeated_keys(clean: Clean) -> FaultResult:
     key, before = clean.feed.key[0], clean.rows_before
     count = max(1, int(clean.rows.height / 100))
     if not clean.feed.dated_by:
         again = _drawn(clean, before, count)
-        return Spoilt(clean.delivery(pl.concat([again, clean.rows])), again.height)
+        return FaultResult(clean.delivery(pl.concat([again, clean.rows])), again.height)
     # Rows of another date would be quarantined. So give today's rows yesterday's ids, as a reset counter
     # does.
     alone = pl.len().over(key) == 1
     taken, given = (_drawn(clean, rows.filter(alone), count)[key] for rows in (before, clean.rows))
     count = min(taken.len(), given.len())
     ids = pl.col(key).replace(given.head(count), taken.head(count))
-    return Spoilt(clean.delivery(clean.rows.with_columns(ids)), count)
+    return FaultResult(clean.delivery(clean.rows.with_columns(ids)), count)
 
 
-def _first_version(clean: Clean) -> Spoilt:
+def _first_version(clean: Clean) -> FaultResult:
     """Three rows in a hundred are still missing; two in a hundred hold another code."""
     name = _free_text(clean.feed).name
     codes = clean.rows[name].drop_nulls().unique().sort().head(2).to_list()
     one, other = codes if len(codes) == 2 else ("bill", "fault")
-    coded_anew = pl.when(pl.col(name).eq_missing(one)).then(pl.lit(other)).otherwise(pl.lit(one))
+    recoded = pl.when(pl.col(name).eq_missing(one)).then(pl.lit(other)).otherwise(pl.lit(one))
     lot = pl.Series(clean.rng.random(clean.rows.height))
-    altered = clean.rows.with_columns(pl.when(lot > 0.98).then(coded_anew).otherwise(name).alias(name))
+    altered = clean.rows.with_columns(pl.when(lot > 0.98).then(recoded).otherwise(name).alias(name))
     touched = int(((lot < 0.03) | (lot > 0.98)).sum())
-    return Spoilt(clean.delivery(altered.filter(lot >= 0.03)), touched)
+    return FaultResult(clean.delivery(altered.filter(lot >= 0.03)), touched)
 
 
-def _truncated_gzip(clean: Clean) -> Spoilt:
+def _truncated_gzip(clean: Clean) -> FaultResult:
     content = clean.delivery().content
     cut = _of_content(clean, content[: len(content) * 2 // 3])
-    return Spoilt(cut, clean.rows.height, names="gzip stream is cut off")
+    return FaultResult(cut, clean.rows.height, names="gzip stream is cut off")
 
 
-def _volume_collapse(clean: Clean) -> Spoilt:
+def _volume_collapse(clean: Clean) -> FaultResult:
     key = clean.feed.key[0]
     ids = clean.rows[key].unique(maintain_order=True)
     kept = ids.filter(pl.Series(clean.rng.random(ids.len()) < 0.35))
     rows = clean.rows.filter(pl.col(key).is_in(kept.implode()))
-    return Spoilt(clean.delivery(rows), clean.rows.height - rows.height, names="of the usual")
+    return FaultResult(clean.delivery(rows), clean.rows.height - rows.height, names="of the usual")
 
 
-def _volume_surge(clean: Clean) -> Spoilt:
+def _volume_surge(clean: Clean) -> FaultResult:
     key = clean.feed.key[0]
     ids = clean.rows[key].unique(maintain_order=True)
     again = ids.filter(pl.Series(clean.rng.random(ids.len()) < 0.6))
     copies = clean.rows.filter(pl.col(key).is_in(again.implode())).with_columns(pl.col(key) + "-2")
-    return Spoilt(clean.delivery(pl.concat([clean.rows, copies])), copies.height, names="of the usual")
+    return FaultResult(clean.delivery(pl.concat([clean.rows, copies])), copies.height, names="of the usual")
 
 
-def _wrong_date(clean: Clean) -> Spoilt:
+def _wrong_date(clean: Clean) -> FaultResult:
     strays = clean.rows_before.tail(int(clean.few().sum()))
     rows = pl.concat([strays, clean.rows])
-    return Spoilt(
+    return FaultResult(
         clean.delivery(rows), strays.height, strays.height, f"`{clean.feed.dated_by}` is not on {clean.day}"
     )
 
 
-def _control_mismatch(clean: Clean) -> Spoilt:
+def _control_mismatch(clean: Clean) -> FaultResult:
     delivery = clean.delivery()
-    return Spoilt(replace(delivery, rows=delivery.rows + 25), 0, names=f"{CONTROL} says")
+    return FaultResult(replace(delivery, rows=delivery.rows + 25), 0, names=f"{CONTROL} says")
 
 
-def _corrupt_file(clean: Clean) -> Spoilt:
+def _corrupt_file(clean: Clean) -> FaultResult:
     delivery = clean.delivery()
     content = bytearray(delivery.content)
     content[len(content) // 2] ^= 0x20
-    return Spoilt(replace(delivery, content=bytes(content)), 1, names="sha256")
+    return FaultResult(replace(delivery, content=bytes(content)), 1, names="sha256")
 
 
-def _empty_file(clean: Clean) -> Spoilt:
-    return Spoilt(
+def _empty_file(clean: Clean) -> FaultResult:
+    return FaultResult(
         SimulatedDelivery.of_text(clean.feed.name, clean.day, b"", rows=0),
         clean.rows.height,
         names="it is empty",
     )
 
 
-def _bad_encoding(clean: Clean) -> Spoilt:
+def _bad_encoding(clean: Clean) -> FaultResult:
     name = _free_text(clean.feed).name
     chosen = clean.chosen(0.1)
     marked = pl.when(pl.Series(chosen)).then(pl.lit("dérangement")).otherwise(name)
     text = clean.rows.with_columns(marked.alias(name)).write_csv().encode("latin-1")
     delivery = SimulatedDelivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height)
-    return Spoilt(delivery, int(chosen.sum()), names="is not UTF-8")
+    return FaultResult(delivery, int(chosen.sum()), names="is not UTF-8")
 
 
-def _byte_order_mark(clean: Clean) -> Spoilt:
+def _byte_order_mark(clean: Clean) -> FaultResult:
     text = codecs.BOM_UTF8 + clean.text()
-    return Spoilt(SimulatedDelivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height), 0)
+    return FaultResult(SimulatedDelivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height), 0)
 
 
-def _unknown_codes(clean: Clean) -> Spoilt:
+def _unknown_codes(clean: Clean) -> FaultResult:
     name = _PLACES[clean.feed.name]
     chosen = pl.Series(clean.chosen(0.05)) & clean.rows[name].is_not_null()
     rows = clean.rows.with_columns(pl.when(chosen).then(pl.lit(UNKNOWN_CODE)).otherwise(name).alias(name))
-    return Spoilt(clean.delivery(rows), int(chosen.sum()), names=UNKNOWN_CODE)
+    return FaultResult(clean.delivery(rows), int(chosen.sum()), names=UNKNOWN_CODE)
 
 
-def _mixed_spellings(clean: Clean) -> Spoilt:
+def _mixed_spellings(clean: Clean) -> FaultResult:
     name = next(column.name for column in clean.feed.file_columns if column.personal is Personal.NUMBER)
     number = pl.col(name)
     digits = number.str.replace(r"^\+(?:33)?", "0")
@@ -296,7 +300,7 @@ def _mixed_spellings(clean: Clean) -> Spoilt:
     lot = pl.Series(clean.rng.integers(len(spelt), size=clean.rows.height))
     which = pl.coalesce(pl.when(lot == place).then(text) for place, text in enumerate(spelt))
     rows = clean.rows.with_columns(pl.when(is_mainland).then(which).otherwise(number).alias(name))
-    return Spoilt(clean.delivery(rows), int((rows[name] != clean.rows[name]).sum()))
+    return FaultResult(clean.delivery(rows), int((rows[name] != clean.rows[name]).sum()))
 
 
 def _enumerated(feed: Feed) -> Column:
@@ -330,7 +334,7 @@ def _of_content(clean: Clean, content: bytes) -> SimulatedDelivery:
 # ---- the catalogue
 
 
-def _once(make: Callable[[Clean], Spoilt], outcome: Outcome) -> tuple[Stage, ...]:
+def _once(make: Callable[[Clean], FaultResult], outcome: ExpectedOutcome) -> tuple[Stage, ...]:
     return (Stage(0, make, outcome),)
 
 
@@ -590,8 +594,8 @@ class Story:
             if evening > self.last:
                 break
             rng = stream(self.seed, f"fault {fault.name} {feed}", day)
-            spoilt = stage.make(Clean(feeds.get(feed), day, rows, made, rng))
-            found = spoilt.delivery
+            result = stage.make(Clean(feeds.get(feed), day, rows, made, rng))
+            found = result.delivery
             self.records.append(
                 {
                     "feed": feed,
@@ -599,9 +603,9 @@ class Story:
                     "fault": fault.name,
                     "evening": evening.isoformat(),
                     "outcome": stage.outcome,
-                    "rows_touched": spoilt.touched,
-                    "rows_quarantined": None if stage.outcome == "refused" else spoilt.quarantined,
-                    "names": spoilt.names,
+                    "rows_touched": result.touched,
+                    "rows_quarantined": None if stage.outcome == "refused" else result.quarantined,
+                    "names": result.names,
                     "like_days": fault.like_days,
                 }
             )

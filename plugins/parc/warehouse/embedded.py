@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: the server that `parc up` starts unless an outside one is named.
+"""The embedded PostgreSQL: the server that `parc up` starts unless the settings name an external one.
 
 Its programs come from a wheel, or from `PG_BIN`. PostgreSQL refuses to run as root, so root starts it as
 `nobody`, with the data (and, where needed, the programs) in a place that `nobody` can reach.
@@ -52,7 +52,7 @@ CONFIGURATION = {
     "max_wal_senders": "0",
     "max_locks_per_transaction": "512",  # a query over years of daily partitions locks each of them
     "jit": "off",
-    # A statement that fails tells its caller why: in the log it would leave the row that it was about.
+    # The caller of a failed statement gets its error. The log would also keep the row that it was about.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
 }
@@ -84,8 +84,8 @@ def airflow_url(settings: Settings) -> str:
 
 
 def start(settings: Settings) -> None:
-    """Start the server unless it runs, create it first if need be, and close it to all but the platform's
-    logins.
+    """Start the server unless it is running, after creating it if necessary, and restrict it to the
+    platform's logins.
 
     Raises ConfigurationError when it does not start.
     """
@@ -105,23 +105,23 @@ def start(settings: Settings) -> None:
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the server; returns whether it ran.
+    """Stop the server; returns whether it was running.
 
     Raises ConfigurationError when it does not end.
     """
     with _lock(settings):
         if _running_port(settings) is None:
             return False
-        # The signal asks for a fast shutdown: sessions are ended, nothing has to be recovered.
+        # The signal asks for a fast shutdown, which ends sessions and needs no recovery.
         server = [_server(_server_folder(settings))]
         return bool(processes.stop(server, seconds=STOP_SECONDS, how=signal.SIGINT, may_kill=False))
 
 
 class _Server(Program):
-    """PostgreSQL itself writes which process it is."""
+    """PostgreSQL, which writes its own pid file."""
 
     def forget(self) -> None:
-        """Leave the file to the server, which takes it away when it has ended."""
+        """Leave the file to the server, which removes it when it ends."""
 
     def _record(self, process: psutil.Process) -> None:
         """Leave the file to the server."""
@@ -145,7 +145,7 @@ def _start(settings: Settings) -> None:
     if not (data / "PG_VERSION").exists():
         _initialise(settings, folder)
     server = _server(folder)
-    if server.process is None:  # else it is still starting
+    if server.process is None:  # otherwise it is still starting
         port = free_port(preferred=_stored_port(folder))
         (folder / "port").write_text(str(port))
         program = str(_binaries(settings, folder) / "postgres")
@@ -154,7 +154,7 @@ def _start(settings: Settings) -> None:
 
 
 def _identity() -> dict[str, Any]:
-    """Who runs PostgreSQL's programs: this user, or nobody in root's place."""
+    """Who runs PostgreSQL's programs: this user, or `nobody` if this user is root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
 
@@ -181,7 +181,7 @@ def _server_folder(settings: Settings) -> Path:
     if os.getuid() != 0 or _reachable(settings.home):
         link.mkdir(mode=0o700, exist_ok=True)
         return link
-    # A home below root's own is closed to everyone else: keep the server elsewhere, linked from there.
+    # `nobody` cannot enter a home inside root's: keep the server elsewhere, with a link in the home.
     identity = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()[:12]
     outside = Path("/var/lib/parc") / identity
     outside.mkdir(parents=True, exist_ok=True)
@@ -212,7 +212,7 @@ def _binaries(settings: Settings, folder: Path) -> Path:
     installation = Path(package.origin).parent / "pginstall18"
     if os.getuid() != 0 or _reachable(installation / "bin"):
         return installation / "bin"
-    # The binaries look for their libraries three folders up, beside the package: so does the copy.
+    # The binaries expect their libraries three folders up, beside the package; copy both accordingly.
     copy = folder / "pgsql" / installation.name
     if not (copy / "bin" / "postgres").exists():
         draft = folder / ".pgsql"
@@ -247,7 +247,7 @@ def _run(program: Path, *arguments: str, folder: Path) -> None:
 
 def _initialise(settings: Settings, folder: Path) -> None:
     data = folder / "data"
-    shutil.rmtree(data, ignore_errors=True)  # left half-made by a start that was killed
+    shutil.rmtree(data, ignore_errors=True)  # incomplete if an earlier start was killed
     password = folder / ".password"
     password.touch(mode=0o600)
     password.write_text(settings.secret("postgres_password"))
@@ -276,7 +276,7 @@ def _initialise(settings: Settings, folder: Path) -> None:
 
 
 def ensure_database(settings: Settings, login: str, database: str, rights: str = "") -> None:
-    """Make a login with its stored password, and a database that it owns, unless they exist."""
+    """Create a login with its stored password, and a database that it owns, unless they exist."""
     names = {"login": sql.Identifier(login), "database": sql.Identifier(database)}
     with superuser(settings) as connection:
         ensure_login(settings, connection, login, rights)
@@ -288,7 +288,7 @@ def ensure_database(settings: Settings, login: str, database: str, rights: str =
 def ensure_login(
     settings: Settings, connection: psycopg.Connection[tuple[object, ...]], login: str, rights: str = ""
 ) -> None:
-    """Make a login with the platform's secret `<login>_password` as its password, unless it exists."""
+    """Create a login with the platform's secret `<login>_password` as its password, unless it exists."""
     if not connection.execute("select 1 from pg_roles where rolname = %s", [login]).fetchone():
         password = verifier(connection, login, settings.secret(f"{login}_password"))
         command = sql.SQL("create role {login} login {rights} password {password}")
@@ -298,7 +298,7 @@ def ensure_login(
 
 
 def overwrite(settings: Settings) -> None:
-    """Remove what was deleted from the server's own files too: statistics, the switch's tables, and the
+    """Remove deleted rows from the server's own files too: statistics, the switch's tables, and the
     write-ahead log, which nobody needs here. The caller vacuums the tables that it deleted from."""
     with superuser(settings, DATABASE) as connection:
         connection.execute("vacuum full pg_statistic")

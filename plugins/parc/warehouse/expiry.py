@@ -23,7 +23,7 @@ from parc.warehouse.connections import connect
 from parc.warehouse.maintenance import MaintenanceResult, size_of
 
 
-class _Held(Exception):
+class _CannotExpire(Exception):
     """A date must be kept for now; the message says why."""
 
 
@@ -66,10 +66,10 @@ def expire_raw(
             try:
                 for delivery in due:
                     if delivery.built_in is None or delivery.business_date in waiting:
-                        raise _Held("it is not built yet or waits for other dates")
+                        raise _CannotExpire("it is not built yet or waits for other dates")
                     size += _size(reader, feed, delivery) if dry_run else _expire(connection, feed, delivery)
                     count, expired[feed.name] = count + 1, delivery.business_date
-            except _Held as why:
+            except _CannotExpire as why:
                 results.append(
                     MaintenanceResult(
                         f"{feed.name}: held back from {delivery.business_date}, {why}", len(due) - count
@@ -94,11 +94,11 @@ def _limit(
     `expired` has the newest expired date of each fact feed.
     """
     for fact in feed.governs if limit else ():
-        gone = expired.get(fact) or deliveries.newest_expired_date(connection, fact)
-        if gone is None:
+        expired_date = expired.get(fact) or deliveries.newest_expired_date(connection, fact)
+        if expired_date is None:
             return None
         # The next date is the earliest that is kept or still to come.
-        in_force = deliveries.published_before(connection, feed.name, gone + timedelta(days=2))
+        in_force = deliveries.published_before(connection, feed.name, expired_date + timedelta(days=2))
         if in_force is None:
             return None
         assert limit
@@ -124,7 +124,7 @@ def _dates_that_wait(connection: Connection[Any], feed: Feed, limit: date) -> se
 def _expire(connection: Connection[Any], feed: Feed, delivery: Delivery) -> int:
     """Drop the date's partition and mark its delivery; returns the bytes dropped.
 
-    It locks readers out of the parent until the end of the transaction, which is short. Raises _Held.
+    It locks readers out of the parent until the end of the transaction, which is short. Raises _CannotExpire.
     """
     try:
         for attempt in partitions.attempts():
@@ -132,11 +132,11 @@ def _expire(connection: Connection[Any], feed: Feed, delivery: Delivery) -> int:
                 connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                 locks.keep_builds_out(connection)
                 if not builds.is_last_published(connection):
-                    raise _Held("the last build was not published")
+                    raise _CannotExpire("the last build was not published")
                 if not locks.try_keep(connection, locks.of_load(feed.name, delivery.business_date)):
-                    raise _Held("it is being loaded")
+                    raise _CannotExpire("it is being loaded")
                 if not write_retention.expire(connection, delivery.delivery_id):
-                    raise _Held("it was loaded again in the meantime")
+                    raise _CannotExpire("it was loaded again in the meantime")
                 size = _size(connection, feed, delivery)
                 if feed.keeping is not Keeping.RANGES:
                     table = partitions.delivery_table(feed, delivery.business_date, delivery.delivery_id)

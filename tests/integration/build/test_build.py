@@ -188,7 +188,7 @@ def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
     offered = (
         f"select sum(offered_count) from marts.mart_service_quality_daily where business_date = '{DAYS[2]}'"
     )
-    told = (
+    reported = (
         "select business_date, delivery_ids, sum(value_after - value_before) from marts.mart_restatements "
         "where figure = 'offered_count' and build_id = (select max(build_id) from marts.mart_restatements) "
         "group by 1, 2"
@@ -200,7 +200,7 @@ def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
     result = build(built)
     [(after,)] = rows(built, offered)
     assert after < before
-    assert rows(built, f"{told} order by 1", "bi_reader") == [
+    assert rows(built, f"{reported} order by 1", "bi_reader") == [
         (DAYS[2], [outcome.delivery_id], after - before),
         (DAYS[3], [outcome.delivery_id], -taken),
     ]

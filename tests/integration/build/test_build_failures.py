@@ -62,7 +62,7 @@ def deliver(settings: Settings, feed: str, day: date, status: str = "published")
 
 
 @contextmanager
-def spoilt(settings: Settings, name: str, sound: str, wrong: str) -> Iterator[None]:
+def edited(settings: Settings, name: str, sound: str, wrong: str) -> Iterator[None]:
     """Change a file of the dbt project, and restore it at the end."""
     [path] = (settings.project / "dbt_project").rglob(name)
     text = path.read_text()
@@ -76,7 +76,7 @@ def spoilt(settings: Settings, name: str, sound: str, wrong: str) -> Iterator[No
 
 def without_directorates(settings: Settings) -> Any:
     """The daily sums of calls divide by zero."""
-    return spoilt(
+    return edited(
         settings,
         "agg_calls_daily.sql",
         "home_directorate_code as directorate_code",
@@ -86,7 +86,7 @@ def without_directorates(settings: Settings) -> Any:
 
 def visits_that_break_their_test(settings: Settings) -> Any:
     """Simulate one surplus row in each."""
-    return spoilt(settings, f"{VISITS_TEST}.sql", "having count(*) > 1", "having count(*) > 0")
+    return edited(settings, f"{VISITS_TEST}.sql", "having count(*) > 1", "having count(*) > 0")
 
 
 def nodes(settings: Settings, build_id: int | None = None) -> dict[str, dict[str, Any]]:
@@ -115,7 +115,7 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
     before = marts(built)
     for feed in FACTS:
         deliver(built, feed, WEDNESDAY)
-    broken_sums = spoilt(
+    broken_sums = edited(
         built, "agg_interventions_daily.sql", "requested_date as business_date,", "missing_column,"
     )
     with without_directorates(built), broken_sums, visits_that_break_their_test(built):
@@ -132,12 +132,12 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
     assert {"mart_service_quality_daily", "mart_boutiques_daily"} <= skipped
     assert f"BI still sees build {seen}" in said
     assert f"3 of {len(recorded)} nodes failed, {len(skipped)} were skipped" in said
-    told = {part.split(":")[0]: part for part in said.split("\n\n")}
-    assert "division by zero" in told["model agg_calls_daily"]
-    assert 'column "missing_column" does not exist' in told["model agg_interventions_daily"]
-    sql = Path(told["model agg_calls_daily"].rsplit("its SQL: ")[1])
+    reported = {part.split(":")[0]: part for part in said.split("\n\n")}
+    assert "division by zero" in reported["model agg_calls_daily"]
+    assert 'column "missing_column" does not exist' in reported["model agg_interventions_daily"]
+    sql = Path(reported["model agg_calls_daily"].rsplit("its SQL: ")[1])
     assert "random() * 0" in sql.read_text()
-    of_test = told[f"test {VISITS_TEST}"].splitlines()
+    of_test = reported[f"test {VISITS_TEST}"].splitlines()
     [(visits,)] = rows(
         built, f"select count(*) from build.fct_boutique_visits where business_date = '{WEDNESDAY}'"
     )
@@ -172,7 +172,7 @@ def test_every_node_of_a_failed_build_is_recorded(built: Settings) -> None:
 
 def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built: Settings) -> None:
     first = last_build(built)["build_id"]
-    with spoilt(built, "mart_service_quality_daily.sql", "select * from final", "select 1 / 0 from final"):
+    with edited(built, "mart_service_quality_daily.sql", "select * from final", "select 1 / 0 from final"):
         said = fail(built)
     second = last_build(built)
     assert (second["resumed_build_id"], second["status"]) == (first, "failed")
@@ -289,13 +289,13 @@ def feed_health(settings: Settings, feed: str, day: date) -> list[tuple]:
     )
 
 
-def test_keys_that_are_not_unique_are_told_model_by_model(built: Settings) -> None:
+def test_keys_that_are_not_unique_are_reported_model_by_model(built: Settings) -> None:
     """One query checks all of them; each counts as a separate assertion."""
     sites = "{{ ref('sites') }}"
     twice = (
         f"(select * from {sites} union all select * from {sites} where site_code in ('RENNES', 'BREST')) as s"
     )
-    with spoilt(built, "dim_site.sql", sites, twice), spoilt(built, "routing_sites.sql", sites, twice):
+    with edited(built, "dim_site.sql", sites, twice), edited(built, "routing_sites.sql", sites, twice):
         said = fail(built)
     recorded = nodes(built)
     keys = {name.partition(".")[2]: node for name, node in recorded.items() if name.startswith("keys_")}
@@ -307,14 +307,14 @@ def test_keys_that_are_not_unique_are_told_model_by_model(built: Settings) -> No
         found = sorted(node["failing_rows"], key=lambda row: row["site_code"])
         assert found == [{"site_code": "BREST", "row_count": 2}, {"site_code": "RENNES", "row_count": 2}]
     assert (keys["zones"]["row_count"], keys["zones"]["failing_rows"]) == (0, None)
-    told = {part.split(":")[0]: part for part in said.split("\n\n")}
-    of_sites = told["test keys_are_unique.dim_site"]
+    reported = {part.split(":")[0]: part for part in said.split("\n\n")}
+    of_sites = reported["test keys_are_unique.dim_site"]
     assert "2 rows break it" in of_sites and "site_code=RENNES row_count=2" in of_sites
     assert "it checks dim_site: key (site_code)" in of_sites
 
 
-def test_a_project_that_cannot_be_read_is_told_in_dbts_words(built: Settings) -> None:
-    with spoilt(built, "dim_site.sql", "{{ ref('sites') }}", "{{ ref('sight') }}"):
+def test_a_project_that_cannot_be_read_is_reported_in_dbts_words(built: Settings) -> None:
+    with edited(built, "dim_site.sql", "{{ ref('sites') }}", "{{ ref('sight') }}"):
         said = fail(built, full_refresh=True)
     assert said.startswith("dbt build did not finish: ")
     assert "depends on a node named 'sight' which was not found" in said
@@ -323,7 +323,7 @@ def test_a_project_that_cannot_be_read_is_told_in_dbts_words(built: Settings) ->
 
 
 @pytest.mark.soak
-def test_after_a_new_delivery_everything_is_done_and_gaps_are_told(built: Settings) -> None:
+def test_after_a_new_delivery_everything_is_done_and_gaps_are_reported(built: Settings) -> None:
     deliver(built, "boutique_visits", THURSDAY)
     shutil.move(coming(built) / "interventions" / f"date={THURSDAY}", coming(built) / "late")
     deliver(built, "interventions", THURSDAY, "missing")
@@ -336,12 +336,12 @@ def test_after_a_new_delivery_everything_is_done_and_gaps_are_told(built: Settin
         "due_at": "2012-04-27T02:00:00+00:00",
         "status": "missing",
     }
-    told(built, result, gap)
+    reported(built, result, gap)
     assert (
         "built without interventions 2012-04-26, due 2012-04-27 04:00: it is built when it arrives"
         in result.message
     )
-    assert build(built).build_id is None, "the same gap is told once"
+    assert build(built).build_id is None, "the same gap is reported once"
 
     folder = Path(built.landing) / "interventions" / f"date={THURSDAY}"
     folder.mkdir(parents=True)
@@ -349,12 +349,12 @@ def test_after_a_new_delivery_everything_is_done_and_gaps_are_told(built: Settin
     deliver(built, "interventions", THURSDAY, "refused")
     result = build(built)
     assert (result.delivery_count, result.date_count) == (0, 0)
-    told(built, result, gap | {"status": "refused"})
+    reported(built, result, gap | {"status": "refused"})
     assert feed_health(built, "interventions", THURSDAY) == [("refused", 1)]
-    assert build(built).build_id is None, "the same refusal is told once"
+    assert build(built).build_id is None, "the same refusal is reported once"
 
 
-def told(settings: Settings, result: BuildResult, gap: dict[str, str]) -> None:
+def reported(settings: Settings, result: BuildResult, gap: dict[str, str]) -> None:
     """Check that this is the build's only gap, wherever it is shown."""
     assert result.missing == [gap]
     assert last_build(settings)["missing"] == [gap]
@@ -395,7 +395,7 @@ def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings
         "delete from raw.interventions where ctid = (select min(ctid) from raw.interventions where "
         f"business_date = '{WEDNESDAY}') and business_date = '{WEDNESDAY}' returning 1",
     )
-    told = {part.split(":")[0]: part for part in fail(built).split("\n\n")}
+    reported = {part.split(":")[0]: part for part in fail(built).split("\n\n")}
     of = {feed: f"{feed} {WEDNESDAY}, delivery {ids[feed]}: {feed}.csv.gz" for feed in FACTS}
     for node, error, where in (
         ("model fct_calls", "answered_was_offered", f"found in {of['calls']} line {line}"),
@@ -406,10 +406,10 @@ def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings
         ),
         ("test states_add_up_to_the_ledger", "", f"may come from {of['interventions']}"),
     ):
-        assert error in told[node] and where in told[node], told[node]
-    assert f"business_date={WEDNESDAY} call_id={call_id}" in told["model fct_calls"]
-    assert "Failing row contains" not in told["model fct_calls"]
-    way_on = next(part for part in told.values() if part.startswith("To continue"))
+        assert error in reported[node] and where in reported[node], reported[node]
+    assert f"business_date={WEDNESDAY} call_id={call_id}" in reported["model fct_calls"]
+    assert "Failing row contains" not in reported["model fct_calls"]
+    way_on = next(part for part in reported.values() if part.startswith("To continue"))
     [finding] = [finding for finding in desk.findings(built) if finding.kind == "build failed"]
     for delivery_id in ids.values():
         assert f"parc withdraw {delivery_id} --reason TEXT" in way_on

@@ -53,7 +53,7 @@ def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) 
         moved,
         "35,OUEST,1990-01-01,2012-04-25,high\n35,SUD_OUEST,2012-04-25,,inferred",
     )
-    # A department lies in a zone of its own directorate: the zone moves with it.
+    # A department's zone belongs to its directorate, so the zone changes too.
     change_seed(built, "zones", "53,53,OUEST,", "53-SO,53,SUD_OUEST,Europe/Paris,FR\n53,53,OUEST,")
     change_seed(
         built, "routing_zones", "35,53,1990-01-01,", "35,53,1990-01-01,2012-04-25\n35,53-SO,2012-04-25,"

@@ -143,7 +143,7 @@ def test_what_lands_during_a_build_is_the_next_builds(built: Settings) -> None:
             deliver(built, "boutique_visits", MONDAY, day_of(MONDAY, visit("late", MONDAY)))
             deliver(built, "boutique_visits", FRIDAY, day_of(FRIDAY))
 
-    told = (
+    reported = (
         "select status, rows_published, (select count(*) from marts.fct_boutique_visits as visits "
         "where visits.business_date = health.business_date) from marts.mart_feed_health as health "
         f"where feed = 'boutique_visits' and business_date in ('{MONDAY}', '{FRIDAY}') "
@@ -151,9 +151,9 @@ def test_what_lands_during_a_build_is_the_next_builds(built: Settings) -> None:
     )
     deliver(built, "boutique_visits", THURSDAY, day_of(THURSDAY, visit("one more", THURSDAY)))
     build(built, progress=land)
-    assert rows(built, told) == [("published", 6, 6), ("arriving", 6, 0)]
+    assert rows(built, reported) == [("published", 6, 6), ("arriving", 6, 0)]
     build(built)
-    assert rows(built, told) == [("published", 7, 7), ("published", 6, 6)]
+    assert rows(built, reported) == [("published", 7, 7), ("published", 6, 6)]
 
 
 def test_incremental_equals_full_refresh(built: Settings) -> None:

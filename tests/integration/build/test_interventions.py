@@ -345,8 +345,8 @@ def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings) -> Non
         for update in history(f"J{number}", chance):
             for _ in range(chance.choice((1, 1, 1, 2))):
                 extract = extracts[chance.choice(days)]
-                told = update | {"cause_code": chance.choice("ab")}
-                extract[told["job_id"], told["updated_at"]] = told
+                reported = update | {"cause_code": chance.choice("ab")}
+                extract[reported["job_id"], reported["updated_at"]] = reported
     arrivals = [(day, list(states.values())) for day, states in extracts.items()]
     earlier = [(day, chance.sample(states, len(states) * 2 // 3)) for day, states in arrivals[:4]]
     chance.shuffle(earlier)

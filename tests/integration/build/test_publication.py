@@ -101,21 +101,21 @@ def test_no_reader_misses_a_day_sees_half_a_build_or_waits(published: Settings, 
     with (
         reader(published, "repeatable read") as since_before,
         reader(published, "repeatable read") as since_then,
-        reader(published) as each_time_anew,
+        reader(published) as rebuilt_each_time,
         connect(published, "transformer") as connection,
     ):
         assert seen(since_before) == before
         publish(connection, changed, full_refresh)
-        for session in (since_before, since_then, each_time_anew):
+        for session in (since_before, since_then, rebuilt_each_time):
             assert seen(session) == before
         connection.commit()
         assert seen(since_before) == before
         assert seen(since_then) == before
-        assert seen(each_time_anew) == sorted(after)
+        assert seen(rebuilt_each_time) == sorted(after)
         connection.autocommit = True
         publication.settle(connection, PROJECT)
         assert seen(since_before) == before
-        assert seen(each_time_anew) == sorted(after)
+        assert seen(rebuilt_each_time) == sorted(after)
     with reader(published, "repeatable read") as since_after:
         assert seen(since_after) == sorted(after)
 

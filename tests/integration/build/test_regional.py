@@ -121,7 +121,7 @@ def check_scopes(settings: Settings, reader: str) -> None:
         "area": "area = 'nation' or period = 'month' and (area = 'directorate' and "
         f"area_code = '{code}' or area = 'region' and area_code in {regions})",
     }
-    told = 0
+    reported = 0
     for name, meta in METAS.items():
         if meta["scope"] == "closed":
             continue
@@ -153,15 +153,15 @@ def check_scopes(settings: Settings, reader: str) -> None:
                 if shown and column_of_day(meta):
                     persons = [true[column] for column in meta.get("persons", [])]
                     assert not [count for count in persons if count is None or 0 < count < 5], (name, row)
-                    told += 1
-    assert told, "everything is suppressed"
+                    reported += 1
+    assert reported, "everything is suppressed"
 
 
 @pytest.mark.parametrize("name", [name for name, meta in METAS.items() if "persons_of" in meta])
-def test_percentiles_are_told_where_a_cell_has_persons_enough(built: Settings, name: str) -> None:
+def test_percentiles_are_reported_where_a_cell_has_persons_enough(built: Settings, name: str) -> None:
     [(daily, persons)] = METAS[name]["persons_of"].items()
     parts = [part for part in ("market", "kind") if part in METAS[daily]["key"]]
-    told = 0
+    reported = 0
     for reader in READERS:
         figures = f"select to_jsonb(r) from regional.{name} as r where area <> 'nation'"
         for (row,) in rows(built, reader, figures):
@@ -175,8 +175,8 @@ def test_percentiles_are_told_where_a_cell_has_persons_enough(built: Settings, n
             )
             is_told = any(value is not None for column, value in row.items() if column.startswith("p50"))
             assert most >= 5 or not is_told, row
-            told += is_told
-    assert told or name == "mart_intervention_time_percentiles"
+            reported += is_told
+    assert reported or name == "mart_intervention_time_percentiles"
 
 
 def column_of_day(meta: dict[str, Any]) -> bool:
@@ -285,7 +285,7 @@ def probed(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_difference_of_what_is_told_is_a_cell_of_few_persons(probed: Settings, seed: int) -> None:
+def test_no_difference_of_published_figures_is_a_cell_of_few_persons(probed: Settings, seed: int) -> None:
     """Nor does any linear combination of the visible numbers."""
     chance = random.Random(seed)
     rare = (0.0, 0.01, 0.03, 0.1)[seed % 4]
@@ -307,11 +307,11 @@ def test_no_difference_of_what_is_told_is_a_cell_of_few_persons(probed: Settings
             assert len(daily) == sum(cell[1] == directorate for cell in cells)
             assert {row[2] for row in rolled} == set(AREAS)
         of_nation = [sum_of(cells, *row[:5]) for row in rolled if row[2] == "nation"]
-        told = [sum_of(cells, *row[:5]) for row in rolled] + [
+        reported = [sum_of(cells, *row[:5]) for row in rolled] + [
             indicator(cells, lambda cell, row=row: cell == row[:4]) for row in daily
         ]
         for small in small_sums(cells, directorate):
-            assert is_told(small, of_nation) or not is_told(small, told)
+            assert is_told(small, of_nation) or not is_told(small, reported)
 
 
 def test_a_view_follows_its_mart(probed: Settings) -> None:
@@ -399,10 +399,10 @@ def small_sums(cells: Cells, directorate: str) -> Iterator[Vector]:
             yield vector
 
 
-def is_told(wanted: Vector, told: list[Vector]) -> bool:
+def is_told(wanted: Vector, reported: list[Vector]) -> bool:
     """Whether the sum is a linear combination of the visible ones."""
-    if not told:
+    if not reported:
         return False
-    known = np.array(told)
+    known = np.array(reported)
     factors = np.linalg.lstsq(known.T, wanted, rcond=None)[0]
     return bool(np.allclose(known.T @ factors, wanted, atol=1e-6))

@@ -97,14 +97,14 @@ def test_every_department_is_kept_or_unknown(built: Settings, call_id: str, home
     assert rows(built, HOMES.format(call_id)) == [home]
 
 
-def test_only_what_nobody_knows_is_told_as_unknown(built: Settings) -> None:
+def test_only_unknown_values_are_reported_as_unknown(built: Settings) -> None:
     [(warnings,)] = rows(
         built,
         f"select warnings from ops.delivery where feed = 'calls' and business_date = '{DAY}' "
         "order by delivery_id limit 1",
     )
-    told = [text for text in warnings if "department" in text]
-    assert len(told) == 1 and "2 legs name an unknown line department (00, 999)" in told[0], warnings
+    reported = [text for text in warnings if "department" in text]
+    assert len(reported) == 1 and "2 legs name an unknown line department (00, 999)" in reported[0], warnings
 
 
 def test_file_and_prefix_may_disagree_on_a_place_without_region(built: Settings) -> None:
@@ -183,7 +183,7 @@ def test_case_25_slots_called_off(handed_over: Settings) -> None:
     ) == [(1, 0)]
 
 
-def test_case_07_ids_that_begin_anew_are_told(
+def test_case_07_ids_that_begin_anew_are_reported(
     handed_over: Settings, shared_data: Path, tmp_path: Path
 ) -> None:
     """All of them refuse the day; of half of them the day is published, and what it loses is counted."""

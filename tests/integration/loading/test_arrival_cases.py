@@ -115,17 +115,17 @@ def test_08_a_misdated_delivery_leaves_no_trace(warehouse: Settings, cases: Path
     assert desk.newest_night(warehouse) == DAY and desk.missing(warehouse) == []
 
 
-def test_11_a_folder_is_told(warehouse: Settings, cases: Path) -> None:
+def test_11_a_folder_is_reported(warehouse: Settings, cases: Path) -> None:
     case, day = cases / "11-subfolder-not-told", date(2011, 1, 10)
     there = folder(warehouse, LINES, day)
     there.mkdir(parents=True)
     shutil.copytree(case / "hour=12", there / "hour=12")
     outcome = ingest(warehouse, LINES, day)
-    assert outcome.status == "missing" and "hour=12/ is a folder and was left aside" in outcome.message
+    assert outcome.status == "missing" and "hour=12/ is a folder and was ignored" in outcome.message
     shutil.copy(case / "a.csv", there)
     outcome = ingest(warehouse, LINES, day)
     assert counts(outcome) == ("published", 6, 6, 0), outcome.message
-    assert outcome.warnings[0] == "hour=12/ is a folder and was left aside"
+    assert outcome.warnings[0] == "hour=12/ is a folder and was ignored"
 
 
 def test_13_a_restatement_with_an_older_mtime_is_found(warehouse: Settings, there: Path, cases: Path) -> None:

@@ -14,7 +14,7 @@ import fsspec
 import pytest
 
 from parc.errors import ConfigurationError
-from parc.loading import has_come, ingest, not_built, unseen
+from parc.loading import has_arrived, ingest, not_built, unseen
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
@@ -129,13 +129,13 @@ def test_what_is_still_being_written_is_left(landed: Settings, caplog: pytest.Lo
     with caplog.at_level("INFO"):
         assert ("calls", FIRST) not in found(landed)
     assert f"calls {FIRST} is still being written" in caplog.text
-    assert not has_come(landed, "calls", FIRST)
-    assert has_come(landed, "calls", LAST)
+    assert not has_arrived(landed, "calls", FIRST)
+    assert has_arrived(landed, "calls", LAST)
 
     control = file.with_name("_CONTROL.json")
     control.write_text(json.dumps({"rows": 1}))
     assert ("calls", FIRST) in found(landed)
-    assert has_come(landed, "calls", FIRST)
+    assert has_arrived(landed, "calls", FIRST)
 
 
 def test_a_control_file_that_comes_later_is_looked_at(landed: Settings) -> None:
@@ -155,8 +155,8 @@ def test_nothing_lies_in_a_folder_without_data(landed: Settings) -> None:
     (Path(landed.landing) / "calls" / "old" / "calls.csv").write_text("x")
     days = {day for feed, day in found(landed) if feed == "calls"}
     assert days == {FIRST, LAST}
-    assert not has_come(landed, "calls", date(2012, 4, 17))
-    assert not has_come(landed, "calls", date(2012, 5, 17))
+    assert not has_arrived(landed, "calls", date(2012, 4, 17))
+    assert not has_arrived(landed, "calls", date(2012, 5, 17))
 
 
 def test_a_landing_zone_that_is_not_there_is_no_empty_one(landed: Settings) -> None:

@@ -27,7 +27,7 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
-def is_believed(settings: Settings, day: date, today: date, *, is_accepted: bool = False) -> bool:
+def accepts(settings: Settings, day: date, today: date, *, is_accepted: bool = False) -> bool:
     try:
         by_hand(settings, today, is_accepted=is_accepted).check("calls", day)
     except DeliveryRefused:
@@ -42,19 +42,19 @@ def nothing_is_known(settings: Settings) -> None:
 
 def test_by_hand_the_first_delivery_is_of_today_at_the_latest(warehouse: Settings) -> None:
     today = date(2012, 4, 26)
-    assert is_believed(warehouse, today, today)
-    assert not is_believed(warehouse, today + timedelta(days=1), today)
-    assert is_believed(warehouse, today + timedelta(days=1), today, is_accepted=True)
+    assert accepts(warehouse, today, today)
+    assert not accepts(warehouse, today + timedelta(days=1), today)
+    assert accepts(warehouse, today + timedelta(days=1), today, is_accepted=True)
 
 
 def test_by_hand_a_date_is_near_what_is_published(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(9)))
     ingest(warehouse, "calls", DAY)
     for today in (DAY, date(2026, 1, 1)):
-        assert is_believed(warehouse, DAY + timedelta(days=40), today)
-        assert not is_believed(warehouse, DAY + timedelta(days=41), today)
-        assert is_believed(warehouse, DAY + timedelta(days=41), today, is_accepted=True)
-        assert is_believed(warehouse, date(1995, 1, 1), today), "history is loaded as it comes"
+        assert accepts(warehouse, DAY + timedelta(days=40), today)
+        assert not accepts(warehouse, DAY + timedelta(days=41), today)
+        assert accepts(warehouse, DAY + timedelta(days=41), today, is_accepted=True)
+        assert accepts(warehouse, date(1995, 1, 1), today), "history is loaded as it comes"
 
 
 @pytest.mark.parametrize("feed", FEEDS)
@@ -89,7 +89,7 @@ def test_the_command_line_says_so_in_a_line(module_warehouse: Settings, argument
     nothing_is_known(module_warehouse)
 
 
-def test_what_lies_where_no_night_looks_is_told_by_each(warehouse: Settings) -> None:
+def test_every_command_reports_strays(warehouse: Settings) -> None:
     landing = Path(warehouse.landing)
     folders = (
         "calls/date=2102-04-25",

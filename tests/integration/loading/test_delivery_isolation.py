@@ -23,7 +23,7 @@ from parc.settings import Settings
 from support.deliveries import DAY, as_csv, deliver, ledger, legs, published, raw_tables
 
 STAGES = {
-    "looked at": "parc.loading.ingestion.still_coming",
+    "looked at": "parc.loading.ingestion.why_incomplete",
     "hashed": "parc.loading.landing._delivered",
     "read": "parc.loading.load.read",
     "checked": "parc.loading.rows.RowRules.sort_out",
@@ -72,7 +72,7 @@ def test_what_goes_wrong_refuses_the_delivery(
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(STAGES[stage], raises(error))
-        outcome = ingest(restated, "calls", DAY, whole_only=True)
+        outcome = ingest(restated, "calls", DAY, complete_only=True)
     log = log_file(restated, "calls", DAY)
     assert outcome.status == "refused"
     assert f"refused as a whole (delivery 2): {type(error).__name__}" in outcome.message

@@ -46,8 +46,8 @@ def make(settings: Settings, first: date, last: date, faults: Iterable[str] = ()
 
 
 def records(settings: Settings) -> list[Record]:
-    told: list[Record] = json.loads((Path(settings.landing) / "faults.json").read_text())
-    return told
+    reported: list[Record] = json.loads((Path(settings.landing) / "faults.json").read_text())
+    return reported
 
 
 def stands_on(fault: str, day: date, hit: set[date]) -> list[date]:
@@ -61,8 +61,8 @@ def stands_on(fault: str, day: date, hit: set[date]) -> list[date]:
 @pytest.fixture(scope="module")
 def loaded(module_warehouse: Settings) -> Loaded:
     make(module_warehouse, FIRST, LAST, [f"{name}@{feed}" for name, feed in AT_ONCE])
-    told = {(each["fault"], each["feed"]): each for each in records(module_warehouse)}
-    hit = {key: date.fromisoformat(record["business_date"]) for key, record in told.items()}
+    reported = {(each["fault"], each["feed"]): each for each in records(module_warehouse)}
+    hit = {key: date.fromisoformat(record["business_date"]) for key, record in reported.items()}
     wanted = {(feed, day) for (_, feed), day in hit.items()}
     for (fault, feed), day in hit.items():
         of_feed = {each for (_, other), each in hit.items() if other == feed}
@@ -72,7 +72,7 @@ def loaded(module_warehouse: Settings) -> Loaded:
         (feed, day): ingest(module_warehouse, feed, day)
         for feed, day in sorted(wanted, key=lambda each: each[1])
     }
-    return Loaded(module_warehouse, {key: outcomes[key[1], day] for key, day in hit.items()}, told)
+    return Loaded(module_warehouse, {key: outcomes[key[1], day] for key, day in hit.items()}, reported)
 
 
 @pytest.fixture(scope="module")
@@ -155,17 +155,17 @@ def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -
     ends = {name: day + timedelta(days=FAULTS[name].stages[-1].days_after) for name, day in begins.items()}
     evening = min(begins.values())
     while evening <= max(ends.values()):
-        told_tonight = [name for name in STORIES if begins[name] <= evening <= ends[name]]
-        aims = [f"{name}@{feed}:{begins[name]}" for name in told_tonight for feed in FEEDS]
+        reported_tonight = [name for name in STORIES if begins[name] <= evening <= ends[name]]
+        aims = [f"{name}@{feed}:{begins[name]}" for name in reported_tonight for feed in FEEDS]
         make(settings, evening, evening, aims)
         newest = {(each["fault"], each["feed"]): each for each in records(settings)}
-        for name in told_tonight:
+        for name in reported_tonight:
             for feed in FEEDS:
-                told, outcome = newest[name, feed], ingest(settings, feed, begins[name])
-                if told["evening"] == str(evening):
-                    hold(settings, outcome, told)
+                reported, outcome = newest[name, feed], ingest(settings, feed, begins[name])
+                if reported["evening"] == str(evening):
+                    hold(settings, outcome, reported)
                 else:
-                    assert outcome.status == ("missing" if told["outcome"] == "missing" else "unchanged")
+                    assert outcome.status == ("missing" if reported["outcome"] == "missing" else "unchanged")
         evening += timedelta(days=1)
 
     for feed in FEEDS:
@@ -206,7 +206,7 @@ def test_the_feeds_health_tells_every_fault(loaded: Loaded) -> None:
     )
     assert sorted(health) == sorted(entries)
 
-    told = {
+    reported = {
         (feed, day): (status, is_due)
         for feed, day, status, is_due in query(
             settings, "select feed, business_date, status, is_due from marts.mart_feed_health"
@@ -215,7 +215,7 @@ def test_the_feeds_health_tells_every_fault(loaded: Loaded) -> None:
     for (fault, feed), outcome in loaded.outcomes.items():
         sent_again = fault in REFUSED and feed == "calls"
         expected = "published" if sent_again else outcome.status
-        assert told[feed, outcome.business_date] == (expected, True), (fault, feed)
+        assert reported[feed, outcome.business_date] == (expected, True), (fault, feed)
 
     repeated = {feed: loaded.records["repeated_keys", feed]["rows_touched"] for feed in FEEDS}
     assert query(

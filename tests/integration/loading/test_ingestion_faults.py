@@ -25,7 +25,7 @@ from support.deliveries import query
 from support.disturbances import (
     Command,
     Scenario,
-    check_told,
+    check_reported,
     cut_off,
     delivery_count,
     ingesting,
@@ -108,7 +108,7 @@ def disturb(server: Settings, trial: Trial, blow: str, chance: random.Random) ->
     for run in runs:
         assert run.wait() == 0, run.said
     if blow == "cut off":
-        check_told(load)
+        check_reported(load)
     assert state(settings) == trial.left
     return place
 

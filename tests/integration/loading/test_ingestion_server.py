@@ -22,7 +22,7 @@ from psycopg import OperationalError, sql
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, logins, migrate
 from support.deliveries import DAY, as_csv, deliver, ledger, legs, published, query
-from support.disturbances import check_told, ingesting, reached, state
+from support.disturbances import check_reported, ingesting, reached, state
 
 DISK_MB = 256
 FIRST, SECOND = 900, 2_500
@@ -138,7 +138,7 @@ def test_the_server_crashes(
         # One alone dies where most is at stake.
         load.wait(chance.uniform(0, seconds) if count > 1 else 0.5 * seconds)
         crash(private, how)
-        check_told(load)
+        check_reported(load)
         embedded.start(private)
         struck[reached(private, 1)] += 1
         assert len(published(private)) in (FIRST, SECOND - 1), "half a day"
@@ -165,7 +165,7 @@ def test_the_disk_of_the_warehouse_is_full(
             assert code == 3 and load.said.count("\n") == 1
             assert load.said.startswith("parc: calls 2012-04-25: the disk of the warehouse is full (")
             assert "`parc maintain --dry-run`" in load.said
-        check_told(load)
+        check_reported(load)
         if code:
             assert len(published(private)) == FIRST, "what is published can be read"
     again = ingesting(private, "calls", DAY)
@@ -186,7 +186,7 @@ def test_the_disk_is_full_under_the_servers_log(private: Settings, undisturbed: 
         load = ingesting(private, "calls", DAY)
         assert load.wait() == 3, load.said
         print(f"\nwithout room for the log: {load.said}")
-        check_told(load)
+        check_reported(load)
         pid.wait(60)
     embedded.start(private)
     assert len(published(private)) == FIRST

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from parc import nightly, quality
-from parc.loading import has_come, ingest, strays, unseen
+from parc.loading import has_arrived, ingest, strays, unseen
 from parc.loading.limits import MOST_REJECTED_ROWS
 from parc.loading.parquetfile import BATCH_ROWS
 from parc.quality import Verdict
@@ -72,10 +72,10 @@ def test_a_feed_that_cannot_be_listed_stops_no_other(delivered: Settings) -> Non
     for feed in ("boutiques", "interventions", "numbering_plan"):
         outcome = ingest(delivered, feed, DAY)
         assert outcome.status == "refused" and f"{feed}/date={DAY} cannot be read" in outcome.message
-    told = [str(stray) for stray in strays(delivered)]
+    reported = [str(stray) for stray in strays(delivered)]
     assert (
         "boutiques cannot be read: Too many levels of symbolic links; its deliveries were not looked for"
-        in told
+        in reported
     )
 
 
@@ -87,9 +87,9 @@ def test_a_night_and_a_range_go_past_a_link(delivered: Settings) -> None:
     deliver(delivered, "calls", later, calls__csv=as_csv(legs(30, later)), control={"rows": 30})
     done = parc(delivered, "ingest", "calls", "--from", str(BEFORE), "--to", str(later), "--json")
     assert done.returncode == 4, done.stderr
-    told = json.loads(done.stdout)
-    assert [each["business_date"] for each in told] == [str(BEFORE), str(DAY), str(later)]
-    assert "Too many levels of symbolic links" in told[1]["message"]
+    reported = json.loads(done.stdout)
+    assert [each["business_date"] for each in reported] == [str(BEFORE), str(DAY), str(later)]
+    assert "Too many levels of symbolic links" in reported[1]["message"]
     night = night_of(delivered)
     assert night.exit_code == 4
     assert "boutiques cannot be read" in night.steps[-1].message
@@ -119,8 +119,8 @@ def test_nobody_waits_for_a_link_out_to_come_true(delivered: Settings, tmp_path:
     (tmp_path / "said.json").write_text("{}")
     folder = deliver(delivered, "calls", DAY, calls__csv=as_csv(legs(30)))
     (folder / "_CONTROL.json").symlink_to(tmp_path / "said.json")
-    assert has_come(delivered, "calls", DAY)
-    outcome = ingest(delivered, "calls", DAY, whole_only=True)
+    assert has_arrived(delivered, "calls", DAY)
+    outcome = ingest(delivered, "calls", DAY, complete_only=True)
     assert outcome.status == "refused"
     assert "_CONTROL.json is a link to a place outside the landing zone" in outcome.message
 

@@ -32,7 +32,7 @@ from moto.server import ThreadedMotoServer
 
 from parc import nightly, storage
 from parc.errors import ConfigurationError, DeliveryRefused
-from parc.loading import has_come, ingest, landing, replay, strays, unseen
+from parc.loading import has_arrived, ingest, landing, replay, strays, unseen
 from parc.loading.landing import COPIES
 from parc.settings import Settings
 from support.command_line import parc
@@ -220,7 +220,7 @@ def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> N
     table = as_parquet(legs(100, first=200))
     zone.deliver(a__csv=plain, b__csv__gz=packed, c__parquet=table)
     lay = zone.files()
-    assert has_come(settings, "calls", DAY) and zone.found == [DAY]
+    assert has_arrived(settings, "calls", DAY) and zone.found == [DAY]
 
     assert counts(ingest(settings, "calls", DAY)) == ("published", 300, 300, 0)
     assert zone.files() == lay and zone.copies == []
@@ -249,7 +249,9 @@ def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> N
         assert folder.entries("calls/date=2012-04-26") == folder.entries("no_such_feed") == []
 
 
-def test_what_is_still_coming_is_left_until_it_is_whole(zone: Zone, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_incomplete_delivery_is_left_until_it_is_complete(
+    zone: Zone, caplog: pytest.LogCaptureFixture
+) -> None:
     """Upload step by step, as clients do: each look says what it is waiting for."""
     caplog.set_level("INFO")
     settings, data, more = zone.settings, as_csv(legs(50)), as_csv(legs(50, first=50))
@@ -258,17 +260,17 @@ def test_what_is_still_coming_is_left_until_it_is_whole(zone: Zone, caplog: pyte
         caplog.clear()
         assert zone.found == []
         assert because in caplog.text
-        outcome = ingest(settings, "calls", DAY, whole_only=True)
+        outcome = ingest(settings, "calls", DAY, complete_only=True)
         assert outcome.status == "missing" and because in outcome.message
         assert ledger(settings) == []
 
     zone.put("calls.csv", data)
-    assert not has_come(settings, "calls", DAY)
+    assert not has_arrived(settings, "calls", DAY)
     is_left("and no control file after it")
     zone.age("calls.csv", timedelta(minutes=-3))
     is_left("and no control file after it")  # the server's clock is ahead of ours
     zone.age("calls.csv", timedelta(minutes=20))
-    assert has_come(settings, "calls", DAY) and zone.found == [DAY]
+    assert has_arrived(settings, "calls", DAY) and zone.found == [DAY]
 
     zone.put("more.csv.filepart", more[:1000])
     is_left("more.csv.filepart is on its way")
@@ -289,18 +291,18 @@ def test_what_is_still_coming_is_left_until_it_is_whole(zone: Zone, caplog: pyte
     is_left("and no control file after it")
     zone.put("more.csv", more)
     zone.age("more.csv", timedelta(minutes=6))
-    assert has_come(settings, "calls", DAY) and zone.found == [DAY]
-    assert counts(ingest(settings, "calls", DAY, whole_only=True)) == ("published", 100, 100, 0)
+    assert has_arrived(settings, "calls", DAY) and zone.found == [DAY]
+    assert counts(ingest(settings, "calls", DAY, complete_only=True)) == ("published", 100, 100, 0)
 
 
-def test_a_control_file_that_never_comes_true_is_told(zone: Zone) -> None:
+def test_a_control_file_that_never_matches_is_reported(zone: Zone) -> None:
     zone.put("calls.csv", as_csv(legs(50)))
     zone.put("_CONTROL.json", control(**{"calls.csv.gz": b""}))
     assert zone.found == []
     for name in ("calls.csv", "_CONTROL.json"):
         zone.age(name, timedelta(hours=2))
     assert zone.found == [DAY]
-    outcome = ingest(zone.settings, "calls", DAY, whole_only=True)
+    outcome = ingest(zone.settings, "calls", DAY, complete_only=True)
     assert outcome.status == "refused" and "names calls.csv.gz, which is not there" in outcome.message
     assert zone.found == []
 
@@ -377,7 +379,7 @@ def test_what_a_control_file_names_may_be_there_and_no_data(zone: Zone) -> None:
         assert zone.found == []
 
 
-def test_what_lies_beside_the_data_is_told_unless_it_is_a_companion(zone: Zone) -> None:
+def test_other_files_beside_the_data_are_reported_unless_they_are_companions(zone: Zone) -> None:
     beside = ("hour=12/b.csv", "part.csv/0.csv", "notes.txt", "_SUCCESS", "._calls.csv", ".calls.csv.crc")
     for name in beside:
         zone.put(name, b"not for us")
@@ -389,12 +391,12 @@ def test_what_lies_beside_the_data_is_told_unless_it_is_a_companion(zone: Zone) 
     assert zone.found == [DAY], "a companion is no upload on its way"
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "published"
-    told = [
-        "hour=12/ is a folder and was left aside",
-        "notes.txt is not a data file and was left aside",
-        "part.csv/ is a folder and was left aside",
+    reported = [
+        "hour=12/ is a folder and was ignored",
+        "notes.txt is not a data file and was ignored",
+        "part.csv/ is a folder and was ignored",
     ]
-    assert outcome.warnings[:3] == told and nothing.message.endswith("; ".join(told))
+    assert outcome.warnings[:3] == reported and nothing.message.endswith("; ".join(reported))
 
 
 def test_a_restatement_is_found_whatever_its_moment(zone: Zone) -> None:
@@ -443,7 +445,7 @@ def test_a_whole_day_or_feed_may_be_a_link(with_links: tuple[Zone, Path], tmp_pa
     assert loaded(zone) == ("published", 50, 50, 0)
 
 
-def test_links_that_lead_out_or_nowhere_are_refused_and_told(
+def test_links_that_lead_out_or_nowhere_are_refused_and_reported(
     with_links: tuple[Zone, Path], tmp_path: Path
 ) -> None:
     zone, here = with_links
@@ -452,7 +454,7 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_told(
     zone.put("a.csv", as_csv(legs(50)))
     (here / "more.txt").symlink_to(tmp_path / "notes.txt")
     (here / "less.txt").symlink_to("nowhere")
-    for name, target, told in (
+    for name, target, reported in (
         ("b.csv", tmp_path / "secret.csv", "b.csv is a link to a place outside the landing zone"),
         ("b.csv", "nowhere", "b.csv is a link to a file that is missing"),
         ("b.csv", "b.csv", "b.csv is a link to a file that is missing"),
@@ -460,10 +462,10 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_told(
     ):
         (here / name).symlink_to(target)
         outcome = ingest(zone.settings, "calls", DAY)
-        assert outcome.status == "refused" and told in outcome.message
+        assert outcome.status == "refused" and reported in outcome.message
         assert outcome.warnings == [
-            "less.txt is a link to nothing and was left aside",
-            "more.txt is a link to a place outside the landing zone and was left aside",
+            "less.txt is a link to nothing and was ignored",
+            "more.txt is a link to a place outside the landing zone and was ignored",
         ]
         (here / name).unlink()
     here.rename(tmp_path / "elsewhere")
@@ -474,7 +476,7 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_told(
 
 
 @pytest.mark.parametrize("target", [f"date={DAY}", "nowhere", "x.csv/y", "a" * 300])
-def test_a_date_or_a_feed_that_is_a_link_to_nothing_is_told_and_stops_no_other(
+def test_a_date_or_a_feed_that_is_a_link_to_nothing_is_reported_and_stops_no_other(
     with_links: tuple[Zone, Path], target: str
 ) -> None:
     zone, here = with_links
@@ -491,7 +493,7 @@ def test_a_date_or_a_feed_that_is_a_link_to_nothing_is_told_and_stops_no_other(
     assert {stray.place for stray in strays(zone.settings)} == {*links, "calls/x.csv"}
 
 
-def test_names_that_are_not_utf8_are_read_and_told_with_replacement_signs(
+def test_names_that_are_not_utf8_are_read_and_reported_with_replacement_signs(
     with_links: tuple[Zone, Path],
 ) -> None:
     zone, here = with_links
@@ -505,7 +507,7 @@ def test_names_that_are_not_utf8_are_read_and_told_with_replacement_signs(
     assert zone.found == [DAY]
     outcome = ingest(zone.settings, "calls", DAY)
     assert counts(outcome) == ("published", 100, 100, 0)
-    assert outcome.warnings[0] == "relev\ufffd.pdf is not a data file and was left aside"
+    assert outcome.warnings[0] == "relev\ufffd.pdf is not a data file and was ignored"
     [(names,)] = query(zone.settings, "select jsonb_path_query_array(files, '$[*].name') from ops.delivery")
     assert names == ["appels_\ufffdt\ufffd.csv"] * 2
     assert zone.found == [] and zone.copies == []
@@ -519,7 +521,7 @@ def test_no_name_shows_a_telephone_number_or_breaks_a_line(with_links: tuple[Zon
     zone.put("+33299120001.txt", b"")
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "refused" and "appels du ***\ufffdbis.csv" in outcome.message
-    assert outcome.warnings == ["***.txt is not a data file and was left aside"]
+    assert outcome.warnings == ["***.txt is not a data file and was ignored"]
     [(kept,)] = query(zone.settings, "select to_jsonb(delivery)::text from ops.delivery")
     assert "12 00 01" not in kept and "299120001" not in kept and zone.found == []
 
@@ -548,7 +550,7 @@ def test_what_may_not_be_read_refuses_its_delivery_alone(disk: Zone, monkeypatch
         ingest(disk.settings, "calls", DAY)
 
 
-def test_a_file_where_a_folder_should_be_is_told(disk: Zone) -> None:
+def test_a_file_where_a_folder_should_be_is_reported(disk: Zone) -> None:
     assert disk.here
     disk.here.rmdir()
     disk.here.touch()
@@ -564,7 +566,7 @@ def test_a_night_over_a_store_publishes_what_is_whole(s3: Zone) -> None:
     assert {(each.feed, each.status) for each in night.outcomes if each.rows_read} == {("calls", "published")}
 
 
-def fails(settings: Settings, *told: str, secrets: tuple[str, ...] = (SECRET,)) -> str:
+def fails(settings: Settings, *reported: str, secrets: tuple[str, ...] = (SECRET,)) -> str:
     """Every entry point fails with one line that names the URL, contains no secret, and leaves nothing
     behind."""
     text = ""
@@ -576,7 +578,7 @@ def fails(settings: Settings, *told: str, secrets: tuple[str, ...] = (SECRET,)) 
             look()
         text = str(caught.value)
         assert text.startswith(settings.landing) and "\n" not in text and len(text) < 500, text
-        for part in told:
+        for part in reported:
             assert part in text
         assert not any(secret in text for secret in secrets)
     assert ledger(settings) == [] and raw_tables(settings) == []

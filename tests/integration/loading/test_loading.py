@@ -404,14 +404,14 @@ def test_a_day_far_below_its_like_is_refused(warehouse: Settings) -> None:
 def test_a_holiday_is_held_against_holidays_alone(warehouse: Settings) -> None:
     ascension, monday, whit_monday = date(2012, 5, 17), date(2012, 5, 21), date(2012, 5, 28)
     following = whit_monday + timedelta(weeks=1)
-    told = {}
+    reported = {}
     for day, count in ((ascension, 300), (monday, 1_000), (whit_monday, 300), (following, 300)):
         deliver(warehouse, "calls", day, calls__csv=as_csv(legs(count, day)))
         outcome = ingest(warehouse, "calls", day)
         assert outcome.status == "published"
-        told[day] = [warning for warning in outcome.warnings if "usual" in warning]
-    assert told[whit_monday] == []
-    [warning] = told[following]
+        reported[day] = [warning for warning in outcome.warnings if "usual" in warning]
+    assert reported[whit_monday] == []
+    [warning] = reported[following]
     assert "300 legs, 30 % of the usual 1,000 for a day like this Monday" in warning
 
 
@@ -473,7 +473,7 @@ def test_withheld_numbers_are_never_one_customer(warehouse: Settings) -> None:
 def test_what_is_no_data_file_is_named(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)), rest__csv__part=b"call_id")
     outcome = ingest(warehouse, "calls", DAY)
-    assert outcome.warnings[0] == "rest.csv.part is not a data file and was left aside"
+    assert outcome.warnings[0] == "rest.csv.part is not a data file and was ignored"
 
 
 def test_tables_carry_the_declarations_words(warehouse: Settings) -> None:
@@ -506,7 +506,7 @@ def test_a_reader_of_the_feed_holds_up_no_first_publication(warehouse: Settings)
 
 def test_a_restatement_of_which_much_is_missing_warns(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(300)))
-    assert not [told for told in ingest(warehouse, "calls", DAY).warnings if "replace" in told]
+    assert not [reported for reported in ingest(warehouse, "calls", DAY).warnings if "replace" in reported]
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(209)))
     assert "209 rows replace the 300 of delivery 1" in ingest(warehouse, "calls", DAY).warnings[0]
 
@@ -515,7 +515,7 @@ def test_what_is_not_read_is_named_where_nothing_else_came(warehouse: Settings) 
     deliver(warehouse, "calls", DAY, calls__txt=as_csv(legs(3)))
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "missing"
-    assert outcome.message.endswith("; calls.txt is not a data file and was left aside")
+    assert outcome.message.endswith("; calls.txt is not a data file and was ignored")
 
 
 def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: Settings) -> None:
@@ -589,7 +589,7 @@ def test_a_new_feed_is_a_declaration_and_nothing_else(
     ) == [("uuid", date(2012, 4, 2), "sound"), ("uuid", date(2012, 4, 2), "faulty")]
 
 
-def test_a_table_that_is_not_as_declared_is_told(warehouse: Settings) -> None:
+def test_a_table_that_is_not_as_declared_is_reported(warehouse: Settings) -> None:
     with connect(warehouse, "loader") as connection:
         connection.execute("drop table if exists raw.active_lines")
         connection.execute("create table raw.active_lines (month text, lines integer, colour text)")

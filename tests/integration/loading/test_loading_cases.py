@@ -45,7 +45,7 @@ def test_numbers_dialled_by_agents_are_masked(warehouse: Settings, load_case: Lo
         "`dialled_number` is neither a service number nor a short code, so masked, in 5 rows "
         "(first: calls.csv line 2)"
     )
-    assert not any("numbers_known" in warning for warning in outcome.warnings), "told once"
+    assert not any("numbers_known" in warning for warning in outcome.warnings), "reported once"
     assert "299120" not in " ".join(outcome.warnings) + pages(warehouse)
 
 
@@ -61,9 +61,9 @@ def test_numbers_in_any_column_are_masked(warehouse: Settings, load_case: Load) 
     assert outcome.status == "refused" and outcome.rows_quarantined == 6
     shown = query(warehouse, "select reason, row_text from ops.quarantine")
     kept = query(warehouse, "select reason, warnings from ops.delivery")
-    told = f"{outcome.message} {outcome.warnings} {shown} {kept}"
-    assert len(shown) == 5 and not re.search(r"99\W?12\W?34\W?56", told)
-    assert "'***'" in outcome.message and "rappeler" not in told
+    reported = f"{outcome.message} {outcome.warnings} {shown} {kept}"
+    assert len(shown) == 5 and not re.search(r"99\W?12\W?34\W?56", reported)
+    assert "'***'" in outcome.message and "rappeler" not in reported
 
 
 def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None:

@@ -56,8 +56,8 @@ def written(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def check_nothing_in_clear(settings: Settings, *outcomes: Outcome) -> None:
-    told = [("the outcome", str(asdict(outcome))) for outcome in outcomes]
-    for place, text in [*told, *written(settings)]:
+    reported = [("the outcome", str(asdict(outcome))) for outcome in outcomes]
+    for place, text in [*reported, *written(settings)]:
         found = IN_CLEAR.search(text)
         assert not found, f"{place}: {text[max(0, found.start() - 200) : found.end() + 50]}"
 
@@ -89,7 +89,7 @@ def test_no_number_is_written_in_clear(module_warehouse: Settings, name: str) ->
     check_nothing_in_clear(settings, *outcomes)
 
 
-def test_no_number_of_a_header_is_told(module_warehouse: Settings) -> None:
+def test_no_number_of_a_header_is_shown(module_warehouse: Settings) -> None:
     outcomes = []
     for day, spelling in enumerate(SPELLINGS[::3]):
         folder = Path(module_warehouse.landing) / "active_lines" / f"date={DAY - timedelta(days=1 + day)}"

@@ -180,7 +180,7 @@ def test_there_is_one_key(warehouse: Settings) -> None:
         connection.execute("insert into ops.pseudonym_key (fingerprint) values ('a'), ('b')")
 
 
-def test_a_warehouse_that_was_not_brought_up_to_date_is_told(warehouse: Settings) -> None:
+def test_a_warehouse_that_was_not_brought_up_to_date_is_reported(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("drop table ops.pseudonym_key")
     with pytest.raises(ConfigurationError, match="older than the platform; update it with `parc up"):

@@ -117,20 +117,20 @@ def a_field(good: Good, chance: random.Random) -> Mutation:
 def bytes_of_the_body(good: Good, chance: random.Random) -> Mutation:
     content = bytearray(good.content)
     body = content.index(b"\n") + 1
-    told, touched = [], set[int]()
+    reported, touched = [], set[int]()
     for _ in range(chance.choice((1, 1, 2, 3))):
         at = chance.randrange(body, len(content))
         line = content.count(b"\n", 0, at) + 1
         touched |= {line - 1, line, line + 1}  # a row end that came or went joins neighbours
         kind, byte = chance.choice(("set", "insert", "delete")), chance.choice(BYTES)
-        told.append(f"{kind} {byte:#x} at {at}")
+        reported.append(f"{kind} {byte:#x} at {at}")
         if kind == "insert":
             content.insert(at, byte)
         elif kind == "delete":
             del content[at]
         else:
             content[at] = byte
-    return Mutation(", ".join(told), "a.csv", bytes(content), "differ there", frozenset(touched))
+    return Mutation(", ".join(reported), "a.csv", bytes(content), "differ there", frozenset(touched))
 
 
 def a_ragged_row(good: Good, chance: random.Random) -> Mutation:
@@ -374,7 +374,7 @@ def test_spoiled_files_are_published_exactly_or_told_apart(
         spoiled = chance.choice(KINDS)(good, chance)
         try:
             came_of[check(module_warehouse, good, spoiled)] += 1
-        except Exception as error:  # told all at once: one mutation says little of the next
+        except Exception as error:  # all are reported together: one failure says little about the next
             wrong.append(f"seed {seed}: {spoiled.what}: {type(error).__name__}: {error}")
     assert not wrong, "\n\n".join(wrong)
     print(f"{feed}: {count} spoiled files: {dict(came_of)}")

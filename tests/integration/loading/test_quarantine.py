@@ -42,8 +42,8 @@ def admit_mobile(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_held_back_is_listed_and_shown(warehouse: Settings, loaded: Outcome) -> None:
-    [told] = held(warehouse)
-    assert (told.delivery_id, told.row_count, told.column_name, told.first_line) == (
+    [reported] = held(warehouse)
+    assert (reported.delivery_id, reported.row_count, reported.column_name, reported.first_line) == (
         loaded.delivery_id,
         3,
         "market",

@@ -38,8 +38,8 @@ def statuses(settings: Settings) -> list[tuple[str, str | None]]:
 def test_its_rows_go_and_its_bytes_stay_out(warehouse: Settings) -> None:
     first, second = load(warehouse, 30), load(warehouse, 20)
     assert second.delivery_id
-    told = withdraw(warehouse, second.delivery_id, "of the test system")
-    assert f"delivery {second.delivery_id} (calls {DAY}) is withdrawn: 20 rows" in told
+    reported = withdraw(warehouse, second.delivery_id, "of the test system")
+    assert f"delivery {second.delivery_id} (calls {DAY}) is withdrawn: 20 rows" in reported
     assert published(warehouse) == raw_tables(warehouse) == []
     assert statuses(warehouse) == [("superseded", None), ("withdrawn", "of the test system")]
     assert "already withdrawn" in withdraw(warehouse, second.delivery_id, "again")

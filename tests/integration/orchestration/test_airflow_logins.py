@@ -199,17 +199,17 @@ def test_an_address_that_tries_many_names_waits(server) -> None:
 
 
 def test_attempts_at_once_gain_nothing(server) -> None:
-    told: list[int] = []
+    reported: list[int] = []
     with browser(server) as log_in:
         threads = [
-            threading.Thread(target=lambda: told.append(log_in("bob", "a guess").status_code))
+            threading.Thread(target=lambda: reported.append(log_in("bob", "a guess").status_code))
             for _ in range(30)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert sorted(told) == [401] * 5 + [429] * 25
+    assert sorted(reported) == [401] * 5 + [429] * 25
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_attempts_at_once_gain_nothing(server) -> None:
         {"data": {"username": "bob", "password": "a guess"}},
         {"path": "/auth/token/cli", "json": {"username": "bob", "password": "a guess"}},
         {"json": {"username": "bob", "password": "a guess"}, "headers": {"cookie": "x" * 3000}},
-        # As JSON it names nobody, as the form that it is sent as, bob.
+        # Read as JSON it names no user; read as a form, which it is sent as, it names bob.
         {
             "content": json.dumps({"a": "&username=bob&password=guess&b="}),
             "headers": {"content-type": "application/x-www-form-urlencoded"},
@@ -227,8 +227,8 @@ def test_attempts_at_once_gain_nothing(server) -> None:
 )
 def test_a_name_is_counted_however_it_is_sent(server, how: dict[str, Any]) -> None:
     with browser(server) as log_in:
-        told = [log_in("", "", **how).status_code for _ in range(6)]
-    assert told == [401] * 5 + [429]
+        reported = [log_in("", "", **how).status_code for _ in range(6)]
+    assert reported == [401] * 5 + [429]
 
 
 def test_what_is_no_attempt_is_not_counted(server, settings: Settings) -> None:
@@ -256,7 +256,7 @@ def test_memory_is_bounded_and_what_is_long_past_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("alice,viewer\n", "first line must be name,role"),
         ("name,role\nalice,director\n", "line 2: the role of alice must be one of viewer, engineer"),
@@ -268,12 +268,12 @@ def test_memory_is_bounded_and_what_is_long_past_is_forgotten() -> None:
         ("name,role\nadmin,viewer\n", "line 2: admin has a role already"),
     ],
 )
-def test_a_users_file_that_is_wrong_is_told_by_line(text: str, told: str, tmp_path: Path) -> None:
+def test_a_users_file_that_is_wrong_is_reported_by_line(text: str, reported: str, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, landing="/landing", switch="/switch")
     users.keep_logins(settings)
     before = users.logins_file(settings).read_text()
     users.users_file(settings).write_text(text)
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=reported):
         users.keep_logins(settings)
     assert users.logins_file(settings).read_text() == before
 

@@ -335,7 +335,7 @@ def test_a_dump_from_before_is_made_to_forget(
         assert check_list(connection, dump) == f"{count} pseudonyms are forgotten"
 
 
-def test_a_copy_of_the_list_that_is_damaged_is_told(people: Settings) -> None:
+def test_a_copy_of_the_list_that_is_damaged_is_reported(people: Settings) -> None:
     copy = people.home / COPY
     text = copy.read_text()
     for damaged in ("", text[: len(text) // 2], "[]", '{"fingerprint": 1}'):

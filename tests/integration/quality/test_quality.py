@@ -550,7 +550,7 @@ def test_units_at_rest_close_nothing_but_what_is_called_off(platform: Settings, 
     assert first.outcome == "passed", "the feed's first day"
     like = usual(800, measures=first.measures)
     assert check(platform, "interventions", like, day).outcome == "passed"
-    # The same on a working day: nothing was done, as nobody would have thought.
+    # The same on a working day, where it is surprising: no work was done.
     working = usual(800, measures=load_and_measure(platform, "interventions"))
     execute(platform, f"delete from raw.aside; {REST.format(rows=800)}")
     assert "cancelled_share" in found(check(platform, "interventions", working))
@@ -591,7 +591,7 @@ def test_a_small_sunday_is_too_few_only_beyond_chance(
         ("interventions", "result = 'cancelled', closed_at = updated_at", {"closed_share"}),
     ],
 )
-def test_without_like_days_what_is_wrong_as_a_whole_is_told(
+def test_without_like_days_a_day_wrong_as_a_whole_is_reported(
     platform: Settings, feed: str, statement: str, names: set[str]
 ) -> None:
     load(platform, feed)
@@ -610,7 +610,7 @@ def test_ids_of_the_same_callers_are_duplicates_and_no_reason_to_refuse(platform
     ("rows", "says"), [("true", "fail"), ("line_number % 4 < 2", "warn")], ids=["all", "half"]
 )
 @pytest.mark.parametrize("feed", ["calls", "boutique_visits", "interventions"])
-def test_ids_that_begin_anew_are_told_with_their_date_also_where_nobody_is_known(
+def test_ids_that_begin_anew_are_reported_with_their_date_also_where_nobody_is_known(
     platform: Settings, feed: str, rows: str, says: str
 ) -> None:
     load(platform, feed)
@@ -627,11 +627,11 @@ def test_ids_that_begin_anew_are_told_with_their_date_also_where_nobody_is_known
     execute(platform, on_another_date(feed, rows=rows, **nobody, **other))
     execute(platform, f"update raw.aside set {', '.join(f'{name} = null' for name in nobody)}")
     verdict = check(platform, feed, usual(USUAL[feed]))
-    told = {
+    reported = {
         each.severity: each for each in (*verdict.failures, *verdict.warnings) if "ids_" in each.expectation
     }
-    assert set(told) == {"warn", says}
-    assert "ids were already delivered on 2012-04-24, " in told[says].message
+    assert set(reported) == {"warn", says}
+    assert "ids were already delivered on 2012-04-24, " in reported[says].message
 
 
 def test_ids_of_a_date_far_away_are_found_where_bi_sees_it(platform: Settings) -> None:
@@ -652,7 +652,7 @@ def test_ids_of_a_date_far_away_are_found_where_bi_sees_it(platform: Settings) -
     assert verdict.passed and found(verdict) == {"ids_new"}
 
 
-def test_one_customer_in_twenty_calls_is_told_and_named_by_no_number(platform: Settings) -> None:
+def test_one_customer_in_twenty_calls_is_reported_without_the_number(platform: Settings) -> None:
     load(platform, "calls")
     for column, kind in (("customer_key", "customer"), ("caller_key", "caller number")):
         execute(platform, f"update raw.aside set {column} = md5('one')::uuid where line_number % 20 < 2")
@@ -663,7 +663,7 @@ def test_one_customer_in_twenty_calls_is_told_and_named_by_no_number(platform: S
         execute(platform, f"update raw.aside set {column} = null")
 
 
-def test_one_line_of_half_the_jobs_is_told(platform: Settings) -> None:
+def test_one_line_of_half_the_jobs_is_reported(platform: Settings) -> None:
     load(platform, "interventions")
     execute(platform, "update raw.aside set line_key = md5('one')::uuid where line_number % 2 = 1")
     (warning,) = check(platform, "interventions").warnings
@@ -671,7 +671,7 @@ def test_one_line_of_half_the_jobs_is_told(platform: Settings) -> None:
 
 
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2])
-def test_clocks_that_are_whole_hours_off_are_told_with_the_hours(platform: Settings, hours: int) -> None:
+def test_clocks_that_are_whole_hours_off_are_reported_with_the_hours(platform: Settings, hours: int) -> None:
     load(platform, "calls")
     execute(platform, "update raw.aside set offered_at = offered_at + (line_number % 3) * interval '1 h'")
     like = usual(2400, measures=check(platform, "calls").measures)
@@ -717,14 +717,14 @@ def test_a_boutique_is_known_by_the_snapshot_that_governs_the_day(platform: Sett
         "department_code, opened_on) values ('2012-05-01', 1, 2, 'B1', 'Boutique', '35', '2001-01-01')",
     )
 
-    def told(day: date) -> list[str]:
+    def reported(day: date) -> list[str]:
         verdict = check(platform, "boutique_visits", day=day)
         assert verdict.passed
         return [each.message for each in verdict.warnings if each.expectation == "boutiques_known"]
 
-    assert told(DAY) == [], "a later snapshot says nothing of the day"
-    assert told(date(2012, 3, 28)) == [], "before the first snapshot the first one counts"
-    (message,) = told(date(2012, 5, 2))
+    assert reported(DAY) == [], "a later snapshot says nothing of the day"
+    assert reported(date(2012, 3, 28)) == [], "before the first snapshot the first one counts"
+    (message,) = reported(date(2012, 5, 2))
     assert (
         "2,340 visits name a boutique that is not in the snapshot of 2012-05-01 (B0, B10, B11, B12, B13) "
         "and count as boutique unknown" in message

@@ -25,7 +25,7 @@ from support.held_locks import hold
 SEED = 7
 DAILY = [name for name, feed in FEEDS.items() if feed.keeping is Keeping.DAYS]
 REFERENCES = ("boutiques", "numbering_plan", "active_lines", "line_assignments")
-Told = set[tuple[date, str, str]]
+Warnings = set[tuple[date, str, str]]
 
 CHOSEN = {
     "leap day, and a month's last but one": date(2012, 2, 29),
@@ -50,16 +50,16 @@ TRUE_WARNINGS = {
 """Of 2012 at scale 1: the shops have a third more visitors in December than in November."""
 
 
-def load(settings: Settings, day: date, feeds: Iterable[str]) -> Told:
+def load(settings: Settings, day: date, feeds: Iterable[str]) -> Warnings:
     """Load a date's deliveries; returns the expectations that did not hold."""
-    told: Told = set()
+    reported: Warnings = set()
     for feed in feeds:
         if (Path(settings.landing) / feed / f"date={day}").exists():
             outcome = ingest(settings, feed, day)
             assert outcome.status in ("published", "refused"), outcome.message
             for text in (*outcome.warnings, *([outcome.message] if outcome.status == "refused" else [])):
-                told.add((day, feed, text.partition("(expectation ")[2].partition(",")[0] or text))
-    return told
+                reported.add((day, feed, text.partition("(expectation ")[2].partition(",")[0] or text))
+    return reported
 
 
 def make(settings: Settings, first: date, last: date, scale: float, faults: Iterable[str] = ()) -> None:
@@ -72,11 +72,11 @@ def test_chosen_days_of_the_year_pass_without_a_word(module_warehouse: Settings)
     for name, day in CHOSEN.items():
         if name.startswith(WEEK_BEFORE):
             days.add(day - timedelta(days=7))
-    told: Told = set()
+    reported: Warnings = set()
     for number, day in enumerate(sorted(days)):
         make(module_warehouse, day, day, 0.02)
-        told |= load(module_warehouse, day, (*REFERENCES[: 3 if number == 0 else 0], *DAILY))
-    assert told == set()
+        reported |= load(module_warehouse, day, (*REFERENCES[: 3 if number == 0 else 0], *DAILY))
+    assert reported == set()
 
 
 @pytest.mark.soak
@@ -84,7 +84,7 @@ def test_every_day_of_2012_passes_at_the_size_of_the_nation(
     module_warehouse: Settings, tmp_path: Path
 ) -> None:
     """Month by month, keeping only the rows of the last days, because a year would not fit."""
-    began, told, rows = time.monotonic(), set(), 0
+    began, reported, rows = time.monotonic(), set(), 0
     for month in range(1, 13):
         settings = replace(module_warehouse, landing=str(tmp_path / "landing"))
         first = date(2012, month, 1)
@@ -93,11 +93,11 @@ def test_every_day_of_2012_passes_at_the_size_of_the_nation(
         for day in (first + timedelta(days=gone) for gone in range((last - first).days + 1)):
             # The numbers of five million lines are loaded once a month, as half a minute allows.
             feeds = (*REFERENCES[: 4 if day == first else 3], *DAILY)
-            told |= load(settings, day, feeds)
+            reported |= load(settings, day, feeds)
             rows += forget(settings, day - timedelta(days=9))
         shutil.rmtree(settings.landing)
-        print(f"{first:%B}: {(time.monotonic() - began) / 60:.0f} min, told so far: {sorted(told)}")
-    assert told == TRUE_WARNINGS
+        print(f"{first:%B}: {(time.monotonic() - began) / 60:.0f} min, reported so far: {sorted(reported)}")
+    assert reported == TRUE_WARNINGS
     assert rows > 100_000_000
 
 
@@ -117,7 +117,7 @@ def forget(settings: Settings, day: date) -> int:
 
 
 TUESDAY, SUNDAY = date(2012, 4, 24), date(2012, 4, 29)
-TOLD_BY_CHANCE = {"volume_collapse": ("refused", 280), "volume_surge": ("published", 280)}
+REPORTED_BY_CHANCE = {"volume_collapse": ("refused", 280), "volume_surge": ("published", 280)}
 """Faults of volume: their outcome, and the usual rows from which on it is certain (19 times in 20)."""
 
 
@@ -136,19 +136,19 @@ def plant(settings: Settings, fault: str, feed: str, day: date, scale: float) ->
     except SimulationError as error:
         assert "take a larger scale or aim" in str(error) or "has no rows for" in str(error)
         return
-    (told,) = (
+    (reported,) = (
         each
         for each in json.loads((Path(settings.landing) / "faults.json").read_text())
         if (each["fault"], each["feed"]) == (fault, feed)
     )
     outcome = ingest(settings, feed, day)
-    expected, certain_from = TOLD_BY_CHANCE.get(fault, (None, 0))
+    expected, certain_from = REPORTED_BY_CHANCE.get(fault, (None, 0))
     if expected and usual_rows(settings, feed, day) < certain_from:
         assert outcome.status in ("published", "refused")
         if outcome.status == "published" and outcome.delivery_id:
             withdraw(settings, outcome.delivery_id, "too few rows to tell")  # the next finds the date empty
         return
-    hold(settings, outcome, told)
+    hold(settings, outcome, reported)
 
 
 def usual_rows(settings: Settings, feed: str, day: date) -> Any:
@@ -163,7 +163,7 @@ def usual_rows(settings: Settings, feed: str, day: date) -> Any:
 
 
 @pytest.mark.parametrize("day", [SUNDAY], ids=["Sunday"])
-def test_faults_of_a_small_sunday_are_told(module_warehouse: Settings, tmp_path: Path, day: date) -> None:
+def test_faults_of_a_small_sunday_are_reported(module_warehouse: Settings, tmp_path: Path, day: date) -> None:
     """Calls only, at a fiftieth of the nation: some 1,500 legs."""
     settings = replace(module_warehouse, landing=str(tmp_path))
     for ago in (28, 21, 14, 7, 1):
@@ -176,7 +176,7 @@ def test_faults_of_a_small_sunday_are_told(module_warehouse: Settings, tmp_path:
 @pytest.mark.soak
 @pytest.mark.parametrize("scale", [1, 0.02])
 @pytest.mark.parametrize("day", [TUESDAY, SUNDAY], ids=["Tuesday", "Sunday"])
-def test_every_fault_is_told_at_any_size(warehouse: Settings, day: date, scale: float) -> None:
+def test_every_fault_is_reported_at_any_size(warehouse: Settings, day: date, scale: float) -> None:
     """Refused deliveries first, so that nothing of the day is published before them."""
     prepare(warehouse, day, scale)
     at_once = [fault for fault in FAULTS.values() if len(fault.stages) == 1]

@@ -267,7 +267,7 @@ def alter(settings: Settings, seed: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_a_wave_on_two_days_or_before_its_turn_is_told(project: Settings) -> None:
+def test_a_wave_on_two_days_or_before_its_turn_is_reported(project: Settings) -> None:
     alter(project, "rollout_plan", "26,fixe,4,2012-09-11", "26,fixe,4,2012-06-05")
     verdict = judge(project)
     assert found(verdict) == {"seeds_built", "waves_coherent"}
@@ -278,7 +278,7 @@ def test_a_wave_on_two_days_or_before_its_turn_is_told(project: Settings) -> Non
     assert "rollout_plan in git differs from what the published build used" in verdict.failures[0].message
 
 
-def test_a_sample_site_among_real_ones_is_told(project: Settings) -> None:
+def test_a_sample_site_among_real_ones_is_reported(project: Settings) -> None:
     alter(project, "sites", "5101,false,1990-01-01,,true", "5101,false,1990-01-01,,false")
     verdict = judge(project)
     assert found(verdict) == {"seeds_built", "samples_replaced"}

@@ -69,10 +69,10 @@ def test_an_empty_switch_wants_a_bootstrap(world: Settings) -> None:
 
 
 def test_an_empty_switch_explains_what_is_planned(world: Settings) -> None:
-    told = routing.explain(world, "0299445566", "3900", datetime(2012, 4, 25, 10, tzinfo=UTC), EVE)
-    assert told.live is None and "the switch is empty" in told.to_text()
-    assert told.planned is not None
-    assert (told.planned.zone_code, told.planned.sites[0]) == ("53", (1, "RENNES", 60))
+    reported = routing.explain(world, "0299445566", "3900", datetime(2012, 4, 25, 10, tzinfo=UTC), EVE)
+    assert reported.live is None and "the switch is empty" in reported.to_text()
+    assert reported.planned is not None
+    assert (reported.planned.zone_code, reported.planned.sites[0]) == ("53", (1, "RENNES", 60))
 
 
 def test_a_bootstrap_may_be_approved_instead(world: Settings) -> None:
@@ -316,7 +316,7 @@ def test_a_release_of_unchecked_inputs_is_refused_naming_them(live: Settings, wh
     with pytest.raises(RoutingRefused, match=rf"(?s)rule 7: .*{what}.*`parc build`"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
     assert pointer(live) == before and routing.verify(live).is_ok
-    # Not even "nothing to do" may be said of inputs that nobody has checked.
+    # Unchecked inputs must not even give the verdict "nothing to do".
     assert routing.plan(live, QUIET).verdict == "refused"
 
 
@@ -680,7 +680,7 @@ def test_what_does_not_verify_after_the_flip_is_rolled_back_and_held(
         go_live(live)
 
 
-def test_a_flip_that_only_claims_to_have_happened_is_not_believed(
+def test_a_flip_that_only_claims_to_have_happened_is_not_trusted(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = pointer(live)

@@ -88,9 +88,9 @@ def built(module_warehouse: Settings) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def truth(built: Settings) -> dict[str, Any]:
     """The operator's own account."""
-    told: dict[str, Any] = json.loads((Path(built.landing) / "truth.json").read_text())
-    assert list(told["dates"]) == [str(day) for day in DAYS]
-    return told
+    reported: dict[str, Any] = json.loads((Path(built.landing) / "truth.json").read_text())
+    assert list(reported["dates"]) == [str(day) for day in DAYS]
+    return reported
 
 
 def by_name(row: tuple, names: list[str]) -> dict[str, int]:
@@ -100,8 +100,8 @@ def by_name(row: tuple, names: list[str]) -> dict[str, int]:
 def test_every_call_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
     expected = {
         (day, market): figures
-        for day, told in truth["dates"].items()
-        for market, figures in told["calls"].items()
+        for day, reported in truth["dates"].items()
+        for market, figures in reported["calls"].items()
     }
     assert len(expected) == 3 * len(DAYS)
     facts = rows(
@@ -123,14 +123,14 @@ def test_every_visit_is_found_again(built: Settings, truth: dict[str, Any]) -> N
     sums = ", ".join(f"sum({column})" for column in VISITS.values())
     mart = rows(built, f"select business_date::text, {sums} from marts.mart_boutiques_daily group by 1")
     found = {day: by_name(tuple(rest), list(VISITS)) for day, *rest in mart}
-    assert found == {day: told["boutique_visits"] for day, told in truth["dates"].items()}
+    assert found == {day: reported["boutique_visits"] for day, reported in truth["dates"].items()}
 
 
 def test_every_job_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
     requested = {
         (day, kind, department): jobs
-        for day, told in truth["dates"].items()
-        for kind, departments in told["interventions"]["requested"].items()
+        for day, reported in truth["dates"].items()
+        for kind, departments in reported["interventions"]["requested"].items()
         for department, jobs in departments.items()
     }
     found = rows(
@@ -141,8 +141,8 @@ def test_every_job_is_found_again(built: Settings, truth: dict[str, Any]) -> Non
     assert {(day, kind, department): jobs for day, kind, department, jobs in found} == requested
 
     closed: dict[tuple[str, str, str], int] = defaultdict(int)
-    for day, told in truth["dates"].items():
-        for jobs in told["interventions"]["closed"]:
+    for day, reported in truth["dates"].items():
+        for jobs in reported["interventions"]["closed"]:
             if jobs["reopened_on"] is None or jobs["reopened_on"] > str(LAST):
                 closed[day, jobs["kind"], jobs["result"]] += jobs["jobs"]
     found = rows(
@@ -160,8 +160,8 @@ def test_every_job_is_found_again(built: Settings, truth: dict[str, Any]) -> Non
 def test_every_slot_seen_is_found_again(built: Settings, truth: dict[str, Any]) -> None:
     expected = {
         (day, kind, ours): slots[theirs]
-        for day, told in truth["dates"].items()
-        for kind, slots in told["interventions"]["slots"].items()
+        for day, reported in truth["dates"].items()
+        for kind, slots in reported["interventions"]["slots"].items()
         for ours, theirs in SLOTS.items()
         if slots[theirs]
     }
@@ -182,9 +182,9 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
             f"where market = '{cohort['market']}' "
             f"and region_code = any ('{{{','.join(cohort['regions'])}}}') group by 1",
         )
-        assert dict(found) == {day: told["cohorts"][name]["lines"] for day, told in truth["dates"].items()}, (
-            name
-        )
+        assert dict(found) == {
+            day: reported["cohorts"][name]["lines"] for day, reported in truth["dates"].items()
+        }, name
 
 
 def test_who_goes_from_one_channel_to_another(built: Settings) -> None:

@@ -89,7 +89,7 @@ def test_the_same_everywhere(platform: Settings) -> None:
         [(notice,)] = connection.execute("select text from ops.notice").fetchall()
     runner = CliRunner()
     status = runner.invoke(command_line, ["status"]).stdout
-    told = {
+    reported = {
         "status": json.loads(runner.invoke(command_line, ["status", "--json"]).stdout)["matters"],
         "doctor": [
             check
@@ -97,7 +97,7 @@ def test_the_same_everywhere(platform: Settings) -> None:
             if check.get("kind") == finding.kind
         ],
     }
-    for [found] in told.values():
+    for [found] in reported.values():
         assert (
             found.items()
             >= {

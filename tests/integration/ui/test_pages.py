@@ -23,12 +23,12 @@ from parc.simulate import simulate
 from parc.warehouse import connect
 
 FIRST = date(2012, 4, 23)
-GOOD, SPOILT, REFUSED, MISSING = (FIRST + timedelta(days=day) for day in range(4))
+GOOD, FAULTY, REFUSED, MISSING = (FIRST + timedelta(days=day) for day in range(4))
 REFERENCES = ("numbering_plan", "line_assignments", "active_lines", "boutiques")
 HOSTILE = "<script>alert(1)</script>"
 INGEST_RUN = "manual__2012-04-26T02:00:00+00:00"
-SPOILT_DELIVERY = (
-    f"select delivery_id from ops.delivery where feed = 'calls' and business_date = '{SPOILT}' "
+FAULTY_DELIVERY = (
+    f"select delivery_id from ops.delivery where feed = 'calls' and business_date = '{FAULTY}' "
     "and status = 'published'"
 )
 
@@ -59,16 +59,16 @@ def night(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
     build(replace(settings, airflow_run=("build_marts", "scheduled__good")))
     document(settings)
 
-    spoil(settings, SPOILT, 2)
+    spoil(settings, FAULTY, 2)
     spoil(settings, REFUSED, None)
     run = replace(settings, airflow_run=("ingest_calls", INGEST_RUN))
-    outcomes = [ingest(run, "calls", day) for day in (SPOILT, REFUSED, MISSING)]
+    outcomes = [ingest(run, "calls", day) for day in (FAULTY, REFUSED, MISSING)]
     assert [outcome.status for outcome in outcomes] == ["published", "refused", "missing"]
     with connect(settings, "admin") as connection:
         connection.execute(
             "update ops.delivery set rows_published = rows_published - 1, rows_read = rows_read - 1 "
             "where feed = 'calls' and business_date = %s and status = 'published'",
-            [SPOILT],
+            [FAULTY],
         )
     with pytest.raises(BuildFailed):
         build(replace(settings, airflow_run=("build_marts", "scheduled__bad")))
@@ -241,8 +241,8 @@ class TestWhatABrowserMayDo:
 
     def test_what_was_delivered_is_text(self, client: TestClient, night: Settings) -> None:
         refused = value(night, "select max(delivery_id) from ops.delivery where status = 'refused'")
-        spoilt = value(night, SPOILT_DELIVERY)
-        for path in (f"/deliveries/{refused}", f"/deliveries/{spoilt}", "/deliveries", "/"):
+        faulty = value(night, FAULTY_DELIVERY)
+        for path in (f"/deliveries/{refused}", f"/deliveries/{faulty}", "/deliveries", "/"):
             page = client.get(f"/parc{path}").text
             assert HOSTILE not in page, path
         assert "&lt;script&gt;" in client.get(f"/parc/deliveries/{refused}").text
@@ -292,18 +292,18 @@ class TestDesk:
         assert 'href="/dags/export_routing/runs/manual__1/tasks/approve/required_actions"' in page.text
 
     @pytest.mark.parametrize(
-        ("feed", "day", "told"),
+        ("feed", "day", "reported"),
         [
             ("calls", GOOD, "published, [0-9,]+ rows"),
-            ("calls", SPOILT, "published, [0-9,]+ rows, 2 in quarantine, not in the marts yet"),
+            ("calls", FAULTY, "published, [0-9,]+ rows, 2 in quarantine, not in the marts yet"),
             ("calls", REFUSED, "refused: .*break rules"),
             ("calls", MISSING, 'missing"'),
-            ("boutiques", SPOILT, "not due"),
+            ("boutiques", FAULTY, "not due"),
             ("boutique_visits", GOOD, "missing"),
         ],
     )
-    def test_the_nights(self, client: TestClient, feed: str, day: date, told: str) -> None:
-        assert re.search(f'title="{feed} {day}: {told}', client.get("/parc/").text)
+    def test_the_nights(self, client: TestClient, feed: str, day: date, reported: str) -> None:
+        assert re.search(f'title="{feed} {day}: {reported}', client.get("/parc/").text)
 
     def test_an_older_warehouse_says_so(self, client: TestClient, night: Settings) -> None:
         with connect(night, "admin") as connection:
@@ -317,7 +317,7 @@ class TestDesk:
             with connect(night, "admin") as connection:
                 connection.execute("insert into ops.schema_version (name, sha256) values (%s, %s)", name)
 
-    def test_a_warehouse_that_is_away_is_told(self, client: TestClient, night: Settings) -> None:
+    def test_a_warehouse_that_is_away_is_reported(self, client: TestClient, night: Settings) -> None:
         from parc.ui.app import app
 
         client.get("/parc/builds")
@@ -345,7 +345,7 @@ def worked(client: TestClient) -> float:
 class TestBuilds:
     """What each model did, what failed first."""
 
-    def test_what_failed_comes_first_with_its_rows(self, client: TestClient, night: Settings) -> None:
+    def test_failures_come_first_with_their_rows(self, client: TestClient, night: Settings) -> None:
         page = client.get("/parc/builds/2")
         said = text(page)
         assert said.index("What failed") < said.index("legs_add_up_to_the_ledger") < said.index("Models")
@@ -384,16 +384,16 @@ class TestRuns:
     def test_of_a_build(self, client: TestClient) -> None:
         assert "legs_add_up_to_the_ledger" in text(self.of(client, "models", "build_marts", "scheduled__bad"))
         said = text(self.of(client, "deliveries", "build_marts", "scheduled__good"))
-        assert f"calls {GOOD}" in said and f"calls {SPOILT}" not in said
+        assert f"calls {GOOD}" in said and f"calls {FAULTY}" not in said
 
     def test_of_an_ingest(self, client: TestClient, night: Settings) -> None:
         page = self.of(client, "deliveries", "ingest_calls", INGEST_RUN)
         said = text(page)
-        assert f"calls {SPOILT} published" in said and f"calls {REFUSED} refused" in said
+        assert f"calls {FAULTY} published" in said and f"calls {REFUSED} refused" in said
         assert f"calls {GOOD}" not in said
         [link] = set(re.findall(r'href="/parc/docs/([^"]+)"', page.text)) - {"index.html"}
-        assert f"calls_{SPOILT}" in link
-        assert f"calls {SPOILT}" in text(client.get(f"/parc/docs/{link}"))
+        assert f"calls_{FAULTY}" in link
+        assert f"calls {FAULTY}" in text(client.get(f"/parc/docs/{link}"))
         assert "Not in the marts yet" in text(self.of(client, "models", "ingest_calls", INGEST_RUN))
 
     def test_of_nothing(self, client: TestClient) -> None:
@@ -415,7 +415,7 @@ class TestDeliveries:
     """The ledger, and the rows in quarantine."""
 
     def test_rows_in_quarantine(self, client: TestClient, night: Settings) -> None:
-        delivery = value(night, SPOILT_DELIVERY)
+        delivery = value(night, FAULTY_DELIVERY)
         page = client.get(f"/parc/deliveries/{delivery}")
         with connect(night, "reader") as connection:
             rows = connection.execute(

@@ -207,7 +207,7 @@ def test_days_past_retention_keep_their_figures(
 def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (built.project / "dbt_project" / "models").rglob("*.yml"):
         path.write_text(re.sub(r"retention_days: [48]00", "retention_days: 4", path.read_text()))
-    told = [result.count for result in retention.unlink(built, dry_run=True)]
+    reported = [result.count for result in retention.unlink(built, dry_run=True)]
     unlink_rows, seen = retention._unlink_rows, []
 
     def die_in_the_seventh(*given):  # type: ignore[no-untyped-def]
@@ -222,7 +222,7 @@ def unlink_with_a_kill(built: Settings, monkeypatch: pytest.MonkeyPatch) -> None
             retention.unlink(built)
     done = "select feed, count(*) from ops.delivery where unlinked_at is not null group by 1 order by 1"
     assert rows(built, done) == [("boutique_visits", 5), ("calls", 1)]
-    assert [told, [result.count for result in retention.unlink(built)]] == [[5, 5, 5], [4, 5]]
+    assert [reported, [result.count for result in retention.unlink(built)]] == [[5, 5, 5], [4, 5]]
     assert retention.unlink(built) == []
 
 
@@ -446,9 +446,11 @@ def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
         assert ingest(warehouse, "calls", day).status == "published"
     with connect(warehouse, "admin") as connection:
         connection.execute("update ops.delivery set built_in = 1")
-    told = expiry.expire_raw(warehouse)
+    reported = expiry.expire_raw(warehouse)
     assert expired_dates(warehouse) == {"calls": [FIRST - timedelta(days=day) for day in range(409, 399, -1)]}
-    assert told[0].count == 2 and told[0].what.startswith("calls: nothing counts back from 2030-01-02, ")
+    assert reported[0].count == 2 and reported[0].what.startswith(
+        "calls: nothing counts back from 2030-01-02, "
+    )
     deliver(warehouse, "calls", late, calls__csv=as_csv(legs(4, late)))
     assert ingest(warehouse, "calls", late).status == "published", "it is not past retention"
 
@@ -646,9 +648,9 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     with connect(warehouse, "loader") as connection:
         connection.execute("update ops.delivery set status = 'landed'")
     steps = ["expire_raw", "unlink_facts", "clear_orphans", "prune_history", "prune_data_docs", "analyze"]
-    told = json.loads(parc(warehouse, "maintain", "--dry-run", "--json").stdout)
-    assert list(told) == steps
-    assert [result["what"] for result in told["clear_orphans"]] == [
+    reported = json.loads(parc(warehouse, "maintain", "--dry-run", "--json").stdout)
+    assert list(reported) == steps
+    assert [result["what"] for result in reported["clear_orphans"]] == [
         "deliveries of dead loads closed as refused"
     ]
     assert rows(warehouse, "select status from ops.delivery") == [("landed",)]
@@ -659,5 +661,5 @@ def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> N
     assert "a build is running" in busy.stderr
     assert "partitioned tables analysed" in busy.stdout
     done = parc(warehouse, "maintain", "--json")
-    assert (done.returncode, json.loads(done.stdout)["clear_orphans"]) == (0, told["clear_orphans"])
+    assert (done.returncode, json.loads(done.stdout)["clear_orphans"]) == (0, reported["clear_orphans"])
     assert rows(warehouse, "select status from ops.delivery") == [("refused",)]

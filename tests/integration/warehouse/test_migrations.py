@@ -51,7 +51,7 @@ PEOPLE = """
 
 Columns = dict[str, list[str]]
 
-SPELLED_ANEW = {
+RESPELLED = {
     key: f"left(replace({key}::text, '-', ''), 32)"
     for key in ("agent_key", "caller_key", "customer_key", "line_key")  # once 64 hex digits, now uuids
 } | {
@@ -80,7 +80,7 @@ def contents(settings: Settings, of: Columns, where: str = "true") -> dict[str, 
         table: sorted(
             rows(
                 settings,
-                f"select ({', '.join(SPELLED_ANEW.get(name, name) for name in names)})::text "
+                f"select ({', '.join(RESPELLED.get(name, name) for name in names)})::text "
                 f"from {table} where {where}",
                 "admin",
             )

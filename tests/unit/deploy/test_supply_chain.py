@@ -42,15 +42,15 @@ def test_bill_lists_each_locked_version_with_its_hashes_and_marker(bill: bytes) 
                 sorted(re.findall("sha256:([0-9a-f]{64})", line)),
                 str(requirement.marker) if requirement.marker else None,
             )
-    told = {
+    reported = {
         (each["name"], each["version"]): (
             sorted(one["content"] for one in each["hashes"] if one["alg"] == "SHA-256"),
             next((one["value"] for one in each.get("properties", [])), None),
         )
         for each in json.loads(bill)["components"]
     }
-    assert len(told) > 200
-    assert told == locked
+    assert len(reported) > 200
+    assert reported == locked
 
 
 def test_same_lock_gives_the_same_bill(bill: bytes) -> None:
@@ -59,7 +59,7 @@ def test_same_lock_gives_the_same_bill(bill: bytes) -> None:
     assert not re.search(rb'"(timestamp|serialNumber)"', bill)
 
 
-def test_no_address_of_a_registry_is_told(bill: bytes) -> None:
+def test_no_address_of_a_registry_is_shown(bill: bytes) -> None:
     assert re.findall(rb"\w+://[^\"]+", bill) == [b"http://cyclonedx.org/schema/bom-1.6.schema.json"]
     for lock in (LOCK, AUDIT_LOCK):
         assert not re.search(r"://|--(extra-)?index|--find-links", lock.read_text())
@@ -132,14 +132,14 @@ def part_of_lock(tmp_path: Path, *names: str) -> Path:
     return lock
 
 
-def test_audit_tells_what_is_vulnerable(tmp_path: Path, service: str) -> None:
+def test_audit_reports_what_is_vulnerable(tmp_path: Path, service: str) -> None:
     ended = audit(part_of_lock(tmp_path, "jinja2", "pyyaml"), service)
     assert ended.returncode == 1
     assert re.search(r"^jinja2 .*PYSEC-2012-1 +99\.0", ended.stdout, re.MULTILINE)
     assert "pyyaml" not in ended.stdout
 
 
-def test_audit_tells_that_nothing_is(tmp_path: Path, service: str) -> None:
+def test_audit_reports_that_nothing_is(tmp_path: Path, service: str) -> None:
     lock = part_of_lock(tmp_path, "pyyaml")
     ended = audit(lock, service)
     assert (ended.returncode, ended.stdout) == (0, f"{lock}: no known vulnerability\n")

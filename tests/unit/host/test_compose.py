@@ -32,8 +32,8 @@ AIRFLOW_SECRETS = {
     "AIRFLOW__API_AUTH__JWT_SECRET": "airflow_jwt_secret",
 }
 SERVICES = ["postgres", "prepare", "switch", "owner", *services.COMMANDS]
-# Who is told what: a secret more in a service is a line more here.
-TOLD = {
+# Which secrets each service gets. A new secret of a service needs a new line here.
+REPORTED = {
     "postgres": {"postgres", "parc", "airflow", "switch", "kamailio"},
     "prepare": {
         "warehouse_dsn",
@@ -139,7 +139,7 @@ def test_settings_are_all_given(compose: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_is_told_the_secrets_that_it_needs(compose: dict[str, Any], name: str) -> None:
     service = compose["services"][name]
-    assert {each.removesuffix("_password") for each in service["secrets"]} == TOLD[name]
+    assert {each.removesuffix("_password") for each in service["secrets"]} == REPORTED[name]
     assert set(service["secrets"]) <= set(compose["secrets"])
 
 
@@ -164,8 +164,8 @@ def test_no_secret_is_a_value_of_the_environment(compose: dict[str, Any], name: 
 
 def test_no_secret_is_in_a_command(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
-        told = json.dumps([service.get("command"), service.get("healthcheck"), service.get("entrypoint")])
-        assert "secrets" not in told and "$" not in told
+        reported = json.dumps([service.get("command"), service.get("healthcheck"), service.get("entrypoint")])
+        assert "secrets" not in reported and "$" not in reported
     for script in ("create_databases.sh", "kamailio/start.sh"):
         started = re.findall(
             r"^ *(?:exec )?(?:psql|kamailio|as_superuser) .*$", (DEPLOY / script).read_text(), re.M
@@ -337,7 +337,7 @@ def is_sent(path: str) -> bool:
 
 
 @pytest.mark.parametrize("password", ["", "a b", "p@ss", "x/y", "ein:s", "zü"])
-def test_passwords_that_an_address_cannot_hold_are_told(password: str, tmp_path: Path) -> None:
+def test_passwords_that_an_address_cannot_hold_are_reported(password: str, tmp_path: Path) -> None:
     for name in ("parc", "airflow", "switch", "kamailio"):
         (tmp_path / f"{name}_password").write_text(password if name == "airflow" else "good")
     done = subprocess.run(

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parc.errors import DeliveryRefused
-from parc.loading.dates import ANY, EARLIEST, LATEST, Believed, of_night
+from parc.loading.dates import ANY, EARLIEST, LATEST, AcceptedDates, of_night
 
 
-def is_believed(believed: Believed, day: date) -> bool:
+def accepts(accepted_dates: AcceptedDates, day: date) -> bool:
     try:
-        believed.check("calls", day)
+        accepted_dates.check("calls", day)
     except DeliveryRefused as refusal:
         assert str(refusal).startswith(f"calls {day}: refused unread") and "\n" not in str(refusal)
         return False
@@ -24,12 +24,12 @@ def is_believed(believed: Believed, day: date) -> bool:
 @given(night=st.dates(EARLIEST, LATEST), day=st.dates())
 def test_a_night_believes_dates_up_to_a_week_after_it(night: date, day: date) -> None:
     is_near = day - night <= timedelta(days=7)
-    assert is_believed(of_night(night), day) == (EARLIEST <= day <= LATEST and is_near)
+    assert accepts(of_night(night), day) == (EARLIEST <= day <= LATEST and is_near)
 
 
 @given(day=st.dates())
-def test_whoever_says_that_a_date_is_right_is_believed_but_for_the_absurd(day: date) -> None:
-    assert is_believed(ANY, day) == (EARLIEST <= day <= LATEST)
+def test_a_confirmed_date_is_accepted_unless_absurd(day: date) -> None:
+    assert accepts(ANY, day) == (EARLIEST <= day <= LATEST)
 
 
 @pytest.mark.parametrize("night", [date.min, date.max, date(1989, 12, 31), date(2100, 1, 1)])

@@ -74,12 +74,12 @@ def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> N
     (folder / "_CONTROL.json").write_text("{}")
     delivery = delivered(settings)
     assert [file.name for file in delivery.files] == ["a.csv.gz", "b.csv", "c.parquet"]
-    assert delivery.aside == (
-        ".e.csv is not a data file and was left aside",
-        "d.csv.part is not a data file and was left aside",
-        "_f.csv is not a data file and was left aside",
-        "g.csv/ is a folder and was left aside",
-        "notes.txt is not a data file and was left aside",
+    assert delivery.ignored == (
+        ".e.csv is not a data file and was ignored",
+        "d.csv.part is not a data file and was ignored",
+        "_f.csv is not a data file and was ignored",
+        "g.csv/ is a folder and was ignored",
+        "notes.txt is not a data file and was ignored",
     )
     assert delivery.files[1].sha256 == hashlib.sha256(b"b.csv").hexdigest()
     assert delivery.files[1].bytes == len(b"b.csv")
@@ -132,7 +132,7 @@ def test_a_run_that_lost_its_connection_takes_no_copies_from_the_next(settings: 
 
 
 @pytest.mark.parametrize("landing", ["nowhere://landing", "a-file"])
-def test_a_landing_zone_that_cannot_be_read_is_told(settings: Settings, landing: str) -> None:
+def test_a_landing_zone_that_cannot_be_read_is_reported(settings: Settings, landing: str) -> None:
     if landing == "a-file":
         landing = str(settings.home / landing)
         Path(landing).touch()
@@ -208,7 +208,7 @@ def test_the_control_file_must_name_every_file(settings: Settings, folder: Path)
     assert delivered(settings).problem == "_CONTROL.json does not name more.csv"
 
 
-def test_a_broken_control_file_is_told(settings: Settings, folder: Path) -> None:
+def test_a_broken_control_file_is_reported(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "_CONTROL.json").write_text("{rows: 1}")
     assert "_CONTROL.json cannot be read" in str(delivered(settings).problem)
@@ -276,7 +276,7 @@ def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header:
         ("month,department_code,market,lines,x0299123456", "has the unknown column `x***`"),
     ],
 )
-def test_a_header_in_another_manner_is_told_how(
+def test_the_refusal_of_an_unusual_header_says_what_is_wrong(
     settings: Settings, folder: Path, header: str, cause: str
 ) -> None:
     (folder / "lines.csv").write_text(header, newline="")
@@ -295,7 +295,7 @@ def test_a_header_in_another_manner_is_told_how(
         (b'{"month": "2012-04"}', "JSON"),
     ],
 )
-def test_a_file_of_another_kind_is_told_as_what_it_is(
+def test_a_file_of_another_kind_is_named_by_its_kind(
     settings: Settings, folder: Path, content: bytes, kind: str
 ) -> None:
     (folder / "lines.csv").write_bytes(content)
@@ -416,7 +416,7 @@ def test_parquet_rows_with_a_nul_byte(settings: Settings, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "reported"),
     [
         (
             ["MONTH", "DEPARTMENT_CODE", "MARKET", "LINES"],
@@ -429,9 +429,11 @@ def test_parquet_rows_with_a_nul_byte(settings: Settings, folder: Path) -> None:
     ],
     ids=str,
 )
-def test_parquet_with_other_columns(settings: Settings, folder: Path, names: list[str], told: str) -> None:
+def test_parquet_with_other_columns(
+    settings: Settings, folder: Path, names: list[str], reported: str
+) -> None:
     pq.write_table(pa.table([["1"]] * len(names), names=names), folder / "lines.parquet")
-    assert refusal(settings) == f"lines.parquet: {told}"
+    assert refusal(settings) == f"lines.parquet: {reported}"
 
 
 def test_parquet_that_is_none(settings: Settings, folder: Path) -> None:

@@ -57,8 +57,8 @@ def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
     assert not rejected
     keys = [name for name in stored if name.endswith(("_key", "customer_identity")) and name != "caller_key"]
     assert {stored[name] for name in keys} == {None}
-    told = {column for column, change in changes(feed, row) if change is Change.EMPTIED}
-    assert told == ({*references} if text.strip(WHITE_SPACE) else set())
+    reported = {column for column, change in changes(feed, row) if change is Change.EMPTIED}
+    assert reported == ({*references} if text.strip(WHITE_SPACE) else set())
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
@@ -86,11 +86,11 @@ def test_a_placeholder_is_no_key(text: str) -> None:
 def test_a_caller_who_withholds_the_number_in_any_words(text: str) -> None:
     (stored,), rejected = call(caller_number=text)
     assert not rejected and stored["caller_key"] is None
-    told = changes("calls", GOOD | {"caller_number": text})
-    assert bool(told) == (text != "anonymous"), "what is agreed on is not told"
+    reported = changes("calls", GOOD | {"caller_number": text})
+    assert bool(reported) == (text != "anonymous"), "agreed changes are not reported"
 
 
-def test_what_stands_for_a_number_and_is_none_is_not_told() -> None:
+def test_a_placeholder_for_a_number_is_not_shown() -> None:
     """It may be the caller's name, as telephones show it."""
     for text in ("geheim", "KERFAUTRAS", "Mme Geheim", "3900"):
         _, (rejected,) = call(caller_number=text)
@@ -373,10 +373,10 @@ def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
 
     def verdicts(found: list[SortedOut]) -> list[object]:
         stored = {row["line_number"]: row for each in found for row in each.rows.to_dicts()}
-        told = {each.line: each for one in found for each in one.rejected}
+        reported = {each.line: each for one in found for each in one.rejected}
         doubtful = [line for each in found for line in each.doubtful]
-        assert len(stored) + len(told) == len(rows)
-        return [stored, told, doubtful]
+        assert len(stored) + len(reported) == len(rows)
+        return [stored, reported, doubtful]
 
     whole = verdicts(sorted_out("calls", *rows))
     for block_bytes in (1, 150, 400, 5_000):

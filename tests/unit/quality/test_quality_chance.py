@@ -77,7 +77,7 @@ def drawn(rows: int, rng: np.random.Generator, hours: int = 0) -> list[int]:
 
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2, 6])
 @pytest.mark.parametrize("rows", [1_000, 300_000])
-def test_a_day_shifted_by_whole_hours_is_told_with_their_number(hours: int, rows: int) -> None:
+def test_a_day_shifted_by_whole_hours_is_reported_with_their_number(hours: int, rows: int) -> None:
     rng = np.random.default_rng(7)
     found, explained = shift(drawn(rows, rng, hours), drawn(4 * rows, rng), CHANCE)
     assert found == hours and explained > 80

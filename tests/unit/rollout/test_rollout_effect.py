@@ -95,7 +95,7 @@ def test_nothing_is_identified_once_the_last_wave_has_begun() -> None:
     assert list(found.aggregates["group"]) == [2]
 
 
-def test_units_live_from_the_start_are_left_out_and_told() -> None:
+def test_units_live_from_the_start_are_left_out_and_reported() -> None:
     with_early = {"X": (1, [1, 50, 2, 80]), "Y": (-3, [9, 9, 0, 0]), **STAGGERED}
     found = att(panel(with_early))
     assert found.left_out == ["X", "Y"]
@@ -109,7 +109,7 @@ GOOD = panel(STAGGERED)
 
 
 @pytest.mark.parametrize(
-    ("data", "control_group", "told"),
+    ("data", "control_group", "reported"),
     [
         (GOOD.drop(columns="go_live"), "not_yet_treated", "no column 'go_live'; it has region, week, rate"),
         (GOOD.iloc[:0], "not_yet_treated", "no rows"),
@@ -125,10 +125,10 @@ GOOD = panel(STAGGERED)
         (GOOD, "untreated", "unknown control_group 'untreated'; give not_yet_treated or never_treated"),
     ],
 )
-def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, told: str) -> None:
+def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, reported: str) -> None:
     with pytest.raises(PanelRefused) as refused:
         att(data, control_group)
-    assert told in str(refused.value)
+    assert reported in str(refused.value)
 
 
 def test_one_of_four_directorates() -> None:
@@ -185,7 +185,7 @@ def test_dates_of_a_split_directorate_move_as_a_whole() -> None:
     other = permute(outcomes, [0, 0, 2, 3, 0], ["A", "A", "B", "B", "C"], [1, 2, 3])
     effect = other.effects["simple", None, None]
     assert (effect.estimate, effect.p_value) == (pytest.approx(17 / 36), 1.0)
-    # In the order of C nobody is in cohort 3: that says nothing, and so it is not less extreme.
+    # If C goes live, no region is in cohort 3: without an estimate, that order counts as at least as extreme.
     effect = other.effects["group", 3, None]
     assert (effect.estimate, effect.p_value, effect.smallest_p_value) == (pytest.approx(1), 1.0, 2 / 3)
 

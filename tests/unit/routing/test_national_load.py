@@ -118,7 +118,7 @@ def loads_of_the_day(frames: Frames, calls: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(pl.col("position_count").fill_null(0))
 
 
-# A planted shortage is told
+# A planted shortage is reported
 
 
 def short_of(site: str, weekday: int, clock: time, count: int) -> pl.DataFrame:
@@ -137,8 +137,8 @@ def test_a_planted_shortage_refuses_the_wave_and_asks_at_the_bootstrap() -> None
     assert asked.effect == "approve" and "worst: RENNES Mon 10:00" in asked.message
     # LYON has the same calls before and after: a note.
     lyon = short_of("LYON", 2, time(18), 20)
-    [told] = capacity(proposal(day, table(day - ONE_DAY), planned=lyon))
-    assert told.effect == "note" and "LYON Tue 18:00" in told.message
+    [reported] = capacity(proposal(day, table(day - ONE_DAY), planned=lyon))
+    assert reported.effect == "note" and "LYON Tue 18:00" in reported.message
 
 
 def test_nobody_is_sent_to_a_site_that_has_gone_home() -> None:

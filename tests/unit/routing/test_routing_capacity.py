@@ -182,7 +182,7 @@ def test_a_half_hour_without_positions_takes_no_calls() -> None:
     assert refused.startswith("refuse RENNES: Mon-Sun 10:00-10:30, load 6.0 erlangs for 0 positions at worst")
 
 
-def test_what_drowns_already_and_no_more_is_told() -> None:
+def test_a_site_already_overloaded_and_no_worse_is_reported() -> None:
     """LYON has 57 erlangs on the switch and 51 after the go-live."""
     plan = gate({("LYON", 3, NOON): 50})
     assert rule_6(plan) == [
@@ -368,10 +368,10 @@ def test_half_hours_are_said_as_ranges() -> None:
 def test_the_plan_tells_the_load_before_and_after() -> None:
     plan = gate({("RENNES", 3, NOON): 8})
     assert "RENNES    Wed 10:00  0 -> 60     0.0 -> 6.0    8          0% -> 75%" in render_text(plan)
-    [told] = [site for site in render_json(plan)["site_loads"] if site["site_code"] == "RENNES"]
-    assert (told["weekday"], told["half_hour_local"], told["position_count"]) == (3, "10:00", 8)
-    assert told["load_erlangs_before"] == 0 and told["load_erlangs"] == pytest.approx(6)
-    assert told["service_level_20s"] == pytest.approx(service_level(6, 8, 180, 20))
+    [reported] = [site for site in render_json(plan)["site_loads"] if site["site_code"] == "RENNES"]
+    assert (reported["weekday"], reported["half_hour_local"], reported["position_count"]) == (3, "10:00", 8)
+    assert reported["load_erlangs_before"] == 0 and reported["load_erlangs"] == pytest.approx(6)
+    assert reported["service_level_20s"] == pytest.approx(service_level(6, 8, 180, 20))
     # Who has the same calls as before is in the figures, and not in the words.
     assert "ST_DENIS_RE" in {site["site_code"] for site in render_json(plan)["site_loads"]}
     assert "2 sites keep the calls they have" in render_text(plan)

@@ -124,7 +124,7 @@ def test_the_national_route_keeps_the_hours_of_its_sites() -> None:
     ]
     assert [band.to_list() for band in bands] == [["closed"], ["open"]]
     assert moved(live, own, evening) == 1
-    # Before 10:00 it is closed, whoever is at work elsewhere.
+    # Before 10:00 it is closed, even if other sites are open.
     morning = demand({"53": 100}, hours=(9,), days=20)
     assert with_band(morning, "zone_code", live.frames, "band")["band"].unique().to_list() == ["closed"]
     assert moved(live, own, morning) == 0
@@ -147,8 +147,8 @@ def test_calls_are_reckoned_in_the_band_that_an_explanation_tells(
         schema_overrides={"half_hour_at": INSTANT},
     )
     reckoned = with_band(calls, "zone_code", content.frames, "band").select("zone_code", "band")
-    told = {zone: decide(content, "", number, "3901", at).band for zone, number in CALLERS.items()}
-    assert dict(reckoned.iter_rows()) == told
+    reported = {zone: decide(content, "", number, "3901", at).band for zone, number in CALLERS.items()}
+    assert dict(reckoned.iter_rows()) == reported
 
 
 def test_a_prefix_that_changes_zone_moves_its_share_of_the_zones_numbers() -> None:
@@ -158,7 +158,7 @@ def test_a_prefix_that_changes_zone_moves_its_share_of_the_zones_numbers() -> No
     )
     # One of the 100 blocks of 0299; 53 has one exception more: 2,000 of 200,001 lines of 100 in 1,000 calls.
     assert moved(own, change(own, "prefixes", prefixes)) == pytest.approx(0.1 * 2000 / 200_001)
-    # As long as both zones keep the national route, the same change moves nobody.
+    # While both zones are on the national route, the same change moves no caller.
     assert moved(LIVE, change(LIVE, "prefixes", prefixes)) == 0
 
 
@@ -375,13 +375,13 @@ def test_the_plan_reads_like_a_change() -> None:
         plan.plan_hash,
     ):
         assert line in text
-    told = render_json(plan)
-    assert told["going_live"] == [["53", "fixe"], ["53", "internet"]]
-    assert told["rows"]["routes"] == {"added": 4, "removed": 4, "changed": 0, "share": 4 / 32}
-    assert len(told["changes"]["routes"]) == 8
+    reported = render_json(plan)
+    assert reported["going_live"] == [["53", "fixe"], ["53", "internet"]]
+    assert reported["rows"]["routes"] == {"added": 4, "removed": 4, "changed": 0, "share": 4 / 32}
+    assert len(reported["changes"]["routes"]) == 8
 
 
-def test_exceptions_are_told_by_zone_never_by_number() -> None:
+def test_exceptions_are_reported_by_zone_never_by_number() -> None:
     inputs = world()
     more = frame("line_assignments", ("+33299120009", "35", EVE, None), ("+33299120008", "35", EVE, None))
     plan = plan_for(

@@ -38,8 +38,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads((folder / "faults.json").read_text())
-    return told
+    reported: list[dict[str, Any]] = json.loads((folder / "faults.json").read_text())
+    return reported
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def every_fault(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[st
         (["late", "missing", "restated"], r"every delivery of calls from 2012-04-17 to 2012-04-18 is hit"),
     ],
 )
-def test_what_cannot_be_made_is_told(tmp_path: Path, faults: list[str], message: str) -> None:
+def test_faults_that_cannot_be_made_are_reported(tmp_path: Path, faults: list[str], message: str) -> None:
     with pytest.raises(SimulationError, match=message):
         run(tmp_path, DAY, days_after(1), *faults)
     assert not list(tmp_path.iterdir())
@@ -151,8 +151,8 @@ def test_stories_go_on_evening_after_evening(tmp_path: Path) -> None:
     run(tmp_path / "clean", DAY, DAY)
     clean, evenings = of_day(tmp_path / "clean"), []
     for last in (DAY, days_after(1), days_after(2)):
-        run(tmp_path / "told", last, last, *STORIES)
-        evenings.append(of_day(tmp_path / "told"))
+        run(tmp_path / "reported", last, last, *STORIES)
+        evenings.append(of_day(tmp_path / "reported"))
     first, second, third = evenings
     assert first.keys() == second.keys() == {"boutique_visits", "interventions"}
     assert first["boutique_visits"][0] == second["boutique_visits"][0] != clean["boutique_visits"][0]
@@ -162,7 +162,7 @@ def test_stories_go_on_evening_after_evening(tmp_path: Path) -> None:
     contents, times = zip(*(evening["interventions"] for evening in evenings), strict=True)
     assert set(contents) == {clean["interventions"][0]}
     assert times[0] < times[1]
-    assert [(each["fault"], each["evening"], each["outcome"]) for each in records(tmp_path / "told")] == [
+    assert [(each["fault"], each["evening"], each["outcome"]) for each in records(tmp_path / "reported")] == [
         ("restated", str(DAY), "published"),
         ("late", str(DAY), "missing"),
         ("same_again", str(DAY), "published"),
@@ -189,13 +189,13 @@ def of_day(folder: Path) -> dict[str, tuple[bytes, int]]:
         ("wrong_date@boutique_visits:2012-04-10", r"boutique_visits 2012-04-10: the day before has no rows"),
     ],
 )
-def test_too_few_rows_to_spoil_are_told(tmp_path: Path, aim: str, message: str) -> None:
+def test_too_few_rows_for_a_fault_are_reported(tmp_path: Path, aim: str, message: str) -> None:
     day = date.fromisoformat(aim.rpartition(":")[2])
     with pytest.raises(SimulationError, match=message):
         run(tmp_path, day, day, aim)
 
 
-def test_what_is_told_is_what_lies_there(tmp_path: Path) -> None:
+def test_the_reported_faults_are_those_in_the_landing_zone(tmp_path: Path) -> None:
     run(tmp_path, DAY, days_after(1), f"bad_rows@calls:{DAY}")
     run(tmp_path, days_after(1), days_after(1), f"missing@calls:{days_after(1)}")
     assert not (tmp_path / "calls" / f"date={days_after(1)}").exists()

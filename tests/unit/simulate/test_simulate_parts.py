@@ -245,12 +245,12 @@ def test_what_would_be_without_the_rollout_is_what_is_where_nobody_goes_live(
     with_effects = Everyone(geography, population, demand, Effects(call_rate=-0.3, repeat=-0.5))
     without_effects = Everyone(geography, population, demand, Effects(call_rate=0, repeat=0))
     day = date(2012, 4, 18)
-    told, plain = with_effects.on(day), without_effects.on(day)
+    reported, plain = with_effects.on(day), without_effects.on(day)
     assert plain.is_made.all()
     assert plain.without.all()
-    assert told.without.sum() == len(plain)
-    assert (np.sort(told.offered_at[told.without]) == np.sort(plain.offered_at)).all()
-    assert told.is_made.sum() < told.without.sum()
+    assert reported.without.sum() == len(plain)
+    assert (np.sort(reported.offered_at[reported.without]) == np.sort(plain.offered_at)).all()
+    assert reported.is_made.sum() < reported.without.sum()
 
 
 def test_the_relative_call_rate_is_that_of_the_calls_drawn(

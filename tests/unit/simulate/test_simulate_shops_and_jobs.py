@@ -92,8 +92,8 @@ def lives(states: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def truth(landing: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((landing / "truth.json").read_text())
-    return told
+    reported: dict[str, Any] = json.loads((landing / "truth.json").read_text())
+    return reported
 
 
 class Books:
@@ -131,7 +131,7 @@ def test_the_nation_has_1200_boutiques_spread_by_inhabitants() -> None:
     assert 20 < opened.height < 60
     assert 20 < last["closed_on"].count() < 60
     assert last.filter(pl.col("closed_on") <= pl.col("opened_on")).is_empty()
-    # What opens and closes is told before it does.
+    # What opens and closes is announced before it does.
     assert first["opened_on"].max() > "2012-01-01"  # type: ignore[operator]
     known = first.join(last.filter(pl.col("opened_on") <= "2012-03-01"), on="boutique_code", how="full")
     assert known.height == known["boutique_code"].count() == known["boutique_code_right"].count()
@@ -234,11 +234,11 @@ def test_states_are_sensible_and_come_on_the_day_of_their_change(states: pl.Data
 
 def test_a_job_stays_itself_from_state_to_state(states: pl.DataFrame) -> None:
     fixed = ("unit_code", "kind", "market", "line_ref", "department_code", "requested_at")
-    told = states.group_by("job_id").agg(
+    reported = states.group_by("job_id").agg(
         pl.col(fixed).n_unique(), pl.col("customer_ref").drop_nulls().n_unique()
     )
-    assert told.select(pl.col(fixed).max()).row(0) == (1,) * len(fixed)
-    assert told["customer_ref"].max() == 1
+    assert reported.select(pl.col(fixed).max()).row(0) == (1,) * len(fixed)
+    assert reported["customer_ref"].max() == 1
     offered = states.with_columns(before=pl.col("first_slot_offered_at").shift(1).over("job_id"))
     assert offered.filter(
         pl.col("before").is_not_null() & (pl.col("before") != pl.col("first_slot_offered_at"))
@@ -308,17 +308,17 @@ def test_some_jobs_are_seen_again_after_forty_days_and_some_lines_come_back() ->
         assert 0.03 < back < 0.14, kind
 
 
-def test_slots_told_by_the_truth_are_those_in_the_states() -> None:
+def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
     field = Books(0.004).field
     last = date(2012, 6, 29)
     days = [last - timedelta(days=ago) for ago in range(95, -1, -1)]
-    told: Counter[tuple[str, str]] = Counter()
+    reported: Counter[tuple[str, str]] = Counter()
     frames = []
     for day in days:
         found = field.on(day)
         frames.append(field.frame(found.states))
         if day > last - timedelta(days=7):
-            told.update(
+            reported.update(
                 (KINDS[kind], SLOT_FATES[fate])
                 for kind, fate in zip(found.slots.kind, found.slots.fate, strict=True)
             )
@@ -328,7 +328,7 @@ def test_slots_told_by_the_truth_are_those_in_the_states() -> None:
         .with_columns(pl.col(moments).str.to_datetime(MOMENT, time_zone="UTC"))
         .sort("job_id", "updated_at")
         .with_columns(
-            # A slot is promised anew by a state that shows another one than the state before.
+            # A state with another slot than the state before is a new promise.
             slot=(pl.col("slot_start") != pl.col("slot_start").shift(1, fill_value=None))
             .fill_null(True)
             .cum_sum()
@@ -356,12 +356,12 @@ def test_slots_told_by_the_truth_are_those_in_the_states() -> None:
         .otherwise("moved_by_" + pl.col("next_moved_by"))
     ).filter(business_date("slot_end") > last - timedelta(days=7), business_date("slot_end") <= last)
     recounted: Counter[tuple[str, str]] = Counter(fates.select("kind", "fate").iter_rows())
-    # What became of the last slots may be told later.
+    # What became of the last slots may be reported later.
     del recounted[("repair", None)], recounted[("installation", None)]  # type: ignore[arg-type]
-    missing = told - recounted
-    assert sum(told.values()) > 150
-    assert not recounted - told
-    assert sum(missing.values()) <= 0.02 * sum(told.values())
+    missing = reported - recounted
+    assert sum(reported.values()) > 150
+    assert not recounted - reported
+    assert sum(missing.values()) <= 0.02 * sum(reported.values())
 
 
 @pytest.mark.parametrize("day", [date(2012, 3, 25), date(2012, 10, 28)])
@@ -523,16 +523,16 @@ def test_the_truth_tells_what_jobs_come_to(truth: dict[str, Any], states: pl.Dat
         .select(business_date("closed_at").cast(pl.String), "kind", "result")
         .iter_rows()
     )
-    told: Counter[tuple[str, str, str]] = Counter()
+    reported: Counter[tuple[str, str, str]] = Counter()
     for day, figures in truth["dates"].items():
         for row in figures["interventions"]["closed"]:
             # As it looks on the last date: what is opened again later is closed still.
             if row["reopened_on"] is None or row["reopened_on"] > str(LAST):
-                told[day, row["kind"], row["result"]] += row["jobs"]
-    assert sum(told.values()) > 5_000
-    # What is closed just before midnight is told on the day after.
+                reported[day, row["kind"], row["result"]] += row["jobs"]
+    assert sum(reported.values()) > 5_000
+    # What is closed just before midnight is reported the day after.
     for day in (str(FIRST + timedelta(days=n)) for n in range((LAST - FIRST).days)):
-        assert {key: n for key, n in told.items() if key[0] == day} == {
+        assert {key: n for key, n in reported.items() if key[0] == day} == {
             key: n for key, n in closed.items() if key[0] == day
         }
 
@@ -565,13 +565,13 @@ def test_the_truth_of_the_cohorts_adds_up_and_shows_the_rollout(truth: dict[str,
 
 
 def test_a_longer_or_repeated_range_adds_its_dates_to_the_truth(tmp_path: Path) -> None:
-    def told(out: str, *ranges: tuple[int, int], seed: int = 3) -> str:
+    def reported(out: str, *ranges: tuple[int, int], seed: int = 3) -> str:
         for first, last in ranges:
             simulate(
                 date(2012, 5, first), date(2012, 5, last), scale=0.001, seed=seed, out=str(tmp_path / out)
             )
         return (tmp_path / out / "truth.json").read_text()
 
-    assert told("parts", (23, 23), (22, 23), (24, 24)) == told("whole", (22, 24))
-    # Another operator begins anew.
-    assert list(json.loads(told("parts", (22, 22), seed=4))["dates"]) == ["2012-05-22"]
+    assert reported("parts", (23, 23), (22, 23), (24, 24)) == reported("whole", (22, 24))
+    # Another seed starts from scratch.
+    assert list(json.loads(reported("parts", (22, 22), seed=4))["dates"]) == ["2012-05-22"]

@@ -105,8 +105,8 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
             for _ in range(2):
                 reading = switch.read_live()
                 frames = dict(readable(reading).frames)
-                gone = known.those_of(frames["exceptions"]["number"], pseudonyms)
-                frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(gone.implode()))
+                removed = known.those_of(frames["exceptions"]["number"], pseudonyms)
+                frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(removed.implode()))
                 plan = exempt_plan(settings, reading, Content.of(frames), None, is_trusted=True)
                 live = activate(
                     settings,

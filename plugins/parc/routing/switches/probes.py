@@ -75,19 +75,19 @@ def _request(
         "Max-Forwards: 8",
         f"Contact: <sip:parc@{here[0]}:{here[1]}>",
     ]
-    asked = f"ask|{identity}|{question.dialled_number}|{question.caller}"
+    sealed = f"ask|{identity}|{question.dialled_number}|{question.caller}"
     if question.slot:
         lines.append(f"X-Parc-Slot: {question.slot}")
-        asked += f"|slot {question.slot}"
+        sealed += f"|slot {question.slot}"
     if question.at:
         instant = int(question.at.timestamp())
         lines.append(f"X-Parc-Instant: {instant}")
-        asked += f"|instant {instant}"
+        sealed += f"|instant {instant}"
     if question.asserted:
         asserted = f"sip:{question.asserted}@{there[0]}"
         lines.append(f"P-Asserted-Identity: <{asserted}>")
-        asked += f"|asserted {asserted}"
-    lines.append(f"X-Parc-Seal: {seal(secret, asked)}")
+        sealed += f"|asserted {asserted}"
+    lines.append(f"X-Parc-Seal: {seal(secret, sealed)}")
     return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
 
 
