@@ -193,7 +193,8 @@ def state(settings: Settings) -> list[Any]:
         for (row,) in query(
             settings,
             "select to_jsonb(delivery) - 'landed_at' - 'audited_at' - 'published_at' - 'seen_at' "
-            "- 'built_in' - 'files' - 'listing' from ops.delivery order by feed, business_date, delivery_id",
+            "- 'built_in' - 'files' - 'listing' - 'docs_page' "
+            "from ops.delivery order by feed, business_date, delivery_id",
         )
     ]
     rank = {row["delivery_id"]: number for number, row in enumerate(deliveries, start=1)}

@@ -253,7 +253,7 @@ def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites
         assert set(sites.count()) == expected
     assert routing.verify(live).problems == []
     local.set_clock(live, IN_HOURS)
-    with pytest.raises(RoutingRefused, match="nobody left"):
+    with pytest.raises(RoutingRefused, match="no site left"):
         routing.drain(live, "TUNIS", until, drained_by="Anne", reason="a fire drill")
     routing.end_drain(live, "RENNES", ended_by="Anne", reason="over")
     assert [row[0] for row in rows(live, "select event from ops.routing_drain order by drain_id")] == [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -21,12 +20,13 @@ DAY = date(2012, 4, 24)
 
 
 @pytest.fixture
-def old_server(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def old_server(open_folder: Path) -> Iterator[Settings]:
     if not (BINARIES / "postgres").exists():
         pytest.skip(f"PostgreSQL 15 is not installed in {BINARIES}")
-    monkeypatch.setenv("PG_BIN", os.fspath(BINARIES))
     home = open_folder / "home"
-    settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
+    settings = Settings(
+        home=home, landing=str(home / "landing"), switch=str(home / "switch"), pg_bin=BINARIES
+    )
     embedded.start(settings)
     yield settings
     embedded.stop(settings)
