@@ -49,12 +49,14 @@ class BuildResult:
         """A description for people, one fact per line."""
         if self.build_id is None:
             return "the marts already hold every published delivery"
+        deliveries = "1 delivery" if self.delivery_count == 1 else f"{self.delivery_count} deliveries"
+        days = "1 day" if self.date_count == 1 else f"{self.date_count} days"
         done = (
-            f"build {self.build_id} published: {self.delivery_count} deliveries, {self.date_count} days, "
+            f"build {self.build_id} published: {deliveries}, {days}, "
             f"{sum(self.rows_by_mart.values()):,} rows in {len(self.rows_by_mart)} marts"
         )
         if self.withdrawn_count:
-            done += f"; {self.withdrawn_count} withdrawn deliveries removed"
+            done += f"; withdrawn deliveries removed: {self.withdrawn_count}"
         if self.resumed_build_id:
             done += f"; it resumed failed build {self.resumed_build_id}"
         return "\n".join([done, *gaps.words(self.missing)])

@@ -71,7 +71,7 @@ def status(as_json: Json = False) -> None:
     table("Feeds", [_named(row, FEED_HEADINGS) for row in found.feeds])
     table("Builds", [_named(row, BUILD_HEADINGS) for row in found.builds])
     running = ", ".join(f"{row['process']} {row['pid']}" for row in found.processes if row["pid"])
-    screen.print(f"\nProcesses: {running or 'none started'}", highlight=False)
+    screen.print(f"\nProcesses: {running}" if running else "\nAirflow: not started", highlight=False)
     screen.print(f"\nRouting\n{found.routing.to_text()}", highlight=False, soft_wrap=True, markup=False)
 
 

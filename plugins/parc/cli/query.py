@@ -37,7 +37,8 @@ def sql(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Query the warehouse, read-only: marts, ledger and everything else except the routing numbers."""
+    """Query the warehouse, read-only: marts, ledger and everything else except the routing numbers
+    and the directorates' views (schema regional)."""
     from parc.warehouse import connect
 
     with connect(Settings.from_env(), "reader") as connection:

@@ -58,8 +58,9 @@ LONGEST_VALUE = 500
 
 @dataclass(frozen=True)
 class Window:
-    """Which dates an instant may have: from some days before the delivery's date to some days after it (local
-    dates, Europe/Paris, both inclusive). This also bounds the durations that the marts add up."""
+    """Which dates an instant or a date may have: from some days before the delivery's date to some days
+    after it (local dates, Europe/Paris, both inclusive). This also bounds the durations that the marts add
+    up."""
 
     days_before: int
     days_after: int
@@ -87,10 +88,11 @@ class Column:
 
     A value must be present unless `nullable`, be one of `one_of` (if given; with `any_case`, capitals,
     accents, hyphens and spaces may differ), lie between `at_least` and `at_most` (numbers) or in the `window`
-    (instants), and have the `form`.
+    (instants and dates), and have the `form`, which no placeholder for "not known" may match.
 
     A value is masked if it lacks the `masked_unless` form, or if `is_code` and it is not a single word with
     at most six digits; values listed in the seed's column `listed_in` (`seed.column`) are not masked.
+    A key column must not be masked: masked texts are all the same, so rows would be lost as duplicates.
 
     With `open_ended`, a date at the end of time (9999-12-31) means "none". A stored text has at most
     LONGEST_VALUE characters. Files for dates from `since` and before `until` must have the column; others may

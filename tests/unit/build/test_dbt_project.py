@@ -41,7 +41,8 @@ def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
         assert meta["scope"] == "closed" or not name.startswith("fct_")
         named = {*meta.get("persons", []), *meta.get("counts", []), *meta.get("withheld", [])}
         assert named <= columns[name], name
-        assert named or meta["scope"] in ("open", "closed"), name
+        needs = f"{name}: `scope: {meta['scope']}` needs `persons` (docs/how-to/add-a-mart.md)"
+        assert named or meta["scope"] in ("open", "closed"), needs
         assert all(column.endswith("person_count") for column in meta.get("persons", [])), name
         if "sums_of" in meta:
             daily = marts[meta["sums_of"]]
@@ -49,7 +50,7 @@ def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
         for daily_name, persons in meta.get("persons_of", {}).items():
             assert persons and {*persons} <= {*marts[daily_name]["persons"]}, name
         if meta["scope"] in ("directorate", "site", "region"):
-            assert meta.get("persons") or meta["withheld"], name
+            assert meta.get("persons") or meta.get("withheld"), needs
         if meta["scope"] == "area":
             assert "sums_of" in meta or "persons_of" in meta, name
 

@@ -83,6 +83,12 @@ def test_a_declaration_names_only_what_it_declares(feed: Feed) -> None:
     assert set(feed.stored_key) <= set(names)
 
 
+@pytest.mark.parametrize("feed", FEEDS.values(), ids=lambda feed: feed.name)
+def test_no_key_is_masked_because_masked_texts_are_all_the_same(feed: Feed) -> None:
+    masked = {column.name for column in feed.file_columns if column.is_code or column.masked_unless}
+    assert not masked & {*feed.key}
+
+
 def test_a_derived_column_is_empty_where_its_source_may_be() -> None:
     nullable = {
         name: {column.name for column in feed.stored_columns if column.nullable}
@@ -96,6 +102,6 @@ def test_a_derived_column_is_empty_where_its_source_may_be() -> None:
 def test_an_unknown_feed_is_refused_with_those_there_are() -> None:
     with pytest.raises(
         feeds.UnknownFeed,
-        match=r"no feed is called `call`.*active_lines, boutique_visits, boutiques, calls, ",
+        match=f"no feed is called `call`.*{', '.join(sorted(FEEDS))}",
     ):
         feeds.get("call")

@@ -181,10 +181,11 @@ def test_gzip_holds_no_time_and_no_name(landing: Path) -> None:
 # ---- deliveries
 
 
-def test_deliveries_come_on_their_dates(landing: Path) -> None:
+def due_dates() -> dict[str, set[date]]:
+    """The dates of each feed in `landing`."""
     days = {FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)}
     mondays = {day for day in days if day.weekday() == 0}
-    expected = {
+    return {
         "calls": days,
         "boutique_visits": days,
         "interventions": days,
@@ -193,25 +194,28 @@ def test_deliveries_come_on_their_dates(landing: Path) -> None:
         "numbering_plan": mondays | {date(2012, 5, 1)},
         "active_lines": mondays | {date(2012, 5, 1)},
     }
+
+
+def test_deliveries_come_on_their_dates(landing: Path) -> None:
     found = {
         feed.name: {date.fromisoformat(folder.name.removeprefix("date=")) for folder in feed.iterdir()}
         for feed in landing.iterdir()
         if feed.is_dir()
     }
-    assert found == expected
+    assert found == due_dates()
 
 
 def test_references_come_on_the_first_date_too_as_of_their_week(tmp_path: Path) -> None:
     wednesday, monday = date(2012, 4, 25), date(2012, 4, 23)
     for day in (wednesday, monday):
         simulate(day, day, scale=0.003, seed=5, out=str(tmp_path))
-    for feed in ("line_assignments", "numbering_plan", "active_lines", "boutiques"):
+    for feed in feeds.REFERENCES:
         assert read(tmp_path, feed, wednesday).equals(read(tmp_path, feed, monday))
 
 
 def test_control_files_tell_rows_and_digests(landing: Path) -> None:
     controls = list(landing.rglob("_CONTROL.json"))
-    assert len(controls) == 3 * 24 + 4 + 5 + 5 + 2
+    assert len(controls) == sum(map(len, due_dates().values()))
     for path in controls:
         control = json.loads(path.read_text())
         (file,) = (other for other in path.parent.iterdir() if other != path)
@@ -255,7 +259,7 @@ def test_summary_and_progress(tmp_path: Path) -> None:
     )
     rows = sum(read(tmp_path, "calls", date(2012, 4, day)).height for day in (24, 25))
     assert summary.rows["calls"] == rows
-    assert summary.deliveries == 2 * 3 + 4
+    assert summary.deliveries == 2 * len(feeds.FACTS) + len(feeds.REFERENCES)
     assert set(summary.rows) == set(feeds.FEEDS)
     assert summary.bytes == sum(path.stat().st_size for path in tmp_path.rglob("*.csv*"))
     assert heard == [
