@@ -79,6 +79,26 @@
 {% endmaterialization %}
 
 
+{#- dbt's own, but with a message that names the columns and the way out. -#}
+{% macro postgres__process_schema_changes(on_schema_change, source_relation, target_relation) %}
+    {%- if on_schema_change != 'fail' %}
+        {{ return(default__process_schema_changes(on_schema_change, source_relation, target_relation)) }}
+    {%- endif %}
+    {%- set changes = check_for_schema_changes(source_relation, target_relation) %}
+    {%- if changes.schema_changed %}
+        {%- set added = changes.source_not_in_target | map(attribute='name') %}
+        {%- set gone = changes.target_not_in_source | map(attribute='name') %}
+        {%- set retyped = changes.new_target_types | map(attribute='column_name') %}
+        {%- do exceptions.raise_compiler_error(
+            'the table has other columns than the model (added: ' ~ (added | join(', ') or 'none')
+            ~ '; gone: ' ~ (gone | join(', ') or 'none') ~ '; of another type: ' ~ (retyped | join(', ') or 'none')
+            ~ '): run `parc build --full-refresh` once'
+        ) %}
+    {%- endif %}
+    {{ return(changes.source_columns) }}
+{% endmacro %}
+
+
 {#- What is there may be of the other kind. What depends on it is made again later in the same build. -#}
 {% macro drop_if_exists(relation) %}
     {%- set existing = load_cached_relation(relation) %}

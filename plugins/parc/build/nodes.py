@@ -206,7 +206,8 @@ def _origins(connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, f
 
 def _broken(connection: psycopg.Connection[Any], entry: ManifestEntry, result: Result) -> Broken:
     query = result.compiled_code
-    if not query or entry.kind not in ("model", "test"):
+    is_refused_by_dbt = (result.message or "").lstrip().startswith("Compilation Error")  # dbt's word
+    if not query or is_refused_by_dbt or entry.kind not in ("model", "test"):
         return Broken(None, is_by_data=False)
     if entry.kind == "model":
         return broken.of_model(connection, query, entry.demands)

@@ -118,7 +118,10 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
     broken_sums = edited(
         built, "agg_interventions_daily.sql", "requested_date as business_date,", "missing_column,"
     )
-    with without_directorates(built), broken_sums, visits_that_break_their_test(built):
+    another_column = edited(
+        built, "agg_calls_after_jobs_daily.sql", "select * from final", "select *, 1 as surplus from final"
+    )
+    with without_directorates(built), broken_sums, visits_that_break_their_test(built), another_column:
         said = fail(built)
     assert marts(built) == before
     [(seen,)] = rows(built, "select build_id from marts.published_build")
@@ -127,14 +130,25 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
 
     recorded = nodes(built)
     failed = {name for name, node in recorded.items() if node["status"] not in (*GOOD, "skipped")}
-    assert failed == {"agg_calls_daily", "agg_interventions_daily", VISITS_TEST}
+    assert failed == {
+        "agg_calls_daily",
+        "agg_interventions_daily",
+        "agg_calls_after_jobs_daily",
+        VISITS_TEST,
+    }
     skipped = {name for name, node in recorded.items() if node["status"] == "skipped"}
     assert {"mart_service_quality_daily", "mart_boutiques_daily"} <= skipped
     assert f"BI still sees build {seen}" in said
-    assert f"3 of {len(recorded)} nodes failed, {len(skipped)} were skipped" in said
+    assert f"4 of {len(recorded)} nodes failed, {len(skipped)} were skipped" in said
     reported = {part.split(":")[0]: part for part in said.split("\n\n")}
     assert "division by zero" in reported["model agg_calls_daily"]
     assert 'column "missing_column" does not exist' in reported["model agg_interventions_daily"]
+    of_columns = reported["model agg_calls_after_jobs_daily"]
+    assert (
+        "the table has other columns than the model (added: surplus; gone: none; of another type: none): "
+        "run `parc build --full-refresh` once"
+    ) in of_columns
+    assert "may come from" not in of_columns
     sql = Path(reported["model agg_calls_daily"].rsplit("its SQL: ")[1])
     assert "random() * 0" in sql.read_text()
     of_test = reported[f"test {VISITS_TEST}"].splitlines()
