@@ -30,7 +30,7 @@ run: setup ## Start the platform and, unless PARC_LANDING is set, load fourteen 
 stop: ## Stop what `make run` started; `make run` resumes
 	@$(PARC) stop
 
-quick: lint ## Check style and types, run the unit, golden and DAG tests and one small build (two minutes)
+quick: lint ## Check style and types, run the unit, golden and DAG tests and one small build (some two minutes)
 	@.venv/bin/pytest $(IN_PARALLEL) tests/unit tests/dags \
 		tests/integration/build/test_build.py::test_legs_and_totals_add_up
 
@@ -38,7 +38,7 @@ test: setup ## Run the tests (as root on Debian, installs Chromium, Kamailio, SI
 	@tests/install_tools.sh
 	@.venv/bin/pytest $(IN_PARALLEL)
 
-coverage: setup ## Run the tests and measure which lines and branches they reach (slower; fails below the floor)
+coverage: setup ## Run the tests and measure which lines and branches they reach (slower)
 	@tests/install_tools.sh
 	@.venv/bin/pytest $(IN_PARALLEL) --cov --cov-report term:skip-covered
 

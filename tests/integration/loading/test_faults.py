@@ -16,7 +16,8 @@ from parc.loading import Outcome, ingest
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.simulate.faults import FAULTS, UNKNOWN_CODE
-from support.held_locks import Record, hold, query, raw_rows
+from support.deliveries import query
+from support.faults import Record, check_outcome, raw_rows
 
 SCALE, SEED = 0.01, 5
 FIRST, LAST = date(2012, 3, 5), date(2012, 4, 14)
@@ -85,7 +86,7 @@ def clean(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.parametrize(("fault", "feed"), AT_ONCE)
 def test_the_promise_is_kept(loaded: Loaded, fault: str, feed: str) -> None:
-    hold(loaded.settings, loaded.outcomes[fault, feed], loaded.records[fault, feed])
+    check_outcome(loaded.settings, loaded.outcomes[fault, feed], loaded.records[fault, feed])
 
 
 def test_every_fault_is_loaded(loaded: Loaded) -> None:
@@ -163,7 +164,7 @@ def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -
             for feed in FEEDS:
                 reported, outcome = newest[name, feed], ingest(settings, feed, begins[name])
                 if reported["evening"] == str(evening):
-                    hold(settings, outcome, reported)
+                    check_outcome(settings, outcome, reported)
                 else:
                     assert outcome.status == ("missing" if reported["outcome"] == "missing" else "unchanged")
         evening += timedelta(days=1)

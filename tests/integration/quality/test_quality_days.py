@@ -20,7 +20,7 @@ from parc.simulate import simulate
 from parc.simulate.errors import SimulationError
 from parc.simulate.faults import FAULTS
 from parc.warehouse import connect
-from support.held_locks import hold
+from support.faults import check_outcome
 
 SEED = 7
 DAILY = [name for name, feed in FEEDS.items() if feed.keeping is Keeping.DAYS]
@@ -148,7 +148,7 @@ def plant(settings: Settings, fault: str, feed: str, day: date, scale: float) ->
         if outcome.status == "published" and outcome.delivery_id:
             withdraw(settings, outcome.delivery_id, "too few rows to tell")  # the next finds the date empty
         return
-    hold(settings, outcome, reported)
+    check_outcome(settings, outcome, reported)
 
 
 def usual_rows(settings: Settings, feed: str, day: date) -> Any:

@@ -1,4 +1,4 @@
-"""Reading what a load of a named fault left."""
+"""What a load of a simulated fault left, compared with what the simulator recorded of it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from typing import Any
 
 from parc.loading import Outcome
 from parc.settings import Settings
-from parc.warehouse import connect
+from support.deliveries import query
 
 Record = dict[str, Any]
-
-
-def query(settings: Settings, text: str, *values: object) -> list[tuple[Any, ...]]:
-    with connect(settings, "admin") as connection:
-        return connection.execute(text.encode(), values or None).fetchall()
 
 
 def raw_rows(settings: Settings, feed: str, day: date) -> int:
     return int(query(settings, f"select count(*) from raw.{feed} where business_date = %s", day)[0][0])
 
 
-def hold(settings: Settings, outcome: Outcome, record: Record) -> None:
-    """Hold an outcome, its ledger row, the quarantine and the raw table against the record."""
+def check_outcome(settings: Settings, outcome: Outcome, record: Record) -> None:
+    """Compare an outcome, its ledger row, the quarantine and the raw table with the record."""
     assert outcome.status == record["outcome"]
     assert raw_rows(settings, outcome.feed, outcome.business_date) == outcome.rows_published
     if outcome.delivery_id is None:
