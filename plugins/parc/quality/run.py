@@ -1,9 +1,11 @@
 """Runs a suite: reads its measures from the warehouse in one pass, then applies Great Expectations to them.
 
 The library could query the table itself, but it would scan it twice for every expectation written in SQL
-(3.0 s for 24 expectations on 300,000 rows, against 0.2 s for all measures in one pass and 0.2 s for the
-expectations). It would also need the connection string, and would keep connections open on a table that is
-about to be attached or dropped.
+(3.0 s for 24 expectations on 300,000 rows, against 0.2 s for all measures in one pass). It would also need
+the connection string, and would keep connections open on a table that is about to be attached or dropped.
+
+The measures are one row, so a limit is set on the column's maximum: that costs the library a seventh of the
+same limit on all values of the column (0.05 s against 0.35 s for 47 expectations).
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from parc.warehouse.logins import Role
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.expectations.expectation import Expectation
 
 Parameters = Mapping[str, float | date | list[date] | None]
 
@@ -248,13 +251,15 @@ def _measure(
 
 
 def _evaluate(declared: Declared, compared: Compared, measures: Measures) -> ExpectationSuiteValidationResult:
-    """Validate the measures with the library, each expectation with this day's limits."""
+    """Validate the measures with the library, each expectation with this day's limits; unknown measures are
+    left out."""
     import pandas as pd
     from great_expectations import ExpectationSuite
 
     expectations = [
         expectation.copy(update=compared.limits(expectation))
         for expectation in declared.expectations.expectations
+        if _can_be_judged(expectation, measures)
     ]
     batch = _batch_definition().get_batch(batch_parameters={"dataframe": pd.DataFrame([measures])})
     return batch.validate(ExpectationSuite(declared.name, expectations), result_format="BASIC")
@@ -281,43 +286,56 @@ def _judge(
     known: Mapping[str, Any],
 ) -> list[Judgement]:
     """The judgement of each expectation, in suite order."""
-    judged = {}
-    for outcome in result.results:
-        configuration = outcome.expectation_config
-        assert configuration is not None and configuration.meta is not None
-        name, limits = configuration.meta["name"], configuration.kwargs
-        measure = limits["column"]
+    outcomes = {outcome.expectation_config.meta["name"]: outcome for outcome in result.results}  # type: ignore[union-attr]
+    judgements = []
+    for expectation in declared.expectations.expectations:
+        meta = expectation.meta or {}
+        name, owner, measure = meta["name"], meta["owner"], _measure_name(expectation)
         if measure not in known:
             raise QualityError(
                 f"suite {declared.name}: {name} judges `{measure}`, which its SQL does not measure"
             )
-        if raised := _exception(outcome.exception_info):
-            raise QualityError(f"suite {declared.name}: {name} cannot be evaluated: {raised}")
-        violation = None
-        if not outcome.success:
-            owner, remedy = configuration.meta["owner"], configuration.meta["remedy"]
-            values = {**known, **_limits(limits), "usual": compared.usual_words(measure)}
-            message = configuration.meta["message"].format(**values)
-            violation = Violation(
+        refuses = expectation.severity.value == "critical"
+        limits, violation = _limits(expectation.configuration.kwargs), None
+        if outcome := outcomes.get(name):
+            if raised := _exception(outcome.exception_info):
+                raise QualityError(f"suite {declared.name}: {name} cannot be evaluated: {raised}")
+            assert outcome.expectation_config is not None
+            limits = _limits(outcome.expectation_config.kwargs)
+            if not outcome.success:
+                values = {**known, **limits, "usual": compared.usual_words(measure)}
+                message = meta["message"].format(**values)
+                violation = Violation(
+                    expectation=name,
+                    severity="fail" if refuses else "warn",
+                    owner=owner,
+                    subject=subject,
+                    text=f"{message}; {meta['remedy']} (expectation {name}, owner {owner})",
+                )
+        judgements.append(
+            Judgement(
                 expectation=name,
-                severity="fail" if configuration.severity.value == "critical" else "warn",
                 owner=owner,
-                subject=subject,
-                text=f"{message}; {remedy} (expectation {name}, owner {owner})",
+                sentence=expectation.description or "",
+                measure=measure,
+                observed=known[measure],
+                limits=limits,
+                refuses=refuses,
+                violation=violation,
+                has_value=outcome is not None,
             )
-        has_value = known[measure] is not None or configuration.type.endswith("_to_be_null")
-        judged[name] = Judgement(
-            expectation=name,
-            owner=configuration.meta["owner"],
-            sentence=configuration.description or "",
-            measure=measure,
-            observed=known[measure],
-            limits=_limits(limits),
-            refuses=configuration.severity.value == "critical",
-            violation=violation,
-            has_value=has_value,
         )
-    return [judged[(expectation.meta or {})["name"]] for expectation in declared.expectations.expectations]
+    return judgements
+
+
+def _measure_name(expectation: Expectation) -> str:
+    return str(expectation.column)  # type: ignore[attr-defined]
+
+
+def _can_be_judged(expectation: Expectation, measures: Measures) -> bool:
+    """Whether the measure has a value, or must have none."""
+    is_known = measures.get(_measure_name(expectation), "") is not None
+    return is_known or expectation.expectation_type.endswith("_to_be_null")
 
 
 def _limits(kwargs: Mapping[str, Any]) -> dict[str, float]:

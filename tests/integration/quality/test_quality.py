@@ -846,7 +846,8 @@ def test_the_run_is_saved_with_its_page_and_no_secret(platform: Settings) -> Non
     saved = json.loads(page.with_suffix(".json").read_text())
     assert saved["measures"]["legs"] == 2400
     result = json.loads(page.with_suffix(".result.json").read_text())
-    assert result["statistics"]["evaluated_expectations"] == len(expectations("calls"))
+    judged = len(expectations("calls")) - len(verdict.not_evaluated)
+    assert result["statistics"]["evaluated_expectations"] == judged > 20
     password = warehouse.parameters(platform, "loader")["password"]
     files = [path for path in platform.home.rglob("*") if path.is_file()]
     assert len(files) == 5

@@ -98,7 +98,7 @@ def test_a_feed_without_a_suite_is_told_apart() -> None:
 def expectation(**changes: Any) -> dict[str, Any]:
     meta = {"name": "enough", "owner": "somebody", "message": "only {rows}", "remedy": "deliver again"}
     return {
-        "type": "expect_column_values_to_be_between",
+        "type": "expect_column_max_to_be_between",
         "kwargs": {"column": "rows", "min_value": 1},
         "severity": "critical",
         "description": "There are rows.",
