@@ -43,7 +43,7 @@ State = Literal["running", "done", "unchanged", "waiting", "failed"]
 
 
 @dataclass(frozen=True)
-class Step:
+class NightStep:
     """One step of a night: what it did, or what it is doing while `running`. `exit_code` is 0 if nobody
     needs to act."""
 
@@ -54,7 +54,7 @@ class Step:
     exit_code: int = 0
 
 
-Progress = Callable[[Step], None]
+Progress = Callable[[NightStep], None]
 
 
 @dataclass
@@ -65,7 +65,7 @@ class NightRun:
 
     business_date: date
     release_date: date | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[NightStep] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     still_refused: list[Due] = field(default_factory=list)
     build: BuildResult | None = None
@@ -141,10 +141,10 @@ class _Watch:
     @contextmanager
     def step(self, name: str, at: str = "") -> Iterator[_Running]:
         """A step, whose result its body sets; `at` says what it is working on."""
-        self.progress(Step(name, "running", at))
+        self.progress(NightStep(name, "running", at))
         began, running = time.monotonic(), _Running(name, self.progress)
         yield running
-        ended = Step(name, running.state, running.message, time.monotonic() - began, running.exit_code)
+        ended = NightStep(name, running.state, running.message, time.monotonic() - began, running.exit_code)
         self.night.steps.append(ended)
         self.progress(ended)
 
@@ -161,7 +161,7 @@ class _Running:
         self.state, self.message, self.exit_code = state, message, exit_code
 
     def advance(self, what: str, done: int, total: int) -> None:
-        self.progress(Step(self.name, "running", f"{done}/{total} {what}"))
+        self.progress(NightStep(self.name, "running", f"{done}/{total} {what}"))
 
 
 def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:

@@ -17,7 +17,7 @@ from parc.settings import Settings
 if TYPE_CHECKING:
     from parc.desk import Due
     from parc.loading import Outcome
-    from parc.nightly import NightRun, Step
+    from parc.nightly import NightRun, NightStep
 
 app = typer.Typer()
 MARKS = {
@@ -64,7 +64,7 @@ class Watch:
     is_silent: bool
     has_begun: bool = False
 
-    def see(self, step: Step) -> None:
+    def see(self, step: NightStep) -> None:
         """Show a step's new state."""
         if step.state == "running":
             self.spinner.update(f"{step.name} {escape(step.message)}")

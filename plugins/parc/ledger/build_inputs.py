@@ -17,7 +17,7 @@ IS_WITHDRAWN_AND_BUILT = "status = 'withdrawn' and published_at is not null and 
 
 
 @dataclass(frozen=True)
-class Arrival:
+class ChangedDelivery:
     """A delivery that changes the marts: published and not built yet, or withdrawn and still built."""
 
     delivery_id: int
@@ -47,14 +47,14 @@ class RestatedDate(NamedTuple):
     business_date: date
 
 
-def not_built(connection: Connection[Any]) -> list[Arrival]:
+def not_built(connection: Connection[Any]) -> list[ChangedDelivery]:
     """Published deliveries that no published build contains yet."""
-    return _arrivals(connection, IS_NOT_BUILT)
+    return _changed_deliveries(connection, IS_NOT_BUILT)
 
 
-def withdrawn(connection: Connection[Any]) -> list[Arrival]:
+def withdrawn(connection: Connection[Any]) -> list[ChangedDelivery]:
     """Withdrawn deliveries that the marts may still hold."""
-    return _arrivals(connection, IS_WITHDRAWN_AND_BUILT)
+    return _changed_deliveries(connection, IS_WITHDRAWN_AND_BUILT)
 
 
 def kept_dates(connection: Connection[Any], feed: str) -> list[date]:
@@ -253,8 +253,8 @@ def _origins(
     return [Origin(*found) for found in connection.execute(query, [list(feeds), *values, most])]
 
 
-def _arrivals(connection: Connection[Any], condition: str) -> list[Arrival]:
-    with connection.cursor(row_factory=class_row(Arrival)) as cursor:
+def _changed_deliveries(connection: Connection[Any], condition: str) -> list[ChangedDelivery]:
+    with connection.cursor(row_factory=class_row(ChangedDelivery)) as cursor:
         return cursor.execute(
             f"select delivery_id, feed, business_date from ops.delivery where {condition}".encode()
         ).fetchall()

@@ -29,7 +29,7 @@ DRAWS = 1_999
 
 
 @dataclass(frozen=True)
-class Effect:
+class EffectEstimate:
     """One effect under the actual order, and how many orders give one as large.
 
     `p_value` is the share of orders (including the actual one) whose effect is as far from 0 or farther.
@@ -48,7 +48,7 @@ class Effect:
 class Permuted:
     """Effects by `Key`, the number of orders tried, and the number of distinct orders."""
 
-    effects: dict[Key, Effect]
+    effects: dict[Key, EffectEstimate]
     tried_count: int
     order_count: int
 
@@ -101,7 +101,7 @@ def permute(
         if np.isnan(values[0, number]):
             continue
         column = sizes[:, number]
-        effects[key] = Effect(
+        effects[key] = EffectEstimate(
             float(values[0, number]),
             float(means[number]),
             float(np.mean(column >= column[0])),
@@ -198,7 +198,7 @@ def _effects(
     return values, means, counts, list(cells)
 
 
-def as_library(effects: dict[Key, Effect], estimated: Any) -> float:
+def as_library(effects: dict[Key, EffectEstimate], estimated: Any) -> float:
     """Largest difference between these effects and the library's (a `GroupTimeATT`) for the same panel."""
     theirs: dict[Key, float] = {("simple", None, None): estimated.aggregates["simple"]}
     for cohort, value in estimated.aggregates["group"].items():
