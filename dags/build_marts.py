@@ -8,7 +8,7 @@ all marts become visible at once.
 it. Ninety ingested days make a few builds, not ninety.
 
 **Late data.** A late or restated delivery triggers a run, which recomputes its day and the days whose figures
-depend on it. At the nightly deadline a run builds what has come by then, and reports what has not.
+depend on it. At the nightly deadline a run builds what has arrived by then, and reports what has not.
 
 **Rerun.** Always safe. `full_refresh` recomputes all days; the result is the same.
 

@@ -8,8 +8,8 @@ and as a whole, replaces persons by pseudonyms, and publishes each as the partit
 you name when you trigger it.
 
 **Late data.** A nightly run waits for its delivery, without holding a slot, until a quarter of an hour before
-the marts are built. Then `report` fails and names what is missing; `ingest_late` loads it when it comes. Runs
-that you trigger, and backfills, never wait. Whatever the order of arrival, the marts end up the same.
+the marts are built. Then `report` fails and names what is missing; `ingest_late` loads it when it arrives.
+Runs that you trigger, and backfills, never wait. Whatever the order of arrival, the marts end up the same.
 
 **Rerun.** Always safe: the same bytes again change nothing, other bytes restate the day.
 

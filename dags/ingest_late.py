@@ -1,5 +1,5 @@
 """
-### Load what came late
+### Load late deliveries
 
 **Purpose.** Twice an hour, loads deliveries that are new or have changed since the last look: late, restated
 and sent again.
@@ -14,7 +14,7 @@ minutes, without a control file) is left for the next look.
 **Rerun.** Always safe. A refused delivery is not read again until its files change.
 
 **Triage.** `report` names the delivery and the reason; the others of the run are published. `parc status`
-lists what is due and has not come.
+lists what is due and has not arrived.
 """
 
 from datetime import timedelta
@@ -32,14 +32,14 @@ from parc.orchestration.notice import RunNotice, keep_reason
 with DAG(
     dag_id="ingest_late",
     doc_md=__doc__,
-    # The first look comes just after the nightly build starts, the second in time for the night's release.
+    # The first look is just after the nightly build starts, the second in time for the night's release.
     schedule=CronTriggerTimetable("10,40 5-23 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),
     on_failure_callback=RunNotice(
         FindingKind.LATE_RUN_FAILED,
-        impact="The published days are as they were; what else came late is published.",
+        impact="The published days are as they were; what else arrived late is published.",
         remedy=(Step("have it sent again: the next look loads it, at ten and forty past"),),
     ),
     default_args={

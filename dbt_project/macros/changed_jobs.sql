@@ -6,7 +6,7 @@
 
 {#-
     The jobs of the changed dates join the running build: those that were there (`is_before`: the model has not run
-    yet), and those that are there now. Where the table is made anew, those of all dates.
+    yet), and those that are there now. Where the table is rebuilt, those of all dates.
 -#}
 {% macro mark_jobs_of_changed_dates(is_before=false) %}
     {%- if not is_before or load_relation(this) is not none %}
@@ -75,7 +75,7 @@
 
 
 {#-
-    Where the table is made anew: all its dates join the running build, and all that any build has known. Should this
+    Where the table is rebuilt: all its dates join the running build, and all that any build has known. Should this
     build fail, the next one thus replaces also the dates on which nothing is left.
 -#}
 {% macro mark_all_event_dates() %}

@@ -1,5 +1,5 @@
 {#-
-    What people do within some days of each other is counted anew for the people of the changed dates alone, whatever
+    What people do within some days of each other is counted again for the people of the changed dates alone, whatever
     else the two months around them hold: from the published figures goes what these people came to before, to them
     comes what they come to now. A row carries its `sign`: -1 as it counted, 1 as it counts, both on a date that did not
     change. In a full refresh, where the model is new, and where a subject of its `meta.counted_anew_by` changed, every

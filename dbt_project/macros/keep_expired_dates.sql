@@ -1,5 +1,5 @@
 {#-
-    Tables that hold dates whose raw rows are gone cannot be made anew: where any date is past retention, a full refresh
+    Tables that hold dates whose raw rows are gone cannot be rebuilt: where any date is past retention, a full refresh
     (`keeps_expired_dates`, given by parc/build) replaces all other dates of the incremental models instead, and appends
     the columns that are new to them. These two are dbt's own, but for that.
 -#}

@@ -52,7 +52,7 @@
 {% endmacro %}
 
 
-{#- Made anew as a table is, else the strategy's macro replaces the rows of the changed dates or jobs. -#}
+{#- Rebuilt as a table is, else the strategy's macro replaces the rows of the changed dates or jobs. -#}
 {% materialization incremental, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) %}
     {%- if existing is none or existing.is_view or should_full_refresh() %}

@@ -1,5 +1,5 @@
 -- No leg is lost and none counts twice: legs of all contacts + legs left out as duplicates = rows the ledger published.
--- A day of which another delivery came after this build began is the next build's.
+-- A day of which another delivery arrived after this build began is the next build's.
 with deliveries as (
     select built.*
     from {{ ref('int_built_deliveries') }} as built

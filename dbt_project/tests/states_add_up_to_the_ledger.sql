@@ -1,5 +1,5 @@
 -- No state is lost and none counts twice: states of all jobs + copies of them = rows the ledger published, of each
--- extract that this build reads and in all. An extract that came again after this build began is the next build's.
+-- extract that this build reads and in all. An extract that was sent again after this build began is the next build's.
 {{ config(meta={'feeds': ['interventions']}) }}
 
 with deliveries as (

@@ -1,6 +1,6 @@
 -- One row of measures for one delivery of the feed `calls`. What only a national day must have is measured where
 -- several sites are. The first five unknown codes are named. `20` is Corsica where its two departments are not
--- told apart; loading has told of masked numbers (`***`). On Sundays and public holidays sites may rest. A contact
+-- told apart; loading has reported masked numbers (`***`). On Sundays and public holidays sites may rest. A contact
 -- is another's when its caller and customer are not those who had its id on another date; where neither is known,
 -- when it dialled another number or lasted otherwise.
 with calendar as (

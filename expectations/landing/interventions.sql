@@ -1,6 +1,6 @@
 -- One row of measures for one delivery of the feed `interventions`: states of jobs. The first five unknown codes
 -- are named. On Sundays and public holidays the units may rest: jobs are called off then, and none is attended.
--- `20` is Corsica where its two departments are not told apart. A job comes again whenever it changes; its id is
+-- `20` is Corsica where its two departments are not distinguished. A job comes again whenever it changes; its id is
 -- another job's where its request and whom it is for are not those that the id had on another date.
 with calendar as (
     select

@@ -1,5 +1,5 @@
 -- One row of measures for one snapshot of the feed `line_assignments`. Shares need a sample: 1,000 numbers.
--- `20` is Corsica where its two departments are not told apart; `975` is kept though outside PARC.
+-- `20` is Corsica where its two departments are not distinguished; `975` is kept though outside PARC.
 with departments as (
     select department_code, count(*) as numbers
     from {table}

@@ -52,7 +52,7 @@ class FindingKind(StrEnum):
     REFUSED = "refused"
     """A delivery was refused as a whole."""
     MISSING = "missing"
-    """A delivery is due and has not come."""
+    """A delivery is due and has not arrived."""
     MISDATED = "misdated"
     """A published delivery has a date that cannot be right."""
     INTERRUPTED = "interrupted"
@@ -174,7 +174,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that needs attention: what it concerns, one or two sentences on what is the matter, and the
+    """One thing that needs attention: what it concerns, one or two sentences on what is wrong, and the
     steps that settle it. There are no steps where there is nothing to do but know."""
 
     kind: FindingKind

@@ -103,7 +103,7 @@ class NightRun:
 
 def run(settings: Settings, business_date: date, progress: Progress | None = None) -> NightRun:
     """Do everything that the night of a business date needs. A second run does nothing unless something new
-    has come; after a run that was killed, the next one continues from there.
+    has arrived; after a run that was killed, the next one continues from there.
 
     Refused or missing deliveries, a failed build, and a release that is refused or waits for approval show in
     the night's `exit_code`. `progress` is called as each step begins, advances and ends.
@@ -170,7 +170,7 @@ def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
     wanted, night.still_refused = policy.deliveries_of(settings, day)
     for each in night.still_refused:
         with watch.step("ingest") as step:
-            text = f"{each.feed} {day}: refused before, the same files lie there: {each.detail}"
+            text = f"{each.feed} {day}: refused before, the same files are still there: {each.detail}"
             step.end("failed", text, DeliveryRefused.exit_code)
     with loading.loads(settings) as loads:
         for feed, day in wanted:

@@ -22,7 +22,7 @@ NIGHTS_LOOKED_AT = 35
 to four days after its end."""
 
 DEADLINE = time(5, 0)
-"""When the marts are built from what has come by then (Europe/Paris)."""
+"""When the marts are built from what has arrived by then (Europe/Paris)."""
 
 WAIT_ENDS = timedelta(minutes=15)
 """How long before the deadline a load stops waiting for its delivery: time to load what there is, and to

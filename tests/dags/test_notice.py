@@ -108,7 +108,7 @@ def test_a_task_that_was_killed_is_named_with_its_place(dags, home, inbox) -> No
     dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {}, logical_date=None, run_type="manual"))
     [(_, _, day, _, text, _)] = stored(home)
     assert day is None
-    assert "build_marts: it ended without a word (killed, lost or timed out); see its log" in text
+    assert "build_marts: it ended without a message (killed, lost or timed out); see its log" in text
     assert "BI sees the last good build" in text
 
 

@@ -348,7 +348,7 @@ def test_nothing_is_found_but_where_it_is_declared(
                 leaks.setdefault(f"{hit.kind} of {hit.planted}", []).append(hit)
     assert not leaks, "\n".join(f"{len(hits)} x {hits[0]}" for hits in list(leaks.values())[:40])
     of_another_switch = {each for each in DECLARED if re.search("kamailio|switch", each[0])}
-    assert unused <= of_another_switch, "the search reaches every place where something lies"
+    assert unused <= of_another_switch, "the search reaches every place that holds something"
 
 
 def test_nobody_else_may_look(platform: Platform) -> None:

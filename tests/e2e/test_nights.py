@@ -1,5 +1,5 @@
 """Four nights that go wrong, one after another on one platform: what is published, what BI sees, what the
-switch keeps, what people are told, and that the suggested remedy works."""
+switch keeps, what people read, and that the suggested remedy works."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def night(airflow: Airflow, day: date) -> dict[str, str]:
 def until(is_so: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + WAIT_SECONDS
     while not (found := is_so()):
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.5)
     return found
 
@@ -229,7 +229,7 @@ def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, 
     models.get_by_text("legs_add_up_to_the_ledger").first.wait_for()
     page.screenshot(path=str(platform.home / "models.png"), full_page=True)
 
-    # The calls alone come again, with other bytes: new references would be a release to approve.
+    # Only the calls are sent again, with other bytes: new references would be a release to approve.
     elsewhere = platform.home / "sent_again"
     done = platform.parc(
         "simulate",

@@ -70,7 +70,7 @@ def value(settings: Settings, query: str) -> object:
 
 
 def became(night: NightRun) -> dict[str, str]:
-    """Deliveries of the night's own date by feed: what became of them."""
+    """Deliveries of the night's own date by feed: their states."""
     return {
         outcome.feed: outcome.status
         for outcome in night.outcomes
@@ -154,7 +154,7 @@ def test_a_refused_and_a_missing_delivery_hold_nothing_back(platform: Settings) 
     assert refused.is_wrong and "lacks column `market`" in refused.text
     assert refused.text.endswith(f"; build {build_id} went on without it")
     assert refused.command == f"have it sent again, then parc ingest calls --date {SECOND}"
-    assert missing.text.startswith("due since 2012-04-18 04:00 Paris, has not come; ")
+    assert missing.text.startswith("due since 2012-04-18 04:00 Paris, has not arrived; ")
     assert missing.text.endswith(f"; build {build_id} went on without it")
     assert missing.command == f"have it sent, then parc ingest boutique_visits --date {SECOND}"
 
@@ -221,7 +221,7 @@ def test_missing_deliveries_do_not_hold_back_a_go_live_and_a_person_agrees_to_it
 def test_json_holds_everything(platform: Settings) -> None:
     done = parc(platform, "nightly", "--date", str(EVE), "--json")
     reported = json.loads(done.stdout)
-    assert (done.returncode, reported["exit_code"]) == (4, 4)  # that night's deliveries have not come
+    assert (done.returncode, reported["exit_code"]) == (4, 4)  # that night's deliveries have not arrived
     assert {"steps", "deliveries", "build", "bi", "plan", "switch", "matters"} <= set(reported)
     assert {each["status"] for each in reported["deliveries"]} == {"missing"}
 

@@ -34,7 +34,7 @@ SEEDS = range(2_000)
 
 @pytest.fixture(scope="module")
 def operator(module_warehouse: Settings) -> Iterator[Settings]:
-    """Sixteen final weeks around the waves of April and June; the last seven days came night by night."""
+    """Sixteen final weeks around the waves of April and June; the last seven days arrived night by night."""
     simulate(FIRST, LAST, scale=SCALE, seed=2012, out=module_warehouse.landing)
     days = [FIRST + timedelta(days=day) for day in range((LAST - FIRST).days + 1)]
     for number, day in enumerate(days):

@@ -35,7 +35,7 @@ _processes.set_forkserver_preload(["parc.cli", "parc.loading", "parc.quality.run
 
 @dataclass(frozen=True)
 class Scenario:
-    """A delivery of a day on its way: in which form it comes, whether its landing zone is another machine's,
+    """A delivery of a day on its way: its form, whether its landing zone is another machine's,
     whether some of its rows are bad, and whether the day is published already (without its last rows)."""
 
     feed: str

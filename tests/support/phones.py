@@ -35,7 +35,7 @@ class Phone:
         self.own.sendto(data, (self.switch[0], port or self.switch[1]))
 
     def receive(self, seconds: float = SECONDS) -> str | None:
-        """The next message; None where none comes in time."""
+        """The next message; None if none arrives in time."""
         self.own.settimeout(seconds)
         try:
             return self.own.recv(65_535).decode(errors="replace")

@@ -203,7 +203,7 @@ def test_a_site_that_does_not_answer_is_not_even_tried(live: Settings, sites: Si
 def until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not is_so():
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.2)
 
 

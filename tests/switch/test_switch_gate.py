@@ -401,5 +401,5 @@ def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> No
 def until(is_so: object) -> None:
     deadline = time.monotonic() + SECONDS
     while not is_so():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)

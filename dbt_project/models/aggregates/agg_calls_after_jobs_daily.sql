@@ -37,7 +37,7 @@ jobs as (
     {%- endif %}
 ),
 
--- A call within 30 x 24 hours comes at most 31 dates later: the clock may change in between.
+-- A call within 30 x 24 hours is at most 31 dates later: the clock may change in between.
 calls as (
     {{ signed_rows('fct_calls', ['business_date', 'offered_at'], is_call, people='jobs', days=31) }}
 ),

@@ -13,7 +13,7 @@ with people as (
     {{ changed_people('fct_boutique_visits', is_visit) }}
 ),
 
--- What follows within 7 x 24 hours comes at most 8 dates later: the clock may change in between.
+-- What follows within 7 x 24 hours is at most 8 dates later: the clock may change in between.
 calls as (
     {{ signed_rows(
         'fct_calls',

@@ -1,4 +1,4 @@
--- A contact within 7 x 24 hours comes at most 8 dates later: the clock may change in between.
+-- A contact within 7 x 24 hours is at most 8 dates later: the clock may change in between.
 with calls as not materialized (
     select
         business_date,

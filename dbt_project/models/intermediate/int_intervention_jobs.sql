@@ -6,7 +6,7 @@ with states as (
     {%- endif %}
 ),
 
--- A state that came with several extracts is one: the earliest keeps it.
+-- A state that several extracts hold is one: the earliest keeps it.
 numbered as (
     select
         *,

@@ -33,13 +33,13 @@ compared as (
     window with_slot as (partition by job_id, has_slot order by updated_at)
 ),
 
--- A state without a slot belongs to the last one promised: it tells who called it off, or what became of it.
+-- A state without a slot belongs to the last one promised: it says who called it off, or how it ended.
 numbered as (
     select
         *,
         count(*) filter (where is_new_slot) over (partition by job_id order by updated_at) as slot_no,
         array_agg(arrived_at) filter (where arrived_at is not null) over of_job as arrivals,
-        array_agg(updated_at) filter (where arrived_at is not null) over of_job as arrivals_told
+        array_agg(updated_at) filter (where arrived_at is not null) over of_job as arrivals_reported_at
     from compared
     window of_job as (partition by job_id)
 ),
@@ -64,13 +64,13 @@ called_off as (
     from standing
 ),
 
--- What is told of the job after its slot was called off in time is not of the slot.
+-- What is reported of the job after its slot was called off in time does not belong to the slot.
 promised as (
     select
         job_id,
         slot_no,
         arrivals,
-        arrivals_told,
+        arrivals_reported_at,
         stood_until,
         called_off_at,
         min(slot_starts_at) filter (where has_slot) as slot_starts_at,
@@ -93,7 +93,7 @@ promised as (
             )
         )[1] as closed_at
     from called_off
-    group by job_id, slot_no, arrivals, arrivals_told, stood_until, called_off_at
+    group by job_id, slot_no, arrivals, arrivals_reported_at, stood_until, called_off_at
 ),
 
 given_up as (
@@ -105,17 +105,17 @@ given_up as (
     window in_order as (partition by job_id order by slot_no)
 ),
 
--- An arrival may be told only when the slot is given up: then it counts if it came before that.
+-- An arrival may be reported only when the slot is given up: then it counts if it happened before that.
 visited as (
     select
         *,
         exists(
             select 1
-            from unnest(given_up.arrivals, given_up.arrivals_told) as told (arrived_at, updated_at)
+            from unnest(given_up.arrivals, given_up.arrivals_reported_at) as reported (arrived_at, updated_at)
             where
-                told.updated_at >= given_up.stood_until
-                and told.arrived_at between given_up.slot_starts_at and given_up.slot_ends_at
-                and told.arrived_at <= coalesce(given_up.given_up_at, 'infinity')
+                reported.updated_at >= given_up.stood_until
+                and reported.arrived_at between given_up.slot_starts_at and given_up.slot_ends_at
+                and reported.arrived_at <= coalesce(given_up.given_up_at, 'infinity')
         ) as is_visited
     from given_up
 ),

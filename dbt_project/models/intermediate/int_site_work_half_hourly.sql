@@ -13,7 +13,7 @@ duplicates as (
     select * from {{ ref('int_call_cross_date_duplicates') }}
 ),
 
--- What is said to have come later than the next date's end counts at that end.
+-- What is said to have arrived later than the next date's end counts at that end.
 legs as (
     select
         roots.business_date,

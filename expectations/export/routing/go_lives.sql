@@ -1,4 +1,4 @@
--- Go-lives to come, seen early enough to mend them; up to five of a kind are named.
+-- Go-lives to come, seen early enough to fix them; up to five of a kind are named.
 with release as (
     select
         %(business_date)s::date + 1 as effective_date,

@@ -36,7 +36,7 @@ def due(settings: Settings, business_date: date) -> list[Due]:
 
 
 def missing(settings: Settings) -> list[dict[str, Any]]:
-    """Deliveries that are due by the calendar and have not come: feed, business_date, due_at (UTC).
+    """Deliveries that are due by the calendar and have not arrived: feed, business_date, due_at (UTC).
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
@@ -48,7 +48,7 @@ def missing(settings: Settings) -> list[dict[str, Any]]:
 
 
 def newest_night(settings: Settings) -> date | None:
-    """The last business date of which anything came or was looked for; None before the first."""
+    """The last business date of which anything arrived or was looked for; None before the first."""
     with connect(settings, "reader") as connection:
         return ledger.newest_night(connection)
 
@@ -69,7 +69,7 @@ def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Fi
 
 
 def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Finding]:
-    """Runs of days of a feed that are due and have not come."""
+    """Runs of days of a feed that are due and have not arrived."""
     calendar = ledger.calendar(settings.project)
     is_daily = {each.feed: each.is_daily for each in calendar}
     found = []
@@ -83,7 +83,7 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
             if one.withdrawn_id:
                 text += f"delivery {one.withdrawn_id} was withdrawn ({one.withdrawal_reason})"
             else:
-                text += "has not come"
+                text += "has not arrived"
             if not is_daily[feed]:
                 text += "; the snapshot before it stays in force"
             elif (feed, last) in without:

@@ -79,7 +79,7 @@ def _of_build(build_id: int, text: str, steps: tuple[Step, ...]) -> Finding:
 def _repeated(connection: psycopg.Connection[Any]) -> list[Finding]:
     """Published dates of the last weeks that the marts show little of: earlier dates already had their ids.
 
-    A suite judges a delivery by what was there when it came; a build also knows what came since.
+    A suite judges a delivery by what was there when it arrived; a build also knows what arrived since.
     """
     known = connection.execute("select to_regclass('marts.mart_feed_health') is not null").fetchone()
     if not (known and known[0]):

@@ -82,7 +82,7 @@ def address(settings: Settings) -> str:
 
 
 def ui_address(settings: Settings) -> str:
-    """The address below which the links of findings lie, without a slash at its end; empty if Airflow has
+    """The address that the links of findings begin with, without a slash at its end; empty if Airflow has
     never been started."""
     try:
         return (settings.airflow_ui or address(settings)).rstrip("/")

@@ -183,7 +183,7 @@ class FeedSummary:
 
 
 def by_feed(connection: Connection[Any]) -> list[FeedSummary]:
-    """A summary of each feed that ever came, by name."""
+    """A summary of each feed that ever delivered, by name."""
     with connection.cursor(row_factory=class_row(FeedSummary)) as cursor:
         return cursor.execute(
             f"""

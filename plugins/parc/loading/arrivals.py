@@ -50,7 +50,7 @@ MIN_SIMILARITY = 0.8
 """A folder whose name is this similar to a feed's (difflib's ratio) was meant for that feed."""
 
 _HAS_DATE = re.compile(r"(?i)^date\b|\d\d")
-_UNLOOKED = "lies where no night looks for a business date: rename or remove it"
+_UNLOOKED = "is where no night looks for a business date: rename or remove it"
 _NO_FOLDER = {
     "file": "is a file where a folder should be: rename or remove it",
     "special file": "is neither a file nor a folder: remove it",
@@ -184,7 +184,7 @@ def _why_no_feed(entry: Entry, feed: str) -> str | None:
         return _NO_FOLDER.get(entry.kind)
     likeness = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
     if is_data(entry.name) or (entry.kind != "file" and likeness >= MIN_SIMILARITY):
-        return f"lies where no feed is looked for, is it of {feed}? Rename or remove it"
+        return f"is where no feed is looked for; does it belong to {feed}? Rename or remove it"
     return None
 
 

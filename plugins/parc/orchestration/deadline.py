@@ -1,6 +1,6 @@
 """The instant from which a run's deadline is counted: our own reference, registered by the plugin.
 
-Airflow 3.3 has one for this (DAGRUN_QUEUED_AT), but counts it anew when a run is cleared, and fails at that:
+Airflow 3.3 has one for this (DAGRUN_QUEUED_AT), but counts it again when a run is cleared, and fails at that:
 the UI answers HTTP 500 and nobody can retry the run (apache/airflow#70368). Ours stays as first counted.
 """
 

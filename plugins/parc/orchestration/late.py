@@ -1,4 +1,4 @@
-"""The task that loads deliveries that came late, were restated or were sent again."""
+"""The task that loads deliveries that arrived late, were restated or were sent again."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def _reasons(context: Mapping[str, Any]) -> list[str]:
             reason = ti.xcom_pull(task_ids=task.task_id, key=REASON, run_id=run_id) if ti else None
         except Exception:
             log.exception("the reason of %s is not known", task.task_id)
-        reason = reason or "it ended without a word (killed, lost or timed out); see its log"
+        reason = reason or "it ended without a message (killed, lost or timed out); see its log"
         reasons.append(f"{task.task_id}: {reason}")
     if reasons:
         return reasons

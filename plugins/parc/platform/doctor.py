@@ -1,4 +1,4 @@
-"""Check everything the platform stands on."""
+"""Check everything the platform depends on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Look = Callable[[Settings], str]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing the platform stands on: what was found, and the finding where it needs attention."""
+    """One thing the platform depends on: what was found, and the finding where it needs attention."""
 
     name: str
     text: str
@@ -157,7 +157,8 @@ def _pseudonym_key(settings: Settings) -> str:
         check_key(connection, settings)
     if why := weakness(settings):
         raise ConfigurationError(
-            f"{why}, for a warehouse that is loaded anew: this one knows no other", steps=(STRONG_KEY,)
+            f"{why}; this warehouse works with no other key, so load a new one from scratch",
+            steps=(STRONG_KEY,),
         )
     return "that of the warehouse"
 

@@ -1,6 +1,6 @@
 """Named faults: reproducible copies of what goes wrong with real deliveries, made on request.
 
-A fault hits one delivery and has one or more stages: what lies in the landing zone from a given evening on
+A fault hits one delivery and has one or more stages: what the landing zone holds from a given evening on
 (`Stage`). A late delivery, for example, is absent at first and present two days later. The landing zone is
 left as on the evening of the range's last date, so simulating night after night plays out every stage.
 """
@@ -499,7 +499,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Story:
-    """The deliveries that faults hit, and what lies in their place on the evening of `last`.
+    """The deliveries that faults hit, and what is in their place on the evening of `last`.
 
     `records` has one entry per hit delivery and evening on which it changed: what was done, and what loading
     it on that evening must give. A refused delivery has all its rows quarantined; its `rows_quarantined` is
@@ -576,7 +576,7 @@ class Story:
         return self.first <= day <= self.last or (feed, day) in self.hits
 
     def delivery(self, feed: str, day: date, rows: pl.DataFrame, made: Made) -> SimulatedDelivery | None:
-        """What lies in the landing zone for a feed and date on the evening of `last`; None if nothing does.
+        """What the landing zone holds for a feed and date on the evening of `last`; None if nothing does.
 
         Raises SimulationError if there are too few rows to spoil.
         """

@@ -1,6 +1,6 @@
 """The known truth of a simulated range: what the marts must find in its deliveries.
 
-`truth.json` lies beside the feeds, where no loader looks. It describes the deliveries before any fault is
+`truth.json` is beside the feeds, where no loader looks. It describes the deliveries before any fault is
 applied. Simulating another range of the same operator (same scale and seed) adds or replaces its dates;
 another operator starts a new file. Its structure:
 

@@ -8,7 +8,7 @@ from parc.settings import Settings
 
 
 def find(settings: Settings, path: str) -> Path | None:
-    """The page under `home/data_docs` at this path; None where there is none or it lies elsewhere."""
+    """The page under `home/data_docs` at this path; None if there is none or it is elsewhere."""
     folder = (settings.home / "data_docs").resolve()
     if "\0" in path:
         return None

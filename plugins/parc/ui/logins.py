@@ -1,8 +1,8 @@
 """Failed logins to Airflow are delayed, by name and by address.
 
 A name has five attempts, an address twenty; each further one doubles the wait before the next, up to a
-minute. Meanwhile nobody is heard, the right password neither: a guess costs a minute. A quarter of an hour
-without a failure ends it.
+minute. Until then every attempt is refused, even with the right password: a guess costs a minute. A quarter
+of an hour without a failure ends it.
 
 So that who guesses at a name does not keep its person out, each browser that got in holds a signed mark of
 the name, and is counted by itself (OWASP's "device cookies").
@@ -45,7 +45,7 @@ COOKIE_SECONDS = 90 * 24 * 3600
 
 @dataclass(slots=True)
 class Count:
-    """Failures of one key: how many, when the last was, and until when the next is not heard."""
+    """Failures of one key: how many, when the last was, and until when the next is refused."""
 
     failures: int = 0
     last: float = 0.0
@@ -65,7 +65,7 @@ class Tally:
         return len(self._counts)
 
     def wait(self, keys: list[Key]) -> float:
-        """Seconds until an attempt with all these keys is heard."""
+        """Seconds until an attempt with all these keys is accepted."""
         now = self._clock()
         return max((self._counts[key].until - now for key in keys if key in self._counts), default=0)
 
@@ -96,7 +96,7 @@ class Tally:
 
 
 class LoginDelay:
-    """ASGI middleware around all of Airflow's API server: hears of every login and what became of it."""
+    """ASGI middleware around all of Airflow's API server: sees every login and its result."""
 
     def __init__(self, app: Application, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` tells seconds."""
@@ -159,7 +159,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """The same body once more, then whatever comes."""
+    """The same body again, then whatever arrives."""
     is_read = False
 
     async def read() -> Message:
@@ -190,7 +190,7 @@ async def _names(scope: Any, body: bytes) -> list[str]:
 
 
 def _network(scope: Any) -> str:
-    """Whence a request comes: an address, of IPv6 the network of 64 bits that one line has."""
+    """Where a request comes from: an address, of IPv6 the network of 64 bits that one line has."""
     given = (scope.get("client") or ("unknown",))[0]
     try:
         address = ipaddress.ip_address(given)

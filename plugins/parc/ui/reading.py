@@ -21,7 +21,7 @@ NIGHTS_SHOWN = 14
 
 @dataclass(frozen=True)
 class LastNights:
-    """The last business dates, oldest first, and by feed and date what became of them; a pair that is not
+    """The last business dates, oldest first, and by feed and date what happened to them; a pair that is not
     there was not due. `is_daily`, by feed: of the others the snapshot before a missing one stays in force."""
 
     dates: list[date]

@@ -97,7 +97,7 @@ def _limit(
         expired_date = expired.get(fact) or deliveries.newest_expired_date(connection, fact)
         if expired_date is None:
             return None
-        # The next date is the earliest that is kept or still to come.
+        # The next date is the earliest that is kept or not yet due.
         in_force = deliveries.published_before(connection, feed.name, expired_date + timedelta(days=2))
         if in_force is None:
             return None

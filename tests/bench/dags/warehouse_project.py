@@ -1,5 +1,5 @@
 """The platform's dbt project as Cosmos takes it: profile and credentials from the environment, graph from the
-manifest of an earlier build, no seeds (dbt is told to leave unit tests out by DBT_EXCLUDE_RESOURCE_TYPES)."""
+manifest of an earlier build, no seeds (dbt leaves unit tests out because of DBT_EXCLUDE_RESOURCE_TYPES)."""
 
 import os
 from pathlib import Path

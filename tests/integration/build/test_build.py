@@ -50,12 +50,12 @@ def built(module_warehouse: Settings, deliveries: Path) -> Iterator[Settings]:
 
 
 def test_rights_are_those_of_the_reference(built: Settings) -> None:
-    assert reference_page(built, "write_rights") == RIGHTS.read_text(), "`make docs` writes it anew"
+    assert reference_page(built, "write_rights") == RIGHTS.read_text(), "`make docs` rewrites it"
 
 
 def test_every_column_of_a_person_is_declared(built: Settings) -> None:
     page = RIGHTS.with_name("personal-data.md").read_text()
-    assert reference_page(built, "write_personal_data") == page, "`make docs` writes it anew"
+    assert reference_page(built, "write_personal_data") == page, "`make docs` rewrites it"
     declared = {(place.table, place.column) for place in places(PROJECT / "dbt_project")}
     with connect(built, "admin") as connection:
         holders = persons.holders(connection)
@@ -183,8 +183,8 @@ def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
 
 
 def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
-    """By figure, with the delivery; nothing for what only came later, nothing more by a full refresh. So is
-    what one day takes from a later one that BI had read, by its ids."""
+    """By figure, with the delivery; nothing for what only arrived later, nothing more by a full refresh. So
+    is what one day takes from a later one that BI had read, by its ids."""
     offered = (
         f"select sum(offered_count) from marts.mart_service_quality_daily where business_date = '{DAYS[2]}'"
     )
@@ -355,7 +355,7 @@ def test_the_go_live_reaches_the_switch_and_is_taken_back(built: Settings) -> No
 def test_any_order_of_arrival_ends_in_the_same_marts(
     warehouse: Settings, deliveries: Path, sequence: int
 ) -> None:
-    """Days of all feeds in any order: some come again, some are restated, builds happen in between."""
+    """Days of all feeds in any order: some are sent again, some are restated, builds happen in between."""
     shutil.copytree(deliveries, warehouse.landing, dirs_exist_ok=True)
     chance = random.Random(sequence)
     arrivals = [(feed, day) for feed in declared.FEEDS for day in DAYS]

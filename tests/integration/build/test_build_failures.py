@@ -35,7 +35,7 @@ GOOD = ("success", "warn")
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Two days of all feeds, loaded and built from a project that a test may break; the tests below build on
-    each other. The deliveries of two more days lie in `coming`."""
+    each other. The deliveries of two more days are in `coming`."""
     project = tmp_path_factory.mktemp("project")
     for name in ("dbt_project", "expectations"):
         shutil.copytree(PROJECT / name, project / name)
@@ -262,7 +262,7 @@ def test_only_what_the_failed_build_read_is_gone_on_from(built: Settings, tmp_pa
     for what, statement in {
         "a delivery is refused": "insert into ops.delivery (feed, business_date, status, files, "
         f"content_sha256) values ('calls', '{THURSDAY}', 'refused', '[]', '')",
-        "a delivery is mended by hand": "update ops.delivery set rows_published = rows_published - 1, "
+        "a delivery is changed by hand": "update ops.delivery set rows_published = rows_published - 1, "
         "rows_read = rows_read - 1 where delivery_id = (select max(delivery_id) from ops.delivery)",
         "a delivery is looked for in vain": "insert into ops.looked_for values ('calls', '2012-05-05')",
         "another build left a date": f"insert into ops.build_date values ({failed - 1}, 'calls', '{MONDAY}')",

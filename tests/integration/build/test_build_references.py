@@ -107,7 +107,7 @@ def test_a_seed_taken_back_after_a_failed_build_is_taken_back_in_the_tables(buil
 
 
 def test_each_change_reaches_its_own_dates(built: Settings) -> None:
-    """A holiday (and the clocks around it), a plan that no fact reads, boutiques of the 25th come late."""
+    """A holiday (and the clocks around it), a plan that no fact reads, boutiques of the 25th arrive late."""
     change_seed(built, "public_holidays", "FR,1999-01-01,", "FR,2012-04-23,Bridge Day\nFR,1999-01-01,")
     change_seed(built, "rollout_plan", "53,fixe,2,2012-04-25,", "53,fixe,2,2012-04-24,")
     late = Path(built.landing) / "boutiques" / f"date={DAYS[2]}"
@@ -141,7 +141,7 @@ def test_after_all_this_the_marts_equal_a_full_refresh(built: Settings) -> None:
 
 
 def test_what_is_withdrawn_leaves_the_marts_as_if_it_had_never_come(built: Settings, tmp_path: Path) -> None:
-    """Facts of one more day, snapshots of each keeping, and a restatement whose original then comes again."""
+    """Facts of one more day, snapshots of each keeping, and a restatement; then its original again."""
     before, extra = marts(built), LAST + timedelta(days=1)
     simulate(FIRST, extra, scale=0.002, seed=6, out=str(tmp_path))
     mistakes = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]

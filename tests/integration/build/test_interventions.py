@@ -260,7 +260,7 @@ def test_what_comes_forty_days_later_touches_only_the_jobs_and_dates_it_reaches(
 
 @pytest.mark.soak
 def test_a_job_that_vanishes_and_a_build_that_fails_in_between(built: Settings) -> None:
-    """Wednesday comes again without REOPENED's closing and without one job, the Sunday without anything."""
+    """Wednesday is sent again without REOPENED's closing and without one job, the Sunday without anything."""
     before = marts(built)
     deliver(built, A_SUNDAY, [])
     deliver(built, WEDNESDAY, [INSTALLED])

@@ -73,7 +73,7 @@ def test_a_date_that_has_not_come_holds_the_work_that_goes_on(built: Settings) -
     """570 s of talk and 30 s of wrap-up from 23:56:40: 200 s of Monday, 400 s of Tuesday."""
     assert load_at(built, "SFAX", "2012-04-23 21:30Z") == [(MONDAY, 1, 1, 200.0, 85)]
     assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 400.0, 85)]
-    # Positions without calls are those of dates that have come.
+    # Positions without calls are those of dates that have begun.
     [(monday, _), (tuesday, tuesday_rows)] = rows(
         built, "select business_date, count(*) from marts.mart_site_load_half_hourly group by 1 order by 1"
     )

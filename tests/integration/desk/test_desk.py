@@ -92,7 +92,7 @@ def test_missing_days_are_found_together_also_before_the_first_build(warehouse: 
     missing = found_by_kind(warehouse)["missing"]
     assert missing.is_wrong and missing.subject == Subject.deliveries("calls", DAY, DAY + timedelta(days=1))
     assert missing.subject.name == "calls 2012-04-25 to 2012-04-26"
-    assert missing.text == "due since 2012-04-26 04:00 Paris, has not come"
+    assert missing.text == "due since 2012-04-26 04:00 Paris, has not arrived"
     assert missing.command == "have it sent, then parc ingest calls --from 2012-04-25 --to 2012-04-26"
 
 
@@ -112,7 +112,7 @@ def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
     delivered(warehouse, "calls", DAY, "refused", reason="half a day")
     again = found_by_kind(warehouse)["refused"]
     assert not again.is_wrong and "delivery 2 of that day stays published" in again.text
-    with connect(warehouse, "admin") as connection:  # the published bytes lie there again
+    with connect(warehouse, "admin") as connection:  # the published bytes are there again
         connection.execute("update ops.delivery set seen_at = clock_timestamp() where delivery_id = 2")
     assert "refused" not in found_by_kind(warehouse)
 
@@ -231,7 +231,7 @@ def test_what_is_due_of_a_night(warehouse: Settings) -> None:
         ("interventions", "missing", ""),
     ]
     assert due[0].due_at == datetime(2012, 4, 24, 1, tzinfo=UTC) and not due[0].is_daily
-    assert {each.state for each in desk.due(warehouse, date(2999, 1, 2))} == {"due"}  # its hour has not come
+    assert {each.state for each in desk.due(warehouse, date(2999, 1, 2))} == {"due"}  # it is not due yet
     assert desk.newest_night(warehouse) == monday
 
 

@@ -54,7 +54,7 @@ def test_by_hand_a_date_is_near_what_is_published(warehouse: Settings) -> None:
         assert accepts(warehouse, DAY + timedelta(days=40), today)
         assert not accepts(warehouse, DAY + timedelta(days=41), today)
         assert accepts(warehouse, DAY + timedelta(days=41), today, is_accepted=True)
-        assert accepts(warehouse, date(1995, 1, 1), today), "history is loaded as it comes"
+        assert accepts(warehouse, date(1995, 1, 1), today), "history is loaded as it arrives"
 
 
 @pytest.mark.parametrize("feed", FEEDS)
@@ -120,17 +120,17 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
     (landing / "interventions").symlink_to("nowhere")
     found = {stray.place: (stray.feed, stray.why.partition(":")[0]) for stray in strays(warehouse)}
     nobody, of_no_feed = (
-        "lies where no night looks for a business date",
-        "lies where no feed is looked for, is it",
+        "is where no night looks for a business date",
+        "is where no feed is looked for; does it belong to",
     )
     to_nothing = "is a link to something missing or out of reach"
     assert found == {
         "Boutique-Visits": (
             "boutique_visits",
-            f"{of_no_feed} of boutique_visits? Rename or remove it",
+            f"{of_no_feed} boutique_visits? Rename or remove it",
         ),
-        "boutique": ("boutiques", f"{of_no_feed} of boutiques? Rename or remove it"),
-        "calls.csv": ("calls", f"{of_no_feed} of calls? Rename or remove it"),
+        "boutique": ("boutiques", f"{of_no_feed} boutiques? Rename or remove it"),
+        "calls.csv": ("calls", f"{of_no_feed} calls? Rename or remove it"),
         "interventions": ("interventions", to_nothing),
         **dict.fromkeys(folders[:9], ("calls", nobody)),
         "calls/calls.csv": ("calls", nobody),

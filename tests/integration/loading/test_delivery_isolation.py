@@ -99,7 +99,7 @@ def test_what_ends_the_process_does(
 
 
 def test_a_load_that_died_is_settled_by_the_next_look(restated: Settings, tmp_path: Path) -> None:
-    """Of whatever date, and where nothing lies there any more."""
+    """Of whatever date, and where nothing is there any more."""
     other = date(2011, 1, 1)
     folder = deliver(restated, "calls", other, calls__csv=as_csv(legs(31, other)))
     for path in folder.iterdir():

@@ -55,7 +55,7 @@ class Zone:
     age: Callable[[str, timedelta], None]
     files: Callable[[], dict[str, bytes]]
     here: Path | None = None
-    """Where it lies, on disk and over SFTP."""
+    """Where it is, on disk and over SFTP."""
 
     def deliver(self, **files: bytes) -> None:
         """Data files (`__` for the dot of their names), then a control file that names them."""
@@ -331,7 +331,7 @@ def test_a_file_that_grows_while_it_is_copied_is_refused_and_looked_at_again(
 
 @pytest.fixture(params=["disk", "sftp"])
 def with_links(request: pytest.FixtureRequest) -> tuple[Zone, Path]:
-    """A landing zone in which links may lie, and the folder of a delivery there."""
+    """A landing zone that may hold links, and the folder of a delivery there."""
     found: Zone = request.getfixturevalue(request.param)
     assert found.here
     return found, found.here

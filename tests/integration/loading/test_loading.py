@@ -105,7 +105,7 @@ def test_a_missing_column_refuses_the_delivery_by_name(warehouse: Settings) -> N
 def test_the_same_bytes_again_are_a_no_op(warehouse: Settings) -> None:
     folder = deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(100)))
     first = ingest(warehouse, "calls", DAY)
-    # Where the files lie and when they were seen is kept up to date; of the delivery nothing else changes.
+    # Where the files are and when they were seen is kept up to date; of the delivery nothing else changes.
     ledger = "select to_jsonb(delivery) - 'seen_at' - 'files' - 'listing' from ops.delivery"
     before = query(warehouse, ledger), raw_tables(warehouse)
     (folder / "calls.csv").rename(folder / "renamed.csv")
@@ -122,7 +122,7 @@ def test_other_bytes_restate_the_day_and_say_what_changed(warehouse: Settings) -
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(rows))
     ingest(warehouse, "calls", DAY)
     rows = rows[3:]  # three go
-    rows += legs(5, first=1_000)  # five come
+    rows += legs(5, first=1_000)  # five arrive
     rows[10]["reason_code"], rows[11]["customer_ref"] = "move", "CUST-OTHER"  # two differ
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(reversed(rows)))
 

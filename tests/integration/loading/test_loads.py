@@ -56,7 +56,7 @@ def wait_until_it_hangs(settings: Settings) -> None:
         if status_of_newest(settings) == "audited":
             return
         time.sleep(0.1)
-    pytest.fail("the load came never so far")
+    pytest.fail("the load never got that far")
 
 
 def test_a_load_that_hangs_is_ended_and_its_delivery_refused(blocked: Settings) -> None:

@@ -159,7 +159,7 @@ def test_a_name_is_heard_five_times_then_ever_more_rarely(server, settings: Sett
         server.now[0] += LONGEST_WAIT_SECONDS
         assert log_in("bob", users.password(settings, "bob")).status_code == 201
     with browser(server) as another:
-        assert guess(another, "bob", 5) == [401] * 5, "who gets in begins anew"
+        assert guess(another, "bob", 5) == [401] * 5, "a successful login resets the count"
 
 
 def test_who_guesses_from_elsewhere_waits_and_the_person_does_not(server, settings: Settings) -> None:

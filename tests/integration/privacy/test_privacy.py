@@ -301,9 +301,9 @@ def test_nothing_brings_the_person_back(people: Settings, person: tuple[str, str
 
 def test_a_full_refresh_makes_the_same(people: Settings, copy_of: Callable[[Settings], Settings]) -> None:
     build(people)
-    anew = copy_of(people)
-    build(anew, full_refresh=True)
-    incremental, refreshed = marts(people), marts(anew)
+    rebuilt = copy_of(people)
+    build(rebuilt, full_refresh=True)
+    incremental, refreshed = marts(people), marts(rebuilt)
     assert {name for name in refreshed if refreshed[name] != incremental[name]} == set()
 
 

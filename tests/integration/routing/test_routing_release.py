@@ -168,7 +168,7 @@ def test_an_approval_does_not_outlive_a_release_and_its_rollback(live: Settings)
     approved = routing.plan(live, EVE).plan_hash
     routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
     routing.rollback(live, requested_by="Paul", reason="echo")
-    routing.release_hold(live, released_by="Paul", reason="mended")
+    routing.release_hold(live, released_by="Paul", reason="fixed")
     with pytest.raises(RoutingRefused, match="the approval is for plan"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
 
@@ -255,7 +255,7 @@ def test_rollback_restores_byte_for_byte_and_holds_the_next_night(live: Settings
     assert plan.verdict == "blocked" and "held by Paul" in plan.blocks[0]
     with pytest.raises(RoutingRefused, match=r"held by Paul .*echo on the line.*release-hold"):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
-    routing.release_hold(live, released_by="Paul", reason="mended")
+    routing.release_hold(live, released_by="Paul", reason="fixed")
     with pytest.raises(RoutingRefused, match="no hold is set"):
         routing.release_hold(live, released_by="Paul", reason="again")
     third = go_live(live).version

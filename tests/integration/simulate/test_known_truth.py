@@ -63,7 +63,7 @@ VISITS = {
     "surveys": "survey_count",
     "satisfied": "satisfied_count",
 }
-# What became of a slot, as the platform and as the operator names it. Those called off or moved stay apart,
+# What happened to a slot, as the platform and as the operator names it. Those called off or moved stay apart,
 # as that may have happened before the range, where nobody saw it.
 SLOTS = {
     "kept": "kept",

@@ -403,7 +403,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
         with pytest.raises(Busy, match="a query locks the raw table"):
             expire(warehouse)
     assert expired_dates(warehouse) == {}
-    # What the first date waits for would be refused by now; what the second waits for may still come.
+    # What the first date waits for would be refused by now; what the second waits for may still arrive.
     assert len(expire(warehouse)) == 2
     assert expired_dates(warehouse) == {"calls": [FIRST]}
 

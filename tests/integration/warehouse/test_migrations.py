@@ -35,7 +35,7 @@ MISDATED = (
     ("interventions", date(1, 1, 1), "landed"),
     ("active_lines", date(9999, 12, 31), "published"),
 )
-"""What the released version let into its ledger; then neither a build nor `parc status` came to an end."""
+"""What the released version let into its ledger; then neither a build nor `parc status` ended."""
 
 PEOPLE = """
     select array_agg(contact order by contact)
@@ -135,9 +135,9 @@ def test_the_next_night_goes_on_from_it(released: Settings, copy_of: Callable[[S
     assert {gap["business_date"] for gap in result.missing} <= {f"2012-04-{day}" for day in range(20, 25)}
     assert contents(released, steady, STEADY) == before
 
-    anew = copy_of(released)
-    build(anew, full_refresh=True)
-    incremental, refreshed = marts(released), marts(anew)
+    rebuilt = copy_of(released)
+    build(rebuilt, full_refresh=True)
+    incremental, refreshed = marts(released), marts(rebuilt)
     assert {name for name in refreshed if refreshed[name] != incremental[name]} == set()
 
 

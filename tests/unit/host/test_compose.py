@@ -130,7 +130,7 @@ def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, mo
 
 def test_settings_are_all_given(compose: dict[str, Any]) -> None:
     given = {name.removesuffix("_FILE") for name in compose["services"]["scheduler"]["environment"]}
-    # Where the code and PostgreSQL lie, what Airflow gives each task, and a switch that is not its own.
+    # Where the code and PostgreSQL are, what Airflow gives each task, and a switch that is not its own.
     ours = {"project", "pg_bin", "airflow_run", "airflow_api", "airflow_ui", "auth_manager", "own_switch"}
     fields = {field.name for field in dataclasses.fields(Settings)} - ours
     assert {f"PARC_{name.upper()}" for name in fields} <= given

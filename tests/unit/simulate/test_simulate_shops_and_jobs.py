@@ -356,7 +356,7 @@ def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
         .otherwise("moved_by_" + pl.col("next_moved_by"))
     ).filter(business_date("slot_end") > last - timedelta(days=7), business_date("slot_end") <= last)
     recounted: Counter[tuple[str, str]] = Counter(fates.select("kind", "fate").iter_rows())
-    # What became of the last slots may be reported later.
+    # What happened in the last slots may be reported later.
     del recounted[("repair", None)], recounted[("installation", None)]  # type: ignore[arg-type]
     missing = reported - recounted
     assert sum(reported.values()) > 150

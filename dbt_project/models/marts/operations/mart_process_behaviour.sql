@@ -37,7 +37,7 @@ baselines as (
     group by 1, 2
 ),
 
--- The first week of the baseline has no range: what came before it is not of the baseline.
+-- The first week of the baseline has no range: earlier weeks are not part of the baseline.
 limits as (
     select
         baselines.region_code,

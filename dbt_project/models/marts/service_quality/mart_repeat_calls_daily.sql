@@ -12,7 +12,7 @@ with people as (
     {{ changed_people('fct_calls', is_counted) }}
 ),
 
--- A contact within 30 x 24 hours comes at most 31 dates later: the clock may change in between.
+-- A contact within 30 x 24 hours is at most 31 dates later: the clock may change in between.
 calls as (
     {{ signed_rows(
         'fct_calls',

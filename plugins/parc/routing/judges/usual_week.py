@@ -5,8 +5,8 @@ half-hours (weekday and time on the zone's own clock) of all weeks that have vol
 the first such weekday from the effective date on.
 
 Left out on both sides are days on which a zone is closed although that weekday is usually open (public
-holidays). Of the newest date, the time after its last call is left out, as those calls may still come; and
-the whole date, if it has fewer calls than a normal date may have.
+holidays). Of the newest date, the time after its last call is left out, as later calls may still be
+delivered; and the whole date, if it has fewer calls than a normal date may have.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Rpc:
     def many(self, calls: Sequence[Call], seconds: float = QUICK_SECONDS) -> list[Any]:
         """The results of many calls, in order; None for a call that the switch answered with an error.
 
-        Raises ConfigurationError when an answer does not come within `seconds`.
+        Raises ConfigurationError when no answer arrives within `seconds`.
         """
         return [answer.get("result") for answer in self._exchange(calls, seconds)]
 
