@@ -32,6 +32,7 @@ periods as (
 department_homes as (
     select
         departments.department_code as home_key,
+        true as is_department,
         departments.department_code,
         departments.region_code,
         coalesce(department_directorate.directorate_code, 'unknown') as directorate_code,
@@ -55,6 +56,7 @@ department_homes as (
 region_homes as (
     select
         'region ' || region_code as home_key,
+        false as is_department,
         null::text as department_code,
         region_code,
         case
@@ -72,6 +74,7 @@ region_homes as (
 corsica as (
     select
         '20' as home_key,
+        true as is_department,
         department_code,
         region_code,
         directorate_code,
@@ -87,6 +90,7 @@ corsica as (
 outside as (
     select
         '975' as home_key,
+        true as is_department,
         '975' as department_code,
         'unknown' as region_code,
         'unknown' as directorate_code,

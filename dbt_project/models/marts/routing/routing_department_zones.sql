@@ -10,7 +10,7 @@ final as (
         valid_from,
         nullif(valid_to, 'infinity') as valid_to
     from homes
-    where home_key not like 'region %'
+    where is_department
 )
 
 select * from final

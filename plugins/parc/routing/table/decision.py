@@ -9,8 +9,8 @@ import polars as pl
 
 from parc.instants import shown
 from parc.numbers import e164, national_prefix
-from parc.routing.table.content import NATIONAL_ZONE, SHAPES, Content
-from parc.routing.table.lookups import own_pairs, with_routes
+from parc.routing.table.content import INSTANT, NATIONAL_ZONE, SHAPES, Content
+from parc.routing.table.lookups import with_band, with_routes
 
 
 @dataclass(frozen=True)
@@ -92,27 +92,29 @@ def _market(content: Content, dialled_number: str, steps: list[str]) -> str | No
 
 
 def _band(content: Content, zone: str, market: str | None, at: datetime, steps: list[str]) -> str:
-    """Open in the hours of the zone; on the national route also only in those of the national default."""
-    band = _band_of(content, zone, f"zone {zone}", at, steps)
-    if band == "closed" or zone == NATIONAL_ZONE or (zone, market) in own_pairs(content.frames):
-        return band
-    return _band_of(content, NATIONAL_ZONE, "the national default, as the route is its,", at, steps)
-
-
-def _band_of(content: Content, zone: str, whose: str, at: datetime, steps: list[str]) -> str:
     at = at.astimezone(UTC)
-    windows = content.frames["windows"].filter(zone_code=zone)
-    inside = windows.filter((pl.col("opens_at") <= at) & (pl.col("closes_at") > at))
-    if inside.height:
-        opens, closes = inside.select("opens_at", "closes_at").row(0)
-        steps.append(f"band      open: {whose} opened {shown(opens)}, closes {shown(closes)}")
-        return "open"
+    call = pl.DataFrame(
+        [(zone, market, at)],
+        schema={"zone_code": pl.String(), "market": pl.String(), "half_hour_at": INSTANT},
+        orient="row",
+    )
+    band, by = with_band(call, "zone_code", content.frames, "band").select("band", "band_by").row(0)
+    if by != zone:
+        steps.append(_hours(content, zone, f"zone {zone}", at, "open"))
+    whose = f"zone {zone}" if by == zone else "the national default, as the route is its,"
+    steps.append(_hours(content, by, whose, at, band))
+    return str(band)
+
+
+def _hours(content: Content, zone: str, whose: str, at: datetime, band: str) -> str:
+    windows = content.frames["windows"].filter(zone_code=zone).sort("opens_at")
+    if band == "open":
+        opens, closes = windows.filter(pl.col("opens_at") <= at).select("opens_at", "closes_at").row(-1)
+        return f"band      open: {whose} opened {shown(opens)}, closes {shown(closes)}"
     later = windows.filter(pl.col("opens_at") > at)["opens_at"].min()
     last = windows["closes_at"].max()
     if isinstance(later, datetime):
-        steps.append(f"band      closed: {whose} opens next {shown(later)}")
-    elif isinstance(last, datetime):
-        steps.append(f"band      closed: {whose} closed for the last time {shown(last)}")
-    else:
-        steps.append(f"band      closed: {whose} has no opening windows")
-    return "closed"
+        return f"band      closed: {whose} opens next {shown(later)}"
+    if isinstance(last, datetime):
+        return f"band      closed: {whose} closed for the last time {shown(last)}"
+    return f"band      closed: {whose} has no opening windows"

@@ -62,7 +62,8 @@ def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.D
     """The calls (half_hour_at, market and the column `zone`) with their band by the table's hours, as `name`.
 
     A call is `open` inside the windows of its zone. On the national route it must also be inside those of the
-    national default: outside them its sites are not staffed, whatever the time is overseas.
+    national default: outside them its sites are not staffed, whatever the time is overseas. The column
+    `<name>_by` has the zone whose hours decided.
     """
     pairs = {zone: pl.String(), "market": pl.String()}
     own = pl.DataFrame(sorted(own_pairs(frames)), schema=pairs, orient="row").with_columns(_own=True)
@@ -83,9 +84,13 @@ def with_band(calls: pl.DataFrame, zone: str, frames: Frames, name: str) -> pl.D
             .with_columns(is_open.alias(in_hours))
             .drop("_opens_at", "_closes_at", "_zone", strict=False)
         )
-    is_open = pl.col("_in_zone") & (pl.col("_own").fill_null(False) | pl.col("_in_nation"))
+    is_by_nation = pl.col("_in_zone") & pl.col("_own").is_null()
+    is_open = pl.col("_in_zone") & (~is_by_nation | pl.col("_in_nation"))
     band = pl.when(is_open).then(pl.lit("open")).otherwise(pl.lit("closed"))
-    return found.with_columns(band.alias(name)).drop("_own", "_nation", "_in_zone", "_in_nation")
+    decided_by = pl.when(is_by_nation).then(pl.lit(NATIONAL_ZONE)).otherwise(pl.col(zone))
+    return found.with_columns(band.alias(name), decided_by.alias(f"{name}_by")).drop(
+        "_own", "_nation", "_in_zone", "_in_nation"
+    )
 
 
 def blocks_by_zone(prefixes: pl.DataFrame) -> pl.DataFrame:
