@@ -16,7 +16,7 @@ import typer
 
 from parc.cli import app, main
 from parc.cli.night import watching
-from parc.nightly import Step
+from parc.nightly import NightStep
 from parc.settings import Settings
 from parc.warehouse import migrate
 
@@ -184,8 +184,8 @@ def test_long_commands_tell_a_log_of_each_step(
     with watching(is_silent=True) as watch:
         for step in ("ingest", "build"):
             for message in ("", "1/9 one", "2/9 two"):
-                watch.see(Step(step, "running", message))
-            watch.see(Step(step, "done", ""))
+                watch.see(NightStep(step, "running", message))
+            watch.see(NightStep(step, "done", ""))
     assert [line[9:] for line in capsys.readouterr().err.splitlines()] == ["ingest", "build"]
 
 
