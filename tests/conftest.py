@@ -15,6 +15,7 @@ from psycopg import sql
 from parc import routing
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, migrate
+from support import preloaded
 from support.databases import as_superuser, empty_platform, free_name, restore, with_database
 from support.routing_world import QUIET
 
@@ -35,6 +36,22 @@ def server() -> Iterator[Settings]:
         migrate(settings)
         yield settings
         embedded.stop(settings)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _preloaded() -> Iterator[None]:
+    """Loads and dbt start with their libraries already imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        preloaded.patch(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def as_deployed() -> Iterator[None]:
+    """Loads and dbt start as they do on a deployed platform."""
+    with pytest.MonkeyPatch.context() as patch:
+        preloaded.restore(patch)
+        yield
 
 
 @pytest.fixture

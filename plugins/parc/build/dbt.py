@@ -185,9 +185,17 @@ class Dbt:
 @contextmanager
 def started(settings: Settings, progress: Progress) -> Iterator[Dbt]:
     """A dbt to run commands with; it reports each finished node to `progress`, and is stopped at the end."""
-    log = log_file(settings)
+    process = _process(log_file(settings), environment(settings))
+    try:
+        yield Dbt(settings, progress, process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _process(log: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [
             # dbt must die with this process: if it outlived a killed build it would write during the next
             # one.
@@ -200,17 +208,12 @@ def started(settings: Settings, progress: Progress) -> Iterator[Dbt]:
             str(Path(__file__).with_name("dbt_process.py")),
             str(log),
         ],
-        env=environment(settings),
+        env=variables,
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    try:
-        yield Dbt(settings, progress, process)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def _target(settings: Settings) -> Path:

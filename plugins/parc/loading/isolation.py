@@ -87,20 +87,9 @@ class _Worker:
 
     @classmethod
     def start(cls) -> _Worker:
-        package = str(Path(parc.__file__).parents[1])
-        known = environment_but(*NOT_FOR_LOADS)
-        path = os.pathsep.join(filter(None, [package, known.get("PYTHONPATH")]))
         ours, theirs = multiprocessing.Pipe()
         with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "parc.loading.worker", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**known, "PYTHONPATH": path},
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # an interrupt at the terminal reaches only the parent, which ends it
-            )
-        return cls(process, ours)
+            return cls(_process(theirs, environment_but(*NOT_FOR_LOADS)), ours)
 
     @property
     def end(self) -> str:
@@ -112,3 +101,16 @@ class _Worker:
             return f"ended without an answer (exit code {code})"
         name = signal.Signals(-code).name
         return f"was ended by {name}: it ran out of memory, or a library crashed while reading the delivery"
+
+
+def _process(line: Connection, variables: dict[str, str]) -> subprocess.Popen[bytes]:
+    package = str(Path(parc.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package, variables.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "parc.loading.worker", str(line.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={**variables, "PYTHONPATH": path},
+        pass_fds=[line.fileno()],
+        start_new_session=True,  # an interrupt at the terminal reaches only the parent, which ends it
+    )

@@ -1,0 +1,114 @@
+"""Forks loads and dbt from a process that has imported their libraries.
+
+Great Expectations takes three seconds of processor time to import and dbt more than one, and the tests start
+some three hundred such processes. They run the same code as those of a deployed platform, with the same
+variables. Tests of how a process starts, is limited or ends use the deployed way: fixture `as_deployed`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parc.build import dbt
+from parc.loading import isolation
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["support.preloaded_libraries"])
+END_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+class Forked:
+    """A forked process, with what `subprocess.Popen` offers of one."""
+
+    def __init__(self, main: Any, *arguments: Any) -> None:
+        self.stdin: Any = None
+        self.stdout: Any = None
+        self._process = CONTEXT.Process(target=main, args=arguments)
+        self._process.start()
+        self.pid = self._process.pid
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("forked", timeout or 0)
+        return self.returncode
+
+    def communicate(self) -> None:
+        for stream in (self.stdin, self.stdout):
+            stream.close()
+        self.wait()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+
+def worker(line: Connection, variables: dict[str, str]) -> Forked:
+    """As `parc.loading.isolation` starts a load."""
+    return Forked(_worker, line, variables)
+
+
+def dbt_process(log: Path, variables: dict[str, str]) -> Forked:
+    """As `parc.build.dbt` starts dbt."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    (its_input, to_it), (from_it, its_output) = os.pipe(), os.pipe()
+    process = Forked(_dbt, str(log), variables, DupFd(its_input), DupFd(its_output))
+    os.close(its_input)
+    os.close(its_output)
+    process.stdin, process.stdout = os.fdopen(to_it, "w"), os.fdopen(from_it)
+    return process
+
+
+DEPLOYED = isolation._process, dbt._process
+
+
+def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork from now on."""
+    monkeypatch.setattr(isolation, "_process", worker)
+    monkeypatch.setattr(dbt, "_process", dbt_process)
+
+
+def restore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start processes as deployed from now on."""
+    monkeypatch.setattr(isolation, "_process", DEPLOYED[0])
+    monkeypatch.setattr(dbt, "_process", DEPLOYED[1])
+
+
+def _become(variables: dict[str, str]) -> None:
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
+    os.environ.clear()
+    os.environ.update(variables)
+
+
+def _worker(line: Connection, variables: dict[str, str]) -> None:
+    from parc.loading.worker import main
+
+    _become(variables)
+    os.setsid()
+    main(line)
+
+
+def _dbt(log: str, variables: dict[str, str], its_input: Any, its_output: Any) -> None:
+    from parc.build.dbt_process import main
+
+    _become(variables)
+    for stream, number in ((its_input, 0), (its_output, 1)):
+        os.dup2(stream.detach(), number)
+    os.dup2(1, 2)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    main(log)
