@@ -115,7 +115,7 @@ def test_approved_and_run_again_is_a_no_op(platform: Settings) -> None:
     routing.apply(
         platform, FIRST, requested_by="Paul", reason="first", approve=plan.plan_hash, approved_by="Anne"
     )
-    steps: list[nightly.Step] = []
+    steps: list[nightly.NightStep] = []
     night = nightly.run(platform, FIRST, progress=steps.append)
     assert night.exit_code == 0 and night.findings == []
     assert [step for step in steps if step.state != "running"] == night.steps
@@ -222,7 +222,7 @@ def test_json_holds_everything(platform: Settings) -> None:
     done = parc(platform, "nightly", "--date", str(EVE), "--json")
     reported = json.loads(done.stdout)
     assert (done.returncode, reported["exit_code"]) == (4, 4)  # that night's deliveries have not arrived
-    assert {"steps", "deliveries", "build", "bi", "plan", "switch", "matters"} <= set(reported)
+    assert {"steps", "deliveries", "build", "bi", "plan", "switch", "findings"} <= set(reported)
     assert {each["status"] for each in reported["deliveries"]} == {"missing"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parc.build.broken import Broken, without_persons
+from parc.build.broken import FailingRows, without_persons
 from parc.printable import csv_cell, printable, printable_json
 
 SIGNS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
@@ -73,7 +73,7 @@ def test_failing_rows_name_nobody() -> None:
         "offered_count": 12_345_678_901,
         "row": {"customer_key": key},
     }
-    shown = Broken([row]).shown
+    shown = FailingRows([row]).shown
     assert shown is not None
     assert key not in str(shown) and str(identity) not in str(shown)
     assert shown[0]["caller_key"] == "3f2504…" and shown[0]["identity_key"] == "-46116…"

@@ -72,4 +72,4 @@ def test_texts_are_found_by_their_pseudonyms() -> None:
     pseudonyms = Pseudonyms(SECRET, b"one key")
     texts = pl.Series(["+33299120001", "+33299120002", None])
     wanted = [pseudonyms.of("+33299120002"), surrogate()]
-    assert pseudonyms.those_of(texts, wanted).to_list() == ["+33299120002"]
+    assert pseudonyms.matching(texts, wanted).to_list() == ["+33299120002"]

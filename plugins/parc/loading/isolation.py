@@ -22,7 +22,7 @@ from typing import Any
 import parc
 from parc.loading.ingestion import Outcome, refuse
 from parc.loading.limits import LONGEST_LOAD
-from parc.settings import Settings, environment_but
+from parc.settings import Settings, environment_without
 
 NOT_FOR_LOADS = ("AIRFLOW_", "PARC_AIRFLOW_", "PARC_NOTICE_", "PARC_SWITCH_")
 """Environment variables that a process reading untrusted files does not need; some are secrets."""
@@ -88,7 +88,7 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         package = str(Path(parc.__file__).parents[1])
-        known = environment_but(*NOT_FOR_LOADS)
+        known = environment_without(*NOT_FOR_LOADS)
         path = os.pathsep.join(filter(None, [package, known.get("PYTHONPATH")]))
         ours, theirs = multiprocessing.Pipe()
         with theirs:

@@ -58,13 +58,13 @@ def test_every_column_of_a_person_is_declared(built: Settings) -> None:
     assert reference_page(built, "write_personal_data") == page, "`make docs` rewrites it"
     declared = {(place.table, place.column) for place in places(PROJECT / "dbt_project")}
     with connect(built, "admin") as connection:
-        holders = persons.holders(connection)
+        person_tables = persons.person_tables(connection)
         inherited = dict(
             connection.execute("select inhrelid::regclass::text, inhparent::regclass::text from pg_inherits")
         )
     held = {
         (inherited.get(str(holder.table), str(holder.table)), column)
-        for holder in holders
+        for holder in person_tables
         for column in (*holder.pseudonyms, *holder.identities)
     }
     assert len(held) > 20 and held <= declared

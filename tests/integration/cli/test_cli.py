@@ -180,7 +180,7 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
 def test_status_as_json(warehouse: Settings) -> None:
     done = parc(warehouse, "status", "--json")
     assert done.returncode == 0, done.stderr
-    assert {"matters", "due", "processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
+    assert {"findings", "due", "processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
 
 
 def test_demo_stays_away_from_a_real_landing_zone(warehouse: Settings) -> None:

@@ -26,7 +26,7 @@ STAGES = {
     "looked at": "parc.loading.ingestion.why_incomplete",
     "hashed": "parc.loading.landing._delivered",
     "read": "parc.loading.load.read",
-    "checked": "parc.loading.rows.RowRules.sort_out",
+    "checked": "parc.loading.rows.RowRules.check_block",
     "sent": "parc.loading.binarycopy.encode",
     "judged": "parc.quality.check_delivery",
     "published": "parc.ledger.write_deliveries.publish",

@@ -26,7 +26,7 @@ from support.disturbances import cut_off
 
 # The function in which the process dies: before it does anything, or after it has done all.
 DEATHS = {
-    "while the table is filled": ("parc.loading.load.RowRules.sort_out", "before"),
+    "while the table is filled": ("parc.loading.load.RowRules.check_block", "before"),
     "when the table is full": ("parc.loading.load._suspects", "before"),
     "before it is judged": ("parc.loading.ingestion._Run._audit", "before"),
     "after it is judged": ("parc.ledger.write_deliveries.audit", "after"),
@@ -240,13 +240,13 @@ def test_a_file_written_to_while_it_is_read_refuses_the_delivery(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(50)))
-    sort_out = RowRules.sort_out
+    check_block = RowRules.check_block
 
     def written_to_meanwhile(*given: Any) -> Any:
         (folder / "calls.csv").touch()
-        return sort_out(*given)
+        return check_block(*given)
 
-    monkeypatch.setattr(RowRules, "sort_out", written_to_meanwhile)
+    monkeypatch.setattr(RowRules, "check_block", written_to_meanwhile)
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "refused"
     assert "calls.csv was written to while it was read" in outcome.message

@@ -95,7 +95,7 @@ def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
     """Remove a snapshot as a withdrawal does."""
     if was_published:
         with connection.transaction():
-            ranges.take_out(connection, FEED, at, Pseudonyms(SECRET))
+            ranges.remove(connection, FEED, at, Pseudonyms(SECRET))
             connection.execute(
                 "update ops.delivery set status = 'withdrawn' "
                 "where feed = %s and business_date = %s and status = 'published'",

@@ -20,7 +20,7 @@ from parc.build import build
 from parc.errors import Busy, ConfigurationError
 from parc.ledger import locks
 from parc.loading import ingest, replay
-from parc.loading.pseudonyms import COPY, check_list, kept_list
+from parc.loading.pseudonyms import COPY, check_list, forgotten_copy
 from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
@@ -326,7 +326,7 @@ def test_a_dump_from_before_is_made_to_forget(
     assert traces(dump, *person) == {}
     with connect(dump, "loader") as connection:
         known = check_list(connection, dump)
-        assert known == f"{len(kept_list(dump))} pseudonyms are forgotten"
+        assert known == f"{len(forgotten_copy(dump))} pseudonyms are forgotten"
     with connect(dump, "admin") as connection:  # whoever does not say --again loses nobody either
         connection.execute("delete from ops.forgotten where kind = 'customer'")
     privacy.forget(dump, customers=["nobody"], requested_by="Anne", reason="article 17")
@@ -341,13 +341,13 @@ def test_a_copy_of_the_list_that_is_damaged_is_reported(people: Settings) -> Non
     for damaged in ("", text[: len(text) // 2], "[]", '{"fingerprint": 1}'):
         copy.write_text(damaged)
         with pytest.raises(ConfigurationError, match="is damaged"):
-            kept_list(people)
+            forgotten_copy(people)
     copy.write_text(text)
 
 
 def test_what_names_nobody_is_refused(people: Settings) -> None:
     for whom in ({}, {"customers": [" "]}, {"numbers": ["12"]}):
-        with pytest.raises(forgetting.NobodyNamed):
+        with pytest.raises(forgetting.NoPersonGiven):
             privacy.forget(people, requested_by="Anne", reason="", **whom)  # type: ignore[arg-type]
 
 
@@ -384,7 +384,7 @@ def test_keys_change_and_people_stay_who_they_are(
     with connect(people, "admin") as connection:  # as in a dump from before
         connection.execute("delete from ops.forgotten where kind = 'customer'")
     privacy.rotate(people, requested_by="Anne", reason="again")
-    assert Pseudonyms.of_settings(people).of(person[0]) in kept_list(people)
+    assert Pseudonyms.of_settings(people).of(person[0]) in forgotten_copy(people)
     with connect(people, "loader") as connection, pytest.raises(ConfigurationError, match="--again"):
         check_list(connection, people)
     assert rows(people, query.format(Pseudonyms.of_settings(people).of(some))) == same_person

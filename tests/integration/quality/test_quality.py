@@ -17,7 +17,7 @@ from psycopg import sql
 
 from parc import feeds, quality, warehouse
 from parc.loading import ingest
-from parc.quality import History, Past, QualityError, Verdict
+from parc.quality import History, PastDelivery, QualityError, Verdict
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse.connections import Role
@@ -408,7 +408,7 @@ def check(settings: Settings, feed: str, history: History = FIRST_DAY, day: date
 def usual(rows: float, days: int = 4, measures: Mapping[str, Any] | None = None) -> History:
     """Like days of so many rows, of which so much was measured."""
     like = (
-        Past(DAY - timedelta(weeks=ago), int(rows), {} if measures is None else measures)
+        PastDelivery(DAY - timedelta(weeks=ago), int(rows), {} if measures is None else measures)
         for ago in range(1, days + 1)
     )
     return History(tuple(like), near_dates=tuple(DAY + timedelta(days=days) for days in (-7, -1, 1)))

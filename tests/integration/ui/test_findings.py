@@ -90,7 +90,7 @@ def test_the_same_everywhere(platform: Settings) -> None:
     runner = CliRunner()
     status = runner.invoke(command_line, ["status"]).stdout
     reported = {
-        "status": json.loads(runner.invoke(command_line, ["status", "--json"]).stdout)["matters"],
+        "status": json.loads(runner.invoke(command_line, ["status", "--json"]).stdout)["findings"],
         "doctor": [
             check
             for check in json.loads(runner.invoke(command_line, ["doctor", "--json"]).stdout)

@@ -19,7 +19,7 @@ import pytest
 from parc.errors import ConfigurationError
 from parc.feeds import FEEDS, Column, Type
 from parc.loading.blocks import UnreadableFile
-from parc.loading.landing import Collected, collect
+from parc.loading.landing import CollectedDelivery, collect
 from parc.loading.reader import read
 from parc.loading.rows import RowRules
 from parc.pseudonyms import Pseudonyms
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def delivered(settings: Settings) -> Collected:
+def delivered(settings: Settings) -> CollectedDelivery:
     with collect(settings, "active_lines", DAY) as delivery:
         return delivery
 
@@ -324,7 +324,7 @@ def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path,
         path = folder / "lines.csv"
         path.write_bytes(HEADER.strip() + more + b"\n" + ROW.strip() + values + b"\n")
         [block] = read(delivered(settings).files[0], lines, day)
-        return rules[day].sort_out(block, 1, "lines.csv").rows.select("colour", "size").rows()
+        return rules[day].check_block(block, 1, "lines.csv").rows.select("colour", "size").rows()
 
     before = DAY - timedelta(days=1)
     assert read_as_of(before, b",size", b",7") == [(None, 7)]

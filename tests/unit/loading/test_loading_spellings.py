@@ -8,8 +8,8 @@ import pytest
 
 from parc.feeds import FEEDS
 from parc.loading.blocks import WHITE_SPACE
-from parc.loading.rows import Change, SortedOut
-from support.row_rules import GOOD, GOOD_ROWS, call, changes, sort_out, sorted_out
+from parc.loading.rows import CheckedBlock, ValueChange
+from support.row_rules import GOOD, GOOD_ROWS, call, changes, check_block, checked_blocks
 
 PLACEHOLDERS = [
     "NULL",
@@ -53,11 +53,11 @@ def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
     references = [column.name for column in FEEDS[feed].file_columns if column.personal]
     references = [name for name in references if name.endswith("_ref")]
     row = GOOD_ROWS[feed] | dict.fromkeys(references, text)
-    (stored,), rejected = sort_out(feed, row)
+    (stored,), rejected = check_block(feed, row)
     assert not rejected
     keys = [name for name in stored if name.endswith(("_key", "customer_identity")) and name != "caller_key"]
     assert {stored[name] for name in keys} == {None}
-    reported = {column for column, change in changes(feed, row) if change is Change.EMPTIED}
+    reported = {column for column, change in changes(feed, row) if change is ValueChange.EMPTIED}
     assert reported == ({*references} if text.strip(WHITE_SPACE) else set())
 
 
@@ -66,8 +66,8 @@ def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
 def test_a_placeholder_is_empty_in_every_column_that_may_be(feed: str, text: str) -> None:
     nullable = [column.name for column in FEEDS[feed].file_columns if column.nullable]
     nullable = [name for name in nullable if name not in ("queued_at", "answered_at")]  # needed once answered
-    (expected,), _ = sort_out(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, ""))
-    (stored,), rejected = sort_out(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, text))
+    (expected,), _ = check_block(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, ""))
+    (stored,), rejected = check_block(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, text))
     assert not rejected
     assert stored == expected
 
@@ -113,13 +113,13 @@ def test_ends_of_days_leap_seconds_and_hours_alone_are_instants(text: str, insta
 @pytest.mark.parametrize("around", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
 def test_padding_is_no_part_of_a_value(around: str) -> None:
     padded = {name: around.format(value) for name, value in GOOD.items()}
-    assert sort_out("calls", padded) == sort_out("calls", GOOD)
+    assert check_block("calls", padded) == check_block("calls", GOOD)
     assert not changes("calls", padded)
 
 
 @pytest.mark.parametrize("feed", FEEDS)
 def test_the_good_rows_are_good(feed: str) -> None:
-    (stored,), rejected = sort_out(feed, GOOD_ROWS[feed])
+    (stored,), rejected = check_block(feed, GOOD_ROWS[feed])
     assert stored and not rejected and not changes(feed, GOOD_ROWS[feed])
 
 
@@ -163,10 +163,12 @@ def test_what_is_no_department_is_rejected_by_name(text: str) -> None:
     ],
 )
 def test_a_region_in_another_spelling(text: str, region: str) -> None:
-    (stored,), rejected = sort_out("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": text})
+    (stored,), rejected = check_block("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": text})
     assert not rejected
     assert stored["region_2012"] == region
-    _, (rejected,) = sort_out("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": "Bretagne Sud"})
+    _, (rejected,) = check_block(
+        "numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": "Bretagne Sud"}
+    )
     assert rejected.reason.startswith("`region_2012` is outside Alsace|")
 
 
@@ -189,11 +191,11 @@ def test_what_is_no_whole_number(text: str) -> None:
     "text", ["9999-12-31", "9999-12-31T00:00:00", "99991231", "2999-12-31", "2099-12-31 00:00:00"]
 )
 def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
-    (stored,), rejected = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
+    (stored,), rejected = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert not rejected
     assert stored["closed_on"] is None
     assert not changes("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
-    _, (rejected,) = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"opened_on": text})
+    _, (rejected,) = check_block("boutiques", GOOD_ROWS["boutiques"] | {"opened_on": text})
     assert rejected.reason == "`opened_on` is not from 1912-04-25 to 2015-04-30"
 
 
@@ -209,10 +211,10 @@ def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
     ],
 )
 def test_a_date_in_another_spelling(text: str) -> None:
-    (stored,), _ = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
+    (stored,), _ = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert stored["closed_on"] == date(2012, 5, 31)
     for other in ("2012-05-32", "31/05/2012", "2012-05-31T12:00:00"):
-        _, (rejected,) = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": other})
+        _, (rejected,) = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": other})
         assert rejected.reason == "`closed_on` is not a date YYYY-MM-DD"
 
 
@@ -234,7 +236,7 @@ def test_a_date_in_another_spelling(text: str) -> None:
 def test_a_moment_far_from_the_deliverys_date_is_rejected(
     feed: str, column: str, text: str, first: str, last: str
 ) -> None:
-    _, (rejected,) = sort_out(feed, GOOD_ROWS[feed] | {column: text})
+    _, (rejected,) = check_block(feed, GOOD_ROWS[feed] | {column: text})
     assert (rejected.column, rejected.reason) == (column, f"`{column}` is not from {first} to {last}")
 
 
@@ -245,9 +247,9 @@ def test_the_edges_of_a_window_are_local_days() -> None:
         "answered_at": "",
         "outcome": "blocked",
     }
-    stored, rejected = sort_out("calls", late | {"ended_at": "2012-04-26T23:59:59.999999+02:00"})
+    stored, rejected = check_block("calls", late | {"ended_at": "2012-04-26T23:59:59.999999+02:00"})
     assert stored and not rejected
-    stored, rejected = sort_out("calls", late | {"ended_at": "2012-04-27T00:00:00+02:00"})
+    stored, rejected = check_block("calls", late | {"ended_at": "2012-04-27T00:00:00+02:00"})
     assert not stored and rejected
 
 
@@ -300,7 +302,7 @@ def test_what_is_dialled_otherwise_is_masked_and_counted(text: str) -> None:
         GOOD | {"call_id": f"c{number}", "dialled_number": each}
         for number, each in enumerate(["3900", text, text])
     ]
-    assert changes("calls", *rows) == {("dialled_number", Change.NO_SERVICE): (2, 3)}
+    assert changes("calls", *rows) == {("dialled_number", ValueChange.NO_SERVICE): (2, 3)}
 
 
 @pytest.mark.parametrize("feed", FEEDS)
@@ -311,10 +313,10 @@ def test_a_number_in_a_column_of_text_is_masked_and_counted(feed: str, text: str
         column.name for column in declared.file_columns if column.is_free and column.name not in declared.key
     ]
     row = GOOD_ROWS[feed] | dict.fromkeys(free, text)
-    (stored,), rejected = sort_out(feed, row)
+    (stored,), rejected = check_block(feed, row)
     assert not rejected
     assert {stored[name] for name in free} <= {"***", "rappeler *** svp"}
-    assert set(changes(feed, row)) == {(name, Change.MASKED) for name in free}
+    assert set(changes(feed, row)) == {(name, ValueChange.MASKED) for name in free}
 
 
 @pytest.mark.parametrize("text", ["+33299123456", "02 99 12 34 56", "call-02.99.12.34.56", "0033299123456"])
@@ -325,7 +327,7 @@ def test_a_number_as_a_key_rejects_the_row_masked(text: str) -> None:
         ("interventions", "job_id"),
         ("boutiques", "boutique_code"),
     ):
-        _, (rejected,) = sort_out(feed, GOOD_ROWS[feed] | {key: text})
+        _, (rejected,) = check_block(feed, GOOD_ROWS[feed] | {key: text})
         assert rejected.reason == f"`{key}` holds a telephone number"
         assert rejected.value is not None and rejected.value.endswith("***")
         assert "12" not in rejected.value and text not in rejected.text
@@ -333,12 +335,12 @@ def test_a_number_as_a_key_rejects_the_row_masked(text: str) -> None:
 
 def test_digits_alone_as_a_key_are_doubtful_and_shown_as_a_digest() -> None:
     rows = [GOOD | {"call_id": text} for text in ("0299123456", "c2", "call-0299123456", "20120425-0000001")]
-    (found,) = sorted_out("calls", *rows, GOOD | {"call_id": "0299123457", "market": "fax"})
+    (found,) = checked_blocks("calls", *rows, GOOD | {"call_id": "0299123457", "market": "fax"})
     assert found.doubtful.to_list() == [2, 4]
     assert found.rows["call_id"].to_list() == [row["call_id"] for row in rows]
     (rejected,) = found.rejected
     assert rejected.text.startswith("#") and "0299123457" not in rejected.text
-    (other,) = sort_out("calls", GOOD | {"call_id": "0299123458", "market": "fax"})[1]
+    (other,) = check_block("calls", GOOD | {"call_id": "0299123458", "market": "fax"})[1]
     assert rejected.text[:13] != other.text[:13]
 
 
@@ -371,13 +373,13 @@ def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
                 GOOD | {"call_id": f"c{len(rows) + 1}"},
             ]
 
-    def verdicts(found: list[SortedOut]) -> list[object]:
+    def verdicts(found: list[CheckedBlock]) -> list[object]:
         stored = {row["line_number"]: row for each in found for row in each.rows.to_dicts()}
         reported = {each.line: each for one in found for each in one.rejected}
         doubtful = [line for each in found for line in each.doubtful]
         assert len(stored) + len(reported) == len(rows)
         return [stored, reported, doubtful]
 
-    whole = verdicts(sorted_out("calls", *rows))
+    whole = verdicts(checked_blocks("calls", *rows))
     for block_bytes in (1, 150, 400, 5_000):
-        assert verdicts(sorted_out("calls", *rows, block_bytes=block_bytes)) == whole
+        assert verdicts(checked_blocks("calls", *rows, block_bytes=block_bytes)) == whole

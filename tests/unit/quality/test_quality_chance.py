@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parc.quality.chance import Usual, limits_by_usual, share_limits, shift, volume_limits
+from parc.quality.chance import UsualShare, limits_by_usual, share_limits, shift, volume_limits
 
 CHANCE = 0.001
 # A day's rows by hour: none at night, the most before noon.
@@ -34,7 +34,7 @@ def test_limits_are_wide_for_few_rows_and_as_given_for_many() -> None:
 
 
 def by_usual(percent: float, of: int, odds: float) -> dict[str, float]:
-    return limits_by_usual({"min_value": 10, "max_value": 60}, Usual(percent, of), odds, 1, CHANCE)
+    return limits_by_usual({"min_value": 10, "max_value": 60}, UsualShare(percent, of), odds, 1, CHANCE)
 
 
 def test_like_days_take_the_place_of_the_limits_given() -> None:
@@ -42,7 +42,7 @@ def test_like_days_take_the_place_of_the_limits_given() -> None:
     assert by_usual(80, 40_000_000, 8) == pytest.approx(
         {"min_value": 100 / 3, "max_value": 100 * 32 / 33}, abs=0.1
     )
-    assert list(limits_by_usual({"max_value": 60}, Usual(80, 40), 8, 1, CHANCE)) == ["max_value"]
+    assert list(limits_by_usual({"max_value": 60}, UsualShare(80, 40), 8, 1, CHANCE)) == ["max_value"]
 
 
 def test_a_feed_at_rest_has_what_its_days_of_rest_have() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from parc.feeds import FEEDS
-from parc.quality import History, Past
+from parc.quality import History, PastDelivery
 from parc.quality.history import like_dates
 
 CALLS, PLAN = FEEDS["calls"], FEEDS["numbering_plan"]
@@ -44,6 +44,8 @@ def test_snapshots_are_like_each_other() -> None:
 
 
 def test_the_usual_rows_are_the_median_of_the_like_days() -> None:
-    like = tuple(Past(date(2012, 4, day), rows) for day, rows in ((25, 30), (18, 10), (11, 22), (4, 20)))
+    like = tuple(
+        PastDelivery(date(2012, 4, day), rows) for day, rows in ((25, 30), (18, 10), (11, 22), (4, 20))
+    )
     assert (History(like).usual_rows, History(like).like_days) == (21.0, 4)
     assert (History().usual_rows, History().like_days) == (None, 0)

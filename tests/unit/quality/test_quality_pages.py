@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parc.quality import Judgement, Violation, pages
+from parc.quality import ExpectationResult, Violation, pages
 from parc.quality.pages import Report
 from parc.quality.verdict import figure
 
@@ -20,7 +20,7 @@ def report(at: datetime, *, observed: str | None = None, refuses: bool = False) 
         "calls 2012-04-25",
         f"site {observed} is not known",
     )
-    judgement = Judgement(
+    judgement = ExpectationResult(
         expectation="sites_known",
         owner="somebody",
         sentence="Every site is known.",

@@ -207,7 +207,7 @@ def test_holidays_are_those_of_the_zone(geography: Geography, demand: Demand) ->
 
 
 def test_storms_bring_calls_where_they_pass(geography: Geography, demand: Demand) -> None:
-    storm = demand.surprise(date(2011, 12, 16))
+    storm = demand.daily_factor(date(2011, 12, 16))
     bretagne = geography.region_codes.index("53")
     assert storm[bretagne] > 1.25 * np.median(storm)
 

@@ -23,7 +23,7 @@ from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
 from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
-from parc.simulate.jobs import KINDS, SLOT_FATES, JobBook
+from parc.simulate.jobs import KINDS, SLOT_OUTCOMES, JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.visits import VisitBook
@@ -319,8 +319,8 @@ def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
         frames.append(field.frame(found.states))
         if day > last - timedelta(days=7):
             reported.update(
-                (KINDS[kind], SLOT_FATES[fate])
-                for kind, fate in zip(found.slots.kind, found.slots.fate, strict=True)
+                (KINDS[kind], SLOT_OUTCOMES[outcome])
+                for kind, outcome in zip(found.slots.kind, found.slots.outcome, strict=True)
             )
     moments = ("updated_at", "slot_start", "slot_end", "arrived_at")
     states = (
@@ -348,14 +348,14 @@ def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
         )
     )
     in_time = pl.col("arrived_at").is_between("slot_start", "slot_end")
-    fates = slots.with_columns(
-        fate=pl.when(pl.col("result").is_in(["customer_absent", "technician_absent", "cancelled"]))
+    outcomes = slots.with_columns(
+        outcome=pl.when(pl.col("result").is_in(["customer_absent", "technician_absent", "cancelled"]))
         .then("result")
         .when(pl.col("arrived_at").is_not_null())
         .then(pl.when(in_time).then(pl.lit("kept")).otherwise(pl.lit("arrived_outside")))
         .otherwise("moved_by_" + pl.col("next_moved_by"))
     ).filter(business_date("slot_end") > last - timedelta(days=7), business_date("slot_end") <= last)
-    recounted: Counter[tuple[str, str]] = Counter(fates.select("kind", "fate").iter_rows())
+    recounted: Counter[tuple[str, str]] = Counter(outcomes.select("kind", "outcome").iter_rows())
     # What happened in the last slots may be reported later.
     del recounted[("repair", None)], recounted[("installation", None)]  # type: ignore[arg-type]
     missing = reported - recounted
