@@ -98,7 +98,7 @@ def test_the_log_folds_the_nodes_and_sums_up(run: Run, caplog: pytest.LogCapture
     ]
 
 
-def test_a_page_that_cannot_be_made_is_reported_and_fails_nothing(
+def test_a_failed_page_is_reported_without_failing_the_task(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     [event] = run(lambda *_, **__: BuildResult(7), raising(Busy("another build runs"))).values()

@@ -93,7 +93,7 @@ def run(live: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     yield Run(live, monkeypatch, "Bernard")
 
 
-def test_what_is_asked_is_the_plan_and_what_is_answered_is_recorded(run: Run) -> None:
+def test_the_question_shows_the_plan_and_the_answer_is_recorded(run: Run) -> None:
     plan = routing.plan(run.settings, EVE)
     operator = run.ask()
     assert (operator.subject, operator.body) == (routing.subject(plan), routing.render_markdown(plan))
@@ -103,7 +103,7 @@ def test_what_is_asked_is_the_plan_and_what_is_answered_is_recorded(run: Run) ->
     assert run.released() == [("Bernard", "Anne", ANSWERED_AT, "export_routing", RUN)]
 
 
-def test_an_xcom_approves_nothing(run: Run) -> None:
+def test_a_forged_xcom_approves_nothing(run: Run) -> None:
     """Nobody answered: `approve` was marked as done, and an answer written into its XCom."""
     run.ask()
     with pytest.raises(ApprovalNeeded):
@@ -126,7 +126,7 @@ def test_a_rejected_release_says_that_the_switch_keeps_its_table(
     assert run.released() == []
 
 
-def test_an_answer_to_the_run_before_it_was_cleared_is_none_to_this_plan(run: Run) -> None:
+def test_an_answer_from_before_the_run_was_cleared_does_not_count(run: Run) -> None:
     run.answer(run.ask(), "Anne", "Approve")
     run.states = {"approve": "skipped"}
     with pytest.raises(ApprovalNeeded):
@@ -134,7 +134,7 @@ def test_an_answer_to_the_run_before_it_was_cleared_is_none_to_this_plan(run: Ru
 
 
 @pytest.mark.parametrize("user", ["Anne", None])
-def test_with_four_eyes_who_triggered_does_not_approve(
+def test_with_four_eyes_the_requester_cannot_approve(
     live: Settings, monkeypatch: pytest.MonkeyPatch, user: str | None
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException

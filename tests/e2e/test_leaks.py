@@ -304,7 +304,7 @@ def pages(platform: Platform, airflow: Airflow) -> Iterator[tuple[str, str]]:
         yield f"page /parc/{path}", answer.text
 
 
-def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+def test_the_search_finds_planted_data(tmp_path: Path) -> None:
     """Find each kind, in every spelling, in pages, JSON, compressed and as table bytes; and no others."""
     tokens = Planted()
     numbers = [tokens.number("a number") for _ in SPELLED]
@@ -328,7 +328,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     assert not list(tokens.search("", "02 99 99 99 99, C987659999, 2012-04-25 QX7-9999 Kerfautraszzzz"))
 
 
-def test_nothing_is_found_but_where_it_is_declared(
+def test_personal_data_is_found_only_where_declared(
     platform: Platform, planted: Planted, said: list[tuple[str, str]]
 ) -> None:
     leaks: dict[str, list[Hit]] = {}
@@ -351,5 +351,5 @@ def test_nothing_is_found_but_where_it_is_declared(
     assert unused <= of_another_switch, "the search reaches every place that holds something"
 
 
-def test_nobody_else_may_look(platform: Platform) -> None:
+def test_other_users_cannot_read_the_files(platform: Platform) -> None:
     assert open_to_others(platform.settings, platform.home.parent / TEMPORARY) == []

@@ -253,7 +253,7 @@ def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, 
     assert seen_by_bi(platform, "fct_calls") == str(BAD_DATA)
 
 
-def test_a_night_whose_release_drowns_a_site(platform: Platform, airflow: Airflow, page: Any) -> None:
+def test_a_night_whose_release_overloads_a_site(platform: Platform, airflow: Airflow, page: Any) -> None:
     """A go-live for which Rennes has nobody on the phone is refused by name; the switch keeps its table."""
     # A release of the night before that still plans would find the table of the rollback.
     until(lambda: all(run["state"] in ("success", "failed") for run in airflow.runs("export_routing")))
@@ -294,7 +294,7 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
     assert "the live table changed" in notice(platform, "export_routing", run_id)
 
 
-def test_who_edits_xcoms_and_states_approves_nothing(platform: Platform, airflow: Airflow) -> None:
+def test_edited_xcoms_and_states_approve_nothing(platform: Platform, airflow: Airflow) -> None:
     """The answer is forged and its task marked as done: the release still waits for a person."""
     run_id = airflow.trigger("export_routing")
     asked(platform, airflow, run_id)
@@ -310,7 +310,7 @@ def test_who_edits_xcoms_and_states_approves_nothing(platform: Platform, airflow
     assert platform.sql("select 1 from ops.routing_release where approved_by = 'The Director'") == []
 
 
-def test_postgresql_goes_and_comes_back(platform: Platform, airflow: Airflow) -> None:
+def test_postgresql_stops_and_restarts(platform: Platform, airflow: Airflow) -> None:
     """The database is stopped during the night: the command says so, and unfinished work is repeated."""
     embedded.stop(platform.settings)
     done = platform.parc("nightly", "--date", str(BAD_DATA))

@@ -80,7 +80,7 @@ def test_faulty_deliveries_ended_as_promised(platform: Platform) -> None:
     assert platform.sql("select * from intermediate.int_missing_deliveries") == []
 
 
-def test_shops_sites_and_units_stand_side_by_side(platform: Platform) -> None:
+def test_shops_sites_and_units_are_in_one_mart(platform: Platform) -> None:
     rows = platform.sql(
         "select directorate_code, offered_count, site_count, visit_count, open_boutique_count, done_count, "
         "unit_count from marts.mart_directorate_scorecard_daily where business_date = '2012-04-27' "
@@ -91,7 +91,7 @@ def test_shops_sites_and_units_stand_side_by_side(platform: Platform) -> None:
         assert all(float(row[column]) > 0 for column in row if column != "directorate_code"), row
 
 
-def test_many_deliveries_make_few_builds(platform: Platform) -> None:
+def test_many_deliveries_cause_few_builds(platform: Platform) -> None:
     [row] = platform.sql("select count(*) as builds from ops.build where status = 'published'")
     assert 1 <= row["builds"] <= 8
 
@@ -154,9 +154,7 @@ def test_the_ui_shows_the_dags_green(platform: Platform, airflow: Airflow, page)
     page.screenshot(path=str(platform.home / "dags.png"))
 
 
-def test_the_ui_tells_what_was_refused_and_what_did_not_come(
-    platform: Platform, airflow: Airflow, page
-) -> None:
+def test_the_ui_shows_refused_and_missing_deliveries(platform: Platform, airflow: Airflow, page) -> None:
     for feed, text in (
         ("interventions", "lacks column `kind`"),
         ("boutique_visits", "boutique_visits 2012-04-24: nothing was delivered"),
@@ -269,7 +267,7 @@ def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airfl
     assert platform.parc("routing", "verify").returncode == 0
 
 
-def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflow) -> None:
+def test_named_users_have_the_rights_of_their_roles(platform: Platform, airflow: Airflow) -> None:
     """Each logs in over HTTP: a viewer sees, an engineer runs, an approver of PARC_APPROVERS answers."""
     logins = {name: Airflow(platform.settings, name) for name in ("vera", "emil", "anna", "adam")}
     run = {"logical_date": None, "conf": {"business_date": "2012-04-29"}}

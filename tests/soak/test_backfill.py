@@ -119,7 +119,7 @@ def all_is_built(settings: Settings) -> bool:
     return number(settings, unbuilt) == 0 and number(settings, running) == 0
 
 
-def test_a_backfill_survives_a_dead_scheduler_and_leaves_the_night_its_turn(platform: Settings) -> None:
+def test_a_backfill_survives_a_dead_scheduler_and_yields_to_the_night(platform: Settings) -> None:
     port = int(Airflow(platform).address.rsplit(":", 1)[1])
     began = time.monotonic()
     subprocess.run(

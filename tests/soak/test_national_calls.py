@@ -95,7 +95,7 @@ def _by_half_hour(roots: pl.DataFrame, zone: pl.Series, day: date) -> pl.DataFra
 
 
 @pytest.mark.parametrize("wave", WAVES)
-def test_a_wave_brings_no_site_more_than_it_carries(wave: str, calls: Callable[[date], pl.DataFrame]) -> None:
+def test_no_wave_overloads_a_site(wave: str, calls: Callable[[date], pl.DataFrame]) -> None:
     day = date.fromisoformat(wave)
     before = pl.concat([calls(each) for each in days(day - VOLUME_DAYS * ONE_DAY, day - ONE_DAY)])
     for live in (table(day - ONE_DAY), None):

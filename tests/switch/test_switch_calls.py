@@ -24,7 +24,7 @@ from support.routing_world import EVE, QUIET, go_live, marts, rows
 from support.sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, would_go
 
 
-def test_a_go_live_moves_the_calls_of_its_zone_and_a_rollback_takes_them_back(live: Settings) -> None:
+def test_a_rollback_undoes_the_go_live_of_a_zone(live: Settings) -> None:
     before = would_go(live, "+33299445566")
     assert (before.zone_code, before.by, before.band) == ("53", "prefix", "open")
     assert {site for _, site, _ in before.sites} == {"LYON", "LYON_2", "TUNIS"}
@@ -63,7 +63,7 @@ def test_a_caller_is_found_in_every_spelling(live: Settings) -> None:
         assert (answer.zone_code, answer.by) == expected, caller
 
 
-def test_a_withheld_caller_is_routed_by_what_the_network_asserts(live: Settings) -> None:
+def test_a_withheld_caller_is_routed_by_the_asserted_identity(live: Settings) -> None:
     assert would_go(live, "anonymous", asserted="+33299445566").zone_code == "53"
 
 
@@ -71,7 +71,7 @@ def test_a_quiet_night_makes_no_release(live: Settings) -> None:
     assert routing.apply(live, QUIET, requested_by="night", reason="again").status == "unchanged"
 
 
-def test_emergency_and_a_rollback_to_a_version_that_no_slot_holds_any_more(live: Settings) -> None:
+def test_emergency_then_rollback_to_a_version_no_longer_in_a_slot(live: Settings) -> None:
     first = routing.verify(live).version
     released = go_live(live).version
     routing.emergency_national(live, requested_by="Anne", reason="a storm")
@@ -105,7 +105,7 @@ def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
         ("htable.sets", ("ctl", "drain:RENNES", "4000000000"), "ctl has"),
     ],
 )
-def test_a_table_that_somebody_touched_is_drift(
+def test_a_table_changed_by_hand_is_drift(
     live: Settings, method: str, arguments: tuple[str, ...], reported: str
 ) -> None:
     go_live(live)
@@ -180,9 +180,7 @@ def test_calls_are_shared_by_weight(live: Settings, sites: Sites, tmp_path: Path
     assert sites.count().total() == 400
 
 
-def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
-    live: Settings, sites: Sites, tmp_path: Path
-) -> None:
+def test_calls_of_a_dead_or_busy_site_go_to_another(live: Settings, sites: Sites, tmp_path: Path) -> None:
     go_live(live)
     local.set_clock(live, IN_HOURS)
     sites.silent.add("RENNES")
@@ -191,7 +189,7 @@ def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
     assert sites.count() == {"TUNIS": 10}
 
 
-def test_a_site_that_does_not_answer_is_not_even_tried(live: Settings, sites: Sites) -> None:
+def test_an_unresponsive_site_is_not_tried(live: Settings, sites: Sites) -> None:
     """Every site is probed each second; after two silent probes it gets no calls until it answers."""
     go_live(live)
     sites.silent.add("RENNES")
@@ -262,7 +260,7 @@ def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites
     ]
 
 
-def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) -> None:
+def test_an_assigned_number_is_routed_at_once_and_stays_assigned(live: Settings) -> None:
     number = "+33240445566"
     assert would_go(live, number).zone_code == "52"
     routing.assign(live, "02 40 44 55 66", "04", requested_by="Anne", reason="moved yesterday")

@@ -138,7 +138,7 @@ def test_hours_holidays_and_clocks(
         assert would_go(operator, caller, at).band == "closed" and landed <= partners(after)
 
 
-def test_who_is_not_known_takes_the_national_route(operator: Settings, after: Content) -> None:
+def test_unknown_callers_take_the_national_route(operator: Settings, after: Content) -> None:
     national = first_sites(operator, "anonymous", FRIDAY)
     assert would_go(operator, "anonymous", FRIDAY).where.startswith("r:*:")
     assert national and not national & partners(after)

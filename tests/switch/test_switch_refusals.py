@@ -93,9 +93,7 @@ def test_an_approval_of_another_plan_is_stale(live: Settings) -> None:
     assert open_switch(live).pointer() == before
 
 
-def test_emergency_is_stopped_by_nothing_but_the_kill_switch_and_is_audited(
-    live: Settings, sites: Sites, tmp_path: Path
-) -> None:
+def test_only_the_kill_switch_stops_an_emergency(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """Neither a freeze nor unchecked inputs stop it: every call takes the national route at once."""
     go_live(live)
     marts(live, "insert into marts.routing_freeze_windows values ('2012-01-01Z', '2013-01-01Z', 'all year')")

@@ -56,7 +56,7 @@ def used(settings: Settings) -> int:
     return int(Rpc(local.socket(settings)).call("core.shmmem")["real_used"])
 
 
-def test_messages_that_torment(live: Settings, sites: Sites, tmp_path: Path) -> None:
+def test_hostile_messages(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """From a peer and from a stranger, to both ports."""
     port = local.calls_port(live)
     with (
@@ -135,7 +135,7 @@ def test_mutated_commands(live: Settings, sites: Sites, tmp_path: Path, count: i
 
 
 @pytest.mark.soak
-def test_a_sender_that_would_take_all_memory(live: Settings, sites: Sites, tmp_path: Path) -> None:
+def test_a_sender_cannot_exhaust_memory(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """14,000 INVITEs of 60 kB, then 14,000 of 7.5 kB, as fast as they go, for whom nobody takes a call."""
     with calls_going_on(live, sites, tmp_path, 30), phone(live, OTHER_PEER) as peer:
         for size in (60_000, 7_500):

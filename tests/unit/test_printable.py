@@ -19,7 +19,7 @@ SIGNS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
 
 
 @given(st.text(SIGNS))
-def test_nothing_that_controls_is_left(text: str) -> None:
+def test_control_characters_are_removed(text: str) -> None:
     shown = printable(text)
     assert all(sign.isprintable() or sign in "\n\t\u00a0\u202f\u3000" or sign.isspace() for sign in shown)
     assert not set(shown) & set("\x1b\x9b\x7f\u202e\u2066\u200f\r")
@@ -28,14 +28,14 @@ def test_nothing_that_controls_is_left(text: str) -> None:
 
 
 @given(st.recursive(st.text(SIGNS), st.lists))
-def test_json_says_the_same(value: object) -> None:
+def test_escaped_json_is_equivalent(value: object) -> None:
     shown = printable_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(shown) == value
     assert not set(shown) & set("\x1b\x9b\x7f\u202e\u2066\u200f\r")
 
 
 @given(st.text(SIGNS))
-def test_no_cell_is_a_formula(text: str) -> None:
+def test_csv_cells_are_never_formulas(text: str) -> None:
     line = io.StringIO()
     csv.writer(line).writerow([csv_cell(text)])
     [[cell]] = csv.reader(io.StringIO(line.getvalue())) if line.getvalue().strip("\r\n") else [[""]]
@@ -61,7 +61,7 @@ def test_cells(value: object, cell: object) -> None:
     assert csv_cell(value) == cell
 
 
-def test_failing_rows_name_nobody() -> None:
+def test_failing_rows_identify_nobody() -> None:
     """Enough to distinguish two persons in a message, and no more."""
     key, identity = "3f2504e0-4f89-41d3-9a0c-0305e82c3301", -4611686018427387905
     row = {

@@ -111,7 +111,7 @@ def fail(settings: Settings, *, full_refresh: bool = False) -> str:
     return str(failure.value)
 
 
-def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built: Settings) -> None:
+def test_a_failed_build_names_failing_rows_and_the_build_that_bi_sees(built: Settings) -> None:
     before = marts(built)
     for feed in FACTS:
         deliver(built, feed, WEDNESDAY)
@@ -184,7 +184,7 @@ def test_every_node_of_a_failed_build_is_recorded(built: Settings) -> None:
     assert recorded["mart_service_quality_daily"]["message"] == "agg_calls_daily failed"
 
 
-def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built: Settings) -> None:
+def test_the_next_builds_resume_and_end_with_the_same_marts(built: Settings) -> None:
     first = last_build(built)["build_id"]
     with edited(built, "mart_service_quality_daily.sql", "select * from final", "select 1 / 0 from final"):
         said = fail(built)
@@ -243,7 +243,7 @@ def test_a_build_that_loses_the_warehouse_ends_at_once(built: Settings) -> None:
     assert last_build(built)["status"] == "running"
 
 
-def test_only_what_the_failed_build_read_is_gone_on_from(built: Settings, tmp_path: Path) -> None:
+def test_only_unchanged_inputs_of_a_failed_build_are_resumed(built: Settings, tmp_path: Path) -> None:
     with without_directorates(built):
         fail(built)
     assert last_build(built)["resumed_build_id"] is None, "the build before it was killed"
@@ -337,7 +337,7 @@ def test_a_project_that_cannot_be_read_is_reported_in_dbts_words(built: Settings
 
 
 @pytest.mark.soak
-def test_after_a_new_delivery_everything_is_done_and_gaps_are_reported(built: Settings) -> None:
+def test_a_new_delivery_rebuilds_everything_and_reports_gaps(built: Settings) -> None:
     deliver(built, "boutique_visits", THURSDAY)
     shutil.move(coming(built) / "interventions" / f"date={THURSDAY}", coming(built) / "late")
     deliver(built, "interventions", THURSDAY, "missing")

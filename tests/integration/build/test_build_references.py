@@ -90,7 +90,7 @@ def test_a_dated_seed_reaches_the_dates_it_governs_and_no_others(built: Settings
 
 
 @pytest.mark.soak
-def test_a_seed_taken_back_after_a_failed_build_is_taken_back_in_the_tables(built: Settings) -> None:
+def test_a_seed_reverted_after_a_failed_build_is_reverted_in_the_tables(built: Settings) -> None:
     before = marts(built)
     line = "44,OUEST,1990-01-01,,high\n"
     change_seed(built, "department_directorate", line, "")
@@ -133,14 +133,16 @@ def test_each_change_reaches_its_own_dates(built: Settings) -> None:
     ) == [(date(2012, 4, 24),)]
 
 
-def test_after_all_this_the_marts_equal_a_full_refresh(built: Settings) -> None:
+def test_the_marts_finally_equal_a_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     build(built, full_refresh=True)
     refreshed = marts(built)
     assert [name for name in refreshed if incremental[name] != refreshed[name]] == []
 
 
-def test_what_is_withdrawn_leaves_the_marts_as_if_it_had_never_come(built: Settings, tmp_path: Path) -> None:
+def test_a_withdrawn_delivery_leaves_the_marts_as_if_it_never_arrived(
+    built: Settings, tmp_path: Path
+) -> None:
     """Facts of one more day, snapshots of each keeping, and a restatement; then its original again."""
     before, extra = marts(built), LAST + timedelta(days=1)
     simulate(FIRST, extra, scale=0.002, seed=6, out=str(tmp_path))

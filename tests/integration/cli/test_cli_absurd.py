@@ -155,7 +155,7 @@ def test_sql_shows_values_that_neither_python_nor_json_has(
     assert Said(capsys, ["sql", query]).code == 0
 
 
-def test_what_nobody_foresaw_is_one_line_with_a_log(
+def test_unexpected_errors_give_one_line_and_a_log(
     platform: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: Settings) -> None:
@@ -171,7 +171,7 @@ def test_what_nobody_foresaw_is_one_line_with_a_log(
     assert "44 55" not in line + log.read_text()
 
 
-def test_long_commands_tell_a_log_of_each_step(
+def test_long_commands_log_each_step(
     platform: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     days = ["--from=2012-04-25", "--to=2012-04-26"]

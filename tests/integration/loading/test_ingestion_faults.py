@@ -126,7 +126,7 @@ def disturb(server: Settings, trial: Trial, blow: str, chance: random.Random) ->
         ),
     ],
 )
-def test_struck_at_random(
+def test_faults_at_random_moments(
     server: Settings,
     fresh: Callable[..., Settings],
     delivered: dict[str, pl.DataFrame],
@@ -146,7 +146,7 @@ def test_struck_at_random(
 
 
 @pytest.mark.soak
-def test_many_at_once(fresh: Callable[..., Settings], tmp_path: Path) -> None:
+def test_many_loads_at_once(fresh: Callable[..., Settings], tmp_path: Path) -> None:
     """Several feeds, two days of each, some of them twice: all at the same time."""
     days = [DAY, DAY + timedelta(days=1)]
     simulate(*days, scale=0.002, seed=3, out=str(tmp_path))

@@ -209,7 +209,7 @@ def test_many_days_at_once_published_and_restated(warehouse: Settings) -> None:
     assert len(raw_tables(warehouse)) == 5
 
 
-def test_a_day_that_stays_locked_is_reported(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_remains_locked_is_reported(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "SAME_DATE_PATIENCE_SECONDS", 0.1)
     with (
         connect(warehouse, "loader", autocommit=True) as other,
@@ -219,7 +219,7 @@ def test_a_day_that_stays_locked_is_reported(warehouse: Settings, monkeypatch: p
         ingest(warehouse, "calls", DAY)
 
 
-def test_a_feed_that_stays_locked_is_reported_and_loses_nothing(
+def test_a_feed_that_remains_locked_is_reported_and_loses_nothing(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(50)))

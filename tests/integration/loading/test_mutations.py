@@ -363,7 +363,7 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("feed", feeds.FEEDS)
 @pytest.mark.parametrize("count", [4, pytest.param(1_450, marks=pytest.mark.soak)])
-def test_spoiled_files_are_published_exactly_or_told_apart(
+def test_spoiled_files_are_published_exactly_or_reported(
     module_warehouse: Settings, landing: Path, feed: str, count: int
 ) -> None:
     good = good_file(module_warehouse, feeds.get(feed), landing)

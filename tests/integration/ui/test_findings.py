@@ -74,7 +74,7 @@ def pages(settings: Settings) -> TestClient:
     return TestClient(mounted)
 
 
-def test_the_same_everywhere(platform: Settings) -> None:
+def test_findings_are_the_same_everywhere(platform: Settings) -> None:
     [finding] = desk.findings(platform)
     assert finding.kind is FindingKind.INGEST_RUN_FAILED
     assert (finding.subject.feed, finding.subject.first_date, finding.subject.run_id) == ("calls", DAY, "r")

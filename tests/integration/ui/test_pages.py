@@ -175,7 +175,7 @@ class TestWhoMaySee:
         }
 
     @pytest.mark.parametrize("path", PAGES)
-    def test_nobody_unknown(self, anonymous: TestClient, path: str) -> None:
+    def test_unknown_users_are_refused(self, anonymous: TestClient, path: str) -> None:
         answer = anonymous.get(path)
         assert answer.status_code == 401
         assert "Log in to Airflow" in answer.text
@@ -184,14 +184,14 @@ class TestWhoMaySee:
     @pytest.mark.parametrize(
         "how", [{"headers": {"Authorization": "Bearer no.such.token"}}, {"cookies": {"_token": "forged"}}]
     )
-    def test_nobody_with_a_forged_token(self, anonymous: TestClient, how: dict) -> None:
+    def test_forged_tokens_are_refused(self, anonymous: TestClient, how: dict) -> None:
         anonymous.cookies.update(how.get("cookies", {}))
         try:
             assert anonymous.get("/parc/", headers=how.get("headers")).status_code in (401, 403)
         finally:
             anonymous.cookies.clear()
 
-    def test_nobody_without_a_role(self, anonymous: TestClient) -> None:
+    def test_users_without_a_role_are_refused(self, anonymous: TestClient) -> None:
         """A user known to Airflow, but not one of those who see its plugins."""
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
         from airflow.api_fastapi.core_api.security import get_user
@@ -208,7 +208,7 @@ class TestWhoMaySee:
 
     @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
     @pytest.mark.parametrize("path", PAGES)
-    def test_nobody_acts(self, client: TestClient, method: str, path: str) -> None:
+    def test_pages_change_nothing(self, client: TestClient, method: str, path: str) -> None:
         assert getattr(client, method)(path).status_code == 405
 
     def test_no_page_describes_the_addresses(self, client: TestClient) -> None:
@@ -239,7 +239,7 @@ class TestWhatABrowserMayDo:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", answer.text)
 
-    def test_what_was_delivered_is_text(self, client: TestClient, night: Settings) -> None:
+    def test_delivered_text_is_escaped(self, client: TestClient, night: Settings) -> None:
         refused = value(night, "select max(delivery_id) from ops.delivery where status = 'refused'")
         faulty = value(night, FAULTY_DELIVERY)
         for path in (f"/deliveries/{refused}", f"/deliveries/{faulty}", "/deliveries", "/"):
@@ -286,7 +286,7 @@ class TestDesk:
         assert f"calls {MISSING}" in said and f"parc ingest calls --date {MISSING}" in said
         assert "build failed" in said and "build 2" in said
 
-    def test_what_waits_leads_to_the_question(self, client: TestClient) -> None:
+    def test_waiting_approvals_link_to_the_question(self, client: TestClient) -> None:
         page = client.get("/parc/")
         assert "Release of 2012-04-25" in text(page)
         assert 'href="/dags/export_routing/runs/manual__1/tasks/approve/required_actions"' in page.text
@@ -317,7 +317,7 @@ class TestDesk:
             with connect(night, "admin") as connection:
                 connection.execute("insert into ops.schema_version (name, sha256) values (%s, %s)", name)
 
-    def test_a_warehouse_that_is_away_is_reported(self, client: TestClient, night: Settings) -> None:
+    def test_an_unreachable_warehouse_is_reported(self, client: TestClient, night: Settings) -> None:
         from parc.ui.app import app
 
         client.get("/parc/builds")
@@ -430,11 +430,11 @@ class TestDeliveries:
         landed = value(night, f"select landed_at from ops.delivery where delivery_id = {delivery}")
         assert f'datetime="{landed.isoformat()}"' in page.text
 
-    def test_of_a_day_nothing_came(self, client: TestClient) -> None:
+    def test_a_day_without_deliveries(self, client: TestClient) -> None:
         said = text(client.get(f"/parc/deliveries?feed=calls&date={MISSING}"))
         assert f"parc ingest calls --date {MISSING}" in said
 
-    def test_none_such(self, client: TestClient) -> None:
+    def test_unknown_addresses_are_not_found(self, client: TestClient) -> None:
         for path in ("deliveries/999", "deliveries/x", "builds/999", "deliveries?date=yesterday"):
             assert client.get(f"/parc/{path}").status_code == 404
 

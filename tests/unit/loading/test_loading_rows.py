@@ -130,7 +130,7 @@ def test_a_withheld_number_has_no_key(spelling: str) -> None:
         ("＋33299123456", "+33299123456", "029912"),
     ],
 )
-def test_one_number_has_one_key_however_it_is_spelled(spelling: str, number: str, prefix: str | None) -> None:
+def test_a_number_has_one_key_in_any_spelling(spelling: str, number: str, prefix: str | None) -> None:
     (stored,), _ = call(caller_number=spelling, customer_ref="")
     assert stored["caller_key"] == key(number)
     assert stored["caller_identity"] == identity(f"{number}")
@@ -140,7 +140,7 @@ def test_one_number_has_one_key_however_it_is_spelled(spelling: str, number: str
 @pytest.mark.parametrize(
     "spelling", ["3900", "+33299", "+3329912345678", "call me", "0199", "+5901234567", "2125551234"]
 )
-def test_what_is_no_number_is_rejected_and_not_shown(spelling: str) -> None:
+def test_a_non_number_is_rejected_and_masked(spelling: str) -> None:
     stored, (rejected,) = call(caller_number=spelling)
     assert not stored
     assert rejected.reason == "`caller_number` is not a telephone number"
@@ -299,7 +299,7 @@ def test_a_number_in_the_wrong_column_is_not_shown_either() -> None:
     assert "99123456" not in rejected.text
 
 
-def test_columns_may_come_in_any_order() -> None:
+def test_columns_may_be_in_any_order() -> None:
     (expected,), _ = call()
     (stored,), _ = check_block("calls", dict(reversed(GOOD.items())))
     assert stored == expected
@@ -344,7 +344,7 @@ CODES = [
 @pytest.mark.parametrize(
     "text", ["C012345678", "58704610", "voir Mme Kerfautras", "a@b", "1 2", "R-1234-567"]
 )
-def test_what_is_no_code_is_masked_and_counted(feed: str, column: str, text: str) -> None:
+def test_a_value_that_is_not_a_code_is_masked_and_counted(feed: str, column: str, text: str) -> None:
     row = GOOD_ROWS[feed]
     (stored,), rejected = check_block(feed, row | {column: text})
     assert not rejected and stored[column] == "***"
@@ -353,14 +353,14 @@ def test_what_is_no_code_is_masked_and_counted(feed: str, column: str, text: str
 
 @pytest.mark.parametrize("text", ["PS", "ATLANTIS", "ZZ999", "UI_LYON", "B972-001", "Œuvre", "N/B", "750012"])
 @pytest.mark.parametrize(("feed", "column"), CODES)
-def test_a_code_that_nobody_knows_stays(feed: str, column: str, text: str) -> None:
+def test_an_unknown_code_is_kept(feed: str, column: str, text: str) -> None:
     row = GOOD_ROWS[feed] | {column: text}
     (stored,), rejected = check_block(feed, row)
     assert not rejected and stored[column] == text
     assert not changes(feed, row)
 
 
-def test_what_a_seed_lists_is_a_code_whatever_it_looks_like() -> None:
+def test_a_value_listed_in_a_seed_is_a_code() -> None:
     (stored,), _ = call(site_code="SITE 12345678", agent_ref="SITE 12345678")
     assert stored["site_code"] == "SITE 12345678"
 
@@ -400,7 +400,7 @@ def test_a_reference_repeated_as_the_key_rejects_the_row_masked(column: str) -> 
     ],
 )
 @pytest.mark.parametrize("column", ["leg_no", "ended_at", "market", "line_department"])
-def test_a_rejected_value_is_shown_where_it_names_nobody(column: str, text: str, shown: str | None) -> None:
+def test_a_rejected_value_is_shown_if_it_identifies_nobody(column: str, text: str, shown: str | None) -> None:
     stored, (rejected,) = call(**{column: text})
     assert not stored and rejected.value == (shown or text)
     assert (text in rejected.text) == (shown != "***")

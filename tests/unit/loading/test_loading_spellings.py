@@ -63,7 +63,7 @@ def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
 @pytest.mark.parametrize("feed", FEEDS)
-def test_a_placeholder_is_empty_in_every_column_that_may_be(feed: str, text: str) -> None:
+def test_a_placeholder_is_null_in_every_nullable_column(feed: str, text: str) -> None:
     nullable = [column.name for column in FEEDS[feed].file_columns if column.nullable]
     nullable = [name for name in nullable if name not in ("queued_at", "answered_at")]  # needed once answered
     (expected,), _ = check_block(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, ""))
@@ -83,7 +83,7 @@ def test_a_placeholder_is_no_key(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [*NOBODIES, "Private", "masqué", "Numéro masqué", "withheld", "anonymous", "NULL", "-"]
 )
-def test_a_caller_who_withholds_the_number_in_any_words(text: str) -> None:
+def test_withheld_numbers_are_recognised_in_any_wording(text: str) -> None:
     (stored,), rejected = call(caller_number=text)
     assert not rejected and stored["caller_key"] is None
     reported = changes("calls", GOOD | {"caller_number": text})
@@ -105,13 +105,13 @@ def test_a_placeholder_for_a_number_is_not_shown() -> None:
         ("2012-04-25T23+02:00", datetime(2012, 4, 25, 21, tzinfo=UTC)),
     ],
 )
-def test_ends_of_days_leap_seconds_and_hours_alone_are_instants(text: str, instant: datetime) -> None:
+def test_end_of_day_leap_seconds_and_bare_hours_are_valid_instants(text: str, instant: datetime) -> None:
     (stored,), rejected = call(ended_at=text)
     assert not rejected and stored["ended_at"] == instant
 
 
 @pytest.mark.parametrize("around", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
-def test_padding_is_no_part_of_a_value(around: str) -> None:
+def test_padding_is_stripped(around: str) -> None:
     padded = {name: around.format(value) for name, value in GOOD.items()}
     assert check_block("calls", padded) == check_block("calls", GOOD)
     assert not changes("calls", padded)
@@ -147,7 +147,7 @@ def test_a_department_in_another_spelling(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Bretagne", "35000", "2C", "FR-BRE", "3 5", "+33299123456"])
-def test_what_is_no_department_is_rejected_by_name(text: str) -> None:
+def test_an_invalid_department_is_rejected_by_name(text: str) -> None:
     _, (rejected,) = call(line_department=text)
     assert rejected.reason == "`line_department` is not a department code (35, 2A, 971)"
 
@@ -182,7 +182,7 @@ def test_a_whole_number_in_another_spelling(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["3.5", "1 200", "1,200", "1e3", "0x10", "three", ".0"])
-def test_what_is_no_whole_number(text: str) -> None:
+def test_an_invalid_whole_number_is_rejected(text: str) -> None:
     _, (rejected,) = call(talk_s=text)
     assert rejected.reason == "`talk_s` is not a whole number"
 
@@ -190,7 +190,7 @@ def test_what_is_no_whole_number(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["9999-12-31", "9999-12-31T00:00:00", "99991231", "2999-12-31", "2099-12-31 00:00:00"]
 )
-def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
+def test_a_shop_with_a_far_future_closing_date_is_open(text: str) -> None:
     (stored,), rejected = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert not rejected
     assert stored["closed_on"] is None
@@ -233,7 +233,7 @@ def test_a_date_in_another_spelling(text: str) -> None:
         ("boutiques", "closed_on", "2045-01-01", "1912-04-25", "2015-04-30"),
     ],
 )
-def test_a_moment_far_from_the_deliverys_date_is_rejected(
+def test_an_instant_far_from_the_delivery_date_is_rejected(
     feed: str, column: str, text: str, first: str, last: str
 ) -> None:
     _, (rejected,) = check_block(feed, GOOD_ROWS[feed] | {column: text})
@@ -294,7 +294,7 @@ def test_a_service_number_in_another_spelling(text: str, number: str) -> None:
 @pytest.mark.parametrize(
     "text", ["0299120001", "+33299120001", "02 99 12 00 01", "0612345678", "1234567", "sip:x@y"]
 )
-def test_what_is_dialled_otherwise_is_masked_and_counted(text: str) -> None:
+def test_other_dialled_numbers_are_masked_and_counted(text: str) -> None:
     (stored,), rejected = call(dialled_number=text)
     assert not rejected
     assert stored["dialled_number"] == "***"
@@ -333,7 +333,7 @@ def test_a_number_as_a_key_rejects_the_row_masked(text: str) -> None:
         assert "12" not in rejected.value and text not in rejected.text
 
 
-def test_digits_alone_as_a_key_are_doubtful_and_shown_as_a_digest() -> None:
+def test_a_digits_only_key_is_ambiguous_and_shown_as_a_digest() -> None:
     rows = [GOOD | {"call_id": text} for text in ("0299123456", "c2", "call-0299123456", "20120425-0000001")]
     (found,) = checked_blocks("calls", *rows, GOOD | {"call_id": "0299123457", "market": "fax"})
     assert found.doubtful.to_list() == [2, 4]
@@ -349,7 +349,7 @@ def test_a_long_value_is_cut() -> None:
     assert rejected.value == "x" * 59 + "…"
 
 
-def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
+def test_the_verdict_on_a_row_does_not_depend_on_its_position() -> None:
     """In blocks of any size, with any neighbours, the stored rows and the messages are the same."""
     odd = {
         "call_id": ["0299123456", "NULL", "", "+33299123456", " c "],
