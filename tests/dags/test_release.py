@@ -28,7 +28,7 @@ class Run:
 
         self.settings = settings
         self.release = release
-        self.asked: list[Any] = []
+        self.questions: list[Any] = []
         self.question = uuid4()
         self.states = {"approve": "success"}
         ti = SimpleNamespace(
@@ -44,7 +44,7 @@ class Run:
         )
         self.context = {"ti": ti, "dag_run": run, "params": {"business_date": str(EVE)}}
         monkeypatch.setattr(release, "get_current_context", lambda: self.context)
-        monkeypatch.setattr(release.HITLOperator, "execute", lambda operator, _: self.asked.append(operator))
+        monkeypatch.setattr(release.HITLOperator, "execute", lambda asked, _: self.questions.append(asked))
         monkeypatch.setattr(release.HITLOperator, "execute_complete", lambda *_: FORGED)
 
     def ask(self) -> Any:
@@ -112,16 +112,16 @@ def test_a_forged_xcom_approves_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "reason"),
     [("Anne", ["Reject"], "was rejected by Anne"), (None, ["Reject"], "was not approved in time")],
 )
 def test_a_rejected_release_says_that_the_switch_keeps_its_table(
-    run: Run, name: str | None, options: list[str], said: str
+    run: Run, name: str | None, options: list[str], reason: str
 ) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     run.answer(run.ask(), name, *options)
-    with pytest.raises(AirflowSkipException, match=f"2012-04-25 {said}; the switch keeps its table"):
+    with pytest.raises(AirflowSkipException, match=f"2012-04-25 {reason}; the switch keeps its table"):
         run.apply()
     assert run.released() == []
 

@@ -15,7 +15,7 @@ import pytest
 
 from parc.host.client import Airflow
 from parc.settings import PROJECT
-from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
+from support.running import WAIT_SECONDS, Platform, approval_request, runs, signed_in, started, wait
 
 pytestmark = pytest.mark.e2e
 
@@ -215,7 +215,7 @@ def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> No
     assert httpx.get(f"{airflow.address}/parc/").status_code == 401
     assert page.request.get("/parc/docs/..%2Fsecrets%2Fpseudonym_secret").status == 404
     refused_by_browser = []
-    page.on("console", lambda said: refused_by_browser.append(said.text) if "Policy" in said.text else None)
+    page.on("console", lambda line: refused_by_browser.append(line.text) if "Policy" in line.text else None)
     frame = page.frame_locator("iframe")
     page.goto("/dags")
     page.get_by_role("link", name="PARC desk").click()
@@ -253,7 +253,7 @@ def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airfl
     for command in ("rollback", "release-hold"):
         assert platform.parc("routing", command).returncode == 0
     run_id = airflow.trigger("export_routing", business_date="2012-04-29")
-    asked(platform, airflow, run_id)
+    approval_request(platform, airflow, run_id)
     page.goto(f"/dags/export_routing/runs/{run_id}/tasks/approve/required_actions")
     page.get_by_text("Predicted load").first.wait_for()
     page.screenshot(path=str(platform.home / "approval.png"), full_page=True)
@@ -279,7 +279,7 @@ def test_named_users_have_the_rights_of_their_roles(platform: Platform, airflow:
         if name != "adam"
     } == {"vera": 403, "emil": 200, "anna": 403}
     run_id = runs(airflow, "export_routing")[-1]["dag_run_id"]
-    question = asked(platform, airflow, run_id)
+    question = approval_request(platform, airflow, run_id)
     place = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     answer = {"chosen_options": ["Approve"], "params_input": {}}
     again = {"dag_run_id": run_id, "task_ids": ["approve"], "only_failed": False, "dry_run": False}

@@ -27,7 +27,7 @@ from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.routing_world import EVE, go_live, rows
-from support.sites import CALLER, Sites, place_calls, would_go
+from support.sites import CALLER, Sites, place_calls, route_of
 
 # Ends itself after so many exchanges with the switch: before, in and after every step of a release.
 KILLED = """
@@ -77,7 +77,7 @@ def as_kamailio(settings: Settings) -> str:
 
 
 def old_table_is_live(settings: Settings) -> bool:
-    return {site for _, site, _ in would_go(settings).sites} == {"LYON", "LYON_2", "TUNIS"}
+    return {site for _, site, _ in route_of(settings).sites} == {"LYON", "LYON_2", "TUNIS"}
 
 
 def test_the_switch_database_is_down(live: Settings, sites: Sites, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def killed_after(settings: Settings, exchanges: int) -> None:
     approved = routing.plan(settings, EVE).plan_hash
     done = run_killed(settings, approved, exchanges)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    sites = {site for _, site, _ in would_go(settings).sites}
+    sites = {site for _, site, _ in route_of(settings).sites}
     assert sites in ({"LYON", "LYON_2", "TUNIS"}, {"RENNES", "RENNES_2", "TUNIS"})
     try:
         routing.apply(settings, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
@@ -192,7 +192,7 @@ def test_a_switch_that_only_claims_success_is_detected(
 
 def test_a_switch_that_refuses_to_load_a_table(live: Settings) -> None:
     """Its role may no longer read the idle slot, so the reload fails with an error."""
-    idle = "b" if would_go(live).slot == "a" else "a"
+    idle = "b" if route_of(live).slot == "a" else "a"
     with psycopg.connect(local.database(live), autocommit=True) as database:
         database.execute(f"revoke select on switch.rt_{idle} from {local.READER}".encode())
         try:
@@ -306,7 +306,7 @@ def test_drift_is_accepted_either_way_and_audited(
 ) -> None:
     """Somebody changed a weight on the switch, in its table and in its memory."""
     go_live(live)
-    slot = would_go(live).slot
+    slot = route_of(live).slot
     with psycopg.connect(local.database(live), autocommit=True) as database:
         database.execute(f"update slot_{slot}.routes set weight = 50 where site_code = 'RENNES'".encode())
     Rpc(local.socket(live)).call("htable.reload", f"rt_{slot}")
@@ -322,7 +322,7 @@ def test_drift_is_accepted_either_way_and_audited(
         approve=plan.plan_hash,
         approved_by="Anne",
     )
-    assert (1, "RENNES", 50 if drift == "adopt" else 60) in would_go(live).sites
+    assert (1, "RENNES", 50 if drift == "adopt" else 60) in route_of(live).sites
     assert routing.verify(live).is_ok
     assert (drift, "Anne", "as it should be") in rows(
         live, "select action, accepted_by, reason from ops.routing_drift"

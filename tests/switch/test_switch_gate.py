@@ -19,7 +19,7 @@ from parc.routing.switches.probes import seal
 from parc.settings import OwnSwitch, Settings
 from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone, status, values
 from support.routing_world import go_live
-from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+from support.sites import CALLER, IN_HOURS, Sites, route_of, start_calls
 
 METHODS = (
     "INVITE",
@@ -119,8 +119,8 @@ def test_an_active_call_survives_a_release_and_a_restart(
             if method == "INVITE":
                 caller.send(dialog.request("ACK"))
         sites.sockets[site].sendto(from_site(invite, site, "UPDATE", number), caller.switch)
-        heard = caller.receive() or ""
-        assert heard.startswith("UPDATE sip:caller@") and dialog.call_id in heard
+        received = caller.receive() or ""
+        assert received.startswith("UPDATE sip:caller@") and dialog.call_id in received
     assert status(dialog.ask("BYE")) == 200
     assert [each for each, _ in sites.requests("BYE", dialog.call_id)] == [site]
 
@@ -167,13 +167,13 @@ def test_only_the_two_ends_of_a_call_control_it(
     ends, found = route.split("parc=", 1)[1].split(">")[0].split("-")
     assert found == sealed(open_live, ends, dialog.call_id, dialog.tag)
 
-    def asked(routes: list[str], **given: object) -> int:
+    def reply_status(routes: list[str], **given: object) -> int:
         return status(dialog.ask("MESSAGE", routes=routes, **given))
 
     other = Dialog(caller)
     other.to_tag = "forged"
     assert status(other.ask("MESSAGE", routes=[route])) == 481
-    assert asked([route.replace(f"{ends}-", f"{ends[:-1]}{'0' if ends[-1] != '0' else '1'}-")]) == 481
+    assert reply_status([route.replace(f"{ends}-", f"{ends[:-1]}{'0' if ends[-1] != '0' else '1'}-")]) == 481
     until_text, first, second = bytes.fromhex(ends).decode().split("|")
     for text, expected in (
         (f"{until_text}|{first}|{second}", 200),
@@ -181,18 +181,18 @@ def test_only_the_two_ends_of_a_call_control_it(
     ):
         made = text.encode().hex()
         mark = f"{made}-{sealed(open_live, made, dialog.call_id, dialog.tag)}"
-        assert asked([f"<sip:127.0.0.1:{local.calls_port(open_live)};lr;parc={mark}>"]) == expected
-    assert asked([route, f"<sip:{victim.address};lr>"]) == 403
-    assert asked([f"{route}, <sip:{victim.address};lr>"]) == 403
+        assert reply_status([f"<sip:127.0.0.1:{local.calls_port(open_live)};lr;parc={mark}>"]) == expected
+    assert reply_status([route, f"<sip:{victim.address};lr>"]) == 403
+    assert reply_status([f"{route}, <sip:{victim.address};lr>"]) == 403
     [(site, _)] = sites.requests("INVITE", dialog.call_id)
     at_site, away = f"<sip:127.0.0.1:{sites.addresses[site]};lr>", f"<sip:{victim.address};lr>"
-    assert asked([route, at_site]) == 200
-    assert asked([route, ", ".join([at_site] * 120), away]) == 403
-    assert asked([route, "<what is this", away]) in (400, 403)
-    assert asked([route, at_site, "<sip:>", away]) in (400, 403)
-    assert asked([f"<sip:{victim.address};lr>", route]) == 481
-    assert asked([route.replace("127.0.0.1", victim.address.split(":")[0])]) == 481
-    assert asked([route], uri=f"sip:agent@{victim.address}") == 200  # to the site, whatever it says
+    assert reply_status([route, at_site]) == 200
+    assert reply_status([route, ", ".join([at_site] * 120), away]) == 403
+    assert reply_status([route, "<what is this", away]) in (400, 403)
+    assert reply_status([route, at_site, "<sip:>", away]) in (400, 403)
+    assert reply_status([f"<sip:{victim.address};lr>", route]) == 481
+    assert reply_status([route.replace("127.0.0.1", victim.address.split(":")[0])]) == 481
+    assert reply_status([route], uri=f"sip:agent@{victim.address}") == 200  # to the site, whatever it says
     with phone(open_live, STRANGER) as stranger:
         stranger.send(dialog.request("BYE"))
         assert stranger.everything(0.3) == []
@@ -260,26 +260,26 @@ def test_only_peers_may_assert_the_caller(open_live: Settings, sites: Sites, cal
 def test_the_probe_port_answers_only_the_platform(open_live: Settings, caller: Phone) -> None:
     """Not another user of this host, not a question that somebody has altered."""
     port = local.calls_port(open_live) + 1
-    assert would_go(open_live, CALLER).zone_code == "53"
+    assert route_of(open_live, CALLER).zone_code == "53"
     dialog = Dialog(caller)
     for method in METHODS:
         caller.send(dialog.request(method), port)
-    asked = f"ask|{dialog.call_id}|3900|{dialog.number}"
+    question = f"ask|{dialog.call_id}|3900|{dialog.number}"
     secret, instant = local.secret(open_live), str(int(IN_HOURS.timestamp()))
     for headers in (
         ["X-Parc-Seal: "],
         ["X-Parc-Seal: " + "0" * 64],
-        ["X-Parc-Seal: " + seal("0" * 40, asked)],
-        ["X-Parc-Slot: a", "X-Parc-Seal: " + seal(secret, asked)],
-        [f"X-Parc-Instant: {instant}", "X-Parc-Seal: " + seal(secret, asked)],
-        [f"P-Asserted-Identity: <sip:{CALLER}@x>", "X-Parc-Seal: " + seal(secret, asked)],
-        ["X-Parc-Seal: " + seal(secret, asked.replace("3900", "3901"))],
-        ["X-Parc-Seal: " + seal(secret, asked.replace(dialog.number, "+33240445566"))],
-        ["X-Parc-Seal: " + seal(secret, asked.replace(dialog.call_id, "another"))],
+        ["X-Parc-Seal: " + seal("0" * 40, question)],
+        ["X-Parc-Slot: a", "X-Parc-Seal: " + seal(secret, question)],
+        [f"X-Parc-Instant: {instant}", "X-Parc-Seal: " + seal(secret, question)],
+        [f"P-Asserted-Identity: <sip:{CALLER}@x>", "X-Parc-Seal: " + seal(secret, question)],
+        ["X-Parc-Seal: " + seal(secret, question.replace("3900", "3901"))],
+        ["X-Parc-Seal: " + seal(secret, question.replace(dialog.number, "+33240445566"))],
+        ["X-Parc-Seal: " + seal(secret, question.replace(dialog.call_id, "another"))],
     ):
         caller.send(dialog.request("INVITE", headers=headers), port)
     assert caller.everything() == []
-    caller.send(dialog.request("INVITE", headers=["X-Parc-Seal: " + seal(secret, asked)]), port)
+    caller.send(dialog.request("INVITE", headers=["X-Parc-Seal: " + seal(secret, question)]), port)
     assert status(caller.final()) == 302
 
 
@@ -311,8 +311,8 @@ def test_a_flooding_peer_does_not_block_another(open_live: Settings, sites: Site
             sent += 1
             if sent % 20 == 0:
                 time.sleep(0.005)
-        said, _ = calls.communicate(timeout=60)
-        assert calls.returncode == 0, said[-2000:]
+        output, _ = calls.communicate(timeout=60)
+        assert calls.returncode == 0, output[-2000:]
         refused = [reply for reply in greedy.everything() if status(reply) == 503]
     taken = len(sites.calls) - 200 * seconds
     assert sent > 3 * int(open_live.own_switch.peer_calls) and refused
@@ -361,7 +361,7 @@ def test_the_log_names_no_caller_and_stays_short(open_live: Settings, caller: Ph
         assert old in good, old
         caller.send(good.replace(old, new, 1))
     caller.everything()
-    assert would_go(open_live).zone_code == "53"
+    assert route_of(open_live).zone_code == "53"
     assert number not in log.read_text() and log.stat().st_size == size
 
 
@@ -372,8 +372,8 @@ def test_a_large_log_keeps_only_lines_about_crashes(tmp_path: Path) -> None:
     death = " 0(7) ALERT: <core> [main.c:777]: handle_sigs(): child process 9 exited by a signal 11\n"
     log.write_text(death + " 9(16) ERROR: <core> parse_via(): <0612345678>\n" * 100)
     assert local.shorten_log(settings, local.LOG_BYTES) == 0
-    went = local.shorten_log(settings, dry_run=True)
-    assert went == local.shorten_log(settings) == 100 * 47 and log.read_text() == death
+    freed = local.shorten_log(settings, dry_run=True)
+    assert freed == local.shorten_log(settings) == 100 * 47 and log.read_text() == death
     assert local.shorten_log(settings) == 0
 
 
@@ -388,8 +388,8 @@ def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> No
         assert secret not in " ".join(each.cmdline()) + str(each.environ())
 
 
-def until(is_so: object) -> None:
+def until(condition: object) -> None:
     deadline = time.monotonic() + SECONDS
-    while not is_so():  # type: ignore[operator]
+    while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)

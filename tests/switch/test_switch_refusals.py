@@ -12,7 +12,7 @@ from parc.errors import ApprovalNeeded, ParcError, RoutingRefused
 from parc.routing.switches import local, open_switch
 from parc.settings import Settings
 from support.routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
-from support.sites import CALLER, IN_HOURS, Sites, place_calls, would_go
+from support.sites import CALLER, IN_HOURS, Sites, place_calls, route_of
 
 DEMAND = "marts.mart_routing_demand_half_hourly"
 ROUTES = "marts.routing_routes"
@@ -75,7 +75,7 @@ def test_refused_even_when_approved(live: Settings, what: str) -> None:
     with pytest.raises(RoutingRefused, match=named):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
     assert open_switch(live).pointer() == before
-    assert {site for _, site, _ in would_go(live).sites} == {"LYON", "LYON_2", "TUNIS"}
+    assert {site for _, site, _ in route_of(live).sites} == {"LYON", "LYON_2", "TUNIS"}
     assert rows(live, newest) == recorded
 
 
@@ -101,7 +101,7 @@ def test_only_the_kill_switch_stops_an_emergency(live: Settings, sites: Sites, t
     disabled(live)
     with pytest.raises(ParcError, match="routing is disabled by Paul"):
         routing.emergency_national(live, requested_by="Anne", reason="Rennes burns")
-    assert {site for _, site, _ in would_go(live).sites} == {"RENNES", "RENNES_2", "TUNIS"}
+    assert {site for _, site, _ in route_of(live).sites} == {"RENNES", "RENNES_2", "TUNIS"}
     routing.enable(live, enabled_by="Paul", reason="moved")
     routing.emergency_national(live, requested_by="Anne", reason="Rennes burns")
     local.set_clock(live, IN_HOURS)

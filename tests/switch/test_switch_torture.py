@@ -18,7 +18,7 @@ from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc, encode
 from parc.settings import Settings
 from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone
-from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+from support.sites import CALLER, IN_HOURS, Sites, route_of, start_calls
 from support.torture import PLANTED, mutations, torture
 
 PER_SECOND = 200
@@ -40,8 +40,8 @@ def calls_going_on(settings: Settings, sites: Sites, folder: Path, seconds: int)
     calls = start_calls(folder, local.calls_port(settings), [CALLER], PER_SECOND * seconds, PER_SECOND)
     with phone(settings, STRANGER) as bystander:
         yield bystander
-        said, _ = calls.communicate(timeout=seconds + 90)
-        assert calls.returncode == 0, said[-2000:]
+        output, _ = calls.communicate(timeout=seconds + 90)
+        assert calls.returncode == 0, output[-2000:]
         assert bystander.everything(0.2) == []
     assert {each.pid for each in (process, *process.children(recursive=True))} == pids
     assert PLANTED not in log.read_text(errors="replace") and log.stat().st_size == length
@@ -49,7 +49,7 @@ def calls_going_on(settings: Settings, sites: Sites, folder: Path, seconds: int)
     while used(settings) > before + SPARE_BYTES:
         assert time.monotonic() < deadline, f"{used(settings) - before} bytes did not come back"
         time.sleep(0.5)
-    assert would_go(settings).zone_code == "53" and routing.verify(settings).problems == []
+    assert route_of(settings).zone_code == "53" and routing.verify(settings).problems == []
 
 
 def used(settings: Settings) -> int:

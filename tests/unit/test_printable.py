@@ -80,7 +80,7 @@ def test_failing_rows_identify_nobody() -> None:
     assert shown[0]["row"] == {"customer_key": "3f2504…"}
     assert (shown[0]["site_code"], shown[0]["call_id"]) == ("RENNES", "call-1")
     assert shown[0]["offered_count"] == 12_345_678_901
-    said = f"Key (identity_key, caller_key)=({identity}, {key}) already exists, 2012-04-25 10:00:00.123456"
-    assert without_persons(said) == (
+    message = f"Key (identity_key, caller_key)=({identity}, {key}) already exists, 2012-04-25 10:00:00.123456"
+    assert without_persons(message) == (
         "Key (identity_key, caller_key)=(-461168…, 3f2504…) already exists, 2012-04-25 10:00:00.123456"
     )

@@ -146,16 +146,16 @@ def test_a_withdrawn_delivery_leaves_the_marts_as_if_it_never_arrived(
     """Facts of one more day, snapshots of each keeping, and a restatement; then its original again."""
     before, extra = marts(built), LAST + timedelta(days=1)
     simulate(FIRST, extra, scale=0.002, seed=6, out=str(tmp_path))
-    mistakes = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]
+    withdrawals = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]
     references = ("numbering_plan", "active_lines", "boutiques", "line_assignments")
-    mistakes += [(feed, DAYS[1]) for feed in references]
-    for feed, day in mistakes:
+    withdrawals += [(feed, DAYS[1]) for feed in references]
+    for feed, day in withdrawals:
         source = min((tmp_path / feed).iterdir()) if day != extra else tmp_path / feed / f"date={day}"
         shutil.copytree(source, Path(built.landing) / feed / f"date={day}", dirs_exist_ok=True)
     restated = Path(built.landing) / "calls" / f"date={FIRST}"
     shutil.copytree(restated, tmp_path / "kept")
     restate(built, FIRST, drop=5)
-    made = [ingest(built, feed, day) for feed, day in [*mistakes, ("calls", FIRST)]]
+    made = [ingest(built, feed, day) for feed, day in [*withdrawals, ("calls", FIRST)]]
     assert {outcome.status for outcome in made} == {"published"}, made
     build(built)
     assert marts(built)["fct_calls"] != before["fct_calls"]

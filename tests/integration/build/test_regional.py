@@ -173,9 +173,9 @@ def test_percentiles_are_reported_for_large_enough_cells(built: Settings, name: 
                 f"select coalesce(max(least({', '.join(persons)})), 0) from marts.{daily} as row "
                 f"where {' and '.join(cells)}",
             )
-            is_told = any(value is not None for column, value in row.items() if column.startswith("p50"))
-            assert most >= 5 or not is_told, row
-            reported += is_told
+            is_derivable = any(value is not None for column, value in row.items() if column.startswith("p50"))
+            assert most >= 5 or not is_derivable, row
+            reported += is_derivable
     assert reported or name == "mart_intervention_time_percentiles"
 
 
@@ -311,7 +311,7 @@ def test_differences_of_published_figures_reveal_no_small_cell(probed: Settings,
             indicator(cells, lambda cell, row=row: cell == row[:4]) for row in daily
         ]
         for small in small_sums(cells, directorate):
-            assert is_told(small, of_nation) or not is_told(small, reported)
+            assert is_derivable(small, of_nation) or not is_derivable(small, reported)
 
 
 def test_a_view_follows_its_mart(probed: Settings) -> None:
@@ -399,7 +399,7 @@ def small_sums(cells: Cells, directorate: str) -> Iterator[Vector]:
             yield vector
 
 
-def is_told(wanted: Vector, reported: list[Vector]) -> bool:
+def is_derivable(wanted: Vector, reported: list[Vector]) -> bool:
     """Whether the sum is a linear combination of the visible ones."""
     if not reported:
         return False

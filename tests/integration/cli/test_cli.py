@@ -44,9 +44,9 @@ def test_errors_give_one_message_and_an_exit_code(
     warehouse: Settings, arguments: list[str], code: int, message: str
 ) -> None:
     done = parc(warehouse, *arguments)
-    said = done.stdout + done.stderr
-    assert (done.returncode, message in said) == (code, True), said
-    assert "Traceback" not in said
+    output = done.stdout + done.stderr
+    assert (done.returncode, message in output) == (code, True), output
+    assert "Traceback" not in output
 
 
 def test_unreachable_warehouse(warehouse: Settings) -> None:
@@ -86,8 +86,8 @@ def test_quarantined_rows_are_shown_without_control_characters(warehouse: Settin
     loaded = parc(warehouse, "ingest", "calls", "--date", str(DAY))
     assert loaded.returncode == 0 and "1 quarantined" in loaded.stdout
     shown = parc(warehouse, "quarantine", "show", "1")
-    for said in (loaded.stdout, loaded.stderr, shown.stdout):
-        assert not set(said) & set("\x1b\u202e"), said
+    for output in (loaded.stdout, loaded.stderr, shown.stdout):
+        assert not set(output) & set("\x1b\u202e"), output
     assert "\\u202e" in shown.stdout
 
 
@@ -166,15 +166,15 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
             "insert into ops.delivery (feed, business_date, status, files, content_sha256, reason) "
             "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
         )
-    said = parc(warehouse, "status").stdout.splitlines()
-    assert said[:5] == [
+    output = parc(warehouse, "status").stdout.splitlines()
+    assert output[:5] == [
         "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
         "        have it sent again",
         "        load it: parc ingest calls --date 2012-04-25",
         "        see docs/runbooks/refused.md",
     ]
-    assert any(line.startswith("Due of the night of 2012-04-25") for line in said)
+    assert any(line.startswith("Due of the night of 2012-04-25") for line in output)
 
 
 def test_status_as_json(warehouse: Settings) -> None:

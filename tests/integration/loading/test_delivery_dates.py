@@ -121,7 +121,7 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
     (landing / "calls/date=2012-04-30").symlink_to("nowhere")
     (landing / "interventions").symlink_to("nowhere")
     found = {stray.place: (stray.feed, stray.why.partition(":")[0]) for stray in strays(warehouse)}
-    nobody, of_no_feed = (
+    not_looked_for, of_no_feed = (
         "is where no night looks for a business date",
         "is where no feed is looked for; does it belong to",
     )
@@ -134,9 +134,9 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
         "boutique": ("boutiques", f"{of_no_feed} boutiques? Rename or remove it"),
         "calls.csv": ("calls", f"{of_no_feed} calls? Rename or remove it"),
         "interventions": ("interventions", to_nothing),
-        **dict.fromkeys(folders[:9], ("calls", nobody)),
-        "calls/calls.csv": ("calls", nobody),
-        "calls/date=2012-04-26": ("calls", nobody),
+        **dict.fromkeys(folders[:9], ("calls", not_looked_for)),
+        "calls/calls.csv": ("calls", not_looked_for),
+        "calls/date=2012-04-26": ("calls", not_looked_for),
         "calls/date=2012-04-29": ("calls", "is neither a file nor a folder"),
         "calls/date=2012-04-30": ("calls", to_nothing),
     }

@@ -61,14 +61,14 @@ def row() -> bytes:
 def test_a_gzip_bomb_of_newlines(warehouse: Settings) -> None:
     bomb = gzipped(b"\n" * (1 << 20), 200, head())
     assert len(bomb) < 300_000
-    said = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
-    assert "calls.csv.gz: its gzip stream of " in said and "the limit for a stream of that size" in said
+    message = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
+    assert "calls.csv.gz: its gzip stream of " in message and "the limit for a stream of that size" in message
 
 
 def test_a_gzip_bomb_of_equal_rows(warehouse: Settings) -> None:
     bomb = gzipped(row() * 1_000, 300, head())
-    said = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
-    assert "its gzip stream of " in said or "of the first " in said
+    message = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
+    assert "its gzip stream of " in message or "of the first " in message
     [_, (_, _, rows_read, *_)] = ledger(warehouse)
     assert rows_read < 250_000, "the rest is not read"
 
@@ -83,10 +83,10 @@ def test_ordinary_compressed_files_are_accepted(warehouse: Settings) -> None:
 @pytest.mark.parametrize("bad", ["equal", "broken"])
 def test_endless_invalid_rows_are_not_read_to_the_end(warehouse: Settings, bad: str) -> None:
     one = row() if bad == "equal" else row().replace(b"fixe", b"fax")
-    said = refused(
+    message = refused(
         warehouse, lambda folder: (folder / "calls.csv").write_bytes(head() + row() + one * 250_000)
     )
-    assert re.search(r"[\d,]+ of the first [\d,]+ rows \([\d.]+ %\) break rules", said), said
+    assert re.search(r"[\d,]+ of the first [\d,]+ rows \([\d.]+ %\) break rules", message), message
     [_, (_, _, rows_read, *_)] = ledger(warehouse)
     assert 100_000 < rows_read < 200_000
 
@@ -95,8 +95,8 @@ def test_duplicates_beyond_the_limit_are_only_counted(warehouse: Settings) -> No
     """Each block only repeats the others' content, so nothing shows until the end."""
     rows = [f"call-{number},".encode() + row().partition(b",")[2] for number in range(60_000)]
     content = head() + b"".join(rows * 3)
-    said = refused(warehouse, lambda folder: (folder / "calls.csv").write_bytes(content))
-    assert "120,000 of 180,000 rows" in said and "first: calls.csv line 2, " not in said
+    message = refused(warehouse, lambda folder: (folder / "calls.csv").write_bytes(content))
+    assert "120,000 of 180,000 rows" in message and "first: calls.csv line 2, " not in message
 
 
 def test_a_parquet_dictionary_bomb_is_never_unpacked(warehouse: Settings) -> None:
@@ -124,8 +124,8 @@ def test_rejected_long_texts_cost_little(warehouse: Settings, column: str) -> No
     for each in rows:
         each[column] = "0299 00 00 01 " * 4_500
     table = pa.Table.from_pylist(rows)
-    said = refused(warehouse, lambda folder: pq.write_table(table, folder / "calls.parquet"))
-    assert "3,000 of 3,000 rows" in said and "299 00" not in said
+    message = refused(warehouse, lambda folder: pq.write_table(table, folder / "calls.parquet"))
+    assert "3,000 of 3,000 rows" in message and "299 00" not in message
 
 
 def table_of_many_columns(folder: Path) -> None:

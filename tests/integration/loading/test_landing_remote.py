@@ -219,14 +219,18 @@ def test_a_delivery_is_loaded_in_place(zone: Zone) -> None:
     plain, packed = as_csv(legs(100)), gzip.compress(as_csv(legs(100, first=100)))
     table = as_parquet(legs(100, first=200))
     zone.deliver(a__csv=plain, b__csv__gz=packed, c__parquet=table)
-    lay = zone.files()
+    before = zone.files()
     assert has_arrived(settings, "calls", DAY) and zone.found == [DAY]
 
     assert counts(ingest(settings, "calls", DAY)) == ("published", 300, 300, 0)
-    assert zone.files() == lay and zone.copies == []
+    assert zone.files() == before and zone.copies == []
     [(files,)] = query(settings, "select files from ops.delivery")
     assert [(file["uri"], file["sha256"], file["bytes"]) for file in files] == [
-        (f"{settings.landing}/{FOLDER}/{name}", hashlib.sha256(lay[name]).hexdigest(), len(lay[name]))
+        (
+            f"{settings.landing}/{FOLDER}/{name}",
+            hashlib.sha256(before[name]).hexdigest(),
+            len(before[name]),
+        )
         for name in ("a.csv", "b.csv.gz", "c.parquet")
     ]
     assert zone.found == []
@@ -343,23 +347,23 @@ def loaded(zone: Zone) -> tuple[str, int, int, int]:
 
 def test_control_files_as_windows_and_macos_write_them(zone: Zone) -> None:
     composed, decomposed = "appels_\u00e9t\u00e9.csv", "appels_e\u0301te\u0301.csv"
-    said = {"rows": 50, "sha256": {composed: hashlib.sha256(as_csv(legs(50))).hexdigest().upper()}}
+    stated = {"rows": 50, "sha256": {composed: hashlib.sha256(as_csv(legs(50))).hexdigest().upper()}}
     zone.put(decomposed, as_csv(legs(50)))
     for content in (
-        json.dumps(said).encode("utf-8-sig"),
-        json.dumps(said).encode("utf-16"),
-        json.dumps(said, ensure_ascii=False).encode(),
+        json.dumps(stated).encode("utf-8-sig"),
+        json.dumps(stated).encode("utf-16"),
+        json.dumps(stated, ensure_ascii=False).encode(),
     ):
         zone.put("_CONTROL.json", content)
         assert loaded(zone)[0] in ("published", "unchanged")
-    zone.put("_CONTROL.json", json.dumps(said | {"rows": 51}).encode("utf-8-sig"))
+    zone.put("_CONTROL.json", json.dumps(stated | {"rows": 51}).encode("utf-8-sig"))
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "refused" and "says 51 rows, the files hold 50" in outcome.message
     zone.remove("_CONTROL.json")
-    zone.put("_Control.json", json.dumps(said).encode())
+    zone.put("_Control.json", json.dumps(stated).encode())
     assert loaded(zone)[0] == "unchanged"
 
-    zone.put("_CONTROL.json", json.dumps(said).encode("utf-8-sig"))
+    zone.put("_CONTROL.json", json.dumps(stated).encode("utf-8-sig"))
     assert loaded(zone)[0] == "unchanged", "two that say the same"
     zone.put("_CONTROL.json", json.dumps({"rows": 49}).encode())
     outcome = ingest(zone.settings, "calls", DAY)

@@ -25,7 +25,7 @@ from support.deliveries import DAY, as_csv, deliver, ledger, legs, published, qu
 from support.disturbances import cut_off
 
 # The function in which the process dies: before it does anything, or after it has done all.
-DEATHS = {
+KILL_POINTS = {
     "while the table is filled": ("parc.loading.load.RowRules.check_block", "before"),
     "when the table is full": ("parc.loading.load._suspects", "before"),
     "before it is judged": ("parc.loading.ingestion._Run._audit", "before"),
@@ -73,9 +73,15 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
-def killed(settings: Settings, death: str) -> None:
+def killed(settings: Settings, kill_point: str) -> None:
     """Ingest the day in a process that is killed at that moment."""
-    given = [str(settings.home), settings.landing, str(settings.warehouse_dsn), *DEATHS[death], str(DAY)]
+    given = [
+        str(settings.home),
+        settings.landing,
+        str(settings.warehouse_dsn),
+        *KILL_POINTS[kill_point],
+        str(DAY),
+    ]
     done = subprocess.run([sys.executable, "-c", DIE, *given], check=False, capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
@@ -100,26 +106,26 @@ def undisturbed() -> dict[str, list[Any]]:
     return {}
 
 
-@pytest.mark.parametrize("death", [None, *DEATHS])
+@pytest.mark.parametrize("kill_point", [None, *KILL_POINTS])
 def test_killed_at_any_moment_and_run_again(
-    warehouse: Settings, death: str | None, undisturbed: dict[str, list[Any]]
+    warehouse: Settings, kill_point: str | None, undisturbed: dict[str, list[Any]]
 ) -> None:
     publish_and_restate(warehouse)
-    if death:
-        killed(warehouse, death)
-    check_that_the_next_run_ends_it(warehouse, death, undisturbed)
+    if kill_point:
+        killed(warehouse, kill_point)
+    check_that_the_next_run_ends_it(warehouse, kill_point, undisturbed)
 
 
-@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("kill_point", KILL_POINTS)
 def test_cut_off_at_any_moment_and_run_again(
     server: Settings,
     warehouse: Settings,
-    death: str,
+    kill_point: str,
     undisturbed: dict[str, list[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     publish_and_restate(warehouse)
-    target, moment = DEATHS[death]
+    target, moment = KILL_POINTS[kill_point]
     function = pkgutil.resolve_name(target)
 
     def lose_the_connection(*values: Any, **named: Any) -> Any:
@@ -133,7 +139,7 @@ def test_cut_off_at_any_moment_and_run_again(
     with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
         patched.setattr(target, lose_the_connection)
         ingest(warehouse, "calls", DAY)
-    check_that_the_next_run_ends_it(warehouse, death, undisturbed)
+    check_that_the_next_run_ends_it(warehouse, kill_point, undisturbed)
 
 
 def publish_and_restate(settings: Settings) -> None:
@@ -147,9 +153,9 @@ def publish_and_restate(settings: Settings) -> None:
 
 
 def check_that_the_next_run_ends_it(
-    warehouse: Settings, death: str | None, undisturbed: dict[str, list[Any]]
+    warehouse: Settings, kill_point: str | None, undisturbed: dict[str, list[Any]]
 ) -> None:
-    swapped = death == "when it is published"
+    swapped = kill_point == "when it is published"
     assert len(published(warehouse)) == 300, "readers see a whole day, the old or the new"
     assert query(warehouse, "select count(*) from raw.calls where line_number = 302") == [(int(swapped),)]
     again = ingest(warehouse, "calls", DAY)

@@ -37,8 +37,8 @@ def admit_mobile(monkeypatch: pytest.MonkeyPatch) -> None:
         replace(column, one_of=(*column.one_of, "mobile")) if column.name == "market" else column
         for column in calls.columns
     )
-    mended = replace(calls, columns=columns)
-    monkeypatch.setattr(feeds, "get", lambda name: mended if name == "calls" else FEEDS[name])
+    corrected = replace(calls, columns=columns)
+    monkeypatch.setattr(feeds, "get", lambda name: corrected if name == "calls" else FEEDS[name])
 
 
 def test_quarantined_rows_are_listed_and_shown(warehouse: Settings, loaded: Outcome) -> None:

@@ -137,8 +137,8 @@ def test_no_effect_is_claimed_after_the_last_wave(panel: Settings) -> None:
     change(panel, f"update {PANEL} set go_live_date = '2012-06-13' where go_live_date is null")
     refresh(panel)
     last = date(2012, 6, 11)
-    for kind, is_told in (("calendar", "week_date < '2012-06-11'"), ("group", "group_date = '2012-04-23'")):
-        assert all(row[6] for row in effects(panel, f"effect_kind = '{kind}' and {is_told}"))
+    for kind, condition in (("calendar", "week_date < '2012-06-11'"), ("group", "group_date = '2012-04-23'")):
+        assert all(row[6] for row in effects(panel, f"effect_kind = '{kind}' and {condition}"))
     silent = effects(panel, "effect_kind in ('calendar', 'group_time') and week_date >= '2012-06-11'")
     silent += effects(panel, "effect_kind = 'group' and group_date = '2012-06-11'")
     assert {row[3] for row in silent} >= {last} and len(silent) > 2 * 3 * 7

@@ -57,7 +57,7 @@ def platform(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     yield warehouse
 
 
-def said(text: str) -> str:
+def shown_text(text: str) -> str:
     """Words in one line, without the marks of a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
@@ -117,9 +117,9 @@ def test_findings_are_the_same_everywhere(platform: Settings) -> None:
 
     title = "ingest_calls failed for 2012-04-25"
     for text in (status, notice, page):
-        assert title in said(text) and "report: nothing was delivered" in said(text)
+        assert title in shown_text(text) and "report: nothing was delivered" in shown_text(text)
         for step in steps:
-            assert step.label in said(text) and step.command in said(text)
+            assert step.label in shown_text(text) and step.command in shown_text(text)
     assert "http://127.0.0.1:8080/dags/ingest_calls/runs/r" in notice
     assert 'href="/dags/ingest_calls/runs/r"' in page
     assert 'href="/parc/runbooks/ingest-run-failed"' in page

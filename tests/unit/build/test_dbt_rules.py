@@ -149,9 +149,11 @@ def test_everything_is_described_once_beside_its_query(manifest: dict[str, Any])
     written = [path.read_text() for path in [*DBT.glob("models/**/*.yml"), *DBT.glob("seeds/*.yml")]]
     used = Counter(name for text in written for name in re.findall(r"doc\('(\w+)'\)", text))
     assert set(used) == set(names) and min(used.values()) > 1, "a block is for what several models say"
-    said = Counter(column["description"] for node in nodes for column in node["columns"].values())
+    descriptions = Counter(column["description"] for node in nodes for column in node["columns"].values())
     texts = set(re.findall(r"%}(.*?){% enddocs %}", blocks))
-    assert {each for each, count in said.items() if count > 1} == texts, "what stands twice is a block"
+    assert {each for each, count in descriptions.items() if count > 1} == texts, (
+        "what stands twice is a block"
+    )
 
 
 def test_marts_have_a_contract_an_owner_and_an_exposure(

@@ -212,8 +212,8 @@ def test_a_broken_control_file_is_reported(settings: Settings, folder: Path) -> 
     (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "_CONTROL.json").write_text("{rows: 1}")
     assert "_CONTROL.json cannot be read" in str(delivered(settings).problem)
-    for said in (f'{{"rows": {"9" * 400}}}', f'{{"rows": {"9" * 9_000}}}', '{"rows": 1, "rows": 2}'):
-        (folder / "_CONTROL.json").write_text(said)
+    for text in (f'{{"rows": {"9" * 400}}}', f'{{"rows": {"9" * 9_000}}}', '{"rows": 1, "rows": 2}'):
+        (folder / "_CONTROL.json").write_text(text)
         problem = str(delivered(settings).problem)
         assert problem.startswith("_CONTROL.json cannot be read: it ") and len(problem) < 150
 

@@ -110,9 +110,9 @@ def test_end_of_day_leap_seconds_and_bare_hours_are_valid_instants(text: str, in
     assert not rejected and stored["ended_at"] == instant
 
 
-@pytest.mark.parametrize("around", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
-def test_padding_is_stripped(around: str) -> None:
-    padded = {name: around.format(value) for name, value in GOOD.items()}
+@pytest.mark.parametrize("padding", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
+def test_padding_is_stripped(padding: str) -> None:
+    padded = {name: padding.format(value) for name, value in GOOD.items()}
     assert check_block("calls", padded) == check_block("calls", GOOD)
     assert not changes("calls", padded)
 

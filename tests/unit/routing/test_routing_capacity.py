@@ -93,11 +93,11 @@ def test_the_erlang_recursion_equals_the_sum(load: Fraction, positions: int) -> 
 
 @given(load=LOADS)
 def test_required_positions_are_minimal(load: float) -> None:
-    def suffices(positions: int) -> bool:
+    def is_enough(positions: int) -> bool:
         return occupancy(load, positions) <= 0.85 and service_level(load, positions, 300, 20) >= 0.80
 
     needed = positions_required(load, 300, target=0.80, within_seconds=20, max_occupancy=0.85)
-    assert suffices(needed) and not suffices(needed - 1)
+    assert is_enough(needed) and not is_enough(needed - 1)
 
 
 # The gate: RENNES has 60 and RENNES_2 40 calls of 180 s at 10:00 once Bretagne is live, 6 and 4 erlangs.

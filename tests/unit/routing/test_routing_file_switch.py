@@ -61,9 +61,9 @@ def test_a_release_consists_of_tables_and_a_manifest(switch: FileSwitch, url: st
     manifest = json.loads(held["manifest.json"])
     assert (manifest["version"], manifest["content_digest"]) == ("two", NEW.digest)
     assert manifest["provenance"] == {"build_id": 2}
-    for name, said in manifest["tables"].items():
-        assert (said["sha256"], said["bytes"]) == (NEW.sha256[name], len(held[f"{name}.csv"]))
-        assert said["rows"] == held[f"{name}.csv"].count(b"\n") - 1
+    for name, entry in manifest["tables"].items():
+        assert (entry["sha256"], entry["bytes"]) == (NEW.sha256[name], len(held[f"{name}.csv"]))
+        assert entry["rows"] == held[f"{name}.csv"].count(b"\n") - 1
 
 
 def test_a_flip_and_its_rollback_leave_every_file_unchanged(switch: FileSwitch, url: str) -> None:

@@ -248,21 +248,21 @@ def test_the_control_file_is_removed_first_and_written_last(monkeypatch: pytest.
 
 
 def test_summary_and_progress(tmp_path: Path) -> None:
-    heard: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     summary = simulate(
         date(2012, 4, 24),
         date(2012, 4, 25),
         scale=0.001,
         seed=1,
         out=str(tmp_path),
-        progress=lambda what, done, total: heard.append((what, done, total)),
+        progress=lambda what, done, total: reports.append((what, done, total)),
     )
     rows = sum(read(tmp_path, "calls", date(2012, 4, day)).height for day in (24, 25))
     assert summary.rows["calls"] == rows
     assert summary.deliveries == 2 * len(feeds.FACTS) + len(feeds.REFERENCES)
     assert set(summary.rows) == set(feeds.FEEDS)
     assert summary.bytes == sum(path.stat().st_size for path in tmp_path.rglob("*.csv*"))
-    assert heard == [
+    assert reports == [
         ("deliveries of 2012-04-24", 0, 2),
         ("deliveries of 2012-04-25", 1, 2),
         ("done", 2, 2),

@@ -99,16 +99,16 @@ def test_days_needed_by_a_fault_are_not_hit_by_others(every_fault: tuple[Path, l
 
 
 def test_the_command_lists_every_fault() -> None:
-    said = CliRunner().invoke(app, ["simulate", "--list-faults"], env={"COLUMNS": "200"})
-    assert said.exit_code == 0
-    assert all(f" {name} " in said.stdout for name in FAULTS)
+    output = CliRunner().invoke(app, ["simulate", "--list-faults"], env={"COLUMNS": "200"})
+    assert output.exit_code == 0
+    assert all(f" {name} " in output.stdout for name in FAULTS)
 
 
 def test_the_command_makes_faults(tmp_path: Path) -> None:
     days = ["--from", str(DAY), "--to", str(DAY), "--scale", str(SCALE), "--out", str(tmp_path)]
-    said = CliRunner().invoke(app, ["simulate", *days, "--faults", f"empty_file@calls:{DAY}"])
-    assert said.exit_code == 0, said.output
-    assert f"empty_file@calls:{DAY}" in said.stdout
+    output = CliRunner().invoke(app, ["simulate", *days, "--faults", f"empty_file@calls:{DAY}"])
+    assert output.exit_code == 0, output.output
+    assert f"empty_file@calls:{DAY}" in output.stdout
     assert [record["fault"] for record in records(tmp_path)] == ["empty_file"]
 
 
