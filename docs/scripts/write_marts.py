@@ -71,8 +71,8 @@ def _model(model: dict[str, Any]) -> str:
 
 
 def _line(words: str) -> str:
-    said = re.sub(r"{{ doc\('(\w+)'\) }}", lambda named: DOCS[named[1]], words)
-    return " ".join(said.split()).replace("|", "\\|")
+    description = re.sub(r"{{ doc\('(\w+)'\) }}", lambda named: DOCS[named[1]], words)
+    return " ".join(description.split()).replace("|", "\\|")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class NightRun:
             "release_date": self.release_date,
             "plan": routing.render_json(self.plan) if self.plan else None,
             "switch": self.switch,
-            "matters": [finding.to_json() for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
         }
 
 

@@ -176,7 +176,7 @@ def masked(text: str) -> str:
     return text
 
 
-def discreet(text: str) -> str:
+def masked_with_serials(text: str) -> str:
     """The text as `masked`, with serial numbers of seven digits or more replaced by MASK too, because a
     reference to a person may be one. Dates, times, IP addresses and random identifiers are kept."""
     shown = masked(text)

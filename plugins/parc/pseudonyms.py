@@ -67,11 +67,11 @@ class Pseudonyms:
             found = found.replace(_series(self.forgotten.keys()), _series(self.forgotten.values()))
         return found
 
-    def those_of(self, texts: pl.Series, pseudonyms: Collection[UUID]) -> pl.Series:
+    def matching(self, texts: pl.Series, pseudonyms: Collection[UUID]) -> pl.Series:
         """The texts that have one of these pseudonyms."""
-        return texts.to_frame("text").filter(self.is_of(pl.col("text"), pseudonyms)).to_series()
+        return texts.to_frame("text").filter(self.matches(pl.col("text"), pseudonyms)).to_series()
 
-    def is_of(self, text: pl.Expr, pseudonyms: Iterable[UUID]) -> pl.Expr:
+    def matches(self, text: pl.Expr, pseudonyms: Iterable[UUID]) -> pl.Expr:
         """Whether a text has one of these pseudonyms."""
         return self.expression(text).is_in(_series(pseudonyms).implode())
 

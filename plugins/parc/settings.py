@@ -191,7 +191,7 @@ def given_secret(name: str) -> str | None:
     return content
 
 
-def environment_but(*prefixes: str) -> dict[str, str]:
+def environment_without(*prefixes: str) -> dict[str, str]:
     """The environment for a process that is started, without the variables that begin with these prefixes."""
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 

@@ -68,14 +68,14 @@ def main() -> None:
         migrate(settings)
         try:
             with timed("loaded") as seconds:
-                tell(load(settings, given.first, last, seconds))
+                print_outcomes(load(settings, given.first, last, seconds))
             with timed("first build"):
                 build(settings)
             with timed("first table of the switch"):
                 bootstrap(settings, last)
             print_size(settings, given.days)
             done = nightly.run(settings, night)
-            tell(done.outcomes)
+            print_outcomes(done.outcomes)
             seconds_in_all = sum(step.seconds for step in done.steps)
             print(f"the night of {night}: {seconds_in_all:.1f} s, exit {done.exit_code}")
             for step in done.steps:
@@ -137,7 +137,7 @@ def print_plan(plan: routing.Plan | None) -> None:
         print(f"    gate warns: {warning.message}")
 
 
-def tell(outcomes: list[Outcome]) -> None:
+def print_outcomes(outcomes: list[Outcome]) -> None:
     """Print the outcome of the deliveries: each refusal, and warnings grouped by kind."""
     print(
         "  " + ", ".join(f"{count} {status}" for status, count in Counter(o.status for o in outcomes).items())

@@ -85,10 +85,10 @@ def main() -> None:
         "--only", default=",".join(WAYS), help=f"ways, of {','.join(WAYS)}; dbt is always run"
     )
     given = parser.parse_args()
-    asked = {"dbt", *given.only.split(",")}
-    if asked - WAYS.keys():
-        parser.error(f"no such way: {', '.join(asked - WAYS.keys())}")
-    ways = [way for way in WAYS if way in asked]
+    requested = {"dbt", *given.only.split(",")}
+    if requested - WAYS.keys():
+        parser.error(f"no such way: {', '.join(requested - WAYS.keys())}")
+    ways = [way for way in WAYS if way in requested]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for name in [name for name in os.environ if name.startswith(("PARC_", "AIRFLOW_"))]:
         del os.environ[name]  # they are of another platform

@@ -46,12 +46,12 @@ def raising(error: Exception) -> Callable[..., BuildResult]:
 def test_a_failed_build_is_not_tried_again_and_says_all(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    said = "build 12: 1 of 119 nodes failed\n\nmodel fct_calls: division by zero"
+    reason = "build 12: 1 of 119 nodes failed\n\nmodel fct_calls: division by zero"
     with pytest.raises(AirflowFailException) as failure:
-        run(raising(BuildFailed(said)))
-    assert str(failure.value) == said
+        run(raising(BuildFailed(reason)))
+    assert str(failure.value) == reason
     assert failure.value.__suppress_context__
-    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == said.splitlines()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == reason.splitlines()
 
 
 @pytest.mark.parametrize("error", [Busy("another build runs"), psycopg.OperationalError("it went away\n")])
@@ -98,7 +98,7 @@ def test_the_log_folds_the_nodes_and_sums_up(run: Run, caplog: pytest.LogCapture
     ]
 
 
-def test_a_page_that_cannot_be_made_is_reported_and_fails_nothing(
+def test_a_failed_page_is_reported_without_failing_the_task(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     [event] = run(lambda *_, **__: BuildResult(7), raising(Busy("another build runs"))).values()

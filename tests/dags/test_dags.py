@@ -196,7 +196,7 @@ def test_pools_are_those_that_are_made(dags) -> None:
 
 
 @pytest.mark.parametrize("dag_id", INGEST)
-def test_ingest_waits_without_a_slot_then_loads_whatever_came_of_it(dags, dag_id: str) -> None:
+def test_ingest_waits_without_a_slot_and_then_loads(dags, dag_id: str) -> None:
     wait, load, report = (dags[dag_id].get_task(name) for name in ("wait", "load", "report"))
     assert wait.downstream_task_ids == {"load"} and load.downstream_task_ids == {"report"}
     assert wait.reschedule
@@ -219,12 +219,12 @@ def test_ingest_notifies_its_consumers(dags, dag_id: str) -> None:
     assert outlets == [f"raw_{dag_id.removeprefix('ingest_')}"]
 
 
-def test_ingest_late_notifies_the_consumers_of_what_it_found(dags) -> None:
+def test_ingest_late_notifies_consumers_of_the_feeds_it_found(dags) -> None:
     [outlet] = dags["ingest_late"].get_task("load").outlets
     assert (type(outlet).__name__, outlet.name) == ("AssetAlias", "late_deliveries")
 
 
-def test_release_needs_a_plan_and_where_asked_a_person(dags) -> None:
+def test_release_needs_a_plan_and_approval_if_required(dags) -> None:
     dag = dags["export_routing"]
     assert dag.get_task("plan_release").downstream_task_ids == {"approve", "apply_release"}
     assert dag.get_task("approve").downstream_task_ids == {"apply_release"}
@@ -232,7 +232,7 @@ def test_release_needs_a_plan_and_where_asked_a_person(dags) -> None:
     assert dag.get_task("approve").response_timeout < dag.dagrun_timeout
 
 
-def test_a_form_names_no_more_dates_than_can_be_looked_for() -> None:
+def test_the_trigger_form_limits_the_number_of_dates() -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     from parc.loading.dates import ANY
@@ -249,7 +249,7 @@ def test_dag_files_are_short() -> None:
         assert len(path.read_text().splitlines()) <= 100, path
 
 
-def test_references_are_fetched_before_the_facts_that_are_checked_against_them() -> None:
+def test_references_are_fetched_before_facts() -> None:
     def fetched_at(feed: str) -> tuple[int, int]:
         minute, hour = EXPECTED[f"ingest_{feed}"].cron.split()[:2]
         return int(hour), int(minute)
@@ -326,7 +326,7 @@ class TestBusinessDates:
             ),
         ],
     )
-    def test_a_look_for_what_came_late_goes_back_35_nights(self, logical_date, params, looked_at) -> None:
+    def test_ingest_late_looks_back_35_nights(self, logical_date, params, looked_at) -> None:
         from parc.orchestration.late import dates_of
 
         run = SimpleNamespace(logical_date=logical_date, run_after=datetime(2012, 4, 27, 5, tzinfo=UTC))

@@ -125,17 +125,17 @@ def test_a_publication_is_reported(runs) -> None:
     assert run["events"] == [["raw_calls", [str(DAY)]]]
 
 
-def test_what_a_dead_run_published_is_reported_by_the_next(runs) -> None:
+def test_the_next_run_reports_what_a_dead_run_published(runs) -> None:
     assert runs["killed before it reported"]["events"] == [["raw_calls", [str(DAY)]]]
 
 
-def test_what_is_built_already_is_not_reported_again(runs) -> None:
+def test_built_deliveries_are_not_reported_again(runs) -> None:
     assert runs["built"]["state"] == "success"
     assert runs["built"]["tasks"]["load"] == "skipped"
     assert runs["built"]["events"] == []
 
 
-def test_what_is_missing_fails_the_run_with_its_name(runs) -> None:
+def test_a_missing_delivery_fails_the_run_by_name(runs) -> None:
     run = runs["missing"]
     assert run["state"] == "failed"
     assert run["tasks"] == {"wait": "success", "load": "skipped", "report": "failed"}
@@ -157,7 +157,7 @@ def test_a_snapshot_that_is_not_due_fails_nothing(runs) -> None:
     assert (run["tasks"]["load"], run["reasons"]) == ("skipped", {})
 
 
-def test_a_bad_delivery_holds_no_other_back(runs) -> None:
+def test_a_bad_delivery_does_not_block_others(runs) -> None:
     """Calls of the 26th are refused; all other feeds of both days are published, and only these are
     reported."""
     run = runs["one of two refused"]

@@ -79,7 +79,7 @@ def stored(settings: Settings) -> list[tuple]:
         ).fetchall()
 
 
-def test_a_notice_says_which_why_the_impact_and_what_to_do(dags, home, inbox) -> None:
+def test_a_notice_names_run_reason_impact_and_remedy(dags, home, inbox) -> None:
     dag = dags["ingest_interventions"]
     states = {"wait": "success", "load": "skipped", "report": "failed"}
     dag.on_failure_callback(failed(dag, states, {"report": REFUSED, "wait": "left by a try before"}))
@@ -141,7 +141,7 @@ def test_a_range_is_named_as_the_command_line_takes_it(dags, home, inbox) -> Non
     assert "parc ingest calls --from 2012-04-16 --to 2012-04-29" in text
 
 
-def test_a_lost_warehouse_keeps_no_notice_back(dags, home, inbox, monkeypatch, caplog) -> None:
+def test_a_notice_is_sent_without_the_warehouse(dags, home, inbox, monkeypatch, caplog) -> None:
     monkeypatch.setenv("PARC_WAREHOUSE_DSN", "postgresql://nobody@127.0.0.1:1/nothing")
     dag = dags["build_marts"]
     with caplog.at_level(logging.ERROR):
@@ -161,7 +161,7 @@ def test_without_addresses_it_is_stored_and_logged(dags, home, monkeypatch, capl
     assert "PARC_NOTICE_URLS names no address" in caplog.text
 
 
-def test_addresses_may_lie_in_a_file(dags, home, inbox, monkeypatch, tmp_path, caplog) -> None:
+def test_addresses_may_be_in_a_file(dags, home, inbox, monkeypatch, tmp_path, caplog) -> None:
     file = tmp_path / "addresses"
     file.write_text(os.environ["PARC_NOTICE_URLS"].replace(" ", "\n") + "\n")
     monkeypatch.delenv("PARC_NOTICE_URLS")
@@ -185,7 +185,7 @@ def test_a_callback_without_a_task_still_reports(dags, home, inbox) -> None:
     assert len(stored(home)) == 1
 
 
-def test_an_overdue_run_is_reported_while_it_goes_on(dags, home, inbox) -> None:
+def test_an_overdue_run_is_reported_while_running(dags, home, inbox) -> None:
     """As the executor calls it: with what Airflow's scheduler wrote down."""
     from parc.orchestration.notice import overdue
 
@@ -206,7 +206,7 @@ def test_an_overdue_run_is_reported_while_it_goes_on(dags, home, inbox) -> None:
     assert "it has not ended 60 minutes after it was queued" in inbox[-1]["message"]
 
 
-def test_a_task_leaves_its_last_words() -> None:
+def test_a_failed_task_keeps_its_error_message() -> None:
     from parc.orchestration.notice import keep_reason
 
     kept: dict[str, str] = {}

@@ -104,19 +104,19 @@ def reads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("name", [path.name for path in FILES])
-def test_reading_a_dag_file_opens_nothing_but_python(reads: dict[str, dict], name: str) -> None:
+def test_parsing_a_dag_file_opens_only_python_files(reads: dict[str, dict], name: str) -> None:
     assert reads[name]["broken"] == []
 
 
 @pytest.mark.parametrize("name", [path.name for path in FILES])
-def test_reading_a_dag_file_imports_nothing_heavy(reads: dict[str, dict], name: str) -> None:
+def test_parsing_a_dag_file_imports_nothing_heavy(reads: dict[str, dict], name: str) -> None:
     """What a task needs is imported when it runs."""
     assert HEAVY & set(reads[name]["modules"]) == set()
     assert "parc.orchestration.notice" in reads[name]["modules"]
 
 
 @pytest.mark.parametrize("name", [path.name for path in FILES])
-def test_reading_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict], name: str) -> None:
+def test_parsing_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict], name: str) -> None:
     assert reads[name]["seconds"] < reads[name]["airflow_seconds"]
 
 
@@ -130,7 +130,7 @@ def test_reading_a_dag_file_costs_less_than_airflow_itself(reads: dict[str, dict
         ("from parc.settings import Settings; Settings.from_env().secret('x')", None),
     ],
 )
-def test_a_dag_file_that_reaches_out_is_caught(tmp_path: Path, line: str, reported: str | None) -> None:
+def test_a_dag_file_with_side_effects_is_detected(tmp_path: Path, line: str, reported: str | None) -> None:
     """The watch above detects what it should."""
     bad = tmp_path / "bad.py"
     bad.write_text(line if reported else f"try:\n    {line}\nexcept OSError:\n    pass\n")

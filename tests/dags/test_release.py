@@ -28,7 +28,7 @@ class Run:
 
         self.settings = settings
         self.release = release
-        self.asked: list[Any] = []
+        self.questions: list[Any] = []
         self.question = uuid4()
         self.states = {"approve": "success"}
         ti = SimpleNamespace(
@@ -44,7 +44,7 @@ class Run:
         )
         self.context = {"ti": ti, "dag_run": run, "params": {"business_date": str(EVE)}}
         monkeypatch.setattr(release, "get_current_context", lambda: self.context)
-        monkeypatch.setattr(release.HITLOperator, "execute", lambda operator, _: self.asked.append(operator))
+        monkeypatch.setattr(release.HITLOperator, "execute", lambda asked, _: self.questions.append(asked))
         monkeypatch.setattr(release.HITLOperator, "execute_complete", lambda *_: FORGED)
 
     def ask(self) -> Any:
@@ -93,7 +93,7 @@ def run(live: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     yield Run(live, monkeypatch, "Bernard")
 
 
-def test_what_is_asked_is_the_plan_and_what_is_answered_is_recorded(run: Run) -> None:
+def test_the_question_shows_the_plan_and_the_answer_is_recorded(run: Run) -> None:
     plan = routing.plan(run.settings, EVE)
     operator = run.ask()
     assert (operator.subject, operator.body) == (routing.subject(plan), routing.render_markdown(plan))
@@ -103,7 +103,7 @@ def test_what_is_asked_is_the_plan_and_what_is_answered_is_recorded(run: Run) ->
     assert run.released() == [("Bernard", "Anne", ANSWERED_AT, "export_routing", RUN)]
 
 
-def test_an_xcom_approves_nothing(run: Run) -> None:
+def test_a_forged_xcom_approves_nothing(run: Run) -> None:
     """Nobody answered: `approve` was marked as done, and an answer written into its XCom."""
     run.ask()
     with pytest.raises(ApprovalNeeded):
@@ -112,21 +112,21 @@ def test_an_xcom_approves_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "reason"),
     [("Anne", ["Reject"], "was rejected by Anne"), (None, ["Reject"], "was not approved in time")],
 )
 def test_a_rejected_release_says_that_the_switch_keeps_its_table(
-    run: Run, name: str | None, options: list[str], said: str
+    run: Run, name: str | None, options: list[str], reason: str
 ) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     run.answer(run.ask(), name, *options)
-    with pytest.raises(AirflowSkipException, match=f"2012-04-25 {said}; the switch keeps its table"):
+    with pytest.raises(AirflowSkipException, match=f"2012-04-25 {reason}; the switch keeps its table"):
         run.apply()
     assert run.released() == []
 
 
-def test_an_answer_to_the_run_before_it_was_cleared_is_none_to_this_plan(run: Run) -> None:
+def test_an_answer_from_before_the_run_was_cleared_does_not_count(run: Run) -> None:
     run.answer(run.ask(), "Anne", "Approve")
     run.states = {"approve": "skipped"}
     with pytest.raises(ApprovalNeeded):
@@ -134,7 +134,7 @@ def test_an_answer_to_the_run_before_it_was_cleared_is_none_to_this_plan(run: Ru
 
 
 @pytest.mark.parametrize("user", ["Anne", None])
-def test_with_four_eyes_who_triggered_does_not_approve(
+def test_with_four_eyes_the_requester_cannot_approve(
     live: Settings, monkeypatch: pytest.MonkeyPatch, user: str | None
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException

@@ -24,7 +24,7 @@ from parc.feeds import FEEDS, Feed, Keeping, Personal
 from parc.host.client import Airflow
 from parc.warehouse import connect, logins, parameters
 from support.leaks import SPELLED, Hit, Planted, kept, open_to_others, processes, unpacked, unpacked_bytes
-from support.running import Platform, asked, started, wait
+from support.running import Platform, approval_request, started, wait
 
 pytestmark = pytest.mark.e2e
 
@@ -59,14 +59,14 @@ def planted() -> Planted:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[tuple[str, str]]:
+def outputs() -> list[tuple[str, str]]:
     """Everything the platform output: where, and what."""
     return []
 
 
 @pytest.fixture(scope="module")
 def platform(
-    tmp_path_factory: pytest.TempPathFactory, planted: Planted, said: list[tuple[str, str]]
+    tmp_path_factory: pytest.TempPathFactory, planted: Planted, outputs: list[tuple[str, str]]
 ) -> Iterator[Platform]:
     """Two days loaded, built and released, then a day that breaks a build and days that are refused; tokens
     in all of them."""
@@ -89,9 +89,9 @@ def platform(
                 planted.secret(secret.name, secret.read_text())
         for role in logins.ROOMS:
             planted.secret(f"password of {role}", parameters(platform.settings, role)["password"])
-        said.append(("output of parc up", platform.said))
+        outputs.append(("output of parc up", platform.outputs))
         deliver(platform, planted)
-        work(platform, planted, said)
+        work(platform, planted, outputs)
         yield platform
 
 
@@ -205,8 +205,8 @@ def refuse(landing: Path, rows: list[Row], planted: Planted) -> None:
     folder = fresh(control)
     (folder / "calls.csv").write_text(",".join(rows[0]) + "\n")
     missing = f"{planted.number('control file')}_{planted.reference('control file')}.csv"
-    said = {"sha256": {missing: planted.number("digest of the control file")}}
-    (folder / "_CONTROL.json").write_text(json.dumps(said))
+    outputs = {"sha256": {missing: planted.number("digest of the control file")}}
+    (folder / "_CONTROL.json").write_text(json.dumps(outputs))
     folder = fresh(broken)
     (folder / "calls.csv").write_text(",".join(rows[0]) + "\n")
     (folder / "_CONTROL.json").write_text(f'{{"rows": "{planted.number("broken control file")}"')
@@ -219,13 +219,13 @@ def refuse(landing: Path, rows: list[Row], planted: Planted) -> None:
         (landing / place / f"calls {planted.reference(f'file in {place}')}.csv").touch()
 
 
-def work(platform: Platform, planted: Planted, said: list[tuple[str, str]]) -> None:
+def work(platform: Platform, planted: Planted, outputs: list[tuple[str, str]]) -> None:
     """Load, build, release, fail."""
 
     def parc(*arguments: str, ok: tuple[int, ...] = (0,)) -> str:
         done = platform.parc(*arguments)
         shown = "output of parc " + " ".join(arguments[:2])
-        said.append((shown, done.stdout + done.stderr))
+        outputs.append((shown, done.stdout + done.stderr))
         assert done.returncode in ok, done.stdout + done.stderr
         return done.stdout
 
@@ -266,7 +266,7 @@ def work(platform: Platform, planted: Planted, said: list[tuple[str, str]]) -> N
     airflow.pause("export_routing", False)
     assert wait(airflow, "build_marts", airflow.trigger("build_marts")) == "failed"
     run_id = airflow.trigger("export_routing")
-    airflow.approve(asked(platform, airflow, run_id))
+    airflow.approve(approval_request(platform, airflow, run_id))
     wait(airflow, "export_routing", run_id)
 
     refused = [
@@ -289,7 +289,7 @@ def work(platform: Platform, planted: Planted, said: list[tuple[str, str]]) -> N
         "sql", f"select * from routing.line_assignment where number = '{planted.number('a query')}'", ok=(1,)
     )
     parc("sql", f"select '{planted.number('a query')}'::date", ok=(1,))
-    said += pages(platform, airflow)
+    outputs += pages(platform, airflow)
 
 
 def pages(platform: Platform, airflow: Airflow) -> Iterator[tuple[str, str]]:
@@ -304,7 +304,7 @@ def pages(platform: Platform, airflow: Airflow) -> Iterator[tuple[str, str]]:
         yield f"page /parc/{path}", answer.text
 
 
-def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+def test_the_search_finds_planted_data(tmp_path: Path) -> None:
     """Find each kind, in every spelling, in pages, JSON, compressed and as table bytes; and no others."""
     tokens = Planted()
     numbers = [tokens.number("a number") for _ in SPELLED]
@@ -328,13 +328,13 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     assert not list(tokens.search("", "02 99 99 99 99, C987659999, 2012-04-25 QX7-9999 Kerfautraszzzz"))
 
 
-def test_nothing_is_found_but_where_it_is_declared(
-    platform: Platform, planted: Planted, said: list[tuple[str, str]]
+def test_personal_data_is_found_only_where_declared(
+    platform: Platform, planted: Planted, outputs: list[tuple[str, str]]
 ) -> None:
     leaks: dict[str, list[Hit]] = {}
     unused = {*DECLARED}
     temporary = platform.home.parent / TEMPORARY
-    for found, text in [*said, *kept(platform.settings, temporary), *processes(platform.settings)]:
+    for found, text in [*outputs, *kept(platform.settings, temporary), *processes(platform.settings)]:
         for hit in planted.search(found, text):
             places = {
                 (where, kinds, planted_at)
@@ -351,5 +351,5 @@ def test_nothing_is_found_but_where_it_is_declared(
     assert unused <= of_another_switch, "the search reaches every place that holds something"
 
 
-def test_nobody_else_may_look(platform: Platform) -> None:
+def test_other_users_cannot_read_the_files(platform: Platform) -> None:
     assert open_to_others(platform.settings, platform.home.parent / TEMPORARY) == []

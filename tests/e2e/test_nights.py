@@ -14,7 +14,7 @@ import pytest
 from parc.feeds import FEEDS
 from parc.host.client import Airflow
 from parc.warehouse import connect, embedded
-from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
+from support.running import WAIT_SECONDS, Platform, approval_request, runs, signed_in, started, wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
@@ -66,9 +66,9 @@ def night(airflow: Airflow, day: date) -> dict[str, str]:
     return {feed: wait(airflow, f"ingest_{feed}", run_id) for feed, run_id in begun.items()}
 
 
-def until(is_so: Callable[[], Any]) -> Any:
+def until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := is_so()):
+    while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.5)
     return found
@@ -153,7 +153,7 @@ def test_the_go_live_is_approved_in_the_browser(platform: Platform, airflow: Air
     """Someone reads the plan and approves it under Required Actions; then the switch has it."""
     before = live(platform)
     run = until(lambda: [run for run in runs(airflow, "export_routing") if run["state"] == "running"])[0]
-    asked(platform, airflow, run["dag_run_id"])
+    approval_request(platform, airflow, run["dag_run_id"])
     page.goto(f"/dags/export_routing/runs/{run['dag_run_id']}/tasks/approve/required_actions")
     page.get_by_text("Predicted load").first.wait_for()
     page.screenshot(path=str(platform.home / "approval.png"), full_page=True)
@@ -253,7 +253,7 @@ def test_a_night_whose_build_fails_a_test(platform: Platform, airflow: Airflow, 
     assert seen_by_bi(platform, "fct_calls") == str(BAD_DATA)
 
 
-def test_a_night_whose_release_drowns_a_site(platform: Platform, airflow: Airflow, page: Any) -> None:
+def test_a_night_whose_release_overloads_a_site(platform: Platform, airflow: Airflow, page: Any) -> None:
     """A go-live for which Rennes has nobody on the phone is refused by name; the switch keeps its table."""
     # A release of the night before that still plans would find the table of the rollback.
     until(lambda: all(run["state"] in ("success", "failed") for run in airflow.runs("export_routing")))
@@ -284,7 +284,7 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
             "update marts.routing_site_positions set position_count = 174 where site_code = 'RENNES'"
         )
     run_id = airflow.trigger("export_routing")
-    detail = asked(platform, airflow, run_id)
+    detail = approval_request(platform, airflow, run_id)
     assert platform.parc("routing", "emergency", "national", "--reason", "a storm").returncode == 0
     assert platform.parc("routing", "release-hold").returncode == 0
     before = live(platform)
@@ -294,10 +294,10 @@ def test_an_approval_of_a_stale_plan_is_refused(platform: Platform, airflow: Air
     assert "the live table changed" in notice(platform, "export_routing", run_id)
 
 
-def test_who_edits_xcoms_and_states_approves_nothing(platform: Platform, airflow: Airflow) -> None:
+def test_edited_xcoms_and_states_approve_nothing(platform: Platform, airflow: Airflow) -> None:
     """The answer is forged and its task marked as done: the release still waits for a person."""
     run_id = airflow.trigger("export_routing")
-    asked(platform, airflow, run_id)
+    approval_request(platform, airflow, run_id)
     before = live(platform)
     task = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve"
     answer = {"chosen_options": ["Approve"], "responded_by_user": {"id": "1", "name": "The Director"}}
@@ -310,7 +310,7 @@ def test_who_edits_xcoms_and_states_approves_nothing(platform: Platform, airflow
     assert platform.sql("select 1 from ops.routing_release where approved_by = 'The Director'") == []
 
 
-def test_postgresql_goes_and_comes_back(platform: Platform, airflow: Airflow) -> None:
+def test_postgresql_stops_and_restarts(platform: Platform, airflow: Airflow) -> None:
     """The database is stopped during the night: the command says so, and unfinished work is repeated."""
     embedded.stop(platform.settings)
     done = platform.parc("nightly", "--date", str(BAD_DATA))

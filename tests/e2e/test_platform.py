@@ -15,7 +15,7 @@ import pytest
 
 from parc.host.client import Airflow
 from parc.settings import PROJECT
-from support.running import WAIT_SECONDS, Platform, asked, runs, signed_in, started, wait
+from support.running import WAIT_SECONDS, Platform, approval_request, runs, signed_in, started, wait
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +80,7 @@ def test_faulty_deliveries_ended_as_promised(platform: Platform) -> None:
     assert platform.sql("select * from intermediate.int_missing_deliveries") == []
 
 
-def test_shops_sites_and_units_stand_side_by_side(platform: Platform) -> None:
+def test_shops_sites_and_units_are_in_one_mart(platform: Platform) -> None:
     rows = platform.sql(
         "select directorate_code, offered_count, site_count, visit_count, open_boutique_count, done_count, "
         "unit_count from marts.mart_directorate_scorecard_daily where business_date = '2012-04-27' "
@@ -91,7 +91,7 @@ def test_shops_sites_and_units_stand_side_by_side(platform: Platform) -> None:
         assert all(float(row[column]) > 0 for column in row if column != "directorate_code"), row
 
 
-def test_many_deliveries_make_few_builds(platform: Platform) -> None:
+def test_many_deliveries_cause_few_builds(platform: Platform) -> None:
     [row] = platform.sql("select count(*) as builds from ops.build where status = 'published'")
     assert 1 <= row["builds"] <= 8
 
@@ -154,9 +154,7 @@ def test_the_ui_shows_the_dags_green(platform: Platform, airflow: Airflow, page)
     page.screenshot(path=str(platform.home / "dags.png"))
 
 
-def test_the_ui_tells_what_was_refused_and_what_did_not_come(
-    platform: Platform, airflow: Airflow, page
-) -> None:
+def test_the_ui_shows_refused_and_missing_deliveries(platform: Platform, airflow: Airflow, page) -> None:
     for feed, text in (
         ("interventions", "lacks column `kind`"),
         ("boutique_visits", "boutique_visits 2012-04-24: nothing was delivered"),
@@ -217,7 +215,7 @@ def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> No
     assert httpx.get(f"{airflow.address}/parc/").status_code == 401
     assert page.request.get("/parc/docs/..%2Fsecrets%2Fpseudonym_secret").status == 404
     refused_by_browser = []
-    page.on("console", lambda said: refused_by_browser.append(said.text) if "Policy" in said.text else None)
+    page.on("console", lambda line: refused_by_browser.append(line.text) if "Policy" in line.text else None)
     frame = page.frame_locator("iframe")
     page.goto("/dags")
     page.get_by_role("link", name="PARC desk").click()
@@ -255,7 +253,7 @@ def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airfl
     for command in ("rollback", "release-hold"):
         assert platform.parc("routing", command).returncode == 0
     run_id = airflow.trigger("export_routing", business_date="2012-04-29")
-    asked(platform, airflow, run_id)
+    approval_request(platform, airflow, run_id)
     page.goto(f"/dags/export_routing/runs/{run_id}/tasks/approve/required_actions")
     page.get_by_text("Predicted load").first.wait_for()
     page.screenshot(path=str(platform.home / "approval.png"), full_page=True)
@@ -269,7 +267,7 @@ def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airfl
     assert platform.parc("routing", "verify").returncode == 0
 
 
-def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflow) -> None:
+def test_named_users_have_the_rights_of_their_roles(platform: Platform, airflow: Airflow) -> None:
     """Each logs in over HTTP: a viewer sees, an engineer runs, an approver of PARC_APPROVERS answers."""
     logins = {name: Airflow(platform.settings, name) for name in ("vera", "emil", "anna", "adam")}
     run = {"logical_date": None, "conf": {"business_date": "2012-04-29"}}
@@ -281,7 +279,7 @@ def test_named_users_do_what_their_roles_say(platform: Platform, airflow: Airflo
         if name != "adam"
     } == {"vera": 403, "emil": 200, "anna": 403}
     run_id = runs(airflow, "export_routing")[-1]["dag_run_id"]
-    question = asked(platform, airflow, run_id)
+    question = approval_request(platform, airflow, run_id)
     place = f"/dags/export_routing/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     answer = {"chosen_options": ["Approve"], "params_input": {}}
     again = {"dag_run_id": run_id, "task_ids": ["approve"], "only_failed": False, "dry_run": False}

@@ -115,7 +115,7 @@ def test_approved_and_run_again_is_a_no_op(platform: Settings) -> None:
     routing.apply(
         platform, FIRST, requested_by="Paul", reason="first", approve=plan.plan_hash, approved_by="Anne"
     )
-    steps: list[nightly.Step] = []
+    steps: list[nightly.NightStep] = []
     night = nightly.run(platform, FIRST, progress=steps.append)
     assert night.exit_code == 0 and night.findings == []
     assert [step for step in steps if step.state != "running"] == night.steps
@@ -159,7 +159,7 @@ def test_a_refused_and_a_missing_delivery_hold_nothing_back(platform: Settings) 
     assert missing.command == f"have it sent, then parc ingest boutique_visits --date {SECOND}"
 
 
-def test_what_was_refused_is_not_read_again_while_the_same_files_lie_there(platform: Settings) -> None:
+def test_a_refused_delivery_is_not_read_again_while_its_files_are_unchanged(platform: Settings) -> None:
     deliveries = value(platform, "select count(*) from ops.delivery")
     builds = value(platform, "select count(*) from ops.build")
     done = parc(platform, "nightly", "--date", str(SECOND))
@@ -205,7 +205,7 @@ def test_a_build_that_fails_then_drift_then_all_well(platform: Settings, tmp_pat
     assert night.bi.endswith(f"calls up to {THIRD}")
 
 
-def test_missing_deliveries_do_not_hold_back_a_go_live_and_a_person_agrees_to_it(platform: Settings) -> None:
+def test_missing_deliveries_do_not_block_an_approved_go_live(platform: Settings) -> None:
     done = parc(platform, "nightly", "--date", str(EVE))
     assert done.returncode == 7, done.stdout + done.stderr
     assert "Going live\n  52 fixe\n" in done.stdout
@@ -222,7 +222,7 @@ def test_json_holds_everything(platform: Settings) -> None:
     done = parc(platform, "nightly", "--date", str(EVE), "--json")
     reported = json.loads(done.stdout)
     assert (done.returncode, reported["exit_code"]) == (4, 4)  # that night's deliveries have not arrived
-    assert {"steps", "deliveries", "build", "bi", "plan", "switch", "matters"} <= set(reported)
+    assert {"steps", "deliveries", "build", "bi", "plan", "switch", "findings"} <= set(reported)
     assert {each["status"] for each in reported["deliveries"]} == {"missing"}
 
 

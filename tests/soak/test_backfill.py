@@ -105,7 +105,7 @@ def kill_scheduler(settings: Settings) -> None:
             continue
 
 
-def tell(**figures: float) -> None:
+def print_figures(**figures: float) -> None:
     print("\n" + ", ".join(f"{name} {value:.0f}" for name, value in figures.items()))
 
 
@@ -119,7 +119,7 @@ def all_is_built(settings: Settings) -> bool:
     return number(settings, unbuilt) == 0 and number(settings, running) == 0
 
 
-def test_a_backfill_survives_a_dead_scheduler_and_leaves_the_night_its_turn(platform: Settings) -> None:
+def test_a_backfill_survives_a_dead_scheduler_and_yields_to_the_night(platform: Settings) -> None:
     port = int(Airflow(platform).address.rsplit(":", 1)[1])
     began = time.monotonic()
     subprocess.run(
@@ -147,7 +147,7 @@ def test_a_backfill_survives_a_dead_scheduler_and_leaves_the_night_its_turn(plat
     parc(platform, "up")
     until("the backfill", lambda: published(platform, "calls") == DAYS)
     until("the builds", lambda: all_is_built(platform))
-    tell(
+    print_figures(
         days=DAYS,
         seconds=time.monotonic() - began,
         published_when_killed=at_death,
@@ -170,7 +170,7 @@ def test_a_range_in_the_trigger_form_is_one_run(platform: Settings) -> None:
     until("the range", lambda: airflow.state("ingest_interventions", run_id) in ("success", "failed"))
     assert airflow.state("ingest_interventions", run_id) == "success"
     until("the builds", lambda: all_is_built(platform))
-    tell(
+    print_figures(
         days=DAYS,
         seconds=time.monotonic() - began,
         builds=builds(platform) - before,

@@ -72,7 +72,7 @@ def truth(settings: Settings) -> dict[tuple[str, date, date, str], float]:
 
 @pytest.mark.parametrize("market", ["fixe", "internet"])
 @pytest.mark.parametrize("outcome", ["call_rate", "satisfaction", "resolved_by_customer_file_share"])
-def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, outcome: str) -> None:
+def test_the_estimates_cover_the_known_truth(operator: Settings, market: str, outcome: str) -> None:
     """Without the true effect in the panel only chance is left, so the truth lies in the confidence set."""
     known = truth(operator)
     panel = query(
@@ -118,7 +118,7 @@ def test_the_known_truth_lies_where_it_should(operator: Settings, market: str, o
     assert left.p_value > 0.02
 
 
-def test_night_by_night_is_a_full_refresh(operator: Settings) -> None:
+def test_nightly_builds_equal_a_full_refresh(operator: Settings) -> None:
     everything = "select m::text from marts.mart_parc_effect as m order by 1"
     before = query(operator, everything)
     seconds = query(

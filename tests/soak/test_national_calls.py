@@ -21,7 +21,7 @@ from parc.simulate.jobs import JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.visits import VisitBook
-from support.national_world import assert_at_ease, days, proposal, seed, table, volumes
+from support.national_world import assert_well_below_limits, days, proposal, seed, table, volumes
 
 pytestmark = pytest.mark.soak
 SEED = 7
@@ -51,8 +51,8 @@ def calls() -> Callable[[date], pl.DataFrame]:
             roots = _roots(legs)
             customer = callers.customer[roots["root"].to_numpy()]
             who = population.describe(customer)
-            is_told = (who.number_department >= 0) | population.is_listed(customer, who.kind, day)
-            own = pl.Series(np.where(is_told, who.number, 0)).cast(pl.String)
+            is_revealed = (who.number_department >= 0) | population.is_listed(customer, who.kind, day)
+            own = pl.Series(np.where(is_revealed, who.number, 0)).cast(pl.String)
             home = pl.Series(zone_codes[geography.department_zones(day)[who.department]])
             is_known = roots["is_filed"] | (roots["caller_number"].str.strip_prefix("+") == own).fill_null(
                 False
@@ -95,11 +95,11 @@ def _by_half_hour(roots: pl.DataFrame, zone: pl.Series, day: date) -> pl.DataFra
 
 
 @pytest.mark.parametrize("wave", WAVES)
-def test_a_wave_brings_no_site_more_than_it_carries(wave: str, calls: Callable[[date], pl.DataFrame]) -> None:
+def test_no_wave_overloads_a_site(wave: str, calls: Callable[[date], pl.DataFrame]) -> None:
     day = date.fromisoformat(wave)
     before = pl.concat([calls(each) for each in days(day - VOLUME_DAYS * ONE_DAY, day - ONE_DAY)])
     for live in (table(day - ONE_DAY), None):
-        assert_at_ease(proposal(day, live, demand=before))
+        assert_well_below_limits(proposal(day, live, demand=before))
 
 
 HOUR = pl.col("half_hour_at").dt.convert_time_zone("Europe/Paris").dt.hour().alias("hour")

@@ -106,7 +106,7 @@ class Command:
         return self._process.exitcode
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What it has written so far."""
         self._output.seek(0)
         return self._output.read()
@@ -131,9 +131,9 @@ def ingesting(settings: Settings, feed: str, day: date) -> Command:
 def check_reported(command: Command) -> None:
     """It succeeded, or said in one line what a person can do."""
     code = command.wait()
-    assert "Traceback" not in command.said, command.said
+    assert "Traceback" not in command.output, command.output
     if code != 0:
-        assert code == 3 and command.said.startswith("parc: "), (code, command.said)
+        assert code == 3 and command.output.startswith("parc: "), (code, command.output)
 
 
 def cut_off(server: Settings, settings: Settings) -> int:

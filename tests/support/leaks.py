@@ -47,10 +47,10 @@ class Hit:
     kind: str
     planted: str
     found: str
-    around: str
+    context: str
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.planted} in {self.found}: {self.around}"
+        return f"{self.kind} of {self.planted} in {self.found}: {self.context}"
 
 
 @dataclass

@@ -167,7 +167,7 @@ def capacity(plan: Proposal) -> list[Ruling]:
     return [ruling for ruling in examine(plan) if ruling.rule == 6]
 
 
-def assert_at_ease(plan: Proposal) -> None:
+def assert_well_below_limits(plan: Proposal) -> None:
     """The gate has no findings, and no half-hour is near its limit."""
     assert capacity(plan) == []
     for site in plan.loads:

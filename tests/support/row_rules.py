@@ -8,7 +8,7 @@ from datetime import date
 
 from parc.feeds import FEEDS
 from parc.loading.csvfile import read_blocks, read_header
-from parc.loading.rows import Change, Rejected, RowRules, SortedOut
+from parc.loading.rows import CheckedBlock, RowRejection, RowRules, ValueChange
 from parc.pseudonyms import Pseudonyms
 
 SECRET = b"a secret that is longer than the sixty-four bytes of one block of SHA-256"
@@ -95,9 +95,9 @@ GOOD_ROWS = {
 }
 
 
-def sorted_out(
+def checked_blocks(
     feed: str, *rows: dict[str, str], day: date = DAY, block_bytes: int = 1 << 20
-) -> list[SortedOut]:
+) -> list[CheckedBlock]:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
@@ -109,19 +109,19 @@ def sorted_out(
     }
     rules = RowRules(FEEDS[feed], day, Pseudonyms(SECRET), listed)
     blocks = read_blocks(stream, read_header(stream), block_bytes)
-    return [rules.sort_out(block, 1, "calls.csv") for block in blocks]
+    return [rules.check_block(block, 1, "calls.csv") for block in blocks]
 
 
-def sort_out(feed: str, *rows: dict[str, str], day: date = DAY) -> tuple[list[dict], list[Rejected]]:
-    (found,) = sorted_out(feed, *rows, day=day)
+def check_block(feed: str, *rows: dict[str, str], day: date = DAY) -> tuple[list[dict], list[RowRejection]]:
+    (found,) = checked_blocks(feed, *rows, day=day)
     return found.rows.to_dicts(), found.rejected
 
 
-def changes(feed: str, *rows: dict[str, str]) -> dict[tuple[str, Change], tuple[int, int]]:
+def changes(feed: str, *rows: dict[str, str]) -> dict[tuple[str, ValueChange], tuple[int, int]]:
     """Count and first line of what was changed, by column and kind."""
-    (found,) = sorted_out(feed, *rows)
+    (found,) = checked_blocks(feed, *rows)
     return {(each.column, each.change): (each.count, each.first_line) for each in found.changed}
 
 
-def call(**changes: str) -> tuple[list[dict], list[Rejected]]:
-    return sort_out("calls", GOOD | changes)
+def call(**changes: str) -> tuple[list[dict], list[RowRejection]]:
+    return check_block("calls", GOOD | changes)

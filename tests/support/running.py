@@ -29,7 +29,7 @@ class Platform:
     """A running platform: its home, what it printed when it started, and the variables it was given."""
 
     home: Path
-    said: str
+    output: str
     given: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -46,7 +46,7 @@ class Platform:
 
     def word(self, label: str) -> str:
         """What stands after a label in what it printed."""
-        line = [line for line in self.said.splitlines() if line.startswith(label)][-1]
+        line = [line for line in self.output.splitlines() if line.startswith(label)][-1]
         return line.removeprefix(label).strip()
 
 
@@ -106,7 +106,7 @@ def wait(airflow: Airflow, dag_id: str, run_id: str) -> str:
     return state
 
 
-def asked(platform: Platform, airflow: Airflow, run_id: str) -> dict[str, Any]:
+def approval_request(platform: Platform, airflow: Airflow, run_id: str) -> dict[str, Any]:
     """What a release asks a person, once Airflow takes the answer.
 
     Its scheduler fails a task that is answered before it has learnt that the asking process ended.

@@ -195,11 +195,11 @@ def start_calls(
 def place_calls(folder: Path, port: int, callers: Sequence[str], count: int, per_second: int = 50) -> None:
     """Place calls and wait for their end; every one must succeed."""
     process = start_calls(folder, port, callers, count, per_second)
-    said, _ = process.communicate(timeout=count / per_second + 90)
-    assert process.returncode == 0, said[-2000:]
+    output, _ = process.communicate(timeout=count / per_second + 90)
+    assert process.returncode == 0, output[-2000:]
 
 
-def would_go(settings: Settings, caller: str = CALLER, at: datetime = IN_HOURS, **question: str) -> Answer:
+def route_of(settings: Settings, caller: str = CALLER, at: datetime = IN_HOURS, **question: str) -> Answer:
     """Where the switch says that a call would go."""
     answer = open_switch(settings).ask(Question(caller, "3900", at, **question))
     assert answer is not None

@@ -21,21 +21,21 @@ from parc.routing.switches import Question, local, open_switch
 from parc.routing.switches.binrpc import Rpc
 from parc.settings import Settings
 from support.routing_world import EVE, QUIET, go_live, marts, rows
-from support.sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, start_calls, would_go
+from support.sites import AT_NIGHT, CALLER, IN_HOURS, Sites, place_calls, route_of, start_calls
 
 
-def test_a_go_live_moves_the_calls_of_its_zone_and_a_rollback_takes_them_back(live: Settings) -> None:
-    before = would_go(live, "+33299445566")
+def test_a_rollback_undoes_the_go_live_of_a_zone(live: Settings) -> None:
+    before = route_of(live, "+33299445566")
     assert (before.zone_code, before.by, before.band) == ("53", "prefix", "open")
     assert {site for _, site, _ in before.sites} == {"LYON", "LYON_2", "TUNIS"}
     released = go_live(live)
-    after = would_go(live, "+33299445566")
+    after = route_of(live, "+33299445566")
     assert (after.version, after.slot) == (released.version, "b" if before.slot == "a" else "a")
     assert after.sites == ((1, "RENNES", 60), (1, "RENNES_2", 40), (2, "TUNIS", 100))
-    assert {site for _, site, _ in would_go(live, "+33299445566", AT_NIGHT).sites} == {"TUNIS"}
+    assert {site for _, site, _ in route_of(live, "+33299445566", AT_NIGHT).sites} == {"TUNIS"}
     assert routing.verify(live).problems == []
     routing.rollback(live, requested_by="Anne", reason="a test")
-    assert would_go(live, "+33299445566").sites == before.sites
+    assert route_of(live, "+33299445566").sites == before.sites
     assert routing.verify(live).problems == []
 
 
@@ -59,37 +59,37 @@ SPELLINGS = {
 
 def test_a_caller_is_found_in_every_spelling(live: Settings) -> None:
     for caller, expected in SPELLINGS.items():
-        answer = would_go(live, caller)
+        answer = route_of(live, caller)
         assert (answer.zone_code, answer.by) == expected, caller
 
 
-def test_a_withheld_caller_is_routed_by_what_the_network_asserts(live: Settings) -> None:
-    assert would_go(live, "anonymous", asserted="+33299445566").zone_code == "53"
+def test_a_withheld_caller_is_routed_by_the_asserted_identity(live: Settings) -> None:
+    assert route_of(live, "anonymous", asserted="+33299445566").zone_code == "53"
 
 
 def test_a_quiet_night_makes_no_release(live: Settings) -> None:
     assert routing.apply(live, QUIET, requested_by="night", reason="again").status == "unchanged"
 
 
-def test_emergency_and_a_rollback_to_a_version_that_no_slot_holds_any_more(live: Settings) -> None:
+def test_emergency_then_rollback_to_a_version_no_longer_in_a_slot(live: Settings) -> None:
     first = routing.verify(live).version
     released = go_live(live).version
     routing.emergency_national(live, requested_by="Anne", reason="a storm")
-    assert {site for _, site, _ in would_go(live, "+33299445566").sites} == {"LYON", "LYON_2", "TUNIS"}
+    assert {site for _, site, _ in route_of(live, "+33299445566").sites} == {"LYON", "LYON_2", "TUNIS"}
     routing.release_hold(live, released_by="Anne", reason="over")
     assert routing.rollback(live, requested_by="Anne", reason="the first", to=first).version == first
     routing.release_hold(live, released_by="Anne", reason="over")
     assert routing.rollback(live, requested_by="Anne", reason="the second", to=released).version == released
-    assert {site for _, site, _ in would_go(live, "+33299445566").sites} == {"RENNES", "RENNES_2", "TUNIS"}
+    assert {site for _, site, _ in route_of(live, "+33299445566").sites} == {"RENNES", "RENNES_2", "TUNIS"}
     assert routing.verify(live).problems == []
 
 
 def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
     go_live(live)
-    before = would_go(live, "+33299445566")
+    before = route_of(live, "+33299445566")
     assert local.stop(live)
     local.start(live)
-    after = would_go(live, "+33299445566")
+    after = route_of(live, "+33299445566")
     assert replace(after, site_code=before.site_code, address=before.address) == before
     assert routing.verify(live).problems == []
 
@@ -105,11 +105,11 @@ def test_a_restarted_switch_routes_as_before(live: Settings) -> None:
         ("htable.sets", ("ctl", "drain:RENNES", "4000000000"), "ctl has"),
     ],
 )
-def test_a_table_that_somebody_touched_is_drift(
+def test_a_table_changed_by_hand_is_drift(
     live: Settings, method: str, arguments: tuple[str, ...], reported: str
 ) -> None:
     go_live(live)
-    slot = would_go(live, "+33299445566").slot
+    slot = route_of(live, "+33299445566").slot
     names = {"slot": slot, "idle": "b" if slot == "a" else "a"}
     Rpc(local.socket(live)).call(method, *(argument.format(**names) for argument in arguments))
     assert reported in str(routing.verify(live).problems)
@@ -145,7 +145,7 @@ def test_the_national_route_keeps_the_hours_of_its_sites(live: Settings) -> None
     marts(live, f"{longer} where zone_code in ('52', '53')")
     go_live(live)
     evening = datetime(2012, 4, 25, 20, tzinfo=UTC)
-    own, national = (would_go(live, caller, evening) for caller in (CALLER, "+33240445566"))
+    own, national = (route_of(live, caller, evening) for caller in (CALLER, "+33240445566"))
     assert (own.band, own.sites[0][1]) == ("open", "RENNES")
     assert (national.band, national.where) == ("closed", "r:52:internet:closed")
     for caller in (CALLER, "+33240445566"):
@@ -180,9 +180,7 @@ def test_calls_are_shared_by_weight(live: Settings, sites: Sites, tmp_path: Path
     assert sites.count().total() == 400
 
 
-def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
-    live: Settings, sites: Sites, tmp_path: Path
-) -> None:
+def test_calls_of_a_dead_or_busy_site_go_to_another(live: Settings, sites: Sites, tmp_path: Path) -> None:
     go_live(live)
     local.set_clock(live, IN_HOURS)
     sites.silent.add("RENNES")
@@ -191,18 +189,18 @@ def test_calls_of_a_dead_or_busy_site_are_taken_by_another(
     assert sites.count() == {"TUNIS": 10}
 
 
-def test_a_site_that_does_not_answer_is_not_even_tried(live: Settings, sites: Sites) -> None:
+def test_an_unresponsive_site_is_not_tried(live: Settings, sites: Sites) -> None:
     """Every site is probed each second; after two silent probes it gets no calls until it answers."""
     go_live(live)
     sites.silent.add("RENNES")
-    until(lambda: {would_go(live).site_code for _ in range(30)} == {"RENNES_2"})
+    until(lambda: {route_of(live).site_code for _ in range(30)} == {"RENNES_2"})
     sites.silent.clear()
-    until(lambda: {would_go(live).site_code for _ in range(30)} == {"RENNES", "RENNES_2"})
+    until(lambda: {route_of(live).site_code for _ in range(30)} == {"RENNES", "RENNES_2"})
 
 
-def until(is_so: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.2)
 
@@ -223,10 +221,10 @@ def test_no_call_is_lost_across_go_lives_and_rollbacks(
             routing.rollback(live, requested_by="Anne", reason="again")
             routing.release_hold(live, released_by="Anne", reason="again")
             flips += 2
-        said, _ = calls.communicate(timeout=120)
+        output, _ = calls.communicate(timeout=120)
         if calls.returncode == 0 and len(sites.calls) == count:
             break
-        assert sites.were_starved, f"{count - len(sites.calls)} calls were lost: {said[-2000:]}"
+        assert sites.were_starved, f"{count - len(sites.calls)} calls were lost: {output[-2000:]}"
     else:
         pytest.fail("three times the machine was too busy for the sites to answer within a second")
     by_version = {(call.version, call.site_code) for call in sites.calls.values()}
@@ -262,14 +260,14 @@ def test_a_drained_site_gets_no_call_until_its_time(live: Settings, sites: Sites
     ]
 
 
-def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) -> None:
+def test_an_assigned_number_is_routed_at_once_and_stays_assigned(live: Settings) -> None:
     number = "+33240445566"
-    assert would_go(live, number).zone_code == "52"
+    assert route_of(live, number).zone_code == "52"
     routing.assign(live, "02 40 44 55 66", "04", requested_by="Anne", reason="moved yesterday")
-    assert (would_go(live, number).zone_code, would_go(live, number).by) == ("04", "exception")
+    assert (route_of(live, number).zone_code, route_of(live, number).by) == ("04", "exception")
     assert routing.apply(live, QUIET, requested_by="night", reason="the night after").status == "unchanged"
     go_live(live)
-    assert would_go(live, number).zone_code == "04"
+    assert route_of(live, number).zone_code == "04"
     routing.unassign(live, number, requested_by="Anne", reason="the feed has it")
     routing.apply(
         live,
@@ -279,13 +277,13 @@ def test_one_number_is_sent_to_a_zone_at_once_and_stays_there(live: Settings) ->
         approved_by="Anne",
         approve=routing.plan(live, EVE).plan_hash,
     )
-    assert would_go(live, number).by == "prefix"
+    assert route_of(live, number).by == "prefix"
 
 
 def test_a_forgotten_number_is_in_no_table_and_no_memory_of_the_switch(live: Settings) -> None:
     number = "+33240445566"
     routing.assign(live, number, "04", requested_by="Anne", reason="moved yesterday")
-    assert would_go(live, number).zone_code == "04"
+    assert route_of(live, number).zone_code == "04"
     Path(live.landing).mkdir(parents=True, exist_ok=True)
     try:
         done = privacy.forget(live, numbers=[number], requested_by="Anne", reason="article 17")

@@ -27,7 +27,7 @@ from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.routing_world import EVE, go_live, rows
-from support.sites import CALLER, Sites, place_calls, would_go
+from support.sites import CALLER, Sites, place_calls, route_of
 
 # Ends itself after so many exchanges with the switch: before, in and after every step of a release.
 KILLED = """
@@ -77,10 +77,10 @@ def as_kamailio(settings: Settings) -> str:
 
 
 def old_table_is_live(settings: Settings) -> bool:
-    return {site for _, site, _ in would_go(settings).sites} == {"LYON", "LYON_2", "TUNIS"}
+    return {site for _, site, _ in route_of(settings).sites} == {"LYON", "LYON_2", "TUNIS"}
 
 
-def test_its_database_is_down(live: Settings, sites: Sites, tmp_path: Path) -> None:
+def test_the_switch_database_is_down(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """No release; calls continue from the switch's memory."""
     without = replace(live, switch_dsn="postgresql://switch@127.0.0.1:1/switch")
     with pytest.raises(ConfigurationError, match="the switch's database does not answer"):
@@ -99,7 +99,7 @@ def test_the_switch_is_down(live: Settings) -> None:
     assert old_table_is_live(live) and routing.verify(live).is_ok
 
 
-def test_its_socket_is_somewhere_else(live: Settings) -> None:
+def test_a_socket_at_another_path(live: Settings) -> None:
     elsewhere = replace(live, switch="kamailio:/nowhere", switch_dsn=local.database(live))
     with pytest.raises(ConfigurationError, match="/nowhere/rpc.sock does not answer"):
         routing.plan(elsewhere, EVE)
@@ -140,7 +140,7 @@ def killed_after(settings: Settings, exchanges: int) -> None:
     approved = routing.plan(settings, EVE).plan_hash
     done = run_killed(settings, approved, exchanges)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    sites = {site for _, site, _ in would_go(settings).sites}
+    sites = {site for _, site, _ in route_of(settings).sites}
     assert sites in ({"LYON", "LYON_2", "TUNIS"}, {"RENNES", "RENNES_2", "TUNIS"})
     try:
         routing.apply(settings, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
@@ -168,14 +168,14 @@ BAD_ROWS = [
 ]
 
 
-def test_no_table_takes_a_row_that_the_switch_would_load_without_a_word(running: Settings) -> None:
+def test_tables_refuse_rows_that_the_switch_would_load_silently(running: Settings) -> None:
     for statement, error in BAD_ROWS:
         with psycopg.connect(local.database(running)) as database, pytest.raises(error):
             database.execute(statement.format(s="slot_b").encode())
 
 
 @pytest.mark.parametrize("method", ["htable.reload", "mtree.reload", "htable.sets"])
-def test_a_switch_that_says_ok_and_does_nothing_is_not_trusted(
+def test_a_switch_that_only_claims_success_is_detected(
     live: Settings, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     call = Rpc.call
@@ -192,7 +192,7 @@ def test_a_switch_that_says_ok_and_does_nothing_is_not_trusted(
 
 def test_a_switch_that_refuses_to_load_a_table(live: Settings) -> None:
     """Its role may no longer read the idle slot, so the reload fails with an error."""
-    idle = "b" if would_go(live).slot == "a" else "a"
+    idle = "b" if route_of(live).slot == "a" else "a"
     with psycopg.connect(local.database(live), autocommit=True) as database:
         database.execute(f"revoke select on switch.rt_{idle} from {local.READER}".encode())
         try:
@@ -204,7 +204,7 @@ def test_a_switch_that_refuses_to_load_a_table(live: Settings) -> None:
     assert go_live(live).status == "released"
 
 
-def test_a_socket_that_nobody_listens_on(live: Settings, tmp_path: Path) -> None:
+def test_a_socket_without_listener(live: Settings, tmp_path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as left_behind:
         left_behind.bind(str(tmp_path / "rpc.sock"))
     with pytest.raises(ConfigurationError, match="rpc.sock does not answer .*refused"):
@@ -229,7 +229,7 @@ def test_a_switch_that_hangs(live: Settings) -> None:
     assert go_live(live).status == "released"
 
 
-def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_not_flip(
+def test_concurrent_releases_wait_and_a_lost_lock_prevents_the_flip(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the first stages, a second is told to wait; its session cut, the second goes through alone."""
@@ -261,7 +261,7 @@ def test_of_two_releases_at_once_one_waits_and_the_one_that_lost_its_lock_does_n
     assert not old_table_is_live(live) and routing.verify(live).is_ok
 
 
-def test_too_little_shared_memory_is_reported_before_anything_is_loaded(live: Settings) -> None:
+def test_too_little_shared_memory_is_reported_before_loading(live: Settings) -> None:
     """More numbers than the running switch has room for: loading them would lose calls."""
     free = int(Rpc(local.socket(live)).call("core.shmmem", "m")["free"]) << 20
     held = readable(open_switch(live).read_live())
@@ -278,7 +278,7 @@ def test_an_older_release_does_not_flip_over_a_newer_one(live: Settings) -> None
         open_switch(live).activate(version or "", 0)
 
 
-def test_nobody_else_speaks_to_the_switch_or_writes_its_tables(live: Settings) -> None:
+def test_only_the_platform_controls_the_switch_and_its_tables(live: Settings) -> None:
     assert Path(local.socket(live)).stat().st_mode & 0o777 == 0o600
     with psycopg.connect(as_kamailio(live), autocommit=True) as database:
         assert database.execute("select count(*) from switch.rt_a").fetchone()
@@ -306,7 +306,7 @@ def test_drift_is_accepted_either_way_and_audited(
 ) -> None:
     """Somebody changed a weight on the switch, in its table and in its memory."""
     go_live(live)
-    slot = would_go(live).slot
+    slot = route_of(live).slot
     with psycopg.connect(local.database(live), autocommit=True) as database:
         database.execute(f"update slot_{slot}.routes set weight = 50 where site_code = 'RENNES'".encode())
     Rpc(local.socket(live)).call("htable.reload", f"rt_{slot}")
@@ -322,7 +322,7 @@ def test_drift_is_accepted_either_way_and_audited(
         approve=plan.plan_hash,
         approved_by="Anne",
     )
-    assert (1, "RENNES", 50 if drift == "adopt" else 60) in would_go(live).sites
+    assert (1, "RENNES", 50 if drift == "adopt" else 60) in route_of(live).sites
     assert routing.verify(live).is_ok
     assert (drift, "Anne", "as it should be") in rows(
         live, "select action, accepted_by, reason from ops.routing_drift"

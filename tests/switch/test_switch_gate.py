@@ -19,7 +19,7 @@ from parc.routing.switches.probes import seal
 from parc.settings import OwnSwitch, Settings
 from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone, status, values
 from support.routing_world import go_live
-from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+from support.sites import CALLER, IN_HOURS, Sites, route_of, start_calls
 
 METHODS = (
     "INVITE",
@@ -69,7 +69,7 @@ def victim(open_live: Settings) -> Iterator[Phone]:
         assert own.everything(0.2) == []
 
 
-def test_nothing_is_relayed_but_within_a_call(open_live: Settings, caller: Phone, victim: Phone) -> None:
+def test_only_requests_within_a_call_are_relayed(open_live: Settings, caller: Phone, victim: Phone) -> None:
     """Every method, to both ports, with every kind of Route, with and without a To-tag."""
     port = local.calls_port(open_live)
     for to_port in (port, port + 1):
@@ -87,7 +87,7 @@ def test_nothing_is_relayed_but_within_a_call(open_live: Settings, caller: Phone
     assert victim.everything(0.2) == []
 
 
-def test_an_answer_to_nothing_is_not_sent_on(open_live: Settings, caller: Phone, victim: Phone) -> None:
+def test_an_unmatched_reply_is_not_relayed(open_live: Settings, caller: Phone, victim: Phone) -> None:
     for port in (local.calls_port(open_live), local.calls_port(open_live) + 1):
         for code in ("100 Trying", "200 OK", "302 Moved", "486 Busy Here"):
             caller.send(
@@ -99,7 +99,7 @@ def test_an_answer_to_nothing_is_not_sent_on(open_live: Settings, caller: Phone,
     assert victim.everything(0.3) == []
 
 
-def test_a_call_goes_on_in_both_directions_over_a_release_and_a_restart(
+def test_an_active_call_survives_a_release_and_a_restart(
     open_live: Settings, sites: Sites, caller: Phone
 ) -> None:
     dialog = Dialog(caller)
@@ -119,8 +119,8 @@ def test_a_call_goes_on_in_both_directions_over_a_release_and_a_restart(
             if method == "INVITE":
                 caller.send(dialog.request("ACK"))
         sites.sockets[site].sendto(from_site(invite, site, "UPDATE", number), caller.switch)
-        heard = caller.receive() or ""
-        assert heard.startswith("UPDATE sip:caller@") and dialog.call_id in heard
+        received = caller.receive() or ""
+        assert received.startswith("UPDATE sip:caller@") and dialog.call_id in received
     assert status(dialog.ask("BYE")) == 200
     assert [each for each, _ in sites.requests("BYE", dialog.call_id)] == [site]
 
@@ -141,9 +141,7 @@ def from_site(invite: str, site: str, method: str, sequence: int) -> bytes:
     return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
 
 
-def test_a_call_that_is_taken_back_before_it_is_answered(
-    open_live: Settings, sites: Sites, caller: Phone
-) -> None:
+def test_a_call_cancelled_before_the_answer(open_live: Settings, sites: Sites, caller: Phone) -> None:
     """The sites say nothing; CANCEL ends the call, and the ACK of its end goes no further."""
     sites.silent.update(sites.addresses)
     dialog = Dialog(caller)
@@ -158,7 +156,7 @@ def test_a_call_that_is_taken_back_before_it_is_answered(
     assert codes == {200, 487}
 
 
-def test_a_call_is_taken_by_its_own_two_ends_alone(
+def test_only_the_two_ends_of_a_call_control_it(
     open_live: Settings, sites: Sites, caller: Phone, victim: Phone
 ) -> None:
     """Its sealed Record-Route is invalid in another call, altered, expired or used by a stranger; and a
@@ -169,13 +167,13 @@ def test_a_call_is_taken_by_its_own_two_ends_alone(
     ends, found = route.split("parc=", 1)[1].split(">")[0].split("-")
     assert found == sealed(open_live, ends, dialog.call_id, dialog.tag)
 
-    def asked(routes: list[str], **given: object) -> int:
+    def reply_status(routes: list[str], **given: object) -> int:
         return status(dialog.ask("MESSAGE", routes=routes, **given))
 
     other = Dialog(caller)
     other.to_tag = "forged"
     assert status(other.ask("MESSAGE", routes=[route])) == 481
-    assert asked([route.replace(f"{ends}-", f"{ends[:-1]}{'0' if ends[-1] != '0' else '1'}-")]) == 481
+    assert reply_status([route.replace(f"{ends}-", f"{ends[:-1]}{'0' if ends[-1] != '0' else '1'}-")]) == 481
     until_text, first, second = bytes.fromhex(ends).decode().split("|")
     for text, expected in (
         (f"{until_text}|{first}|{second}", 200),
@@ -183,18 +181,18 @@ def test_a_call_is_taken_by_its_own_two_ends_alone(
     ):
         made = text.encode().hex()
         mark = f"{made}-{sealed(open_live, made, dialog.call_id, dialog.tag)}"
-        assert asked([f"<sip:127.0.0.1:{local.calls_port(open_live)};lr;parc={mark}>"]) == expected
-    assert asked([route, f"<sip:{victim.address};lr>"]) == 403
-    assert asked([f"{route}, <sip:{victim.address};lr>"]) == 403
+        assert reply_status([f"<sip:127.0.0.1:{local.calls_port(open_live)};lr;parc={mark}>"]) == expected
+    assert reply_status([route, f"<sip:{victim.address};lr>"]) == 403
+    assert reply_status([f"{route}, <sip:{victim.address};lr>"]) == 403
     [(site, _)] = sites.requests("INVITE", dialog.call_id)
     at_site, away = f"<sip:127.0.0.1:{sites.addresses[site]};lr>", f"<sip:{victim.address};lr>"
-    assert asked([route, at_site]) == 200
-    assert asked([route, ", ".join([at_site] * 120), away]) == 403
-    assert asked([route, "<what is this", away]) in (400, 403)
-    assert asked([route, at_site, "<sip:>", away]) in (400, 403)
-    assert asked([f"<sip:{victim.address};lr>", route]) == 481
-    assert asked([route.replace("127.0.0.1", victim.address.split(":")[0])]) == 481
-    assert asked([route], uri=f"sip:agent@{victim.address}") == 200  # to the site, whatever it says
+    assert reply_status([route, at_site]) == 200
+    assert reply_status([route, ", ".join([at_site] * 120), away]) == 403
+    assert reply_status([route, "<what is this", away]) in (400, 403)
+    assert reply_status([route, at_site, "<sip:>", away]) in (400, 403)
+    assert reply_status([f"<sip:{victim.address};lr>", route]) == 481
+    assert reply_status([route.replace("127.0.0.1", victim.address.split(":")[0])]) == 481
+    assert reply_status([route], uri=f"sip:agent@{victim.address}") == 200  # to the site, whatever it says
     with phone(open_live, STRANGER) as stranger:
         stranger.send(dialog.request("BYE"))
         assert stranger.everything(0.3) == []
@@ -206,7 +204,7 @@ def sealed(settings: Settings, ends: str, call_id: str, tag: str) -> str:
     return seal(local.secret(settings), f"call|{ends}|{len(call_id)}|{call_id}|{tag}")
 
 
-def test_calls_are_taken_from_peers_alone(open_live: Settings, sites: Sites, caller: Phone) -> None:
+def test_only_peers_may_place_calls(open_live: Settings, sites: Sites, caller: Phone) -> None:
     with phone(open_live, STRANGER) as stranger:
         for method in METHODS:
             stranger.send(Dialog(stranger).request(method))
@@ -223,7 +221,7 @@ def test_calls_are_taken_from_peers_alone(open_live: Settings, sites: Sites, cal
 
 
 @pytest.mark.parametrize("given", ["the operator", "192.0.2.0/33", "192.0.2.7/28"])
-def test_peers_that_are_no_networks_are_reported(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_peer_networks_are_reported(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARC_SWITCH_PEERS", given)
     with pytest.raises(ConfigurationError, match=r"PARC_SWITCH_PEERS: .*192\.0\.2\.7"):
         local.peers(OwnSwitch.from_env())
@@ -236,9 +234,7 @@ def test_a_secret_that_is_short_is_reported(running: Settings, monkeypatch: pyte
             local.secret(running)
 
 
-def test_what_only_the_switch_tells_reaches_no_site_from_elsewhere(
-    open_live: Settings, sites: Sites, caller: Phone
-) -> None:
+def test_forged_headers_reach_no_site(open_live: Settings, sites: Sites, caller: Phone) -> None:
     dialog = Dialog(caller)
     dialog.begin([*FORGED, "Route: <sip:forged.invalid;lr>", "Subject: kept"])
     assert status(dialog.ask("UPDATE", headers=FORGED)) == 200
@@ -251,9 +247,7 @@ def test_what_only_the_switch_tells_reaches_no_site_from_elsewhere(
     assert len(values(invite, "X-Parc-Version")) == len(values(invite, "X-Parc-Route")) == 1
 
 
-def test_a_peer_asserts_who_calls_and_a_stranger_does_not(
-    open_live: Settings, sites: Sites, caller: Phone
-) -> None:
+def test_only_peers_may_assert_the_caller(open_live: Settings, sites: Sites, caller: Phone) -> None:
     go_live(open_live)
     asserted = [f"P-Asserted-Identity: <sip:{CALLER}@operator.invalid>"]
     with phone(open_live, STRANGER) as stranger:
@@ -263,33 +257,33 @@ def test_a_peer_asserts_who_calls_and_a_stranger_does_not(
     assert {call.route for call in sites.calls.values()} == {"r:53:internet:open"}
 
 
-def test_the_port_for_questions_answers_the_platform_alone(open_live: Settings, caller: Phone) -> None:
+def test_the_probe_port_answers_only_the_platform(open_live: Settings, caller: Phone) -> None:
     """Not another user of this host, not a question that somebody has altered."""
     port = local.calls_port(open_live) + 1
-    assert would_go(open_live, CALLER).zone_code == "53"
+    assert route_of(open_live, CALLER).zone_code == "53"
     dialog = Dialog(caller)
     for method in METHODS:
         caller.send(dialog.request(method), port)
-    asked = f"ask|{dialog.call_id}|3900|{dialog.number}"
+    question = f"ask|{dialog.call_id}|3900|{dialog.number}"
     secret, instant = local.secret(open_live), str(int(IN_HOURS.timestamp()))
     for headers in (
         ["X-Parc-Seal: "],
         ["X-Parc-Seal: " + "0" * 64],
-        ["X-Parc-Seal: " + seal("0" * 40, asked)],
-        ["X-Parc-Slot: a", "X-Parc-Seal: " + seal(secret, asked)],
-        [f"X-Parc-Instant: {instant}", "X-Parc-Seal: " + seal(secret, asked)],
-        [f"P-Asserted-Identity: <sip:{CALLER}@x>", "X-Parc-Seal: " + seal(secret, asked)],
-        ["X-Parc-Seal: " + seal(secret, asked.replace("3900", "3901"))],
-        ["X-Parc-Seal: " + seal(secret, asked.replace(dialog.number, "+33240445566"))],
-        ["X-Parc-Seal: " + seal(secret, asked.replace(dialog.call_id, "another"))],
+        ["X-Parc-Seal: " + seal("0" * 40, question)],
+        ["X-Parc-Slot: a", "X-Parc-Seal: " + seal(secret, question)],
+        [f"X-Parc-Instant: {instant}", "X-Parc-Seal: " + seal(secret, question)],
+        [f"P-Asserted-Identity: <sip:{CALLER}@x>", "X-Parc-Seal: " + seal(secret, question)],
+        ["X-Parc-Seal: " + seal(secret, question.replace("3900", "3901"))],
+        ["X-Parc-Seal: " + seal(secret, question.replace(dialog.number, "+33240445566"))],
+        ["X-Parc-Seal: " + seal(secret, question.replace(dialog.call_id, "another"))],
     ):
         caller.send(dialog.request("INVITE", headers=headers), port)
     assert caller.everything() == []
-    caller.send(dialog.request("INVITE", headers=["X-Parc-Seal: " + seal(secret, asked)]), port)
+    caller.send(dialog.request("INVITE", headers=["X-Parc-Seal: " + seal(secret, question)]), port)
     assert status(caller.final()) == 302
 
 
-def test_a_flood_of_great_messages_takes_no_memory(open_live: Settings, sites: Sites, caller: Phone) -> None:
+def test_a_flood_of_large_messages_takes_no_memory(open_live: Settings, sites: Sites, caller: Phone) -> None:
     before = memory(open_live)
     for _ in range(500):
         caller.send(Dialog(caller).request("INVITE", body="x" * 60_000))
@@ -305,9 +299,7 @@ def memory(settings: Settings) -> int:
     return int(Rpc(local.socket(settings)).call("core.shmmem")["real_used"])
 
 
-def test_one_peer_that_calls_without_end_does_not_stop_another(
-    open_live: Settings, sites: Sites, tmp_path: Path
-) -> None:
+def test_a_flooding_peer_does_not_block_another(open_live: Settings, sites: Sites, tmp_path: Path) -> None:
     """The one calls as fast as it can for three seconds, the other 200 times a second: of those every call is
     answered, of the first no more than its share."""
     seconds = 3
@@ -319,17 +311,15 @@ def test_one_peer_that_calls_without_end_does_not_stop_another(
             sent += 1
             if sent % 20 == 0:
                 time.sleep(0.005)
-        said, _ = calls.communicate(timeout=60)
-        assert calls.returncode == 0, said[-2000:]
+        output, _ = calls.communicate(timeout=60)
+        assert calls.returncode == 0, output[-2000:]
         refused = [reply for reply in greedy.everything() if status(reply) == 503]
     taken = len(sites.calls) - 200 * seconds
     assert sent > 3 * int(open_live.own_switch.peer_calls) and refused
     assert taken <= int(open_live.own_switch.peer_calls) * (seconds + 2), (sent, taken)
 
 
-def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refused(
-    open_live: Settings, caller: Phone
-) -> None:
+def test_low_memory_keeps_active_calls_and_refuses_new_ones(open_live: Settings, caller: Phone) -> None:
     """A call is active, and the switch restarts with hardly more memory than its tables need."""
     dialog = Dialog(caller)
     dialog.begin()
@@ -347,7 +337,7 @@ def test_with_little_memory_left_calls_that_are_up_go_on_and_new_ones_are_refuse
     Dialog(caller).begin()
 
 
-def test_the_log_tells_of_no_caller_and_stays_short(open_live: Settings, caller: Phone) -> None:
+def test_the_log_names_no_caller_and_stays_short(open_live: Settings, caller: Phone) -> None:
     """Malformed messages, each with a number in it."""
     log = local.program(open_live).log_path
     assert log.stat().st_mode & 0o777 == 0o600
@@ -371,19 +361,19 @@ def test_the_log_tells_of_no_caller_and_stays_short(open_live: Settings, caller:
         assert old in good, old
         caller.send(good.replace(old, new, 1))
     caller.everything()
-    assert would_go(open_live).zone_code == "53"
+    assert route_of(open_live).zone_code == "53"
     assert number not in log.read_text() and log.stat().st_size == size
 
 
-def test_of_a_log_that_has_grown_only_deaths_are_kept(tmp_path: Path) -> None:
+def test_a_large_log_keeps_only_lines_about_crashes(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, landing=str(tmp_path), switch="kamailio:")
     log = local.program(settings).log_path
     log.parent.mkdir()
     death = " 0(7) ALERT: <core> [main.c:777]: handle_sigs(): child process 9 exited by a signal 11\n"
     log.write_text(death + " 9(16) ERROR: <core> parse_via(): <0612345678>\n" * 100)
     assert local.shorten_log(settings, local.LOG_BYTES) == 0
-    went = local.shorten_log(settings, dry_run=True)
-    assert went == local.shorten_log(settings) == 100 * 47 and log.read_text() == death
+    freed = local.shorten_log(settings, dry_run=True)
+    assert freed == local.shorten_log(settings) == 100 * 47 and log.read_text() == death
     assert local.shorten_log(settings) == 0
 
 
@@ -398,8 +388,8 @@ def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> No
         assert secret not in " ".join(each.cmdline()) + str(each.environ())
 
 
-def until(is_so: object) -> None:
+def until(condition: object) -> None:
     deadline = time.monotonic() + SECONDS
-    while not is_so():  # type: ignore[operator]
+    while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)

@@ -20,7 +20,7 @@ from parc.routing.table.desired import desired_state
 from parc.routing.table.inputs import read_inputs
 from parc.settings import Settings
 from parc.simulate import simulate
-from support.sites import Sites, answering, empty, place_calls, would_go
+from support.sites import Sites, answering, empty, place_calls, route_of
 
 RENNES, REUNION, MOSELLE = "+33299445566", "+262262445566", "41-57"
 BRETAGNE = {"RENNES", "BREST", "QUIMPER", "ST_NAZAIRE"}
@@ -74,7 +74,7 @@ def partners(content: Content) -> set[str]:
 
 
 def first_sites(settings: Settings, caller: str, at: datetime) -> set[str]:
-    return {site for priority, site, _ in would_go(settings, caller, at).sites if priority == 1}
+    return {site for priority, site, _ in route_of(settings, caller, at).sites if priority == 1}
 
 
 def test_calls_of_bretagne_land_on_its_four_sites_by_weight(
@@ -83,7 +83,7 @@ def test_calls_of_bretagne_land_on_its_four_sites_by_weight(
     local.set_clock(operator, FRIDAY)
     place_calls(tmp_path, local.calls_port(operator), [RENNES], 500, 100)
     weights = {
-        site: weight for _, site, weight in would_go(operator, RENNES, FRIDAY).sites if site in BRETAGNE
+        site: weight for _, site, weight in route_of(operator, RENNES, FRIDAY).sites if site in BRETAGNE
     }
     assert set(everybody.count()) == BRETAGNE == set(weights)
     for site, weight in weights.items():
@@ -133,14 +133,14 @@ def test_hours_holidays_and_clocks(
     if where == "own":
         assert landed <= BRETAGNE
     elif where == "open":
-        assert would_go(operator, caller, at).band == "open" and not landed & partners(after)
+        assert route_of(operator, caller, at).band == "open" and not landed & partners(after)
     else:
-        assert would_go(operator, caller, at).band == "closed" and landed <= partners(after)
+        assert route_of(operator, caller, at).band == "closed" and landed <= partners(after)
 
 
-def test_who_is_not_known_takes_the_national_route(operator: Settings, after: Content) -> None:
+def test_unknown_callers_take_the_national_route(operator: Settings, after: Content) -> None:
     national = first_sites(operator, "anonymous", FRIDAY)
-    assert would_go(operator, "anonymous", FRIDAY).where.startswith("r:*:")
+    assert route_of(operator, "anonymous", FRIDAY).where.startswith("r:*:")
     assert national and not national & partners(after)
     assert first_sites(operator, "+3225551234", FRIDAY) == national
 
@@ -148,7 +148,7 @@ def test_who_is_not_known_takes_the_national_route(operator: Settings, after: Co
 def test_an_assigned_number_goes_by_its_assignment(operator: Settings, after: Content) -> None:
     others = after.frames["exceptions"].filter(pl.col("zone_code") != "*").sample(20, seed=1)
     for number, zone_code in others.iter_rows():
-        answer = would_go(operator, number, FRIDAY)
+        answer = route_of(operator, number, FRIDAY)
         assert (answer.zone_code, answer.by) == (zone_code, "exception")
 
 

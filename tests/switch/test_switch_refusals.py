@@ -12,7 +12,7 @@ from parc.errors import ApprovalNeeded, ParcError, RoutingRefused
 from parc.routing.switches import local, open_switch
 from parc.settings import Settings
 from support.routing_world import EVE, QUIET, go_live, marts, rows, unbuilt
-from support.sites import CALLER, IN_HOURS, Sites, place_calls, would_go
+from support.sites import CALLER, IN_HOURS, Sites, place_calls, route_of
 
 DEMAND = "marts.mart_routing_demand_half_hourly"
 ROUTES = "marts.routing_routes"
@@ -75,7 +75,7 @@ def test_refused_even_when_approved(live: Settings, what: str) -> None:
     with pytest.raises(RoutingRefused, match=named):
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
     assert open_switch(live).pointer() == before
-    assert {site for _, site, _ in would_go(live).sites} == {"LYON", "LYON_2", "TUNIS"}
+    assert {site for _, site, _ in route_of(live).sites} == {"LYON", "LYON_2", "TUNIS"}
     assert rows(live, newest) == recorded
 
 
@@ -93,9 +93,7 @@ def test_an_approval_of_another_plan_is_stale(live: Settings) -> None:
     assert open_switch(live).pointer() == before
 
 
-def test_emergency_is_stopped_by_nothing_but_the_kill_switch_and_is_audited(
-    live: Settings, sites: Sites, tmp_path: Path
-) -> None:
+def test_only_the_kill_switch_stops_an_emergency(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """Neither a freeze nor unchecked inputs stop it: every call takes the national route at once."""
     go_live(live)
     marts(live, "insert into marts.routing_freeze_windows values ('2012-01-01Z', '2013-01-01Z', 'all year')")
@@ -103,7 +101,7 @@ def test_emergency_is_stopped_by_nothing_but_the_kill_switch_and_is_audited(
     disabled(live)
     with pytest.raises(ParcError, match="routing is disabled by Paul"):
         routing.emergency_national(live, requested_by="Anne", reason="Rennes burns")
-    assert {site for _, site, _ in would_go(live).sites} == {"RENNES", "RENNES_2", "TUNIS"}
+    assert {site for _, site, _ in route_of(live).sites} == {"RENNES", "RENNES_2", "TUNIS"}
     routing.enable(live, enabled_by="Paul", reason="moved")
     routing.emergency_national(live, requested_by="Anne", reason="Rennes burns")
     local.set_clock(live, IN_HOURS)

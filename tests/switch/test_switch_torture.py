@@ -18,7 +18,7 @@ from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc, encode
 from parc.settings import Settings
 from support.phones import OTHER_PEER, SECONDS, STRANGER, Dialog, Phone, phone
-from support.sites import CALLER, IN_HOURS, Sites, start_calls, would_go
+from support.sites import CALLER, IN_HOURS, Sites, route_of, start_calls
 from support.torture import PLANTED, mutations, torture
 
 PER_SECOND = 200
@@ -40,8 +40,8 @@ def calls_going_on(settings: Settings, sites: Sites, folder: Path, seconds: int)
     calls = start_calls(folder, local.calls_port(settings), [CALLER], PER_SECOND * seconds, PER_SECOND)
     with phone(settings, STRANGER) as bystander:
         yield bystander
-        said, _ = calls.communicate(timeout=seconds + 90)
-        assert calls.returncode == 0, said[-2000:]
+        output, _ = calls.communicate(timeout=seconds + 90)
+        assert calls.returncode == 0, output[-2000:]
         assert bystander.everything(0.2) == []
     assert {each.pid for each in (process, *process.children(recursive=True))} == pids
     assert PLANTED not in log.read_text(errors="replace") and log.stat().st_size == length
@@ -49,14 +49,14 @@ def calls_going_on(settings: Settings, sites: Sites, folder: Path, seconds: int)
     while used(settings) > before + SPARE_BYTES:
         assert time.monotonic() < deadline, f"{used(settings) - before} bytes did not come back"
         time.sleep(0.5)
-    assert would_go(settings).zone_code == "53" and routing.verify(settings).problems == []
+    assert route_of(settings).zone_code == "53" and routing.verify(settings).problems == []
 
 
 def used(settings: Settings) -> int:
     return int(Rpc(local.socket(settings)).call("core.shmmem")["real_used"])
 
 
-def test_messages_that_torment(live: Settings, sites: Sites, tmp_path: Path) -> None:
+def test_hostile_messages(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """From a peer and from a stranger, to both ports."""
     port = local.calls_port(live)
     with (
@@ -135,7 +135,7 @@ def test_mutated_commands(live: Settings, sites: Sites, tmp_path: Path, count: i
 
 
 @pytest.mark.soak
-def test_a_sender_that_would_take_all_memory(live: Settings, sites: Sites, tmp_path: Path) -> None:
+def test_a_sender_cannot_exhaust_memory(live: Settings, sites: Sites, tmp_path: Path) -> None:
     """14,000 INVITEs of 60 kB, then 14,000 of 7.5 kB, as fast as they go, for whom nobody takes a call."""
     with calls_going_on(live, sites, tmp_path, 30), phone(live, OTHER_PEER) as peer:
         for size in (60_000, 7_500):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from parc.numbers import (
     MASK,
-    discreet,
     e164,
     is_sure,
     is_usual_identifier,
     masked,
+    masked_with_serials,
     may_be_number,
     may_hold_number,
 )
@@ -97,7 +97,7 @@ def test_a_number_is_found_in_any_spelling_and_inside_a_text(spelling: str) -> N
 
 
 @pytest.mark.parametrize("spelling", ["0299123456", "+33299123456", "33299123456", "02 99 12 34 56"])
-def test_inside_words_and_beside_other_numbers(spelling: str) -> None:
+def test_numbers_inside_words_and_beside_other_numbers(spelling: str) -> None:
     texts = [f"x{spelling}y", f"_{spelling}_1", f"{spelling} {spelling}", f"{spelling}/{spelling}"]
     texts += [f"le 25 {spelling}", f"35, {spelling}. 12"]
     texts += [f"20120425-{spelling}", f"25,{spelling},3"] if spelling.isdigit() else []
@@ -107,7 +107,7 @@ def test_inside_words_and_beside_other_numbers(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
-def test_what_is_no_number_stays(text: str) -> None:
+def test_text_that_is_not_a_number_is_kept(text: str) -> None:
     assert masked(text) == text
     assert not may_be_number(text)
 
@@ -121,19 +121,19 @@ def test_a_number_is_found_beside_dates_hours_and_identifiers(text: str) -> None
     }
 
 
-def test_codes_and_usual_identifiers_cost_no_second_look() -> None:
+def test_codes_and_usual_identifiers_skip_the_full_search() -> None:
     codes = ["", "3900", "118712", "internet", "ST_NAZAIRE", "B972-001", "12.5"]
     assert not any(holds(text) for text in codes)
     usual = ["20120424-0000001", "V20120424-000001", "J73461602161"]
     assert pl.Series(usual).to_frame().select(is_usual_identifier(pl.first())).to_series().all()
 
 
-def test_random_identifiers_hold_none() -> None:
+def test_random_identifiers_contain_no_number() -> None:
     for text in ("0299123456ab".join(("5f0c0299-1234-4567-8901-", "")), "a0299123456b" * 3):
         assert masked(text) == text
 
 
-def test_what_is_surely_a_number() -> None:
+def test_certain_numbers_are_recognised() -> None:
     sure = ["+33299123456", "02 99 12 34 56", "02.99.12.34.56", "02-99-12-34-56", "(02)99123456"]
     sure += ["0033299123456", "call 02 99 12 34 56", "2-99-12-34-56", "33-2-99-12-34-56"]
     sure += ["tel 299123456", "+44 20 7946 0958"]
@@ -150,7 +150,7 @@ def test_what_is_surely_a_number() -> None:
     assert [text for text in perhaps if is_sure(text)] == []
 
 
-def test_what_may_be_an_identifier_is_no_number_as_a_key() -> None:
+def test_a_possible_identifier_is_no_number_as_a_key() -> None:
     perhaps = ["2012-12345", "612-345-678", "447911123456", "44 7911 123456", "123456789-FR-0001"]
     perhaps += ["1.2.0.299.123456", "1-0212-345678"]
     for text in perhaps:
@@ -175,7 +175,7 @@ AROUND = ["{}", "x {} y", "({})", "<{}>", "a;{};b", "Q1: {}, merci", "\n{}\n", "
 
 
 @given(st.from_regex(r"(0|0033|\+33|33)[1-9][0-9]{8}", fullmatch=True), st.data())
-def test_a_french_number_is_masked_however_it_is_written(number: str, data: st.DataObject) -> None:
+def test_a_french_number_is_masked_in_any_form(number: str, data: st.DataObject) -> None:
     used = data.draw(st.sampled_from([["", each] for each in SEPARATORS] + [["", *" .-/()_"]]))
     parts = [digit + data.draw(st.sampled_from(used)) for digit in number[:-1]]
     digits = data.draw(st.sampled_from(DIGITS))
@@ -196,7 +196,7 @@ WHOLE = st.from_regex(r"(00|\+|0|33)?[1-9][0-9 ._/-]{6,16}", fullmatch=True)
 @example("447911123456", "{}")
 @example("6123 45678", "x {} y")
 @example("05/12/2012 06", "{}")
-def test_what_is_read_as_a_number_is_masked(text: str, around: str) -> None:
+def test_every_text_read_as_a_number_is_masked(text: str, around: str) -> None:
     if pl.select(e164(pl.lit(text))).item():
         text = around.format(text)
         assert masked(text) != text and holds(text), text
@@ -213,7 +213,7 @@ ALPHABET = st.lists(
 @given(ALPHABET | st.lists(st.sampled_from(SPELLINGS + NO_NUMBERS)).map("-".join))
 @example("0 299123456")
 @example("1-0299-123456")
-def test_the_quick_look_misses_nothing(text: str) -> None:
+def test_the_quick_test_misses_no_number(text: str) -> None:
     shown = masked(text)
     assert shown == text or holds(text), text
     assert masked(shown) == shown
@@ -226,7 +226,7 @@ def test_the_quick_look_misses_nothing(text: str) -> None:
         r"[A-NP-Za-np-z]?20120[1-9](0[1-9]|[12][0-9])-[0-9]{1,8}|[A-NP-Z][124-9][0-9]{10}", fullmatch=True
     )
 )
-def test_a_usual_identifier_is_left(text: str) -> None:
+def test_a_usual_identifier_is_not_masked(text: str) -> None:
     assert masked(text) == text
 
 
@@ -242,4 +242,4 @@ def test_a_usual_identifier_is_left(text: str) -> None:
     ],
 )
 def test_serial_numbers_are_masked_but_dates_are_not(text: str, shown: str | None) -> None:
-    assert discreet(text) == (shown or text)
+    assert masked_with_serials(text) == (shown or text)

@@ -10,7 +10,7 @@ from parc.policy import NIGHTS_LOOKED_AT, dates_looked_at, in_loading_order
 NIGHT = date(2012, 4, 25)
 
 
-def test_a_night_looks_at_itself_and_at_the_34_before_it() -> None:
+def test_a_night_looks_at_its_date_and_the_34_before() -> None:
     first, last = dates_looked_at(NIGHT)
     assert last == NIGHT and (last - first).days + 1 == NIGHTS_LOOKED_AT == 35
 

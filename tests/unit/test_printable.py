@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parc.build.broken import Broken, without_persons
+from parc.build.broken import FailingRows, without_persons
 from parc.printable import csv_cell, printable, printable_json
 
 SIGNS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
@@ -19,7 +19,7 @@ SIGNS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
 
 
 @given(st.text(SIGNS))
-def test_nothing_that_controls_is_left(text: str) -> None:
+def test_control_characters_are_removed(text: str) -> None:
     shown = printable(text)
     assert all(sign.isprintable() or sign in "\n\t\u00a0\u202f\u3000" or sign.isspace() for sign in shown)
     assert not set(shown) & set("\x1b\x9b\x7f\u202e\u2066\u200f\r")
@@ -28,14 +28,14 @@ def test_nothing_that_controls_is_left(text: str) -> None:
 
 
 @given(st.recursive(st.text(SIGNS), st.lists))
-def test_json_says_the_same(value: object) -> None:
+def test_escaped_json_is_equivalent(value: object) -> None:
     shown = printable_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(shown) == value
     assert not set(shown) & set("\x1b\x9b\x7f\u202e\u2066\u200f\r")
 
 
 @given(st.text(SIGNS))
-def test_no_cell_is_a_formula(text: str) -> None:
+def test_csv_cells_are_never_formulas(text: str) -> None:
     line = io.StringIO()
     csv.writer(line).writerow([csv_cell(text)])
     [[cell]] = csv.reader(io.StringIO(line.getvalue())) if line.getvalue().strip("\r\n") else [[""]]
@@ -61,7 +61,7 @@ def test_cells(value: object, cell: object) -> None:
     assert csv_cell(value) == cell
 
 
-def test_failing_rows_name_nobody() -> None:
+def test_failing_rows_identify_nobody() -> None:
     """Enough to distinguish two persons in a message, and no more."""
     key, identity = "3f2504e0-4f89-41d3-9a0c-0305e82c3301", -4611686018427387905
     row = {
@@ -73,14 +73,14 @@ def test_failing_rows_name_nobody() -> None:
         "offered_count": 12_345_678_901,
         "row": {"customer_key": key},
     }
-    shown = Broken([row]).shown
+    shown = FailingRows([row]).shown
     assert shown is not None
     assert key not in str(shown) and str(identity) not in str(shown)
     assert shown[0]["caller_key"] == "3f2504…" and shown[0]["identity_key"] == "-46116…"
     assert shown[0]["row"] == {"customer_key": "3f2504…"}
     assert (shown[0]["site_code"], shown[0]["call_id"]) == ("RENNES", "call-1")
     assert shown[0]["offered_count"] == 12_345_678_901
-    said = f"Key (identity_key, caller_key)=({identity}, {key}) already exists, 2012-04-25 10:00:00.123456"
-    assert without_persons(said) == (
+    message = f"Key (identity_key, caller_key)=({identity}, {key}) already exists, 2012-04-25 10:00:00.123456"
+    assert without_persons(message) == (
         "Key (identity_key, caller_key)=(-461168…, 3f2504…) already exists, 2012-04-25 10:00:00.123456"
     )

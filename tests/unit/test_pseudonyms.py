@@ -27,7 +27,7 @@ def column(pseudonyms: Pseudonyms, texts: list[str | None]) -> list[UUID | None]
     return [None if value is None else UUID(int=value) for value in found.to_series()]
 
 
-def test_a_pseudonym_is_the_hmac_enciphered() -> None:
+def test_a_pseudonym_is_the_encrypted_hmac() -> None:
     digest = hmac.digest(SECRET, b"C0042", "sha256")[:16]
     assert Pseudonyms(SECRET).of("C0042") == UUID(bytes=digest)
     key = hashlib.sha256(b"one key").digest()
@@ -36,7 +36,7 @@ def test_a_pseudonym_is_the_hmac_enciphered() -> None:
 
 
 @given(TEXTS, KEYS, KEYS)
-def test_renewed_ones_are_those_of_the_new_key(
+def test_renewed_pseudonyms_match_the_new_key(
     texts: list[str], former: bytes | None, new: bytes | None
 ) -> None:
     old, renewed = Pseudonyms(SECRET, former), Pseudonyms(SECRET, new)
@@ -56,7 +56,7 @@ def test_an_identity_is_the_beginning_of_the_pseudonym(texts: list[str], key: by
     assert found == [int.from_bytes(pseudonyms.of(text).bytes[:8], "big", signed=True) for text in texts]
 
 
-def test_who_was_forgotten_gets_a_surrogate_that_no_change_of_keys_touches() -> None:
+def test_surrogates_of_forgotten_people_survive_a_key_rotation() -> None:
     pseudonyms = Pseudonyms(SECRET, b"one key")
     forgotten = pseudonyms.of("C0042")
     loading = pseudonyms.forgetting({forgotten})
@@ -72,4 +72,4 @@ def test_texts_are_found_by_their_pseudonyms() -> None:
     pseudonyms = Pseudonyms(SECRET, b"one key")
     texts = pl.Series(["+33299120001", "+33299120002", None])
     wanted = [pseudonyms.of("+33299120002"), surrogate()]
-    assert pseudonyms.those_of(texts, wanted).to_list() == ["+33299120002"]
+    assert pseudonyms.matching(texts, wanted).to_list() == ["+33299120002"]

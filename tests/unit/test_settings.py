@@ -24,13 +24,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize("content", ["of the file", "of the file\n", "of the file\r\n"])
-def test_a_secret_is_what_its_file_holds(content: str, file: Path, monkeypatch) -> None:
+def test_a_secret_is_read_from_its_file(content: str, file: Path, monkeypatch) -> None:
     file.write_bytes(content.encode())
     monkeypatch.setenv("PARC_A_PASSWORD_FILE", str(file))
     assert given_secret("PARC_A_PASSWORD") == "of the file"
 
 
-def test_a_secret_keeps_all_but_the_last_line_break(file: Path, monkeypatch) -> None:
+def test_only_the_last_line_break_of_a_secret_is_stripped(file: Path, monkeypatch) -> None:
     file.write_text(" json://one\nmailto://two \n")
     monkeypatch.setenv("PARC_NOTICE_URLS_FILE", str(file))
     assert given_secret("PARC_NOTICE_URLS") == " json://one\nmailto://two "
@@ -67,7 +67,7 @@ def test_a_file_without_a_secret_is_reported_by_name(
     assert str(file) in str(caught.value)
 
 
-def test_every_secret_of_the_platform_may_lie_in_a_file(settings: Settings, file: Path, monkeypatch) -> None:
+def test_every_secret_may_be_in_a_file(settings: Settings, file: Path, monkeypatch) -> None:
     file.write_text(f"{DSN}\n")
     for name in ("PARC_WAREHOUSE_DSN", "PARC_SWITCH_DSN", "PARC_PSEUDONYM_SECRET", "PARC_BI_OUEST_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
@@ -79,7 +79,7 @@ def test_every_secret_of_the_platform_may_lie_in_a_file(settings: Settings, file
     assert not (settings.home / "secrets").exists()
 
 
-def test_dbt_is_told_one_password_and_no_other_secret(settings: Settings, monkeypatch) -> None:
+def test_dbt_gets_one_password_and_no_other_secret(settings: Settings, monkeypatch) -> None:
     for name in (
         "PARC_PSEUDONYM_SECRET",
         "PARC_WAREHOUSE_DSN",

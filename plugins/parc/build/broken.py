@@ -31,7 +31,7 @@ PLACES = ("business_date", "directorate_code", "region_code", "market", "kind", 
 
 
 @dataclass(frozen=True)
-class Broken:
+class FailingRows:
     """The first rows that broke a node, None if unknown; `is_by_data` is false if the node's SQL is wrong
     whatever the data."""
 
@@ -61,12 +61,12 @@ def _shown(name: str, value: Any) -> Any:
     return without_persons(value) if isinstance(value, str) else value
 
 
-def of_test(connection: psycopg.Connection[Any], query: str) -> Broken:
+def of_test(connection: psycopg.Connection[Any], query: str) -> FailingRows:
     """The rows that a data test returns."""
     return _ask(connection, f"select to_json(failing) from (\n{query}\n) as failing", TEST_SECONDS)
 
 
-def of_each(connection: psycopg.Connection[Any], query: str) -> dict[str, tuple[int, Broken]] | None:
+def of_each(connection: psycopg.Connection[Any], query: str) -> dict[str, tuple[int, FailingRows]] | None:
     """By model, how many rows a test of many models returns, and the first of them; None if the query fails.
     Its rows are `asserted_of`, the model's name, and `failing_row`."""
     found = _ask(
@@ -79,17 +79,17 @@ def of_each(connection: psycopg.Connection[Any], query: str) -> dict[str, tuple[
     if found.rows is None:
         return None
     triples: list[Any] = found.rows
-    return {name: (count, Broken(rows)) for name, count, rows in triples}
+    return {name: (count, FailingRows(rows)) for name, count, rows in triples}
 
 
-def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str, str]) -> Broken:
+def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str, str]) -> FailingRows:
     """The rows of a model that break its contract; `demands` are its conditions in SQL.
 
     Each row shows the columns that identify it and the conditions that it breaks.
     """
     breaks = [f"({condition}) is false" for condition in demands.values()]
     if not breaks:
-        return Broken(None)
+        return FailingRows(None)
     found = _ask(
         connection,
         f"select json_build_array(to_json(failing), array[{', '.join(breaks)}]) "
@@ -97,25 +97,25 @@ def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str,
         MODEL_SECONDS,
     )
     if not found.rows:
-        return Broken(None, found.is_by_data)
+        return FailingRows(None, found.is_by_data)
     kept = {feed.identifier for feed in FEEDS.values()} | set(PLACES)
     pairs: list[Any] = found.rows
     for _, is_broken in pairs:
         for condition, breaks_it in zip(demands.values(), is_broken, strict=True):
             kept |= set(re.findall(r"\w+", condition)) if breaks_it else set()
-    return Broken([{name: row[name] for name in row if name in kept} for row, _ in pairs])
+    return FailingRows([{name: row[name] for name in row if name in kept} for row, _ in pairs])
 
 
 def _ask(
     connection: psycopg.Connection[Any], query: str, seconds: int, most: int | None = ROWS_SHOWN
-) -> Broken:
+) -> FailingRows:
     try:
         with connection.transaction():
             connection.execute("set transaction read only")
             connection.execute(f"set local statement_timeout = '{seconds}s'".encode())
             rows = connection.execute(f"{query} limit {most or 'all'}".encode())
-            return Broken([row[0] for row in rows])
+            return FailingRows([row[0] for row in rows])
     except (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, psycopg.DataError):
-        return Broken(None)  # too slow, or broken for the same reason as the node
+        return FailingRows(None)  # too slow, or broken for the same reason as the node
     except psycopg.ProgrammingError:
-        return Broken(None, is_by_data=False)
+        return FailingRows(None, is_by_data=False)

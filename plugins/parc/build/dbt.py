@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parc.errors import BuildFailed
-from parc.settings import Settings, environment_but
+from parc.settings import Settings, environment_without
 from parc.warehouse import connect, parameters
 
 Progress = Callable[[str, int, int], None]
@@ -86,7 +86,7 @@ def environment(settings: Settings) -> dict[str, str]:
     print it."""
     given = parameters(settings, "transformer")
     return {
-        **environment_but("PARC_", "AIRFLOW_", "AWS_"),
+        **environment_without("PARC_", "AIRFLOW_", "AWS_"),
         "PARC_PG_HOST": given.get("host", "localhost"),
         "PARC_PG_PORT": given.get("port", "5432"),
         "PARC_PG_USER": given["user"],

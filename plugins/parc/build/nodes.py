@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from parc.build import broken, origins
-from parc.build.broken import Broken
+from parc.build.broken import FailingRows
 from parc.build.dbt import DbtRun, ManifestEntry, Result
 from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode
@@ -132,7 +132,7 @@ def _numbered(nodes: Iterable[Node]) -> Iterator[Node]:
 def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result, test: Node) -> list[Node]:
     """Split a test of many models (see ASSERTION) into one per model, if its query can separate them."""
     entry = run.entries[result.unique_id]
-    found: dict[str, tuple[int, Broken]] = {}
+    found: dict[str, tuple[int, FailingRows]] = {}
     if test.status == "fail":
         counted = broken.of_each(connection, result.compiled_code or "")
         if counted is None:
@@ -200,19 +200,21 @@ def _feeds(run: DbtRun, unique_id: str) -> set[str]:
     return {name.rsplit(".", 1)[-1] for name in found if name.startswith("source.") and ".raw." in name}
 
 
-def _origins(connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, found: Broken) -> list[Origin]:
+def _origins(
+    connection: psycopg.Connection[Any], run: DbtRun, unique_id: str, found: FailingRows
+) -> list[Origin]:
     return origins.find(connection, _feeds(run, unique_id), found.rows or []) if found.is_by_data else []
 
 
-def _broken(connection: psycopg.Connection[Any], entry: ManifestEntry, result: Result) -> Broken:
+def _broken(connection: psycopg.Connection[Any], entry: ManifestEntry, result: Result) -> FailingRows:
     query = result.compiled_code
     is_refused_by_dbt = (result.message or "").lstrip().startswith("Compilation Error")  # dbt's word
     if not query or is_refused_by_dbt or entry.kind not in ("model", "test"):
-        return Broken(None, is_by_data=False)
+        return FailingRows(None, is_by_data=False)
     if entry.kind == "model":
         return broken.of_model(connection, query, entry.demands)
     found = broken.of_test(connection, query)
-    return Broken(found.rows) if result.status == "fail" else found
+    return FailingRows(found.rows) if result.status == "fail" else found
 
 
 def _row_count(result: Result, kind: str) -> int | None:

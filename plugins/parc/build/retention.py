@@ -46,7 +46,7 @@ IDENTITY = "identity_key"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeyRetention:
     """A model's declaration, in its meta, of person keys and of how long rows keep them."""
 
     model: str
@@ -67,7 +67,7 @@ class Kept:
         return [sql.Identifier(schema, self.model) for schema in self.schemas]
 
 
-def declared(project: Path) -> list[Kept]:
+def declared(project: Path) -> list[KeyRetention]:
     """The declarations of a dbt project's models, ordered by name."""
     models = project / "models"
     found = []
@@ -77,7 +77,7 @@ def declared(project: Path) -> list[Kept]:
             meta = model.get("config", {}).get("meta", {})
             if "person_keys" in meta:
                 found.append(
-                    Kept(
+                    KeyRetention(
                         model["name"],
                         ("build", "marts") if room == "marts" else (room,),
                         tuple(meta["person_keys"]),
@@ -106,7 +106,7 @@ def unlink(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResu
     return [result for result in results if result.count]
 
 
-def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tuple[date, date]]:
+def _due(connection: psycopg.Connection[Any], models: Sequence[KeyRetention]) -> list[tuple[date, date]]:
     """The dates of the models' first feed that are past retention and have person keys, in order, each with
     the previous date. The first has none, because it includes what earlier runs could not reach."""
     feed, days = models[0].feeds[0], max(each.days for each in models)
@@ -125,7 +125,7 @@ def _due(connection: psycopg.Connection[Any], models: Sequence[Kept]) -> list[tu
 
 
 def _unlink(
-    connection: psycopg.Connection[Any], models: Sequence[Kept], business_date: date, before: date
+    connection: psycopg.Connection[Any], models: Sequence[KeyRetention], business_date: date, before: date
 ) -> int:
     """Process one date; returns 1, or 0 if an unpublished build came in between."""
     with connection.transaction():
@@ -141,7 +141,7 @@ def _unlink(
     return 1
 
 
-def _unlink_rows(connection: psycopg.Connection[Any], model: Kept, business_date: date) -> None:
+def _unlink_rows(connection: psycopg.Connection[Any], model: KeyRetention, business_date: date) -> None:
     """Give each row of the date its own surrogates."""
     new = [
         sql.SQL("case when {key} is not null then {surrogate} end as {key}").format(
@@ -165,7 +165,7 @@ def _unlink_rows(connection: psycopg.Connection[Any], model: Kept, business_date
 
 
 def _unlink_jobs(
-    connection: psycopg.Connection[Any], models: Sequence[Kept], business_date: date, before: date
+    connection: psycopg.Connection[Any], models: Sequence[KeyRetention], business_date: date, before: date
 ) -> None:
     """Replace lines, and the customers on them, whose newest job is of the date, or of one after the date
     `before`. Surrogates are the same in all tables, so that a recomputed job still finds its line's others.

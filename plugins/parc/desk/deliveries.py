@@ -77,7 +77,7 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
         by_date = {each.business_date: each for each in of_feed}
         withdrawn = [(day, day) for day, each in by_date.items() if each.withdrawn_id]
         not_come = [day for day, each in by_date.items() if not each.withdrawn_id]
-        for first, last in withdrawn + _stretches(not_come):
+        for first, last in withdrawn + _runs_of_days(not_come):
             one = by_date[first]
             text = f"due since {shown(one.due_at)}, "
             if one.withdrawn_id:
@@ -161,7 +161,7 @@ def _quarantined(connection: psycopg.Connection[Any]) -> list[Finding]:
     return found
 
 
-def _stretches(days: Sequence[date]) -> list[tuple[date, date]]:
+def _runs_of_days(days: Sequence[date]) -> list[tuple[date, date]]:
     """Sorted days as (first, last) of each run of days that follow one another."""
     found: list[tuple[date, date]] = []
     for day in days:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from parc.settings import Settings, environment_but
+from parc.settings import Settings, environment_without
 
 LIST = "deploy/airflow.env"
 """Airflow's settings that are the same everywhere."""
@@ -31,7 +31,7 @@ def variables(settings: Settings, port: int, database: str) -> dict[str, str]:
     if settings.auth_manager:
         own["CORE__AUTH_MANAGER"] = settings.auth_manager
     return {
-        **environment_but(),
+        **environment_without(),
         **everywhere(settings),
         **{f"AIRFLOW__{name}": value for name, value in own.items()},
         "AIRFLOW_HOME": str(settings.home / "airflow"),

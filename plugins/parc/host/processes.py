@@ -59,11 +59,11 @@ class Program:
         return int(process.pid) if process else None
 
     @property
-    def is_gone(self) -> bool:
+    def has_crashed(self) -> bool:
         """It was started, and has ended without being stopped."""
         return self.process is None and self.pid_file.exists()
 
-    def last_complaint(self) -> str:
+    def last_error(self) -> str:
         """What the log says last of its end; empty if it says nothing."""
         if not self.log_path.exists():
             return ""
@@ -96,7 +96,7 @@ def spawn(
     """Start a command in a session of its own, working in `folder`. What it writes is appended to `log_path`,
     which only its owner can read. `identity` is the user to run it as, as `subprocess.Popen` takes it."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    with open(log_path, "ab", opener=owners_alone) as output:
+    with open(log_path, "ab", opener=owner_only) as output:
         os.fchmod(output.fileno(), 0o600)
         return subprocess.Popen(
             command,
@@ -110,12 +110,12 @@ def spawn(
         )
 
 
-class Ended(ConfigurationError):
+class StartFailed(ConfigurationError):
     """A program ended while it started."""
 
     def __init__(self, program: Program) -> None:
         super().__init__(
-            f"{program.title} ended while starting: {program.last_complaint()} (log: {program.log_path})"
+            f"{program.title} ended while starting: {program.last_error()} (log: {program.log_path})"
         )
         self.program = program
 
@@ -129,7 +129,7 @@ def wait_until_ready(programs: Sequence[Program], is_ready: Callable[[], bool], 
     while True:
         for program in programs:
             if program.process is None:
-                raise Ended(program)
+                raise StartFailed(program)
         if is_ready():
             return
         if time.monotonic() > deadline:
@@ -193,6 +193,6 @@ def free_port(preferred: int = 0) -> int:
     raise ConfigurationError("no free TCP port on 127.0.0.1")
 
 
-def owners_alone(path: str, flags: int) -> int:
+def owner_only(path: str, flags: int) -> int:
     """Opens a file that only its owner can read (for `open`)."""
     return os.open(path, flags, 0o600)

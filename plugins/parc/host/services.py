@@ -13,7 +13,7 @@ import psutil
 from parc.errors import ConfigurationError
 from parc.findings import Step
 from parc.host import environment, processes
-from parc.host.processes import Ended, Program, free_port, wait_until_ready
+from parc.host.processes import Program, StartFailed, free_port, wait_until_ready
 from parc.settings import Settings
 
 COMMANDS = {
@@ -145,7 +145,7 @@ def _start_services(settings: Settings, port: int, database: str) -> bool:
     place = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(started, lambda: _is_healthy(place) and _listens(api_server, port), START_SECONDS)
-    except Ended as ended:
+    except StartFailed as ended:
         if ended.program is api_server and free_port(port) != port:
             return False
         raise

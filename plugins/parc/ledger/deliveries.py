@@ -137,7 +137,7 @@ def with_rejected_rows(connection: Connection[Any], after: date) -> list[Deliver
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedDelivery:
     """A delivery that was refused, and the one of its date that stays published, if any."""
 
     feed: str
@@ -146,10 +146,10 @@ class Refused:
     published_id: int | None
 
 
-def refused(connection: Connection[Any]) -> list[Refused]:
+def refused(connection: Connection[Any]) -> list[RefusedDelivery]:
     """Deliveries refused as a whole, until a later one of their date is published, or the published one is
     found again."""
-    with connection.cursor(row_factory=class_row(Refused)) as cursor:
+    with connection.cursor(row_factory=class_row(RefusedDelivery)) as cursor:
         return cursor.execute(
             f"""
             select latest.feed, latest.business_date, latest.reason, current.delivery_id as published_id

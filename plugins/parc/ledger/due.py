@@ -25,7 +25,7 @@ _IS_DUE = "{0} >= calendar.first_due_date and ops.due_date(calendar.cadence, {0}
 
 
 @dataclass(frozen=True)
-class Expected:
+class CalendarEntry:
     """A row of the feed calendar. The migration 0036 says what a `cadence` means."""
 
     feed: str
@@ -40,7 +40,7 @@ class Expected:
         return FEEDS[self.feed].keeping is Keeping.DAYS
 
 
-Calendar = Sequence[Expected]
+Calendar = Sequence[CalendarEntry]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingDelivery:
     """A delivery that was due at `due_at` (UTC) and has not arrived. A withdrawn one counts as not arrived;
     then `withdrawn_id` and `withdrawal_reason` are set."""
 
@@ -84,7 +84,7 @@ def calendar(project: Path) -> Calendar:
     before the first build."""
     with (project / "dbt_project" / "seeds" / "feed_calendar.csv").open(newline="") as file:
         expected = [
-            Expected(
+            CalendarEntry(
                 row["feed"],
                 row["cadence"],
                 time.fromisoformat(row["due_time_local"]),
@@ -152,7 +152,7 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
     ]
 
 
-def missing(connection: Connection[Any], expected: Calendar) -> list[Missing]:
+def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDelivery]:
     """Deliveries that are due and have not arrived, by date within each feed, in calendar order. Refused
     deliveries did arrive.
 
@@ -161,7 +161,7 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[Missing]:
     source = "ops.looked_for"
     if _exist(connection, "intermediate.int_missing_deliveries"):
         source = "intermediate.int_missing_deliveries"
-    with connection.cursor(row_factory=class_row(Missing)) as cursor:
+    with connection.cursor(row_factory=class_row(MissingDelivery)) as cursor:
         return cursor.execute(
             f"""
             select

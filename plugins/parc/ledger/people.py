@@ -22,7 +22,7 @@ class Key(NamedTuple):
     recorded_on: date
 
 
-class Listed(NamedTuple):
+class ForgottenPseudonym(NamedTuple):
     """What a forgotten pseudonym denotes: a customer, number or line (`kind`) of a person."""
 
     kind: str
@@ -37,10 +37,10 @@ def key(connection: Connection[Any]) -> Key | None:
         ).fetchone()
 
 
-def forgotten(connection: Connection[Any]) -> dict[UUID, Listed]:
+def forgotten(connection: Connection[Any]) -> dict[UUID, ForgottenPseudonym]:
     """The pseudonyms of forgotten people."""
     rows = connection.execute("select pseudonym, kind, person from ops.forgotten")
-    return {pseudonym: Listed(kind, person) for pseudonym, kind, person in rows}
+    return {pseudonym: ForgottenPseudonym(kind, person) for pseudonym, kind, person in rows}
 
 
 def named_in_releases(connection: Connection[Any]) -> list[UUID]:

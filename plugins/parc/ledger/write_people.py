@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
-from parc.ledger.people import NUMBER_KEY, Listed
+from parc.ledger.people import NUMBER_KEY, ForgottenPseudonym
 
 
 def keep_key(connection: Connection[Any], fingerprint: str) -> None:
@@ -25,7 +25,7 @@ def change_key(connection: Connection[Any], fingerprint: str) -> None:
     connection.execute("update ops.pseudonym_key set fingerprint = %s, recorded_at = now()", [fingerprint])
 
 
-def forget(connection: Connection[Any], listed: Mapping[UUID, Listed]) -> None:
+def forget(connection: Connection[Any], listed: Mapping[UUID, ForgottenPseudonym]) -> None:
     """Add pseudonyms to the list of forgotten ones; no later load stores them."""
     with connection.cursor() as cursor:
         cursor.executemany(

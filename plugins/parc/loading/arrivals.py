@@ -29,7 +29,7 @@ from parc import storage
 from parc.feeds import FEEDS, IN_LOADING_ORDER
 from parc.ledger import deliveries
 from parc.ledger.deliveries import Delivery
-from parc.loading.control import CONTROL, whereabouts
+from parc.loading.control import CONTROL, why_absent
 from parc.loading.dates import AHEAD_OF_NIGHT, EARLIEST
 from parc.loading.landing import Arrival, is_data, look, own_reason, read_control
 from parc.loading.limits import named
@@ -253,7 +253,7 @@ def _control_problem(zone: Folder, feed: str, business_date: date, arrival: Arri
         return None
     others = [name for name in missing if name in arrival.others]
     if others:
-        return f"{CONTROL} names {reported(others[0])}, {whereabouts(others[0], arrival.others)}"
+        return f"{CONTROL} names {reported(others[0])}, {why_absent(others[0], arrival.others)}"
     return f"{CONTROL} names {named(list(map(reported, sorted(missing))))}, not there yet"
 
 

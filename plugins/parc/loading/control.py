@@ -35,7 +35,7 @@ class Control:
         for name, digest in self.sha256:
             found = [own for own_name, own in left if own_name == name]
             if not found:
-                return f"{CONTROL} names {reported(name)}, {whereabouts(name, others)}"
+                return f"{CONTROL} names {reported(name)}, {why_absent(name, others)}"
             if digest not in found:
                 shown = digest if re.fullmatch("[0-9a-f]{64}", digest) else reported(digest)
                 return f"{CONTROL} gives {reported(name)} the sha256 {shown}, but it is {found[0]}"
@@ -48,7 +48,7 @@ class Control:
 NO_CONTROL_FILE = Control()
 
 
-def whereabouts(name: str, others: Collection[str]) -> str:
+def why_absent(name: str, others: Collection[str]) -> str:
     """Why a file that the control file names is not among the data."""
     return "which is there but is not a data file" if name in others else "which is not there"
 

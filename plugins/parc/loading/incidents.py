@@ -11,7 +11,7 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 
 from parc import storage
 from parc.errors import Busy, ConfigurationError
-from parc.numbers import discreet
+from parc.numbers import masked_with_serials
 from parc.settings import Settings
 
 OF_THE_ENVIRONMENT = (ConfigurationError, Busy, DeadlockDetected, DiskFull, LockNotAvailable)
@@ -34,7 +34,7 @@ def keep(settings: Settings, feed: str, business_date: date, error: BaseExceptio
 def record(log: Path, error: BaseException) -> str:
     """Write the error to a log; returns it in one line, with the log's path."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = discreet("".join(traceback.format_exception(error)))
+    text = masked_with_serials("".join(traceback.format_exception(error)))
     log.write_text(text, encoding="utf-8", errors="backslashreplace")
     return f"{one_line(error)} (log: {log})"
 
@@ -70,7 +70,7 @@ def _date_of(log: Path) -> date | None:
 def one_line(error: BaseException) -> str:
     """The error in one line: its type and text, truncated, with telephone numbers masked."""
     words = "".join(sign if sign.isprintable() else " " for sign in str(error))
-    words = discreet(" ".join(words.split()))
+    words = masked_with_serials(" ".join(words.split()))
     if len(words) > LONGEST_REPORTED:
         words = f"{words[:LONGEST_REPORTED]}..."
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

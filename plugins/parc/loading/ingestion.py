@@ -23,10 +23,10 @@ from parc.loading.arrivals import why_incomplete
 from parc.loading.changes import Changes, compare
 from parc.loading.control import CONTROL
 from parc.loading.dates import ANY, AcceptedDates
-from parc.loading.landing import SUFFIXES, Collected, collect, unread
+from parc.loading.landing import SUFFIXES, CollectedDelivery, collect, unreadable
 from parc.loading.limits import MOST_REJECTED_ROWS
-from parc.loading.load import Loaded, load
-from parc.loading.rows import Rejected, RowRules
+from parc.loading.load import LoadProgress, load
+from parc.loading.rows import RowRejection, RowRules
 from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions
@@ -107,7 +107,7 @@ def ingest(
             if not incidents.is_of_delivery(error):
                 raise
             problem = incidents.keep(settings, feed, business_date, error)
-            delivery = unread(settings, feed, business_date, problem)
+            delivery = unreadable(settings, feed, business_date, problem)
         return _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay).outcome()
 
 
@@ -118,7 +118,7 @@ def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> O
     Raises the same errors as `ingest`.
     """
     with _alone(settings, feeds.get(feed), business_date) as connection:
-        delivery = unread(settings, feed, business_date, reason)
+        delivery = unreadable(settings, feed, business_date, reason)
         run = _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay=False)
         return run.already_published() or run.outcome()
 
@@ -172,7 +172,7 @@ class _Run:
     connection: Connection[Any]
     feed: Feed
     business_date: date
-    delivery: Collected
+    delivery: CollectedDelivery
     is_replay: bool
 
     @cached_property
@@ -187,12 +187,12 @@ class _Run:
         if not self.delivery.files and not problem:
             self._close_unfinished()
             write_deliveries.note_missing(self.connection, self.feed.name, self.business_date)
-            return self._outcome("missing", None, 0, 0, 0, self._nothing_there())
+            return self._outcome("missing", None, 0, 0, 0, self._missing_reason())
         if current and not problem and not self.is_replay and self._is_same_as(current):
             self._close_unfinished()
             counts = (current.rows_read, current.rows_published, current.rows_quarantined)
             text = f"unchanged, the same bytes are published as delivery {current.delivery_id}"
-            self._see_again(current.delivery_id)
+            self._update_last_look(current.delivery_id)
             runs.note(self.connection, self.settings, delivery_id=current.delivery_id)
             return self._outcome("unchanged", current.delivery_id, *counts, text)
 
@@ -201,7 +201,7 @@ class _Run:
         )
         if withdrawn and not problem and not self.is_replay:
             self._close_unfinished()
-            self._see_again(withdrawn.delivery_id)
+            self._update_last_look(withdrawn.delivery_id)
             text = (
                 f"refused, these bytes were withdrawn as delivery {withdrawn.delivery_id} "
                 f"({withdrawn.reason}); `parc quarantine replay {withdrawn.delivery_id}` publishes them all "
@@ -219,7 +219,7 @@ class _Run:
             content_sha256=self.delivery.content_sha256,
         )
         runs.note(self.connection, self.settings, delivery_id=delivery_id)
-        loaded = Loaded()
+        loaded = LoadProgress()
         try:
             outcome = self._loaded(delivery_id, current, loaded)
         except BaseException as error:
@@ -227,7 +227,7 @@ class _Run:
                 raise
             self.connection.execute("select 1")  # if the connection was lost, raise that instead
             reason = incidents.keep(self.settings, self.feed.name, self.business_date, error)
-            return self._refuse(delivery_id, reason, Loaded(loaded.rows_read), [])
+            return self._refuse(delivery_id, reason, LoadProgress(loaded.rows_read), [])
         with self.connection.transaction():
             partitions.drop_leftovers(self.connection, self.feed, self.business_date)
         return outcome
@@ -241,7 +241,7 @@ class _Run:
         text = f"published as delivery {current.delivery_id}, though {self.delivery.problem}"
         return self._outcome("published", current.delivery_id, *counts, text)
 
-    def _loaded(self, delivery_id: int, current: Delivery | None, loaded: Loaded) -> Outcome:
+    def _loaded(self, delivery_id: int, current: Delivery | None, loaded: LoadProgress) -> Outcome:
         """Load the delivery into its own table, audit it, and publish or refuse it."""
         table = partitions.delivery_table(self.feed, self.business_date, delivery_id)
         warnings = list(self.delivery.ignored)
@@ -298,7 +298,7 @@ class _Run:
         feed, day = self.feed.name, self.business_date
         return Outcome(feed, day, status, delivery_id, read, published, quarantined, message, warnings or [])
 
-    def _nothing_there(self) -> str:
+    def _missing_reason(self) -> str:
         kinds = ", ".join(SUFFIXES)
         there = f"there is no {kinds} file under {self.delivery.url}"
         return "; ".join([f"nothing was delivered: {there}", *self.delivery.ignored])
@@ -326,7 +326,7 @@ class _Run:
                 "analyse the files themselves if you need them"
             )
 
-    def _check_counts(self, loaded: Loaded) -> None:
+    def _check_counts(self, loaded: LoadProgress) -> None:
         said = self.delivery.control.rows
         if said is not None and said != loaded.rows_read and not loaded.is_cut:
             raise DeliveryRefused(
@@ -346,7 +346,7 @@ class _Run:
             f"{'; the rest was not read' if loaded.is_cut else ''}: {_top_reasons(loaded)}"
         )
 
-    def _shrinkage(self, loaded: Loaded, current: Delivery | None) -> list[str]:
+    def _shrinkage(self, loaded: LoadProgress, current: Delivery | None) -> list[str]:
         """Warn about a restatement that lacks many rows, even without history to compare with."""
         good = loaded.rows_read - loaded.rows_rejected
         if not current or good >= LEAST_OF_REPLACED * current.rows_published:
@@ -370,7 +370,7 @@ class _Run:
             raise DeliveryRefused("; ".join(violation.text for violation in verdict.failures) + place)
         return verdict.measures
 
-    def _refuse(self, delivery_id: int, reason: str, loaded: Loaded, warnings: list[str]) -> Outcome:
+    def _refuse(self, delivery_id: int, reason: str, loaded: LoadProgress, warnings: list[str]) -> Outcome:
         with self.connection.transaction():
             write_deliveries.refuse(
                 self.connection,
@@ -386,7 +386,7 @@ class _Run:
         return self._outcome("refused", delivery_id, loaded.rows_read, 0, loaded.rows_read, text, warnings)
 
     def _publish(
-        self, delivery_id: int, table: Table, loaded: Loaded, current: Delivery | None
+        self, delivery_id: int, table: Table, loaded: LoadProgress, current: Delivery | None
     ) -> Changes | None:
         """Swap the delivery in, in one short transaction; returns the changes if it replaces another."""
         changes = None
@@ -413,11 +413,11 @@ class _Run:
                     partitions.attach(self.connection, self.feed, table, self.business_date)
         return changes
 
-    def _quarantine(self, delivery_id: int, rejected: Sequence[Rejected]) -> None:
+    def _quarantine(self, delivery_id: int, rejected: Sequence[RowRejection]) -> None:
         rows = (RejectedRow(row.file_name, row.line, row.column, row.reason, row.text) for row in rejected)
         write_deliveries.quarantine(self.connection, delivery_id, rows)
 
-    def _see_again(self, delivery_id: int) -> None:
+    def _update_last_look(self, delivery_id: int) -> None:
         files, listing = self.delivery.recorded_files, self.delivery.listing
         write_deliveries.see_again(self.connection, delivery_id, files=files, listing=listing)
 
@@ -427,7 +427,7 @@ class _Run:
         write_deliveries.close_unfinished(self.connection, self.feed.name, self.business_date, reason)
 
 
-def _top_reasons(loaded: Loaded) -> str:
+def _top_reasons(loaded: LoadProgress) -> str:
     reasons = []
     for reason, count in loaded.reasons.most_common(REASONS_NAMED):
         first = loaded.first_by_reason[reason]

@@ -22,7 +22,7 @@ from typing import Any
 import parc
 from parc.loading.ingestion import Outcome, refuse
 from parc.loading.limits import LONGEST_LOAD
-from parc.settings import Settings, environment_but
+from parc.settings import Settings, environment_without
 
 NOT_FOR_LOADS = ("AIRFLOW_", "PARC_AIRFLOW_", "PARC_NOTICE_", "PARC_SWITCH_")
 """Environment variables that a process reading untrusted files does not need; some are secrets."""
@@ -89,7 +89,7 @@ class _Worker:
     def start(cls) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         with theirs:
-            return cls(_process(theirs, environment_but(*NOT_FOR_LOADS)), ours)
+            return cls(_process(theirs, environment_without(*NOT_FOR_LOADS)), ours)
 
     @property
     def end(self) -> str:

@@ -92,7 +92,7 @@ class Arrival:
 class DeliveredFile:
     """A data file; `name` is safe to show, `path` is the file or its copy on this machine.
 
-    `is_torn`: it was written to while it was being copied.
+    `was_written_to`: it was written to while it was being copied.
     """
 
     name: str
@@ -101,11 +101,11 @@ class DeliveredFile:
     bytes: int
     sha256: str
     modified_ns: int
-    is_torn: bool = False
+    was_written_to: bool = False
 
     def has_changed(self) -> bool:
         """Whether the file was written to after its digest was taken."""
-        if self.is_torn:
+        if self.was_written_to:
             return True
         try:
             now = self.path.stat()
@@ -115,7 +115,7 @@ class DeliveredFile:
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedDelivery:
     """The files delivered for a feed and a date, ordered by name, and what the control file says.
 
     `problem` says why the delivery cannot be accepted: `files` are then empty, or contradict the control
@@ -144,7 +144,7 @@ class Collected:
 
 
 @contextmanager
-def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Collected]:
+def collect(settings: Settings, feed: str, business_date: date) -> Iterator[CollectedDelivery]:
     """The delivery in its current state; without a folder it has no files.
 
     Files on another machine are first copied to `home/copies`, and the copies are removed at the end. The
@@ -167,14 +167,14 @@ def collect(settings: Settings, feed: str, business_date: date) -> Iterator[Coll
         shutil.rmtree(copies, ignore_errors=True)
 
 
-def unread(settings: Settings, feed: str, business_date: date, problem: str) -> Collected:
+def unreadable(settings: Settings, feed: str, business_date: date, problem: str) -> CollectedDelivery:
     """A delivery that could not be read at all, with the reason.
 
     Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
         url = f"{zone.url}/{place_of(feed, business_date)}"
-        return Collected(url, look(zone, feed, business_date).listing, (), problem=problem)
+        return CollectedDelivery(url, look(zone, feed, business_date).listing, (), problem=problem)
 
 
 def clear_copies(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
@@ -305,9 +305,11 @@ def own_reason(error: OSError, zone: Folder, feed: str) -> str:
     return reasons.get(error.errno, str(error.strerror))
 
 
-def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collected:
+def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> CollectedDelivery:
     arrival, place = look(zone, feed, business_date), place_of(feed, business_date)
-    delivery = Collected(f"{zone.url}/{place}", arrival.listing, arrival.ignored, problem=arrival.problem)
+    delivery = CollectedDelivery(
+        f"{zone.url}/{place}", arrival.listing, arrival.ignored, problem=arrival.problem
+    )
     if not arrival.data:
         if not (arrival.others or arrival.problem) and zone.has_file(place):
             return replace(delivery, ignored=(f"{place} is a file where a folder should be",))
@@ -329,7 +331,7 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collect
         return replace(delivery, problem=f"{reported(name)} cannot be read: {own_reason(error, zone, feed)}")
     if not zone.is_on_disk:
         files = [
-            replace(file, is_torn=entry != after.get(entry.name) or entry.bytes != file.bytes)
+            replace(file, was_written_to=entry != after.get(entry.name) or entry.bytes != file.bytes)
             for entry, file in zip(arrival.data, files, strict=True)
         ]
     delivery = replace(delivery, files=tuple(files))

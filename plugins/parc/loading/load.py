@@ -21,7 +21,15 @@ from parc.loading.blocks import Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
 from parc.loading.limits import MOST_REJECTED_ROWS, MOST_ROWS
 from parc.loading.reader import read
-from parc.loading.rows import HOLDS_NUMBER, SHAPE, Change, Changed, Rejected, RowRules, key_hashes
+from parc.loading.rows import (
+    HOLDS_NUMBER,
+    SHAPE,
+    ChangedValues,
+    RowRejection,
+    RowRules,
+    ValueChange,
+    key_hashes,
+)
 from parc.numbers import MASK
 from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
@@ -36,7 +44,7 @@ FLUSH_AFTER = "1MB"
 
 
 @dataclass
-class Loaded:
+class LoadProgress:
     """What has been read so far: the number of rows, the rows that broke a rule (`rejected`, up to a limit),
     and the values that were changed. `is_cut`: so many rows broke rules that the rest was not read.
     """
@@ -44,11 +52,11 @@ class Loaded:
     rows_read: int = 0
     is_cut: bool = False
     rows_rejected: int = 0
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[RowRejection] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
-    first_by_reason: dict[str, Rejected] = field(default_factory=dict)
-    changed: Counter[tuple[str, Change]] = field(default_factory=Counter)
-    first_changed: dict[tuple[str, Change], str] = field(default_factory=dict)
+    first_by_reason: dict[str, RowRejection] = field(default_factory=dict)
+    changed: Counter[tuple[str, ValueChange]] = field(default_factory=Counter)
+    first_changed: dict[tuple[str, ValueChange], str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:
@@ -58,14 +66,14 @@ class Loaded:
             for (column, change), count in self.changed.items()
         ]
 
-    def change(self, file_name: str, changed: Iterable[Changed]) -> None:
+    def change(self, file_name: str, changed: Iterable[ChangedValues]) -> None:
         """Count the changed values of a block."""
         for each in changed:
             place = each.column, each.change
             self.changed[place] += each.count
             self.first_changed.setdefault(place, f"{file_name} line {each.first_line}")
 
-    def reject(self, rows: Iterable[Rejected], reason: str | None = None) -> None:
+    def reject(self, rows: Iterable[RowRejection], reason: str | None = None) -> None:
         """Count rejected rows by their reason (or `reason`) and keep them."""
         for row in rows:
             self.rows_rejected += 1
@@ -89,8 +97,8 @@ class _Chunk:
 
     file_number: int
     row_count: int
-    rejected: list[Rejected]
-    changed: list[Changed]
+    rejected: list[RowRejection]
+    changed: list[ChangedValues]
     doubtful: pl.Series
     lines: pl.Series
     key_hashes: pl.Series
@@ -105,7 +113,7 @@ def load(
     files: Sequence[DeliveredFile],
     table: Table,
     rules: RowRules,
-    loaded: Loaded,
+    loaded: LoadProgress,
 ) -> None:
     """Create `table` and fill it with the files' sound rows, in one transaction; `loaded` keeps the counts.
 
@@ -148,7 +156,7 @@ def load(
         suspects, copies = _suspects(places)
         if copies > MOST_REJECTED_ROWS:
             number, line = suspects.row(0)
-            first = Rejected(files[number - 1].name, line, None, DUPLICATE, None, MASK)
+            first = RowRejection(files[number - 1].name, line, None, DUPLICATE, None, MASK)
             loaded.reject([first], DUPLICATE)
             loaded.count_more(DUPLICATE, copies - 1)
         elif copies:
@@ -157,7 +165,7 @@ def load(
         connection.execute(sql.SQL("analyze {}").format(table.identifier))
 
 
-class _GivenUp(Exception):
+class _CopyAborted(Exception):
     """A COPY ends early; the cause says why."""
 
 
@@ -170,8 +178,8 @@ def _copying(cursor: Cursor[Any], command: sql.Composed) -> Iterator[Copy]:
             try:
                 yield copy
             except BaseException as error:
-                raise _GivenUp from error
-    except _GivenUp as given_up:
+                raise _CopyAborted from error
+    except _CopyAborted as given_up:
         assert given_up.__cause__
         raise given_up.__cause__ from None
 
@@ -182,7 +190,7 @@ def _chunks(
     """The files' blocks in order, prepared in threads while others are read and sent."""
 
     def make_ready(number: int, file: DeliveredFile, block: Block) -> _Chunk:
-        found = rules.sort_out(block, number, file.name)
+        found = rules.check_block(block, number, file.name)
         hashes = key_hashes(found.rows, feed)
         return _Chunk(
             number,
@@ -243,7 +251,7 @@ def _set_numbers_aside(
     table: Table,
     rules: RowRules,
     doubtful: pl.DataFrame,
-    loaded: Loaded,
+    loaded: LoadProgress,
 ) -> None:
     """Remove rows whose key is a telephone number from the table, and reject them.
 
@@ -268,7 +276,7 @@ def _set_numbers_aside(
     texts = _texts(feed, files, rules, set(kept))
     reason = f"`{feed.identifier}` {HOLDS_NUMBER}"
     loaded.reject(
-        Rejected(files[number - 1].name, line, feed.identifier, reason, MASK, texts[number, line])
+        RowRejection(files[number - 1].name, line, feed.identifier, reason, MASK, texts[number, line])
         for number, line in kept
     )
     loaded.count_more(reason, len(found) - len(kept))
@@ -281,7 +289,7 @@ def _set_duplicates_aside(
     table: Table,
     rules: RowRules,
     suspects: pl.DataFrame,
-    loaded: Loaded,
+    loaded: LoadProgress,
 ) -> None:
     """Remove the later copies of each key from the table, and reject them.
 
@@ -315,7 +323,7 @@ def _set_duplicates_aside(
     ).fetchall()
     texts = _texts(feed, files, rules, {(number, line) for number, line, _, _ in found})
     duplicates = (
-        Rejected(
+        RowRejection(
             files[number - 1].name,
             line,
             None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from parc.numbers import discreet
+from parc.numbers import masked_with_serials
 
 LONGEST_REPORTED = 120
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -23,6 +23,6 @@ def reported(name: str) -> str:
     """The name as messages and the ledger show it: in one line, without control characters, telephone numbers
     and serial numbers that may be a reference to a person."""
     text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain(name))
-    text = discreet(text)
+    text = masked_with_serials(text)
     half = LONGEST_REPORTED // 2
     return text if len(text) <= LONGEST_REPORTED else f"{text[:half]}...{text[-half:]}"

@@ -27,7 +27,7 @@ from parc.loading.limits import (
     MOST_ROWS,
     unpacked_bytes_allowed,
 )
-from parc.numbers import discreet
+from parc.numbers import masked_with_serials
 
 BATCH_ROWS = 40_000
 REPEATING_ROWS = 1_000
@@ -285,4 +285,4 @@ def _moment(column: pl.Expr, unit: str, form: str) -> pl.Expr:
 
 
 def _first_line(error: Exception) -> str:
-    return discreet((str(error) or type(error).__name__).splitlines()[0][:200])
+    return masked_with_serials((str(error) or type(error).__name__).splitlines()[0][:200])

@@ -16,7 +16,7 @@ from parc.errors import ConfigurationError
 from parc.feeds import Derivation, Feed
 from parc.findings import Step
 from parc.ledger import people, write_people
-from parc.ledger.people import Listed
+from parc.ledger.people import ForgottenPseudonym
 from parc.pseudonyms import NEXT_OUTER_KEY, SURROGATES, Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions, persons
@@ -92,11 +92,11 @@ def of_load(connection: Connection[Any], settings: Settings) -> Pseudonyms:
 
     Call it under the lock of the load, so that whoever is forgotten later waits for the load to end.
     """
-    forgotten = people.forgotten(connection).keys() | kept_list(settings).keys()
+    forgotten = people.forgotten(connection).keys() | forgotten_copy(settings).keys()
     return Pseudonyms.of_settings(settings).forgetting(forgotten)
 
 
-def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, Listed]:
+def forgotten_copy(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, ForgottenPseudonym]:
     """Who was forgotten according to the platform's own copy of the list, since the warehouse may have been
     restored from an older dump. `keys` are those that the copy was made with, by default the settings'.
 
@@ -109,7 +109,7 @@ def kept_list(settings: Settings, keys: Pseudonyms | None = None) -> dict[UUID, 
         kept = json.loads(path.read_text())
         fingerprint = kept["fingerprint"]
         listed = {
-            UUID(pseudonym): Listed(kind, UUID(person))
+            UUID(pseudonym): ForgottenPseudonym(kind, UUID(person))
             for pseudonym, (kind, person) in kept["forgotten"].items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -132,7 +132,7 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
     Raises ConfigurationError if the platform's own copy has some that the warehouse lacks.
     """
     listed = people.forgotten(connection)
-    if missing := kept_list(settings).keys() - listed.keys():
+    if missing := forgotten_copy(settings).keys() - listed.keys():
         raise ConfigurationError(
             f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, so it may hold "
             "these people again; forget them with `parc forget --again`",
@@ -176,6 +176,6 @@ def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseud
                 for each in feed.derived_columns
                 if each.by is Derivation.IDENTITY and each.source == column.name
             ]
-            holder = persons.Holder(table, (column.name,), tuple(identities))
+            holder = persons.PersonTable(table, (column.name,), tuple(identities))
             persons.renew(connection, holder, persons.make_renewed(connection, dict(found)))
             connection.execute("drop table renewed")

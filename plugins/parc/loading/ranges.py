@@ -92,7 +92,7 @@ def merge(
     return _merge(connection, feed, snapshot, _slice(connection, feed, snapshot_date), pseudonyms)
 
 
-def take_out(connection: Connection[Any], feed: Feed, snapshot_date: date, pseudonyms: Pseudonyms) -> None:
+def remove(connection: Connection[Any], feed: Feed, snapshot_date: date, pseudonyms: Pseudonyms) -> None:
     """Undo a merged snapshot: what was in force before it now holds throughout its slice of time.
 
     If nothing was in force before it, the slice becomes empty. Otherwise like `merge`.

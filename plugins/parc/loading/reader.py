@@ -15,7 +15,7 @@ from parc.loading import csvfile, parquetfile
 from parc.loading.blocks import BOM, WHITE_SPACE, Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
 from parc.loading.limits import MOST_COLUMNS, named, unpacked_bytes_allowed
-from parc.numbers import discreet
+from parc.numbers import masked_with_serials
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,62}")
 _QUOTES = "\"'`"
@@ -190,4 +190,4 @@ def _plainly(name: str) -> str:
 def _shown(name: str, known: Sequence[str]) -> str:
     if _plainly(name) in known:
         return f"`{repr(name)[1:-1]}`"
-    return f"`{discreet(name)}`" if _PLAIN_NAME.fullmatch(name) else "(not a name)"
+    return f"`{masked_with_serials(name)}`" if _PLAIN_NAME.fullmatch(name) else "(not a name)"

@@ -22,10 +22,10 @@ from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
 from parc.numbers import (
     MASK,
-    discreet,
     is_code,
     is_sure,
     masked,
+    masked_with_serials,
     may_be_number,
     may_hold_number,
     national_prefix,
@@ -54,7 +54,7 @@ _DOUBTFUL = "key may be a telephone number"
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RowRejection:
     """A row that broke a rule; `value` is the value of `column`, masked like the text."""
 
     file_name: str
@@ -65,7 +65,7 @@ class Rejected:
     text: str
 
 
-class Change(StrEnum):
+class ValueChange(StrEnum):
     """How values were changed, as warnings say it."""
 
     EMPTIED = "holds placeholders, read as empty,"
@@ -76,17 +76,17 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedValues:
     """Values of one column of a block that were changed in the same way: their number and the first line."""
 
     column: str
-    change: Change
+    change: ValueChange
     count: int
     first_line: int
 
 
 @dataclass(frozen=True)
-class SortedOut:
+class CheckedBlock:
     """A block's rows: sound ones in the form in which they are loaded (`Feed.loaded_columns`), others by
     line.
 
@@ -95,8 +95,8 @@ class SortedOut:
     """
 
     rows: pl.DataFrame
-    rejected: list[Rejected]
-    changed: list[Changed]
+    rejected: list[RowRejection]
+    changed: list[ChangedValues]
     doubtful: pl.Series
 
 
@@ -161,7 +161,7 @@ class RowRules:
             for step in derived(feed, pseudonyms)
         ]
 
-    def sort_out(self, block: Block, file_number: int, file_name: str) -> SortedOut:
+    def check_block(self, block: Block, file_number: int, file_name: str) -> CheckedBlock:
         """Read the block's rows and separate those that break a rule."""
         frame, changed = self._typed(
             self._cut(block.rows).with_columns(
@@ -172,7 +172,7 @@ class RowRules:
         )
         broken = frame.select(self._any_broken).to_series()
         rejected = [
-            Rejected(file_name, line, None, f"the row {reason}", None, MASK)
+            RowRejection(file_name, line, None, f"the row {reason}", None, MASK)
             for line, reason in block.unreadable
         ]
         if broken.any():
@@ -182,7 +182,7 @@ class RowRules:
         doubtful = frame.filter(pl.col(_DOUBTFUL))["line_number"]
         for step in self._derived:
             frame = frame.with_columns(step)
-        return SortedOut(frame.select(self._stored), rejected, changed, doubtful)
+        return CheckedBlock(frame.select(self._stored), rejected, changed, doubtful)
 
     def show(self, rows: pl.DataFrame) -> list[str]:
         """The rows as CSV lines, masked."""
@@ -201,7 +201,7 @@ class RowRules:
                 cut.append(pl.when(text.str.len_chars() > LONGEST_TEXT).then(begins).otherwise(text))
         return rows.with_columns(cut) if cut else rows
 
-    def _typed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Changed]]:
+    def _typed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[ChangedValues]]:
         """The rows with each column both as text and typed; and which values were changed."""
         delivered = [name for name in self._columns if name in rows.columns]
         left_out = [
@@ -211,17 +211,17 @@ class RowRules:
             *left_out, pl.lit(False).alias(_DOUBTFUL)
         )
         frame = frame.with_columns(self._usual)
-        changed: list[Changed] = []
+        changed: list[ChangedValues] = []
         for name, has_odd in frame.select(self._has_odd).row(0, named=True).items():
             if has_odd:
-                frame, found = self._look_again(frame, self._columns[name])
+                frame, found = self._reread(frame, self._columns[name])
                 changed += found
         for name, has_repeats in self._with_repeats(frame):
             if has_repeats:
                 repeats = frame.select(self._repeats[name].arg_true()).to_series()
                 frame = frame.with_columns(frame[name].scatter(repeats, MASK))
                 first_line = int(frame["line_number"][int(repeats[0])])
-                changed.append(Changed(name, Change.REFERENCE, repeats.len(), first_line))
+                changed.append(ChangedValues(name, ValueChange.REFERENCE, repeats.len(), first_line))
         return frame, changed
 
     def _with_repeats(self, frame: pl.DataFrame) -> Iterator[tuple[str, bool]]:
@@ -240,7 +240,7 @@ class RowRules:
     def _is_odd(self, column: Column, text: pl.Expr) -> pl.Expr:
         return casts.is_odd(column, text, pl.col(column.name), is_key=column.name in self._key)
 
-    def _look_again(self, frame: pl.DataFrame, column: Column) -> tuple[pl.DataFrame, list[Changed]]:
+    def _reread(self, frame: pl.DataFrame, column: Column) -> tuple[pl.DataFrame, list[ChangedValues]]:
         """Read a column's odd texts in the other possible ways."""
         name, is_key, text = column.name, column.name in self._key, pl.col("text")
         at = frame.select(self._odd[name].arg_true()).to_series()
@@ -268,7 +268,7 @@ class RowRules:
                     frame[_DOUBTFUL].scatter(at, values.is_in(doubtful).fill_null(False))
                 )
                 values = values.set(values.is_in([text for text in doubtful if is_sure(text)]), None)
-            elif hidden := {text: shown for text in texts if (shown := discreet(text)) != text}:
+            elif hidden := {text: shown for text in texts if (shown := masked_with_serials(text)) != text}:
                 values = values.replace(hidden)
         frame = frame.with_columns(frame[name].scatter(at, values))
         if odd["nothing"].any():
@@ -276,7 +276,7 @@ class RowRules:
             frame = frame.with_columns(frame[_text_of(name)].scatter(nothing, None))
         return frame, list(_changed(column, odd.with_columns(value=values), is_key=is_key))
 
-    def _rejected(self, frame: pl.DataFrame, names: list[str], file_name: str) -> Iterator[Rejected]:
+    def _rejected(self, frame: pl.DataFrame, names: list[str], file_name: str) -> Iterator[RowRejection]:
         first_broken = pl.coalesce(
             pl.when(rule.broken).then(pl.lit(number)) for number, rule in enumerate(self._rules)
         )
@@ -285,7 +285,7 @@ class RowRules:
         rows = zip(rules, frame["line_number"], texts.iter_rows(named=True), strict=True)
         for number, line, row in rows:
             rule = self._rules[number]
-            yield Rejected(
+            yield RowRejection(
                 file_name,
                 line,
                 rule.column,
@@ -315,7 +315,7 @@ class RowRules:
             is_seen = (is_code(value) or _MOMENT.fullmatch(value)) and masked(value) == value
             return value if is_seen else MASK
         if name not in self._key:
-            return discreet(value)
+            return masked_with_serials(value)
         shown = masked(value)
         if shown != value and not is_sure(value):
             digest = hmac.new(self._secret, f"key:{value}".encode(), hashlib.sha256).hexdigest()
@@ -349,25 +349,25 @@ def key_hashes(rows: pl.DataFrame, feed: Feed) -> pl.Series:
     return rows.select(pl.struct(feed.loaded_key).hash()).to_series()
 
 
-def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[Changed]:
+def _changed(column: Column, odd: pl.DataFrame, *, is_key: bool) -> Iterator[ChangedValues]:
     """The changes to a column's odd texts; `odd` has each one's text, value and line, and whether it is a
     placeholder."""
     changes = {}
     if column.nullable:
-        changes[Change.EMPTIED] = pl.col("placeholder")
+        changes[ValueChange.EMPTIED] = pl.col("placeholder")
     if column.masked_unless:
-        changes[Change.NO_SERVICE] = pl.col("value") == MASK
+        changes[ValueChange.NO_SERVICE] = pl.col("value") == MASK
     elif column.is_code:
         is_masked = pl.col("value") == MASK
         texts = odd.filter(is_masked & may_hold_number(pl.col("text")))["text"].unique()
         holds = pl.col("text").is_in([text for text in texts if masked(text) != text])
-        changes |= {Change.MASKED: is_masked & holds, Change.NO_CODE: is_masked & ~holds}
+        changes |= {ValueChange.MASKED: is_masked & holds, ValueChange.NO_CODE: is_masked & ~holds}
     elif column.is_free and not is_key:
-        changes[Change.MASKED] = pl.col("value") != pl.col("text")
+        changes[ValueChange.MASKED] = pl.col("value") != pl.col("text")
     for change, is_changed in changes.items():
         lines = odd.filter(is_changed)["line"]
         if lines.len():
-            yield Changed(column.name, change, lines.len(), int(lines[0]))
+            yield ChangedValues(column.name, change, lines.len(), int(lines[0]))
 
 
 def _text_of(name: str) -> str:

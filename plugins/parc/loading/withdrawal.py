@@ -78,7 +78,7 @@ def _withdraw(
         if feed.keeping is Keeping.RANGES:
             _check_the_one_before(connection, feed, business_date, subject)
             pseudonyms.check_key(connection, settings)
-            ranges.take_out(connection, feed, business_date, pseudonyms.of_load(connection, settings))
+            ranges.remove(connection, feed, business_date, pseudonyms.of_load(connection, settings))
         else:
             table = partitions.delivery_table(feed, business_date, delivery_id)
             connection.execute(sql.SQL("drop table if exists {}").format(table.identifier))

@@ -19,7 +19,7 @@ from parc.platform.status import dead_processes
 from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect, logins
-from parc.warehouse.schema import looking, pending_migrations
+from parc.warehouse.schema import inspection, pending_migrations
 
 Look = Callable[[Settings], str]
 
@@ -142,7 +142,7 @@ def _landing(settings: Settings) -> str:
 
 
 def _warehouse(settings: Settings) -> str:
-    with looking(settings) as connection:
+    with inspection(settings) as connection:
         info = connection.info
         return f"PostgreSQL {info.server_version // 10000} at {info.host}:{info.port}/{info.dbname}"
 

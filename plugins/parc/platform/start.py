@@ -13,7 +13,7 @@ from parc.warehouse import connect, embedded, migrate
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedPlatform:
     """What `up` started: the address of the warehouse, of the switch if it is the platform's own, and of
     Airflow, with a login, if it runs."""
 
@@ -35,7 +35,7 @@ class Started:
 
 def up(
     settings: Settings, *, with_airflow: bool = True, progress: Callable[[str], None] = lambda _: None
-) -> Started:
+) -> StartedPlatform:
     """Start the embedded server (which also holds Airflow's database and the own switch's), bring the schemas
     up to date, start the switch and Airflow. Does nothing if everything runs. `progress` is called with each
     of these as it begins."""
@@ -58,14 +58,14 @@ def up(
     return describe(settings, ui)
 
 
-def describe(settings: Settings, ui: str | None) -> Started:
+def describe(settings: Settings, ui: str | None) -> StartedPlatform:
     """The addresses of the platform's parts."""
     with connect(settings, "reader") as connection:
         info = connection.info
         place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
     login = f"{users.ADMIN} / {users.password(settings, users.ADMIN)}" if ui else None
     switch = f"sip:127.0.0.1:{local.calls_port(settings)}" if local.is_own(settings) else None
-    return Started(place, settings.landing, switch, ui, login)
+    return StartedPlatform(place, settings.landing, switch, ui, login)
 
 
 def down(settings: Settings) -> list[str]:

@@ -32,7 +32,7 @@ class Overview:
     processes: list[dict[str, Any]]
     feeds: list[dict[str, Any]]
     missing: list[dict[str, Any]]
-    refused_lately: list[dict[str, Any]]
+    last_refused: list[dict[str, Any]]
     builds: list[dict[str, Any]]
     routing: routing.Status
 
@@ -40,7 +40,7 @@ class Overview:
         """As JSON values (dates and instants as text)."""
         others = {name: value for name, value in vars(self).items() if name != "findings"}
         return {
-            "matters": [finding.to_json() for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             **others,
             "due": [asdict(delivery) for delivery in self.due],
             "routing": [self.routing.to_json()],
@@ -81,7 +81,7 @@ def overview(settings: Settings) -> Overview:
         ],
         feeds=[asdict(feed) for feed in feeds],
         missing=desk.missing(settings),
-        refused_lately=[
+        last_refused=[
             {
                 "delivery_id": each.delivery_id,
                 "feed": each.feed,
@@ -108,11 +108,11 @@ def overview(settings: Settings) -> Overview:
 def dead_processes(settings: Settings) -> list[Finding]:
     """The platform's processes that ended without being stopped."""
     switch = local.program(settings)
-    dead = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.is_gone else []
+    dead = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.has_crashed else []
     dead += [
         (FindingKind.PROCESS, f"airflow {program.name}", program)
         for program in services.programs(settings)
-        if program.is_gone
+        if program.has_crashed
     ]
     step = Step("start it again", "parc up")
     return [

@@ -30,7 +30,7 @@ _SOME_DATE = date(2000, 1, 1)  # stands in for folders not named after a date
 
 
 @dataclass(frozen=True)
-class Search:
+class FileSearch:
     """Paths of files in the landing zone: those that hold the person, and those that cannot be read or are
     not data files by their name."""
 
@@ -38,7 +38,7 @@ class Search:
     unreadable: tuple[str, ...]
 
 
-def search(settings: Settings, pseudonyms: Collection[UUID]) -> Search:
+def search(settings: Settings, pseudonyms: Collection[UUID]) -> FileSearch:
     """Search every file of every feed with personal columns for the pseudonyms.
 
     The caller must hold `locks.SEARCH`. Raises ConfigurationError if the landing zone cannot be read.
@@ -52,14 +52,14 @@ def search(settings: Settings, pseudonyms: Collection[UUID]) -> Search:
                 unreadable.append(place)
                 continue
             personal = pl.any_horizontal(
-                known.is_of(_read(column), pseudonyms) for column in feed.file_columns if column.personal
+                known.matches(_read(column), pseudonyms) for column in feed.file_columns if column.personal
             )
             try:
                 if _has(zone, place, feed, business_date, personal, copies):
                     holding.append(place)
             except (UnreadableFile, OSError):
                 unreadable.append(place)
-    return Search(tuple(holding), tuple(unreadable))
+    return FileSearch(tuple(holding), tuple(unreadable))
 
 
 def delete(settings: Settings, places: Collection[str]) -> None:

@@ -33,13 +33,13 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.ledger import locks, people, write_people
-from parc.ledger.people import Listed
+from parc.ledger.people import ForgottenPseudonym
 from parc.loading.blocks import WHITE_SPACE
 from parc.loading.landing import clear_copies
-from parc.loading.pseudonyms import COPY, check_key, kept_list
+from parc.loading.pseudonyms import COPY, check_key, forgotten_copy
 from parc.numbers import MASK, e164, remark
 from parc.privacy import files
-from parc.privacy.files import Search
+from parc.privacy.files import FileSearch
 from parc.pseudonyms import SURROGATES, Pseudonyms, surrogate
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, persons
@@ -60,14 +60,14 @@ Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class ForgettingResult:
     """What was done: pseudonyms by kind, rows written by table, the version that the switch got (None: it had
     no such number), and the files in the landing zone that hold, or held until deleted, the person."""
 
     pseudonym_counts: dict[str, int]
     row_counts: dict[str, int]
     version: str | None
-    files: Search
+    files: FileSearch
     are_deleted: bool
 
 
@@ -79,7 +79,7 @@ def forget(
     requested_by: str,
     reason: str,
     delete_files: bool = False,
-) -> Forgotten:
+) -> ForgettingResult:
     """Forget one person, given by customer references and telephone numbers in any spelling.
 
     `delete_files` deletes the landing zone's files that hold the person, and everybody else in them. Running
@@ -92,7 +92,7 @@ def forget(
     references = [text.strip(WHITE_SPACE + "\n") for text in customers]
     texts = {(CUSTOMER, text) for text in references} | {(NUMBER, _e164(text)) for text in numbers}
     if not texts or any(not text for _, text in texts):
-        raise NobodyNamed("say whom to forget: give a customer's reference or a telephone number")
+        raise NoPersonGiven("say whom to forget: give a customer's reference or a telephone number")
     pseudonyms = Pseudonyms.of_settings(settings)
     kinds = {pseudonyms.of(text): kind for kind, text in texts}
     for text in sorted(references, key=len, reverse=True):
@@ -103,25 +103,25 @@ def forget(
     return _forget(settings, known, requested_by, reason, delete_files=delete_files)
 
 
-def forget_again(settings: Settings, *, requested_by: str, reason: str) -> Forgotten:
+def forget_again(settings: Settings, *, requested_by: str, reason: str) -> ForgettingResult:
     """Forget everybody on the platform's own copy of the list again, after restoring a dump.
 
     Raises the same errors as `forget`, and ConfigurationError if the copy was made with other keys.
     """
-    known = kept_list(settings)
+    known = forgotten_copy(settings)
     if not known:
         raise ConfigurationError(f"nobody was forgotten here: {settings.home / COPY} is empty or missing")
     return _forget(settings, known, requested_by, reason, delete_files=False)
 
 
-class NobodyNamed(ParcError):
+class NoPersonGiven(ParcError):
     """The command does not say whom to forget."""
 
     exit_code = 2
 
 
 def keep_copy(
-    settings: Settings, connection: Connection, fingerprint: str, kept: Mapping[UUID, Listed]
+    settings: Settings, connection: Connection, fingerprint: str, kept: Mapping[UUID, ForgottenPseudonym]
 ) -> None:
     """Write the list, made with the keys of this fingerprint, to the platform's own folder, together with
     anybody else in the existing copy (`kept`)."""
@@ -178,7 +178,7 @@ def _clear_statistics(connection: Connection) -> None:
     table are never renewed. Not possible before PostgreSQL 18."""
     if connection.info.server_version < 180000:
         return
-    for holder in persons.holders(connection):
+    for holder in persons.person_tables(connection):
         if holder.table.schema in ("build", "intermediate"):
             for column in (*holder.pseudonyms, *holder.identities):
                 connection.execute(
@@ -188,12 +188,17 @@ def _clear_statistics(connection: Connection) -> None:
 
 
 def _forget(
-    settings: Settings, known: Mapping[UUID, Listed], requested_by: str, reason: str, *, delete_files: bool
-) -> Forgotten:
+    settings: Settings,
+    known: Mapping[UUID, ForgottenPseudonym],
+    requested_by: str,
+    reason: str,
+    *,
+    delete_files: bool,
+) -> ForgettingResult:
     """Forget everyone on the list again, which also completes an interrupted run."""
     with connect(settings, "admin", autocommit=True) as connection:
         check_key(connection, settings)
-        kept = kept_list(settings)
+        kept = forgotten_copy(settings)
         person = {**known, **_along(connection, known)}
         write_people.forget(connection, person)
         with without_loads(connection):
@@ -227,35 +232,37 @@ def _forget(
         files.delete(settings, found.holding)
     kinds = [kind for kind, _ in person.values()]
     counts = {kind: kinds.count(kind) for kind in COLUMNS if kind in kinds}
-    return Forgotten(counts, row_counts, version, found, delete_files)
+    return ForgettingResult(counts, row_counts, version, found, delete_files)
 
 
 def _e164(text: str) -> str:
     known = pl.select(e164(pl.lit(text))).item()
     if not known:
-        raise NobodyNamed("the given number is not a telephone number that a call can come from")
+        raise NoPersonGiven("the given number is not a telephone number that a call can come from")
     return str(known)
 
 
-def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Listed]:
+def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, ForgottenPseudonym]:
     """One person: these pseudonyms, and those that were earlier forgotten together with one of them."""
     listed = people.forgotten(connection)
     same = {listed[each].person for each in kinds.keys() & listed.keys()}
     person = min(same, default=uuid4())
     before = {each: kind for each, (kind, whose) in listed.items() if whose in same}
-    return {each: Listed(kind, person) for each, kind in {**before, **kinds}.items()}
+    return {each: ForgottenPseudonym(kind, person) for each, kind in {**before, **kinds}.items()}
 
 
-def _along(connection: Connection, known: Mapping[UUID, Listed]) -> dict[UUID, Listed]:
+def _along(
+    connection: Connection, known: Mapping[UUID, ForgottenPseudonym]
+) -> dict[UUID, ForgottenPseudonym]:
     """The lines and numbers that occur with these customers and no others, forgotten ones aside."""
     customers = [pseudonym for pseudonym, (kind, _) in known.items() if kind == CUSTOMER]
     if not customers:
         return {}
-    holders = [each for each in persons.holders(connection) if "customer_key" in each.pseudonyms]
-    found: dict[UUID, Listed] = {}
+    person_tables = [each for each in persons.person_tables(connection) if "customer_key" in each.pseudonyms]
+    found: dict[UUID, ForgottenPseudonym] = {}
     for kind in (NUMBER, LINE):
         column = COLUMNS[kind]
-        having = [each.table for each in holders if column in each.pseudonyms]
+        having = [each.table for each in person_tables if column in each.pseudonyms]
         pairs = sql.SQL(" union all ").join(
             sql.SQL("select customer_key, {} as key from {}").format(sql.Identifier(column), each.identifier)
             for each in having
@@ -279,7 +286,7 @@ def _along(connection: Connection, known: Mapping[UUID, Listed]) -> dict[UUID, L
             ),
             {"customers": customers, "forgotten": list(people.forgotten(connection))},
         )
-        found |= {key: Listed(kind, known[customer].person) for key, customer in rows}
+        found |= {key: ForgottenPseudonym(kind, known[customer].person) for key, customer in rows}
     return found
 
 
@@ -296,7 +303,7 @@ def _unlink(
         locks.keep(connection, locks.RANGES)
         renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
         tables = {}
-        for holder in persons.holders(connection):
+        for holder in persons.person_tables(connection):
             if count := persons.renew(connection, holder, renewed):
                 tables[holder.table] = count
         counts = _by_parent(connection, tables)
@@ -358,4 +365,4 @@ def _of_pseudonyms(
     ).fetchone()
     assert row
     numbers = pl.Series("number", (row[0] or "").split("\n"), pl.String)
-    return Pseudonyms.of_settings(settings).those_of(numbers, everybody).to_list()
+    return Pseudonyms.of_settings(settings).matching(numbers, everybody).to_list()

@@ -22,8 +22,8 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.ledger import locks, people, write_people
-from parc.ledger.people import Listed
-from parc.loading.pseudonyms import check_key, kept_list
+from parc.ledger.people import ForgottenPseudonym
+from parc.loading.pseudonyms import check_key, forgotten_copy
 from parc.numbers import remark
 from parc.privacy.forgetting import keep_copy, vacuum, without_loads
 from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
@@ -37,7 +37,7 @@ Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True)
-class Rotated:
+class RotationResult:
     """What was done: the number of pseudonyms replaced and the rows written by table, zero if the warehouse
     already had the new key. `is_given`: the new key comes from the environment and must replace the old one
     there."""
@@ -47,7 +47,7 @@ class Rotated:
     is_given: bool
 
 
-def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
+def rotate(settings: Settings, *, requested_by: str, reason: str) -> RotationResult:
     """Change the outer key to `PARC_PSEUDONYM_OUTER_KEY_NEXT`, or to a generated one if that is not set.
 
     Raises ConfigurationError if the warehouse has another key than the settings, or if the outer key comes
@@ -74,7 +74,7 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> Rotated:
         keep_copy(settings, connection, new.fingerprint, _list_under_new_key(settings, former, new))
         if not is_given:
             settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
-    return Rotated(renewed_count, counts, is_given)
+    return RotationResult(renewed_count, counts, is_given)
 
 
 def _renew(
@@ -82,9 +82,9 @@ def _renew(
 ) -> tuple[int, dict[str, int]]:
     with connection.transaction():
         locks.keep(connection, locks.RANGES)
-        holders = persons.holders(connection)
+        person_tables = persons.person_tables(connection)
         connection.execute("create temp table pseudonym (old uuid) on commit drop")
-        for holder in holders:
+        for holder in person_tables:
             for column in holder.pseudonyms:
                 connection.execute(
                     sql.SQL(
@@ -98,7 +98,7 @@ def _renew(
             count += len(pseudonyms)
         connection.execute("analyze renewed")
         counts: dict[str, int] = {}
-        for holder in holders:
+        for holder in person_tables:
             counts[str(holder.table)] = persons.renew(connection, holder, renewed)
         counts["ops.routing_change"] = write_people.renew_named_in_releases(connection, renewed.identifier)
         write_people.renew_forgotten(connection, renewed.identifier)
@@ -110,18 +110,20 @@ def _renew(
             reason=remark(reason),
             row_counts=counts,
         )
-    written = [holder.table for holder in holders if counts[str(holder.table)]]
+    written = [holder.table for holder in person_tables if counts[str(holder.table)]]
     vacuum(connection, [*written, Table("ops", "routing_change")])
     return count, {table: rows for table, rows in counts.items() if rows}
 
 
-def _list_under_new_key(settings: Settings, former: Pseudonyms, new: Pseudonyms) -> dict[UUID, Listed]:
+def _list_under_new_key(
+    settings: Settings, former: Pseudonyms, new: Pseudonyms
+) -> dict[UUID, ForgottenPseudonym]:
     """The platform's own copy of the list, made with the new keys. It may have them already, if a run was
     interrupted or an older dump was restored."""
     try:
-        return kept_list(settings, new)
+        return forgotten_copy(settings, new)
     except ConfigurationError:
-        kept = kept_list(settings, former)
+        kept = forgotten_copy(settings, former)
         return dict(zip(new.renew([*kept], former), kept.values(), strict=True))
 
 

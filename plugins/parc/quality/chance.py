@@ -19,7 +19,7 @@ Limits = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Usual:
+class UsualShare:
     """A share observed on like days: `percent`, and the number of rows it is based on."""
 
     percent: float
@@ -37,7 +37,7 @@ def share_limits(limits: Limits, of: int, chance: float) -> Limits:
     return found
 
 
-def limits_by_usual(limits: Limits, usual: Usual, odds: float, margin: float, chance: float) -> Limits:
+def limits_by_usual(limits: Limits, usual: UsualShare, odds: float, margin: float, chance: float) -> Limits:
     """The limits (those named in `limits`) of a share, based on like days.
 
     Its odds may be up to `odds` times higher or lower than usual. The usual share itself is taken as low (for

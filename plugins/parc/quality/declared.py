@@ -37,14 +37,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Volume:
-    """Compares the measure `rows` with the rows of like days; `chance` as in `Declared`."""
+    """Compares the measure `rows` with the rows of like days; `chance` as in `DeclaredSuite`."""
 
     rows: str
     chance: float
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredSuite:
     """A suite as declared.
 
     Each of the `queries`, by file, returns one row of measures. `references` holds lists by parameter name.
@@ -104,7 +104,7 @@ def exists(project: Path, name: str) -> bool:
     return _path(project, name).exists()
 
 
-def load(project: Path, name: str) -> Declared:
+def load(project: Path, name: str) -> DeclaredSuite:
     """Load the project's suite `name` (`landing/calls`).
 
     Raises QualityError if Great Expectations rejects any part of the suite, or if an expectation lacks a
@@ -160,7 +160,7 @@ def load(project: Path, name: str) -> Declared:
                 f"{_place(path)}: expectation {each['meta']['name']} has `odds`, but "
                 f"{each['kwargs']['column']} is not among the suite's shares"
             )
-    return Declared(
+    return DeclaredSuite(
         name=declared["name"],
         queries=queries,
         expectations=suite,

@@ -21,7 +21,7 @@ MOST_IDS = 500
 
 
 @dataclass(frozen=True)
-class Past:
+class PastDelivery:
     """A published delivery: its rows, and its suite's measures if they were kept."""
 
     business_date: date
@@ -38,7 +38,7 @@ class History:
     that share ids with it.
     """
 
-    like: tuple[Past, ...] = ()
+    like: tuple[PastDelivery, ...] = ()
     near_dates: tuple[date, ...] = ()
 
     @property
@@ -59,7 +59,7 @@ def history_of_ledger(connection: Connection[Any], feed: Feed, business_date: da
     measured = deliveries.measures(connection, feed.name, dates)
     near = deliveries.nearest_dates(connection, feed.name, business_date, NEAREST)
     return History(
-        like=tuple(Past(day, rows[day], measured.get(day) or {}) for day in dates),
+        like=tuple(PastDelivery(day, rows[day], measured.get(day) or {}) for day in dates),
         near_dates=tuple(sorted({*dates[:1], *near})),
     )
 

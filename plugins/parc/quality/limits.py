@@ -7,8 +7,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from parc.quality import chance
-from parc.quality.chance import Limits, Usual
-from parc.quality.declared import Declared, QualityError
+from parc.quality.chance import Limits, UsualShare
+from parc.quality.declared import DeclaredSuite, QualityError
 from parc.quality.history import LIKE_DAYS, History
 from parc.quality.verdict import Measures
 
@@ -19,10 +19,10 @@ VOLUME, VOLUME_OVER_4_DAYS = "percent_of_usual", "percent_of_usual_over_4_days"
 HOURS_SHIFTED, SHIFT_EXPLAINS = "hours_shifted", "shift_explains_percent"
 
 
-class Compared:
+class DayComparison:
     """The measures of a day, compared with those of its like days."""
 
-    def __init__(self, declared: Declared, measured: Measures, history: History) -> None:
+    def __init__(self, declared: DeclaredSuite, measured: Measures, history: History) -> None:
         """`measured` is the row returned by the suite's SQL.
 
         Raises QualityError if the suite refers to a measure that its SQL does not return.
@@ -81,7 +81,7 @@ class Compared:
         usual = self._usual(measure) if measure in self._declared.shares else None
         return f" (days like this: {usual.percent:.3g} %)" if usual else ""
 
-    def _usual(self, measure: str) -> Usual | None:
+    def _usual(self, measure: str) -> UsualShare | None:
         share = self._declared.shares[measure]
         had = [
             (percent, past.measures[share.of])
@@ -90,7 +90,7 @@ class Compared:
         ]
         if not had:
             return None
-        return Usual(median(percent for percent, _ in had), sum(of for _, of in had))
+        return UsualShare(median(percent for percent, _ in had), sum(of for _, of in had))
 
     def _shift(self, profile: str) -> tuple[int | None, float | None]:
         profiles = [past.measures[profile] for past in self._history.like if past.measures.get(profile)]

@@ -21,7 +21,7 @@ from typing import Any
 import jinja2
 
 from parc.printable import printable
-from parc.quality.verdict import Judgement, figure
+from parc.quality.verdict import ExpectationResult, figure
 
 INDEXED_RUNS = 200
 DRAFT = ".draft-"
@@ -36,7 +36,7 @@ class Report:
     checked_at: datetime
     parameters: dict[str, Any]
     measures: dict[str, Any]
-    judgements: list[Judgement]
+    judgements: list[ExpectationResult]
     result: dict[str, Any]
 
     @property

@@ -27,11 +27,11 @@ from parc.errors import ParcError
 from parc.feeds import Feed, Keeping
 from parc.ledger import deliveries
 from parc.quality import declared, pages
-from parc.quality.declared import Declared, QualityError, Suite, UnknownSuite
+from parc.quality.declared import DeclaredSuite, QualityError, Suite, UnknownSuite
 from parc.quality.history import History, dates_that_share_ids, history_of_ledger
-from parc.quality.limits import Compared
+from parc.quality.limits import DayComparison
 from parc.quality.pages import Report
-from parc.quality.verdict import Judgement, Measures, Verdict, Violation
+from parc.quality.verdict import ExpectationResult, Measures, Verdict, Violation
 from parc.settings import Settings
 from parc.warehouse import partitions
 from parc.warehouse.logins import Role
@@ -181,7 +181,7 @@ def _run_suite(
     """
     read = declared.load(settings.project, suite)
     measured = _measure(settings, read, role, subject, table, parameters)
-    compared = Compared(read, measured, history or History())
+    compared = DayComparison(read, measured, history or History())
     measures = {**measured, **compared.measures}
     result = _evaluate(read, compared, measures)
     judgements = _judge(read, result, compared, subject, {**parameters, **measures})
@@ -217,7 +217,7 @@ def data_docs(settings: Settings) -> Path:
 
 def _measure(
     settings: Settings,
-    declared: Declared,
+    declared: DeclaredSuite,
     role: Role,
     subject: str,
     table: sql.Composable | None,
@@ -250,7 +250,9 @@ def _measure(
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in measures.items()}
 
 
-def _evaluate(declared: Declared, compared: Compared, measures: Measures) -> ExpectationSuiteValidationResult:
+def _evaluate(
+    declared: DeclaredSuite, compared: DayComparison, measures: Measures
+) -> ExpectationSuiteValidationResult:
     """Validate the measures with the library, each expectation with this day's limits; unknown measures are
     left out."""
     import pandas as pd
@@ -279,12 +281,12 @@ def _batch_definition() -> BatchDefinition[Any]:
 
 
 def _judge(
-    declared: Declared,
+    declared: DeclaredSuite,
     result: ExpectationSuiteValidationResult,
-    compared: Compared,
+    compared: DayComparison,
     subject: str,
     known: Mapping[str, Any],
-) -> list[Judgement]:
+) -> list[ExpectationResult]:
     """The judgement of each expectation, in suite order."""
     outcomes = {outcome.expectation_config.meta["name"]: outcome for outcome in result.results}  # type: ignore[union-attr]
     judgements = []
@@ -313,7 +315,7 @@ def _judge(
                     text=f"{message}; {meta['remedy']} (expectation {name}, owner {owner})",
                 )
         judgements.append(
-            Judgement(
+            ExpectationResult(
                 expectation=name,
                 owner=owner,
                 sentence=expectation.description or "",

@@ -27,7 +27,7 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ExpectationResult:
     """The result of one expectation. `limits` holds `min_value`, `max_value` or both, inclusive."""
 
     expectation: str
@@ -74,7 +74,7 @@ class Verdict:
     page: str | None = None
     suite: str | None = None
     not_evaluated: list[str] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
+    judgements: list[ExpectationResult] = field(default_factory=list)
     measures: Measures = field(default_factory=dict)
 
     @property

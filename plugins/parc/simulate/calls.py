@@ -21,10 +21,10 @@ from parc.simulate.words import moments, present, words
 
 OUTCOMES = ("answered", "abandoned", "ivr_resolved", "overflowed", "blocked")
 _ANSWERED, _ABANDONED, _IVR_RESOLVED, _OVERFLOWED, _BLOCKED = range(5)
-# How a call ends as a whole; only calls with the first three fates reached a queue.
-FATES = ("answered", "abandoned", "overflowed_lost", "ivr_resolved", "ivr_abandoned", "blocked")
-OFFERED_FATES = 3
-_IVR_FATE = np.array([-1, 4, 3, -1, 5])
+# How a call ends as a whole; only calls with the first three outcomes reached a queue.
+CALL_OUTCOMES = ("answered", "abandoned", "overflowed_lost", "ivr_resolved", "ivr_abandoned", "blocked")
+OFFERED_OUTCOMES = 3
+_IVR_OUTCOMES = np.array([-1, 4, 3, -1, 5])
 
 _WITHHELD = (None, "anonymous", "restricted", "unavailable", "+266696687")
 _WITHHELD_SHARE = np.array([[0.45, 0.33, 0.12, 0.07, 0.03]])
@@ -67,18 +67,18 @@ _SCORE_EDGES = np.array([-1.1, -0.55, 0.05, 0.95])
 
 
 @dataclass(frozen=True)
-class Served(Rows):
+class ServedCalls(Rows):
     """How calls went: one row per call.
 
-    `market` is the market of the number dialled, `fate` an index in FATES, `legs` the number of legs, `wait`
-    the seconds until an agent picked up (0 if none did). `in_hours` marks calls that reached a queue during
-    the opening hours of the customer's zone; `at_home` those first answered in the customer's directorate;
-    `home_chance` is the chance of that, given an answer. `satisfied` marks scores of 4 or 5;
+    `market` is the market of the number dialled, `call_outcome` an index in CALL_OUTCOMES, `legs` the number
+    of legs, `wait` the seconds until an agent picked up (0 if none did). `in_hours` marks calls that reached
+    a queue during the opening hours of the customer's zone; `at_home` those first answered in the customer's
+    directorate; `home_chance` is the chance of that, given an answer. `satisfied` marks scores of 4 or 5;
     `satisfied_without` the same people's scores had there been no rollout.
     """
 
     market: Ints
-    fate: Ints
+    call_outcome: Ints
     legs: Ints
     wait: Ints
     is_identified: Bools
@@ -181,7 +181,7 @@ class CallCentre:
         self._agents = np.maximum(3, np.rint(most * scale * 1.5)).astype(np.int64)
         self._queues = _Queues(geography)
 
-    def legs(self, day: date, contacts: Contacts) -> tuple[pl.DataFrame, Served]:
+    def legs(self, day: date, contacts: Contacts) -> tuple[pl.DataFrame, ServedCalls]:
         """The feed `calls` of a day (one row per leg, ordered by call and leg), and how each call went.
 
         `contacts` are that day's contacts in order of time.
@@ -232,12 +232,12 @@ class CallCentre:
         is_live = geography.days_live(day)[region, market] >= 0
 
         slot = (contacts.offered_at - business_day(day).starts_at) // HALF_HOUR
-        surprise = self._demand.surprise(day)[geography.department_region[contacts.department]]
+        daily_factor = self._demand.daily_factor(day)[geography.department_region[contacts.department]]
         return _Roots(
             market=market,
             zone=zone,
             is_routed_home=(zone > 0) & is_live,
-            load=self._demand.load(day)[slot] * surprise,
+            load=self._demand.load(day)[slot] * daily_factor,
             number=number,
             withheld=np.where(is_withheld, kind, -1),
             is_identified=rng.random(total) < identification,
@@ -252,22 +252,22 @@ class CallCentre:
             [_BLOCKED_SHARE + strain, _IVR_ABANDONED_SHARE + strain, np.full(total, _IVR_RESOLVED_SHARE)],
             axis=0,
         )
-        fate = (rng.random(total) >= edges).sum(axis=0)
+        ivr_outcome = (rng.random(total) >= edges).sum(axis=0)
         patience = rng.standard_exponential(total)
         spent = np.select(
-            [fate == 0, fate == 1, fate == 2],
+            [ivr_outcome == 0, ivr_outcome == 1, ivr_outcome == 2],
             [1 + patience, 3 + 18 * patience, 35 + 50 * patience],
             12 + np.minimum(22 * patience, 160),
         ).astype(np.int64)
         until = contacts.offered_at + spent
-        gone = np.flatnonzero(fate < 3)
+        gone = np.flatnonzero(ivr_outcome < 3)
         legs.add(
             gone,
             leg_no=1,
             ended_at=until[gone],
-            outcome=np.array([_BLOCKED, _ABANDONED, _IVR_RESOLVED])[fate[gone]],
+            outcome=np.array([_BLOCKED, _ABANDONED, _IVR_RESOLVED])[ivr_outcome[gone]],
         )
-        queued = np.flatnonzero(fate == 3)
+        queued = np.flatnonzero(ivr_outcome == 3)
         return queued, until[queued]
 
     def _serve(
@@ -423,7 +423,7 @@ class CallCentre:
         live = self._geography.days_live(day)[
             self._geography.department_region[contacts.department], roots.market
         ]
-        mood = (
+        latent_satisfaction = (
             0.66
             + self._effects.satisfaction * (live >= 0)
             - 0.25 * (waited > 60)
@@ -431,11 +431,13 @@ class CallCentre:
             - 0.35 * (contacts.next_gap >= 0)
             + rng.standard_normal(total)
         )
-        score = 1 + np.searchsorted(_SCORE_EDGES, mood)
+        score = 1 + np.searchsorted(_SCORE_EDGES, latent_satisfaction)
         calls_again = contacts.again_without.astype(np.int64) - (contacts.next_gap >= 0)
-        mood_without = mood - self._effects.satisfaction * (live >= 0) - 0.35 * calls_again
-        score_without = 1 + np.searchsorted(_SCORE_EDGES, mood_without)
-        likelihood = np.clip(np.rint(7.0 + 1.9 * (mood - 0.4) + 0.9 * rng.standard_normal(total)), 0, 10)
+        latent_without = latent_satisfaction - self._effects.satisfaction * (live >= 0) - 0.35 * calls_again
+        score_without = 1 + np.searchsorted(_SCORE_EDGES, latent_without)
+        likelihood = np.clip(
+            np.rint(7.0 + 1.9 * (latent_satisfaction - 0.4) + 0.9 * rng.standard_normal(total)), 0, 10
+        )
         replies = np.flatnonzero((last >= 0) & (rng.random(total) < _SURVEYED))
         recommends = replies[rng.random(len(replies)) < _RECOMMENDS]
         satisfaction, recommend, without = np.full((3, len(legs["root"])), -1)
@@ -453,7 +455,7 @@ class CallCentre:
         home_chance: Floats,
         satisfaction: Ints,
         without: Ints,
-    ) -> Served:
+    ) -> ServedCalls:
         """Work out from its legs how each call went."""
         geography = self._geography
         total = len(contacts)
@@ -472,7 +474,7 @@ class CallCentre:
         answered = first(np.flatnonzero(outcome == _ANSWERED))
         queued = first(np.flatnonzero(is_queued))
         in_queue = np.where(outcome[last(np.flatnonzero(is_queued))] == _ABANDONED, 1, 2)
-        in_ivr = _IVR_FATE[outcome[last(np.arange(len(root)))]]
+        in_ivr = _IVR_OUTCOMES[outcome[last(np.arange(len(root)))]]
         is_answered, was_queued = answered >= 0, queued >= 0
         queued_at = legs["queued_at"][queued]
         opens, closes = geography.windows(day)
@@ -483,9 +485,9 @@ class CallCentre:
         score, score_without = np.full((2, total), -1)
         replies = np.flatnonzero(satisfaction >= 0)
         score[root[replies]], score_without[root[replies]] = satisfaction[replies], without[replies]
-        return Served(
+        return ServedCalls(
             market=roots.market,
-            fate=np.where(is_answered, 0, np.where(was_queued, in_queue, in_ivr)),
+            call_outcome=np.where(is_answered, 0, np.where(was_queued, in_queue, in_ivr)),
             legs=np.bincount(root, minlength=total),
             wait=np.where(is_answered, legs["answered_at"][answered] - queued_at, 0),
             is_identified=roots.is_identified,

@@ -186,7 +186,7 @@ class ContactBook:
             self._population.lines_in(start)
             * rate
             * demand.intensity(start).sum(axis=1)[zones][:, None]
-            * demand.surprise(start)[geography.department_region][:, None]
+            * demand.daily_factor(start)[geography.department_region][:, None]
             * drawn_rate(rarer)
         )
         # In a cell without customers nobody calls.

@@ -89,7 +89,7 @@ class Demand:
         """The nation's first contacts on `day`; 1 is an average day."""
         return float(self._zone_share @ self.intensity(day).sum(axis=1))
 
-    def surprise(self, day: date) -> Floats:
+    def daily_factor(self, day: date) -> Floats:
         """The unplanned part of demand: a factor per region, on contacts and on load."""
         regions = len(self._geography.region_codes)
         rng = stream(self._seed, "surprise", day)

@@ -35,7 +35,7 @@ Made = Callable[[date], Mapping[str, pl.DataFrame]]
 
 
 @dataclass(frozen=True)
-class Clean:
+class CleanDelivery:
     """A good delivery for a fault to spoil: its rows, a random stream, and access to other days' rows."""
 
     feed: Feed
@@ -104,7 +104,7 @@ class Stage:
     """What is in the landing zone from `days_after` the business date on, and what loading it should do."""
 
     days_after: int
-    make: Callable[[Clean], FaultResult]
+    make: Callable[[CleanDelivery], FaultResult]
     outcome: ExpectedOutcome
 
 
@@ -128,15 +128,15 @@ class Fault:
 # ---- one function per fault
 
 
-def _clean(clean: Clean) -> FaultResult:
+def _clean(clean: CleanDelivery) -> FaultResult:
     return FaultResult(clean.delivery(), 0)
 
 
-def _absent(clean: Clean) -> FaultResult:
+def _absent(clean: CleanDelivery) -> FaultResult:
     return FaultResult(None, clean.rows.height)
 
 
-def _bad_rows(clean: Clean) -> FaultResult:
+def _bad_rows(clean: CleanDelivery) -> FaultResult:
     chosen = clean.few()
     count = int(chosen.sum())
     return FaultResult(
@@ -144,31 +144,31 @@ def _bad_rows(clean: Clean) -> FaultResult:
     )
 
 
-def _too_many_bad_rows(clean: Clean) -> FaultResult:
+def _too_many_bad_rows(clean: CleanDelivery) -> FaultResult:
     chosen = clean.chosen(5 * clean.feed.reject_limit)
     rows = _capitalised(clean, chosen)
     return FaultResult(clean.delivery(rows), int(chosen.sum()), names=_enumerated(clean.feed).name)
 
 
-def _missing_column(clean: Clean) -> FaultResult:
+def _missing_column(clean: CleanDelivery) -> FaultResult:
     name = _enumerated(clean.feed).name
     return FaultResult(
         clean.delivery(clean.rows.drop(name)), clean.rows.height, names=f"lacks column `{name}`"
     )
 
 
-def _unknown_column(clean: Clean) -> FaultResult:
+def _unknown_column(clean: CleanDelivery) -> FaultResult:
     rows = clean.rows.with_columns(supplier_note=pl.lit("v2"))
     return FaultResult(clean.delivery(rows), rows.height, names="unknown column `supplier_note`")
 
 
-def _renamed_column(clean: Clean) -> FaultResult:
+def _renamed_column(clean: CleanDelivery) -> FaultResult:
     name = _enumerated(clean.feed).name
     rows = clean.rows.rename({name: f"{name}_label"})
     return FaultResult(clean.delivery(rows), rows.height, names=f"unknown column `{name}_label`")
 
 
-def _retyped_column(clean: Clean) -> FaultResult:
+def _retyped_column(clean: CleanDelivery) -> FaultResult:
     columns = clean.feed.file_columns
     number = next((column for column in columns if column.type is Type.INTEGER), None)
     if number:
@@ -181,13 +181,13 @@ def _retyped_column(clean: Clean) -> FaultResult:
     return FaultResult(clean.delivery(rows), touched, names=f"`{name}` is not")
 
 
-def _duplicates(clean: Clean) -> FaultResult:
+def _duplicates(clean: CleanDelivery) -> FaultResult:
     copies = clean.rows.filter(clean.few())
     rows = pl.concat([clean.rows, copies])
     return FaultResult(clean.delivery(rows), copies.height, copies.height, "duplicate of")
 
 
-def _repeated_keys(clean: Clean) -> FaultResult:
+def _repeated_keys(clean: CleanDelivery) -> FaultResult:
     key, before = clean.feed.key[0], clean.rows_before
     count = max(1, int(clean.rows.height / 100))
     if not clean.feed.dated_by:
@@ -202,7 +202,7 @@ def _repeated_keys(clean: Clean) -> FaultResult:
     return FaultResult(clean.delivery(clean.rows.with_columns(ids)), count)
 
 
-def _first_version(clean: Clean) -> FaultResult:
+def _first_version(clean: CleanDelivery) -> FaultResult:
     """Three rows in a hundred are still missing; two in a hundred hold another code."""
     name = _free_text(clean.feed).name
     codes = clean.rows[name].drop_nulls().unique().sort().head(2).to_list()
@@ -214,13 +214,13 @@ def _first_version(clean: Clean) -> FaultResult:
     return FaultResult(clean.delivery(altered.filter(lot >= 0.03)), touched)
 
 
-def _truncated_gzip(clean: Clean) -> FaultResult:
+def _truncated_gzip(clean: CleanDelivery) -> FaultResult:
     content = clean.delivery().content
     cut = _of_content(clean, content[: len(content) * 2 // 3])
     return FaultResult(cut, clean.rows.height, names="gzip stream is cut off")
 
 
-def _volume_collapse(clean: Clean) -> FaultResult:
+def _volume_collapse(clean: CleanDelivery) -> FaultResult:
     key = clean.feed.key[0]
     ids = clean.rows[key].unique(maintain_order=True)
     kept = ids.filter(pl.Series(clean.rng.random(ids.len()) < 0.35))
@@ -228,7 +228,7 @@ def _volume_collapse(clean: Clean) -> FaultResult:
     return FaultResult(clean.delivery(rows), clean.rows.height - rows.height, names="of the usual")
 
 
-def _volume_surge(clean: Clean) -> FaultResult:
+def _volume_surge(clean: CleanDelivery) -> FaultResult:
     key = clean.feed.key[0]
     ids = clean.rows[key].unique(maintain_order=True)
     again = ids.filter(pl.Series(clean.rng.random(ids.len()) < 0.6))
@@ -236,7 +236,7 @@ def _volume_surge(clean: Clean) -> FaultResult:
     return FaultResult(clean.delivery(pl.concat([clean.rows, copies])), copies.height, names="of the usual")
 
 
-def _wrong_date(clean: Clean) -> FaultResult:
+def _wrong_date(clean: CleanDelivery) -> FaultResult:
     strays = clean.rows_before.tail(int(clean.few().sum()))
     rows = pl.concat([strays, clean.rows])
     return FaultResult(
@@ -244,19 +244,19 @@ def _wrong_date(clean: Clean) -> FaultResult:
     )
 
 
-def _control_mismatch(clean: Clean) -> FaultResult:
+def _control_mismatch(clean: CleanDelivery) -> FaultResult:
     delivery = clean.delivery()
     return FaultResult(replace(delivery, rows=delivery.rows + 25), 0, names=f"{CONTROL} says")
 
 
-def _corrupt_file(clean: Clean) -> FaultResult:
+def _corrupt_file(clean: CleanDelivery) -> FaultResult:
     delivery = clean.delivery()
     content = bytearray(delivery.content)
     content[len(content) // 2] ^= 0x20
     return FaultResult(replace(delivery, content=bytes(content)), 1, names="sha256")
 
 
-def _empty_file(clean: Clean) -> FaultResult:
+def _empty_file(clean: CleanDelivery) -> FaultResult:
     return FaultResult(
         SimulatedDelivery.of_text(clean.feed.name, clean.day, b"", rows=0),
         clean.rows.height,
@@ -264,7 +264,7 @@ def _empty_file(clean: Clean) -> FaultResult:
     )
 
 
-def _bad_encoding(clean: Clean) -> FaultResult:
+def _bad_encoding(clean: CleanDelivery) -> FaultResult:
     name = _free_text(clean.feed).name
     chosen = clean.chosen(0.1)
     marked = pl.when(pl.Series(chosen)).then(pl.lit("dérangement")).otherwise(name)
@@ -273,19 +273,19 @@ def _bad_encoding(clean: Clean) -> FaultResult:
     return FaultResult(delivery, int(chosen.sum()), names="is not UTF-8")
 
 
-def _byte_order_mark(clean: Clean) -> FaultResult:
+def _byte_order_mark(clean: CleanDelivery) -> FaultResult:
     text = codecs.BOM_UTF8 + clean.text()
     return FaultResult(SimulatedDelivery.of_text(clean.feed.name, clean.day, text, rows=clean.rows.height), 0)
 
 
-def _unknown_codes(clean: Clean) -> FaultResult:
+def _unknown_codes(clean: CleanDelivery) -> FaultResult:
     name = _PLACES[clean.feed.name]
     chosen = pl.Series(clean.chosen(0.05)) & clean.rows[name].is_not_null()
     rows = clean.rows.with_columns(pl.when(chosen).then(pl.lit(UNKNOWN_CODE)).otherwise(name).alias(name))
     return FaultResult(clean.delivery(rows), int(chosen.sum()), names=UNKNOWN_CODE)
 
 
-def _mixed_spellings(clean: Clean) -> FaultResult:
+def _mixed_spellings(clean: CleanDelivery) -> FaultResult:
     name = next(column.name for column in clean.feed.file_columns if column.personal is Personal.NUMBER)
     number = pl.col(name)
     digits = number.str.replace(r"^\+(?:33)?", "0")
@@ -316,25 +316,25 @@ def _free_text(feed: Feed) -> Column:
     )
 
 
-def _capitalised(clean: Clean, chosen: Bools) -> pl.DataFrame:
+def _capitalised(clean: CleanDelivery, chosen: Bools) -> pl.DataFrame:
     name = _enumerated(clean.feed).name
     written = pl.when(pl.Series(chosen)).then(pl.col(name).str.to_titlecase()).otherwise(name)
     return clean.rows.with_columns(written.alias(name))
 
 
-def _drawn(clean: Clean, rows: pl.DataFrame, count: int) -> pl.DataFrame:
+def _drawn(clean: CleanDelivery, rows: pl.DataFrame, count: int) -> pl.DataFrame:
     """A random sample of the rows, in their original order."""
     return rows[np.sort(clean.rng.permutation(rows.height)[:count])]
 
 
-def _of_content(clean: Clean, content: bytes) -> SimulatedDelivery:
+def _of_content(clean: CleanDelivery, content: bytes) -> SimulatedDelivery:
     return replace(clean.delivery(), content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
 # ---- the catalogue
 
 
-def _once(make: Callable[[Clean], FaultResult], outcome: ExpectedOutcome) -> tuple[Stage, ...]:
+def _once(make: Callable[[CleanDelivery], FaultResult], outcome: ExpectedOutcome) -> tuple[Stage, ...]:
     return (Stage(0, make, outcome),)
 
 
@@ -498,7 +498,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Story:
+class FaultPlan:
     """The deliveries that faults hit, and what is in their place on the evening of `last`.
 
     `records` has one entry per hit delivery and evening on which it changed: what was done, and what loading
@@ -523,7 +523,7 @@ class Story:
         *,
         seed: int,
         is_working: Callable[[date], bool],
-    ) -> Story:
+    ) -> FaultPlan:
         """Plan the faults, each written `name`, `name@feed` or `name@feed:date`.
 
         A fault without a date gets one in the range, on a working day if possible, and never a delivery that
@@ -594,7 +594,7 @@ class Story:
             if evening > self.last:
                 break
             rng = stream(self.seed, f"fault {fault.name} {feed}", day)
-            result = stage.make(Clean(feeds.get(feed), day, rows, made, rng))
+            result = stage.make(CleanDelivery(feeds.get(feed), day, rows, made, rng))
             found = result.delivery
             self.records.append(
                 {

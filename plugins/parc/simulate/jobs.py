@@ -32,7 +32,7 @@ KINDS = ("installation", "repair")
 _INSTALLATION, _REPAIR = range(2)
 RESULTS = ("done", "incomplete", "customer_absent", "technician_absent", "cancelled")
 _DONE, _INCOMPLETE, _CUSTOMER_ABSENT, _TECHNICIAN_ABSENT, _CANCELLED = range(5)
-SLOT_FATES = (
+SLOT_OUTCOMES = (
     "kept",
     "arrived_outside",
     "customer_absent",
@@ -147,7 +147,7 @@ class Requests(Rows):
 
 
 @dataclass(frozen=True)
-class Closings(Rows):
+class ClosedJobs(Rows):
     """Closed jobs: the business date of `closed_at`, kind, an index in RESULTS, and the business date of the
     next change, which reopens the job (-1: never)."""
 
@@ -159,11 +159,11 @@ class Closings(Rows):
 
 @dataclass(frozen=True)
 class Slots(Rows):
-    """Promised slots: the business date on which each ends, the job's kind, and an index in SLOT_FATES."""
+    """Promised slots: the business date on which each ends, the job's kind, and an index in SLOT_OUTCOMES."""
 
     day: Ints
     kind: Ints
-    fate: Ints
+    outcome: Ints
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class FieldDay:
 
     states: States
     requests: Requests
-    closings: Closings
+    closings: ClosedJobs
     slots: Slots
     calls: Contacts
 
@@ -208,7 +208,7 @@ class JobBook:
         return FieldDay(
             states=states.take(np.lexsort((states.job, states.updated_at))),
             requests=Requests.concat([part.requests.take(part.requests.day == today) for part in born]),
-            closings=Closings.concat([part.closings.take(part.closings.day == today) for part in born]),
+            closings=ClosedJobs.concat([part.closings.take(part.closings.day == today) for part in born]),
             slots=Slots.concat([part.slots.take(part.slots.day == today) for part in born]),
             calls=Contacts.concat([part.calls.take(part.calls.day == today) for part in born]),
         )
@@ -245,23 +245,25 @@ class JobBook:
         """Draw the jobs requested on `start`, later repairs on the same lines, and the calls of both."""
         rng = stream(self._seed, "jobs", start)
         requested, called_at = self._request(start, rng)
-        life = _Life(self._days, requested, rng)
-        back = self._come_back(requested, life, rng)
-        again = _Life(self._days, back, rng)
+        lifecycle = _JobLifecycle(self._days, requested, rng)
+        back = self._come_back(requested, lifecycle, rng)
+        again = _JobLifecycle(self._days, back, rng)
         calls = [
             self._calls(start, requested, np.arange(len(requested)), called_at, rng),
             self._calls(start, back, np.arange(len(back)), back.requested_at - 420, rng),
-            self._calls_after(start, requested, life, rng),
+            self._calls_after(start, requested, lifecycle, rng),
             self._calls_after(start, back, again, rng),
         ]
         jobs = _Requested.concat([requested, back])
-        states = self._states(start, jobs, _Changes.concat([life.changes, again.changes]), rng)
+        states = self._states(start, jobs, _Changes.concat([lifecycle.changes, again.changes]), rng)
         closed = states.take(states.closed_at >= 0)
         return FieldDay(
             states=states,
             requests=Requests(business_dates(jobs.requested_at), jobs.kind, jobs.department),
-            closings=Closings(business_dates(closed.closed_at), closed.kind, closed.result, closed.next_day),
-            slots=Slots.concat([life.slots, again.slots]),
+            closings=ClosedJobs(
+                business_dates(closed.closed_at), closed.kind, closed.result, closed.next_day
+            ),
+            slots=Slots.concat([lifecycle.slots, again.slots]),
             calls=Contacts.concat(calls),
         )
 
@@ -269,13 +271,13 @@ class JobBook:
         """Draw the jobs requested by the calls of a day, and the times of these calls."""
         geography = self._geography
         zones = geography.department_zones(start)
-        surprise = self._demand.surprise(start)[geography.department_region]
+        daily_factor = self._demand.daily_factor(start)[geography.department_region]
         expected = (
             (_JOBS_A_DAY[:, None] / NATION_LINES * _MARKET_RATE)[:, None, :]
             * self._population.lines
             * self._demand.intensity(start).sum(axis=1)[zones][:, None]
             # Storms cut lines, which brings repairs but no new orders.
-            * np.stack([np.ones_like(surprise), surprise])[:, :, None]
+            * np.stack([np.ones_like(daily_factor), daily_factor])[:, :, None]
         )
         count = rng.poisson(expected).ravel()
         cell = np.repeat(np.arange(count.size), count)
@@ -299,13 +301,15 @@ class JobBook:
         )
         return requested, called_at
 
-    def _come_back(self, requested: _Requested, life: _Life, rng: np.random.Generator) -> _Requested:
+    def _come_back(
+        self, requested: _Requested, lifecycle: _JobLifecycle, rng: np.random.Generator
+    ) -> _Requested:
         """Draw repairs on lines where a job was done within the previous month."""
-        chance = np.where(life.result == _DONE, _COMES_BACK[requested.kind], 0.0)
+        chance = np.where(lifecycle.result == _DONE, _COMES_BACK[requested.kind], 0.0)
         rows = np.flatnonzero(rng.random(len(requested)) < chance)
         before = requested.take(rows)
         gap = 1 + np.floor(_COMES_BACK_DAYS * rng.random(len(rows)) ** 1.5).astype(np.int64)
-        day = life.local_day[rows] + np.minimum(gap, _COMES_BACK_DAYS)
+        day = lifecycle.local_day[rows] + np.minimum(gap, _COMES_BACK_DAYS)
         second = _OFFICE_OPENS + _OFFICE_HOURS * rng.random((2, len(rows))).mean(axis=0)
         return _Requested(
             number=requested.number.max(initial=-1) + 1 + np.arange(len(rows)),
@@ -344,10 +348,10 @@ class JobBook:
         )
 
     def _calls_after(
-        self, start: date, requested: _Requested, life: _Life, rng: np.random.Generator
+        self, start: date, requested: _Requested, lifecycle: _JobLifecycle, rng: np.random.Generator
     ) -> Contacts:
         """Calls about the outcome of a job, or about a slot that the operator moved."""
-        changes = life.changes
+        changes = lifecycle.changes
         chance = np.select(
             [changes.result == _DONE, changes.result >= 0, changes.moved_by == _BY_OPERATOR],
             [_CALL_AFTER_DONE, _CALL_AFTER_OTHER, np.where(changes.arrived_at < 0, _CALL_AFTER_MOVE, 0.0)],
@@ -429,7 +433,7 @@ class _Changes(Rows):
     cause: Ints
 
 
-class _Life:
+class _JobLifecycle:
     """Plays out jobs, slot by slot.
 
     `changes` and `slots` hold everything that happens; `result` is how each job ends and `local_day` when.
@@ -507,21 +511,21 @@ class _Life:
         due = rows[before == len(edges)]
         self.local_day[due] = self._slot_day[due]
         edges = np.cumsum((0.0, 0.0) if is_last else _AT_SLOT)
-        fate = (rng.random(len(due))[:, None] >= edges).sum(axis=1)
+        outcome = (rng.random(len(due))[:, None] >= edges).sum(axis=1)
 
-        absent = due[fate == 0]
+        absent = due[outcome == 0]
         self._end_slot(absent, _NO_SHOW)
         noticed = self._slot_end[absent] + self._between(absent, 1_200, 10_800)
         never = np.full(len(absent), -1)
         self._close(absent, never, noticed, _TECHNICIAN_ABSENT, np.full(len(absent), _OVERRUN))
 
-        home = due[fate == 1]
+        home = due[outcome == 1]
         arrived = self._arrive(home, _NOBODY_HOME)
         self._close(
             home, arrived, arrived + self._between(home, 480, 1_200), _CUSTOMER_ABSENT, np.full(len(home), -1)
         )
 
-        worked = due[fate == 2]
+        worked = due[outcome == 2]
         kind = self._asked.kind[worked]
         arrived = self._arrive(worked, None)
         incomplete = rng.random(len(worked)) < (0.0 if is_last else _IS_INCOMPLETE[kind])
@@ -550,8 +554,8 @@ class _Life:
         self._record(again)
         return np.concatenate([*going, again])
 
-    def _arrive(self, rows: Ints, fate: int | None) -> Ints:
-        """Let technicians arrive; most report it at once. Unless given, `fate` follows from the arrival."""
+    def _arrive(self, rows: Ints, outcome: int | None) -> Ints:
+        """Let technicians arrive; most report it at once. Unless given, the arrival decides `outcome`."""
         rng = self._rng
         chance = rng.random(len(rows))
         start, end = self._slot_start[rows], self._slot_end[rows]
@@ -561,7 +565,7 @@ class _Life:
             start + self._between(rows, 0, 6_600),
         )
         is_kept = (start <= arrived) & (arrived <= end)
-        self._end_slot(rows, np.where(is_kept, _KEPT, _OUTSIDE) if fate is None else fate)
+        self._end_slot(rows, np.where(is_kept, _KEPT, _OUTSIDE) if outcome is None else outcome)
         reported = rng.random(len(rows)) < _ARRIVAL_REPORTED
         self._updated_at[rows[reported]] = arrived[reported] + self._between(rows[reported], 5, 120)
         self._record(rows[reported], arrived_at=arrived[reported])
@@ -591,12 +595,12 @@ class _Life:
         self._first_slot[rows] = np.where(self._first_slot[rows] < 0, slot_start, self._first_slot[rows])
         self._moved_by[rows] = -1
 
-    def _end_slot(self, rows: Ints, fate: Ints | int) -> None:
+    def _end_slot(self, rows: Ints, outcome: Ints | int) -> None:
         self._slot_parts.append(
             Slots(
                 day=business_dates(self._slot_end[rows]),
                 kind=self._asked.kind[rows],
-                fate=np.broadcast_to(fate, rows.shape),
+                outcome=np.broadcast_to(outcome, rows.shape),
             )
         )
 

@@ -17,7 +17,7 @@ from parc.simulate.contacts import ContactBook, Contacts
 from parc.simulate.demand import Demand
 from parc.simulate.effects import EFFECTS
 from parc.simulate.errors import SimulationError
-from parc.simulate.faults import Story
+from parc.simulate.faults import FaultPlan
 from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
 from parc.simulate.jobs import HORIZON, JobBook
@@ -89,7 +89,7 @@ def simulate(
 
     landing = LandingZone(out)
     geography = Geography.load()
-    story = Story.of(
+    story = FaultPlan.of(
         faults,
         landing,
         first,

@@ -20,7 +20,7 @@ another operator starts a new file. Its structure:
       interventions    `states` delivered; `requested` on the date by kind and department; `closed` on the
                        date, a list of `kind`, `result`, `reopened_on` (the business date of the next
                        change, which reopens the job; null: it stays closed) and `jobs`; `slots` that
-                       end on the date by kind and fate: `kept` (arrived within), `arrived_outside`,
+                       end on the date by kind and outcome: `kept` (arrived within), `arrived_outside`,
                        `customer_absent`, `technician_absent`, `moved_by_customer`, `moved_by_operator`,
                        `cancelled`
       cohorts          by name, of the customers who live there:
@@ -49,12 +49,12 @@ import numpy as np
 import polars as pl
 
 from parc.feeds.declaration import MARKETS
-from parc.simulate.calls import FATES, OFFERED_FATES, Served
+from parc.simulate.calls import CALL_OUTCOMES, OFFERED_OUTCOMES, ServedCalls
 from parc.simulate.chance import Bools, Ints
 from parc.simulate.contacts import Contacts, ramp, relative_call_rate
 from parc.simulate.effects import Effects
 from parc.simulate.geography import Geography
-from parc.simulate.jobs import KINDS, RESULTS, SLOT_FATES, FieldDay
+from parc.simulate.jobs import KINDS, RESULTS, SLOT_OUTCOMES, FieldDay
 from parc.simulate.population import Population
 from parc.simulate.writing import LandingZone
 
@@ -86,7 +86,7 @@ class Truth:
             self._cohort_of[regions, market] = number
 
     def add(
-        self, day: date, contacts: Contacts, served: Served, visits: pl.DataFrame, field: FieldDay
+        self, day: date, contacts: Contacts, served: ServedCalls, visits: pl.DataFrame, field: FieldDay
     ) -> None:
         """Add a date: all contacts; how the calls made went, in order of time; visits as delivered; jobs."""
         made = contacts.take(contacts.is_made).in_order()
@@ -125,8 +125,8 @@ class Truth:
         different, jobs = np.unique(
             np.stack([closings.kind, closings.result, closings.next_day]), axis=1, return_counts=True
         )
-        slots = np.zeros((len(KINDS), len(SLOT_FATES)), dtype=np.int64)
-        np.add.at(slots, (field.slots.kind, field.slots.fate), 1)
+        slots = np.zeros((len(KINDS), len(SLOT_OUTCOMES)), dtype=np.int64)
+        np.add.at(slots, (field.slots.kind, field.slots.outcome), 1)
         return {
             "states": len(field.states),
             "requested": {
@@ -143,12 +143,12 @@ class Truth:
                 for (kind, result, next_day), count in zip(different.T.tolist(), jobs.tolist(), strict=True)
             ],
             "slots": {
-                kind: dict(zip(SLOT_FATES, slots[number].tolist(), strict=True))
+                kind: dict(zip(SLOT_OUTCOMES, slots[number].tolist(), strict=True))
                 for number, kind in enumerate(KINDS)
             },
         }
 
-    def _cohort_figures(self, day: date, contacts: Contacts, made: Contacts, served: Served) -> Figures:
+    def _cohort_figures(self, day: date, contacts: Contacts, made: Contacts, served: ServedCalls) -> Figures:
         region = self._geography.department_region
         of_line = self._cohort_of[region[contacts.department], contacts.market]
         of_made = self._cohort_of[region[made.department], made.market]
@@ -161,7 +161,7 @@ class Truth:
         lines = np.zeros(len(self._cohorts), dtype=np.int64)
         np.add.at(lines, self._cohort_of[region], self._population.lines_in(day))
         reached = ramp(self._geography.days_live(day), self._effects)
-        is_answered = served.fate == 0
+        is_answered = served.call_outcome == 0
         in_hours = is_answered & served.in_hours
         expected = np.bincount(
             of_served[in_hours], weights=served.home_chance[in_hours], minlength=len(self._cohorts)
@@ -175,7 +175,7 @@ class Truth:
             "contacts_without": count(of_line, contacts.without),
             "again": count(of_made, made.next_gap >= 0),
             "again_without": count(of_made, made.again_without),
-            "offered": count(of_served, served.fate < OFFERED_FATES),
+            "offered": count(of_served, served.call_outcome < OFFERED_OUTCOMES),
             "answered": count(of_served, is_answered),
             "in_hours": count(of_served, in_hours),
             "at_home": count(of_served, in_hours & served.at_home),
@@ -190,16 +190,16 @@ class Truth:
         }
 
 
-def _calls(served: Served) -> Figures:
+def _calls(served: ServedCalls) -> Figures:
     figures = {}
     for number, market in enumerate(MARKETS):
         calls = served.take(served.market == number)
-        fates = np.bincount(calls.fate, minlength=len(FATES)).tolist()
+        outcomes = np.bincount(calls.call_outcome, minlength=len(CALL_OUTCOMES)).tolist()
         figures[market] = {
             "legs": int(calls.legs.sum()),
             "contacts": len(calls),
-            **dict(zip(FATES, fates, strict=True)),
-            "offered": sum(fates[:OFFERED_FATES]),
+            **dict(zip(CALL_OUTCOMES, outcomes, strict=True)),
+            "offered": sum(outcomes[:OFFERED_OUTCOMES]),
             "answered_wait_seconds": int(calls.wait.sum()),
             "identified": int(calls.is_identified.sum()),
             "surveys": int(calls.surveyed.sum()),

@@ -105,7 +105,7 @@ class VisitBook:
         expected = (
             self._population.lines
             * (VISITS_A_DAY * share / NATION_LINES * _MARKET_RATE)
-            * (self._footfall.intensity(day).sum(axis=1)[zones] * self._surprise(day))[:, None]
+            * (self._footfall.intensity(day).sum(axis=1)[zones] * self._daily_factor(day))[:, None]
         )
         count = rng.poisson(expected).ravel()
         cell = np.repeat(np.arange(count.size), count)
@@ -128,7 +128,7 @@ class VisitBook:
             reason=self._reasons.draw(np.zeros(total, dtype=np.int64), rng.random(total)),
         )
 
-    def _surprise(self, day: date) -> Floats:
+    def _daily_factor(self, day: date) -> Floats:
         """The unplanned part of footfall: a factor on visits, per department."""
         rng = stream(self._seed, "visits surprise", day)
         nation = rng.standard_normal() * _NATION_SIGMA
@@ -171,10 +171,10 @@ class VisitBook:
         rng = stream(self._seed, "shop service", day)
         total = len(visits)
         boutique = boutiques.draw(day, visits.department, rng.random(total))
-        mood = np.exp(_BOUTIQUE_SIGMA * rng.standard_normal(len(boutiques.codes)))
+        boutique_factor = np.exp(_BOUTIQUE_SIGMA * rng.standard_normal(len(boutiques.codes)))
         zone = self._geography.department_zones(day)[visits.department]
         slot = (visits.arrived_at - business_day(day).starts_at) // HALF_HOUR
-        load = self._footfall.load(day)[zone, slot] * mood[boutique]
+        load = self._footfall.load(day)[zone, slot] * boutique_factor[boutique]
         waits = rng.random(total) >= np.clip(1.15 - 1.05 * load, 0.05, 0.95)
         mean = _WAIT_MEAN * np.exp(2.4 * (load - _USUAL_LOAD))
         wait = np.where(waits, mean, 20.0) * rng.standard_exponential(total)

@@ -205,7 +205,7 @@ def _refuse(request: Request, problem: RoutingException) -> HTMLResponse:
 
 
 @app.exception_handler(RequestValidationError)
-def _misread(request: Request, problem: RequestValidationError) -> HTMLResponse:
+def _bad_request(request: Request, problem: RequestValidationError) -> HTMLResponse:
     fields = ", ".join(str(error["loc"][-1]) for error in problem.errors())
     what = f"No page has this address: {fields} is not valid."
     return page(request, "problem", status=HTTPStatus.NOT_FOUND, title="Not Found", what=what)
@@ -213,7 +213,7 @@ def _misread(request: Request, problem: RequestValidationError) -> HTMLResponse:
 
 @app.exception_handler(ParcError)
 @app.exception_handler(psycopg.Error)
-def _apologise(request: Request, problem: Exception) -> HTMLResponse:
+def _server_error(request: Request, problem: Exception) -> HTMLResponse:
     status, what = HTTPStatus.SERVICE_UNAVAILABLE, str(problem).strip()
     return page(request, "problem", status=status, title="The warehouse does not answer", what=what)
 

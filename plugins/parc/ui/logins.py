@@ -83,7 +83,7 @@ class Tally:
         while len(self._counts) > MOST_COUNTS:
             self._counts.popitem(last=False)
 
-    def take_back(self, keys: list[Key]) -> None:
+    def undo(self, keys: list[Key]) -> None:
         """It was no failed attempt."""
         for key in keys:
             if count := self._counts.get(key):
@@ -133,14 +133,14 @@ class LoginDelay:
             await self._app(scope, _again(body, receive), settle)
         finally:
             if not is_settled:
-                self._tally.take_back(keys)
+                self._tally.undo(keys)
 
     def _settle(self, scope: Any, answer: Message, keys: list[Key], names: list[str]) -> None:
         if answer["status"] == 401:
             if wait := math.ceil(self._tally.wait(keys)):
                 log.warning("a login from %s failed, as others before: wait of %s s", _network(scope), wait)
             return
-        self._tally.take_back(keys)
+        self._tally.undo(keys)
         if 200 <= answer["status"] < 300 and len(names) == 1:
             self._tally.forget([key for key in keys if key[0] != "address"])
             answer["headers"] = [*answer.get("headers", []), (b"set-cookie", _mark(scope, names[0]))]

@@ -50,7 +50,7 @@ where held.ctid = found.place
 
 
 @dataclass(frozen=True)
-class Holder:
+class PersonTable:
     """A table that holds people: its columns of pseudonyms and of identities."""
 
     table: Table
@@ -58,13 +58,13 @@ class Holder:
     identities: tuple[str, ...]
 
 
-def holders(connection: Connection[Any]) -> list[Holder]:
+def person_tables(connection: Connection[Any]) -> list[PersonTable]:
     """All tables that hold people; for a partitioned table, its partitions."""
     found = connection.execute(_COLUMNS, [list(SCHEMAS)]).fetchall()
-    return [Holder(Table(*names), tuple(keys), tuple(identities)) for *names, keys, identities in found]
+    return [PersonTable(Table(*names), tuple(keys), tuple(identities)) for *names, keys, identities in found]
 
 
-def renew(connection: Connection[Any], table: Holder, renewed: Table) -> int:
+def renew(connection: Connection[Any], table: PersonTable, renewed: Table) -> int:
     """Replace old pseudonyms and their identities by new ones; returns the number of rows written.
 
     `renewed` has the columns `old` (unique) and `new`. An identity that is not derived from any of the row's

@@ -62,7 +62,7 @@ def migrate(settings: Settings) -> list[str]:
 def pending_migrations(settings: Settings) -> list[str]:
     """Schema files that are not yet applied to this warehouse."""
     names = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
-    with looking(settings) as connection:
+    with inspection(settings) as connection:
         row = connection.execute("select to_regclass('ops.schema_version') is not null").fetchone()
         if not (row and row[0]):
             return names
@@ -71,7 +71,7 @@ def pending_migrations(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def looking(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
+def inspection(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     """A connection for inspection: as the reader, or as the owner if the reader does not exist yet.
 
     Raises ConfigurationError if neither can connect.

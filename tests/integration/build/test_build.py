@@ -49,7 +49,7 @@ def built(module_warehouse: Settings, deliveries: Path) -> Iterator[Settings]:
     yield module_warehouse
 
 
-def test_rights_are_those_of_the_reference(built: Settings) -> None:
+def test_rights_match_the_reference_page(built: Settings) -> None:
     assert reference_page(built, "write_rights") == RIGHTS.read_text(), "`make docs` rewrites it"
 
 
@@ -58,13 +58,13 @@ def test_every_column_of_a_person_is_declared(built: Settings) -> None:
     assert reference_page(built, "write_personal_data") == page, "`make docs` rewrites it"
     declared = {(place.table, place.column) for place in places(PROJECT / "dbt_project")}
     with connect(built, "admin") as connection:
-        holders = persons.holders(connection)
+        person_tables = persons.person_tables(connection)
         inherited = dict(
             connection.execute("select inhrelid::regclass::text, inhparent::regclass::text from pg_inherits")
         )
     held = {
         (inherited.get(str(holder.table), str(holder.table)), column)
-        for holder in holders
+        for holder in person_tables
         for column in (*holder.pseudonyms, *holder.identities)
     }
     assert len(held) > 20 and held <= declared
@@ -182,7 +182,7 @@ def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
     return len(ids)
 
 
-def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
+def test_effects_of_a_restatement_on_figures_are_recorded(built: Settings) -> None:
     """By figure, with the delivery; nothing for what only arrived later, nothing more by a full refresh. So
     is what one day takes from a later one that BI had read, by its ids."""
     offered = (
@@ -214,7 +214,7 @@ def test_what_a_restatement_did_to_the_figures_is_kept(built: Settings) -> None:
 
 
 @pytest.mark.soak
-def test_incremental_equals_full_refresh_and_what_bi_holds_survives(built: Settings) -> None:
+def test_incremental_equals_full_refresh_and_bi_objects_survive(built: Settings) -> None:
     with connect(built, "admin") as connection:
         connection.execute("create view public.of_bi as select * from marts.mart_service_quality_daily")
     incremental = marts(built)
@@ -279,7 +279,7 @@ def test_a_failed_test_leaves_what_bi_sees(built: Settings) -> None:
     assert marts(built) != before[0]
 
 
-def test_two_builds_at_once_and_one_that_died(built: Settings) -> None:
+def test_concurrent_and_dead_builds(built: Settings) -> None:
     restate(built, DAYS[1], drop=5)
     ingest(built, "calls", DAYS[1])
     with (
@@ -294,7 +294,7 @@ def test_two_builds_at_once_and_one_that_died(built: Settings) -> None:
     assert states == [("published",), ("abandoned",)]
 
 
-def test_a_killed_build_takes_dbt_with_it_and_the_next_one_does_the_work(built: Settings) -> None:
+def test_a_killed_build_ends_dbt_and_the_next_build_does_the_work(built: Settings) -> None:
     restate(built, DAYS[1], drop=4)
     ingest(built, "calls", DAYS[1])
     running = psutil.Popen(
@@ -318,7 +318,7 @@ def test_a_killed_build_takes_dbt_with_it_and_the_next_one_does_the_work(built: 
     assert states == [("published",), ("abandoned",)]
 
 
-def test_the_go_live_reaches_the_switch_and_is_taken_back(built: Settings) -> None:
+def test_the_go_live_reaches_the_switch_and_is_rolled_back(built: Settings) -> None:
     """From the built marts to the switch's files: exactly the planned regions change, and come back."""
 
     def live_files() -> dict[str, bytes]:

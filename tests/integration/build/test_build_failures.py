@@ -35,12 +35,12 @@ GOOD = ("success", "warn")
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Two days of all feeds, loaded and built from a project that a test may break; the tests below build on
-    each other. The deliveries of two more days are in `coming`."""
+    each other. The deliveries of two more days are in `upcoming`."""
     project = tmp_path_factory.mktemp("project")
     for name in ("dbt_project", "expectations"):
         shutil.copytree(PROJECT / name, project / name)
     settings = replace(module_warehouse, project=project)
-    simulate(MONDAY, THURSDAY, scale=0.003, seed=7, out=str(coming(settings)))
+    simulate(MONDAY, THURSDAY, scale=0.003, seed=7, out=str(upcoming(settings)))
     for feed in FEEDS:
         deliver(settings, feed, MONDAY)
     for feed in FACTS:
@@ -49,13 +49,13 @@ def built(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
     yield settings
 
 
-def coming(settings: Settings) -> Path:
+def upcoming(settings: Settings) -> Path:
     return Path(settings.landing).parent / "coming"
 
 
 def deliver(settings: Settings, feed: str, day: date, status: str = "published") -> None:
     """Let the day's delivery arrive, if there is one, and load it."""
-    source = coming(settings) / feed / f"date={day}"
+    source = upcoming(settings) / feed / f"date={day}"
     if source.exists():
         shutil.copytree(source, Path(settings.landing) / feed / f"date={day}", dirs_exist_ok=True)
     assert ingest(settings, feed, day).status == status
@@ -111,7 +111,7 @@ def fail(settings: Settings, *, full_refresh: bool = False) -> str:
     return str(failure.value)
 
 
-def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built: Settings) -> None:
+def test_a_failed_build_names_failing_rows_and_the_build_that_bi_sees(built: Settings) -> None:
     before = marts(built)
     for feed in FACTS:
         deliver(built, feed, WEDNESDAY)
@@ -122,11 +122,11 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
         built, "agg_calls_after_jobs_daily.sql", "select * from final", "select *, 1 as surplus from final"
     )
     with without_directorates(built), broken_sums, visits_that_break_their_test(built), another_column:
-        said = fail(built)
+        message = fail(built)
     assert marts(built) == before
     [(seen,)] = rows(built, "select build_id from marts.published_build")
     row = last_build(built)
-    assert (row["status"], row["reason"], row["resumed_build_id"]) == ("failed", said, None)
+    assert (row["status"], row["reason"], row["resumed_build_id"]) == ("failed", message, None)
 
     recorded = nodes(built)
     failed = {name for name, node in recorded.items() if node["status"] not in (*GOOD, "skipped")}
@@ -138,9 +138,9 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
     }
     skipped = {name for name, node in recorded.items() if node["status"] == "skipped"}
     assert {"mart_service_quality_daily", "mart_boutiques_daily"} <= skipped
-    assert f"BI still sees build {seen}" in said
-    assert f"4 of {len(recorded)} nodes failed, {len(skipped)} were skipped" in said
-    reported = {part.split(":")[0]: part for part in said.split("\n\n")}
+    assert f"BI still sees build {seen}" in message
+    assert f"4 of {len(recorded)} nodes failed, {len(skipped)} were skipped" in message
+    reported = {part.split(":")[0]: part for part in message.split("\n\n")}
     assert "division by zero" in reported["model agg_calls_daily"]
     assert 'column "missing_column" does not exist' in reported["model agg_interventions_daily"]
     of_columns = reported["model agg_calls_after_jobs_daily"]
@@ -158,7 +158,7 @@ def test_a_failed_build_says_what_failed_with_rows_and_what_bi_still_sees(built:
     assert f"{visits} rows break it" in of_test[0]
     assert len([line for line in of_test if f"business_date={WEDNESDAY} visit_id=V" in line]) == 5
     assert "checks fct_boutique_visits: Of the dates that this build" in "\n".join(of_test)
-    assert "parc build" in said and "Traceback" not in said and len(said) < 4000
+    assert "parc build" in message and "Traceback" not in message and len(message) < 4000
 
 
 def test_every_node_of_a_failed_build_is_recorded(built: Settings) -> None:
@@ -184,13 +184,13 @@ def test_every_node_of_a_failed_build_is_recorded(built: Settings) -> None:
     assert recorded["mart_service_quality_daily"]["message"] == "agg_calls_daily failed"
 
 
-def test_the_next_builds_go_on_from_what_failed_and_end_as_if_nothing_had(built: Settings) -> None:
+def test_the_next_builds_resume_and_end_with_the_same_marts(built: Settings) -> None:
     first = last_build(built)["build_id"]
     with edited(built, "mart_service_quality_daily.sql", "select * from final", "select 1 / 0 from final"):
-        said = fail(built)
+        message = fail(built)
     second = last_build(built)
     assert (second["resumed_build_id"], second["status"]) == (first, "failed")
-    assert "mart_service_quality_daily" in said and "agg_calls_daily" not in said
+    assert "mart_service_quality_daily" in message and "agg_calls_daily" not in message
     assert nodes(built)["agg_calls_daily"]["status"] == "success"
     assert nodes(built)["agg_interventions_daily"]["status"] == "success"
     assert nodes(built)[VISITS_TEST]["status"] == "success"
@@ -243,7 +243,7 @@ def test_a_build_that_loses_the_warehouse_ends_at_once(built: Settings) -> None:
     assert last_build(built)["status"] == "running"
 
 
-def test_only_what_the_failed_build_read_is_gone_on_from(built: Settings, tmp_path: Path) -> None:
+def test_only_unchanged_inputs_of_a_failed_build_are_resumed(built: Settings, tmp_path: Path) -> None:
     with without_directorates(built):
         fail(built)
     assert last_build(built)["resumed_build_id"] is None, "the build before it was killed"
@@ -310,7 +310,7 @@ def test_keys_that_are_not_unique_are_reported_model_by_model(built: Settings) -
         f"(select * from {sites} union all select * from {sites} where site_code in ('RENNES', 'BREST')) as s"
     )
     with edited(built, "dim_site.sql", sites, twice), edited(built, "routing_sites.sql", sites, twice):
-        said = fail(built)
+        message = fail(built)
     recorded = nodes(built)
     keys = {name.partition(".")[2]: node for name, node in recorded.items() if name.startswith("keys_")}
     assert len(keys) > 50 and [node["tested"] for node in keys.values()] == [[name] for name in keys]
@@ -321,7 +321,7 @@ def test_keys_that_are_not_unique_are_reported_model_by_model(built: Settings) -
         found = sorted(node["failing_rows"], key=lambda row: row["site_code"])
         assert found == [{"site_code": "BREST", "row_count": 2}, {"site_code": "RENNES", "row_count": 2}]
     assert (keys["zones"]["row_count"], keys["zones"]["failing_rows"]) == (0, None)
-    reported = {part.split(":")[0]: part for part in said.split("\n\n")}
+    reported = {part.split(":")[0]: part for part in message.split("\n\n")}
     of_sites = reported["test keys_are_unique.dim_site"]
     assert "2 rows break it" in of_sites and "site_code=RENNES row_count=2" in of_sites
     assert "it checks dim_site: key (site_code)" in of_sites
@@ -329,17 +329,17 @@ def test_keys_that_are_not_unique_are_reported_model_by_model(built: Settings) -
 
 def test_a_project_that_cannot_be_read_is_reported_in_dbts_words(built: Settings) -> None:
     with edited(built, "dim_site.sql", "{{ ref('sites') }}", "{{ ref('sight') }}"):
-        said = fail(built, full_refresh=True)
-    assert said.startswith("dbt build did not finish: ")
-    assert "depends on a node named 'sight' which was not found" in said
+        message = fail(built, full_refresh=True)
+    assert message.startswith("dbt build did not finish: ")
+    assert "depends on a node named 'sight' which was not found" in message
     assert (last_build(built)["status"], nodes(built)) == ("failed", {})
     assert "sight" in log_file(built).read_text()
 
 
 @pytest.mark.soak
-def test_after_a_new_delivery_everything_is_done_and_gaps_are_reported(built: Settings) -> None:
+def test_a_new_delivery_rebuilds_everything_and_reports_gaps(built: Settings) -> None:
     deliver(built, "boutique_visits", THURSDAY)
-    shutil.move(coming(built) / "interventions" / f"date={THURSDAY}", coming(built) / "late")
+    shutil.move(upcoming(built) / "interventions" / f"date={THURSDAY}", upcoming(built) / "late")
     deliver(built, "interventions", THURSDAY, "missing")
     result = build(built)
     assert result.resumed_build_id is None
@@ -423,10 +423,10 @@ def test_a_failed_build_names_the_delivery_the_file_and_the_line(built: Settings
         assert error in reported[node] and where in reported[node], reported[node]
     assert f"business_date={WEDNESDAY} call_id={call_id}" in reported["model fct_calls"]
     assert "Failing row contains" not in reported["model fct_calls"]
-    way_on = next(part for part in reported.values() if part.startswith("To continue"))
+    continuation = next(part for part in reported.values() if part.startswith("To continue"))
     [finding] = [finding for finding in desk.findings(built) if finding.kind == "build failed"]
     for delivery_id in ids.values():
-        assert f"parc withdraw {delivery_id} --reason TEXT" in way_on
+        assert f"parc withdraw {delivery_id} --reason TEXT" in continuation
         assert f"parc withdraw {delivery_id} --reason TEXT" in finding.command
         withdraw(built, delivery_id, "altered by hand")
     build(built)

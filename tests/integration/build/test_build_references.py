@@ -90,7 +90,7 @@ def test_a_dated_seed_reaches_the_dates_it_governs_and_no_others(built: Settings
 
 
 @pytest.mark.soak
-def test_a_seed_taken_back_after_a_failed_build_is_taken_back_in_the_tables(built: Settings) -> None:
+def test_a_seed_reverted_after_a_failed_build_is_reverted_in_the_tables(built: Settings) -> None:
     before = marts(built)
     line = "44,OUEST,1990-01-01,,high\n"
     change_seed(built, "department_directorate", line, "")
@@ -133,27 +133,29 @@ def test_each_change_reaches_its_own_dates(built: Settings) -> None:
     ) == [(date(2012, 4, 24),)]
 
 
-def test_after_all_this_the_marts_equal_a_full_refresh(built: Settings) -> None:
+def test_the_marts_finally_equal_a_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     build(built, full_refresh=True)
     refreshed = marts(built)
     assert [name for name in refreshed if incremental[name] != refreshed[name]] == []
 
 
-def test_what_is_withdrawn_leaves_the_marts_as_if_it_had_never_come(built: Settings, tmp_path: Path) -> None:
+def test_a_withdrawn_delivery_leaves_the_marts_as_if_it_never_arrived(
+    built: Settings, tmp_path: Path
+) -> None:
     """Facts of one more day, snapshots of each keeping, and a restatement; then its original again."""
     before, extra = marts(built), LAST + timedelta(days=1)
     simulate(FIRST, extra, scale=0.002, seed=6, out=str(tmp_path))
-    mistakes = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]
+    withdrawals = [(feed, extra) for feed in ("calls", "boutique_visits", "interventions")]
     references = ("numbering_plan", "active_lines", "boutiques", "line_assignments")
-    mistakes += [(feed, DAYS[1]) for feed in references]
-    for feed, day in mistakes:
+    withdrawals += [(feed, DAYS[1]) for feed in references]
+    for feed, day in withdrawals:
         source = min((tmp_path / feed).iterdir()) if day != extra else tmp_path / feed / f"date={day}"
         shutil.copytree(source, Path(built.landing) / feed / f"date={day}", dirs_exist_ok=True)
     restated = Path(built.landing) / "calls" / f"date={FIRST}"
     shutil.copytree(restated, tmp_path / "kept")
     restate(built, FIRST, drop=5)
-    made = [ingest(built, feed, day) for feed, day in [*mistakes, ("calls", FIRST)]]
+    made = [ingest(built, feed, day) for feed, day in [*withdrawals, ("calls", FIRST)]]
     assert {outcome.status for outcome in made} == {"published"}, made
     build(built)
     assert marts(built)["fct_calls"] != before["fct_calls"]

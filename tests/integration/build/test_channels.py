@@ -98,7 +98,7 @@ def test_a_visit_delivered_on_two_dates_counts_once(built: Settings) -> None:
     assert rows(built, query) == [(WEDNESDAY,)]
 
 
-def test_a_refused_day_is_missing_until_it_comes_again(built: Settings) -> None:
+def test_a_refused_day_is_missing_until_it_is_sent_again(built: Settings) -> None:
     """The gap detector follows the ledger between builds; the marts show what happened once it is built."""
     missing = (
         "select business_date from intermediate.int_missing_deliveries "
@@ -137,7 +137,7 @@ def test_the_scorecard_adds_up(built: Settings) -> None:
 
 
 @pytest.mark.soak
-def test_what_lands_during_a_build_is_the_next_builds(built: Settings) -> None:
+def test_deliveries_during_a_build_wait_for_the_next_one(built: Settings) -> None:
     def land(_node: str, done: int, _total: int) -> None:
         if done == 1:
             deliver(built, "boutique_visits", MONDAY, day_of(MONDAY, visit("late", MONDAY)))
@@ -163,7 +163,7 @@ def test_incremental_equals_full_refresh(built: Settings) -> None:
 
 
 @pytest.mark.soak
-def test_what_lands_during_a_full_refresh_is_the_next_builds(built: Settings) -> None:
+def test_deliveries_during_a_full_refresh_wait_for_the_next_build(built: Settings) -> None:
     """Recreated tables read the days that the build found, not those that arrive while it runs."""
     saturday = FRIDAY + timedelta(days=1)
     query = f"select count(*) from marts.fct_boutique_visits where business_date = '{saturday}'"

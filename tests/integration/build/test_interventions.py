@@ -227,7 +227,7 @@ def test_figures_of_a_region(built: Settings) -> None:
     ) == [(TUESDAY, THURSDAY, 3)]
 
 
-def test_what_comes_forty_days_later_touches_only_the_jobs_and_dates_it_reaches(built: Settings) -> None:
+def test_late_job_states_recompute_only_the_affected_jobs_and_dates(built: Settings) -> None:
     before = written(built)
     deliver(
         built,
@@ -259,7 +259,7 @@ def test_what_comes_forty_days_later_touches_only_the_jobs_and_dates_it_reaches(
 
 
 @pytest.mark.soak
-def test_a_job_that_vanishes_and_a_build_that_fails_in_between(built: Settings) -> None:
+def test_a_job_disappears_and_a_build_fails_in_between(built: Settings) -> None:
     """Wednesday is sent again without REOPENED's closing and without one job, the Sunday without anything."""
     before = marts(built)
     deliver(built, A_SUNDAY, [])

@@ -51,7 +51,7 @@ def test_every_figure_of_every_day_is_exact(february: Settings, shared_data: Pat
             assert value == int(row[name]), f"{day} {name}"
 
 
-def test_no_caller_or_customer_stands_in_the_warehouse(february: Settings, shared_data: Path) -> None:
+def test_no_caller_or_customer_is_in_the_warehouse(february: Settings, shared_data: Path) -> None:
     folder = shared_data / "bank_1999_02" / "calls" / "date=1999-02-01"
     with gzip.open(folder / "calls.csv.gz", "rt") as lines:
         customer = next(row["customer_ref"] for row in csv.DictReader(lines) if row["customer_ref"])

@@ -68,7 +68,7 @@ def test_every_mart_declares_its_scope(built: Settings) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_nothing_but_the_scope_is_seen(built: Settings, reader: str) -> None:
+def test_only_the_scope_is_visible(built: Settings, reader: str) -> None:
     check_scopes(built, reader)
 
 
@@ -96,7 +96,7 @@ def test_everything_holds_after_a_full_refresh(built: Settings) -> None:
         "select lo_create(0)",
     ],
 )
-def test_a_directorate_cannot_step_aside(built: Settings, statement: str) -> None:
+def test_a_directorate_cannot_escape_its_scope(built: Settings, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         rows(built, "bi_ouest", statement)
 
@@ -158,7 +158,7 @@ def check_scopes(settings: Settings, reader: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, meta in METAS.items() if "persons_of" in meta])
-def test_percentiles_are_reported_where_a_cell_has_persons_enough(built: Settings, name: str) -> None:
+def test_percentiles_are_reported_for_large_enough_cells(built: Settings, name: str) -> None:
     [(daily, persons)] = METAS[name]["persons_of"].items()
     parts = [part for part in ("market", "kind") if part in METAS[daily]["key"]]
     reported = 0
@@ -173,9 +173,9 @@ def test_percentiles_are_reported_where_a_cell_has_persons_enough(built: Setting
                 f"select coalesce(max(least({', '.join(persons)})), 0) from marts.{daily} as row "
                 f"where {' and '.join(cells)}",
             )
-            is_told = any(value is not None for column, value in row.items() if column.startswith("p50"))
-            assert most >= 5 or not is_told, row
-            reported += is_told
+            is_derivable = any(value is not None for column, value in row.items() if column.startswith("p50"))
+            assert most >= 5 or not is_derivable, row
+            reported += is_derivable
     assert reported or name == "mart_intervention_time_percentiles"
 
 
@@ -285,7 +285,7 @@ def probed(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_difference_of_published_figures_is_a_cell_of_few_persons(probed: Settings, seed: int) -> None:
+def test_differences_of_published_figures_reveal_no_small_cell(probed: Settings, seed: int) -> None:
     """Nor does any linear combination of the visible numbers."""
     chance = random.Random(seed)
     rare = (0.0, 0.01, 0.03, 0.1)[seed % 4]
@@ -311,7 +311,7 @@ def test_no_difference_of_published_figures_is_a_cell_of_few_persons(probed: Set
             indicator(cells, lambda cell, row=row: cell == row[:4]) for row in daily
         ]
         for small in small_sums(cells, directorate):
-            assert is_told(small, of_nation) or not is_told(small, reported)
+            assert is_derivable(small, of_nation) or not is_derivable(small, reported)
 
 
 def test_a_view_follows_its_mart(probed: Settings) -> None:
@@ -399,7 +399,7 @@ def small_sums(cells: Cells, directorate: str) -> Iterator[Vector]:
             yield vector
 
 
-def is_told(wanted: Vector, reported: list[Vector]) -> bool:
+def is_derivable(wanted: Vector, reported: list[Vector]) -> bool:
     """Whether the sum is a linear combination of the visible ones."""
     if not reported:
         return False

@@ -69,7 +69,7 @@ def answered_at_sites(settings: Settings) -> list[tuple]:
     )
 
 
-def test_a_date_that_has_not_come_holds_the_work_that_goes_on(built: Settings) -> None:
+def test_work_past_midnight_is_held_for_the_next_date(built: Settings) -> None:
     """570 s of talk and 30 s of wrap-up from 23:56:40: 200 s of Monday, 400 s of Tuesday."""
     assert load_at(built, "SFAX", "2012-04-23 21:30Z") == [(MONDAY, 1, 1, 200.0, 85)]
     assert load_at(built, "SFAX", "2012-04-23 22:00Z") == [(TUESDAY, 0, 0, 400.0, 85)]
@@ -82,7 +82,7 @@ def test_a_date_that_has_not_come_holds_the_work_that_goes_on(built: Settings) -
     assert answered_at_sites(built) == answered_in_raw(built)
 
 
-def test_the_next_date_is_completed_when_it_comes(built: Settings) -> None:
+def test_the_next_date_is_completed_when_it_arrives(built: Settings) -> None:
     before = written(built, "mart_site_load_half_hourly")
     load(built, TUESDAY, last_talk_seconds=570)
     build(built)
@@ -119,7 +119,7 @@ def test_changed_positions_recompute_the_load_and_no_calls(built: Settings) -> N
     ) == [(before + 7,)]
 
 
-def test_all_this_equals_a_full_refresh(built: Settings) -> None:
+def test_the_result_equals_a_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     build(built, full_refresh=True)
     refreshed = marts(built)

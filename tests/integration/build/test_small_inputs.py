@@ -183,9 +183,7 @@ def test_case_25_slots_called_off(handed_over: Settings) -> None:
     ) == [(1, 0)]
 
 
-def test_case_07_ids_that_begin_anew_are_reported(
-    handed_over: Settings, shared_data: Path, tmp_path: Path
-) -> None:
+def test_case_07_restarted_ids_are_reported(handed_over: Settings, shared_data: Path, tmp_path: Path) -> None:
     """All of them refuse the day; of half of them the day is published, and what it loses is counted."""
     first, second = (
         shared_data / "cases" / "07-ids-that-begin-anew-each-day" / f"calls_{day}.csv" for day in (DAY, NEXT)

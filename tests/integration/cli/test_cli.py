@@ -40,13 +40,13 @@ from support.deliveries import DAY, as_csv, deliver, legs
         (["routing", "rollback"], 6, "release"),
     ],
 )
-def test_what_goes_wrong_is_one_message_and_a_code(
+def test_errors_give_one_message_and_an_exit_code(
     warehouse: Settings, arguments: list[str], code: int, message: str
 ) -> None:
     done = parc(warehouse, *arguments)
-    said = done.stdout + done.stderr
-    assert (done.returncode, message in said) == (code, True), said
-    assert "Traceback" not in said
+    output = done.stdout + done.stderr
+    assert (done.returncode, message in output) == (code, True), output
+    assert "Traceback" not in output
 
 
 def test_unreachable_warehouse(warehouse: Settings) -> None:
@@ -66,7 +66,7 @@ def test_sql_speaks_csv_and_json(warehouse: Settings) -> None:
 
 
 @pytest.mark.parametrize("form", ["", "--csv", "--json"])
-def test_nothing_that_others_wrote_controls_the_terminal(warehouse: Settings, form: str) -> None:
+def test_untrusted_text_cannot_control_the_terminal(warehouse: Settings, form: str) -> None:
     query = (
         "select E'\\x1b]0;owned\\x07' as \"a\x1b[31m\", U&'abc\\202Edcba' as b, E'\\u009b31m' as c, "
         "'=cmd|'' /C calc''!A0' as d, E'\\r=1' as e"
@@ -79,19 +79,19 @@ def test_nothing_that_others_wrote_controls_the_terminal(warehouse: Settings, fo
     assert refused.returncode == 1 and not set(refused.stderr) & set("\x1b\u202e")
 
 
-def test_what_is_held_back_is_shown_without_its_signs(warehouse: Settings, tmp_path: Path) -> None:
+def test_quarantined_rows_are_shown_without_control_characters(warehouse: Settings, tmp_path: Path) -> None:
     bad = legs(300)
     bad[7] |= {"market": "f\x1b[8max", "call_id": "\u202elliib"}
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(bad))
     loaded = parc(warehouse, "ingest", "calls", "--date", str(DAY))
     assert loaded.returncode == 0 and "1 quarantined" in loaded.stdout
     shown = parc(warehouse, "quarantine", "show", "1")
-    for said in (loaded.stdout, loaded.stderr, shown.stdout):
-        assert not set(said) & set("\x1b\u202e"), said
+    for output in (loaded.stdout, loaded.stderr, shown.stdout):
+        assert not set(output) & set("\x1b\u202e"), output
     assert "\\u202e" in shown.stdout
 
 
-def test_what_the_platform_writes_is_its_users_alone(open_folder: Path) -> None:
+def test_files_are_private_to_the_platform_user(open_folder: Path) -> None:
     """Whatever the caller's umask: logs, pages, copies; its own server is still reachable."""
     home = open_folder / "home"
     settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
@@ -122,7 +122,7 @@ def test_sql_sees_the_ledger(warehouse: Settings) -> None:
     assert json.loads(done.stdout) == [{"deliveries": 0}]
 
 
-def test_doctor_names_what_mends(warehouse: Settings) -> None:
+def test_doctor_names_the_remedy(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("insert into ops.pseudonym_key (fingerprint) values ('that of another key')")
     done = parc(warehouse, "doctor", "--json", PARC_LANDING=f"{warehouse.landing}/nowhere")
@@ -141,7 +141,7 @@ def test_doctor_without_a_warehouse(warehouse: Settings) -> None:
     assert states == {"python": "ok", "landing zone": "ok", "warehouse": "wrong", "airflow": "ok"}
 
 
-def test_nothing_but_up_needs_the_owner_of_the_database(warehouse: Settings, tmp_path: Path) -> None:
+def test_only_up_needs_the_database_owner(warehouse: Settings, tmp_path: Path) -> None:
     """As in docker-compose.yml: an address without a login, and the passwords of the rooms in files."""
     dsn = "host={host} port={port} dbname={dbname}".format(**parameters(warehouse, "admin"))
     passwords = {}
@@ -166,24 +166,24 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
             "insert into ops.delivery (feed, business_date, status, files, content_sha256, reason) "
             "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
         )
-    said = parc(warehouse, "status").stdout.splitlines()
-    assert said[:5] == [
+    output = parc(warehouse, "status").stdout.splitlines()
+    assert output[:5] == [
         "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
         "        have it sent again",
         "        load it: parc ingest calls --date 2012-04-25",
         "        see docs/runbooks/refused.md",
     ]
-    assert any(line.startswith("Due of the night of 2012-04-25") for line in said)
+    assert any(line.startswith("Due of the night of 2012-04-25") for line in output)
 
 
 def test_status_as_json(warehouse: Settings) -> None:
     done = parc(warehouse, "status", "--json")
     assert done.returncode == 0, done.stderr
-    assert {"matters", "due", "processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
+    assert {"findings", "due", "processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
 
 
-def test_demo_stays_away_from_a_real_landing_zone(warehouse: Settings) -> None:
+def test_demo_refuses_a_real_landing_zone(warehouse: Settings) -> None:
     done = parc(warehouse, "demo")
     assert done.returncode == 3
     assert "PARC_LANDING is set" in done.stderr

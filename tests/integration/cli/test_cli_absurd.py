@@ -80,7 +80,7 @@ def platform(released: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
         yield settings
 
 
-class Said:
+class Ran:
     """What a command printed, and how it ended."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
@@ -108,24 +108,24 @@ def test_absurd_values_end_in_one_line_or_an_answer(
             chosen = given | {taker.opts[0]: value}
             options = [f"{key}={text}" for key, text in chosen.items() if key.startswith("--")]
             arguments = [text for key, text in chosen.items() if not key.startswith("--")]
-            said = Said(capsys, [*name.split(), *options, *json_flag, "--", *arguments])
-            assert said.code in range(9), said.what
-            assert "Traceback" not in said.out + said.err and "command.log" not in said.err, said.what
-            assert said.out or said.err, said.what
-            if json_flag and said.out:
-                json.loads(said.out, parse_constant=pytest.fail)
+            result = Ran(capsys, [*name.split(), *options, *json_flag, "--", *arguments])
+            assert result.code in range(9), result.what
+            assert "Traceback" not in result.out + result.err and "command.log" not in result.err, result.what
+            assert result.out or result.err, result.what
+            if json_flag and result.out:
+                json.loads(result.out, parse_constant=pytest.fail)
 
 
 def test_sql_shows_every_column_and_any_name(platform: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     query = 'select sum(a), sum(b), 3 as sum_2, sum(b) as "[/x]" from (values (1, 2)) as given (a, b)'
     names = ["sum", "sum_3", "sum_2", "[/x]"]
-    said = Said(capsys, ["sql", query, "--json"])
-    assert json.loads(said.out) == [dict(zip(names, [1, 2, 3, 2], strict=True))]
-    assert Said(capsys, ["sql", query, "--csv"]).out == f"{','.join(names)}\n1,2,3,2\n"
-    said = Said(capsys, ["sql", query])
-    assert [each.strip() for each in said.out.splitlines()[1].split("┃")[1:-1]] == names
-    assert [each.strip() for each in said.out.splitlines()[3].split("│")[1:-1]] == ["1", "2", "3", "2"]
-    assert list(json.loads(Said(capsys, ["sql", "select 1 as a, 2 as a, 3 as a", "--json"]).out)[0]) == [
+    result = Ran(capsys, ["sql", query, "--json"])
+    assert json.loads(result.out) == [dict(zip(names, [1, 2, 3, 2], strict=True))]
+    assert Ran(capsys, ["sql", query, "--csv"]).out == f"{','.join(names)}\n1,2,3,2\n"
+    result = Ran(capsys, ["sql", query])
+    assert [each.strip() for each in result.out.splitlines()[1].split("┃")[1:-1]] == names
+    assert [each.strip() for each in result.out.splitlines()[3].split("│")[1:-1]] == ["1", "2", "3", "2"]
+    assert list(json.loads(Ran(capsys, ["sql", "select 1 as a, 2 as a, 3 as a", "--json"]).out)[0]) == [
         "a",
         "a_2",
         "a_3",
@@ -149,38 +149,38 @@ def test_sql_shows_values_that_neither_python_nor_json_has(
         '\'{"a": {"b": 1}}\'::jsonb': {"a": {"b": 1}},
     }
     query = "select " + ", ".join(f"{value} as c{number}" for number, value in enumerate(values))
-    [row] = json.loads(Said(capsys, ["sql", query, "--json"]).out, parse_constant=pytest.fail)
+    [row] = json.loads(Ran(capsys, ["sql", query, "--json"]).out, parse_constant=pytest.fail)
     assert list(row.values()) == list(values.values())
-    assert "infinity" in Said(capsys, ["sql", query, "--csv"]).out
-    assert Said(capsys, ["sql", query]).code == 0
+    assert "infinity" in Ran(capsys, ["sql", query, "--csv"]).out
+    assert Ran(capsys, ["sql", query]).code == 0
 
 
-def test_what_nobody_foresaw_is_one_line_with_a_log(
+def test_unexpected_errors_give_one_line_and_a_log(
     platform: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: Settings) -> None:
         raise RuntimeError("no answer\nfor 02 99 44 55 66")
 
     monkeypatch.setattr("parc.platform.status.overview", fail)
-    said = Said(capsys, ["status"])
-    [line] = said.err.splitlines()
+    result = Ran(capsys, ["status"])
+    [line] = result.err.splitlines()
     log = platform.home / "logs" / "command.log"
-    assert (said.code, said.out) == (1, "")
+    assert (result.code, result.out) == (1, "")
     assert line.startswith("parc: RuntimeError: no answer for ") and line.endswith(f"(log: {log})")
     assert "Traceback" in log.read_text()
     assert "44 55" not in line + log.read_text()
 
 
-def test_long_commands_tell_a_log_of_each_step(
+def test_long_commands_log_each_step(
     platform: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     days = ["--from=2012-04-25", "--to=2012-04-26"]
-    said = Said(capsys, ["simulate", *days, "--scale=0.0001", f"--out={tmp_path}"])
-    assert [line[:4] for line in steps(said)] == ["0/2 ", "1/2 ", "2/2 "]
-    said = Said(capsys, ["ingest", "calls", *days, "--json"])
-    assert steps(said) == ["1/2 calls 2012-04-25", "2/2 calls 2012-04-26"]
-    assert len(json.loads(said.out)) == 2
-    assert "clear_orphans" in steps(Said(capsys, ["maintain", "--dry-run"]))
+    result = Ran(capsys, ["simulate", *days, "--scale=0.0001", f"--out={tmp_path}"])
+    assert [line[:4] for line in steps(result)] == ["0/2 ", "1/2 ", "2/2 "]
+    result = Ran(capsys, ["ingest", "calls", *days, "--json"])
+    assert steps(result) == ["1/2 calls 2012-04-25", "2/2 calls 2012-04-26"]
+    assert len(json.loads(result.out)) == 2
+    assert "clear_orphans" in steps(Ran(capsys, ["maintain", "--dry-run"]))
     with watching(is_silent=True) as watch:
         for step in ("ingest", "build"):
             for message in ("", "1/9 one", "2/9 two"):
@@ -189,6 +189,6 @@ def test_long_commands_tell_a_log_of_each_step(
     assert [line[9:] for line in capsys.readouterr().err.splitlines()] == ["ingest", "build"]
 
 
-def steps(said: Said) -> list[str]:
+def steps(result: Ran) -> list[str]:
     """The progress lines of the command, without the time."""
-    return [line[9:] for line in said.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    return [line[9:] for line in result.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]

@@ -58,7 +58,7 @@ def test_without_a_suite_all_are_listed(loaded: Settings) -> None:
     )
 
 
-def test_a_published_day_is_judged_in_words(loaded: Settings) -> None:
+def test_a_published_day_gets_a_readable_verdict(loaded: Settings) -> None:
     done = parc(loaded, "landing/calls", "--date", str(DAY))
     assert done.returncode == 0, done.stderr
     for column in ("holds", "not judged", "volume_floor", "customer-service", "≥ 50"):
@@ -101,7 +101,7 @@ def test_a_snapshot_kept_as_ranges_is_judged_as_it_stands_on_its_date(loaded: Se
         ("landing/calls", date(2012, 4, 24), NothingToJudge, r"calls 2012-04-24 is not published, .*ingest"),
     ],
 )
-def test_what_cannot_be_judged_says_why(
+def test_unjudgeable_requests_say_why(
     loaded: Settings, suite: str, day: date, error: type[ParcError], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -70,12 +70,12 @@ def test_an_empty_platform_needs_no_attention(warehouse: Settings) -> None:
     assert desk.newest_night(warehouse) is None
 
 
-def test_a_warehouse_that_is_down_says_so(warehouse: Settings) -> None:
+def test_a_warehouse_that_is_down_is_reported(warehouse: Settings) -> None:
     with pytest.raises(ConfigurationError, match="cannot be reached"):
         desk.findings(warehouse.with_warehouse("postgresql://x@127.0.0.1:1/x"))
 
 
-def test_a_schema_that_is_behind_is_all_that_can_be_found(warehouse: Settings) -> None:
+def test_an_outdated_schema_is_the_only_finding(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("delete from ops.schema_version where name = '0005_looked_for.sql'")
     what = "0005_looked_for.sql not applied to this warehouse"
@@ -85,7 +85,7 @@ def test_a_schema_that_is_behind_is_all_that_can_be_found(warehouse: Settings) -
     ]
 
 
-def test_missing_days_are_found_together_also_before_the_first_build(warehouse: Settings) -> None:
+def test_missing_days_are_one_finding_even_before_the_first_build(warehouse: Settings) -> None:
     for day in (DAY, DAY + timedelta(days=1)):
         assert ingest(warehouse, "calls", day).status == "missing"
     assert ingest(warehouse, "boutiques", DAY).status == "missing"  # it is due on the first of a month
@@ -117,7 +117,7 @@ def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
     assert "refused" not in found_by_kind(warehouse)
 
 
-def test_a_load_that_died_and_one_at_work(warehouse: Settings) -> None:
+def test_dead_and_running_loads(warehouse: Settings) -> None:
     delivered(warehouse, "calls", DAY, "landed")
     assert found_by_kind(warehouse)["interrupted"].command == "parc ingest calls --date 2012-04-25"
     with (
@@ -137,7 +137,7 @@ def test_quarantine_near_the_limit(warehouse: Settings, rejected: int, is_found:
         assert found["quarantine"].command == f"parc quarantine list calls --date {DAY}"
 
 
-def test_what_is_not_built(warehouse: Settings) -> None:
+def test_unbuilt_deliveries_are_reported(warehouse: Settings) -> None:
     delivered(warehouse, "calls", DAY, "published")
     unbuilt(warehouse)
     assert found_by_kind(warehouse)["not built"] == Finding(
@@ -165,7 +165,7 @@ def test_a_failed_build_names_its_nodes(warehouse: Settings) -> None:
     assert failed.command == "correct the data or the model, then parc build"
 
 
-def test_a_kill_switch_and_a_hold_are_no_faults(warehouse: Settings) -> None:
+def test_a_kill_switch_and_a_hold_are_notes(warehouse: Settings) -> None:
     routing.disable(warehouse, disabled_by="Anne", reason="works on the line")
     with connect(warehouse, "exporter") as connection:
         connection.execute("insert into ops.routing_hold (event, set_by, reason) values ('set', 'Paul', 'r')")
@@ -219,7 +219,7 @@ def test_a_notice_is_shown_unless_its_cause_is(warehouse: Settings) -> None:
     ]
 
 
-def test_what_is_due_of_a_night(warehouse: Settings) -> None:
+def test_deliveries_due_in_a_night(warehouse: Settings) -> None:
     monday = date(2012, 4, 23)
     delivered(warehouse, "calls", monday, "refused", reason="half a day")
     delivered(warehouse, "boutique_visits", monday, "published", rejected=2)
@@ -235,7 +235,7 @@ def test_what_is_due_of_a_night(warehouse: Settings) -> None:
     assert desk.newest_night(warehouse) == monday
 
 
-def test_processes_that_ended_are_a_fault_and_those_never_started_none(
+def test_crashed_processes_are_findings_and_unstarted_ones_are_not(
     warehouse: Settings, tmp_path: Path
 ) -> None:
     settings = replace(warehouse, home=tmp_path)

@@ -58,7 +58,9 @@ def age(path: Path) -> None:
     os.utime(path, (long_ago, long_ago))
 
 
-def test_01_an_instant_out_of_range_ends_no_night(warehouse: Settings, there: Path, cases: Path) -> None:
+def test_01_an_instant_out_of_range_does_not_end_the_night(
+    warehouse: Settings, there: Path, cases: Path
+) -> None:
     simulate(NIGHT, NIGHT, scale=0.002, seed=3, out=warehouse.landing)
     shutil.copy(cases / "01-parquet-instant-out-of-range" / "calls.parquet", there)
     age(there / "calls.parquet")
@@ -159,7 +161,7 @@ def stray(warehouse: Settings) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def test_20_a_stray_copy_ends_no_maintenance(warehouse: Settings, stray: Path) -> None:
+def test_20_a_stray_copy_does_not_end_maintenance(warehouse: Settings, stray: Path) -> None:
     nested = stray.with_name(f"{DAY}_left") / "deep"
     nested.mkdir(parents=True)
     (nested / "file").write_bytes(b"12345")

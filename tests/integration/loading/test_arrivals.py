@@ -50,7 +50,7 @@ def found(settings: Settings, first: date = FIRST, last: date = LAST) -> list[tu
     return unseen(settings, first, last)
 
 
-def test_what_is_late_is_found_references_first_until_it_is_loaded(landed: Settings) -> None:
+def test_late_deliveries_are_found_references_first_until_loaded(landed: Settings) -> None:
     days = [FIRST, FIRST + timedelta(1), LAST]
     facts = ("boutique_visits", "calls", "interventions")
     everything = found(landed, date(2012, 1, 1))
@@ -65,7 +65,7 @@ def test_what_is_late_is_found_references_first_until_it_is_loaded(landed: Setti
     assert not_built(landed, "interventions") == set()
 
 
-def test_what_is_restated_is_found_and_what_is_sent_again_just_once(landed: Settings) -> None:
+def test_restated_and_resent_deliveries_are_found_once(landed: Settings) -> None:
     ingest(landed, "calls", FIRST)
     [file] = files_of(landed, "calls", FIRST)
     text = file.read_text()
@@ -101,7 +101,7 @@ def test_a_refused_delivery_is_refused_once(landed: Settings) -> None:
     assert ("calls", FIRST) not in found(landed)
 
 
-def test_what_is_restored_after_a_refusal_is_seen_too(landed: Settings) -> None:
+def test_files_restored_after_a_refusal_are_found(landed: Settings) -> None:
     """The newest look counts, whichever ledger row it is on."""
     ingest(landed, "calls", FIRST)
     [file] = files_of(landed, "calls", FIRST)
@@ -116,14 +116,14 @@ def test_what_is_restored_after_a_refusal_is_seen_too(landed: Settings) -> None:
     assert ("calls", FIRST) not in found(landed)
 
 
-def test_a_load_that_died_is_gone_on_from(landed: Settings) -> None:
+def test_a_dead_load_is_repeated(landed: Settings) -> None:
     ingest(landed, "calls", FIRST)
     with connect(landed, "loader") as connection:
         connection.execute("update ops.delivery set status = 'audited', published_at = null")
     assert ("calls", FIRST) in found(landed)
 
 
-def test_what_is_still_being_written_is_left(landed: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_deliveries_still_being_written_are_left(landed: Settings, caplog: pytest.LogCaptureFixture) -> None:
     [file] = files_of(landed, "calls", FIRST)
     file.touch()
     with caplog.at_level("INFO"):
@@ -138,14 +138,14 @@ def test_what_is_still_being_written_is_left(landed: Settings, caplog: pytest.Lo
     assert has_arrived(landed, "calls", FIRST)
 
 
-def test_a_control_file_that_comes_later_is_looked_at(landed: Settings) -> None:
+def test_a_late_control_file_triggers_a_look(landed: Settings) -> None:
     ingest(landed, "calls", FIRST)
     [file] = files_of(landed, "calls", FIRST)
     file.with_name("_CONTROL.json").write_text(json.dumps({"rows": 1}))
     assert ("calls", FIRST) in found(landed)
 
 
-def test_nothing_lies_in_a_folder_without_data(landed: Settings) -> None:
+def test_a_folder_without_data_is_no_delivery(landed: Settings) -> None:
     folder = Path(landed.landing) / "calls" / "date=2012-04-17"
     for path in folder.iterdir():
         path.unlink()
@@ -159,12 +159,12 @@ def test_nothing_lies_in_a_folder_without_data(landed: Settings) -> None:
     assert not has_arrived(landed, "calls", date(2012, 5, 17))
 
 
-def test_a_landing_zone_that_is_not_there_is_no_empty_one(landed: Settings) -> None:
+def test_a_missing_landing_zone_is_an_error(landed: Settings) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         unseen(replace(landed, landing=f"{landed.landing}/nowhere"), FIRST, LAST)
 
 
-def test_an_object_store_is_listed_as_well(landed: Settings) -> None:
+def test_an_object_store_is_listed_too(landed: Settings) -> None:
     store = fsspec.filesystem("memory")
     for feed in ("calls", "interventions"):
         for path in files_of(landed, feed, FIRST):

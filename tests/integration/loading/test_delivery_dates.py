@@ -40,14 +40,14 @@ def nothing_is_known(settings: Settings) -> None:
     assert query(settings, "select feed, business_date from ops.looked_for") == []
 
 
-def test_by_hand_the_first_delivery_is_of_today_at_the_latest(warehouse: Settings) -> None:
+def test_a_manual_first_load_accepts_dates_up_to_today(warehouse: Settings) -> None:
     today = date(2012, 4, 26)
     assert accepts(warehouse, today, today)
     assert not accepts(warehouse, today + timedelta(days=1), today)
     assert accepts(warehouse, today + timedelta(days=1), today, is_accepted=True)
 
 
-def test_by_hand_a_date_is_near_what_is_published(warehouse: Settings) -> None:
+def test_a_manual_load_accepts_dates_near_the_published_ones(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(9)))
     ingest(warehouse, "calls", DAY)
     for today in (DAY, date(2026, 1, 1)):
@@ -58,7 +58,7 @@ def test_by_hand_a_date_is_near_what_is_published(warehouse: Settings) -> None:
 
 
 @pytest.mark.parametrize("feed", FEEDS)
-def test_nothing_of_any_feed_is_known_of_a_date_far_away(warehouse: Settings, feed: str) -> None:
+def test_a_far_away_date_leaves_no_record(warehouse: Settings, feed: str) -> None:
     for day in FAR_AWAY:
         folder = Path(warehouse.landing) / feed / f"date={day}"
         folder.mkdir(parents=True)
@@ -82,7 +82,9 @@ def test_nothing_of_any_feed_is_known_of_a_date_far_away(warehouse: Settings, fe
     ],
     ids=" ".join,
 )
-def test_the_command_line_says_so_in_a_line(module_warehouse: Settings, arguments: Sequence[str]) -> None:
+def test_the_command_line_reports_it_in_one_line(
+    module_warehouse: Settings, arguments: Sequence[str]
+) -> None:
     done = parc(module_warehouse, *arguments)
     assert (done.returncode, done.stdout) == (4, "")
     assert "refused unread" in done.stderr and done.stderr.count("\n") == 1, done.stderr
@@ -119,7 +121,7 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
     (landing / "calls/date=2012-04-30").symlink_to("nowhere")
     (landing / "interventions").symlink_to("nowhere")
     found = {stray.place: (stray.feed, stray.why.partition(":")[0]) for stray in strays(warehouse)}
-    nobody, of_no_feed = (
+    not_looked_for, of_no_feed = (
         "is where no night looks for a business date",
         "is where no feed is looked for; does it belong to",
     )
@@ -132,9 +134,9 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
         "boutique": ("boutiques", f"{of_no_feed} boutiques? Rename or remove it"),
         "calls.csv": ("calls", f"{of_no_feed} calls? Rename or remove it"),
         "interventions": ("interventions", to_nothing),
-        **dict.fromkeys(folders[:9], ("calls", nobody)),
-        "calls/calls.csv": ("calls", nobody),
-        "calls/date=2012-04-26": ("calls", nobody),
+        **dict.fromkeys(folders[:9], ("calls", not_looked_for)),
+        "calls/calls.csv": ("calls", not_looked_for),
+        "calls/date=2012-04-26": ("calls", not_looked_for),
         "calls/date=2012-04-29": ("calls", "is neither a file nor a folder"),
         "calls/date=2012-04-30": ("calls", to_nothing),
     }

@@ -26,7 +26,7 @@ STAGES = {
     "looked at": "parc.loading.ingestion.why_incomplete",
     "hashed": "parc.loading.landing._delivered",
     "read": "parc.loading.load.read",
-    "checked": "parc.loading.rows.RowRules.sort_out",
+    "checked": "parc.loading.rows.RowRules.check_block",
     "sent": "parc.loading.binarycopy.encode",
     "judged": "parc.quality.check_delivery",
     "published": "parc.ledger.write_deliveries.publish",
@@ -67,7 +67,7 @@ def raises(error: BaseException) -> Callable[..., Any]:
     [*((stage, ERRORS[0]) for stage in STAGES), *(("checked", error) for error in ERRORS[1:])],
     ids=str,
 )
-def test_what_goes_wrong_refuses_the_delivery(
+def test_unexpected_errors_refuse_the_delivery(
     restated: Settings, monkeypatch: pytest.MonkeyPatch, stage: str, error: BaseException
 ) -> None:
     with monkeypatch.context() as broken:
@@ -88,7 +88,7 @@ def test_what_goes_wrong_refuses_the_delivery(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=repr)
 @pytest.mark.parametrize("stage", ["hashed", "checked"])
-def test_what_ends_the_process_does(
+def test_an_interrupt_is_raised_and_the_delivery_tried_again(
     restated: Settings, monkeypatch: pytest.MonkeyPatch, stage: str, error: BaseException
 ) -> None:
     with monkeypatch.context() as ended, pytest.raises(type(error)):
@@ -98,7 +98,7 @@ def test_what_ends_the_process_does(
     assert ingest(restated, "calls", DAY).status == "published"
 
 
-def test_a_load_that_died_is_settled_by_the_next_look(restated: Settings, tmp_path: Path) -> None:
+def test_the_next_look_settles_a_dead_load(restated: Settings, tmp_path: Path) -> None:
     """Of whatever date, and where nothing is there any more."""
     other = date(2011, 1, 1)
     folder = deliver(restated, "calls", other, calls__csv=as_csv(legs(31, other)))
@@ -134,7 +134,7 @@ ODD_COLUMNS = {
 
 
 @pytest.mark.parametrize("kind", ODD_COLUMNS)
-def test_no_parquet_column_ends_more_than_its_delivery(warehouse: Settings, kind: str) -> None:
+def test_a_bad_parquet_column_refuses_only_its_delivery(warehouse: Settings, kind: str) -> None:
     for column in ("ended_at", "talk_s", "call_id"):
         for values in ODD_COLUMNS[kind]:
             rows = pa.Table.from_pylist(legs(9))
@@ -152,7 +152,7 @@ def test_no_parquet_column_ends_more_than_its_delivery(warehouse: Settings, kind
     [b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe\x00", b"1" * 10_000, b"\x80\x04K\x01.", b"", b"null"],
     ids=lambda content: repr(content[:8]),
 )
-def test_no_control_file_ends_more_than_its_delivery(warehouse: Settings, content: bytes) -> None:
+def test_a_bad_control_file_refuses_only_its_delivery(warehouse: Settings, content: bytes) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(9)), control=content)
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "refused" and "_CONTROL.json cannot be read" in outcome.message

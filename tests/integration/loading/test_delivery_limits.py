@@ -61,19 +61,19 @@ def row() -> bytes:
 def test_a_gzip_bomb_of_newlines(warehouse: Settings) -> None:
     bomb = gzipped(b"\n" * (1 << 20), 200, head())
     assert len(bomb) < 300_000
-    said = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
-    assert "calls.csv.gz: its gzip stream of " in said and "the limit for a stream of that size" in said
+    message = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
+    assert "calls.csv.gz: its gzip stream of " in message and "the limit for a stream of that size" in message
 
 
 def test_a_gzip_bomb_of_equal_rows(warehouse: Settings) -> None:
     bomb = gzipped(row() * 1_000, 300, head())
-    said = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
-    assert "its gzip stream of " in said or "of the first " in said
+    message = refused(warehouse, lambda folder: (folder / "calls.csv.gz").write_bytes(bomb))
+    assert "its gzip stream of " in message or "of the first " in message
     [_, (_, _, rows_read, *_)] = ledger(warehouse)
     assert rows_read < 250_000, "the rest is not read"
 
 
-def test_what_people_compress_is_no_bomb(warehouse: Settings) -> None:
+def test_ordinary_compressed_files_are_accepted(warehouse: Settings) -> None:
     rows = legs(60_000)
     packed = gzip.compress(as_csv(rows))
     deliver(warehouse, "calls", DAY, calls__csv__gz=packed)
@@ -81,22 +81,22 @@ def test_what_people_compress_is_no_bomb(warehouse: Settings) -> None:
 
 
 @pytest.mark.parametrize("bad", ["equal", "broken"])
-def test_rows_without_end_that_break_a_rule_are_not_read_to_theirs(warehouse: Settings, bad: str) -> None:
+def test_endless_invalid_rows_are_not_read_to_the_end(warehouse: Settings, bad: str) -> None:
     one = row() if bad == "equal" else row().replace(b"fixe", b"fax")
-    said = refused(
+    message = refused(
         warehouse, lambda folder: (folder / "calls.csv").write_bytes(head() + row() + one * 250_000)
     )
-    assert re.search(r"[\d,]+ of the first [\d,]+ rows \([\d.]+ %\) break rules", said), said
+    assert re.search(r"[\d,]+ of the first [\d,]+ rows \([\d.]+ %\) break rules", message), message
     [_, (_, _, rows_read, *_)] = ledger(warehouse)
     assert 100_000 < rows_read < 200_000
 
 
-def test_more_copies_than_may_be_are_counted_without_a_search(warehouse: Settings) -> None:
+def test_duplicates_beyond_the_limit_are_only_counted(warehouse: Settings) -> None:
     """Each block only repeats the others' content, so nothing shows until the end."""
     rows = [f"call-{number},".encode() + row().partition(b",")[2] for number in range(60_000)]
     content = head() + b"".join(rows * 3)
-    said = refused(warehouse, lambda folder: (folder / "calls.csv").write_bytes(content))
-    assert "120,000 of 180,000 rows" in said and "first: calls.csv line 2, " not in said
+    message = refused(warehouse, lambda folder: (folder / "calls.csv").write_bytes(content))
+    assert "120,000 of 180,000 rows" in message and "first: calls.csv line 2, " not in message
 
 
 def test_a_parquet_dictionary_bomb_is_never_unpacked(warehouse: Settings) -> None:
@@ -118,14 +118,14 @@ def test_a_parquet_dictionary_bomb_is_never_unpacked(warehouse: Settings) -> Non
 
 
 @pytest.mark.parametrize("column", ["reason_code", "call_id"])
-def test_long_texts_that_are_rejected_cost_little(warehouse: Settings, column: str) -> None:
+def test_rejected_long_texts_cost_little(warehouse: Settings, column: str) -> None:
     """No telephone number is looked for in what nobody will be shown."""
     rows: list[Row] = legs(3_000)
     for each in rows:
         each[column] = "0299 00 00 01 " * 4_500
     table = pa.Table.from_pylist(rows)
-    said = refused(warehouse, lambda folder: pq.write_table(table, folder / "calls.parquet"))
-    assert "3,000 of 3,000 rows" in said and "299 00" not in said
+    message = refused(warehouse, lambda folder: pq.write_table(table, folder / "calls.parquet"))
+    assert "3,000 of 3,000 rows" in message and "299 00" not in message
 
 
 def table_of_many_columns(folder: Path) -> None:
@@ -171,9 +171,7 @@ def many_bytes(folder: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_too_much_is_refused_before_it_is_read(
-    warehouse: Settings, write: Write, reason: str
-) -> None:
+def test_oversized_deliveries_are_refused_unread(warehouse: Settings, write: Write, reason: str) -> None:
     assert re.search(reason, refused(warehouse, write))
 
 
@@ -191,7 +189,7 @@ CONTROLS = {
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_no_control_file_is_more_than_its_deliverys_concern(warehouse: Settings, name: str) -> None:
+def test_a_huge_control_file_refuses_only_its_delivery(warehouse: Settings, name: str) -> None:
     """Neither the load nor the look for late deliveries."""
     folder = deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(9)), control=CONTROLS[name])
     other = deliver(warehouse, "calls", DAY - timedelta(days=1), calls__csv=b"some")
@@ -205,7 +203,7 @@ def test_no_control_file_is_more_than_its_deliverys_concern(warehouse: Settings,
     assert outcome.message.isprintable() and len(outcome.message) < 1_000
 
 
-def test_the_reference_says_every_limit() -> None:
+def test_the_reference_page_lists_every_limit() -> None:
     text = (PROJECT / "docs" / "reference" / "limits.md").read_text()
     counts = {value for name, value in vars(limits).items() if name.isupper() and isinstance(value, int)}
     for count in counts - {limits.MOST_NAMED, limits.MOST_EXPANSION}:

@@ -34,7 +34,7 @@ REFUSED = [name for name, feed in AT_ONCE if feed == "calls" and FAULTS[name].st
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadProgress:
     """The outcome of every single-stage fault, after publishing the days that it relies on."""
 
     settings: Settings
@@ -60,7 +60,7 @@ def stands_on(fault: str, day: date, hit: set[date]) -> list[date]:
 
 
 @pytest.fixture(scope="module")
-def loaded(module_warehouse: Settings) -> Loaded:
+def loaded(module_warehouse: Settings) -> LoadProgress:
     make(module_warehouse, FIRST, LAST, [f"{name}@{feed}" for name, feed in AT_ONCE])
     reported = {(each["fault"], each["feed"]): each for each in records(module_warehouse)}
     hit = {key: date.fromisoformat(record["business_date"]) for key, record in reported.items()}
@@ -73,7 +73,7 @@ def loaded(module_warehouse: Settings) -> Loaded:
         (feed, day): ingest(module_warehouse, feed, day)
         for feed, day in sorted(wanted, key=lambda each: each[1])
     }
-    return Loaded(module_warehouse, {key: outcomes[key[1], day] for key, day in hit.items()}, reported)
+    return LoadProgress(module_warehouse, {key: outcomes[key[1], day] for key, day in hit.items()}, reported)
 
 
 @pytest.fixture(scope="module")
@@ -85,24 +85,24 @@ def clean(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.parametrize(("fault", "feed"), AT_ONCE)
-def test_the_promise_is_kept(loaded: Loaded, fault: str, feed: str) -> None:
+def test_every_fault_gets_its_promised_response(loaded: LoadProgress, fault: str, feed: str) -> None:
     check_outcome(loaded.settings, loaded.outcomes[fault, feed], loaded.records[fault, feed])
 
 
-def test_every_fault_is_loaded(loaded: Loaded) -> None:
+def test_every_fault_is_loaded(loaded: LoadProgress) -> None:
     assert set(loaded.outcomes) == set(AT_ONCE)
     assert {name for name, _ in AT_ONCE} | set(STORIES) == set(FAULTS)
 
 
 @pytest.mark.parametrize("feed", FEEDS)
-def test_only_what_should_warns(loaded: Loaded, feed: str) -> None:
+def test_only_expected_faults_warn(loaded: LoadProgress, feed: str) -> None:
     warned = {fault for (fault, of), outcome in loaded.outcomes.items() if of == feed and outcome.warnings}
     assert warned <= {"volume_collapse", "volume_surge", "unknown_codes"}
     assert {"volume_surge", "unknown_codes"} <= warned
 
 
 @pytest.mark.parametrize("feed", FEEDS)
-def test_keys_of_the_day_before_are_published_on_both_dates(loaded: Loaded, feed: str) -> None:
+def test_keys_of_the_day_before_are_published_on_both_dates(loaded: LoadProgress, feed: str) -> None:
     outcome = loaded.outcomes["repeated_keys", feed]
     key = ", ".join(feeds.get(feed).key)
     ((repeated,),) = query(
@@ -116,7 +116,7 @@ def test_keys_of_the_day_before_are_published_on_both_dates(loaded: Loaded, feed
 
 
 @pytest.mark.parametrize("feed", FEEDS)
-def test_unknown_codes_are_published_as_they_came(loaded: Loaded, feed: str) -> None:
+def test_unknown_codes_are_published_unchanged(loaded: LoadProgress, feed: str) -> None:
     column = {"calls": "site_code", "boutique_visits": "boutique_code", "interventions": "unit_code"}[feed]
     day = loaded.outcomes["unknown_codes", feed].business_date
     ((rows,),) = query(
@@ -131,16 +131,16 @@ def test_unknown_codes_are_published_as_they_came(loaded: Loaded, feed: str) -> 
 @pytest.mark.parametrize(
     ("fault", "feed"), [each for each in AT_ONCE if each[0] in ("byte_order_mark", "mixed_spellings")]
 )
-def test_what_is_only_written_otherwise_is_the_same(
-    loaded: Loaded, clean: Settings, fault: str, feed: str
+def test_other_spellings_give_the_same_rows(
+    loaded: LoadProgress, clean: Settings, fault: str, feed: str
 ) -> None:
     again = ingest(clean, feed, loaded.outcomes[fault, feed].business_date)
     assert again.message.endswith("0 rows added, 0 removed, 0 altered")
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-def test_what_was_refused_is_published_once_it_is_good_and_stays(
-    loaded: Loaded, clean: Settings, fault: str
+def test_a_corrected_delivery_is_published_after_its_refusal(
+    loaded: LoadProgress, clean: Settings, fault: str
 ) -> None:
     day = loaded.outcomes[fault, "calls"].business_date
     good = ingest(clean, "calls", day)
@@ -149,7 +149,7 @@ def test_what_was_refused_is_published_once_it_is_good_and_stays(
     assert raw_rows(clean, "calls", day) == good.rows_published > 0
 
 
-def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -> None:
+def test_multi_stage_faults_over_several_nights(module_warehouse: Settings, tmp_path: Path) -> None:
     """Each evening only simulates its own day, with the faults that start or have further stages."""
     settings = replace(module_warehouse, landing=str(tmp_path))
     begins = {name: LAST + timedelta(days=3 + place) for place, name in enumerate(STORIES)}
@@ -186,7 +186,7 @@ def test_stories_night_after_night(module_warehouse: Settings, tmp_path: Path) -
         assert changes["rows_added"] > 0 == changes["rows_removed"] < changes["rows_altered"]
 
 
-def test_the_feeds_health_tells_every_fault(loaded: Loaded) -> None:
+def test_feed_health_shows_every_fault(loaded: LoadProgress) -> None:
     """After all of the above: the mart against the ledger, and repeated keys counted once."""
     settings = loaded.settings
     build(settings)

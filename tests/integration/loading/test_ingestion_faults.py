@@ -106,7 +106,7 @@ def disturb(server: Settings, trial: Trial, blow: str, chance: random.Random) ->
         assert sessions(settings) == 0
     runs = [ingesting(settings, feed, DAY) for _ in range(chance.choice((1, 2)))]
     for run in runs:
-        assert run.wait() == 0, run.said
+        assert run.wait() == 0, run.output
     if blow == "cut off":
         check_reported(load)
     assert state(settings) == trial.left
@@ -126,7 +126,7 @@ def disturb(server: Settings, trial: Trial, blow: str, chance: random.Random) ->
         ),
     ],
 )
-def test_struck_at_random(
+def test_faults_at_random_moments(
     server: Settings,
     fresh: Callable[..., Settings],
     delivered: dict[str, pl.DataFrame],
@@ -135,18 +135,18 @@ def test_struck_at_random(
     blow: str,
 ) -> None:
     trials: dict[Scenario, Trial] = {}
-    struck: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
     for seed in range(count):
         chance = random.Random(f"{feed} {blow} {count} {seed}")
         scenario = Scenario.drawn(feed, chance)
         if scenario not in trials:
             trials[scenario] = Trial(fresh, scenario, delivered[feed])
-        struck[disturb(server, trials[scenario], blow, chance)] += 1
-    print(f"\n{feed}, {blow} {count} times: {dict(struck.most_common())}")
+        hits[disturb(server, trials[scenario], blow, chance)] += 1
+    print(f"\n{feed}, {blow} {count} times: {dict(hits.most_common())}")
 
 
 @pytest.mark.soak
-def test_many_at_once(fresh: Callable[..., Settings], tmp_path: Path) -> None:
+def test_many_loads_at_once(fresh: Callable[..., Settings], tmp_path: Path) -> None:
     """Several feeds, two days of each, some of them twice: all at the same time."""
     days = [DAY, DAY + timedelta(days=1)]
     simulate(*days, scale=0.002, seed=3, out=str(tmp_path))
@@ -170,7 +170,7 @@ def test_many_at_once(fresh: Callable[..., Settings], tmp_path: Path) -> None:
         settings = replace(fresh(), landing=str(tmp_path))
         commands = [ingesting(settings, feed, day) for feed, day in together]
         for command in commands:
-            assert command.wait() == 0, command.said
+            assert command.wait() == 0, command.output
         assert state(settings) == left
         started += len(commands)
     print(f"\n{started} loads, {len(together)} at a time: none stood in another's way")
@@ -199,21 +199,21 @@ def test_a_fortnight_of_dead_loads_ends_in_the_same_marts(
     undisturbed, disturbed = (replace(fresh(), landing=str(tmp_path)) for _ in range(2))
     chance = random.Random(14)
     seconds: dict[str, float] = {}
-    struck: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
     for day, feed in loads:
         started = time.monotonic()
         load = ingesting(undisturbed, feed, day)
-        assert load.wait() == 0, load.said
+        assert load.wait() == 0, load.output
         seconds[feed] = time.monotonic() - started
     for day, feed in loads:
         before = delivery_count(disturbed)
         load = ingesting(disturbed, feed, day)
         load.wait(chance.uniform(0, seconds[feed]))
         load.kill()
-        struck[reached(disturbed, before)] += 1
+        hits[reached(disturbed, before)] += 1
         runs = [ingesting(disturbed, feed, day) for _ in range(chance.choice((1, 2)))]
         for run in runs:
-            assert run.wait() == 0, run.said
+            assert run.wait() == 0, run.output
     assert state(disturbed) == state(undisturbed)
     read, published, quarantined = query(
         disturbed, "select sum(rows_read), sum(rows_published), sum(rows_quarantined) from ops.delivery"
@@ -223,7 +223,7 @@ def test_a_fortnight_of_dead_loads_ends_in_the_same_marts(
         build(settings)
     expected, found = all_marts(undisturbed), all_marts(disturbed)
     print(
-        f"\n{len(loads)} deliveries, each load killed once: {dict(struck.most_common())}; "
+        f"\n{len(loads)} deliveries, each load killed once: {dict(hits.most_common())}; "
         f"{read} rows read, {published} published, {quarantined} quarantined; {len(found)} marts of "
         f"{sum(map(len, found.values()))} rows compared"
     )

@@ -103,7 +103,7 @@ def undisturbed(private: Settings) -> tuple[float, object]:
     begin(private)
     started = time.monotonic()
     load = ingesting(private, "calls", DAY)
-    assert load.wait() == 0, load.said
+    assert load.wait() == 0, load.output
     seconds = time.monotonic() - started
     assert [row[1:] for row in ledger(private)] == [
         ("superseded", FIRST, FIRST, 0, 0),
@@ -130,7 +130,7 @@ def test_the_server_crashes(
     private: Settings, undisturbed: tuple[float, object], how: str, count: int
 ) -> None:
     seconds, left = undisturbed
-    struck: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
     for seed in range(count):
         chance = random.Random(f"{how} {seed}")
         begin(private)
@@ -140,13 +140,13 @@ def test_the_server_crashes(
         crash(private, how)
         check_reported(load)
         embedded.start(private)
-        struck[reached(private, 1)] += 1
+        hits[reached(private, 1)] += 1
         assert len(published(private)) in (FIRST, SECOND - 1), "half a day"
         runs = [ingesting(private, "calls", DAY) for _ in range(chance.choice((1, 2)))]
         for run in runs:
-            assert run.wait() == 0, run.said
+            assert run.wait() == 0, run.output
         assert state(private) == left
-    print(f"\nserver {how} {count} times: {dict(struck.most_common())}")
+    print(f"\nserver {how} {count} times: {dict(hits.most_common())}")
 
 
 ROOMS_KB = [64, *(pytest.param(room, marks=pytest.mark.soak) for room in (0, 128, 256, 512, 1_024, 4_096))]
@@ -160,16 +160,16 @@ def test_the_disk_of_the_warehouse_is_full(
     with full(private.home, room_kb):
         load = ingesting(private, "calls", DAY)
         code = load.wait()
-        print(f"\n{room_kb} kB of room: {code} {load.said}")
+        print(f"\n{room_kb} kB of room: {code} {load.output}")
         if room_kb == 64:
-            assert code == 3 and load.said.count("\n") == 1
-            assert load.said.startswith("parc: calls 2012-04-25: the disk of the warehouse is full (")
-            assert "`parc maintain --dry-run`" in load.said
+            assert code == 3 and load.output.count("\n") == 1
+            assert load.output.startswith("parc: calls 2012-04-25: the disk of the warehouse is full (")
+            assert "`parc maintain --dry-run`" in load.output
         check_reported(load)
         if code:
             assert len(published(private)) == FIRST, "what is published can be read"
     again = ingesting(private, "calls", DAY)
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert state(private) == undisturbed[1]
 
 
@@ -184,14 +184,14 @@ def test_the_disk_is_full_under_the_servers_log(private: Settings, undisturbed: 
                 connection.execute("select pg_current_xact_id()")
                 connection.execute("select pg_switch_wal()")
         load = ingesting(private, "calls", DAY)
-        assert load.wait() == 3, load.said
-        print(f"\nwithout room for the log: {load.said}")
+        assert load.wait() == 3, load.output
+        print(f"\nwithout room for the log: {load.output}")
         check_reported(load)
         pid.wait(60)
     embedded.start(private)
     assert len(published(private)) == FIRST
     again = ingesting(private, "calls", DAY)
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert state(private) == undisturbed[1]
 
 
@@ -206,11 +206,11 @@ def test_the_disk_of_the_home_is_full(warehouse: Settings, tmp_path: Path, needs
             settings = replace(settings, landing=f"simplecache::file://{settings.landing}")
         with full(home, 0):
             load = ingesting(settings, "calls", DAY)
-            assert load.wait() == 3, load.said
-            assert load.said.startswith(f"parc: calls 2012-04-25: the disk of {home} is full ([Errno 28]")
-            assert load.said.count("\n") == 1
+            assert load.wait() == 3, load.output
+            assert load.output.startswith(f"parc: calls 2012-04-25: the disk of {home} is full ([Errno 28]")
+            assert load.output.count("\n") == 1
             assert query(settings, "select count(*) from ops.delivery where status = 'published'") == [(0,)]
         again = ingesting(settings, "calls", DAY)
-        assert again.wait() == 0, again.said
+        assert again.wait() == 0, again.output
         assert ledger(settings) == [(1, "published", 300, 300, 0, 0)]
         state(settings)

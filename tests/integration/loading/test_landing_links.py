@@ -47,7 +47,7 @@ def delivered(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_a_date_that_is_a_link_to_nothing_stops_no_other(delivered: Settings, target: str) -> None:
+def test_a_dangling_date_link_does_not_block_others(delivered: Settings, target: str) -> None:
     landing = Path(delivered.landing)
     for feed in ("calls", "boutiques"):
         (landing / feed).mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def test_a_date_that_is_a_link_to_nothing_stops_no_other(delivered: Settings, ta
     assert unseen(delivered, BEFORE, DAY) == []
 
 
-def test_a_feed_that_cannot_be_listed_stops_no_other(delivered: Settings) -> None:
+def test_an_unlistable_feed_does_not_block_others(delivered: Settings) -> None:
     landing = Path(delivered.landing)
     (landing / "boutiques").symlink_to("boutiques")
     (landing / "interventions").symlink_to("a" * 300)
@@ -79,7 +79,7 @@ def test_a_feed_that_cannot_be_listed_stops_no_other(delivered: Settings) -> Non
     )
 
 
-def test_a_night_and_a_range_go_past_a_link(delivered: Settings) -> None:
+def test_a_night_and_a_range_skip_a_link(delivered: Settings) -> None:
     landing = Path(delivered.landing)
     (landing / "boutiques").symlink_to("boutiques")
     (landing / "calls" / f"date={DAY}").symlink_to(f"date={DAY}")
@@ -95,7 +95,7 @@ def test_a_night_and_a_range_go_past_a_link(delivered: Settings) -> None:
     assert "boutiques cannot be read" in night.steps[-1].message
 
 
-def test_a_range_tells_what_was_done_before_an_error_ends_it(delivered: Settings) -> None:
+def test_a_range_reports_what_was_done_before_an_error(delivered: Settings) -> None:
     """The landing zone is removed when the first of some hundred dates is done."""
     last = BEFORE + timedelta(days=700)
     command = [str(Path(sys.executable).with_name("parc")), "ingest", "calls", "--accept-date"]
@@ -115,7 +115,7 @@ def test_a_range_tells_what_was_done_before_an_error_ends_it(delivered: Settings
     assert out.startswith(f"calls {BEFORE}: 30 of 30 rows published as delivery 1")
 
 
-def test_nobody_waits_for_a_link_out_to_come_true(delivered: Settings, tmp_path: Path) -> None:
+def test_no_run_waits_for_an_outward_link(delivered: Settings, tmp_path: Path) -> None:
     (tmp_path / "said.json").write_text("{}")
     folder = deliver(delivered, "calls", DAY, calls__csv=as_csv(legs(30)))
     (folder / "_CONTROL.json").symlink_to(tmp_path / "said.json")
@@ -125,7 +125,7 @@ def test_nobody_waits_for_a_link_out_to_come_true(delivered: Settings, tmp_path:
     assert "_CONTROL.json is a link to a place outside the landing zone" in outcome.message
 
 
-def test_what_comes_after_the_last_row_that_may_be_rejected_is_not_read(delivered: Settings) -> None:
+def test_reading_stops_at_the_limit_of_rejected_rows(delivered: Settings) -> None:
     """A Parquet file of a few KB may hold millions of rows."""
     stream = BytesIO()
     names = list(legs(1)[0])

@@ -214,19 +214,23 @@ def remote(request: pytest.FixtureRequest) -> Zone:
     return found
 
 
-def test_a_delivery_is_loaded_from_where_it_lies_and_left_there(zone: Zone) -> None:
+def test_a_delivery_is_loaded_in_place(zone: Zone) -> None:
     settings = zone.settings
     plain, packed = as_csv(legs(100)), gzip.compress(as_csv(legs(100, first=100)))
     table = as_parquet(legs(100, first=200))
     zone.deliver(a__csv=plain, b__csv__gz=packed, c__parquet=table)
-    lay = zone.files()
+    before = zone.files()
     assert has_arrived(settings, "calls", DAY) and zone.found == [DAY]
 
     assert counts(ingest(settings, "calls", DAY)) == ("published", 300, 300, 0)
-    assert zone.files() == lay and zone.copies == []
+    assert zone.files() == before and zone.copies == []
     [(files,)] = query(settings, "select files from ops.delivery")
     assert [(file["uri"], file["sha256"], file["bytes"]) for file in files] == [
-        (f"{settings.landing}/{FOLDER}/{name}", hashlib.sha256(lay[name]).hexdigest(), len(lay[name]))
+        (
+            f"{settings.landing}/{FOLDER}/{name}",
+            hashlib.sha256(before[name]).hexdigest(),
+            len(before[name]),
+        )
         for name in ("a.csv", "b.csv.gz", "c.parquet")
     ]
     assert zone.found == []
@@ -307,7 +311,7 @@ def test_a_control_file_that_never_matches_is_reported(zone: Zone) -> None:
     assert zone.found == []
 
 
-def test_a_file_that_grows_while_it_is_copied_is_refused_and_looked_at_again(
+def test_a_file_growing_during_the_copy_is_refused_and_retried(
     remote: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = as_csv(legs(60))
@@ -343,23 +347,23 @@ def loaded(zone: Zone) -> tuple[str, int, int, int]:
 
 def test_control_files_as_windows_and_macos_write_them(zone: Zone) -> None:
     composed, decomposed = "appels_\u00e9t\u00e9.csv", "appels_e\u0301te\u0301.csv"
-    said = {"rows": 50, "sha256": {composed: hashlib.sha256(as_csv(legs(50))).hexdigest().upper()}}
+    stated = {"rows": 50, "sha256": {composed: hashlib.sha256(as_csv(legs(50))).hexdigest().upper()}}
     zone.put(decomposed, as_csv(legs(50)))
     for content in (
-        json.dumps(said).encode("utf-8-sig"),
-        json.dumps(said).encode("utf-16"),
-        json.dumps(said, ensure_ascii=False).encode(),
+        json.dumps(stated).encode("utf-8-sig"),
+        json.dumps(stated).encode("utf-16"),
+        json.dumps(stated, ensure_ascii=False).encode(),
     ):
         zone.put("_CONTROL.json", content)
         assert loaded(zone)[0] in ("published", "unchanged")
-    zone.put("_CONTROL.json", json.dumps(said | {"rows": 51}).encode("utf-8-sig"))
+    zone.put("_CONTROL.json", json.dumps(stated | {"rows": 51}).encode("utf-8-sig"))
     outcome = ingest(zone.settings, "calls", DAY)
     assert outcome.status == "refused" and "says 51 rows, the files hold 50" in outcome.message
     zone.remove("_CONTROL.json")
-    zone.put("_Control.json", json.dumps(said).encode())
+    zone.put("_Control.json", json.dumps(stated).encode())
     assert loaded(zone)[0] == "unchanged"
 
-    zone.put("_CONTROL.json", json.dumps(said).encode("utf-8-sig"))
+    zone.put("_CONTROL.json", json.dumps(stated).encode("utf-8-sig"))
     assert loaded(zone)[0] == "unchanged", "two that say the same"
     zone.put("_CONTROL.json", json.dumps({"rows": 49}).encode())
     outcome = ingest(zone.settings, "calls", DAY)
@@ -367,7 +371,7 @@ def test_control_files_as_windows_and_macos_write_them(zone: Zone) -> None:
     assert "more than one control file, and they differ: _CONTROL.json and _Control.json" in outcome.message
 
 
-def test_what_a_control_file_names_may_be_there_and_no_data(zone: Zone) -> None:
+def test_a_control_file_may_name_files_that_are_not_data(zone: Zone) -> None:
     zone.put("calls.csv", as_csv(legs(50)))
     zone.put("calls.txt", b"")
     zone.put("part.csv/0.csv", as_csv(legs(50)))
@@ -379,7 +383,7 @@ def test_what_a_control_file_names_may_be_there_and_no_data(zone: Zone) -> None:
         assert zone.found == []
 
 
-def test_other_files_beside_the_data_are_reported_unless_they_are_companions(zone: Zone) -> None:
+def test_extra_files_are_reported_unless_they_are_companions(zone: Zone) -> None:
     beside = ("hour=12/b.csv", "part.csv/0.csv", "notes.txt", "_SUCCESS", "._calls.csv", ".calls.csv.crc")
     for name in beside:
         zone.put(name, b"not for us")
@@ -399,7 +403,7 @@ def test_other_files_beside_the_data_are_reported_unless_they_are_companions(zon
     assert outcome.warnings[:3] == reported and nothing.message.endswith("; ".join(reported))
 
 
-def test_a_restatement_is_found_whatever_its_moment(zone: Zone) -> None:
+def test_a_restatement_is_found_whatever_its_mtime(zone: Zone) -> None:
     """Of the same size and written before the first was loaded, as `rsync -t` and `put -p` leave it."""
     first = as_csv(legs(50))
     zone.put("calls.csv", first)
@@ -445,7 +449,7 @@ def test_a_whole_day_or_feed_may_be_a_link(with_links: tuple[Zone, Path], tmp_pa
     assert loaded(zone) == ("published", 50, 50, 0)
 
 
-def test_links_that_lead_out_or_nowhere_are_refused_and_reported(
+def test_outward_and_dangling_links_are_refused_and_reported(
     with_links: tuple[Zone, Path], tmp_path: Path
 ) -> None:
     zone, here = with_links
@@ -476,9 +480,7 @@ def test_links_that_lead_out_or_nowhere_are_refused_and_reported(
 
 
 @pytest.mark.parametrize("target", [f"date={DAY}", "nowhere", "x.csv/y", "a" * 300])
-def test_a_date_or_a_feed_that_is_a_link_to_nothing_is_reported_and_stops_no_other(
-    with_links: tuple[Zone, Path], target: str
-) -> None:
+def test_dangling_links_for_dates_and_feeds_are_reported(with_links: tuple[Zone, Path], target: str) -> None:
     zone, here = with_links
     zone.put("a.csv", as_csv(legs(50)))
     zone.age("a.csv", timedelta(hours=2))
@@ -493,7 +495,7 @@ def test_a_date_or_a_feed_that_is_a_link_to_nothing_is_reported_and_stops_no_oth
     assert {stray.place for stray in strays(zone.settings)} == {*links, "calls/x.csv"}
 
 
-def test_names_that_are_not_utf8_are_read_and_reported_with_replacement_signs(
+def test_non_utf8_names_are_read_and_shown_with_replacement_characters(
     with_links: tuple[Zone, Path],
 ) -> None:
     zone, here = with_links
@@ -526,7 +528,7 @@ def test_no_name_shows_a_telephone_number_or_breaks_a_line(with_links: tuple[Zon
     assert "12 00 01" not in kept and "299120001" not in kept and zone.found == []
 
 
-def test_what_may_not_be_read_refuses_its_delivery_alone(disk: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_refuses_only_its_delivery(disk: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: Any, **__: Any) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -559,7 +561,7 @@ def test_a_file_where_a_folder_should_be_is_reported(disk: Zone) -> None:
     assert outcome.message.endswith(f"; {FOLDER} is a file where a folder should be")
 
 
-def test_a_night_over_a_store_publishes_what_is_whole(s3: Zone) -> None:
+def test_a_night_on_s3_publishes_complete_deliveries(s3: Zone) -> None:
     s3.deliver(calls__csv=as_csv(legs(200)))
     night = nightly.NightRun(DAY)
     nightly._ingest(s3.settings, night, nightly._Watch(night, lambda _: None))
@@ -624,12 +626,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_store_that_is_away(s3: Zone, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_store(s3: Zone, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
     fails(s3.settings, "Could not connect to server", "check that the server is up")
 
 
-def test_a_store_that_says_nothing(s3: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_store(s3: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "WAIT_SECONDS", 1.0)
     monkeypatch.setattr(storage, "TRIES", 1)
     with door(None, 0) as (port, _):
@@ -637,7 +639,7 @@ def test_a_store_that_says_nothing(s3: Zone, monkeypatch: pytest.MonkeyPatch) ->
         fails(s3.settings, "Timeout was reached", "try again")
 
 
-def test_a_store_that_hangs_up_in_the_middle_of_a_file(
+def test_a_store_that_disconnects_during_a_file(
     s3: Zone, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.put("calls.csv", as_csv(legs(5_000)))
@@ -650,12 +652,12 @@ def test_a_store_that_hangs_up_in_the_middle_of_a_file(
     assert ledger(s3.settings) == [] and s3.copies == []
 
 
-def test_a_bucket_that_is_not_there_is_no_empty_one(s3: Zone) -> None:
+def test_a_missing_bucket_is_an_error(s3: Zone) -> None:
     fails(replace(s3.settings, landing="s3://other/landing"), "bucket does not exist")
     assert unseen(replace(s3.settings, landing=f"s3://{BUCKET}/empty"), DAY, DAY) == []
 
 
-def test_a_key_that_the_store_does_not_know_or_let_in(
+def test_unknown_or_unauthorised_store_keys_are_reported(
     s3: Zone, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.deliver(calls__csv=as_csv(legs(50)))
@@ -690,18 +692,18 @@ def at_port(settings: Settings, port: int) -> Settings:
     return replace(settings, landing=f"{head}@127.0.0.1:{port}/{tail.partition('/')[2]}")
 
 
-def test_a_server_that_is_away(sftp: Zone, free_port: int) -> None:
+def test_an_unreachable_server(sftp: Zone, free_port: int) -> None:
     fails(at_port(sftp.settings, free_port), "Unable to connect to port", "check that the server is up")
 
 
-def test_a_server_that_says_nothing(sftp: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server(sftp: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "WAIT_SECONDS", 0.5)
     with door(None, 0) as (port, _):
         fails(at_port(sftp.settings, port), "check that the server is up")
 
 
 @pytest.mark.parametrize("let_through", [10, 1_000, 3_000, 400_000])
-def test_a_server_that_hangs_up_in_the_middle(
+def test_a_server_that_disconnects_during_a_load(
     sftp: Zone, sftp_server: SimpleNamespace, tmp_path: Path, let_through: int
 ) -> None:
     """In the middle of the greeting, of the login, of a listing, of a file."""
@@ -715,7 +717,7 @@ def test_a_server_that_hangs_up_in_the_middle(
     assert ledger(sftp.settings) == [] and sftp.copies == []
 
 
-def test_a_server_that_falls_silent_in_the_middle_of_a_file(
+def test_a_server_that_stalls_during_a_file(
     sftp: Zone, sftp_server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "WAIT_SECONDS", 1.0)
@@ -735,12 +737,12 @@ def test_a_server_that_falls_silent_in_the_middle_of_a_file(
         ingest(sftp.settings, "calls", DAY)
 
 
-def test_a_folder_of_a_server_that_is_not_there_is_no_empty_one(sftp: Zone) -> None:
+def test_a_missing_server_folder_is_an_error(sftp: Zone) -> None:
     gone = f"{sftp.settings.landing}/gone"
     fails(replace(sftp.settings, landing=gone), f"{gone} does not exist")
 
 
-def test_a_server_takes_nobody_without_the_key(
+def test_login_without_the_key_is_refused(
     sftp: Zone, sftp_server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARC_SFTP_PASSWORD", SECRET)
@@ -754,7 +756,7 @@ def test_a_server_takes_nobody_without_the_key(
         unseen(sftp.settings, DAY, DAY)
 
 
-def test_a_server_that_nobody_knows_or_that_became_another(
+def test_an_unknown_or_changed_host_key_is_refused(
     sftp: Zone, sftp_server: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trusting any server that answers would let anybody invent tonight's deliveries."""
@@ -786,11 +788,11 @@ def test_a_url_with_a_password_is_refused_and_not_repeated(url: str, tmp_path: P
 
 
 @pytest.mark.parametrize("url", ["sftp://feeds@host:22/a@b", "s3://bucket/a:b@c", "file:///srv/a:b@c"])
-def test_a_url_with_signs_in_its_path_is_none_with_a_password(url: str, tmp_path: Path) -> None:
+def test_special_characters_in_a_url_path_are_no_password(url: str, tmp_path: Path) -> None:
     assert Settings(home=tmp_path, landing=url, switch="").landing == url
 
 
-def test_the_command_line_says_it_in_a_line(sftp: Zone, free_port: int) -> None:
+def test_the_command_line_reports_it_in_one_line(sftp: Zone, free_port: int) -> None:
     settings = at_port(sftp.settings, free_port)
     for others, message in (
         ({}, f"{settings.landing} cannot be read"),

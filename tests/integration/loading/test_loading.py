@@ -79,7 +79,7 @@ def test_too_many_bad_rows_refuse_the_delivery_and_touch_nothing(warehouse: Sett
     assert query(warehouse, "select count(*) from ops.quarantine where delivery_id = 2") == [(301,)]
 
 
-def test_of_a_refused_delivery_a_sample_is_listed(warehouse: Settings) -> None:
+def test_a_sample_of_a_refused_delivery_is_listed(warehouse: Settings) -> None:
     rows = legs(1_500)
     for row in rows:
         row["market"] = "fax"
@@ -141,7 +141,7 @@ def test_other_bytes_restate_the_day_and_say_what_changed(warehouse: Settings) -
     assert raw_tables(warehouse) == ["calls__20120425_2"]
 
 
-def test_the_first_of_equal_keys_wins_and_the_others_are_quarantined(warehouse: Settings) -> None:
+def test_the_first_of_duplicate_keys_is_kept_and_the_others_quarantined(warehouse: Settings) -> None:
     rows = legs(600)
     copy_in_file = rows[5] | {"market": "open", "customer_ref": "CUST-SECRET"}
     broken_first = rows[7] | {"call_id": "call-twice", "market": "fax"}
@@ -184,7 +184,7 @@ def test_more_duplicates_than_the_limit_refuse_the_delivery(warehouse: Settings)
     assert ledger(warehouse) == [(1, "refused", 600, 0, 600, 300)]
 
 
-def test_the_control_file_must_count_the_rows_that_came(warehouse: Settings) -> None:
+def test_the_control_file_must_match_the_row_count(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(100)), control={"rows": 100})
     assert ingest(warehouse, "calls", DAY).status == "published"
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(99)), control={"rows": 100})
@@ -194,7 +194,7 @@ def test_the_control_file_must_count_the_rows_that_came(warehouse: Settings) -> 
     assert len(published(warehouse)) == 100
 
 
-def test_a_control_file_that_contradicts_the_published_day_is_heard(warehouse: Settings) -> None:
+def test_a_control_file_that_contradicts_the_published_day_is_reported(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(99)))
     assert ingest(warehouse, "calls", DAY).status == "published"
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(99)), control={"rows": 100})
@@ -222,14 +222,14 @@ def test_an_empty_file_refuses_the_delivery_by_name(warehouse: Settings) -> None
     assert "calls.csv: it is empty, without even a header" in ingest(warehouse, "calls", DAY).message
 
 
-def test_a_header_alone_is_no_day(warehouse: Settings) -> None:
+def test_a_header_without_rows_is_refused(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(1)).splitlines(keepends=True)[0])
     outcome = ingest(warehouse, "calls", DAY)
     assert counts(outcome) == ("refused", 0, 0, 0)
     assert "no legs at all" in outcome.message
 
 
-def test_rows_that_cannot_be_split_are_masked_whole(warehouse: Settings) -> None:
+def test_malformed_rows_are_masked_entirely(warehouse: Settings) -> None:
     lines = as_csv(legs(500)).split(b"\n")
     lines[3] = lines[3].replace(b"RENNES", b"REN\xe9S")
     lines[5] += b",more"
@@ -243,7 +243,7 @@ def test_rows_that_cannot_be_split_are_masked_whole(warehouse: Settings) -> None
     ]
 
 
-def test_a_row_stands_on_the_line_where_it_begins(warehouse: Settings) -> None:
+def test_a_row_is_located_at_its_first_line(warehouse: Settings) -> None:
     rows = legs(300)
     rows[0]["call_id"] = "two\nlines"
     rows[2]["call_id"] = 'with "quotes", a comma\nand\n\nfour lines'
@@ -377,7 +377,7 @@ def test_nothing_delivered_is_missing_and_leaves_no_trace(warehouse: Settings) -
     assert ledger(warehouse) == []
 
 
-def test_a_day_far_below_its_like_is_refused(warehouse: Settings) -> None:
+def test_a_day_far_below_its_like_days_is_refused(warehouse: Settings) -> None:
     for weeks in (4, 3, 2, 1):
         day = DAY - timedelta(weeks=weeks)
         deliver(warehouse, "calls", day, calls__csv=as_csv(legs(1_000, day)))
@@ -401,7 +401,7 @@ def test_a_day_far_below_its_like_is_refused(warehouse: Settings) -> None:
     )
 
 
-def test_a_holiday_is_held_against_holidays_alone(warehouse: Settings) -> None:
+def test_a_holiday_is_compared_only_with_holidays(warehouse: Settings) -> None:
     ascension, monday, whit_monday = date(2012, 5, 17), date(2012, 5, 21), date(2012, 5, 28)
     following = whit_monday + timedelta(weeks=1)
     reported = {}
@@ -415,7 +415,7 @@ def test_a_holiday_is_held_against_holidays_alone(warehouse: Settings) -> None:
     assert "300 legs, 30 % of the usual 1,000 for a day like this Monday" in warning
 
 
-def test_the_hours_of_a_clock_change_are_told_apart(warehouse: Settings) -> None:
+def test_the_hours_of_a_clock_change_are_distinguished(warehouse: Settings) -> None:
     """On 28 October 2012 the hour from two to three comes twice, on 25 March it does not come at all."""
     october, march = date(2012, 10, 28), date(2012, 3, 25)
     rows = [row | {"outcome": "blocked", "queued_at": "", "answered_at": ""} for row in legs(4, october)]
@@ -470,13 +470,13 @@ def test_withheld_numbers_are_never_one_customer(warehouse: Settings) -> None:
     ) == [(5, 1, 1, 5)]
 
 
-def test_what_is_no_data_file_is_named(warehouse: Settings) -> None:
+def test_files_that_are_not_data_are_named(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)), rest__csv__part=b"call_id")
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.warnings[0] == "rest.csv.part is not a data file and was ignored"
 
 
-def test_tables_carry_the_declarations_words(warehouse: Settings) -> None:
+def test_table_comments_match_the_declaration(warehouse: Settings) -> None:
     with connect(warehouse, "loader") as connection:
         for feed in feeds.FEEDS.values():
             ensure_table(connection, feed)
@@ -493,7 +493,7 @@ def test_tables_carry_the_declarations_words(warehouse: Settings) -> None:
     ]
 
 
-def test_a_reader_of_the_feed_holds_up_no_first_publication(warehouse: Settings) -> None:
+def test_a_reader_does_not_block_the_first_publication(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)))
     ingest(warehouse, "calls", DAY)
     day = DAY + timedelta(days=1)
@@ -504,21 +504,21 @@ def test_a_reader_of_the_feed_holds_up_no_first_publication(warehouse: Settings)
         assert reader.execute("select count(*) from raw.calls").fetchone() == (20,)
 
 
-def test_a_restatement_of_which_much_is_missing_warns(warehouse: Settings) -> None:
+def test_a_restatement_that_lacks_many_rows_warns(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(300)))
     assert not [reported for reported in ingest(warehouse, "calls", DAY).warnings if "replace" in reported]
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(209)))
     assert "209 rows replace the 300 of delivery 1" in ingest(warehouse, "calls", DAY).warnings[0]
 
 
-def test_what_is_not_read_is_named_where_nothing_else_came(warehouse: Settings) -> None:
+def test_ignored_files_are_named_if_there_is_no_data(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__txt=as_csv(legs(3)))
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "missing"
     assert outcome.message.endswith("; calls.txt is not a data file and was ignored")
 
 
-def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: Settings) -> None:
+def test_a_restatement_waits_for_readers_without_blocking_others(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)))
     ingest(warehouse, "calls", DAY)
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(11)))
@@ -540,7 +540,7 @@ def test_a_restatement_waits_for_readers_without_making_others_wait(warehouse: S
     assert len(published(warehouse)) == 11
 
 
-def test_a_transaction_older_than_a_restatement_sees_the_new_day_whole(warehouse: Settings) -> None:
+def test_a_transaction_older_than_a_restatement_sees_the_whole_new_day(warehouse: Settings) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(10)))
     ingest(warehouse, "calls", DAY)
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(11)))
@@ -589,7 +589,7 @@ def test_a_new_feed_is_a_declaration_and_nothing_else(
     ) == [("uuid", date(2012, 4, 2), "sound"), ("uuid", date(2012, 4, 2), "faulty")]
 
 
-def test_a_table_that_is_not_as_declared_is_reported(warehouse: Settings) -> None:
+def test_a_table_that_differs_from_the_declaration_is_reported(warehouse: Settings) -> None:
     with connect(warehouse, "loader") as connection:
         connection.execute("drop table if exists raw.active_lines")
         connection.execute("create table raw.active_lines (month text, lines integer, colour text)")

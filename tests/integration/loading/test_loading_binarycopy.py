@@ -47,7 +47,7 @@ ROWS = st.lists(
 
 @given(rows=ROWS)
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_value_arrives(warehouse: Settings, rows: list[tuple[Any, ...]]) -> None:
+def test_every_value_round_trips(warehouse: Settings, rows: list[tuple[Any, ...]]) -> None:
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     with connect(warehouse, "admin") as connection, connection.cursor() as cursor:
         cursor.execute(

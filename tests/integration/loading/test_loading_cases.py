@@ -66,7 +66,7 @@ def test_numbers_in_any_column_are_masked(warehouse: Settings, load_case: Load) 
     assert "'***'" in outcome.message and "rappeler" not in reported
 
 
-def test_a_number_as_a_site_is_masked_and_warned_of(warehouse: Settings) -> None:
+def test_a_number_as_a_site_is_masked_with_a_warning(warehouse: Settings) -> None:
     rows = legs(200)
     rows[7]["site_code"] = rows[8]["site_code"] = "0299123456"
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(rows))
@@ -97,20 +97,20 @@ def test_a_refusal_names_the_true_cause(load_case: Load, file: str, message: str
     assert message in outcome.message
 
 
-def test_a_shop_is_open_to_the_end_of_time(warehouse: Settings, load_case: Load) -> None:
+def test_a_shop_closing_on_9999_12_31_is_open(warehouse: Settings, load_case: Load) -> None:
     outcome = load_case("19-messages/boutiques_9999.csv", "boutiques")
     assert counts(outcome) == ("published", 1, 1, 0)
     assert query(warehouse, "select opened_on, closed_on from raw.boutiques") == [(date(2010, 1, 1), None)]
 
 
 @pytest.mark.parametrize("file", ["no_seconds.csv", "seven_digits.csv"])
-def test_iso_8601_is_taken(warehouse: Settings, load_case: Load, file: str) -> None:
+def test_iso_8601_is_accepted(warehouse: Settings, load_case: Load, file: str) -> None:
     assert counts(load_case(f"22-iso-8601-not-taken/{file}", "calls")) == ("published", 3, 3, 0)
     at = "select distinct offered_at at time zone 'Europe/Paris' from raw.calls"
     assert [str(moment) for (moment,) in query(warehouse, at)] == ["2012-04-25 08:00:00"]
 
 
-def test_digits_alone_are_an_identifier_where_the_others_are(warehouse: Settings) -> None:
+def test_digits_only_keys_are_identifiers_among_identifiers(warehouse: Settings) -> None:
     """Zero-padded ids that look like numbers are kept and shown as digests; outliers are quarantined."""
     rows = legs(400)
     for number, row in enumerate(rows):

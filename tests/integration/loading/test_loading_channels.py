@@ -152,7 +152,7 @@ def test_csv_gzip_and_parquet_give_the_same_rows(warehouse: Settings, feed: str)
         assert query(warehouse, everything) == expected
 
 
-def test_a_visit_a_job_and_a_boutique_are_stored_as_they_were(warehouse: Settings) -> None:
+def test_a_visit_a_job_and_a_boutique_are_stored_unchanged(warehouse: Settings) -> None:
     for feed, make in MADE.items():
         deliver(warehouse, feed, WEDNESDAY, rows__csv=as_csv(make(10, WEDNESDAY)))
         assert ingest(warehouse, feed, WEDNESDAY).status == "published"
@@ -321,7 +321,7 @@ def test_a_visit_around_midnight_belongs_to_its_local_day(warehouse: Settings) -
     assert counts(ingest(warehouse, "boutique_visits", WEDNESDAY)) == ("published", 2, 2, 0)
 
 
-def test_the_states_of_a_job_are_all_kept_whatever_day_they_are_of(warehouse: Settings) -> None:
+def test_all_states_of_a_job_are_kept(warehouse: Settings) -> None:
     """A delivery holds what changed since the last one: several states of a job, some of days before."""
     rows = jobs(1)
     earlier = at(WEDNESDAY - timedelta(days=3), 8)
@@ -346,7 +346,7 @@ def test_the_states_of_a_job_are_all_kept_whatever_day_they_are_of(warehouse: Se
     assert query(warehouse, "select count(*) from raw.interventions where job_id = 'job-0'") == [(6,)]
 
 
-def test_repeated_keys_are_quarantined_however_they_are_spelt(warehouse: Settings) -> None:
+def test_repeated_keys_are_quarantined_in_any_spelling(warehouse: Settings) -> None:
     rows = visits(300)
     rows.append(rows[4] | {"outcome": "sale"})
     deliver(warehouse, "boutique_visits", WEDNESDAY, rows__csv=as_csv(rows))
@@ -418,7 +418,7 @@ def test_too_many_bad_rows_refuse_the_delivery_and_leave_the_day(warehouse: Sett
     assert query(warehouse, "select count(*) from raw.boutique_visits") == [(200,)]
 
 
-def test_only_what_is_due_every_day_fails_by_not_coming(warehouse: Settings) -> None:
+def test_only_daily_feeds_fail_when_missing(warehouse: Settings) -> None:
     for feed in MADE:
         outcome = ingest(warehouse, feed, WEDNESDAY)
         assert outcome.status == "missing"

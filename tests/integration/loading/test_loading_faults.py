@@ -25,8 +25,8 @@ from support.deliveries import DAY, as_csv, deliver, ledger, legs, published, qu
 from support.disturbances import cut_off
 
 # The function in which the process dies: before it does anything, or after it has done all.
-DEATHS = {
-    "while the table is filled": ("parc.loading.load.RowRules.sort_out", "before"),
+KILL_POINTS = {
+    "while the table is filled": ("parc.loading.load.RowRules.check_block", "before"),
     "when the table is full": ("parc.loading.load._suspects", "before"),
     "before it is judged": ("parc.loading.ingestion._Run._audit", "before"),
     "after it is judged": ("parc.ledger.write_deliveries.audit", "after"),
@@ -73,9 +73,15 @@ def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality, "check_delivery", lambda *_: Verdict(passed=True))
 
 
-def killed(settings: Settings, death: str) -> None:
+def killed(settings: Settings, kill_point: str) -> None:
     """Ingest the day in a process that is killed at that moment."""
-    given = [str(settings.home), settings.landing, str(settings.warehouse_dsn), *DEATHS[death], str(DAY)]
+    given = [
+        str(settings.home),
+        settings.landing,
+        str(settings.warehouse_dsn),
+        *KILL_POINTS[kill_point],
+        str(DAY),
+    ]
     done = subprocess.run([sys.executable, "-c", DIE, *given], check=False, capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
@@ -100,26 +106,26 @@ def undisturbed() -> dict[str, list[Any]]:
     return {}
 
 
-@pytest.mark.parametrize("death", [None, *DEATHS])
+@pytest.mark.parametrize("kill_point", [None, *KILL_POINTS])
 def test_killed_at_any_moment_and_run_again(
-    warehouse: Settings, death: str | None, undisturbed: dict[str, list[Any]]
+    warehouse: Settings, kill_point: str | None, undisturbed: dict[str, list[Any]]
 ) -> None:
     publish_and_restate(warehouse)
-    if death:
-        killed(warehouse, death)
-    check_that_the_next_run_ends_it(warehouse, death, undisturbed)
+    if kill_point:
+        killed(warehouse, kill_point)
+    check_that_the_next_run_ends_it(warehouse, kill_point, undisturbed)
 
 
-@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("kill_point", KILL_POINTS)
 def test_cut_off_at_any_moment_and_run_again(
     server: Settings,
     warehouse: Settings,
-    death: str,
+    kill_point: str,
     undisturbed: dict[str, list[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     publish_and_restate(warehouse)
-    target, moment = DEATHS[death]
+    target, moment = KILL_POINTS[kill_point]
     function = pkgutil.resolve_name(target)
 
     def lose_the_connection(*values: Any, **named: Any) -> Any:
@@ -133,7 +139,7 @@ def test_cut_off_at_any_moment_and_run_again(
     with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
         patched.setattr(target, lose_the_connection)
         ingest(warehouse, "calls", DAY)
-    check_that_the_next_run_ends_it(warehouse, death, undisturbed)
+    check_that_the_next_run_ends_it(warehouse, kill_point, undisturbed)
 
 
 def publish_and_restate(settings: Settings) -> None:
@@ -147,9 +153,9 @@ def publish_and_restate(settings: Settings) -> None:
 
 
 def check_that_the_next_run_ends_it(
-    warehouse: Settings, death: str | None, undisturbed: dict[str, list[Any]]
+    warehouse: Settings, kill_point: str | None, undisturbed: dict[str, list[Any]]
 ) -> None:
-    swapped = death == "when it is published"
+    swapped = kill_point == "when it is published"
     assert len(published(warehouse)) == 300, "readers see a whole day, the old or the new"
     assert query(warehouse, "select count(*) from raw.calls where line_number = 302") == [(int(swapped),)]
     again = ingest(warehouse, "calls", DAY)
@@ -209,7 +215,7 @@ def test_many_days_at_once_published_and_restated(warehouse: Settings) -> None:
     assert len(raw_tables(warehouse)) == 5
 
 
-def test_a_day_that_stays_locked_is_reported(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_remains_locked_is_reported(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "SAME_DATE_PATIENCE_SECONDS", 0.1)
     with (
         connect(warehouse, "loader", autocommit=True) as other,
@@ -219,7 +225,7 @@ def test_a_day_that_stays_locked_is_reported(warehouse: Settings, monkeypatch: p
         ingest(warehouse, "calls", DAY)
 
 
-def test_a_feed_that_stays_locked_is_reported_and_loses_nothing(
+def test_a_feed_that_remains_locked_is_reported_and_loses_nothing(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(50)))
@@ -240,13 +246,13 @@ def test_a_file_written_to_while_it_is_read_refuses_the_delivery(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(50)))
-    sort_out = RowRules.sort_out
+    check_block = RowRules.check_block
 
     def written_to_meanwhile(*given: Any) -> Any:
         (folder / "calls.csv").touch()
-        return sort_out(*given)
+        return check_block(*given)
 
-    monkeypatch.setattr(RowRules, "sort_out", written_to_meanwhile)
+    monkeypatch.setattr(RowRules, "check_block", written_to_meanwhile)
     outcome = ingest(warehouse, "calls", DAY)
     assert outcome.status == "refused"
     assert "calls.csv was written to while it was read" in outcome.message

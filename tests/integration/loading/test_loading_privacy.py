@@ -103,7 +103,7 @@ def test_no_number_of_a_header_is_shown(module_warehouse: Settings) -> None:
     check_nothing_in_clear(module_warehouse, *outcomes)
 
 
-def test_what_a_person_types_is_masked_and_cut(module_warehouse: Settings) -> None:
+def test_typed_reasons_are_masked_and_truncated(module_warehouse: Settings) -> None:
     reason = "rappeler 02 99 12 34 56\n" + "et dire pourquoi " * 100
     outcome = ingest(module_warehouse, "calls", DAY - timedelta(days=40))
     assert outcome.status == "missing"
@@ -130,6 +130,6 @@ def test_what_a_person_types_is_masked_and_cut(module_warehouse: Settings) -> No
 
 
 @pytest.mark.parametrize("command", [["withdraw", "1"], ["routing", "disable"], ["routing", "enable"]])
-def test_an_empty_reason_is_a_mistake_of_use(command: list[str]) -> None:
+def test_an_empty_reason_is_a_usage_error(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--reason", " "])
     assert result.exit_code == 2 and "do not leave it blank" in " ".join(result.output.split())

@@ -42,7 +42,7 @@ def everything(settings: Settings) -> list[object]:
     ]
 
 
-def test_the_first_load_records_the_keys_fingerprint_and_not_the_key(warehouse: Settings) -> None:
+def test_the_first_load_records_only_the_key_fingerprint(warehouse: Settings) -> None:
     assert ingest(warehouse, "calls", DAY).status == "missing"
     assert kept(warehouse) == [], "nothing has been loaded yet"
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
@@ -55,7 +55,7 @@ def test_the_first_load_records_the_keys_fingerprint_and_not_the_key(warehouse: 
 
 
 @pytest.mark.parametrize("key", ["secret", "a" * 64, "0123456789abcdef0123456789abcde", "password" * 8])
-def test_no_warehouse_begins_with_a_key_that_can_be_guessed(
+def test_a_new_warehouse_refuses_a_weak_key(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
@@ -68,7 +68,7 @@ def test_no_warehouse_begins_with_a_key_that_can_be_guessed(
     assert ingest(warehouse, "calls", DAY).status == "published"
 
 
-def test_a_warehouse_that_has_a_weak_key_goes_on_and_doctor_says_so(
+def test_a_weak_key_keeps_working_and_doctor_reports_it(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARC_PSEUDONYM_SECRET", "secret")
@@ -83,7 +83,7 @@ def test_a_warehouse_that_has_a_weak_key_goes_on_and_doctor_says_so(
     assert check.state == "wrong" and "too easy to guess" in check.text
 
 
-def test_another_key_is_refused_with_nothing_read_or_written(
+def test_another_key_is_refused_before_reading_or_writing(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
@@ -110,7 +110,7 @@ def test_another_key_is_refused_with_nothing_read_or_written(
     assert ingest(warehouse, "calls", tomorrow).status == "published"
 
 
-def test_of_two_first_loads_under_different_keys_one_counts(warehouse: Settings, tmp_path: Path) -> None:
+def test_concurrent_first_loads_accept_one_key(warehouse: Settings, tmp_path: Path) -> None:
     days = [DAY, DAY + timedelta(days=1)]
     platforms = [replace(warehouse, home=tmp_path / name) for name in ("one", "other")]
     for day in days:
@@ -138,7 +138,7 @@ def test_of_two_first_loads_under_different_keys_one_counts(warehouse: Settings,
     assert ingest(platforms[1 - loser], "calls", days[loser]).status == "published"
 
 
-def test_two_first_loads_at_once_under_one_key_agree(warehouse: Settings) -> None:
+def test_concurrent_first_loads_with_one_key_agree(warehouse: Settings) -> None:
     """The second waits for the first's uncommitted record, and finds that it has the same key."""
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(20)))
     assert ingest(warehouse, "calls", DAY).status == "published"
@@ -170,7 +170,7 @@ def test_two_first_loads_at_once_under_one_key_agree(warehouse: Settings) -> Non
         ("bi_reader", "select * from ops.pseudonym_key"),
     ],
 )
-def test_the_fingerprint_is_the_loaders_and_stays(warehouse: Settings, role: Role, statement: str) -> None:
+def test_roles_cannot_change_the_fingerprint(warehouse: Settings, role: Role, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(warehouse, role) as connection:
         connection.execute(statement.encode())
 
@@ -180,7 +180,7 @@ def test_there_is_one_key(warehouse: Settings) -> None:
         connection.execute("insert into ops.pseudonym_key (fingerprint) values ('a'), ('b')")
 
 
-def test_a_warehouse_that_was_not_brought_up_to_date_is_reported(warehouse: Settings) -> None:
+def test_an_outdated_warehouse_schema_is_reported(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("drop table ops.pseudonym_key")
     with pytest.raises(ConfigurationError, match="older than the platform; update it with `parc up"):

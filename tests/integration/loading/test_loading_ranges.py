@@ -95,7 +95,7 @@ def depart(connection: Connection[Any], at: date, was_published: bool) -> None:
     """Remove a snapshot as a withdrawal does."""
     if was_published:
         with connection.transaction():
-            ranges.take_out(connection, FEED, at, Pseudonyms(SECRET))
+            ranges.remove(connection, FEED, at, Pseudonyms(SECRET))
             connection.execute(
                 "update ops.delivery set status = 'withdrawn' "
                 "where feed = %s and business_date = %s and status = 'published'",
@@ -178,7 +178,7 @@ def test_snapshots_through_the_landing_zone(warehouse: Settings, monkeypatch: py
     ]
 
 
-def test_keys_for_dbt_are_those_of_the_calls(warehouse: Settings) -> None:
+def test_keys_for_dbt_match_those_of_the_calls(warehouse: Settings) -> None:
     deliver(warehouse, FEED.name, FIRST, lines__csv=snapshot_csv({"02 99 00 00 01": ("22", "moved")}))
     ingest(warehouse, FEED.name, FIRST)
     at = date(2012, 4, 25)

@@ -59,7 +59,7 @@ def wait_until_it_hangs(settings: Settings) -> None:
     pytest.fail("the load never got that far")
 
 
-def test_a_load_that_hangs_is_ended_and_its_delivery_refused(blocked: Settings) -> None:
+def test_a_hanging_load_is_ended_and_its_delivery_refused(blocked: Settings) -> None:
     with loads(blocked, longest=SHORT) as load:
         outcome = load.ingest("calls", DAY)
         assert outcome.status == "refused"
@@ -84,7 +84,7 @@ def test_a_load_that_is_killed_refuses_its_delivery(blocked: Settings) -> None:
     assert [status for _, status, *_ in ledger(blocked)] == ["published", "refused"]
 
 
-def test_a_load_knows_no_secret_that_it_has_no_use_for(warehouse: Settings, monkeypatch) -> None:
+def test_a_load_gets_only_the_secrets_it_needs(warehouse: Settings, monkeypatch) -> None:
     """It reads untrusted files, so it must not have Airflow's or the switch's keys or the notice URLs."""
     for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "PARC_SWITCH_SECRET", "PARC_NOTICE_URLS_FILE"):
         monkeypatch.setenv(name, "not for loads")
@@ -94,7 +94,7 @@ def test_a_load_knows_no_secret_that_it_has_no_use_for(warehouse: Settings, monk
     assert "not for loads" not in known.values() and "PYTHONPATH" in known
 
 
-def test_a_load_ends_with_whoever_asked_for_it(blocked: Settings) -> None:
+def test_a_load_ends_with_its_parent_process(blocked: Settings) -> None:
     command = [str(Path(sys.executable).with_name("parc")), "ingest", "calls", "--date", str(DAY)]
     with subprocess.Popen(command, env=os.environ | environment(blocked), stderr=subprocess.PIPE) as asked:
         wait_until_it_hangs(blocked)
@@ -104,7 +104,7 @@ def test_a_load_ends_with_whoever_asked_for_it(blocked: Settings) -> None:
     assert ("calls", DAY) in unseen(blocked, DAY, DAY), "what nobody refused is loaded by the next look"
 
 
-def test_a_file_that_needs_more_memory_than_it_gets_is_refused(warehouse: Settings) -> None:
+def test_a_file_that_exceeds_the_memory_limit_is_refused(warehouse: Settings) -> None:
     rows = pa.Table.from_pylist(legs(1)).take(pa.array([0] * 30))
     chance = random.Random(0)  # so that no limit of expansion refuses the file first
     ids = pa.array([chance.randbytes(1 << 18).hex() + "0" * (19 << 20) for _ in range(30)])

@@ -187,7 +187,7 @@ def another_layout(good: Good, chance: random.Random) -> Mutation:
     return Mutation(name, "a.csv", content, "be the same")
 
 
-def said_otherwise(good: Good, chance: random.Random) -> Mutation:
+def control_mismatch(good: Good, chance: random.Random) -> Mutation:
     """The control file knows that something is missing or has changed."""
     cut = good.content[: chance.randrange(len(good.content) - 1)]
     control = chance.choice(
@@ -264,7 +264,7 @@ KINDS: list[Callable[[Good, random.Random], Mutation]] = [
     repeated_rows,
     another_header,
     another_layout,
-    said_otherwise,
+    control_mismatch,
     a_gzip_stream,
     a_parquet_file,
 ]
@@ -363,18 +363,18 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("feed", feeds.FEEDS)
 @pytest.mark.parametrize("count", [4, pytest.param(1_450, marks=pytest.mark.soak)])
-def test_spoiled_files_are_published_exactly_or_told_apart(
+def test_spoiled_files_are_published_exactly_or_reported(
     module_warehouse: Settings, landing: Path, feed: str, count: int
 ) -> None:
     good = good_file(module_warehouse, feeds.get(feed), landing)
-    came_of: Counter[str] = Counter()
+    results: Counter[str] = Counter()
     wrong = []
     for seed in range(count):
         chance = random.Random(f"{feed} {seed}")
         spoiled = chance.choice(KINDS)(good, chance)
         try:
-            came_of[check(module_warehouse, good, spoiled)] += 1
+            results[check(module_warehouse, good, spoiled)] += 1
         except Exception as error:  # all are reported together: one failure says little about the next
             wrong.append(f"seed {seed}: {spoiled.what}: {type(error).__name__}: {error}")
     assert not wrong, "\n\n".join(wrong)
-    print(f"{feed}: {count} spoiled files: {dict(came_of)}")
+    print(f"{feed}: {count} spoiled files: {dict(results)}")

@@ -37,11 +37,11 @@ def admit_mobile(monkeypatch: pytest.MonkeyPatch) -> None:
         replace(column, one_of=(*column.one_of, "mobile")) if column.name == "market" else column
         for column in calls.columns
     )
-    mended = replace(calls, columns=columns)
-    monkeypatch.setattr(feeds, "get", lambda name: mended if name == "calls" else FEEDS[name])
+    corrected = replace(calls, columns=columns)
+    monkeypatch.setattr(feeds, "get", lambda name: corrected if name == "calls" else FEEDS[name])
 
 
-def test_what_is_held_back_is_listed_and_shown(warehouse: Settings, loaded: Outcome) -> None:
+def test_quarantined_rows_are_listed_and_shown(warehouse: Settings, loaded: Outcome) -> None:
     [reported] = held(warehouse)
     assert (reported.delivery_id, reported.row_count, reported.column_name, reported.first_line) == (
         loaded.delivery_id,
@@ -58,7 +58,7 @@ def test_what_is_held_back_is_listed_and_shown(warehouse: Settings, loaded: Outc
     assert shown.stdout.count("line_number") == 3 and "+33" not in shown.stdout
 
 
-def test_a_replay_lets_through_what_a_mended_contract_allows(
+def test_a_replay_publishes_rows_allowed_by_the_corrected_declaration(
     warehouse: Settings, loaded: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ingest(warehouse, "calls", DAY).status == "unchanged"
@@ -75,7 +75,7 @@ def test_a_replay_lets_through_what_a_mended_contract_allows(
         replayed(warehouse, loaded.delivery_id or 0)
 
 
-def test_a_replay_of_mended_data_is_a_restatement(warehouse: Settings, loaded: Outcome) -> None:
+def test_a_replay_of_corrected_data_is_a_restatement(warehouse: Settings, loaded: Outcome) -> None:
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(1_000)))
     assert counts(replayed(warehouse, loaded.delivery_id or 0)) == ("published", 1_000, 1_000, 0)
 

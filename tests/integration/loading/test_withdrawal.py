@@ -35,7 +35,7 @@ def statuses(settings: Settings) -> list[tuple[str, str | None]]:
     return query(settings, "select status, reason from ops.delivery order by delivery_id")
 
 
-def test_its_rows_go_and_its_bytes_stay_out(warehouse: Settings) -> None:
+def test_withdrawal_removes_rows_and_blocks_their_bytes(warehouse: Settings) -> None:
     first, second = load(warehouse, 30), load(warehouse, 20)
     assert second.delivery_id
     reported = withdraw(warehouse, second.delivery_id, "of the test system")
@@ -54,7 +54,7 @@ def test_its_rows_go_and_its_bytes_stay_out(warehouse: Settings) -> None:
     assert first.delivery_id and len(published(warehouse)) == 30
 
 
-def test_a_replay_takes_the_same_bytes_after_all(warehouse: Settings) -> None:
+def test_a_replay_accepts_withdrawn_bytes(warehouse: Settings) -> None:
     outcome = load(warehouse, 20)
     assert outcome.delivery_id
     withdraw(warehouse, outcome.delivery_id, "by mistake")
@@ -63,7 +63,7 @@ def test_a_replay_takes_the_same_bytes_after_all(warehouse: Settings) -> None:
     assert ingest(warehouse, "calls", DAY).status == "unchanged"
 
 
-def test_what_is_refused_is_taken_back_from_the_ledger_alone(warehouse: Settings) -> None:
+def test_withdrawing_a_refused_delivery_changes_only_the_ledger(warehouse: Settings) -> None:
     load(warehouse, 20)
     deliver(warehouse, "calls", DAY, calls__csv=b"who\nme\n")
     refused = ingest(warehouse, "calls", DAY)
@@ -73,7 +73,7 @@ def test_what_is_refused_is_taken_back_from_the_ledger_alone(warehouse: Settings
     assert [finding for finding in desk.findings(warehouse) if finding.kind == "refused"] == []
 
 
-def test_a_date_is_due_again_and_one_beyond_the_others_no_longer_counts(warehouse: Settings) -> None:
+def test_a_withdrawn_date_is_due_again_and_no_longer_the_newest(warehouse: Settings) -> None:
     last = load(warehouse, 20, DAY + timedelta(days=30))
     load(warehouse, 20)
     assert desk.newest_night(warehouse) == DAY + timedelta(days=30)
@@ -84,7 +84,7 @@ def test_a_date_is_due_again_and_one_beyond_the_others_no_longer_counts(warehous
     assert calls.state == "missing"
 
 
-def test_what_cannot_be_withdrawn_says_why(warehouse: Settings) -> None:
+def test_an_impossible_withdrawal_says_why(warehouse: Settings) -> None:
     first, second = load(warehouse, 20), load(warehouse, 21)
     assert first.delivery_id and second.delivery_id
     with pytest.raises(ConfigurationError, match="there is no delivery 99"):
@@ -107,7 +107,7 @@ def test_what_cannot_be_withdrawn_says_why(warehouse: Settings) -> None:
     assert len(published(warehouse)) == 21
 
 
-def test_the_command_line_says_it_in_a_line(warehouse: Settings) -> None:
+def test_the_command_line_reports_it_in_one_line(warehouse: Settings) -> None:
     outcome = load(warehouse, 20)
     done = parc(warehouse, "withdraw", str(outcome.delivery_id), "--reason", "a slip")
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
@@ -115,7 +115,7 @@ def test_the_command_line_says_it_in_a_line(warehouse: Settings) -> None:
     assert (wrong.returncode, wrong.stderr.count("\n")) == (3, 1)
 
 
-def test_a_snapshot_of_ranges_whose_forerunner_is_past_retention_stays(warehouse: Settings) -> None:
+def test_a_range_snapshot_stays_if_its_predecessor_is_past_retention(warehouse: Settings) -> None:
     def snapshot(day: date, department: str) -> int:
         row = f"number,department_code,reason\n+33299000001,{department},moved\n"
         deliver(warehouse, NUMBERS, day, lines__csv=row.encode())

@@ -95,7 +95,7 @@ def guess(log_in: Callable[..., httpx.Response], name: str, times: int) -> list[
     return [log_in(name, "a guess").status_code for _ in range(times)]
 
 
-def test_each_name_gets_in_with_its_own_password(server, settings: Settings) -> None:
+def test_each_user_logs_in_with_their_own_password(server, settings: Settings) -> None:
     secrets = {name: users.password(settings, name) for name in users.roles(settings)}
     assert list(secrets) == ["admin", "alice", "bob", "carol", "dave.b"]
     assert len(set(secrets.values())) == 5
@@ -135,7 +135,7 @@ def test_what_each_role_may_do(server, settings: Settings, manager) -> None:
     }
 
 
-def test_a_token_does_what_its_name_may_now(manager) -> None:
+def test_a_token_has_the_current_rights_of_its_user(manager) -> None:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 
     for name in ("alice", "somebody who left"):
@@ -144,7 +144,7 @@ def test_a_token_does_what_its_name_may_now(manager) -> None:
         assert manager.is_authorized_dag(method="GET", user=user) == (name == "alice")
 
 
-def test_a_name_is_heard_five_times_then_ever_more_rarely(server, settings: Settings) -> None:
+def test_attempts_are_delayed_after_five_failures(server, settings: Settings) -> None:
     with browser(server) as log_in:
         assert guess(log_in, "bob", 7) == [401] * 5 + [429] * 2
         refused = log_in("bob", users.password(settings, "bob"))
@@ -162,7 +162,7 @@ def test_a_name_is_heard_five_times_then_ever_more_rarely(server, settings: Sett
         assert guess(another, "bob", 5) == [401] * 5, "a successful login resets the count"
 
 
-def test_who_guesses_from_elsewhere_waits_and_the_person_does_not(server, settings: Settings) -> None:
+def test_guesses_from_another_address_do_not_delay_the_user(server, settings: Settings) -> None:
     secret = users.password(settings, "carol")
     with browser(server) as person, browser(server, "127.0.0.2") as guesser:
         assert person("carol", secret).status_code == 201
@@ -178,7 +178,7 @@ def test_who_guesses_from_elsewhere_waits_and_the_person_does_not(server, settin
         assert guess(person, "carol", 6) == [401] * 5 + [429], "a stolen mark guesses no faster"
 
 
-def test_a_mark_counts_for_its_name_alone_and_cannot_be_made(server, settings: Settings) -> None:
+def test_a_device_cookie_is_valid_for_its_name_and_unforgeable(server, settings: Settings) -> None:
     with browser(server, "127.0.0.3") as guesser:
         assert guess(guesser, "carol", 6)[-1] == 429
     with browser(server) as log_in:
@@ -192,13 +192,13 @@ def test_a_mark_counts_for_its_name_alone_and_cannot_be_made(server, settings: S
             assert answer.status_code == 429, cookie
 
 
-def test_an_address_that_tries_many_names_waits(server) -> None:
+def test_an_address_that_tries_many_names_is_delayed(server) -> None:
     with browser(server, "127.0.0.4") as guesser, browser(server) as another:
         assert [guesser(f"name{n}", "a guess").status_code for n in range(22)] == [401] * 20 + [429] * 2
         assert another("name0", "a guess").status_code == 401
 
 
-def test_attempts_at_once_gain_nothing(server) -> None:
+def test_concurrent_attempts_gain_nothing(server) -> None:
     reported: list[int] = []
     with browser(server) as log_in:
         threads = [
@@ -225,13 +225,13 @@ def test_attempts_at_once_gain_nothing(server) -> None:
         },
     ],
 )
-def test_a_name_is_counted_however_it_is_sent(server, how: dict[str, Any]) -> None:
+def test_a_name_is_counted_in_any_request_format(server, how: dict[str, Any]) -> None:
     with browser(server) as log_in:
         reported = [log_in("", "", **how).status_code for _ in range(6)]
     assert reported == [401] * 5 + [429]
 
 
-def test_what_is_no_attempt_is_not_counted(server, settings: Settings) -> None:
+def test_other_requests_are_not_counted(server, settings: Settings) -> None:
     with browser(server) as log_in:
         for _ in range(30):
             assert log_in("bob", "").status_code == 400
@@ -240,7 +240,7 @@ def test_what_is_no_attempt_is_not_counted(server, settings: Settings) -> None:
         assert log_in("bob", users.password(settings, "bob")).status_code == 201
 
 
-def test_memory_is_bounded_and_what_is_long_past_is_forgotten() -> None:
+def test_memory_is_bounded_and_old_failures_are_forgotten() -> None:
     now = [0.0]
     tally = Tally(lambda: now[0])
     keys = [("name", "bob")]
@@ -278,7 +278,7 @@ def test_a_users_file_that_is_wrong_is_reported_by_line(text: str, reported: str
     assert users.logins_file(settings).read_text() == before
 
 
-def test_who_is_taken_off_the_file_is_taken_off_the_logins(tmp_path: Path) -> None:
+def test_removed_users_lose_their_login(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     settings = Settings(home=tmp_path, landing="/landing", switch="/switch", airflow_users=file)
     with pytest.raises(ConfigurationError, match=r"users\.csv cannot be read"):

@@ -20,7 +20,7 @@ from parc.build import build
 from parc.errors import Busy, ConfigurationError
 from parc.ledger import locks
 from parc.loading import ingest, replay
-from parc.loading.pseudonyms import COPY, check_list, kept_list
+from parc.loading.pseudonyms import COPY, check_list, forgotten_copy
 from parc.privacy import forgetting
 from parc.pseudonyms import Pseudonyms, is_surrogate
 from parc.settings import Settings
@@ -164,7 +164,7 @@ def dump(people: Settings, before: object, copy_of: Callable[[Settings], Setting
     yield copy_of(people)
 
 
-def test_a_load_that_runs_holds_it_up_and_nobody_is_loaded_again(
+def test_forgetting_waits_for_running_loads_and_nobody_is_reloaded(
     people: Settings, person: tuple[str, str], dump: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customer, _ = person
@@ -230,7 +230,7 @@ def test_the_switch_does_not_go_back_to_a_table_with_the_number(
     assert traces(people, *person) == {}
 
 
-def test_a_second_time_finds_nothing_more_but_all_files(people: Settings, person: tuple[str, str]) -> None:
+def test_forgetting_again_finds_only_files(people: Settings, person: tuple[str, str]) -> None:
     customer, number = person
     live = pointer(people)
     folder = Path(people.landing) / "line_assignments"
@@ -260,7 +260,7 @@ def test_a_second_time_finds_nothing_more_but_all_files(people: Settings, person
     (folder / "numbers.xlsx").unlink()
 
 
-def test_a_number_of_two_goes_with_the_second_of_them(people: Settings) -> None:
+def test_a_shared_number_is_forgotten_with_its_last_customer(people: Settings) -> None:
     called = [leg for leg in legs(people, DAYS[2]) if leg["customer_ref"]]
     theirs = {leg["customer_ref"]: leg["caller_number"] for leg in called}
     (one, number), (other, its_number) = [each for each in theirs.items() if each[1].startswith("+33")][:2]
@@ -299,7 +299,9 @@ def test_nothing_brings_the_person_back(people: Settings, person: tuple[str, str
     assert traces(people, *person) == {}
 
 
-def test_a_full_refresh_makes_the_same(people: Settings, copy_of: Callable[[Settings], Settings]) -> None:
+def test_a_full_refresh_gives_the_same_marts(
+    people: Settings, copy_of: Callable[[Settings], Settings]
+) -> None:
     build(people)
     rebuilt = copy_of(people)
     build(rebuilt, full_refresh=True)
@@ -307,9 +309,7 @@ def test_a_full_refresh_makes_the_same(people: Settings, copy_of: Callable[[Sett
     assert {name for name in refreshed if refreshed[name] != incremental[name]} == set()
 
 
-def test_a_dump_from_before_is_made_to_forget(
-    people: Settings, person: tuple[str, str], dump: Settings
-) -> None:
+def test_a_restored_dump_forgets_again(people: Settings, person: tuple[str, str], dump: Settings) -> None:
     assert len(traces(dump, *person)) > 4
     with (
         connect(dump, "loader") as connection,
@@ -326,7 +326,7 @@ def test_a_dump_from_before_is_made_to_forget(
     assert traces(dump, *person) == {}
     with connect(dump, "loader") as connection:
         known = check_list(connection, dump)
-        assert known == f"{len(kept_list(dump))} pseudonyms are forgotten"
+        assert known == f"{len(forgotten_copy(dump))} pseudonyms are forgotten"
     with connect(dump, "admin") as connection:  # whoever does not say --again loses nobody either
         connection.execute("delete from ops.forgotten where kind = 'customer'")
     privacy.forget(dump, customers=["nobody"], requested_by="Anne", reason="article 17")
@@ -341,17 +341,17 @@ def test_a_copy_of_the_list_that_is_damaged_is_reported(people: Settings) -> Non
     for damaged in ("", text[: len(text) // 2], "[]", '{"fingerprint": 1}'):
         copy.write_text(damaged)
         with pytest.raises(ConfigurationError, match="is damaged"):
-            kept_list(people)
+            forgotten_copy(people)
     copy.write_text(text)
 
 
-def test_what_names_nobody_is_refused(people: Settings) -> None:
+def test_a_request_without_a_person_is_refused(people: Settings) -> None:
     for whom in ({}, {"customers": [" "]}, {"numbers": ["12"]}):
-        with pytest.raises(forgetting.NobodyNamed):
+        with pytest.raises(forgetting.NoPersonGiven):
             privacy.forget(people, requested_by="Anne", reason="", **whom)  # type: ignore[arg-type]
 
 
-def test_keys_change_and_people_stay_who_they_are(
+def test_rotation_keeps_the_identity_of_people(
     people: Settings, person: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pseudonyms = Pseudonyms.of_settings(people)
@@ -384,7 +384,7 @@ def test_keys_change_and_people_stay_who_they_are(
     with connect(people, "admin") as connection:  # as in a dump from before
         connection.execute("delete from ops.forgotten where kind = 'customer'")
     privacy.rotate(people, requested_by="Anne", reason="again")
-    assert Pseudonyms.of_settings(people).of(person[0]) in kept_list(people)
+    assert Pseudonyms.of_settings(people).of(person[0]) in forgotten_copy(people)
     with connect(people, "loader") as connection, pytest.raises(ConfigurationError, match="--again"):
         check_list(connection, people)
     assert rows(people, query.format(Pseudonyms.of_settings(people).of(some))) == same_person
@@ -393,9 +393,7 @@ def test_keys_change_and_people_stay_who_they_are(
         ingest(people, "calls", DAYS[0])
 
 
-def test_a_change_of_keys_that_is_cut_short_is_gone_on_from(
-    people: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_rotation_is_resumed(people: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     figures_before = figures(people)
     key = people.home / "secrets" / "pseudonym_outer_key"
     kept = key.read_text()
@@ -416,7 +414,9 @@ def test_a_change_of_keys_that_is_cut_short_is_gone_on_from(
     assert figures(people) == figures_before
 
 
-def test_a_key_from_outside_is_given_its_successor(people: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_key_is_replaced_by_its_given_successor(
+    people: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = people.home / "secrets" / "pseudonym_outer_key"
     monkeypatch.setenv("PARC_PSEUDONYM_OUTER_KEY", key.read_text())
     with pytest.raises(ConfigurationError, match="PARC_PSEUDONYM_OUTER_KEY_NEXT"):

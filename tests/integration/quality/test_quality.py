@@ -17,7 +17,7 @@ from psycopg import sql
 
 from parc import feeds, quality, warehouse
 from parc.loading import ingest
-from parc.quality import History, Past, QualityError, Verdict
+from parc.quality import History, PastDelivery, QualityError, Verdict
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse.connections import Role
@@ -408,7 +408,7 @@ def check(settings: Settings, feed: str, history: History = FIRST_DAY, day: date
 def usual(rows: float, days: int = 4, measures: Mapping[str, Any] | None = None) -> History:
     """Like days of so many rows, of which so much was measured."""
     like = (
-        Past(DAY - timedelta(weeks=ago), int(rows), {} if measures is None else measures)
+        PastDelivery(DAY - timedelta(weeks=ago), int(rows), {} if measures is None else measures)
         for ago in range(1, days + 1)
     )
     return History(tuple(like), near_dates=tuple(DAY + timedelta(days=days) for days in (-7, -1, 1)))
@@ -442,7 +442,7 @@ def test_every_expectation_is_shown_to_fail() -> None:
 
 
 @pytest.mark.parametrize(("feed", "name"), [(feed, name) for feed in BREAKS for name in BREAKS[feed]])
-def test_a_delivery_that_breaks_one_expectation_is_reported_for_just_that(
+def test_a_delivery_that_breaks_one_expectation_is_reported_for_it_alone(
     platform: Settings, feed: str, name: str
 ) -> None:
     load(platform, feed)
@@ -474,7 +474,7 @@ def test_a_collapsed_volume_is_refused_in_plain_words(platform: Settings) -> Non
 
 
 @pytest.mark.parametrize(("factor", "names"), [(0.7, {"volume_high"}), (0.77, set()), (1.42, set())])
-def test_volume_between_seventy_and_hundred_and_thirty_percent_is_quiet(
+def test_volume_between_70_and_130_percent_gives_no_warning(
     platform: Settings, factor: float, names: set[str]
 ) -> None:
     load(platform, "calls")
@@ -499,7 +499,7 @@ def test_without_history_volume_is_not_judged(platform: Settings) -> None:
     assert verdict.not_evaluated == ["volume_floor", "volume_low", "volume_high", "hours_unshifted"]
 
 
-def test_a_handful_of_legs_may_be_anything(platform: Settings) -> None:
+def test_a_handful_of_legs_is_not_judged(platform: Settings) -> None:
     load(platform, "calls")
     execute(platform, "delete from raw.aside where line_number > 20 or outcome <> 'blocked'")
     execute(platform, "insert into raw.aside (call_id, leg_no, outcome) values ('C1', 1, 'blocked')")
@@ -508,7 +508,7 @@ def test_a_handful_of_legs_may_be_anything(platform: Settings) -> None:
 
 
 @pytest.mark.parametrize("feed", ["boutique_visits", "interventions", "boutiques"])
-def test_a_handful_of_rows_of_any_feed_may_be_anything(platform: Settings, feed: str) -> None:
+def test_a_handful_of_rows_of_any_feed_is_not_judged(platform: Settings, feed: str) -> None:
     load(platform, feed)
     strange = {
         "boutique_visits": "outcome = 'left_unserved', customer_key = null",
@@ -539,7 +539,7 @@ REST = """
 
 
 @pytest.mark.parametrize("day", [date(2012, 4, 29), date(2012, 5, 1)], ids=["Sunday", "public holiday"])
-def test_units_at_rest_close_nothing_but_what_is_called_off(platform: Settings, day: date) -> None:
+def test_units_on_rest_days_close_only_cancelled_jobs(platform: Settings, day: date) -> None:
     load(platform, "interventions")
     execute(platform, f"delete from raw.aside; {REST.format(rows=800)}")
     execute(
@@ -591,7 +591,7 @@ def test_a_small_sunday_is_too_few_only_beyond_chance(
         ("interventions", "result = 'cancelled', closed_at = updated_at", {"closed_share"}),
     ],
 )
-def test_without_like_days_a_day_wrong_as_a_whole_is_reported(
+def test_a_wholly_wrong_day_is_reported_without_like_days(
     platform: Settings, feed: str, statement: str, names: set[str]
 ) -> None:
     load(platform, feed)
@@ -599,7 +599,7 @@ def test_without_like_days_a_day_wrong_as_a_whole_is_reported(
     assert found(check(platform, feed)) >= names
 
 
-def test_ids_of_the_same_callers_are_duplicates_and_no_reason_to_refuse(platform: Settings) -> None:
+def test_repeated_ids_of_the_same_callers_do_not_refuse(platform: Settings) -> None:
     load(platform, "calls")
     execute(platform, on_another_date("calls"))
     verdict = check(platform, "calls", healthy_days(platform, "calls"))
@@ -610,7 +610,7 @@ def test_ids_of_the_same_callers_are_duplicates_and_no_reason_to_refuse(platform
     ("rows", "says"), [("true", "fail"), ("line_number % 4 < 2", "warn")], ids=["all", "half"]
 )
 @pytest.mark.parametrize("feed", ["calls", "boutique_visits", "interventions"])
-def test_ids_that_begin_anew_are_reported_with_their_date_also_where_nobody_is_known(
+def test_restarted_ids_are_reported_even_without_known_callers(
     platform: Settings, feed: str, rows: str, says: str
 ) -> None:
     load(platform, feed)
@@ -652,7 +652,7 @@ def test_ids_of_a_date_far_away_are_found_where_bi_sees_it(platform: Settings) -
     assert verdict.passed and found(verdict) == {"ids_new"}
 
 
-def test_one_customer_in_twenty_calls_is_reported_without_the_number(platform: Settings) -> None:
+def test_a_customer_with_a_twentieth_of_the_calls_is_reported_without_number(platform: Settings) -> None:
     load(platform, "calls")
     for column, kind in (("customer_key", "customer"), ("caller_key", "caller number")):
         execute(platform, f"update raw.aside set {column} = md5('one')::uuid where line_number % 20 < 2")
@@ -671,7 +671,7 @@ def test_one_line_of_half_the_jobs_is_reported(platform: Settings) -> None:
 
 
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2])
-def test_clocks_that_are_whole_hours_off_are_reported_with_the_hours(platform: Settings, hours: int) -> None:
+def test_clocks_off_by_whole_hours_are_reported(platform: Settings, hours: int) -> None:
     load(platform, "calls")
     execute(platform, "update raw.aside set offered_at = offered_at + (line_number % 3) * interval '1 h'")
     like = usual(2400, measures=check(platform, "calls").measures)
@@ -688,7 +688,7 @@ def test_clocks_that_are_whole_hours_off_are_reported_with_the_hours(platform: S
     [(DAY, True), (date(2012, 4, 29), False), (date(2012, 5, 1), False), (date(2012, 4, 6), True)],
     ids=["Wednesday", "Sunday", "public holiday", "holiday of some departments"],
 )
-def test_on_sundays_and_public_holidays_nobody_need_come(
+def test_sundays_and_public_holidays_may_be_empty(
     platform: Settings, feed: str, day: date, is_due: bool
 ) -> None:
     load(platform, feed)
@@ -698,7 +698,7 @@ def test_on_sundays_and_public_holidays_nobody_need_come(
     assert verdict.passed is not is_due
 
 
-def test_how_many_boutiques_open_on_a_sunday_is_no_matter_of_volume(platform: Settings) -> None:
+def test_sunday_openings_of_boutiques_do_not_count_as_volume(platform: Settings) -> None:
     load(platform, "boutique_visits")
     history = usual(20 * USUAL["boutique_visits"])
     assert found(check(platform, "boutique_visits", history, DAY)) == {"volume_floor", "volume_low"}
@@ -708,7 +708,7 @@ def test_how_many_boutiques_open_on_a_sunday_is_no_matter_of_volume(platform: Se
     assert {"volume_floor", "volume_low", "volume_high"} <= set(verdict.not_evaluated)
 
 
-def test_a_boutique_is_known_by_the_snapshot_that_governs_the_day(platform: Settings) -> None:
+def test_boutiques_are_checked_against_the_snapshot_in_force(platform: Settings) -> None:
     load(platform, "boutique_visits")
     execute(
         platform,
@@ -735,7 +735,7 @@ def test_a_boutique_is_known_by_the_snapshot_that_governs_the_day(platform: Sett
     assert {"boutiques_known", "boutiques_open"} < set(verdict.not_evaluated), "nothing is known of any yet"
 
 
-def test_nothing_but_unknown_codes_refuses_nothing(platform: Settings) -> None:
+def test_unknown_codes_alone_do_not_refuse(platform: Settings) -> None:
     load(platform, "interventions")
     execute(platform, "update raw.aside set unit_code = 'UI_' || line_number, department_code = '99'")
     verdict = check(platform, "interventions")
@@ -744,7 +744,7 @@ def test_nothing_but_unknown_codes_refuses_nothing(platform: Settings) -> None:
     assert "2,400 states name an unknown unit (UI_1, UI_10, UI_100, " in verdict.warnings[0].message
 
 
-def test_a_snapshot_of_less_than_half_the_boutiques_is_refused_in_plain_words(platform: Settings) -> None:
+def test_a_snapshot_with_less_than_half_the_boutiques_is_refused(platform: Settings) -> None:
     load(platform, "boutiques")
     execute(platform, "delete from raw.aside where line_number > 64")
     (failure,) = check(platform, "boutiques").failures
@@ -781,9 +781,7 @@ def test_a_feed_without_a_suite_passes_and_says_so(platform: Settings) -> None:
     assert not platform.home.exists()
 
 
-def test_a_parameter_that_the_caller_does_not_give_is_no_silent_pass(
-    platform: Settings, tmp_path: Path
-) -> None:
+def test_a_missing_parameter_is_an_error(platform: Settings, tmp_path: Path) -> None:
     project = altered_project(tmp_path, "from counted", "from counted where %(weather)s is null")
     load(platform, "line_assignments")
     with pytest.raises(QualityError, match=r"line_assignments needs weather, which the caller did not give"):
@@ -810,7 +808,7 @@ def test_measures_that_do_not_fit_the_table_name_both(platform: Settings) -> Non
         check(platform, "calls")
 
 
-def test_a_connection_that_is_lost_is_no_fault_of_the_suite(
+def test_a_lost_connection_is_not_blamed_on_the_suite(
     platform: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect = warehouse.connect
@@ -827,9 +825,7 @@ def test_a_connection_that_is_lost_is_no_fault_of_the_suite(
         check(platform, "calls")
 
 
-def test_an_expectation_of_something_unmeasured_is_an_error_and_no_failure(
-    platform: Settings, tmp_path: Path
-) -> None:
+def test_an_expectation_without_a_measure_is_an_error(platform: Settings, tmp_path: Path) -> None:
     project = altered_project(tmp_path, '"column": "numbers"', '"column": "nombres"')
     load(platform, "line_assignments")
     with pytest.raises(QualityError, match=r"not_empty judges `nombres`, which its SQL does not measure"):
@@ -854,7 +850,7 @@ def test_the_run_is_saved_with_its_page_and_no_secret(platform: Settings) -> Non
     assert not [path for path in files if password in path.read_text()]
 
 
-def test_no_connection_is_left_on_the_table(platform: Settings) -> None:
+def test_no_connection_keeps_the_table_locked(platform: Settings) -> None:
     load(platform, "calls")
     check(platform, "calls")
     with warehouse.connect(platform, "admin") as connection:
@@ -916,7 +912,7 @@ def test_every_day_of_a_real_call_log_passes(platform: Settings, shared_data: Pa
         assert found(verdict) == {"sites_known"}, day
 
 
-def test_ordinary_simulated_days_pass_without_a_word(platform: Settings, tmp_path: Path) -> None:
+def test_ordinary_simulated_days_pass_without_findings(platform: Settings, tmp_path: Path) -> None:
     simulate(date(2012, 4, 28), date(2012, 5, 1), scale=0.01, seed=7, out=str(tmp_path / "landing"))
     folders = sorted((tmp_path / "landing" / "calls").glob("date=*"))
     assert len(folders) == 4
@@ -927,7 +923,7 @@ def test_ordinary_simulated_days_pass_without_a_word(platform: Settings, tmp_pat
         assert found(verdict) == set(), day
 
 
-def test_ordinary_simulated_shops_and_units_pass_without_a_word(platform: Settings, tmp_path: Path) -> None:
+def test_ordinary_simulated_shops_and_units_pass_without_findings(platform: Settings, tmp_path: Path) -> None:
     """A Saturday, a Sunday, a Monday, a public holiday and a Wednesday."""
     landing = tmp_path / "deliveries"
     simulate(date(2012, 4, 28), date(2012, 5, 2), scale=0.01, seed=7, out=str(landing))

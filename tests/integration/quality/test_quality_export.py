@@ -237,7 +237,7 @@ def test_every_expectation_is_shown_to_fail() -> None:
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_inputs_that_break_one_expectation_are_reported_for_just_that(inputs: Settings, name: str) -> None:
+def test_inputs_that_break_one_expectation_are_reported_for_it_alone(inputs: Settings, name: str) -> None:
     change(inputs, BREAKS[name])
     verdict = judge(inputs)
     assert found(verdict) == {name} | ALSO.get(name, set())
@@ -289,7 +289,7 @@ def test_a_sample_site_among_real_ones_is_reported(project: Settings) -> None:
     ("status", "words"),
     [("failed", "the last build, 2, failed"), ("running", "the last build, 2, is running")],
 )
-def test_what_is_unchecked_is_named_with_what_became_of_the_last_build(
+def test_unchecked_inputs_are_named_with_the_result_of_the_last_build(
     inputs: Settings, status: str, words: str
 ) -> None:
     change(
@@ -303,13 +303,13 @@ def test_what_is_unchecked_is_named_with_what_became_of_the_last_build(
     )
 
 
-def test_a_snapshot_that_is_not_in_force_yet_may_wait_for_its_build(inputs: Settings) -> None:
+def test_a_future_snapshot_may_be_unbuilt(inputs: Settings) -> None:
     """That of 1 May is published and not built; it governs from the release of 30 April on."""
     assert "deliveries_built" not in found(quality.check(inputs, "export/routing", date(2012, 4, 29)))
     assert "deliveries_built" in found(quality.check(inputs, "export/routing", date(2012, 4, 30)))
 
 
-def test_the_plan_is_held_against_the_release_that_is_live(inputs: Settings) -> None:
+def test_the_plan_is_compared_with_the_live_release(inputs: Settings) -> None:
     """After an emergency it is unknown which plan made the switch's table."""
     change(inputs, BREAKS["plan_rewritten"])
     assert "plan_rewritten" in found(judge(inputs))
@@ -329,7 +329,7 @@ def test_the_plan_is_held_against_the_release_that_is_live(inputs: Settings) -> 
     assert {"plan_rewritten", "plan_steady"} == set(verdict.not_evaluated)
 
 
-def test_handfuls_have_no_shares(inputs: Settings) -> None:
+def test_shares_are_not_judged_on_a_handful_of_rows(inputs: Settings) -> None:
     change(
         inputs,
         "delete from routing.line_assignment where number > '+33299010010'; "
@@ -340,7 +340,7 @@ def test_handfuls_have_no_shares(inputs: Settings) -> None:
     assert found(judge(inputs)) == set()
 
 
-def test_a_gate_that_cannot_be_evaluated_is_an_error_and_no_pass(inputs: Settings, tmp_path: Path) -> None:
+def test_a_gate_that_cannot_be_evaluated_is_an_error(inputs: Settings, tmp_path: Path) -> None:
     with pytest.raises(QualityError, match=r"expectations/export/routing.json cannot be read"):
         judge(replace(inputs, project=tmp_path))
     change(inputs, "alter table marts.routing_freeze_windows rename to aside")

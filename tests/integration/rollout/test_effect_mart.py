@@ -96,7 +96,7 @@ def mart(settings: Settings, columns: str, query: str) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
-def test_only_what_changed_is_estimated_anew(panel: Settings) -> None:
+def test_only_changed_outcomes_are_reestimated(panel: Settings) -> None:
     assert refresh(panel) == [("fixe", "call_rate"), ("fixe", "satisfaction")]
     assert refresh(panel) == []
     before = effects(panel, "outcome = 'call_rate'")
@@ -115,7 +115,7 @@ def test_only_what_changed_is_estimated_anew(panel: Settings) -> None:
     assert effects(panel, "outcome = 'satisfaction'") == []
 
 
-def test_the_mart_tells_effect_chance_and_what_is_not_identified(panel: Settings) -> None:
+def test_the_mart_reports_effect_p_value_and_unidentified_cells(panel: Settings) -> None:
     refresh(panel)
     columns = (
         "effect_kind, effect_key, status, estimate, p_value, smallest_p_value, treated_region_count, "
@@ -133,12 +133,12 @@ def test_the_mart_tells_effect_chance_and_what_is_not_identified(panel: Settings
     assert found["group", "2012-02-27"][:2] == ("not identified", None)
 
 
-def test_from_the_last_wave_on_nothing_is_claimed(panel: Settings) -> None:
+def test_no_effect_is_claimed_after_the_last_wave(panel: Settings) -> None:
     change(panel, f"update {PANEL} set go_live_date = '2012-06-13' where go_live_date is null")
     refresh(panel)
     last = date(2012, 6, 11)
-    for kind, is_told in (("calendar", "week_date < '2012-06-11'"), ("group", "group_date = '2012-04-23'")):
-        assert all(row[6] for row in effects(panel, f"effect_kind = '{kind}' and {is_told}"))
+    for kind, condition in (("calendar", "week_date < '2012-06-11'"), ("group", "group_date = '2012-04-23'")):
+        assert all(row[6] for row in effects(panel, f"effect_kind = '{kind}' and {condition}"))
     silent = effects(panel, "effect_kind in ('calendar', 'group_time') and week_date >= '2012-06-11'")
     silent += effects(panel, "effect_kind = 'group' and group_date = '2012-06-11'")
     assert {row[3] for row in silent} >= {last} and len(silent) > 2 * 3 * 7
@@ -147,7 +147,7 @@ def test_from_the_last_wave_on_nothing_is_claimed(panel: Settings) -> None:
     assert {row[6] for row in silent} == {None}
 
 
-def test_a_library_that_gives_other_effects_stops_the_build(
+def test_disagreement_with_the_library_stops_the_build(
     panel: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest: Callable[..., GroupTimeATT] = effect.group_time_att

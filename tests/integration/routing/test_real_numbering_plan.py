@@ -80,7 +80,7 @@ def test_every_prefix_is_there_and_thirteen_are_unresolved(numbered: Settings) -
     assert unresolved == 13
 
 
-def test_callers_are_at_home_where_the_plan_says(numbered: Settings) -> None:
+def test_callers_are_homed_by_the_numbering_plan(numbered: Settings) -> None:
     homes = {
         call_id: tuple(home)
         for call_id, *home in rows(

@@ -58,7 +58,7 @@ def events(settings: Settings) -> list[tuple[str, str]]:
     )
 
 
-def test_an_empty_switch_wants_a_bootstrap(world: Settings) -> None:
+def test_an_empty_switch_needs_a_bootstrap(world: Settings) -> None:
     with pytest.raises(ApprovalNeeded, match="the switch is empty"):
         routing.apply(world, QUIET, requested_by="night", reason="first")
     assert not Path(world.switch).exists()
@@ -164,7 +164,7 @@ def test_an_approval_of_a_plan_whose_base_has_moved_is_stale(live: Settings) -> 
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
 
 
-def test_an_approval_does_not_outlive_a_release_and_its_rollback(live: Settings) -> None:
+def test_an_approval_expires_with_a_rollback(live: Settings) -> None:
     approved = routing.plan(live, EVE).plan_hash
     routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
     routing.rollback(live, requested_by="Paul", reason="echo")
@@ -203,7 +203,7 @@ def test_more_than_half_of_the_calls_is_refused_even_when_approved(live: Setting
         routing.apply(live, EVE, requested_by="n", reason="n", approve=approved, approved_by="Anne")
 
 
-def test_a_release_that_would_drown_a_site_is_refused_even_when_approved(live: Settings) -> None:
+def test_a_release_that_overloads_a_site_is_refused_even_when_approved(live: Settings) -> None:
     """Rennes gets 60 calls of 300 s between 12:00 and 12:30, 10 erlangs."""
     before = pointer(live)
     marts(
@@ -224,7 +224,7 @@ def test_a_release_that_would_drown_a_site_is_refused_even_when_approved(live: S
     assert go_live(live).status == "released"
 
 
-def test_rollback_and_emergency_ask_for_no_positions(live: Settings) -> None:
+def test_rollback_and_emergency_skip_the_capacity_check(live: Settings) -> None:
     go_live(live)
     marts(
         live,
@@ -355,7 +355,7 @@ def test_late_calls_ask_for_approval_and_cancel_nothing(live: Settings) -> None:
     assert routing.plan(live, EVE).approvals == []
 
 
-def test_a_small_change_asks_nobody_unless_the_calls_are_late(live: Settings) -> None:
+def test_a_small_change_needs_approval_only_if_calls_are_late(live: Settings) -> None:
     marts(live, "insert into marts.routing_prefixes values ('2012-04-01', '029999', '53')")
     assert routing.plan(live, QUIET).verdict == "ready"
     marts(live, f"delete from marts.mart_routing_demand_half_hourly where business_date >= '{QUIET}'")
@@ -373,7 +373,7 @@ def test_a_warning_of_the_gate_asks_only_where_a_zone_goes_live(live: Settings) 
     assert asked[0] == "rule 5: go-live of 53 fixe, 53 internet" and "freezes_short" in asked[1]
 
 
-def test_rollback_and_emergency_ask_no_gate(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_and_emergency_skip_the_gate(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     go_live(live)
     unbuilt(live, "sites")
     monkeypatch.setattr("parc.routing.judges.freshness.judge", lambda *_: pytest.fail("the gate was asked"))
@@ -381,7 +381,7 @@ def test_rollback_and_emergency_ask_no_gate(live: Settings, monkeypatch: pytest.
     assert routing.rollback(live, requested_by="Paul", reason="r").plan.gate is None
 
 
-def test_a_wrong_date_that_went_live_is_mended_after_its_rollback(live: Settings) -> None:
+def test_a_wrong_go_live_date_is_corrected_after_its_rollback(live: Settings) -> None:
     go_live(live)
     later = "update marts.routing_rollout set planned_go_live_date = '2012-06-12' where zone_code = '53'"
     marts(live, later)
@@ -502,7 +502,7 @@ def test_a_table_that_nobody_released_is_drift(world: Settings) -> None:
     assert routing.apply(world, QUIET, requested_by="n", reason="n").status == "unchanged"
 
 
-def test_releases_on_disk_are_for_their_owner_alone(world: Settings) -> None:
+def test_releases_on_disk_are_private_to_their_owner(world: Settings) -> None:
     """They hold raw numbers; so do those that an earlier version left open, in a folder open to others."""
     root = Path(world.switch)
     left = root / "releases" / "earlier"
@@ -520,7 +520,7 @@ def test_releases_on_disk_are_for_their_owner_alone(world: Settings) -> None:
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_rollback_undoes_a_flip_that_nobody_recorded(live: Settings) -> None:
+def test_rollback_undoes_an_unrecorded_flip(live: Settings) -> None:
     first = pointer(live)["version"]
     second = go_live(live).version
     (Path(live.switch) / "current.json").write_text(
@@ -658,7 +658,7 @@ def test_a_full_disk_fails_the_release_and_says_so(live: Settings, monkeypatch: 
     assert events(live)[-1] == ("release", "failed") and routing.verify(live).is_ok
 
 
-def test_what_does_not_verify_after_the_flip_is_rolled_back_and_held(
+def test_a_release_that_fails_verification_is_rolled_back_and_held(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = pointer(live)["version"]
@@ -680,9 +680,7 @@ def test_what_does_not_verify_after_the_flip_is_rolled_back_and_held(
         go_live(live)
 
 
-def test_a_flip_that_only_claims_to_have_happened_is_not_trusted(
-    live: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flip_that_did_not_happen_is_detected(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = pointer(live)
     monkeypatch.setattr(FileSwitch, "activate", lambda *_: None)
     with pytest.raises(RoutingRefused, match=r"could not be activated.*did not change"):
@@ -690,9 +688,7 @@ def test_a_flip_that_only_claims_to_have_happened_is_not_trusted(
     assert pointer(live) == before and events(live)[-1] == ("release", "staged abandoned")
 
 
-def test_killed_while_it_rolls_back_the_next_run_keeps_the_hold(
-    live: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_killed_halfway_keeps_the_hold(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     first = pointer(live)["version"]
     real = FileSwitch.verify
 
@@ -712,7 +708,7 @@ def test_killed_while_it_rolls_back_the_next_run_keeps_the_hold(
     assert events(live)[1:] == [("release", "staged rolled_back"), ("rollback", "activated")]
 
 
-def test_of_two_releases_at_once_one_is_told_to_wait(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_releases_run_one_at_a_time(live: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, go_on = threading.Event(), threading.Event()
     real = FileSwitch.stage
 
@@ -810,7 +806,7 @@ def test_no_number_is_in_the_audit(live: Settings) -> None:
             assert connection.execute(query.encode()).fetchone() == (0,), name
 
 
-def test_the_rows_kept_are_bounded_and_the_counts_are_not(
+def test_recorded_rows_are_bounded_and_counts_are_complete(
     world: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("parc.routing.steering.record.CHANGES_KEPT", 3)
@@ -832,7 +828,7 @@ def test_roles_keep_to_their_rights(live: Settings) -> None:
         )
 
 
-def test_old_versions_are_forgotten_and_the_way_back_is_kept(
+def test_old_versions_are_discarded_except_for_rollback(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activation, "VERSIONS_KEPT", 2)
@@ -845,7 +841,7 @@ def test_old_versions_are_forgotten_and_the_way_back_is_kept(
     assert routing.rollback(live, requested_by="p", reason="r").version == versions[-2]
 
 
-def test_status_tells_where_routing_stands(live: Settings) -> None:
+def test_status_shows_the_state_of_routing(live: Settings) -> None:
     found = routing.status(live, EVE)
     assert (found.version, found.kind, found.released_by) == (pointer(live)["version"], "bootstrap", "night")
     assert (found.drift, found.hold, found.kill_switch, found.unfinished) == (None, None, None, None)
@@ -855,7 +851,7 @@ def test_status_tells_where_routing_stands(live: Settings) -> None:
     assert newest_business_date(live) == QUIET  # the last release's: no calls were built here
 
 
-def test_nothing_built_is_said_so(warehouse: Settings) -> None:
+def test_an_unbuilt_warehouse_is_reported(warehouse: Settings) -> None:
     with pytest.raises(RoutingRefused, match="the marts hold no calls yet"):
         newest_business_date(warehouse)
     assert routing.verify(warehouse).problems == ["no release was made yet: `parc routing apply --bootstrap`"]

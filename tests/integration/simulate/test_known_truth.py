@@ -187,7 +187,7 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
         }, name
 
 
-def test_who_goes_from_one_channel_to_another(built: Settings) -> None:
+def test_customers_who_change_channel_are_counted(built: Settings) -> None:
     """Counted again from the facts, customer by customer."""
     calls: dict[int, list[tuple[datetime, str, str, date]]] = defaultdict(list)
     for identity, at, outcome, directorate, day in rows(

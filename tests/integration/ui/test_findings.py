@@ -57,7 +57,7 @@ def platform(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     yield warehouse
 
 
-def said(text: str) -> str:
+def shown_text(text: str) -> str:
     """Words in one line, without the marks of a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
@@ -74,7 +74,7 @@ def pages(settings: Settings) -> TestClient:
     return TestClient(mounted)
 
 
-def test_the_same_everywhere(platform: Settings) -> None:
+def test_findings_are_the_same_everywhere(platform: Settings) -> None:
     [finding] = desk.findings(platform)
     assert finding.kind is FindingKind.INGEST_RUN_FAILED
     assert (finding.subject.feed, finding.subject.first_date, finding.subject.run_id) == ("calls", DAY, "r")
@@ -90,7 +90,7 @@ def test_the_same_everywhere(platform: Settings) -> None:
     runner = CliRunner()
     status = runner.invoke(command_line, ["status"]).stdout
     reported = {
-        "status": json.loads(runner.invoke(command_line, ["status", "--json"]).stdout)["matters"],
+        "status": json.loads(runner.invoke(command_line, ["status", "--json"]).stdout)["findings"],
         "doctor": [
             check
             for check in json.loads(runner.invoke(command_line, ["doctor", "--json"]).stdout)
@@ -117,9 +117,9 @@ def test_the_same_everywhere(platform: Settings) -> None:
 
     title = "ingest_calls failed for 2012-04-25"
     for text in (status, notice, page):
-        assert title in said(text) and "report: nothing was delivered" in said(text)
+        assert title in shown_text(text) and "report: nothing was delivered" in shown_text(text)
         for step in steps:
-            assert step.label in said(text) and step.command in said(text)
+            assert step.label in shown_text(text) and step.command in shown_text(text)
     assert "http://127.0.0.1:8080/dags/ingest_calls/runs/r" in notice
     assert 'href="/dags/ingest_calls/runs/r"' in page
     assert 'href="/parc/runbooks/ingest-run-failed"' in page

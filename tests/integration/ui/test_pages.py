@@ -113,10 +113,10 @@ def mounted(settings: Settings, overrides: dict) -> TestClient:
     from parc.ui.app import app
     from parc.ui.approvals import Approval, pending
 
-    asked = Approval("export_routing", "manual__1", "approve", "Release of 2012-04-25", datetime.now(UTC))
+    approval = Approval("export_routing", "manual__1", "approve", "Release of 2012-04-25", datetime.now(UTC))
     pages = FastAPI()
     pages.mount("/parc", app)
-    given = {Settings.from_env: lambda: settings, pending: lambda: [asked], **overrides}
+    given = {Settings.from_env: lambda: settings, pending: lambda: [approval], **overrides}
 
     class Client(TestClient):
         def request(self, *arguments, **keywords):
@@ -175,7 +175,7 @@ class TestWhoMaySee:
         }
 
     @pytest.mark.parametrize("path", PAGES)
-    def test_nobody_unknown(self, anonymous: TestClient, path: str) -> None:
+    def test_unknown_users_are_refused(self, anonymous: TestClient, path: str) -> None:
         answer = anonymous.get(path)
         assert answer.status_code == 401
         assert "Log in to Airflow" in answer.text
@@ -184,14 +184,14 @@ class TestWhoMaySee:
     @pytest.mark.parametrize(
         "how", [{"headers": {"Authorization": "Bearer no.such.token"}}, {"cookies": {"_token": "forged"}}]
     )
-    def test_nobody_with_a_forged_token(self, anonymous: TestClient, how: dict) -> None:
+    def test_forged_tokens_are_refused(self, anonymous: TestClient, how: dict) -> None:
         anonymous.cookies.update(how.get("cookies", {}))
         try:
             assert anonymous.get("/parc/", headers=how.get("headers")).status_code in (401, 403)
         finally:
             anonymous.cookies.clear()
 
-    def test_nobody_without_a_role(self, anonymous: TestClient) -> None:
+    def test_users_without_a_role_are_refused(self, anonymous: TestClient) -> None:
         """A user known to Airflow, but not one of those who see its plugins."""
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
         from airflow.api_fastapi.core_api.security import get_user
@@ -208,7 +208,7 @@ class TestWhoMaySee:
 
     @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
     @pytest.mark.parametrize("path", PAGES)
-    def test_nobody_acts(self, client: TestClient, method: str, path: str) -> None:
+    def test_pages_change_nothing(self, client: TestClient, method: str, path: str) -> None:
         assert getattr(client, method)(path).status_code == 405
 
     def test_no_page_describes_the_addresses(self, client: TestClient) -> None:
@@ -239,7 +239,7 @@ class TestWhatABrowserMayDo:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", answer.text)
 
-    def test_what_was_delivered_is_text(self, client: TestClient, night: Settings) -> None:
+    def test_delivered_text_is_escaped(self, client: TestClient, night: Settings) -> None:
         refused = value(night, "select max(delivery_id) from ops.delivery where status = 'refused'")
         faulty = value(night, FAULTY_DELIVERY)
         for path in (f"/deliveries/{refused}", f"/deliveries/{faulty}", "/deliveries", "/"):
@@ -280,13 +280,13 @@ class TestDesk:
     """What needs attention, the nights, the builds, the switch."""
 
     def test_shows_what_is_wrong_and_what_fixes_it(self, client: TestClient) -> None:
-        said = text(client.get("/parc/"))
-        assert "wrong" in said.partition("The last nights")[0]
-        assert f"calls {REFUSED}" in said and f"parc ingest calls --date {REFUSED}" in said
-        assert f"calls {MISSING}" in said and f"parc ingest calls --date {MISSING}" in said
-        assert "build failed" in said and "build 2" in said
+        shown = text(client.get("/parc/"))
+        assert "wrong" in shown.partition("The last nights")[0]
+        assert f"calls {REFUSED}" in shown and f"parc ingest calls --date {REFUSED}" in shown
+        assert f"calls {MISSING}" in shown and f"parc ingest calls --date {MISSING}" in shown
+        assert "build failed" in shown and "build 2" in shown
 
-    def test_what_waits_leads_to_the_question(self, client: TestClient) -> None:
+    def test_waiting_approvals_link_to_the_question(self, client: TestClient) -> None:
         page = client.get("/parc/")
         assert "Release of 2012-04-25" in text(page)
         assert 'href="/dags/export_routing/runs/manual__1/tasks/approve/required_actions"' in page.text
@@ -311,13 +311,13 @@ class TestDesk:
                 "delete from ops.schema_version where name = '0011_airflow_runs.sql' returning name, sha256"
             ).fetchall()
         try:
-            said = text(client.get("/parc/"))
-            assert "0011_airflow_runs.sql" in said and "parc up --no-airflow" in said
+            shown = text(client.get("/parc/"))
+            assert "0011_airflow_runs.sql" in shown and "parc up --no-airflow" in shown
         finally:
             with connect(night, "admin") as connection:
                 connection.execute("insert into ops.schema_version (name, sha256) values (%s, %s)", name)
 
-    def test_a_warehouse_that_is_away_is_reported(self, client: TestClient, night: Settings) -> None:
+    def test_an_unreachable_warehouse_is_reported(self, client: TestClient, night: Settings) -> None:
         from parc.ui.app import app
 
         client.get("/parc/builds")
@@ -347,8 +347,8 @@ class TestBuilds:
 
     def test_failures_come_first_with_their_rows(self, client: TestClient, night: Settings) -> None:
         page = client.get("/parc/builds/2")
-        said = text(page)
-        assert said.index("What failed") < said.index("legs_add_up_to_the_ledger") < said.index("Models")
+        shown = text(page)
+        assert shown.index("What failed") < shown.index("legs_add_up_to_the_ledger") < shown.index("Models")
         with connect(night, "reader") as connection:
             [(rows,)] = connection.execute(
                 "select failing_rows from ops.build_node where build_id = 2 and node ~ 'legs_add_up_to'"
@@ -359,20 +359,20 @@ class TestBuilds:
             assert f"<th>{name}</th>" in failure and f"<td>{cell}</td>" in failure
 
     def test_models_stand_with_their_tests(self, client: TestClient, night: Settings) -> None:
-        said = text(client.get("/parc/builds/1"))
+        shown = text(client.get("/parc/builds/1"))
         with connect(night, "reader") as connection:
             nodes = connection.execute(
                 "select node, kind from ops.build_node where build_id = 1 and kind <> 'unit_test'"
             ).fetchall()
         assert {"model", "seed", "test"} <= {kind for _, kind in nodes}
-        assert all(node in said for node, _ in nodes)
-        assert "What failed" not in said
-        assert re.search(r"fct_calls success [\d.]+ [\d,–]+ \d+ of \d+ passed", said)
+        assert all(node in shown for node, _ in nodes)
+        assert "What failed" not in shown
+        assert re.search(r"fct_calls success [\d.]+ [\d,–]+ \d+ of \d+ passed", shown)
 
     def test_the_list(self, client: TestClient) -> None:
-        said = text(client.get("/parc/builds"))
-        assert re.search(r"2 failed .* 1 published", said)
-        assert re.search(r"[1-9]\d* of \d{2,}", said)
+        shown = text(client.get("/parc/builds"))
+        assert re.search(r"2 failed .* 1 published", shown)
+        assert re.search(r"[1-9]\d* of \d{2,}", shown)
 
 
 class TestRuns:
@@ -383,14 +383,14 @@ class TestRuns:
 
     def test_of_a_build(self, client: TestClient) -> None:
         assert "legs_add_up_to_the_ledger" in text(self.of(client, "models", "build_marts", "scheduled__bad"))
-        said = text(self.of(client, "deliveries", "build_marts", "scheduled__good"))
-        assert f"calls {GOOD}" in said and f"calls {FAULTY}" not in said
+        shown = text(self.of(client, "deliveries", "build_marts", "scheduled__good"))
+        assert f"calls {GOOD}" in shown and f"calls {FAULTY}" not in shown
 
     def test_of_an_ingest(self, client: TestClient, night: Settings) -> None:
         page = self.of(client, "deliveries", "ingest_calls", INGEST_RUN)
-        said = text(page)
-        assert f"calls {FAULTY} published" in said and f"calls {REFUSED} refused" in said
-        assert f"calls {GOOD}" not in said
+        shown = text(page)
+        assert f"calls {FAULTY} published" in shown and f"calls {REFUSED} refused" in shown
+        assert f"calls {GOOD}" not in shown
         [link] = set(re.findall(r'href="/parc/docs/([^"]+)"', page.text)) - {"index.html"}
         assert f"calls_{FAULTY}" in link
         assert f"calls {FAULTY}" in text(client.get(f"/parc/docs/{link}"))
@@ -430,11 +430,11 @@ class TestDeliveries:
         landed = value(night, f"select landed_at from ops.delivery where delivery_id = {delivery}")
         assert f'datetime="{landed.isoformat()}"' in page.text
 
-    def test_of_a_day_nothing_came(self, client: TestClient) -> None:
-        said = text(client.get(f"/parc/deliveries?feed=calls&date={MISSING}"))
-        assert f"parc ingest calls --date {MISSING}" in said
+    def test_a_day_without_deliveries(self, client: TestClient) -> None:
+        shown = text(client.get(f"/parc/deliveries?feed=calls&date={MISSING}"))
+        assert f"parc ingest calls --date {MISSING}" in shown
 
-    def test_none_such(self, client: TestClient) -> None:
+    def test_unknown_addresses_are_not_found(self, client: TestClient) -> None:
         for path in ("deliveries/999", "deliveries/x", "builds/999", "deliveries?date=yesterday"):
             assert client.get(f"/parc/{path}").status_code == 404
 

@@ -352,7 +352,7 @@ def test_a_changed_seed_and_a_new_column_reach_the_dates_that_are_kept(built: Se
     assert rows(built, feet) == [(False, False, True), (True, True, True)]
 
 
-def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
+def test_a_date_expires_only_when_built_final_and_unread(
     warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = [FIRST + timedelta(days=day) for day in range(6)]
@@ -408,7 +408,7 @@ def test_a_date_goes_only_when_it_is_built_final_and_nobody_reads_it(
     assert expired_dates(warehouse) == {"calls": [FIRST]}
 
 
-def test_a_date_that_is_missing_before_an_expired_one_is_not_computed_again(warehouse: Settings) -> None:
+def test_a_missing_date_before_an_expired_one_is_not_recomputed(warehouse: Settings) -> None:
     """The calls counted for a job of such a date are by people who are no longer identifiable."""
     expired, missing, kept = (FIRST + timedelta(days=day) for day in (1, 0, 2))
     with connect(warehouse, "admin") as connection:
@@ -429,7 +429,7 @@ def test_a_date_that_is_missing_before_an_expired_one_is_not_computed_again(ware
     assert found == [(missing,)]
 
 
-def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
+def test_a_date_years_ahead_expires_nothing(warehouse: Settings) -> None:
     """Retention counts from the date to which others lead, not from a few wrong dates that were accepted."""
     late = FIRST - timedelta(days=1)
     with connect(warehouse, "admin") as connection:
@@ -455,7 +455,7 @@ def test_a_date_years_ahead_lets_nothing_go(warehouse: Settings) -> None:
     assert ingest(warehouse, "calls", late).status == "published", "it is not past retention"
 
 
-def test_a_number_assigned_by_hand_goes_when_it_decides_nothing(warehouse: Settings) -> None:
+def test_a_manual_assignment_expires_when_it_has_no_effect(warehouse: Settings) -> None:
     """A year after it was replaced or ended; this never changes where its calls go."""
     given = [
         ("+33299000001", "53", 800),
@@ -496,7 +496,7 @@ def test_a_number_assigned_by_hand_goes_when_it_decides_nothing(warehouse: Setti
         connection.execute("delete from routing.urgent_assignment where number = '+33299000003'")
 
 
-def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Settings) -> None:
+def test_leftovers_of_dead_loads_are_dropped_and_running_loads_kept(warehouse: Settings) -> None:
     calls = FEEDS["calls"]
     deliver(warehouse, "calls", FIRST, calls__csv=as_csv(legs(3, FIRST)))
     ingest(warehouse, "calls", FIRST)
@@ -531,7 +531,7 @@ def test_what_dead_loads_left_goes_and_live_ones_are_left_alone(warehouse: Setti
     assert not copies[1].exists()
 
 
-def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None:
+def test_leftovers_of_builds_are_dropped_and_bi_loses_nothing(warehouse: Settings) -> None:
     with connect(warehouse, "transformer") as connection:
         connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
         for name in (
@@ -585,7 +585,7 @@ def test_what_builds_left_goes_and_bi_loses_nothing(warehouse: Settings) -> None
         leftovers.clear(warehouse)
 
 
-def test_a_year_of_history_stays(warehouse: Settings) -> None:
+def test_a_year_of_history_is_kept(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute(
             "insert into ops.build (status, is_full_refresh, started_at) values "
@@ -613,7 +613,7 @@ def test_a_year_of_history_stays(warehouse: Settings) -> None:
     ]
 
 
-def test_a_year_of_logs_of_deliveries_stays(warehouse: Settings) -> None:
+def test_a_year_of_delivery_logs_is_kept(warehouse: Settings) -> None:
     folder = warehouse.home / "logs" / "deliveries"
     shutil.rmtree(folder, ignore_errors=True)  # what other tests left
     for name in ("calls_2011-04-25", "calls_2011-04-26", "boutique_visits_2012-04-25"):
@@ -642,7 +642,7 @@ def test_the_planner_knows_the_partitioned_tables(warehouse: Settings) -> None:
     assert rows(warehouse, known, "loader") == [(1,)]
 
 
-def test_the_command_line_does_every_step_and_tells_it(warehouse: Settings) -> None:
+def test_the_command_line_runs_and_reports_every_step(warehouse: Settings) -> None:
     deliver(warehouse, "calls", FIRST, calls__csv=as_csv(legs(3, FIRST)))
     ingest(warehouse, "calls", FIRST)
     with connect(warehouse, "loader") as connection:

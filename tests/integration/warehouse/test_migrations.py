@@ -119,7 +119,9 @@ def test_schema_changes_lose_nothing(released: Settings) -> None:
     assert rows(released, "select col_description('public.mine'::regclass, 1)") == [("Mine.",)]
 
 
-def test_the_next_night_goes_on_from_it(released: Settings, copy_of: Callable[[Settings], Settings]) -> None:
+def test_the_next_night_continues_on_the_migrated_warehouse(
+    released: Settings, copy_of: Callable[[Settings], Settings]
+) -> None:
     migrate(released)
     steady = {table: names for table, names in columns(released).items() if table in OF_ONE_DATE}
     before = contents(released, steady, STEADY)
@@ -141,7 +143,7 @@ def test_the_next_night_goes_on_from_it(released: Settings, copy_of: Callable[[S
     assert {name for name in refreshed if refreshed[name] != incremental[name]} == set()
 
 
-def test_dates_far_away_hold_nothing_up_and_are_taken_back(released: Settings) -> None:
+def test_far_away_dates_block_nothing_and_can_be_withdrawn(released: Settings) -> None:
     far_away = date(2012, 12, 31)
     assert desk.newest_night(released) == NEXT_DAY
     assert all(row["business_date"] < far_away for row in desk.missing(released))

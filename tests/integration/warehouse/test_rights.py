@@ -59,7 +59,7 @@ def test_parc_sql_is_refused_by_rights(module_warehouse: Settings, statement: st
 
 
 @pytest.mark.parametrize("statement", [*REFUSED, "select * from ops.delivery", "select * from raw.calls"])
-def test_bi_can_do_nothing_but_read(module_warehouse: Settings, statement: str) -> None:
+def test_bi_can_only_read(module_warehouse: Settings, statement: str) -> None:
     with (
         pytest.raises(psycopg.errors.InsufficientPrivilege),
         connect(module_warehouse, "bi_reader") as connection,
@@ -67,7 +67,7 @@ def test_bi_can_do_nothing_but_read(module_warehouse: Settings, statement: str) 
         connection.execute(statement.encode())
 
 
-def test_a_reader_that_takes_what_it_can_stops_no_work(live: Settings) -> None:
+def test_a_reader_holding_every_lock_blocks_no_work(live: Settings) -> None:
     """Every advisory lock that it may take where no superuser took them away, and the locks of all tables."""
     deliver(live, "calls", DAY, calls__csv=as_csv(legs(3, DAY)))
     with superuser(live, psycopg.conninfo.conninfo_to_dict(live.warehouse_dsn or "")["dbname"]) as dba:
@@ -83,7 +83,7 @@ def test_a_reader_that_takes_what_it_can_stops_no_work(live: Settings) -> None:
             pass
 
 
-def test_readers_may_not_take_the_whole_server(module_warehouse: Settings) -> None:
+def test_readers_cannot_exhaust_the_server(module_warehouse: Settings) -> None:
     for role in ("reader", "bi_reader"):
         limits = logins.LIMITS[logins.login(role)]
         with ExitStack() as stack:
@@ -152,7 +152,7 @@ def test_a_role_of_an_earlier_version_gets_its_login(server: Settings) -> None:
             dba.execute("alter role bi_reader connection limit 20")
 
 
-def test_doctor_tells_what_only_a_superuser_can_take_away(server: Settings, tmp_path: Path) -> None:
+def test_doctor_names_rights_that_only_a_superuser_can_revoke(server: Settings, tmp_path: Path) -> None:
     """On an external server the database owner is not allowed to revoke it."""
     with empty_platform(server, tmp_path, template="template0") as outside:
         migrate(outside)
@@ -170,7 +170,7 @@ def test_doctor_tells_what_only_a_superuser_can_take_away(server: Settings, tmp_
             connection.execute("select lo_create(0)")
 
 
-def test_doctor_tells_of_a_login_with_another_password(
+def test_doctor_reports_a_login_with_another_password(
     module_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARC_LOADER_PASSWORD", "not that one")
@@ -194,9 +194,7 @@ def test_no_password_is_in_a_statement(server: Settings, password: str) -> None:
     assert kept.startswith("'SCRAM-SHA-256$") and password not in kept
 
 
-def test_a_statement_that_fails_leaves_nothing_in_the_servers_log(
-    server: Settings, module_warehouse: Settings
-) -> None:
+def test_a_failing_statement_is_not_in_the_server_log(server: Settings, module_warehouse: Settings) -> None:
     """Neither its text nor the row concerned; only the sender sees the error."""
     with connect(module_warehouse, "loader", autocommit=True) as connection, connection.cursor() as cursor:
         with pytest.raises(psycopg.Error, match="0299120001"):

@@ -56,7 +56,7 @@ def test_a_database_of_another_encoding_is_refused(server: Settings) -> None:
         ("loader", "create table marts.mine (i int)"),
     ],
 )
-def test_a_role_cannot_do_what_is_not_its_work(warehouse: Settings, role, statement: str) -> None:
+def test_each_role_is_limited_to_its_work(warehouse: Settings, role, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(warehouse, role) as connection:
         connection.execute(statement)
 

@@ -28,7 +28,7 @@ def test_a_department_that_moves_changes_the_dates_from_then_on() -> None:
     assert back.governed_dates(after.content, MAY) == set(MAY[19:])
 
 
-def test_a_row_that_is_split_without_another_value_changes_nothing() -> None:
+def test_splitting_a_row_without_changing_values_changes_nothing() -> None:
     before = directorates("35,OUEST,1990-01-01,\n").content
     after = directorates("35,OUEST,1990-01-01,2012-05-20\n35,OUEST,2012-05-20,\n")
     assert after.governed_dates(before, MAY) == set()
@@ -40,7 +40,7 @@ def test_a_row_of_a_period_changes_that_period() -> None:
     assert after.governed_dates(before, MAY) == set(MAY[2:4])
 
 
-def test_a_holiday_changes_its_date_and_those_that_other_clocks_make_of_it() -> None:
+def test_a_holiday_changes_its_date_and_adjacent_dates() -> None:
     header = "holiday_calendar,holiday_date,holiday_name\n"
     before = header + "FR,2012-05-01,Labour Day\n"
     after = Seed(
@@ -53,7 +53,7 @@ def test_a_holiday_changes_its_date_and_those_that_other_clocks_make_of_it() -> 
     assert after.governed_dates(before, MAY) == set(MAY[25:28])
 
 
-def test_order_and_line_ends_change_nothing_and_undated_rows_everything() -> None:
+def test_row_order_changes_nothing_and_undated_rows_change_every_date() -> None:
     before = "site_code,site_name\nRENNES,Rennes\nBREST,Brest\n"
     sorted_again = Seed("sites", "site_code,site_name\nBREST,Brest\nRENNES,Rennes\n", ("calls",))
     assert sorted_again.governed_dates(before, MAY) == set()
@@ -62,7 +62,7 @@ def test_order_and_line_ends_change_nothing_and_undated_rows_everything() -> Non
     assert renamed.governed_dates(None, MAY) == set(MAY)
 
 
-def test_every_seed_of_the_project_says_what_it_governs() -> None:
+def test_every_seed_declares_what_it_governs() -> None:
     found = seeds.read(PROJECT / "dbt_project" / "seeds")
     assert len(found) > 15
     for seed in found.values():
@@ -70,7 +70,7 @@ def test_every_seed_of_the_project_says_what_it_governs() -> None:
         assert {seed.starts, seed.ends} - {None} <= set(header), seed.name
 
 
-def test_a_seed_that_does_not_say_is_refused(tmp_path: Path) -> None:
+def test_a_seed_without_a_declaration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "colours.csv").write_text("colour\nred\n")
     with pytest.raises(BuildFailed, match=r"seed colours: .*add config\.meta\.governs") as stop:
         seeds.read(tmp_path)

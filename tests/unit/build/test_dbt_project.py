@@ -28,7 +28,7 @@ def metas() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
+def test_every_mart_declares_what_directorates_read() -> None:
     columns = {
         model["name"]: {column["name"] for column in model["columns"]}
         for path in DBT.glob("models/marts/*/**/*.yml")
@@ -55,7 +55,7 @@ def test_every_mart_says_what_of_it_a_directorate_reads() -> None:
             assert "sums_of" in meta or "persons_of" in meta, name
 
 
-def test_every_key_is_checked_and_everything_that_bi_reads_has_one() -> None:
+def test_everything_that_bi_reads_has_a_tested_key() -> None:
     checked = (DBT / "tests" / "keys_are_unique.sql").read_text()
     names = re.findall(r"'(\w+)'", checked.partition("broken_keys([")[2].partition("]")[0])
     assert names == sorted(set(names))
@@ -67,7 +67,7 @@ def test_every_key_is_checked_and_everything_that_bi_reads_has_one() -> None:
     assert published - set(names) == facts
 
 
-def test_every_model_with_keys_of_persons_says_how_long_it_keeps_them() -> None:
+def test_every_model_with_person_keys_declares_their_retention() -> None:
     """A model's columns are described one by one, so its keys are known; one retention for all of a feed."""
     keys = {
         model["name"]: [

@@ -72,7 +72,7 @@ def read_by(model: dict[str, Any]) -> list[str]:
     return [each.rsplit(".", 1)[-1] for each in model["depends_on"]["nodes"] if each.startswith("model.")]
 
 
-def test_each_layer_reads_what_stands_below_it(models: dict[str, dict[str, Any]]) -> None:
+def test_each_layer_reads_only_lower_layers(models: dict[str, dict[str, Any]]) -> None:
     assert {model["fqn"][1] for model in models.values()} == set(PREFIXES)
     for name, model in models.items():
         own = model["fqn"][1]
@@ -85,7 +85,7 @@ def test_each_layer_reads_what_stands_below_it(models: dict[str, dict[str, Any]]
         )
 
 
-def test_each_source_lies_in_staging_and_is_staged_once(
+def test_each_source_is_declared_in_staging_and_staged_once(
     manifest: dict[str, Any], models: dict[str, dict[str, Any]]
 ) -> None:
     read = Counter(
@@ -103,14 +103,14 @@ def test_each_source_lies_in_staging_and_is_staged_once(
             assert len(model["depends_on"]["nodes"]) == 1, model["name"]
 
 
-def test_no_model_names_a_table_by_hand(models: dict[str, dict[str, Any]]) -> None:
+def test_no_model_hardcodes_a_table_name(models: dict[str, dict[str, Any]]) -> None:
     schemas = "raw|ops|staging|intermediate|build|marts|reference|routing"
     for name, model in models.items():
         found = re.search(rf"\b(from|join)\s+({schemas})\.\w+(?!\w*\()", model["raw_code"])
         assert found is None, f"{name}: {found and found[0]}"
 
 
-def test_no_step_is_joined_again_by_what_it_read(models: dict[str, dict[str, Any]]) -> None:
+def test_only_listed_steps_are_rejoined_with_their_upstream(models: dict[str, dict[str, Any]]) -> None:
     readers = {name: {each for each, model in models.items() if name in read_by(model)} for name in models}
     found = {
         step
@@ -134,7 +134,7 @@ def test_queries_stay_small(models: dict[str, dict[str, Any]]) -> None:
     assert max(map(views, models)) <= MOST_VIEWS
 
 
-def test_everything_is_described_beside_its_query_and_once(manifest: dict[str, Any]) -> None:
+def test_everything_is_described_once_beside_its_query(manifest: dict[str, Any]) -> None:
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed")]
     for node in nodes:
         assert node["description"], node["name"]
@@ -149,12 +149,14 @@ def test_everything_is_described_beside_its_query_and_once(manifest: dict[str, A
     written = [path.read_text() for path in [*DBT.glob("models/**/*.yml"), *DBT.glob("seeds/*.yml")]]
     used = Counter(name for text in written for name in re.findall(r"doc\('(\w+)'\)", text))
     assert set(used) == set(names) and min(used.values()) > 1, "a block is for what several models say"
-    said = Counter(column["description"] for node in nodes for column in node["columns"].values())
+    descriptions = Counter(column["description"] for node in nodes for column in node["columns"].values())
     texts = set(re.findall(r"%}(.*?){% enddocs %}", blocks))
-    assert {each for each, count in said.items() if count > 1} == texts, "what stands twice is a block"
+    assert {each for each, count in descriptions.items() if count > 1} == texts, (
+        "what stands twice is a block"
+    )
 
 
-def test_what_bi_reads_has_a_contract_an_owner_and_a_reader(
+def test_marts_have_a_contract_an_owner_and_an_exposure(
     manifest: dict[str, Any], models: dict[str, dict[str, Any]]
 ) -> None:
     read = {each for exposure in manifest["exposures"].values() for each in exposure["depends_on"]["nodes"]}

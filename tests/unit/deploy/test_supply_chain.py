@@ -53,7 +53,7 @@ def test_bill_lists_each_locked_version_with_its_hashes_and_marker(bill: bytes) 
     assert reported == locked
 
 
-def test_same_lock_gives_the_same_bill(bill: bytes) -> None:
+def test_bill_is_reproducible_from_the_lock(bill: bytes) -> None:
     make("sbom")
     assert (ROOT / "sbom.cdx.json").read_bytes() == bill
     assert not re.search(rb'"(timestamp|serialNumber)"', bill)
@@ -139,7 +139,7 @@ def test_audit_reports_what_is_vulnerable(tmp_path: Path, service: str) -> None:
     assert "pyyaml" not in ended.stdout
 
 
-def test_audit_reports_that_nothing_is(tmp_path: Path, service: str) -> None:
+def test_audit_reports_no_vulnerability(tmp_path: Path, service: str) -> None:
     lock = part_of_lock(tmp_path, "pyyaml")
     ended = audit(lock, service)
     assert (ended.returncode, ended.stdout) == (0, f"{lock}: no known vulnerability\n")

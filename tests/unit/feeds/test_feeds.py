@@ -84,7 +84,7 @@ def test_a_declaration_names_only_what_it_declares(feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=lambda feed: feed.name)
-def test_no_key_is_masked_because_masked_texts_are_all_the_same(feed: Feed) -> None:
+def test_no_key_column_is_masked(feed: Feed) -> None:
     masked = {column.name for column in feed.file_columns if column.is_code or column.masked_unless}
     assert not masked & {*feed.key}
 

@@ -119,7 +119,7 @@ def test_airflow_configuration_is_the_same(compose: dict[str, Any], server: Sett
     assert listed.items() <= ours.items()
 
 
-def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, monkeypatch) -> None:
+def test_identity_provider_settings_are_passed_on(server: Settings, monkeypatch) -> None:
     own = environment.variables(server, 8080, "")["AIRFLOW__CORE__AUTH_MANAGER"]
     module, _, name = own.rpartition(".")
     assert hasattr(importlib.import_module(module), name)
@@ -128,7 +128,7 @@ def test_an_identity_provider_of_the_operators_is_passed_on(server: Settings, mo
     assert environment.variables(given, 8080, "")["AIRFLOW__CORE__AUTH_MANAGER"] == "theirs"
 
 
-def test_settings_are_all_given(compose: dict[str, Any]) -> None:
+def test_every_setting_is_passed_on(compose: dict[str, Any]) -> None:
     given = {name.removesuffix("_FILE") for name in compose["services"]["scheduler"]["environment"]}
     # Where the code and PostgreSQL are, what Airflow gives each task, and a switch that is not its own.
     ours = {"project", "pg_bin", "airflow_run", "airflow_api", "airflow_ui", "auth_manager", "own_switch"}
@@ -137,7 +137,7 @@ def test_settings_are_all_given(compose: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_service_is_told_the_secrets_that_it_needs(compose: dict[str, Any], name: str) -> None:
+def test_each_service_gets_only_the_secrets_it_needs(compose: dict[str, Any], name: str) -> None:
     service = compose["services"][name]
     assert {each.removesuffix("_password") for each in service["secrets"]} == REPORTED[name]
     assert set(service["secrets"]) <= set(compose["secrets"])
@@ -190,7 +190,7 @@ def test_each_service_is_confined(compose: dict[str, Any], name: str) -> None:
         assert how == ["ro"] or not source.startswith((".", "/")) or inside == "/landing", volume
 
 
-def test_images_run_as_nobody_special() -> None:
+def test_images_run_as_an_unprivileged_user() -> None:
     for dockerfile, user in (("Dockerfile", "parc"), ("kamailio/Dockerfile", "50000")):
         assert re.findall(r"^USER (\w+)$", (DEPLOY / dockerfile).read_text(), re.M)[-1:] == [user]
 
@@ -214,7 +214,7 @@ def test_each_image_is_built_once(compose: dict[str, Any]) -> None:
     assert (PROJECT / compose["services"]["prepare"]["build"]["dockerfile"]).exists()
 
 
-def test_server_is_set_up_as_the_embedded_one(compose: dict[str, Any]) -> None:
+def test_the_server_is_configured_like_the_embedded_one(compose: dict[str, Any]) -> None:
     given = dict(
         each.removeprefix("-c").split("=") for each in compose["services"]["postgres"]["command"][1:]
     )
@@ -233,7 +233,7 @@ def made(folder: Path, **given: str) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_secrets_that_are_asked_for_are_those_that_are_made(compose: dict[str, Any], tmp_path: Path) -> None:
+def test_required_secrets_are_the_generated_ones(compose: dict[str, Any], tmp_path: Path) -> None:
     values = made(tmp_path / "secrets")
     assert {f"${{PARC_SECRETS:-./secrets}}/{name}" for name in values} == {
         each["file"] for each in compose["secrets"].values()
@@ -248,14 +248,14 @@ def test_secrets_that_are_asked_for_are_those_that_are_made(compose: dict[str, A
     assert filled["warehouse_dsn"] == f"postgresql://parc:{filled['parc_password']}@postgres:5432/parc"
 
 
-def test_nobody_on_the_host_reaches_the_secrets_and_a_container_reads_its_own(tmp_path: Path) -> None:
+def test_secrets_are_readable_only_inside_their_container(tmp_path: Path) -> None:
     """A file is mounted by itself: what guards it on the host is its folder."""
     made(tmp_path / "secrets")
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()} == {0o444}
 
 
-def test_secrets_that_are_there_are_kept_and_those_of_a_former_env_taken(tmp_path: Path) -> None:
+def test_existing_secrets_are_kept_and_those_of_a_former_env_taken_over(tmp_path: Path) -> None:
     former = {
         "PARC_PASSWORD": "a~former-one_1",
         "PARC_PSEUDONYM_SECRET": "b" * 48,
@@ -294,7 +294,7 @@ def test_secrets_that_are_there_are_kept_and_those_of_a_former_env_taken(tmp_pat
         "anything/else",
     ],
 )
-def test_an_image_does_not_hold(path: str) -> None:
+def test_the_image_excludes_the_file(path: str) -> None:
     assert not is_sent(path)
 
 
@@ -313,7 +313,7 @@ def test_an_image_does_not_hold(path: str) -> None:
         "expectations/export",
     ],
 )
-def test_an_image_holds(path: str) -> None:
+def test_the_image_includes_the_file(path: str) -> None:
     assert (PROJECT / path).exists() and is_sent(path)
 
 
@@ -337,7 +337,7 @@ def is_sent(path: str) -> bool:
 
 
 @pytest.mark.parametrize("password", ["", "a b", "p@ss", "x/y", "ein:s", "zü"])
-def test_passwords_that_an_address_cannot_hold_are_reported(password: str, tmp_path: Path) -> None:
+def test_passwords_unfit_for_a_url_are_reported(password: str, tmp_path: Path) -> None:
     for name in ("parc", "airflow", "switch", "kamailio"):
         (tmp_path / f"{name}_password").write_text(password if name == "airflow" else "good")
     done = subprocess.run(

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from parc.errors import ConfigurationError
-from parc.host.processes import Ended, Program, free_port, stop, wait_until_ready
+from parc.host.processes import Program, StartFailed, free_port, stop, wait_until_ready
 
 PATH = {"PATH": "/usr/bin:/bin"}
 
@@ -29,28 +29,28 @@ def run(program: Program, script: str) -> None:
     program.start(["sh", "-c", script], program.pid_file.parent, PATH)
 
 
-def test_a_program_runs_on_and_another_command_stops_it(program: Program) -> None:
-    assert program.pid is None and not program.is_gone
+def test_a_program_keeps_running_until_another_command_stops_it(program: Program) -> None:
+    assert program.pid is None and not program.has_crashed
     run(program, "echo hello; sleep 60")
     wait_until_ready([program], lambda: "hello" in program.log_path.read_text(), 10)
-    assert again(program).pid == program.pid and not program.is_gone
+    assert again(program).pid == program.pid and not program.has_crashed
     assert program.log_path.stat().st_mode & 0o777 == 0o600
     assert stop([again(program)], seconds=10, with_children=True) == ["sleeper"]
-    assert program.pid is None and not program.is_gone
+    assert program.pid is None and not program.has_crashed
     assert stop([again(program)], seconds=10) == []
 
 
-def test_one_that_ends_while_it_starts_says_why(program: Program) -> None:
+def test_a_program_that_ends_at_start_reports_why(program: Program) -> None:
     program.log_path.parent.mkdir()
     program.log_path.write_text("ERROR: of yesterday\n")
     run(program, "echo 'ERROR: no room'; echo bye")
-    with pytest.raises(Ended, match="the sleeper ended while starting: ERROR: no room .*log") as caught:
+    with pytest.raises(StartFailed, match="the sleeper ended while starting: ERROR: no room .*log") as caught:
         wait_until_ready([program], lambda: False, 10)
     assert caught.value.program is program
-    assert program.is_gone and again(program).is_gone
+    assert program.has_crashed and again(program).has_crashed
 
 
-def test_one_that_is_not_ready_in_time_is_left_running(program: Program) -> None:
+def test_a_program_not_ready_in_time_is_left_running(program: Program) -> None:
     run(program, "exec sleep 60")
     with pytest.raises(ConfigurationError, match=r"not ready within 0.2 s: the sleeper \(log: "):
         wait_until_ready([program], lambda: False, 0.2)
@@ -58,7 +58,7 @@ def test_one_that_is_not_ready_in_time_is_left_running(program: Program) -> None
     stop([program], seconds=10)
 
 
-def test_one_that_does_not_end_is_killed_only_if_it_may_be(program: Program) -> None:
+def test_a_program_that_does_not_stop_is_killed_if_allowed(program: Program) -> None:
     run(program, "trap '' TERM; echo ready; while :; do sleep 1; done")
     wait_until_ready([program], lambda: "ready" in program.log_path.read_text(), 10)
     pid = program.pid
@@ -73,20 +73,20 @@ def test_one_that_does_not_end_is_killed_only_if_it_may_be(program: Program) -> 
 @pytest.mark.parametrize(
     "record", ['{"pid": 1, "created": 0}', '{"pid": 999999999, "created": 0}', "{", "{}"]
 )
-def test_a_number_that_is_anothers_now_is_not_the_program(program: Program, record: str) -> None:
+def test_a_reused_pid_is_not_the_program(program: Program, record: str) -> None:
     program.pid_file.write_text(record)
-    assert program.pid is None and program.is_gone
+    assert program.pid is None and program.has_crashed
     assert stop([program], seconds=1) == []
-    assert not program.is_gone
+    assert not program.has_crashed
 
 
-def test_the_record_is_of_the_process(program: Program) -> None:
+def test_the_record_identifies_the_process(program: Program) -> None:
     run(program, "exec sleep 60")
     assert json.loads(program.pid_file.read_text())["pid"] == program.pid
     stop([program], seconds=10)
 
 
-def test_a_port_that_is_taken_is_not_given() -> None:
+def test_an_occupied_port_is_not_chosen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert free_port(port) != port

@@ -9,7 +9,7 @@ from parc.host import services
 from parc.settings import Settings
 
 
-def test_links_lie_below_the_address_of_the_ui(tmp_path: Path) -> None:
+def test_links_begin_with_the_address_of_the_ui(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, landing=str(tmp_path), switch=str(tmp_path))
     assert services.ui_address(settings) == ""
     (tmp_path / "run" / "airflow_port").write_text("8123")

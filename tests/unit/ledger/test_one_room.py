@@ -66,7 +66,7 @@ def test_the_search_finds_sql_and_nothing_else() -> None:
         assert any(SQL.search(FOR_PERSONS.sub("", text)) for text in texts(source)) is expected, source
 
 
-def test_sql_on_the_ledger_stands_in_its_room() -> None:
+def test_sql_on_ops_is_only_in_the_ledger_package() -> None:
     found = {
         path
         for folder in (PROJECT / "plugins", PROJECT / "dags")

@@ -57,7 +57,7 @@ def test_lines_of_commas_are_blank(block_bytes: int, end: bytes) -> None:
 
 
 @BLOCK_SIZES
-def test_a_row_that_cannot_be_split_costs_no_other(block_bytes: int) -> None:
+def test_a_malformed_row_affects_no_other_row(block_bytes: int) -> None:
     data = (
         b"1,2,3\n"
         b"1,2\n"  # line 3
@@ -92,7 +92,7 @@ def test_a_row_that_cannot_be_split_costs_no_other(block_bytes: int) -> None:
     }
 
 
-def test_an_unclosed_quote_swallows_no_later_row() -> None:
+def test_an_unclosed_quote_affects_no_later_row() -> None:
     good = b"".join(b"%d,x,y\n" % number for number in range(20_000))
     rows, unreadable = everything(b'1,"2,3\n' + good, block_bytes=1 << 14)
     assert list(unreadable) == [2]
@@ -103,9 +103,7 @@ def test_an_unclosed_quote_swallows_no_later_row() -> None:
 @pytest.mark.parametrize("block_bytes", [1 << 12, 1 << 16, 100_000, 1 << 22])
 @pytest.mark.parametrize("size", [LONGEST_ROW_BYTES - 4, LONGEST_ROW_BYTES + 1, 5 * LONGEST_ROW_BYTES])
 @pytest.mark.parametrize("quote", [b"", b'"'])
-def test_a_row_too_long_to_read_costs_no_other_wherever_it_lies(
-    block_bytes: int, size: int, quote: bytes
-) -> None:
+def test_an_overlong_row_affects_no_other_row(block_bytes: int, size: int, quote: bytes) -> None:
     for before in (0, 3_000):
         long = quote + b"x" * (size - 2 * len(quote)) + quote + b",2,3\n"
         rows, unreadable = everything(b"1,2,3\n" * before + long + b"4,5,6\n", block_bytes=block_bytes)
@@ -115,7 +113,7 @@ def test_a_row_too_long_to_read_costs_no_other_wherever_it_lies(
         assert rows[before + 3] == ("4", "5", "6")
 
 
-def test_a_line_that_never_ends_takes_bounded_memory() -> None:
+def test_an_endless_line_takes_bounded_memory() -> None:
     class Endless(io.RawIOBase):
         left = 300 << 20
 

@@ -22,7 +22,7 @@ def accepts(accepted_dates: AcceptedDates, day: date) -> bool:
 
 
 @given(night=st.dates(EARLIEST, LATEST), day=st.dates())
-def test_a_night_believes_dates_up_to_a_week_after_it(night: date, day: date) -> None:
+def test_a_night_accepts_dates_up_to_a_week_later(night: date, day: date) -> None:
     is_near = day - night <= timedelta(days=7)
     assert accepts(of_night(night), day) == (EARLIEST <= day <= LATEST and is_near)
 
@@ -33,6 +33,6 @@ def test_a_confirmed_date_is_accepted_unless_absurd(day: date) -> None:
 
 
 @pytest.mark.parametrize("night", [date.min, date.max, date(1989, 12, 31), date(2100, 1, 1)])
-def test_there_is_no_such_night(night: date) -> None:
+def test_an_impossible_night_is_refused(night: date) -> None:
     with pytest.raises(DeliveryRefused, match="refused unread"):
         of_night(night)

@@ -19,7 +19,7 @@ import pytest
 from parc.errors import ConfigurationError
 from parc.feeds import FEEDS, Column, Type
 from parc.loading.blocks import UnreadableFile
-from parc.loading.landing import Collected, collect
+from parc.loading.landing import CollectedDelivery, collect
 from parc.loading.reader import read
 from parc.loading.rows import RowRules
 from parc.pseudonyms import Pseudonyms
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def delivered(settings: Settings) -> Collected:
+def delivered(settings: Settings) -> CollectedDelivery:
     with collect(settings, "active_lines", DAY) as delivery:
         return delivery
 
@@ -65,7 +65,7 @@ def refusal(settings: Settings) -> str:
     return str(refused.value)
 
 
-def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> None:
+def test_only_data_files_are_collected_by_name(settings: Settings, folder: Path) -> None:
     for name in ("b.csv", "a.csv.gz", "c.parquet", "notes.txt", "d.csv.part", ".e.csv", "_f.csv"):
         (folder / name).write_bytes(name.encode())
     for lock in ("~$b.csv", ".~lock.b.csv#"):
@@ -85,7 +85,7 @@ def test_files_come_by_name_and_only_data(settings: Settings, folder: Path) -> N
     assert delivery.files[1].bytes == len(b"b.csv")
 
 
-def test_the_same_bytes_are_the_same_content_whatever_their_names(settings: Settings, folder: Path) -> None:
+def test_content_digest_does_not_depend_on_file_names(settings: Settings, folder: Path) -> None:
     (folder / "a.csv").write_bytes(b"1")
     (folder / "b.csv").write_bytes(b"2")
     before = delivered(settings).content_sha256
@@ -114,7 +114,7 @@ def test_a_landing_zone_on_another_machine_is_copied_here(settings: Settings) ->
         remote.rm("/landing", recursive=True)
 
 
-def test_a_run_that_lost_its_connection_takes_no_copies_from_the_next(settings: Settings) -> None:
+def test_a_run_that_lost_its_connection_keeps_the_copies_of_the_next(settings: Settings) -> None:
     remote = fsspec.filesystem("memory")
     remote.pipe(f"/landing/active_lines/date={DAY}/lines.csv", HEADER + ROW)
     settings = replace(settings, landing="memory://landing")
@@ -140,7 +140,7 @@ def test_a_landing_zone_that_cannot_be_read_is_reported(settings: Settings, land
         delivered(replace(settings, landing=landing))
 
 
-def test_a_landing_zone_that_is_not_there_is_no_empty_one(settings: Settings, folder: Path) -> None:
+def test_a_missing_landing_zone_is_an_error(settings: Settings, folder: Path) -> None:
     for place in (settings.landing, f"file://{settings.landing}"):
         zone = replace(settings, landing=place)
         with (
@@ -212,8 +212,8 @@ def test_a_broken_control_file_is_reported(settings: Settings, folder: Path) -> 
     (folder / "lines.csv").write_bytes(HEADER + ROW)
     (folder / "_CONTROL.json").write_text("{rows: 1}")
     assert "_CONTROL.json cannot be read" in str(delivered(settings).problem)
-    for said in (f'{{"rows": {"9" * 400}}}', f'{{"rows": {"9" * 9_000}}}', '{"rows": 1, "rows": 2}'):
-        (folder / "_CONTROL.json").write_text(said)
+    for text in (f'{{"rows": {"9" * 400}}}', f'{{"rows": {"9" * 9_000}}}', '{"rows": 1, "rows": 2}'):
+        (folder / "_CONTROL.json").write_text(text)
         problem = str(delivered(settings).problem)
         assert problem.startswith("_CONTROL.json cannot be read: it ") and len(problem) < 150
 
@@ -237,7 +237,7 @@ def test_a_broken_control_file_is_reported(settings: Settings, folder: Path) -> 
         ('""', "its first line is not a header: it has none of month, department_code"),
     ],
 )
-def test_the_columns_must_be_the_feeds(settings: Settings, folder: Path, header: str, message: str) -> None:
+def test_the_columns_must_match_the_feed(settings: Settings, folder: Path, header: str, message: str) -> None:
     (folder / "lines.csv").write_text(header)
     assert refusal(settings).startswith(f"lines.csv: {message}")
     assert "+33299123456" not in refusal(settings)
@@ -308,7 +308,7 @@ def test_a_file_of_another_kind_is_named_by_its_kind(
         assert refusal(settings) == f"lines.csv.gz: it is {kind}, not compressed by gzip"
 
 
-def test_something_behind_a_gzip_stream(settings: Settings, folder: Path) -> None:
+def test_trailing_data_after_a_gzip_stream(settings: Settings, folder: Path) -> None:
     (folder / "lines.csv.gz").write_bytes(gzip.compress(HEADER + ROW) + b"garbage")
     assert "other data follows its gzip stream" in refusal(settings)
 
@@ -324,7 +324,7 @@ def test_a_column_is_due_from_and_until_a_date(settings: Settings, folder: Path,
         path = folder / "lines.csv"
         path.write_bytes(HEADER.strip() + more + b"\n" + ROW.strip() + values + b"\n")
         [block] = read(delivered(settings).files[0], lines, day)
-        return rules[day].sort_out(block, 1, "lines.csv").rows.select("colour", "size").rows()
+        return rules[day].check_block(block, 1, "lines.csv").rows.select("colour", "size").rows()
 
     before = DAY - timedelta(days=1)
     assert read_as_of(before, b",size", b",7") == [(None, 7)]
@@ -342,7 +342,7 @@ def test_a_header_that_is_not_utf8(settings: Settings, folder: Path) -> None:
     assert refusal(settings) == "lines.csv: its first line is not a CSV header in UTF-8"
 
 
-def test_a_file_that_is_taken_away_meanwhile(settings: Settings, folder: Path) -> None:
+def test_a_file_removed_during_the_load(settings: Settings, folder: Path) -> None:
     (folder / "a.csv").write_bytes(HEADER + ROW)
     file = delivered(settings).files[0]
     (folder / "a.csv").unlink()
@@ -436,12 +436,12 @@ def test_parquet_with_other_columns(
     assert refusal(settings) == f"lines.parquet: {reported}"
 
 
-def test_parquet_that_is_none(settings: Settings, folder: Path) -> None:
+def test_a_file_that_is_not_parquet(settings: Settings, folder: Path) -> None:
     (folder / "lines.parquet").write_bytes(HEADER + ROW)
     assert refusal(settings).startswith("lines.parquet: it is not a Parquet file")
 
 
-def test_parquet_with_a_type_that_no_csv_holds(settings: Settings, folder: Path) -> None:
+def test_parquet_with_an_unsupported_type(settings: Settings, folder: Path) -> None:
     write_parquet(
         folder / "lines.parquet", month=["2012-04"], department_code=["35"], market=["fixe"], lines=[[1]]
     )

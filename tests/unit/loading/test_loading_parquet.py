@@ -81,7 +81,7 @@ BAD = pa.array([b"a", b"\xff", None, b"c"])
 
 
 @pytest.mark.parametrize("values", [BAD, pa.Array.from_buffers(pa.string(), 4, BAD.buffers())])
-def test_text_that_is_not_utf8_loses_its_row_alone(tmp_path: Path, values: pa.Array) -> None:
+def test_text_that_is_not_utf8_rejects_only_its_row(tmp_path: Path, values: pa.Array) -> None:
     path = tmp_path / "values.parquet"
     pq.write_table(pa.table({"value": values}), path)
     (block,) = read_blocks(path, ["value"])

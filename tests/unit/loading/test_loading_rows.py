@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from parc.feeds import FEEDS
-from parc.loading.rows import Change
-from support.row_rules import DAY, GOOD, GOOD_ROWS, SECRET, call, changes, sort_out
+from parc.loading.rows import ValueChange
+from support.row_rules import DAY, GOOD, GOOD_ROWS, SECRET, call, changes, check_block
 
 
 def digest(text: str) -> bytes:
@@ -61,7 +61,7 @@ def test_a_good_row_is_stored_typed_and_pseudonymised() -> None:
 
 
 def test_identities_are_signed() -> None:
-    stored, _ = sort_out(
+    stored, _ = check_block(
         "calls",
         *(GOOD | {"call_id": f"c{number}", "caller_number": "", "customer_ref": ""} for number in range(20)),
     )
@@ -130,7 +130,7 @@ def test_a_withheld_number_has_no_key(spelling: str) -> None:
         ("＋33299123456", "+33299123456", "029912"),
     ],
 )
-def test_one_number_has_one_key_however_it_is_spelled(spelling: str, number: str, prefix: str | None) -> None:
+def test_a_number_has_one_key_in_any_spelling(spelling: str, number: str, prefix: str | None) -> None:
     (stored,), _ = call(caller_number=spelling, customer_ref="")
     assert stored["caller_key"] == key(number)
     assert stored["caller_identity"] == identity(f"{number}")
@@ -140,7 +140,7 @@ def test_one_number_has_one_key_however_it_is_spelled(spelling: str, number: str
 @pytest.mark.parametrize(
     "spelling", ["3900", "+33299", "+3329912345678", "call me", "0199", "+5901234567", "2125551234"]
 )
-def test_what_is_no_number_is_rejected_and_not_shown(spelling: str) -> None:
+def test_a_non_number_is_rejected_and_masked(spelling: str) -> None:
     stored, (rejected,) = call(caller_number=spelling)
     assert not stored
     assert rejected.reason == "`caller_number` is not a telephone number"
@@ -279,7 +279,7 @@ def test_a_day_is_local_even_when_the_clock_changes(day: date, first: str, last:
     previous = f"{date.fromordinal(day.toordinal() - 1)}T23:59:59.999999{first[-6:]}"
     following = f"{date.fromordinal(day.toordinal() + 1)}T00:00:00{last[-6:]}"
     rows = [row(at) for at in (first, last, previous, following)]
-    stored, rejected = sort_out("calls", *rows, day=day)
+    stored, rejected = check_block("calls", *rows, day=day)
     assert [found["line_number"] for found in stored] == [2, 3]
     assert [found.line for found in rejected] == [4, 5]
     assert {found.reason for found in rejected} == {f"`offered_at` is not on {day} (Europe/Paris)"}
@@ -299,15 +299,15 @@ def test_a_number_in_the_wrong_column_is_not_shown_either() -> None:
     assert "99123456" not in rejected.text
 
 
-def test_columns_may_come_in_any_order() -> None:
+def test_columns_may_be_in_any_order() -> None:
     (expected,), _ = call()
-    (stored,), _ = sort_out("calls", dict(reversed(GOOD.items())))
+    (stored,), _ = check_block("calls", dict(reversed(GOOD.items())))
     assert stored == expected
 
 
 @pytest.mark.parametrize("text", ["2012-04", "2012-04-01", "2012-04-30"])
 def test_a_month_is_its_first_day(text: str) -> None:
-    (stored,), _ = sort_out(
+    (stored,), _ = check_block(
         "active_lines", {"month": text, "department_code": "35", "market": "open", "lines": "7"}
     )
     assert (stored["month"], stored["lines"]) == (date(2012, 4, 1), 7)
@@ -315,7 +315,7 @@ def test_a_month_is_its_first_day(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2012-13", "2012-02-30", "April 2012", "201204"])
 def test_a_month_must_exist(text: str) -> None:
-    _, (rejected,) = sort_out(
+    _, (rejected,) = check_block(
         "active_lines", {"month": text, "department_code": "35", "market": "open", "lines": "7"}
     )
     assert rejected.reason == "`month` is not a month YYYY-MM"
@@ -323,14 +323,14 @@ def test_a_month_must_exist(text: str) -> None:
 
 def test_a_prefix_without_its_zero_is_rejected() -> None:
     row = dict.fromkeys((column.name for column in FEEDS["numbering_plan"].file_columns), "")
-    stored, (rejected,) = sort_out("numbering_plan", row | {"prefix": "029912"}, row | {"prefix": "29912"})
+    stored, (rejected,) = check_block("numbering_plan", row | {"prefix": "029912"}, row | {"prefix": "29912"})
     assert [found["prefix"] for found in stored] == ["029912"]
     assert rejected.reason == "`prefix` is not a national prefix of 4 to 6 digits with its leading zero"
 
 
 def test_an_assignment_needs_a_number() -> None:
     row = {"number": "0299123456", "department_code": "22", "reason": "moved"}
-    stored, rejected = sort_out("line_assignments", row, row | {"number": "anonymous"})
+    stored, rejected = check_block("line_assignments", row, row | {"number": "anonymous"})
     assert [found["number"] for found in stored] == ["+33299123456"]
     assert [found.reason for found in rejected] == ["`number` is empty or withheld"]
 
@@ -344,34 +344,34 @@ CODES = [
 @pytest.mark.parametrize(
     "text", ["C012345678", "58704610", "voir Mme Kerfautras", "a@b", "1 2", "R-1234-567"]
 )
-def test_what_is_no_code_is_masked_and_counted(feed: str, column: str, text: str) -> None:
+def test_a_value_that_is_not_a_code_is_masked_and_counted(feed: str, column: str, text: str) -> None:
     row = GOOD_ROWS[feed]
-    (stored,), rejected = sort_out(feed, row | {column: text})
+    (stored,), rejected = check_block(feed, row | {column: text})
     assert not rejected and stored[column] == "***"
-    assert changes(feed, row, row | {column: text})[column, Change.NO_CODE] == (1, 3)
+    assert changes(feed, row, row | {column: text})[column, ValueChange.NO_CODE] == (1, 3)
 
 
 @pytest.mark.parametrize("text", ["PS", "ATLANTIS", "ZZ999", "UI_LYON", "B972-001", "Œuvre", "N/B", "750012"])
 @pytest.mark.parametrize(("feed", "column"), CODES)
-def test_a_code_that_nobody_knows_stays(feed: str, column: str, text: str) -> None:
+def test_an_unknown_code_is_kept(feed: str, column: str, text: str) -> None:
     row = GOOD_ROWS[feed] | {column: text}
-    (stored,), rejected = sort_out(feed, row)
+    (stored,), rejected = check_block(feed, row)
     assert not rejected and stored[column] == text
     assert not changes(feed, row)
 
 
-def test_what_a_seed_lists_is_a_code_whatever_it_looks_like() -> None:
+def test_a_value_listed_in_a_seed_is_a_code() -> None:
     (stored,), _ = call(site_code="SITE 12345678", agent_ref="SITE 12345678")
     assert stored["site_code"] == "SITE 12345678"
 
 
 def test_a_reference_repeated_as_a_code_is_masked_and_counted() -> None:
     row = GOOD | {"customer_ref": "K-12", "reason_code": "K-12", "transferred_to": "A7"}
-    (stored,), rejected = sort_out("calls", row)
+    (stored,), rejected = check_block("calls", row)
     assert not rejected and (stored["reason_code"], stored["transferred_to"]) == ("***", "***")
     assert changes("calls", GOOD | {"reason_code": "K-12"}, row) == {
-        ("reason_code", Change.REFERENCE): (1, 3),
-        ("transferred_to", Change.REFERENCE): (1, 3),
+        ("reason_code", ValueChange.REFERENCE): (1, 3),
+        ("transferred_to", ValueChange.REFERENCE): (1, 3),
     }
 
 
@@ -400,7 +400,7 @@ def test_a_reference_repeated_as_the_key_rejects_the_row_masked(column: str) -> 
     ],
 )
 @pytest.mark.parametrize("column", ["leg_no", "ended_at", "market", "line_department"])
-def test_a_rejected_value_is_shown_where_it_names_nobody(column: str, text: str, shown: str | None) -> None:
+def test_a_rejected_value_is_shown_if_it_identifies_nobody(column: str, text: str, shown: str | None) -> None:
     stored, (rejected,) = call(**{column: text})
     assert not stored and rejected.value == (shown or text)
     assert (text in rejected.text) == (shown != "***")

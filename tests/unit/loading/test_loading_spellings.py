@@ -8,8 +8,8 @@ import pytest
 
 from parc.feeds import FEEDS
 from parc.loading.blocks import WHITE_SPACE
-from parc.loading.rows import Change, SortedOut
-from support.row_rules import GOOD, GOOD_ROWS, call, changes, sort_out, sorted_out
+from parc.loading.rows import CheckedBlock, ValueChange
+from support.row_rules import GOOD, GOOD_ROWS, call, changes, check_block, checked_blocks
 
 PLACEHOLDERS = [
     "NULL",
@@ -53,21 +53,21 @@ def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
     references = [column.name for column in FEEDS[feed].file_columns if column.personal]
     references = [name for name in references if name.endswith("_ref")]
     row = GOOD_ROWS[feed] | dict.fromkeys(references, text)
-    (stored,), rejected = sort_out(feed, row)
+    (stored,), rejected = check_block(feed, row)
     assert not rejected
     keys = [name for name in stored if name.endswith(("_key", "customer_identity")) and name != "caller_key"]
     assert {stored[name] for name in keys} == {None}
-    reported = {column for column, change in changes(feed, row) if change is Change.EMPTIED}
+    reported = {column for column, change in changes(feed, row) if change is ValueChange.EMPTIED}
     assert reported == ({*references} if text.strip(WHITE_SPACE) else set())
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
 @pytest.mark.parametrize("feed", FEEDS)
-def test_a_placeholder_is_empty_in_every_column_that_may_be(feed: str, text: str) -> None:
+def test_a_placeholder_is_null_in_every_nullable_column(feed: str, text: str) -> None:
     nullable = [column.name for column in FEEDS[feed].file_columns if column.nullable]
     nullable = [name for name in nullable if name not in ("queued_at", "answered_at")]  # needed once answered
-    (expected,), _ = sort_out(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, ""))
-    (stored,), rejected = sort_out(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, text))
+    (expected,), _ = check_block(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, ""))
+    (stored,), rejected = check_block(feed, GOOD_ROWS[feed] | dict.fromkeys(nullable, text))
     assert not rejected
     assert stored == expected
 
@@ -83,7 +83,7 @@ def test_a_placeholder_is_no_key(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [*NOBODIES, "Private", "masqué", "Numéro masqué", "withheld", "anonymous", "NULL", "-"]
 )
-def test_a_caller_who_withholds_the_number_in_any_words(text: str) -> None:
+def test_withheld_numbers_are_recognised_in_any_wording(text: str) -> None:
     (stored,), rejected = call(caller_number=text)
     assert not rejected and stored["caller_key"] is None
     reported = changes("calls", GOOD | {"caller_number": text})
@@ -105,21 +105,21 @@ def test_a_placeholder_for_a_number_is_not_shown() -> None:
         ("2012-04-25T23+02:00", datetime(2012, 4, 25, 21, tzinfo=UTC)),
     ],
 )
-def test_ends_of_days_leap_seconds_and_hours_alone_are_instants(text: str, instant: datetime) -> None:
+def test_end_of_day_leap_seconds_and_bare_hours_are_valid_instants(text: str, instant: datetime) -> None:
     (stored,), rejected = call(ended_at=text)
     assert not rejected and stored["ended_at"] == instant
 
 
-@pytest.mark.parametrize("around", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
-def test_padding_is_no_part_of_a_value(around: str) -> None:
-    padded = {name: around.format(value) for name, value in GOOD.items()}
-    assert sort_out("calls", padded) == sort_out("calls", GOOD)
+@pytest.mark.parametrize("padding", [" {}\u00a0 ", "{}\r", "\v{}\f", "\u2028{}\x85", "\u2060{}\u2029"])
+def test_padding_is_stripped(padding: str) -> None:
+    padded = {name: padding.format(value) for name, value in GOOD.items()}
+    assert check_block("calls", padded) == check_block("calls", GOOD)
     assert not changes("calls", padded)
 
 
 @pytest.mark.parametrize("feed", FEEDS)
 def test_the_good_rows_are_good(feed: str) -> None:
-    (stored,), rejected = sort_out(feed, GOOD_ROWS[feed])
+    (stored,), rejected = check_block(feed, GOOD_ROWS[feed])
     assert stored and not rejected and not changes(feed, GOOD_ROWS[feed])
 
 
@@ -147,7 +147,7 @@ def test_a_department_in_another_spelling(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Bretagne", "35000", "2C", "FR-BRE", "3 5", "+33299123456"])
-def test_what_is_no_department_is_rejected_by_name(text: str) -> None:
+def test_an_invalid_department_is_rejected_by_name(text: str) -> None:
     _, (rejected,) = call(line_department=text)
     assert rejected.reason == "`line_department` is not a department code (35, 2A, 971)"
 
@@ -163,10 +163,12 @@ def test_what_is_no_department_is_rejected_by_name(text: str) -> None:
     ],
 )
 def test_a_region_in_another_spelling(text: str, region: str) -> None:
-    (stored,), rejected = sort_out("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": text})
+    (stored,), rejected = check_block("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": text})
     assert not rejected
     assert stored["region_2012"] == region
-    _, (rejected,) = sort_out("numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": "Bretagne Sud"})
+    _, (rejected,) = check_block(
+        "numbering_plan", GOOD_ROWS["numbering_plan"] | {"region_2012": "Bretagne Sud"}
+    )
     assert rejected.reason.startswith("`region_2012` is outside Alsace|")
 
 
@@ -180,7 +182,7 @@ def test_a_whole_number_in_another_spelling(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["3.5", "1 200", "1,200", "1e3", "0x10", "three", ".0"])
-def test_what_is_no_whole_number(text: str) -> None:
+def test_an_invalid_whole_number_is_rejected(text: str) -> None:
     _, (rejected,) = call(talk_s=text)
     assert rejected.reason == "`talk_s` is not a whole number"
 
@@ -188,12 +190,12 @@ def test_what_is_no_whole_number(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["9999-12-31", "9999-12-31T00:00:00", "99991231", "2999-12-31", "2099-12-31 00:00:00"]
 )
-def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
-    (stored,), rejected = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
+def test_a_shop_with_a_far_future_closing_date_is_open(text: str) -> None:
+    (stored,), rejected = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert not rejected
     assert stored["closed_on"] is None
     assert not changes("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
-    _, (rejected,) = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"opened_on": text})
+    _, (rejected,) = check_block("boutiques", GOOD_ROWS["boutiques"] | {"opened_on": text})
     assert rejected.reason == "`opened_on` is not from 1912-04-25 to 2015-04-30"
 
 
@@ -209,10 +211,10 @@ def test_a_shop_that_closes_at_the_end_of_time_is_open(text: str) -> None:
     ],
 )
 def test_a_date_in_another_spelling(text: str) -> None:
-    (stored,), _ = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
+    (stored,), _ = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": text})
     assert stored["closed_on"] == date(2012, 5, 31)
     for other in ("2012-05-32", "31/05/2012", "2012-05-31T12:00:00"):
-        _, (rejected,) = sort_out("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": other})
+        _, (rejected,) = check_block("boutiques", GOOD_ROWS["boutiques"] | {"closed_on": other})
         assert rejected.reason == "`closed_on` is not a date YYYY-MM-DD"
 
 
@@ -231,10 +233,10 @@ def test_a_date_in_another_spelling(text: str) -> None:
         ("boutiques", "closed_on", "2045-01-01", "1912-04-25", "2015-04-30"),
     ],
 )
-def test_a_moment_far_from_the_deliverys_date_is_rejected(
+def test_an_instant_far_from_the_delivery_date_is_rejected(
     feed: str, column: str, text: str, first: str, last: str
 ) -> None:
-    _, (rejected,) = sort_out(feed, GOOD_ROWS[feed] | {column: text})
+    _, (rejected,) = check_block(feed, GOOD_ROWS[feed] | {column: text})
     assert (rejected.column, rejected.reason) == (column, f"`{column}` is not from {first} to {last}")
 
 
@@ -245,9 +247,9 @@ def test_the_edges_of_a_window_are_local_days() -> None:
         "answered_at": "",
         "outcome": "blocked",
     }
-    stored, rejected = sort_out("calls", late | {"ended_at": "2012-04-26T23:59:59.999999+02:00"})
+    stored, rejected = check_block("calls", late | {"ended_at": "2012-04-26T23:59:59.999999+02:00"})
     assert stored and not rejected
-    stored, rejected = sort_out("calls", late | {"ended_at": "2012-04-27T00:00:00+02:00"})
+    stored, rejected = check_block("calls", late | {"ended_at": "2012-04-27T00:00:00+02:00"})
     assert not stored and rejected
 
 
@@ -292,7 +294,7 @@ def test_a_service_number_in_another_spelling(text: str, number: str) -> None:
 @pytest.mark.parametrize(
     "text", ["0299120001", "+33299120001", "02 99 12 00 01", "0612345678", "1234567", "sip:x@y"]
 )
-def test_what_is_dialled_otherwise_is_masked_and_counted(text: str) -> None:
+def test_other_dialled_numbers_are_masked_and_counted(text: str) -> None:
     (stored,), rejected = call(dialled_number=text)
     assert not rejected
     assert stored["dialled_number"] == "***"
@@ -300,7 +302,7 @@ def test_what_is_dialled_otherwise_is_masked_and_counted(text: str) -> None:
         GOOD | {"call_id": f"c{number}", "dialled_number": each}
         for number, each in enumerate(["3900", text, text])
     ]
-    assert changes("calls", *rows) == {("dialled_number", Change.NO_SERVICE): (2, 3)}
+    assert changes("calls", *rows) == {("dialled_number", ValueChange.NO_SERVICE): (2, 3)}
 
 
 @pytest.mark.parametrize("feed", FEEDS)
@@ -311,10 +313,10 @@ def test_a_number_in_a_column_of_text_is_masked_and_counted(feed: str, text: str
         column.name for column in declared.file_columns if column.is_free and column.name not in declared.key
     ]
     row = GOOD_ROWS[feed] | dict.fromkeys(free, text)
-    (stored,), rejected = sort_out(feed, row)
+    (stored,), rejected = check_block(feed, row)
     assert not rejected
     assert {stored[name] for name in free} <= {"***", "rappeler *** svp"}
-    assert set(changes(feed, row)) == {(name, Change.MASKED) for name in free}
+    assert set(changes(feed, row)) == {(name, ValueChange.MASKED) for name in free}
 
 
 @pytest.mark.parametrize("text", ["+33299123456", "02 99 12 34 56", "call-02.99.12.34.56", "0033299123456"])
@@ -325,20 +327,20 @@ def test_a_number_as_a_key_rejects_the_row_masked(text: str) -> None:
         ("interventions", "job_id"),
         ("boutiques", "boutique_code"),
     ):
-        _, (rejected,) = sort_out(feed, GOOD_ROWS[feed] | {key: text})
+        _, (rejected,) = check_block(feed, GOOD_ROWS[feed] | {key: text})
         assert rejected.reason == f"`{key}` holds a telephone number"
         assert rejected.value is not None and rejected.value.endswith("***")
         assert "12" not in rejected.value and text not in rejected.text
 
 
-def test_digits_alone_as_a_key_are_doubtful_and_shown_as_a_digest() -> None:
+def test_a_digits_only_key_is_ambiguous_and_shown_as_a_digest() -> None:
     rows = [GOOD | {"call_id": text} for text in ("0299123456", "c2", "call-0299123456", "20120425-0000001")]
-    (found,) = sorted_out("calls", *rows, GOOD | {"call_id": "0299123457", "market": "fax"})
+    (found,) = checked_blocks("calls", *rows, GOOD | {"call_id": "0299123457", "market": "fax"})
     assert found.doubtful.to_list() == [2, 4]
     assert found.rows["call_id"].to_list() == [row["call_id"] for row in rows]
     (rejected,) = found.rejected
     assert rejected.text.startswith("#") and "0299123457" not in rejected.text
-    (other,) = sort_out("calls", GOOD | {"call_id": "0299123458", "market": "fax"})[1]
+    (other,) = check_block("calls", GOOD | {"call_id": "0299123458", "market": "fax"})[1]
     assert rejected.text[:13] != other.text[:13]
 
 
@@ -347,7 +349,7 @@ def test_a_long_value_is_cut() -> None:
     assert rejected.value == "x" * 59 + "…"
 
 
-def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
+def test_the_verdict_on_a_row_does_not_depend_on_its_position() -> None:
     """In blocks of any size, with any neighbours, the stored rows and the messages are the same."""
     odd = {
         "call_id": ["0299123456", "NULL", "", "+33299123456", " c "],
@@ -371,13 +373,13 @@ def test_the_verdict_on_a_row_is_the_same_wherever_it_lies() -> None:
                 GOOD | {"call_id": f"c{len(rows) + 1}"},
             ]
 
-    def verdicts(found: list[SortedOut]) -> list[object]:
+    def verdicts(found: list[CheckedBlock]) -> list[object]:
         stored = {row["line_number"]: row for each in found for row in each.rows.to_dicts()}
         reported = {each.line: each for one in found for each in one.rejected}
         doubtful = [line for each in found for line in each.doubtful]
         assert len(stored) + len(reported) == len(rows)
         return [stored, reported, doubtful]
 
-    whole = verdicts(sorted_out("calls", *rows))
+    whole = verdicts(checked_blocks("calls", *rows))
     for block_bytes in (1, 150, 400, 5_000):
-        assert verdicts(sorted_out("calls", *rows, block_bytes=block_bytes)) == whole
+        assert verdicts(checked_blocks("calls", *rows, block_bytes=block_bytes)) == whole

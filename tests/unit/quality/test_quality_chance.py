@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parc.quality.chance import Usual, limits_by_usual, share_limits, shift, volume_limits
+from parc.quality.chance import UsualShare, limits_by_usual, share_limits, shift, volume_limits
 
 CHANCE = 0.001
 # A day's rows by hour: none at night, the most before noon.
@@ -17,7 +17,7 @@ PROFILE = np.array([1, 1, 1, 1, 1, 2, 5, 20, 80, 120, 130, 90, 60, 90, 100, 100,
 
 
 @given(of=st.integers(1, 300), percent=st.floats(0, 100))
-def test_a_true_share_at_the_limit_breaks_it_as_rarely_as_said(of: int, percent: float) -> None:
+def test_a_true_share_at_the_limit_exceeds_it_as_rarely_as_stated(of: int, percent: float) -> None:
     limits = share_limits({"min_value": percent, "max_value": percent}, of, CHANCE)
     fewest, most = (round(limits[name] / 100 * of) for name in ("min_value", "max_value"))
     share = percent / 100
@@ -34,24 +34,24 @@ def test_limits_are_wide_for_few_rows_and_as_given_for_many() -> None:
 
 
 def by_usual(percent: float, of: int, odds: float) -> dict[str, float]:
-    return limits_by_usual({"min_value": 10, "max_value": 60}, Usual(percent, of), odds, 1, CHANCE)
+    return limits_by_usual({"min_value": 10, "max_value": 60}, UsualShare(percent, of), odds, 1, CHANCE)
 
 
-def test_like_days_take_the_place_of_the_limits_given() -> None:
+def test_like_days_replace_the_declared_limits() -> None:
     """Odds of 4 to 1, divided and multiplied by 8: 1 to 2, and 32 to 1."""
     assert by_usual(80, 40_000_000, 8) == pytest.approx(
         {"min_value": 100 / 3, "max_value": 100 * 32 / 33}, abs=0.1
     )
-    assert list(limits_by_usual({"max_value": 60}, Usual(80, 40), 8, 1, CHANCE)) == ["max_value"]
+    assert list(limits_by_usual({"max_value": 60}, UsualShare(80, 40), 8, 1, CHANCE)) == ["max_value"]
 
 
-def test_a_feed_at_rest_has_what_its_days_of_rest_have() -> None:
+def test_rest_days_are_compared_with_rest_days() -> None:
     """No job is done and all are cancelled."""
     assert by_usual(0, 800, 20)["min_value"] == 0
     assert by_usual(100, 800, 20)["max_value"] == 100
 
 
-def test_what_like_days_never_had_may_be_seen_a_little() -> None:
+def test_values_unseen_on_like_days_are_tolerated_in_small_shares() -> None:
     never = by_usual(0, 40_000_000, 8)
     assert never["max_value"] == pytest.approx(7.5, abs=0.1)
     assert by_usual(100, 40_000_000, 8)["min_value"] == pytest.approx(92.5, abs=0.1)
@@ -59,12 +59,12 @@ def test_what_like_days_never_had_may_be_seen_a_little() -> None:
 
 
 @given(usual=st.integers(1, 3_000), days=st.integers(1, 4))
-def test_a_day_as_usual_is_never_outside_the_limits_of_its_volume(usual: int, days: int) -> None:
+def test_a_usual_day_is_within_its_volume_limits(usual: int, days: int) -> None:
     limits = volume_limits({"min_value": 70, "max_value": 130}, usual, days, CHANCE)
     assert limits["min_value"] <= 70 and limits["max_value"] >= 130
 
 
-def test_the_volume_of_few_rows_says_little() -> None:
+def test_volume_limits_are_wide_for_few_rows() -> None:
     """7 of 40 rows do not prove a share below half; 19,000 of 40,000 do."""
     assert volume_limits({"min_value": 50}, 40, 4, CHANCE)["min_value"] == 100 * 7 / 40
     assert volume_limits({"min_value": 50}, 40_000, 4, CHANCE)["min_value"] > 48
@@ -77,13 +77,13 @@ def drawn(rows: int, rng: np.random.Generator, hours: int = 0) -> list[int]:
 
 @pytest.mark.parametrize("hours", [-2, -1, 1, 2, 6])
 @pytest.mark.parametrize("rows", [1_000, 300_000])
-def test_a_day_shifted_by_whole_hours_is_reported_with_their_number(hours: int, rows: int) -> None:
+def test_a_day_shifted_by_whole_hours_is_reported(hours: int, rows: int) -> None:
     rng = np.random.default_rng(7)
     found, explained = shift(drawn(rows, rng, hours), drawn(4 * rows, rng), CHANCE)
     assert found == hours and explained > 80
 
 
-def test_an_ordinary_day_is_not_shifted_however_few_its_rows() -> None:
+def test_an_ordinary_day_with_few_rows_is_not_shifted() -> None:
     rng = np.random.default_rng(7)
     for rows in (1, 3, 10, 30, 100, 1_000, 100_000):
         assert [shift(drawn(rows, rng), drawn(4 * rows, rng), CHANCE) for _ in range(50)] == [(0, 0.0)] * 50

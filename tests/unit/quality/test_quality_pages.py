@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parc.quality import Judgement, Violation, pages
+from parc.quality import ExpectationResult, Violation, pages
 from parc.quality.pages import Report
 from parc.quality.verdict import figure
 
@@ -20,7 +20,7 @@ def report(at: datetime, *, observed: str | None = None, refuses: bool = False) 
         "calls 2012-04-25",
         f"site {observed} is not known",
     )
-    judgement = Judgement(
+    judgement = ExpectationResult(
         expectation="sites_known",
         owner="somebody",
         sentence="Every site is known.",
@@ -47,7 +47,7 @@ def links(tmp_path: Path) -> list[str]:
     return [line.split('href="')[1].split('"')[0] for line in index.splitlines() if 'href="' in line]
 
 
-def test_index_lists_runs_newest_first_with_links_that_lead_to_their_pages(tmp_path: Path) -> None:
+def test_index_lists_runs_newest_first_with_working_links(tmp_path: Path) -> None:
     pages.write(tmp_path, report(NIGHT, observed="ATLANTIS", refuses=True))
     pages.write(tmp_path, report(NIGHT + timedelta(hours=1)))
     newest, *runs = links(tmp_path)
@@ -61,9 +61,7 @@ def test_index_lists_runs_newest_first_with_links_that_lead_to_their_pages(tmp_p
     assert index.index(">passed<") < index.index(">refused<")
 
 
-def test_index_shows_the_newest_run_of_every_suite_however_long_ago(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_shows_the_newest_run_of_every_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "INDEXED_RUNS", 2)
     export = replace(report(NIGHT), suite="export/routing", subject="routing 2012-04-26")
     pages.write(tmp_path, export)
@@ -77,7 +75,7 @@ def test_index_shows_the_newest_run_of_every_suite_however_long_ago(
     ]
 
 
-def test_a_page_leads_back_to_the_index_and_fetches_nothing_from_outside(tmp_path: Path) -> None:
+def test_a_page_links_to_the_index_and_loads_nothing_external(tmp_path: Path) -> None:
     page = pages.write(tmp_path, report(NIGHT, observed="ATLANTIS"))
     back = page.read_text().split('href="')[1].split('"')[0]
     assert (page.parent / back).resolve() == tmp_path / "index.html"
@@ -103,7 +101,7 @@ def test_the_saved_run_holds_verdict_measures_and_the_librarys_result(tmp_path: 
     assert [path.name for path in tmp_path.rglob(".*")] == [".index.lock"]
 
 
-def test_figures_read_well() -> None:
+def test_figures_are_readable() -> None:
     assert [figure(value) for value in (None, 12345, 12.5, 0.0, 1200000.0, "x", True)] == [
         "–",
         "12,345",

@@ -15,7 +15,7 @@ LANDING = sorted((PROJECT / "expectations" / "landing").glob("*.json"))
 GIVEN = {"business_date", "usual_rows", "like_days", "near_dates"}
 
 
-def test_every_feed_has_a_suite_and_each_loads_whole() -> None:
+def test_every_feed_has_a_suite_that_loads() -> None:
     assert {path.stem for path in LANDING} == set(feeds.FEEDS)
     for path in LANDING:
         suite = declared.load(PROJECT, f"landing/{path.stem}")
@@ -25,7 +25,7 @@ def test_every_feed_has_a_suite_and_each_loads_whole() -> None:
 
 
 @pytest.mark.parametrize("path", LANDING, ids=lambda path: path.stem)
-def test_measures_ask_for_nothing_but_the_ledger_and_declared_references(path: Path) -> None:
+def test_measures_query_only_the_ledger_and_declared_references(path: Path) -> None:
     suite = declared.load(PROJECT, f"landing/{path.stem}")
     asked = set(re.findall(r"%\((\w+)\)s", "".join(suite.queries.values())))
     assert asked <= GIVEN | set(suite.references)
@@ -41,7 +41,7 @@ def test_codes_unknown_to_the_reference_data_never_refuse(path: Path) -> None:
     assert {each["severity"] for each in unknown} == {"warning"}
 
 
-def test_volume_refuses_below_half_of_four_like_days_and_warns_beyond_thirty_percent() -> None:
+def test_volume_refuses_below_50_percent_and_warns_beyond_30_percent() -> None:
     for path in LANDING:
         by_name = {each["meta"]["name"]: each for each in json.loads(path.read_text())["expectations"]}
         limits = {
@@ -56,7 +56,7 @@ def test_volume_refuses_below_half_of_four_like_days_and_warns_beyond_thirty_per
         }
 
 
-def test_who_owns_a_delivery_is_who_owns_its_dag() -> None:
+def test_a_suite_has_the_owner_of_its_dag() -> None:
     """Whatever must be fixed in the governed seeds of routing belongs to routing, in any suite."""
     text = (PROJECT / "dags" / "ingest.py").read_text()
     owners = dict(re.findall(r'IngestSpec\("(\w+)", .*owner="([\w-]+)"\)', text))
@@ -75,14 +75,14 @@ def test_suites_are_listed_with_what_refuses_and_what_warns() -> None:
     assert export.owners == ("routing",)
 
 
-def test_seeds_are_digested_as_a_build_records_them() -> None:
+def test_seed_digests_match_those_of_a_build() -> None:
     suite = declared.load(PROJECT, "export/routing")
     known = seeds.read(PROJECT / "dbt_project" / "seeds")
     names, digests = suite.references["seed_names"], suite.references["seed_digests"]
     assert digests == [known[name].sha256 for name in names]
 
 
-def test_a_seed_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_seed_is_named(tmp_path: Path) -> None:
     declare(tmp_path, expectation())
     path = tmp_path / "expectations" / "landing" / "things.json"
     path.write_text(path.read_text().replace('"references"', '"seeds": ["places"], "references"'))
@@ -90,7 +90,7 @@ def test_a_seed_that_is_not_there_is_named(tmp_path: Path) -> None:
         declared.load(tmp_path, "landing/things")
 
 
-def test_a_feed_without_a_suite_is_told_apart() -> None:
+def test_a_feed_without_a_suite_is_reported() -> None:
     assert declared.exists(PROJECT, "landing/calls")
     assert not declared.exists(PROJECT, "landing/payphones")
 
@@ -132,7 +132,7 @@ def declare(project: Path, *expectations: dict[str, Any], references: dict[str, 
         ([expectation(), expectation()], r"enough names more than one expectation"),
     ],
 )
-def test_a_suite_that_would_check_less_than_it_says_is_not_run(
+def test_an_incomplete_suite_is_not_run(
     tmp_path: Path, expectations: list[dict[str, Any]], complaint: str
 ) -> None:
     declare(tmp_path, *expectations)

@@ -125,7 +125,9 @@ GOOD = panel(STAGGERED)
         (GOOD, "untreated", "unknown control_group 'untreated'; give not_yet_treated or never_treated"),
     ],
 )
-def test_a_panel_that_says_nothing_is_named(data: pd.DataFrame, control_group: str, reported: str) -> None:
+def test_an_uninformative_panel_is_refused_by_name(
+    data: pd.DataFrame, control_group: str, reported: str
+) -> None:
     with pytest.raises(PanelRefused) as refused:
         att(data, control_group)
     assert reported in str(refused.value)
@@ -143,7 +145,7 @@ def test_one_of_four_directorates() -> None:
     assert (other.estimate, other.p_value) == (pytest.approx(-1), 0.75)
 
 
-def test_permutations_are_the_library_on_every_order() -> None:
+def test_permutations_match_the_library_for_every_order() -> None:
     """Five directorates of one or two regions, two waves: each order estimated by the library as well."""
     rng = np.random.default_rng(4)
     directorates = ["A", "A", "B", "C", "C", "D", "E"]
@@ -190,7 +192,7 @@ def test_dates_of_a_split_directorate_move_as_a_whole() -> None:
     assert (effect.estimate, effect.p_value, effect.smallest_p_value) == (pytest.approx(1), 1.0, 2 / 3)
 
 
-def test_orders_are_drawn_alike_each_time() -> None:
+def test_random_orders_are_reproducible() -> None:
     plan = Plan.of(date(2012, 3, 5), 50)
     noise = plan.noise(np.random.default_rng(1))
     runs = [plan.permute(noise, seed=7, draws=99) for _ in range(2)]
@@ -200,7 +202,7 @@ def test_orders_are_drawn_alike_each_time() -> None:
     assert other.effects["simple", None, None].estimate == runs[0].effects["simple", None, None].estimate
 
 
-def test_false_alarms_are_as_rare_as_they_say() -> None:
+def test_false_alarm_rate_matches_the_p_values() -> None:
     """200 panels up to July 2012, AR(1) noise, no effect: 5 % of alarms within 3 standard errors."""
     share = float(np.mean(p_values(Plan.of(date(2012, 3, 5), 20), 0.5, range(200), 1_999) <= 0.05))
     assert abs(share - 0.05) < 3 * sqrt(0.05 * 0.95 / 200), share

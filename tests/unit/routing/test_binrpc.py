@@ -13,12 +13,12 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 @given(st.integers(0, 2**31), texts, st.lists(texts | st.integers(0, 2**31), min_size=1, max_size=20))
-def test_what_is_encoded_is_read_again(cookie: int, method: str, params: list[str | int]) -> None:
+def test_encoding_round_trips(cookie: int, method: str, params: list[str | int]) -> None:
     assert decode(encode(cookie, method, *params)) == (cookie, {"result": [method, *params]})
 
 
 @given(st.binary(max_size=200).map(b"\xa1".__add__) | st.binary(max_size=50))
-def test_any_bytes_are_a_reply_or_none(data: bytes) -> None:
+def test_arbitrary_bytes_decode_or_raise_known_errors(data: bytes) -> None:
     with contextlib.suppress(IndexError, UnicodeDecodeError):
         decode(data)
 

@@ -16,7 +16,16 @@ from parc.routing.table.content import Frames
 from parc.routing.table.lookups import first_choices, with_band
 from parc.settings import PROJECT
 from parc.simulate.geography import Geography
-from support.national_world import assert_at_ease, capacity, inputs, positions, proposal, seed, table, volumes
+from support.national_world import (
+    assert_well_below_limits,
+    capacity,
+    inputs,
+    positions,
+    proposal,
+    seed,
+    table,
+    volumes,
+)
 
 ONE_DAY = timedelta(days=1)
 WAVES = sorted({date.fromisoformat(day) for day in seed("rollout_plan")["planned_go_live_date"]})
@@ -37,21 +46,21 @@ def ported(day: date) -> Proposal:
 
 
 @pytest.mark.parametrize("day", [date(2012, 2, 1), date(2012, 2, 29), date(2012, 5, 1), date(2012, 10, 29)])
-def test_the_first_table_asks_for_nobodys_approval(day: date) -> None:
-    assert_at_ease(proposal(day, None))
+def test_the_first_table_overloads_no_site(day: date) -> None:
+    assert_well_below_limits(proposal(day, None))
 
 
 @pytest.mark.parametrize("day", OF_2012)
-def test_a_wave_brings_no_site_more_than_it_carries(day: date) -> None:
+def test_no_wave_overloads_a_site(day: date) -> None:
     plan = proposal(day, table(day - ONE_DAY))
     assert any("go-live" in str(ruling) for ruling in examine(plan))
-    assert_at_ease(plan)
+    assert_well_below_limits(plan)
 
 
 @pytest.mark.parametrize("day", OF_2012)
-def test_the_nights_after_a_wave_are_quiet(day: date) -> None:
-    assert_at_ease(ported(day + ONE_DAY))
-    assert_at_ease(ported(day + 3 * ONE_DAY))
+def test_nights_after_a_wave_change_nothing(day: date) -> None:
+    assert_well_below_limits(ported(day + ONE_DAY))
+    assert_well_below_limits(ported(day + 3 * ONE_DAY))
 
 
 def test_other_waves_of_the_mainland_pass_as_well() -> None:
@@ -60,7 +69,7 @@ def test_other_waves_of_the_mainland_pass_as_well() -> None:
 
 
 @pytest.mark.parametrize("day", OVERSEAS)
-def test_the_overseas_go_lives_are_refused_for_the_sites_an_hour_apart(day: date) -> None:
+def test_overseas_go_lives_are_refused_where_sites_have_no_positions(day: date) -> None:
     refused = [f.message for f in capacity(proposal(day, table(day - ONE_DAY))) if f.effect == "refuse"]
     sites = ["FORT_DE_FRANCE", "MAMOUDZOU", "ST_DENIS_RE"]
     assert [message.split(":")[0] for message in refused] == sites
@@ -126,7 +135,7 @@ def short_of(site: str, weekday: int, clock: time, count: int) -> pl.DataFrame:
     return positions().with_columns(position_count=pl.when(at).then(count).otherwise("position_count"))
 
 
-def test_a_planted_shortage_refuses_the_wave_and_asks_at_the_bootstrap() -> None:
+def test_a_staff_shortage_refuses_the_wave_and_needs_approval_at_bootstrap() -> None:
     day = date(2012, 4, 25)
     short = short_of("RENNES", 1, time(10), 90)
     [refused] = capacity(proposal(day, table(day - ONE_DAY), planned=short))
@@ -141,7 +150,7 @@ def test_a_planted_shortage_refuses_the_wave_and_asks_at_the_bootstrap() -> None
     assert reported.effect == "note" and "LYON Tue 18:00" in reported.message
 
 
-def test_nobody_is_sent_to_a_site_that_has_gone_home() -> None:
+def test_no_call_goes_to_a_closed_site() -> None:
     """Calls of overseas evenings, in Paris after 20:00, came to 33 sites of the mainland."""
     asked = [half_hour for site in proposal(date(2012, 2, 29), None).loads for half_hour in site.half_hours]
     assert [half_hour for half_hour in asked if half_hour.calls > 0 and half_hour.positions == 0] == []

@@ -74,7 +74,7 @@ def test_positions_of_the_design() -> None:
 
 
 @given(load=LOADS, positions=st.integers(1, 600))
-def test_more_positions_are_never_worse(load: float, positions: int) -> None:
+def test_more_positions_never_lengthen_waits(load: float, positions: int) -> None:
     fewer, more = wait_probability(load, positions), wait_probability(load, positions + 1)
     assert 0 <= more <= fewer <= 1
     assert (fewer == 1) == (load >= positions) or fewer == pytest.approx(1)
@@ -83,7 +83,7 @@ def test_more_positions_are_never_worse(load: float, positions: int) -> None:
 
 
 @given(load=st.fractions(Fraction(1, 10), 30, max_denominator=50), positions=st.integers(1, 40))
-def test_the_recursion_is_the_sum(load: Fraction, positions: int) -> None:
+def test_the_erlang_recursion_equals_the_sum(load: Fraction, positions: int) -> None:
     if load >= positions:
         return
     waiting = load**positions / factorial(positions) * positions / (positions - load)
@@ -92,12 +92,12 @@ def test_the_recursion_is_the_sum(load: Fraction, positions: int) -> None:
 
 
 @given(load=LOADS)
-def test_positions_required_are_the_fewest(load: float) -> None:
-    def suffices(positions: int) -> bool:
+def test_required_positions_are_minimal(load: float) -> None:
+    def is_enough(positions: int) -> bool:
         return occupancy(load, positions) <= 0.85 and service_level(load, positions, 300, 20) >= 0.80
 
     needed = positions_required(load, 300, target=0.80, within_seconds=20, max_occupancy=0.85)
-    assert suffices(needed) and not suffices(needed - 1)
+    assert is_enough(needed) and not is_enough(needed - 1)
 
 
 # The gate: RENNES has 60 and RENNES_2 40 calls of 180 s at 10:00 once Bretagne is live, 6 and 4 erlangs.
@@ -160,7 +160,7 @@ def calls_at(plan: Plan, site: str) -> dict[tuple[int, time], float]:
     return {(h.weekday, h.starts_at): round(h.calls, 6) for h in load.half_hours}
 
 
-def test_a_release_that_drowns_a_site_is_refused_naming_site_and_half_hours() -> None:
+def test_a_release_that_overloads_a_site_is_refused_with_the_half_hours() -> None:
     plan = gate({("RENNES", 1, NOON): 6, ("RENNES", 2, NOON): 6, ("RENNES", 4, NOON): 5})
     assert rule_6(plan) == [
         "refuse RENNES: Mon-Tue 10:00-10:30; Thu 10:00-10:30, load 6.0 erlangs for 5 positions at worst "
@@ -194,20 +194,20 @@ def test_a_site_already_overloaded_and_no_worse_is_reported() -> None:
     assert render_json(plan)["notes"] == [f"rule 6: {rule_6(plan)[0].removeprefix('note ')}"]
 
 
-def test_what_drowns_already_may_not_get_worse() -> None:
+def test_an_overloaded_site_may_not_get_worse() -> None:
     own = altered(world(), "routes", site_code=where("site_code", "RENNES", "LYON", "site_code"))
     [refused] = rule_6(gate({("LYON", 3, NOON): 50}, inputs=own, live=OWN))
     assert refused.startswith("refuse LYON: Wed 10:00-10:30, load 57.0 erlangs for 50 positions (68 needed)")
 
 
-def test_a_ported_number_does_not_hold_a_night_back_for_a_full_site() -> None:
+def test_a_ported_number_does_not_block_a_night_at_a_full_site() -> None:
     """One line of 200,000 of 52 changes to 53: a thousandth of a call more at a site that is full already."""
     more = added(world(), "line_assignments", ("+33240120001", "35", date(2012, 4, 1), None))
     plan = gate(every_day("RENNES", 6), inputs=more, live=OWN)
     assert [line.split()[0] for line in rule_6(plan)] == ["note"]
 
 
-def test_a_night_that_changes_nothing_predicts_nothing() -> None:
+def test_an_unchanged_night_predicts_nothing() -> None:
     plan = gate(every_day("LYON", 1), day=EVE)
     assert plan.loads == [] and plan.verdict == "nothing to do"
 
@@ -244,7 +244,7 @@ def test_the_hours_outside_the_windows_are_the_partners_load() -> None:
     assert [load.site_code for load in plan.loads] == ["TUNIS"]
 
 
-def test_markets_meet_at_a_site_and_may_have_their_own() -> None:
+def test_markets_share_a_site_or_have_their_own() -> None:
     both = [(day, 10, "53", market, 100) for day in days() for market in ("fixe", "internet")]
     calls = volumes(*both, *((day, 10, "*", "fixe", 1000) for day in days()))
     assert calls_at(gate({}, calls=calls), "RENNES")[1, NOON] == 120
@@ -253,7 +253,7 @@ def test_markets_meet_at_a_site_and_may_have_their_own() -> None:
     assert calls_at(plan, "RENNES")[1, NOON] == 60 and calls_at(plan, "NANTES")[1, NOON] == 100
 
 
-def test_a_prefix_that_moves_takes_its_share_of_the_calls_along() -> None:
+def test_a_moved_prefix_moves_its_share_of_the_calls() -> None:
     """Half of the blocks of 52 (0240) go to 53: half of its 200 calls come to Bretagne's sites."""
     halves = [(date(2012, 4, 1), f"0240{digit}", "53") for digit in range(5)]
     plan = gate({}, inputs=added(world(), "prefixes", *halves), live=OWN)
@@ -269,7 +269,7 @@ def closed_on(inputs: Inputs, *holidays: date) -> Inputs:
     return replace(inputs, windows=inputs.windows.filter(~pl.col("local_date").is_in(holidays)))
 
 
-def test_a_holidays_calls_are_not_a_working_days() -> None:
+def test_holiday_calls_do_not_count_for_working_days() -> None:
     easter = date(2012, 4, 9)
     quiet = demand().with_columns(
         pl.when(pl.col("business_date") == easter)
@@ -283,7 +283,7 @@ def test_a_holidays_calls_are_not_a_working_days() -> None:
     assert calls_at(gate({}, calls=quiet), "RENNES")[1, NOON] == pytest.approx((3 * 60 + 0.6) / 4)
 
 
-def test_the_next_like_day_stands_for_a_holiday_to_come() -> None:
+def test_the_next_like_day_replaces_a_coming_holiday() -> None:
     """1 and 8 May 2012 are Tuesdays: the first one after the go-live on which the sites work is the 15th."""
     inputs = closed_on(world(), date(2012, 5, 1), date(2012, 5, 8))
     plan = plan_for(inputs, desired_state(inputs, EVE), context=context_of())
@@ -302,7 +302,7 @@ def test_half_hours_without_calls_count_as_quiet_ones() -> None:
     assert calls_at(gate({}, calls=rare), "RENNES")[1, time(15)] == pytest.approx(0.6 * 8 / 4)
 
 
-def test_a_newest_date_that_is_not_all_there_does_not_count() -> None:
+def test_an_incomplete_newest_date_does_not_count() -> None:
     newest = pl.col("business_date") == EVE
     thin = demand().with_columns(
         (pl.col("offered_count") * pl.when(newest).then(6).otherwise(10)).alias("offered_count")
@@ -314,7 +314,7 @@ def test_a_newest_date_that_is_not_all_there_does_not_count() -> None:
     assert calls_at(gate({}, calls=fair), "RENNES")[2, NOON] == pytest.approx((3 * 600 + 480) / 4)
 
 
-def test_the_time_after_the_last_call_is_not_known() -> None:
+def test_the_time_after_the_last_call_is_left_out() -> None:
     whole = pl.concat([demand({"53": 100, "*": 900}), demand({"53": 10, "*": 90}, hours=(15,))])
     cut = whole.filter((pl.col("business_date") < EVE) | (pl.col("half_hour_at").dt.hour() < 12))
     assert calls_at(gate({}, calls=cut), "RENNES")[2, time(15)] == 6
@@ -323,7 +323,7 @@ def test_the_time_after_the_last_call_is_not_known() -> None:
 # Clocks
 
 
-def test_an_overseas_site_works_by_its_own_clock() -> None:
+def test_an_overseas_site_uses_its_own_time_zone() -> None:
     """10:00 UTC is 14:00 in La Réunion; positions are planned and named by that clock."""
     clocks = {"53": "Europe/Paris", "52": "Europe/Paris", "04": "Indian/Reunion", "*": "Europe/Paris"}
     afternoon = every_day("ST_DENIS_RE", 2, time(14))
@@ -358,14 +358,14 @@ def half_hours(*cells: tuple[int, str]) -> Iterable[HalfHour]:
     ]
 
 
-def test_half_hours_are_said_as_ranges() -> None:
+def test_half_hours_are_shown_as_ranges() -> None:
     week = [(weekday, start) for weekday in (1, 2, 3) for start in ("09:00", "09:30", "14:00")]
     assert in_ranges(half_hours(*week, (5, "23:30"), (7, "00:00"))) == (
         "Mon-Wed 09:00-10:00, 14:00-14:30; Fri 23:30-24:00; Sun 00:00-00:30"
     )
 
 
-def test_the_plan_tells_the_load_before_and_after() -> None:
+def test_the_plan_shows_the_load_before_and_after() -> None:
     plan = gate({("RENNES", 3, NOON): 8})
     assert "RENNES    Wed 10:00  0 -> 60     0.0 -> 6.0    8          0% -> 75%" in render_text(plan)
     [reported] = [site for site in render_json(plan)["site_loads"] if site["site_code"] == "RENNES"]

@@ -55,18 +55,18 @@ def test_staging_changes_nothing_that_is_live(switch: FileSwitch) -> None:
     assert live is not None and live.digest == OLD.digest and not live.problems
 
 
-def test_a_release_is_its_tables_and_a_manifest_that_describes_them(switch: FileSwitch, url: str) -> None:
+def test_a_release_consists_of_tables_and_a_manifest(switch: FileSwitch, url: str) -> None:
     held = files(url, "two")
     assert set(held) == {f"{name}.csv" for name in SHAPES} | {"manifest.json"}
     manifest = json.loads(held["manifest.json"])
     assert (manifest["version"], manifest["content_digest"]) == ("two", NEW.digest)
     assert manifest["provenance"] == {"build_id": 2}
-    for name, said in manifest["tables"].items():
-        assert (said["sha256"], said["bytes"]) == (NEW.sha256[name], len(held[f"{name}.csv"]))
-        assert said["rows"] == held[f"{name}.csv"].count(b"\n") - 1
+    for name, entry in manifest["tables"].items():
+        assert (entry["sha256"], entry["bytes"]) == (NEW.sha256[name], len(held[f"{name}.csv"]))
+        assert entry["rows"] == held[f"{name}.csv"].count(b"\n") - 1
 
 
-def test_a_flip_and_its_undoing_leave_every_file_as_it_was(switch: FileSwitch, url: str) -> None:
+def test_a_flip_and_its_rollback_leave_every_file_unchanged(switch: FileSwitch, url: str) -> None:
     before = files(url, "one")
     switch.activate("two", 2)
     live = switch.read_live()
@@ -78,7 +78,7 @@ def test_a_flip_and_its_undoing_leave_every_file_as_it_was(switch: FileSwitch, u
     assert live is not None and live.digest == OLD.digest
 
 
-def test_a_stage_that_was_cut_short_is_no_release(switch: FileSwitch, url: str) -> None:
+def test_an_interrupted_stage_is_no_release(switch: FileSwitch, url: str) -> None:
     fs, root = fsspec.core.url_to_fs(url)
     fs.rm_file(f"{root}/releases/two/manifest.json")
     assert "it has no manifest.json" in switch.verify("two").problems[0]
@@ -87,7 +87,7 @@ def test_a_stage_that_was_cut_short_is_no_release(switch: FileSwitch, url: str) 
     assert switch.pointer().version == "one"
 
 
-def test_an_older_token_may_not_flip(switch: FileSwitch) -> None:
+def test_an_older_token_cannot_flip(switch: FileSwitch) -> None:
     switch.activate("two", 7)
     with pytest.raises(RoutingRefused, match=r"token 7.*token 6"):
         switch.activate("one", 6)
@@ -112,7 +112,7 @@ def test_an_older_token_may_not_flip(switch: FileSwitch) -> None:
         ("manifest.json", lambda data: b"{", "is not a manifest"),
     ],
 )
-def test_tampering_is_seen(switch: FileSwitch, url: str, name: str, spoil, problem: str) -> None:  # type: ignore[no-untyped-def]
+def test_tampering_is_detected(switch: FileSwitch, url: str, name: str, spoil, problem: str) -> None:  # type: ignore[no-untyped-def]
     fs, root = fsspec.core.url_to_fs(url)
     path = f"{root}/releases/two/{name}"
     if spoil is None:
@@ -122,7 +122,7 @@ def test_tampering_is_seen(switch: FileSwitch, url: str, name: str, spoil, probl
     assert any(problem in found for found in switch.verify("two").problems)
 
 
-def test_a_damaged_pointer_is_told_apart_from_an_empty_switch(switch: FileSwitch, url: str) -> None:
+def test_a_damaged_pointer_differs_from_an_empty_switch(switch: FileSwitch, url: str) -> None:
     fs, root = fsspec.core.url_to_fs(url)
     fs.pipe_file(f"{root}/current.json", b'{"version": "o')
     assert switch.pointer() == Pointer(UNREADABLE, None, 0)
@@ -130,7 +130,7 @@ def test_a_damaged_pointer_is_told_apart_from_an_empty_switch(switch: FileSwitch
     assert live is not None and live.content is None and "is not a pointer" in live.problems[0]
 
 
-def test_what_is_live_or_was_just_before_is_never_discarded(switch: FileSwitch, url: str) -> None:
+def test_the_active_and_previous_versions_are_never_discarded(switch: FileSwitch, url: str) -> None:
     fs, root = fsspec.core.url_to_fs(url)
     for version in ("three", "four"):
         switch.stage(Release(version, NEW, {}))
@@ -143,7 +143,7 @@ def test_what_is_live_or_was_just_before_is_never_discarded(switch: FileSwitch, 
     assert switch.verify("two").problems == ()
 
 
-def test_the_folder_with_numbers_is_its_owners_alone(tmp_path: Path) -> None:
+def test_the_folder_with_numbers_is_private_to_its_owner(tmp_path: Path) -> None:
     root = tmp_path / "switch"
     FileSwitch(str(root)).stage(Release("one", OLD, {}))
     assert stat.S_IMODE(root.stat().st_mode) == 0o700

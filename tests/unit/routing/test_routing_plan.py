@@ -50,14 +50,14 @@ def test_a_go_live_changes_exactly_the_zones_open_rows() -> None:
     assert plan.going() == ([("53", "fixe"), ("53", "internet")], [])
 
 
-def test_a_go_live_moves_the_zones_calls_and_needs_approval_whatever_its_size() -> None:
+def test_a_go_live_of_any_size_needs_approval() -> None:
     plan = plan_for(world(), LIVE)
     assert plan.moved is not None and plan.moved.share == pytest.approx(0.1)  # 100 of 1,000; 10 % is not over
     assert messages(plan) == "approve rule 5: go-live of 53 fixe, 53 internet"
     assert plan.verdict == "needs approval"
 
 
-def test_a_quiet_night_has_nothing_to_do() -> None:
+def test_an_unchanged_night_has_nothing_to_do() -> None:
     plan = plan_for(world(), LIVE, day=EVE)
     assert plan.is_empty and plan.verdict == "nothing to do" and not plan.rulings
 
@@ -75,7 +75,7 @@ def test_calls_out_of_hours_do_not_move_with_the_open_route() -> None:
     assert moved(LIVE, desired_state(world(), GO_LIVE), night_and_day) == pytest.approx(0.05)
 
 
-def test_a_weight_moves_the_difference_and_an_overflow_moves_none() -> None:
+def test_a_weight_change_moves_its_share_and_an_overflow_change_none() -> None:
     routes = LIVE.frames["routes"]
     weight = pl.when(pl.col("site_code") == "LYON").then(50).when(pl.col("site_code") == "LYON_2").then(50)
     heavier = routes.with_columns(weight=weight.otherwise("weight"))
@@ -137,7 +137,7 @@ CALLERS = {"53": "0299445566", "52": "0240445566", "04": "0262445566", "*": "ano
     st.fixed_dictionaries({zone: st.integers(-11, 11) for zone in CALLERS}), st.integers(0, 23), st.booleans()
 )
 @settings(max_examples=50)
-def test_calls_are_reckoned_in_the_band_that_an_explanation_tells(
+def test_calls_are_counted_in_the_band_that_explain_reports(
     hours: dict[str, int], hour: int, is_released: bool
 ) -> None:
     content = later(OWN if is_released else LIVE, hours)
@@ -162,7 +162,7 @@ def test_a_prefix_that_changes_zone_moves_its_share_of_the_zones_numbers() -> No
     assert moved(LIVE, change(LIVE, "prefixes", prefixes)) == 0
 
 
-def test_a_new_six_digit_prefix_that_says_the_same_moves_nobody() -> None:
+def test_a_new_prefix_with_the_same_zone_moves_nobody() -> None:
     own = desired_state(world(), GO_LIVE)
     more = pl.concat([own.frames["prefixes"], pl.DataFrame({"prefix": ["029999"], "zone_code": ["53"]})])
     assert moved(own, change(own, "prefixes", more)) == 0
@@ -179,7 +179,7 @@ def test_exceptions_move_one_line_each() -> None:
     assert moved(own, change(own, "exceptions", more)) == pytest.approx(0.1 / (100 * 2000 + 1))
 
 
-def test_a_dialled_number_that_goes_takes_its_calls_along() -> None:
+def test_a_removed_dialled_number_moves_its_calls() -> None:
     services = LIVE.frames["services"]
     assert moved(LIVE, change(LIVE, "services", services.filter(pl.col("market") != "fixe"))) == 1
     two = change(
@@ -190,14 +190,14 @@ def test_a_dialled_number_that_goes_takes_its_calls_along() -> None:
     assert moved(two, LIVE) == pytest.approx(0.5)
 
 
-def test_without_volumes_every_zone_weighs_the_same_and_a_person_approves() -> None:
+def test_without_volumes_zones_weigh_the_same_and_approval_is_needed() -> None:
     plan = plan_for(world(), LIVE, volumes=demand(days=0))
     # 53 is one zone of four, and open for 12 of 24 hours.
     assert plan.moved is not None and plan.moved.share == pytest.approx(0.25 * 0.5)
     assert "no recent volumes are known" in messages(plan)
 
 
-def test_more_than_a_tenth_of_calls_needs_approval_and_more_than_half_is_refused() -> None:
+def test_moving_10_percent_needs_approval_and_50_percent_is_refused() -> None:
     busy = plan_for(world(), LIVE, volumes=demand({**CALLS, "53": 800}))
     assert "approve rule 4: 47.1% of calls would move (limit 10%)" in messages(busy)
     most = plan_for(world(), LIVE, volumes=demand({**CALLS, "53": 1000}))
@@ -205,7 +205,7 @@ def test_more_than_a_tenth_of_calls_needs_approval_and_more_than_half_is_refused
     assert most.verdict == "refused"
 
 
-def test_the_share_of_rows_spares_no_small_table() -> None:
+def test_the_share_of_rows_applies_to_small_tables() -> None:
     inputs = world()
     sites = inputs.sites.with_columns(
         sip_address=pl.when(pl.col("site_code").is_in(["ST_DENIS_RE", "ST_DENIS_RE_2"]))
@@ -347,7 +347,7 @@ def test_always_approved_changes_are_named() -> None:
     assert "approve rule 5: overseas routing changes: 04" in messages(plan_for(overseas, LIVE, day=EVE))
 
 
-def test_an_ordinary_change_needs_nobody() -> None:
+def test_an_ordinary_change_needs_no_approval() -> None:
     inputs = altered(world(), "prefixes", zone_code=where("prefix", "029912", "52", "zone_code"))
     plan = plan_for(inputs, LIVE, day=EVE)
     assert plan.verdict == "ready" and not plan.rulings
@@ -421,9 +421,7 @@ prefixes = st.dictionaries(
 
 @settings(max_examples=60)
 @given(prefixes, prefixes)
-def test_a_diff_applied_to_the_live_table_gives_the_desired_one(
-    one: dict[str, str], other: dict[str, str]
-) -> None:
+def test_applying_the_diff_gives_the_desired_table(one: dict[str, str], other: dict[str, str]) -> None:
     before, after = (
         change(OWN, "prefixes", pl.DataFrame({"prefix": list(rows), "zone_code": list(rows.values())}))
         for rows in (one, other)

@@ -89,13 +89,13 @@ def test_the_numbering_snapshot_in_force(day: date, expected: set[str]) -> None:
     assert set(desired_state(world(), day).frames["prefixes"]["prefix"]) == expected
 
 
-def test_without_a_numbering_snapshot_the_default_alone_counts() -> None:
+def test_without_a_numbering_snapshot_the_default_applies() -> None:
     inputs = world()
     inputs = replace(inputs, prefixes=inputs.prefixes.filter(pl.col("snapshot_date") == date(1, 1, 1)))
     assert desired_state(inputs, EVE).frames["prefixes"].rows() == [("0299", "53")]
 
 
-def test_exceptions_are_those_in_force_and_lines_outside_parc_are_national() -> None:
+def test_exceptions_hold_lines_in_force_and_lines_outside_parc_are_national() -> None:
     assert dict(desired_state(world(), EVE).frames["exceptions"].iter_rows()) == {
         "+33299120001": "52",
         "+33699000001": "53",
@@ -104,7 +104,7 @@ def test_exceptions_are_those_in_force_and_lines_outside_parc_are_national() -> 
     assert "+33699000002" in desired_state(world(), date(2012, 4, 19)).frames["exceptions"]["number"]
 
 
-def test_a_department_that_changes_zone_does_so_on_its_day() -> None:
+def test_a_department_changes_zone_on_its_date() -> None:
     inputs = world()
     zones = frame(
         "department_zones",
@@ -125,7 +125,7 @@ def test_windows_cover_the_horizon_and_nothing_else() -> None:
     )
 
 
-def test_a_quiet_night_has_the_same_content_and_a_go_live_another() -> None:
+def test_content_changes_with_a_go_live_only() -> None:
     inputs = world()
     assert desired_state(inputs, date(2012, 4, 22)).digest == desired_state(inputs, EVE).digest
     assert desired_state(inputs, EVE).digest != desired_state(inputs, GO_LIVE).digest
@@ -157,7 +157,7 @@ def test_every_table_is_read_back_as_it_was_written(name: str) -> None:
     assert back.equals(table) and back.schema == table.schema
 
 
-def test_the_canonical_bytes_stay_what_they_are() -> None:
+def test_the_canonical_bytes_are_stable() -> None:
     """Releases recorded in the past stay comparable: this digest may only change with the format's number."""
     content = Content.of(
         {

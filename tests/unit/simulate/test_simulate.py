@@ -139,7 +139,7 @@ def known(roots: pl.DataFrame, region: str, markets: tuple[str, ...] = ("fixe", 
 # ---- the same bytes
 
 
-def test_a_day_is_the_same_whatever_range_is_asked(tmp_path: Path) -> None:
+def test_a_day_does_not_depend_on_the_simulated_range(tmp_path: Path) -> None:
     # A Monday and the first of a month: every feed is delivered.
     day = date(2012, 10, 1)
     simulate(day - timedelta(days=3), day, scale=0.003, seed=5, out=str(tmp_path / "long"))
@@ -152,7 +152,7 @@ def test_a_day_is_the_same_whatever_range_is_asked(tmp_path: Path) -> None:
     assert truths[0]["dates"][str(day)] == truths[1]["dates"][str(day)]
 
 
-def test_another_process_with_other_threads_and_clock_makes_the_same_bytes(tmp_path: Path) -> None:
+def test_output_does_not_depend_on_process_threads_or_clock(tmp_path: Path) -> None:
     simulate(date(2012, 3, 25), date(2012, 3, 25), scale=0.003, seed=5, out=str(tmp_path / "here"))
     program = (
         "from datetime import date; from parc.simulate import simulate; "
@@ -163,7 +163,7 @@ def test_another_process_with_other_threads_and_clock_makes_the_same_bytes(tmp_p
     assert digests(tmp_path / "here") == digests(tmp_path / "there")
 
 
-def test_another_seed_makes_other_calls(tmp_path: Path) -> None:
+def test_another_seed_gives_other_calls(tmp_path: Path) -> None:
     for number in (1, 2):
         simulate(
             date(2012, 4, 23), date(2012, 4, 23), scale=0.003, seed=number, out=str(tmp_path / str(number))
@@ -172,7 +172,7 @@ def test_another_seed_makes_other_calls(tmp_path: Path) -> None:
     assert not one.equals(two)
 
 
-def test_gzip_holds_no_time_and_no_name(landing: Path) -> None:
+def test_gzip_headers_hold_no_time_and_no_name(landing: Path) -> None:
     header = (landing / "calls" / f"date={FIRST}" / "calls.csv.gz").read_bytes()[:10]
     assert header[:4] == b"\x1f\x8b\x08\x00"
     assert header[4:8] == b"\x00\x00\x00\x00"
@@ -196,7 +196,7 @@ def due_dates() -> dict[str, set[date]]:
     }
 
 
-def test_deliveries_come_on_their_dates(landing: Path) -> None:
+def test_deliveries_arrive_on_their_dates(landing: Path) -> None:
     found = {
         feed.name: {date.fromisoformat(folder.name.removeprefix("date=")) for folder in feed.iterdir()}
         for feed in landing.iterdir()
@@ -205,7 +205,7 @@ def test_deliveries_come_on_their_dates(landing: Path) -> None:
     assert found == due_dates()
 
 
-def test_references_come_on_the_first_date_too_as_of_their_week(tmp_path: Path) -> None:
+def test_references_are_also_delivered_on_the_first_date(tmp_path: Path) -> None:
     wednesday, monday = date(2012, 4, 25), date(2012, 4, 23)
     for day in (wednesday, monday):
         simulate(day, day, scale=0.003, seed=5, out=str(tmp_path))
@@ -213,7 +213,7 @@ def test_references_come_on_the_first_date_too_as_of_their_week(tmp_path: Path) 
         assert read(tmp_path, feed, wednesday).equals(read(tmp_path, feed, monday))
 
 
-def test_control_files_tell_rows_and_digests(landing: Path) -> None:
+def test_control_files_hold_row_counts_and_digests(landing: Path) -> None:
     controls = list(landing.rglob("_CONTROL.json"))
     assert len(controls) == sum(map(len, due_dates().values()))
     for path in controls:
@@ -225,7 +225,7 @@ def test_control_files_tell_rows_and_digests(landing: Path) -> None:
         assert control["rows"] == text.count(b"\n") - 1
 
 
-def test_the_control_file_goes_first_and_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_control_file_is_removed_first_and_written_last(monkeypatch: pytest.MonkeyPatch) -> None:
     files = fsspec.filesystem("memory")
     done: list[str] = []
     write, remove = type(files).pipe_file, type(files).rm
@@ -248,21 +248,21 @@ def test_the_control_file_goes_first_and_comes_last(monkeypatch: pytest.MonkeyPa
 
 
 def test_summary_and_progress(tmp_path: Path) -> None:
-    heard: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     summary = simulate(
         date(2012, 4, 24),
         date(2012, 4, 25),
         scale=0.001,
         seed=1,
         out=str(tmp_path),
-        progress=lambda what, done, total: heard.append((what, done, total)),
+        progress=lambda what, done, total: reports.append((what, done, total)),
     )
     rows = sum(read(tmp_path, "calls", date(2012, 4, day)).height for day in (24, 25))
     assert summary.rows["calls"] == rows
     assert summary.deliveries == 2 * len(feeds.FACTS) + len(feeds.REFERENCES)
     assert set(summary.rows) == set(feeds.FEEDS)
     assert summary.bytes == sum(path.stat().st_size for path in tmp_path.rglob("*.csv*"))
-    assert heard == [
+    assert reports == [
         ("deliveries of 2012-04-24", 0, 2),
         ("deliveries of 2012-04-25", 1, 2),
         ("done", 2, 2),
@@ -279,7 +279,7 @@ def test_summary_and_progress(tmp_path: Path) -> None:
         (date(2012, 4, 2), date(2012, 4, 2), 0.01, -1, "seed -1"),
     ],
 )
-def test_requests_without_sense_are_refused(
+def test_invalid_requests_are_refused(
     tmp_path: Path, first: date, last: date, scale: float, number: int, message: str
 ) -> None:
     with pytest.raises(SimulationError, match=message):
@@ -313,7 +313,7 @@ def test_deliveries_keep_to_the_declaration_of_their_feed(landing: Path, name: s
                 assert column.at_most is None or (whole <= column.at_most).all(), column.name
 
 
-def test_instants_are_in_order_and_answered_calls_have_theirs(legs: pl.DataFrame) -> None:
+def test_instants_are_ordered_and_answered_calls_have_answer_times(legs: pl.DataFrame) -> None:
     for row, earlier in enumerate(INSTANTS):
         for later in INSTANTS[row + 1 :]:
             assert legs.filter(pl.col(earlier) > pl.col(later)).is_empty()
@@ -378,7 +378,7 @@ def test_offsets_are_those_of_paris_at_that_moment(
 # ---- what the calls look like
 
 
-def test_outcomes_are_believable(roots: pl.DataFrame, legs: pl.DataFrame) -> None:
+def test_outcomes_are_plausible(roots: pl.DataFrame, legs: pl.DataFrame) -> None:
     gone = pl.col("is_queued").not_()
     assert 0.03 < share(roots, gone & (pl.col("last") == "ivr_resolved")) < 0.06
     assert 0.01 < share(roots, gone & (pl.col("last") == "abandoned")) < 0.04
@@ -396,7 +396,7 @@ def test_outcomes_are_believable(roots: pl.DataFrame, legs: pl.DataFrame) -> Non
     assert 0.03 < share(waits, short) < 0.25
 
 
-def test_waits_follow_load(roots: pl.DataFrame) -> None:
+def test_waits_increase_with_load(roots: pl.DataFrame) -> None:
     hour = pl.col("queued_at").dt.convert_time_zone("Europe/Paris").dt.hour()
     answered = roots.filter("is_answered", "is_open")
     busy, quiet = (answered.filter(hour == at)["wait"].mean() for at in (10, 12))
@@ -442,7 +442,7 @@ def test_surveys_and_reasons(roots: pl.DataFrame, legs: pl.DataFrame) -> None:
     assert legs["reason_code"].n_unique() > 8
 
 
-def test_days_and_hours_have_their_profile(roots: pl.DataFrame) -> None:
+def test_calls_follow_daily_and_hourly_profiles(roots: pl.DataFrame) -> None:
     calls = dict(roots.group_by("day").len().iter_rows())
     monday, saturday, sunday = (calls[date(2012, 4, 23) + timedelta(days=n)] for n in (0, 5, 6))
     assert monday > 1.2 * saturday > 3 * sunday
@@ -459,7 +459,7 @@ def test_days_and_hours_have_their_profile(roots: pl.DataFrame) -> None:
 # ---- the rollout
 
 
-def test_bretagne_and_pays_de_la_loire_are_answered_at_home_from_their_go_live(roots: pl.DataFrame) -> None:
+def test_bretagne_and_pays_de_la_loire_are_answered_at_home_after_go_live(roots: pl.DataFrame) -> None:
     for region in ("52", "53"):
         calls = known(roots, region).filter("is_open")
         before, after = (calls.filter((pl.col("day") >= GO_LIVE) == live) for live in (False, True))
@@ -471,7 +471,7 @@ def test_bretagne_and_pays_de_la_loire_are_answered_at_home_from_their_go_live(r
     assert share(extension, pl.col("answered_by") == "home") < 0.2
 
 
-def test_normandie_was_live_before(roots: pl.DataFrame) -> None:
+def test_normandie_is_live_from_the_start(roots: pl.DataFrame) -> None:
     calls = pl.concat(known(roots, region) for region in ("23", "25"))
     early = calls.filter("is_open", pl.col("day") < GO_LIVE)
     assert 0.82 < share(early, pl.col("answered_by") == "home") < 0.91
@@ -485,7 +485,7 @@ def test_partners_answer_off_hours_and_on_holidays(roots: pl.DataFrame) -> None:
     assert 0.85 < share(holiday, pl.col("answered_by") == "partner") < 0.98
 
 
-def test_bretagne_has_enough_calls_to_see_a_go_live_at_demonstration_scale(roots: pl.DataFrame) -> None:
+def test_bretagne_has_enough_calls_at_demonstration_scale(roots: pl.DataFrame) -> None:
     calls = known(roots, "53", ("fixe",)).filter("is_open", pl.col("day").dt.weekday() <= 5)
     counts = calls.group_by("day").len()
     assert counts.height == 16

@@ -80,7 +80,7 @@ def test_faults_that_cannot_be_made_are_reported(tmp_path: Path, faults: list[st
     assert not list(tmp_path.iterdir())
 
 
-def test_bare_faults_hit_a_working_day_each(every_fault: tuple[Path, list[str]]) -> None:
+def test_each_fault_without_date_hits_a_working_day(every_fault: tuple[Path, list[str]]) -> None:
     _, aims = every_fault
     assert sorted(aim.split("@")[0] for aim in aims) == sorted(FAULTS)
     days = [date.fromisoformat(aim.rpartition(":")[2]) for aim in aims]
@@ -89,7 +89,7 @@ def test_bare_faults_hit_a_working_day_each(every_fault: tuple[Path, list[str]])
     assert all(FIRST <= day <= LAST and day.weekday() < 6 and day != easter_monday for day in days)
 
 
-def test_the_days_that_a_bare_fault_stands_on_are_spared(every_fault: tuple[Path, list[str]]) -> None:
+def test_days_needed_by_a_fault_are_not_hit_by_others(every_fault: tuple[Path, list[str]]) -> None:
     _, aims = every_fault
     hit = {name: date.fromisoformat(day) for name, day in (aim.split("@calls:") for aim in aims)}
     for name in ("repeated_keys", "wrong_date"):
@@ -99,23 +99,23 @@ def test_the_days_that_a_bare_fault_stands_on_are_spared(every_fault: tuple[Path
 
 
 def test_the_command_lists_every_fault() -> None:
-    said = CliRunner().invoke(app, ["simulate", "--list-faults"], env={"COLUMNS": "200"})
-    assert said.exit_code == 0
-    assert all(f" {name} " in said.stdout for name in FAULTS)
+    output = CliRunner().invoke(app, ["simulate", "--list-faults"], env={"COLUMNS": "200"})
+    assert output.exit_code == 0
+    assert all(f" {name} " in output.stdout for name in FAULTS)
 
 
 def test_the_command_makes_faults(tmp_path: Path) -> None:
     days = ["--from", str(DAY), "--to", str(DAY), "--scale", str(SCALE), "--out", str(tmp_path)]
-    said = CliRunner().invoke(app, ["simulate", *days, "--faults", f"empty_file@calls:{DAY}"])
-    assert said.exit_code == 0, said.output
-    assert f"empty_file@calls:{DAY}" in said.stdout
+    output = CliRunner().invoke(app, ["simulate", *days, "--faults", f"empty_file@calls:{DAY}"])
+    assert output.exit_code == 0, output.output
+    assert f"empty_file@calls:{DAY}" in output.stdout
     assert [record["fault"] for record in records(tmp_path)] == ["empty_file"]
 
 
 # ---- what is made
 
 
-def test_a_faulty_delivery_is_the_same_whatever_range_is_asked(
+def test_a_faulty_delivery_does_not_depend_on_the_range(
     tmp_path: Path, every_fault: tuple[Path, list[str]]
 ) -> None:
     folder, aims = every_fault
@@ -131,7 +131,7 @@ def test_a_faulty_delivery_is_the_same_whatever_range_is_asked(
     assert short == long
 
 
-def test_only_what_is_hit_differs(tmp_path: Path, every_fault: tuple[Path, list[str]]) -> None:
+def test_only_faulty_deliveries_differ(tmp_path: Path, every_fault: tuple[Path, list[str]]) -> None:
     folder, aims = every_fault
     run(tmp_path, FIRST, LAST)
     clean, faulty = digests(tmp_path), digests(folder)
@@ -146,7 +146,7 @@ def test_only_what_is_hit_differs(tmp_path: Path, every_fault: tuple[Path, list[
 STORIES = [f"late@calls:{DAY}", f"restated@boutique_visits:{DAY}", f"same_again@interventions:{DAY}"]
 
 
-def test_stories_go_on_evening_after_evening(tmp_path: Path) -> None:
+def test_faults_continue_over_several_evenings(tmp_path: Path) -> None:
     """The landing zone's files of one day on three evenings, each simulated with the same faults."""
     run(tmp_path / "clean", DAY, DAY)
     clean, evenings = of_day(tmp_path / "clean"), []

@@ -75,7 +75,7 @@ def test_streams_depend_on_seed_purpose_and_day() -> None:
         assert not (other.random(5) == first).any()
 
 
-def test_hashes_are_even_and_fixed() -> None:
+def test_hashes_are_uniform_and_stable() -> None:
     units = hash_unit(1, "habit", np.arange(100_000))
     assert units.min() >= 0
     assert units.max() < 1
@@ -86,7 +86,7 @@ def test_hashes_are_even_and_fixed() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 10_000, 999_983, 1_000_000])
-def test_permutations_hit_every_place_once(size: int) -> None:
+def test_permutations_hit_every_position_once(size: int) -> None:
     assert (np.sort(permute(np.arange(size), size)) == np.arange(size)).all()
 
 
@@ -126,7 +126,7 @@ def test_numbers_belong_to_one_customer_each(population: Population) -> None:
     assert not np.isin(personal, described.number).any()
 
 
-def test_customers_live_where_lines_are(geography: Geography, population: Population) -> None:
+def test_customers_match_the_lines_of_each_cell(geography: Geography, population: Population) -> None:
     described = population.describe(np.arange(population.lines.sum()))
     cells = np.zeros_like(population.lines)
     np.add.at(cells, (described.department, described.market), 1)
@@ -135,7 +135,7 @@ def test_customers_live_where_lines_are(geography: Geography, population: Popula
     assert population.lines[bretagne].sum() / population.lines.sum() == pytest.approx(0.05, abs=0.003)
 
 
-def test_drawn_customers_are_of_their_cell_and_some_call_more(population: Population) -> None:
+def test_drawn_customers_match_their_cell_and_some_call_more_often(population: Population) -> None:
     rng = np.random.default_rng(0)
     department, market = np.full(2_000, 34), np.full(2_000, 1)
     drawn = population.draw(department, market, rng.random(2_000))
@@ -147,7 +147,7 @@ def test_drawn_customers_are_of_their_cell_and_some_call_more(population: Popula
     assert len(np.unique(drawn)) < 0.97 * size * (1 - np.exp(-2_000 / size))
 
 
-def test_listed_customers_are_those_the_calls_take_for_listed(population: Population) -> None:
+def test_listed_customers_match_those_in_the_calls(population: Population) -> None:
     day = date(2012, 4, 23)
     listed = population.listed(day)
     assert (np.diff(listed.number) > 0).all()
@@ -173,7 +173,7 @@ def test_contacts_add_up_to_the_calls_of_the_nation(
     assert made == pytest.approx(planned, rel=0.04)
 
 
-def test_contacts_stay_in_their_day_and_in_order(
+def test_contacts_are_ordered_within_their_day(
     geography: Geography, population: Population, demand: Demand
 ) -> None:
     contacts = book(geography, population, demand, Effects())
@@ -207,7 +207,7 @@ def test_holidays_are_those_of_the_zone(geography: Geography, demand: Demand) ->
 
 
 def test_storms_bring_calls_where_they_pass(geography: Geography, demand: Demand) -> None:
-    storm = demand.surprise(date(2011, 12, 16))
+    storm = demand.daily_factor(date(2011, 12, 16))
     bretagne = geography.region_codes.index("53")
     assert storm[bretagne] > 1.25 * np.median(storm)
 
@@ -220,7 +220,7 @@ def test_the_rollout_follows_the_plan(geography: Geography) -> None:
     assert before[normandie, 0] > 0
 
 
-def test_effects_are_reached_over_the_ramp_and_change_what_they_say(
+def test_effects_ramp_up_and_change_their_own_figures(
     geography: Geography, population: Population, demand: Demand
 ) -> None:
     assert ramp(np.array([-1, 0, 27, 55, 400]), Effects(ramp_days=56)).tolist() == [0, 1 / 56, 0.5, 1, 1]
@@ -239,7 +239,7 @@ def test_effects_are_reached_over_the_ramp_and_change_what_they_say(
     assert counts["drastic"][2] == pytest.approx(counts["plain"][2], rel=0.05)
 
 
-def test_what_would_be_without_the_rollout_is_what_is_where_nobody_goes_live(
+def test_the_counterfactual_equals_a_run_without_rollout(
     geography: Geography, population: Population, demand: Demand
 ) -> None:
     with_effects = Everyone(geography, population, demand, Effects(call_rate=-0.3, repeat=-0.5))

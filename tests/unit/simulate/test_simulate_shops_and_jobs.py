@@ -23,7 +23,7 @@ from parc.simulate.demand import Demand
 from parc.simulate.effects import Effects
 from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
-from parc.simulate.jobs import KINDS, SLOT_FATES, JobBook
+from parc.simulate.jobs import KINDS, SLOT_OUTCOMES, JobBook
 from parc.simulate.numbering import Numbering
 from parc.simulate.population import Population
 from parc.simulate.visits import VisitBook
@@ -166,7 +166,7 @@ def test_visits_keep_shop_hours_on_the_local_clock(landing: Path, visits: pl.Dat
     assert metropolitan.filter(pl.col("day").is_in([date(2012, 5, 1), date(2012, 5, 8)])).is_empty()
 
 
-def test_visits_have_their_week_and_their_year() -> None:
+def test_visits_follow_weekly_and_yearly_profiles() -> None:
     books = Books(0.01)
     week = [books.visits(date(2012, 3, 12) + timedelta(days=n)).height for n in range(7)]
     assert max(week) == week[5] > 1.3 * week[1] > 0
@@ -175,7 +175,7 @@ def test_visits_have_their_week_and_their_year() -> None:
     assert 1.25 < december / sum(week) < 1.55
 
 
-def test_visitors_wait_leave_buy_and_are_known(visits: pl.DataFrame) -> None:
+def test_visitors_wait_leave_buy_and_are_identified(visits: pl.DataFrame) -> None:
     wait = (pl.col("served_at") - pl.col("arrived_at")).dt.total_seconds()
     left = pl.col("outcome") == "left_unserved"
     assert visits.filter(left != pl.col("served_at").is_null()).is_empty()
@@ -212,7 +212,7 @@ def test_more_leave_unserved_where_the_wait_is_longer(visits: pl.DataFrame) -> N
 # ---- jobs
 
 
-def test_states_are_sensible_and_come_on_the_day_of_their_change(states: pl.DataFrame) -> None:
+def test_job_states_are_consistent_and_delivered_on_the_day_of_change(states: pl.DataFrame) -> None:
     assert states.select(business_date("updated_at") == pl.col("day")).to_series().all()
     assert not states.select("job_id", "updated_at").is_duplicated().any()
     for earlier, later in (
@@ -232,7 +232,7 @@ def test_states_are_sensible_and_come_on_the_day_of_their_change(states: pl.Data
     assert states.filter(absent & pl.col("arrived_at").is_not_null()).is_empty()
 
 
-def test_a_job_stays_itself_from_state_to_state(states: pl.DataFrame) -> None:
+def test_a_job_keeps_its_fixed_columns_across_states(states: pl.DataFrame) -> None:
     fixed = ("unit_code", "kind", "market", "line_ref", "department_code", "requested_at")
     reported = states.group_by("job_id").agg(
         pl.col(fixed).n_unique(), pl.col("customer_ref").drop_nulls().n_unique()
@@ -259,7 +259,7 @@ def test_a_job_stays_itself_from_state_to_state(states: pl.DataFrame) -> None:
     ).is_empty()
 
 
-def test_jobs_end_in_many_ways(lives: pl.DataFrame) -> None:
+def test_jobs_have_every_result(lives: pl.DataFrame) -> None:
     old = lives.filter(business_date("requested_at") <= FIRST + timedelta(days=6))
     results = Counter(old["result"].to_list())
     assert set(results) == {"done", "incomplete", "customer_absent", "technician_absent", "cancelled", None}
@@ -283,7 +283,7 @@ def test_units_are_those_of_the_directorate(lives: pl.DataFrame) -> None:
     assert lives["unit_code"].n_unique() == units.height
 
 
-def test_some_jobs_are_seen_again_after_forty_days_and_some_lines_come_back() -> None:
+def test_some_jobs_change_after_forty_days_and_some_lines_fail_again() -> None:
     field = Books(0.004).field
     last = date(2012, 6, 29)
     frames = [field.frame(field.on(last - timedelta(days=ago)).states) for ago in range(100, -1, -1)]
@@ -319,8 +319,8 @@ def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
         frames.append(field.frame(found.states))
         if day > last - timedelta(days=7):
             reported.update(
-                (KINDS[kind], SLOT_FATES[fate])
-                for kind, fate in zip(found.slots.kind, found.slots.fate, strict=True)
+                (KINDS[kind], SLOT_OUTCOMES[outcome])
+                for kind, outcome in zip(found.slots.kind, found.slots.outcome, strict=True)
             )
     moments = ("updated_at", "slot_start", "slot_end", "arrived_at")
     states = (
@@ -348,14 +348,14 @@ def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
         )
     )
     in_time = pl.col("arrived_at").is_between("slot_start", "slot_end")
-    fates = slots.with_columns(
-        fate=pl.when(pl.col("result").is_in(["customer_absent", "technician_absent", "cancelled"]))
+    outcomes = slots.with_columns(
+        outcome=pl.when(pl.col("result").is_in(["customer_absent", "technician_absent", "cancelled"]))
         .then("result")
         .when(pl.col("arrived_at").is_not_null())
         .then(pl.when(in_time).then(pl.lit("kept")).otherwise(pl.lit("arrived_outside")))
         .otherwise("moved_by_" + pl.col("next_moved_by"))
     ).filter(business_date("slot_end") > last - timedelta(days=7), business_date("slot_end") <= last)
-    recounted: Counter[tuple[str, str]] = Counter(fates.select("kind", "fate").iter_rows())
+    recounted: Counter[tuple[str, str]] = Counter(outcomes.select("kind", "outcome").iter_rows())
     # What happened in the last slots may be reported later.
     del recounted[("repair", None)], recounted[("installation", None)]  # type: ignore[arg-type]
     missing = reported - recounted
@@ -437,7 +437,7 @@ def test_customers_call_after_a_job(calls: pl.DataFrame, states: pl.DataFrame) -
 # ---- levels
 
 
-def test_the_levels_of_2012_and_2013_are_the_stated_ones_without_drift() -> None:
+def test_levels_of_2012_and_2013_match_the_stated_ones() -> None:
     books = Books(0.004)
     levels: dict[int, np.ndarray] = {}
     for first in (date(2012, 9, 3), date(2013, 9, 2)):
@@ -509,7 +509,7 @@ def test_the_truth_counts_what_the_files_hold(
         assert truth["dates"][str(day)]["interventions"]["states"] == group.height
 
 
-def test_the_truth_tells_what_jobs_come_to(truth: dict[str, Any], states: pl.DataFrame) -> None:
+def test_the_truth_counts_job_results(truth: dict[str, Any], states: pl.DataFrame) -> None:
     jobs = states.group_by("job_id", maintain_order=True).last()
     requested = jobs.filter(business_date("requested_at").is_between(FIRST, LAST)).group_by(
         day=business_date("requested_at"), kind="kind", department="department_code"
@@ -537,7 +537,7 @@ def test_the_truth_tells_what_jobs_come_to(truth: dict[str, Any], states: pl.Dat
         }
 
 
-def test_the_truth_of_the_cohorts_adds_up_and_shows_the_rollout(truth: dict[str, Any]) -> None:
+def test_cohort_figures_of_the_truth_add_up_and_show_the_rollout(truth: dict[str, Any]) -> None:
     assert truth["scale"] == SCALE
     assert truth["seed"] == SEED
     cohort = truth["cohorts"]["fixe 2012-04-25"]
@@ -564,7 +564,7 @@ def test_the_truth_of_the_cohorts_adds_up_and_shows_the_rollout(truth: dict[str,
     assert normandie - 1 == pytest.approx(truth["effects"]["relative_call_rate"], abs=0.02)
 
 
-def test_a_longer_or_repeated_range_adds_its_dates_to_the_truth(tmp_path: Path) -> None:
+def test_longer_and_repeated_ranges_extend_the_truth(tmp_path: Path) -> None:
     def reported(out: str, *ranges: tuple[int, int], seed: int = 3) -> str:
         for first, last in ranges:
             simulate(

@@ -164,8 +164,8 @@ def _capacity(proposal: Proposal) -> Iterable[Ruling]:
                     f"{gained:,.0f} more calls a week",
                 )
             continue
-        drowned = [half_hour for half_hour in site.half_hours if half_hour.is_drowned]
-        worse = [h for h in drowned if h.load - h.load_before >= UNNOTICED_ERLANGS]
+        overloaded = [half_hour for half_hour in site.half_hours if half_hour.is_overloaded]
+        worse = [h for h in overloaded if h.load - h.load_before >= UNNOTICED_ERLANGS]
         if worse and proposal.live is None:
             at_first += worse
         elif worse:
@@ -175,7 +175,7 @@ def _capacity(proposal: Proposal) -> Iterable[Ruling]:
                 f"{_load(site, worse)} ({_worst(worse).positions_required} needed): raise site_positions, "
                 "shift weights in route_sites, or postpone the wave in rollout_plan",
             )
-        as_before += [half_hour for half_hour in drowned if half_hour not in worse]
+        as_before += [half_hour for half_hour in overloaded if half_hour not in worse]
     if at_first:
         # There is nothing to compare with, and without a table every call goes to one address.
         yield Ruling(6, Effect.APPROVE, _summary(at_first, "the calls that the first table brings"))

@@ -54,7 +54,7 @@ class HalfHour:
         return f"{WEEKDAYS[self.weekday - 1]} {self.starts_at:%H:%M}"
 
     @property
-    def is_drowned(self) -> bool:
+    def is_overloaded(self) -> bool:
         """Whether the load reaches the number of positions, so that the queue only grows."""
         return self.positions is not None and self.load > 0 and self.load >= self.positions
 

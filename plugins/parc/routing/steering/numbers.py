@@ -88,7 +88,7 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
     def is_without(content: Content | None) -> bool:
         return (
             content is not None
-            and known.those_of(content.frames["exceptions"]["number"], pseudonyms).is_empty()
+            and known.matching(content.frames["exceptions"]["number"], pseudonyms).is_empty()
         )
 
     with exclusive(settings) as (connection, switch):
@@ -105,7 +105,7 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
             for _ in range(2):
                 reading = switch.read_live()
                 frames = dict(readable(reading).frames)
-                removed = known.those_of(frames["exceptions"]["number"], pseudonyms)
+                removed = known.matching(frames["exceptions"]["number"], pseudonyms)
                 frames["exceptions"] = frames["exceptions"].filter(~pl.col("number").is_in(removed.implode()))
                 plan = exempt_plan(settings, reading, Content.of(frames), None, is_trusted=True)
                 live = activate(

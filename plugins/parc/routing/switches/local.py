@@ -19,7 +19,7 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.host import processes
-from parc.host.processes import Program, owners_alone, wait_until_ready
+from parc.host.processes import Program, owner_only, wait_until_ready
 from parc.routing.switches import KAMAILIO
 from parc.routing.switches.binrpc import CLIENT, Rpc
 from parc.settings import OwnSwitch, Settings
@@ -128,7 +128,7 @@ def shorten_log(settings: Settings, longer_than: int = 0, *, dry_run: bool = Fal
     kept = b"".join(line for line in before.splitlines(keepends=True) if DEATH in line)[-LOG_BYTES:]
     if not dry_run:
         os.truncate(path, 0)
-        with open(path, "ab", opener=owners_alone) as file:
+        with open(path, "ab", opener=owner_only) as file:
             file.write(kept)
     return len(before) - len(kept)
 
