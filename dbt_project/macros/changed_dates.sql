@@ -17,10 +17,25 @@
         order by business_date
     {%- endset -%}
     {%- set literals = [] -%}
-    {%- for row in run_query(query) -%}
+    {%- for row in rows_once(query) -%}
         {%- do literals.append("date '" ~ row[0] ~ "'") -%}
     {%- endfor -%}
     {{ return(literals) }}
+{% endmacro %}
+
+
+{#- The rows of a query, which a node asks once, however often its SQL needs them. -#}
+{% macro rows_once(query) %}
+    {%- set known = load_result(query) -%}
+    {%- if known is none -%}
+        {%- call statement(query, fetch_result=true, auto_begin=false) -%}
+            {{ query }}
+        {%- endcall -%}
+        {%- set known = load_result(query) -%}
+    {%- endif -%}
+    {#- dbt forgets a result that was loaded. -#}
+    {%- do store_result(query, response=known.response, agate_table=known.table) -%}
+    {{ return(known.table.rows) }}
 {% endmacro %}
 
 

@@ -42,13 +42,39 @@
 {% endmaterialization %}
 
 
-{#- Whether a query begins with all columns of a view that is there; dbt's cache may know one that was dropped. -#}
+{#-
+    Whether a query begins with all columns of a view that is there. dbt's cache may know one that was dropped with a table
+    that it read; those of sources alone never are.
+-#}
 {% macro has_columns_of(relation, query) %}
     {%- set existing = load_cached_relation(relation) %}
     {%- if existing is none or not existing.is_view -%}{{ return(false) }}{%- endif -%}
-    {%- if run_query("select to_regclass('" ~ relation ~ "')")[0][0] is none -%}{{ return(false) }}{%- endif -%}
-    {%- set columns = get_column_schema_from_query('select * from ' ~ relation) -%}
-    {{ return(get_column_schema_from_query(query)[:columns | length] == columns) }}
+    {%- if model.refs and run_query("select to_regclass('" ~ relation ~ "')")[0][0] is none -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set columns, fresh = columns_of_both('select * from ' ~ relation, query) %}
+    {{ return(fresh[:columns | length] == columns) }}
+{% endmacro %}
+
+
+{#- The columns of two queries, asked of the database at once. -#}
+{% macro columns_of_both(one, other) %}
+    {%- set columns = get_column_schema_from_query(
+        'select * from (' ~ one ~ '\n) as one cross join (select null as "|") as middle cross join (' ~ other
+        ~ '\n) as other where false'
+    ) %}
+    {%- set middle = (columns | map(attribute='name') | list).index('|') %}
+    {{ return([columns[:middle], columns[middle + 1:]]) }}
+{% endmacro %}
+
+
+{#- dbt's own asks twice. -#}
+{% macro postgres__get_assert_columns_equivalent(sql) %}
+    {%- set built, declared = columns_of_both(sql, get_empty_schema_sql(model.columns)) %}
+    {%- set built, declared = format_columns(built), format_columns(declared) %}
+    {%- if built | map(attribute='formatted') | sort != declared | map(attribute='formatted') | sort %}
+        {%- do exceptions.raise_contract_error(declared, built) %}
+    {%- endif %}
 {% endmacro %}
 
 
@@ -60,11 +86,11 @@
     {%- endif %}
     {%- set target_relation, fresh = this.incorporate(type='table'), make_temp_relation(this) %}
     {{ run_hooks(pre_hooks) }}
-    {%- call statement('fresh') %}
+    {%- call statement('fresh', fetch_result=true) %}
         {{ get_create_table_as_sql(true, fresh, sql) }}
+        {{ compared_columns(fresh, this) }}
     {%- endcall %}
-    {%- set on_schema_change = incremental_validate_on_schema_change(config.get('on_schema_change')) %}
-    {%- set columns = process_schema_changes(on_schema_change, fresh, existing) %}
+    {%- set columns = columns_to_replace(fresh, existing, load_result('fresh').table.rows) %}
     {%- set replace = adapter.get_incremental_strategy_macro(context, config.get('incremental_strategy')) %}
     {%- call statement('main') %}
         {{ replace({'target_relation': target_relation, 'temp_relation': fresh, 'dest_columns': columns}) }}
@@ -79,23 +105,54 @@
 {% endmaterialization %}
 
 
-{#- dbt's own, but with a message that names the columns and the way out. -#}
-{% macro postgres__process_schema_changes(on_schema_change, source_relation, target_relation) %}
+{#- The columns of either of two tables, as a query: `name`, and the type that each gives it. -#}
+{% macro compared_columns(fresh, existing) %}
+    select
+        coalesce(fresh.name, existing.name) as name,
+        fresh.data_type as fresh_type,
+        existing.data_type as existing_type
+    from ({{ columns_in_catalogue(fresh) }}) as fresh
+    full join ({{ columns_in_catalogue(existing) }}) as existing on fresh.name = existing.name
+    order by fresh.position, existing.position
+{% endmacro %}
+
+
+{% macro columns_in_catalogue(relation) %}
+    select
+        attname::text as name,
+        attnum as position,
+        format_type(atttypid, atttypmod) as data_type
+    from pg_attribute
+    where attrelid = '{{ relation }}'::regclass and attnum > 0 and not attisdropped
+{% endmacro %}
+
+
+{#-
+    The columns to replace, from their comparison. Where they differ: an error that names them and the way out, or, if the
+    dates past retention are kept, those that are new are appended.
+-#}
+{% macro columns_to_replace(fresh, existing, compared) %}
+    {%- set columns, added, gone, retyped = [], [], [], [] %}
+    {%- for row in compared %}
+        {%- do columns.append(api.Column(row.name, row.fresh_type)) if row.fresh_type is not none %}
+        {%- if row.existing_type is none %}
+            {%- do added.append(row.name) %}
+        {%- elif row.fresh_type is none %}
+            {%- do gone.append(row.name) %}
+        {%- elif row.fresh_type != row.existing_type %}
+            {%- do retyped.append(row.name) %}
+        {%- endif %}
+    {%- endfor %}
+    {%- if not (added or gone or retyped) -%}{{ return(columns) }}{%- endif %}
+    {%- set on_schema_change = incremental_validate_on_schema_change(config.get('on_schema_change')) %}
     {%- if on_schema_change != 'fail' %}
-        {{ return(default__process_schema_changes(on_schema_change, source_relation, target_relation)) }}
+        {{ return(process_schema_changes(on_schema_change, fresh, existing)) }}
     {%- endif %}
-    {%- set changes = check_for_schema_changes(source_relation, target_relation) %}
-    {%- if changes.schema_changed %}
-        {%- set added = changes.source_not_in_target | map(attribute='name') %}
-        {%- set gone = changes.target_not_in_source | map(attribute='name') %}
-        {%- set retyped = changes.new_target_types | map(attribute='column_name') %}
-        {%- do exceptions.raise_compiler_error(
-            'the table has other columns than the model (added: ' ~ (added | join(', ') or 'none')
-            ~ '; gone: ' ~ (gone | join(', ') or 'none') ~ '; of another type: ' ~ (retyped | join(', ') or 'none')
-            ~ '): run `parc build --full-refresh` once'
-        ) %}
-    {%- endif %}
-    {{ return(changes.source_columns) }}
+    {%- do exceptions.raise_compiler_error(
+        'the table has other columns than the model (added: ' ~ (added | join(', ') or 'none')
+        ~ '; gone: ' ~ (gone | join(', ') or 'none') ~ '; of another type: ' ~ (retyped | join(', ') or 'none')
+        ~ '): run `parc build --full-refresh` once'
+    ) %}
 {% endmacro %}
 
 

@@ -20,7 +20,7 @@
         {{ return(built) }}
     {%- endif -%}
     {%- set node = node_of(fact) -%}
-    {%- set known = adapter.get_columns_in_relation(mart) | map(attribute='name') | list -%}
+    {%- set known = rows_once(columns_in_catalogue(mart)) | map(attribute='name') | list -%}
     {%- set columns = [] -%}
     {%- set columns_of_mart = [] -%}
     {%- for column in node.columns.values() -%}
