@@ -46,7 +46,7 @@ with DAG(
     ),
     default_args={
         "owner": "data-platform",
-        "retries": 3,  # a build may be at work
+        "retries": 3,  # a build may be running
         "retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=1),
         "on_failure_callback": keep_reason,

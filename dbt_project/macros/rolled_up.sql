@@ -1,7 +1,7 @@
 {#-
     Daily figures of a relation rolled up, as a query: one row per period (day; week from Monday; month; `thirty_days`
     ending on any date, where asked), area (region, directorate, nation), value of the column `by` - and 'all' of them -
-    and values of the columns `kept`. `sums` are added up; `flags` tell whether they are true on every date of the
+    and values of the columns `kept`. `sums` are added up; `flags` say whether they are true on every date of the
     period, none of which is missing. Period and area are constants of each branch: a query for one of them computes
     no other, if the relation is a table or a CTE that is not materialized.
 -#}

@@ -1,4 +1,4 @@
--- Every answered leg stands once in the load of the sites, on the date on which it was answered.
+-- Every answered leg occurs once in the load of the sites, on the date on which it was answered.
 {{ config(meta={'feeds': ['calls', 'site_positions'], 'lookahead_days': 1}) }}
 
 with answered as (

@@ -1,5 +1,5 @@
 -- One row of measures for one snapshot of the feed `boutiques`, beside the published one before it.
--- Shares need a sample: 100 boutiques. A snapshot tells of openings and closings some weeks ahead.
+-- Shares need a sample: 100 boutiques. A snapshot announces openings and closings some weeks ahead.
 -- `20` is Corsica where its two departments are not distinguished; `975` is kept though outside PARC.
 with last as (
     select business_date as last_snapshot, count(*) as last_boutiques

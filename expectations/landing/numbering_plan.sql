@@ -1,5 +1,5 @@
 -- One row of measures for one snapshot of the feed `numbering_plan`, beside the published one before it.
--- `20` is Corsica, which prefixes do not tell apart; `975` is kept though outside PARC.
+-- `20` is Corsica, which prefixes do not distinguish; `975` is kept though outside PARC.
 with last as (
     select business_date as last_snapshot, count(*) as last_prefixes
     from raw.numbering_plan

@@ -205,7 +205,7 @@ def may_be_number(text: str) -> bool:
     return any(not found.is_loose for found in _find(_plain(text)[0]))
 
 
-def is_sure(text: str) -> bool:
+def is_certain(text: str) -> bool:
     """Whether the text has a number written as only telephone numbers are: with `+`, 00 and a French code,
     spaces, points or brackets, or in pairs. Plain or joined digits may be an identifier."""
     plain = _plain(text)[0]

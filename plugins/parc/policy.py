@@ -82,7 +82,7 @@ def deliveries_of(settings: Settings, night: date) -> tuple[list[tuple[str, date
 
 
 def due_of(settings: Settings, night: date) -> list[Due]:
-    """What the feed calendar expects of a night, and what has become of it.
+    """What the feed calendar expects of a night, and the state of each.
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """

@@ -164,7 +164,7 @@ def test_approvers_are_named_by_configuration(live: Settings, monkeypatch: pytes
     run = Run(live, monkeypatch, "Bernard")
     operator = run.ask()
     assert [user["id"] for user in operator.assigned_users] == ["Anne"]
-    with pytest.raises(AirflowFailException, match="Celine is none of those who approve releases"):
+    with pytest.raises(AirflowFailException, match="Celine is not among those who approve releases"):
         run.answer(operator, "Celine", "Approve")
     monkeypatch.setenv("PARC_APPROVERS", "Bernard")
     with pytest.raises(AirflowFailException, match="is the only one who approves"):

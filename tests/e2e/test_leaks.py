@@ -237,7 +237,7 @@ def work(platform: Platform, planted: Planted, outputs: list[tuple[str, str]]) -
     for dag_id in ("build_marts", "export_routing"):
         airflow.pause(dag_id, True)
     parc("nightly", "--date", str(NIGHT), ok=(7,))
-    parc("maintain")  # while no build can be at work: the real calendar's begin at night
+    parc("maintain")  # while no build can be running: the real calendar's begin at night
     parc(
         "routing",
         "apply",

@@ -37,7 +37,7 @@ def empty_platform(server: Settings, folder: Path, template: str = embedded.DATA
             landing=str(folder / "landing"),
             switch=str(folder / "switch"),
         )
-        # As superuser: an autovacuum worker may be at work in it, which nobody else may end.
+        # As superuser: an autovacuum worker may be running in it, which nobody else may end.
         as_superuser(server, sql.SQL("drop database {database} with (force)").format(**names))
 
 

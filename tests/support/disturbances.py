@@ -186,7 +186,7 @@ def reached(settings: Settings, before: int) -> str:
 def state(settings: Settings) -> list[Any]:
     """All that the loads leave, but for times, pages, and which numbers the sequence of deliveries gave;
     what must hold of it whatever happened is checked on the way."""
-    assert sessions(settings) == 0, "a session goes on"
+    assert sessions(settings) == 0, "a session is still open"
     assert query(settings, "select * from ops.delivery where status in ('landed', 'audited')") == []
     deliveries = [
         row

@@ -46,7 +46,7 @@ COPIED = ("via", "from", "call-id", "cseq", "record-route")
 
 @dataclass(frozen=True)
 class Call:
-    """A call that a site answered: the site, and what the switch told it about the route."""
+    """A call that a site answered: the site, and what the switch said about the route."""
 
     site_code: str
     version: str

@@ -232,7 +232,7 @@ def test_a_switch_that_hangs(live: Settings) -> None:
 def test_concurrent_releases_wait_and_a_lost_lock_prevents_the_flip(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the first stages, a second is told to wait; its session cut, the second goes through alone."""
+    """While the first stages, a second is refused as busy; its session cut, the second goes through alone."""
     real = KamailioSwitch.stage
     approved = routing.plan(live, EVE).plan_hash
 

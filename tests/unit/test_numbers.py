@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from parc.numbers import (
     MASK,
     e164,
-    is_sure,
+    is_certain,
     is_usual_identifier,
     masked,
     masked_with_serials,
@@ -137,7 +137,7 @@ def test_certain_numbers_are_recognised() -> None:
     sure = ["+33299123456", "02 99 12 34 56", "02.99.12.34.56", "02-99-12-34-56", "(02)99123456"]
     sure += ["0033299123456", "call 02 99 12 34 56", "2-99-12-34-56", "33-2-99-12-34-56"]
     sure += ["tel 299123456", "+44 20 7946 0958"]
-    assert [text for text in sure if not is_sure(text)] == []
+    assert [text for text in sure if not is_certain(text)] == []
     perhaps = (
         "0299123456",
         "33299123456",
@@ -147,14 +147,14 @@ def test_certain_numbers_are_recognised() -> None:
         "0299123456-2",
         "3900",
     )
-    assert [text for text in perhaps if is_sure(text)] == []
+    assert [text for text in perhaps if is_certain(text)] == []
 
 
 def test_a_possible_identifier_is_no_number_as_a_key() -> None:
     perhaps = ["2012-12345", "612-345-678", "447911123456", "44 7911 123456", "123456789-FR-0001"]
     perhaps += ["1.2.0.299.123456", "1-0212-345678"]
     for text in perhaps:
-        assert masked(text) != text and not may_be_number(text) and not is_sure(text), text
+        assert masked(text) != text and not may_be_number(text) and not is_certain(text), text
 
 
 SEPARATORS = [

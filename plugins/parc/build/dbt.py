@@ -93,7 +93,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PARC_PG_PASSWORD": given.get("password", ""),
         "PARC_PG_DATABASE": given.get("dbname", ""),
         "PGTZ": "UTC",
-        # Otherwise the server would go on with a killed dbt's query, and the next build would wait for its
+        # Otherwise the server would continue with a killed dbt's query, and the next build would wait for its
         # locks.
         "PGOPTIONS": "-c client_connection_check_interval=2s",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -173,11 +173,11 @@ def _copy_comments(connection: psycopg.Connection[Any], name: str, kind: Literal
         connection.execute(sql.SQL("comment on {} is {}").format(target, sql.Literal(text)))
 
 
-def _replace_view(connection: psycopg.Connection[Any], name: str, strange: set[str]) -> None:
+def _replace_view(connection: psycopg.Connection[Any], name: str, hidden: set[str]) -> None:
     """Make the view in `marts` the same query on the marts as the built view is on the tables in `build`."""
-    if strange:
+    if hidden:
         raise BuildFailed(
-            f"marts.{name} is a view and reads {', '.join(sorted(strange))}, which BI does not see: "
+            f"marts.{name} is a view and reads {', '.join(sorted(hidden))}, which BI does not see: "
             "a published view may only read published tables"
         )
     given = connection.execute("select current_setting('search_path')").fetchone()

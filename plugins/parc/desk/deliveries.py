@@ -1,4 +1,4 @@
-"""What is due of a night, and the deliveries that did not become what they should."""
+"""What is due of a night, and the deliveries that need attention."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Without = Mapping[tuple[str, date], int]
 
 
 def due(settings: Settings, business_date: date) -> list[Due]:
-    """What the feed calendar expects of a night, references first, and what has become of it.
+    """What the feed calendar expects of a night, references first, and the state of each.
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
@@ -76,8 +76,8 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
     for feed, of_feed in groupby(ledger.missing(connection, calendar), lambda each: each.feed):
         by_date = {each.business_date: each for each in of_feed}
         withdrawn = [(day, day) for day, each in by_date.items() if each.withdrawn_id]
-        not_come = [day for day, each in by_date.items() if not each.withdrawn_id]
-        for first, last in withdrawn + _runs_of_days(not_come):
+        not_arrived = [day for day, each in by_date.items() if not each.withdrawn_id]
+        for first, last in withdrawn + _runs_of_days(not_arrived):
             one = by_date[first]
             text = f"due since {shown(one.due_at)}, "
             if one.withdrawn_id:

@@ -123,7 +123,7 @@ class StartFailed(ConfigurationError):
 def wait_until_ready(programs: Sequence[Program], is_ready: Callable[[], bool], seconds: float) -> None:
     """Wait until programs that were started are ready.
 
-    Raises Ended for the first that ends meanwhile, ConfigurationError when they are not ready in time.
+    Raises StartFailed for the first that ends meanwhile, ConfigurationError when they are not ready in time.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -93,12 +93,12 @@ def ui_address(settings: Settings) -> str:
 def elsewhere(settings: Settings) -> str | None:
     """The address of Airflow's API where others run its services (docker-compose.yml); None if nobody does.
 
-    Raises ConfigurationError when it does not answer there, or one of its services is not at work.
+    Raises ConfigurationError when it does not answer there, or one of its services is not running.
     """
     place = settings.airflow_api
     if place and not _is_healthy(place):
         raise ConfigurationError(
-            f"Airflow at {place} does not answer, or one of its services is not at work; see their logs"
+            f"Airflow at {place} does not answer, or one of its services is not running; see their logs"
         )
     return place
 
@@ -134,7 +134,7 @@ def _once(
 
 
 def _start_services(settings: Settings, port: int, database: str) -> bool:
-    """Start the four and wait until the API server reports a scheduler and a DAG processor at work; False if
+    """Start the four and wait until the API server reports a running scheduler and DAG processor; False if
     another program took the port meanwhile."""
     (_run_folder(settings) / "airflow_port").write_text(str(port))
     variables = environment.variables(settings, port, database)

@@ -104,7 +104,7 @@ def keep_builds_out(connection: psycopg.Connection[Any]) -> None:
     """Keep builds from starting until the end of the transaction. Raises Busy if one reads the raw tables."""
     if not try_keep(connection, READING):
         raise Busy(
-            "a build reads the raw tables, or another maintenance run is at work (`parc status`); "
+            "a build reads the raw tables, or another maintenance run is running (`parc status`); "
             "run this again when it has ended"
         )
 

@@ -61,7 +61,7 @@ def nights(connection: Connection[Any], first: date) -> list[FeedNight]:
                 select * from ({due}) as calendar where business_date >= %(first)s
             ),
 
-            came as (
+            arrived as (
                 select
                     feed,
                     business_date,
@@ -75,7 +75,7 @@ def nights(connection: Connection[Any], first: date) -> list[FeedNight]:
             ),
 
             nights as (
-                select * from due full outer join came using (feed, business_date)
+                select * from due full outer join arrived using (feed, business_date)
             )
 
             select
@@ -90,7 +90,7 @@ def nights(connection: Connection[Any], first: date) -> list[FeedNight]:
                     when nights.landed_at > nights.due_at
                         and nights.due_at > (select min(landed_at) from ops.delivery) then 'late'
                     when exists (
-                        select from came as later
+                        select from arrived as later
                         where later.feed = nights.feed and later.business_date > nights.business_date
                             and later.landed_at < nights.landed_at
                     ) then 'late'

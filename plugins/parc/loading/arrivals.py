@@ -50,7 +50,7 @@ MIN_SIMILARITY = 0.8
 """A folder whose name is this similar to a feed's (difflib's ratio) was meant for that feed."""
 
 _HAS_DATE = re.compile(r"(?i)^date\b|\d\d")
-_UNLOOKED = "is where no night looks for a business date: rename or remove it"
+_NOT_LOOKED_FOR = "is where no night looks for a business date: rename or remove it"
 _NO_FOLDER = {
     "file": "is a file where a folder should be: rename or remove it",
     "special file": "is neither a file nor a folder: remove it",
@@ -83,16 +83,18 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
     """
     with connect(settings, "loader") as connection:
         last_looks = deliveries.last_looks(connection, first, last)
-    dead = {key for key, delivery in last_looks.items() if delivery.is_loading}
+    aborted = {key for key, delivery in last_looks.items() if delivery.is_loading}
     found = []
     with storage.opened(settings.landing) as zone:
         for feed in IN_LOADING_ORDER:
             entries, _ = _listed(zone, feed)
             days = {day for day in map(_date_of, entries) if day and first <= day <= last}
-            for day in sorted(days | {day for of_feed, day in dead if of_feed == feed}):
+            for day in sorted(days | {day for of_feed, day in aborted if of_feed == feed}):
                 arrival = look(zone, feed, day)
                 is_present = bool(arrival.data or arrival.problem)
-                if _is_seen(arrival, last_looks.get((feed, day))) or not (is_present or (feed, day) in dead):
+                if _is_seen(arrival, last_looks.get((feed, day))) or not (
+                    is_present or (feed, day) in aborted
+                ):
                     continue
                 if is_present and (why := _why_incomplete(zone, feed, day, arrival)):
                     log.info("%s %s is still being written (%s); left for the next look", feed, day, why)
@@ -182,8 +184,8 @@ def _why_no_feed(entry: Entry, feed: str) -> str | None:
     """Why an entry beside the feeds' folders is a stray; `feed` has the most similar name."""
     if entry.name in FEEDS:
         return _NO_FOLDER.get(entry.kind)
-    likeness = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
-    if is_data(entry.name) or (entry.kind != "file" and likeness >= MIN_SIMILARITY):
+    similarity = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
+    if is_data(entry.name) or (entry.kind != "file" and similarity >= MIN_SIMILARITY):
         return f"is where no feed is looked for; does it belong to {feed}? Rename or remove it"
     return None
 
@@ -192,12 +194,12 @@ def _why_no_date(settings: Settings, feed: str, entry: Entry, latest: date) -> s
     """Why an entry in a feed's folder is a stray."""
     if day := _date_of(entry):
         if not EARLIEST <= day <= latest and not _is_known(settings, feed, day):
-            return _UNLOOKED
+            return _NOT_LOOKED_FOR
         return _NO_FOLDER.get(entry.kind)
     is_stray = is_data(entry.name) or entry.name.casefold().startswith("date=")
     if entry.kind != "file" and not entry.name.startswith((".", "_")):
         is_stray = is_stray or bool(_HAS_DATE.search(entry.name))
-    return _UNLOOKED if is_stray else None
+    return _NOT_LOOKED_FOR if is_stray else None
 
 
 def _date_of(entry: Entry) -> date | None:

@@ -67,13 +67,13 @@ def parse(content: bytes) -> Control:
     text = content.decode(json.detect_encoding(content), errors="replace")
     try:
         # Objects become tuples of pairs, which keeps duplicate keys and tells objects from lists.
-        said = json.loads(text, object_pairs_hook=tuple, parse_int=_count)
+        pairs = json.loads(text, object_pairs_hook=tuple, parse_int=_count)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(said, tuple):
+    if not isinstance(pairs, tuple):
         raise ValueError("it is not a JSON object")
-    found = [(name.casefold(), value) for name, value in said if name.casefold() in ("rows", "sha256")]
-    if said and not found:
+    found = [(name.casefold(), value) for name, value in pairs if name.casefold() in ("rows", "sha256")]
+    if pairs and not found:
         raise ValueError('it has neither "rows" nor "sha256"')
     known = dict(found)
     if len(known) < len(found):

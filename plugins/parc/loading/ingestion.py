@@ -136,7 +136,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
     first, and turns errors of the environment into readable ones."""
     try:
         with warehouse.connect(settings, "loader", autocommit=True) as connection:
-            # Otherwise the server would go on with a killed process's statement and keep its lock.
+            # Otherwise the server would continue with a killed process's statement and keep its lock.
             connection.execute("set client_connection_check_interval = '2s'")
             connection.execute(f"set lock_timeout = '{1000 * SAME_DATE_PATIENCE_SECONDS:.0f}ms'".encode())
             with locks.held(
@@ -314,8 +314,11 @@ class _Run:
         return RowRules(self.feed, self.business_date, self.pseudonyms, listed)
 
     def _is_same_as(self, current: Delivery) -> bool:
-        said = self.delivery.control.rows
-        return self.delivery.content_sha256 == current.content_sha256 and said in (None, current.rows_read)
+        stated = self.delivery.control.rows
+        return self.delivery.content_sha256 == current.content_sha256 and stated in (
+            None,
+            current.rows_read,
+        )
 
     def _check_retention(self) -> None:
         expired = deliveries.newest_expired_date(self.connection, self.feed.name)
@@ -327,10 +330,10 @@ class _Run:
             )
 
     def _check_counts(self, loaded: LoadProgress) -> None:
-        said = self.delivery.control.rows
-        if said is not None and said != loaded.rows_read and not loaded.is_cut:
+        stated = self.delivery.control.rows
+        if stated is not None and stated != loaded.rows_read and not loaded.is_cut:
             raise DeliveryRefused(
-                f"{CONTROL} says {said:,} rows, the files hold {loaded.rows_read:,}; "
+                f"{CONTROL} says {stated:,} rows, the files hold {loaded.rows_read:,}; "
                 "deliver the whole day again"
             )
         if loaded.rows_rejected > self.feed.reject_limit * loaded.rows_read:

@@ -231,21 +231,21 @@ def read_control(zone: Folder, feed: str, business_date: date, controls: Sequenc
 
     Raises ValueError if it cannot be read, or if there are several that disagree.
     """
-    said = set()
+    found = set()
     for entry in controls:
         if entry.bytes > MOST_CONTROL_BYTES:
             raise ValueError(f"{reported(entry.name)} cannot be read: it holds {entry.bytes:,} bytes")
         try:
-            said.add(parse(zone.read(f"{place_of(feed, business_date)}/{entry.name}")))
+            found.add(parse(zone.read(f"{place_of(feed, business_date)}/{entry.name}")))
         except OSError as error:
             reason = own_reason(error, zone, feed)
             raise ValueError(f"{reported(entry.name)} cannot be read: {reason}") from None
         except ValueError as error:
             raise ValueError(f"{reported(entry.name)} cannot be read: {error}") from None
-    if len(said) > 1:
+    if len(found) > 1:
         names = " and ".join(reported(entry.name) for entry in controls)
         raise ValueError(f"there is more than one control file, and they differ: {names}; keep one")
-    return said.pop() if said else NO_CONTROL_FILE
+    return found.pop() if found else NO_CONTROL_FILE
 
 
 def is_data(name: str) -> bool:
@@ -278,12 +278,12 @@ def _ignored(entries: Sequence[Entry]) -> tuple[str, ...]:
         "link out": " is a link to a place outside the landing zone",
         "file": " is not a data file",
     }
-    said = [
+    lines = [
         f"{reported(entry.name)}{are[entry.kind]} and was ignored"
         for entry in entries[:MOST_IGNORED_REPORTED]
     ]
     more = len(entries) - MOST_IGNORED_REPORTED
-    return (*said, *([f"so were {more:,} more"] if more > 0 else []))
+    return (*lines, *([f"so were {more:,} more"] if more > 0 else []))
 
 
 def own_reason(error: OSError, zone: Folder, feed: str) -> str:

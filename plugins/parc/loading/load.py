@@ -205,18 +205,18 @@ def _chunks(
         )
 
     with ThreadPoolExecutor(BLOCKS_AT_ONCE, thread_name_prefix="parse") as pool:
-        coming: deque[Future[_Chunk]] = deque()
+        pending: deque[Future[_Chunk]] = deque()
         failure: UnreadableFile | None = None
         try:
             for number, file in enumerate(files, start=1):
                 for block in read(file, feed, business_date):
-                    coming.append(pool.submit(make_ready, number, file, block))
-                    if len(coming) > BLOCKS_AT_ONCE:
-                        yield coming.popleft().result()
+                    pending.append(pool.submit(make_ready, number, file, block))
+                    if len(pending) > BLOCKS_AT_ONCE:
+                        yield pending.popleft().result()
         except UnreadableFile as error:
             failure = error  # first account for what was read before it
-        while coming:
-            yield coming.popleft().result()
+        while pending:
+            yield pending.popleft().result()
         if failure:
             raise failure
 

@@ -57,13 +57,13 @@ def read_names(path: Path) -> list[str]:
         raise UnreadableFile(f"it is not a Parquet file: {_first_line(error)}") from None
 
 
-def _excess(said: pq.FileMetaData, size: int) -> str | None:
+def _excess(footer: pq.FileMetaData, size: int) -> str | None:
     """Which limit a file of this size exceeds according to its metadata, or None."""
-    if said.num_rows > MOST_ROWS:
-        return f"it has {said.num_rows:,} rows, at most {MOST_ROWS:,} are read; deliver each day separately"
-    if said.num_columns > MOST_COLUMNS:
-        return f"it has {said.num_columns:,} columns, at most {MOST_COLUMNS:,} are read"
-    groups = [said.row_group(number).total_byte_size for number in range(said.num_row_groups)]
+    if footer.num_rows > MOST_ROWS:
+        return f"it has {footer.num_rows:,} rows, at most {MOST_ROWS:,} are read; deliver each day separately"
+    if footer.num_columns > MOST_COLUMNS:
+        return f"it has {footer.num_columns:,} columns, at most {MOST_COLUMNS:,} are read"
+    groups = [footer.row_group(number).total_byte_size for number in range(footer.num_row_groups)]
     if max(groups, default=0) > MOST_ROW_GROUP_BYTES:
         return (
             f"a row group holds {max(groups):,} bytes, at most {MOST_ROW_GROUP_BYTES:,} are read; "
@@ -99,13 +99,13 @@ def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
         raise UnreadableFile(f"it cannot be read as Parquet: {_first_line(error)}") from None
 
 
-def _encoded(said: pq.FileMetaData) -> tuple[bool, list[str]]:
+def _encoded(footer: pq.FileMetaData) -> tuple[bool, list[str]]:
     """Whether texts may repeat the previous one in some column, and which columns have dictionaries of
     texts."""
     repeating, dictionaries = False, set()
-    for number in range(said.num_row_groups):
-        group = said.row_group(number)
-        for column in (group.column(place) for place in range(said.num_columns)):
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        for column in (group.column(place) for place in range(footer.num_columns)):
             repeating |= "DELTA_BYTE_ARRAY" in column.encodings
             if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page:
                 dictionaries.add(column.path_in_schema)

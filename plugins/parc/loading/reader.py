@@ -168,12 +168,12 @@ def _comma(names: Sequence[str]) -> str:
 
 
 def _likely_cause(names: Sequence[str], known: Sequence[str], is_csv: bool) -> str:
-    strange = "".join(name for name in names if name not in known and _plainly(name) in known)
-    if strange:
-        manners = ["in lower case, without spaces"]
-        manners += ["without quotes but double ones"] if set(strange) & set(_QUOTES) else []
-        manners += ["without a byte order mark"] if BOM in strange else []
-        return f" (names are {', '.join(manners)})"
+    reformatted = "".join(name for name in names if name not in known and _normalised(name) in known)
+    if reformatted:
+        rules = ["in lower case, without spaces"]
+        rules += ["without quotes but double ones"] if set(reformatted) & set(_QUOTES) else []
+        rules += ["without a byte order mark"] if BOM in reformatted else []
+        return f" (names are {', '.join(rules)})"
     if not is_csv or len(names) > 1:
         return ""
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
@@ -182,12 +182,12 @@ def _likely_cause(names: Sequence[str], known: Sequence[str], is_csv: bool) -> s
     return " (all names must be in the first line)" if names[0] in known else ""
 
 
-def _plainly(name: str) -> str:
+def _normalised(name: str) -> str:
     """A name without surrounding white space and quotes, in lower case."""
     return name.strip(WHITE_SPACE + _QUOTES).lower()
 
 
 def _shown(name: str, known: Sequence[str]) -> str:
-    if _plainly(name) in known:
+    if _normalised(name) in known:
         return f"`{repr(name)[1:-1]}`"
     return f"`{masked_with_serials(name)}`" if _PLAIN_NAME.fullmatch(name) else "(not a name)"

@@ -22,8 +22,8 @@ from parc.loading.blocks import Block
 from parc.loading.casts import EXPECTED, cast
 from parc.numbers import (
     MASK,
+    is_certain,
     is_code,
-    is_sure,
     masked,
     masked_with_serials,
     may_be_number,
@@ -267,7 +267,7 @@ class RowRules:
                 frame = frame.with_columns(
                     frame[_DOUBTFUL].scatter(at, values.is_in(doubtful).fill_null(False))
                 )
-                values = values.set(values.is_in([text for text in doubtful if is_sure(text)]), None)
+                values = values.set(values.is_in([text for text in doubtful if is_certain(text)]), None)
             elif hidden := {text: shown for text in texts if (shown := masked_with_serials(text)) != text}:
                 values = values.replace(hidden)
         frame = frame.with_columns(frame[name].scatter(at, values))
@@ -317,7 +317,7 @@ class RowRules:
         if name not in self._key:
             return masked_with_serials(value)
         shown = masked(value)
-        if shown != value and not is_sure(value):
+        if shown != value and not is_certain(value):
             digest = hmac.new(self._secret, f"key:{value}".encode(), hashlib.sha256).hexdigest()
             return f"#{digest[:12]}"
         return shown

@@ -218,8 +218,8 @@ def load_deliveries(
                 published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
         raise ParcError("\n".join(errors))
-    beside = [str(stray) for stray in strays(settings) if stray.feed in feeds] if complete_only else []
-    rows += [{"is_failure": True, "message": message} for message in errors + beside]
+    strayed = [str(stray) for stray in strays(settings) if stray.feed in feeds] if complete_only else []
+    rows += [{"is_failure": True, "message": message} for message in errors + strayed]
     ti.xcom_push(key="outcomes", value=rows)
     return published
 
@@ -233,8 +233,8 @@ def event_of(rows_by_date: dict[date, int]) -> dict[str, Any]:
 
 
 def _has_waited(feed: str) -> bool:
-    """Whether the run can go on. Only a nightly run waits, and only for what the feed calendar expects of its
-    night."""
+    """Whether the run can continue. Only a nightly run waits, and only for what the feed calendar expects of
+    its night."""
     run = get_current_context()["dag_run"]
     if run.run_type != "scheduled" or run.logical_date is None:
         log.info("a %s run does not wait", run.run_type)

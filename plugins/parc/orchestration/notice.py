@@ -98,7 +98,7 @@ def overdue(
     remedy: list[dict[str, Any]],
     context: Mapping[str, Any],
 ) -> None:
-    """Callback of `alert`, run by the executor: reports a run that is overdue. The run goes on."""
+    """Callback of `alert`, run by the executor: reports a run that is overdue. The run continues."""
     try:
         run = context["dag_run"]
         report(
@@ -107,7 +107,7 @@ def overdue(
             run["dag_run_id"],
             _dates_of_run(run.get("conf") or {}, run.get("logical_date"), run["run_type"]),
             owner=owner,
-            reasons=[f"it has not ended {minutes} minutes after it was queued; it goes on"],
+            reasons=[f"it has not ended {minutes} minutes after it was queued; it is still running"],
             impact=impact,
             remedy=tuple(Step(**step) for step in remedy),
         )

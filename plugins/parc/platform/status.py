@@ -108,8 +108,8 @@ def overview(settings: Settings) -> Overview:
 def dead_processes(settings: Settings) -> list[Finding]:
     """The platform's processes that ended without being stopped."""
     switch = local.program(settings)
-    dead = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.has_crashed else []
-    dead += [
+    crashed = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.has_crashed else []
+    crashed += [
         (FindingKind.PROCESS, f"airflow {program.name}", program)
         for program in services.programs(settings)
         if program.has_crashed
@@ -117,5 +117,5 @@ def dead_processes(settings: Settings) -> list[Finding]:
     step = Step("start it again", "parc up")
     return [
         Finding(kind, Severity.WRONG, Subject(name), f"its process ended (log: {program.log_path})", (step,))
-        for kind, name, program in dead
+        for kind, name, program in crashed
     ]

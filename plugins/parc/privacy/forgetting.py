@@ -199,10 +199,10 @@ def _forget(
     with connect(settings, "admin", autocommit=True) as connection:
         check_key(connection, settings)
         kept = forgotten_copy(settings)
-        person = {**known, **_along(connection, known)}
+        person = {**known, **_only_of(connection, known)}
         write_people.forget(connection, person)
         with without_loads(connection):
-            person |= _along(connection, known)  # with what such a load brought
+            person |= _only_of(connection, known)  # with what such a load brought
             write_people.forget(connection, person)
             keep_copy(settings, connection, Pseudonyms.of_settings(settings).fingerprint, kept)
             write_people.forget(connection, kept)
@@ -251,7 +251,7 @@ def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Forg
     return {each: ForgottenPseudonym(kind, person) for each, kind in {**before, **kinds}.items()}
 
 
-def _along(
+def _only_of(
     connection: Connection, known: Mapping[UUID, ForgottenPseudonym]
 ) -> dict[UUID, ForgottenPseudonym]:
     """The lines and numbers that occur with these customers and no others, forgotten ones aside."""

@@ -74,11 +74,11 @@ def dates_that_share_ids(
         return []
     found = connection.execute(
         sql.SQL(
-            "with asked as ("
+            "with sampled as ("
             "  select {key} from {table} where mod(abs(hashtext({key})::bigint), greatest(1, ("
             "    select reltuples::bigint from pg_class where oid = {name}::regclass) / {ids})) = 0"
             "  limit 2 * {ids}"
-            ") select distinct mart.business_date from asked inner join {mart} as mart using ({key}) "
+            ") select distinct mart.business_date from sampled inner join {mart} as mart using ({key}) "
             "where mart.business_date <> {day}"
         ).format(
             key=sql.Identifier(feed.identifier),

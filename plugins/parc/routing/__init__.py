@@ -1,6 +1,6 @@
 """Routing: from the marts to the telephone switch. Planned, guarded, activated atomically, reversible.
 
-Four rooms stand beside the switches: `table` (what a routing table is and should be), `judges` (what a
+Besides the switches there are four rooms: `table` (what a routing table is and should be), `judges` (what a
 release would do, and whether it may), `plans` (a release on paper) and `steering` (making releases).
 """
 

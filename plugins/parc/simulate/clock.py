@@ -43,11 +43,9 @@ def business_day(day: date) -> BusinessDay:
 @lru_cache(maxsize=2_048)
 def local_half_hours(day: date, time_zone: str) -> tuple[tuple[date, int], ...]:
     """For each half-hour of the business date: the local date and half-hour (0-47) in `time_zone`."""
-    stretch = business_day(day)
+    span = business_day(day)
     place = ZoneInfo(time_zone)
-    moments = (
-        datetime.fromtimestamp(stretch.starts_at + n * HALF_HOUR, place) for n in range(stretch.half_hours)
-    )
+    moments = (datetime.fromtimestamp(span.starts_at + n * HALF_HOUR, place) for n in range(span.half_hours))
     return tuple((moment.date(), moment.hour * 2 + moment.minute // 30) for moment in moments)
 
 

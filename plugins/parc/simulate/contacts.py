@@ -216,8 +216,8 @@ class ContactBook:
         for attempt in range(2, _MAX_CALLS + 1):
             unit = rng.random(len(call))
             calls_again = call.is_made & (unit < again[call.department, call.market])
-            would_again = call.without & (unit < CALL_AGAIN)
-            rows = np.flatnonzero(calls_again | would_again)
+            calls_again_without = call.without & (unit < CALL_AGAIN)
+            rows = np.flatnonzero(calls_again | calls_again_without)
             before = call.take(rows)
             age, offered_at = clock.again(
                 zones[before.department],
@@ -228,7 +228,7 @@ class ContactBook:
             within = age <= HORIZON
             gap = np.where(calls_again[rows], offered_at - before.offered_at, -1)
             call.next_gap[rows[within]] = gap[within]
-            call.again_without[rows[within]] = would_again[rows[within]]
+            call.again_without[rows[within]] = calls_again_without[rows[within]]
             parts.append(call)
             other_reason = self._reasons.draw(before.market, rng.random(len(rows)))
             call = Contacts(
@@ -241,7 +241,7 @@ class ContactBook:
                 attempt=np.full(len(rows), attempt),
                 next_gap=np.full(len(rows), -1),
                 is_made=calls_again[rows],
-                without=would_again[rows],
+                without=calls_again_without[rows],
                 again_without=np.zeros(len(rows), dtype=np.bool_),
             ).take(within)
         calls = Contacts.concat([*parts, call])
@@ -276,7 +276,7 @@ class _Clock(Rhythm):
             for age in range(HORIZON + 1):
                 local = [half_hour for _, half_hour in local_half_hours(self.days[age], name)]
                 last = max(n for n, half_hour in enumerate(local) if MORNING <= half_hour < EVENING)
-                self._evening[age, zones] = self.stretches[age].starts_at + (last + 1) * HALF_HOUR
+                self._evening[age, zones] = self.business_days[age].starts_at + (last + 1) * HALF_HOUR
 
     def again(
         self,

@@ -208,10 +208,10 @@ def _first_version(clean: CleanDelivery) -> FaultResult:
     codes = clean.rows[name].drop_nulls().unique().sort().head(2).to_list()
     one, other = codes if len(codes) == 2 else ("bill", "fault")
     recoded = pl.when(pl.col(name).eq_missing(one)).then(pl.lit(other)).otherwise(pl.lit(one))
-    lot = pl.Series(clean.rng.random(clean.rows.height))
-    altered = clean.rows.with_columns(pl.when(lot > 0.98).then(recoded).otherwise(name).alias(name))
-    touched = int(((lot < 0.03) | (lot > 0.98)).sum())
-    return FaultResult(clean.delivery(altered.filter(lot >= 0.03)), touched)
+    draw = pl.Series(clean.rng.random(clean.rows.height))
+    altered = clean.rows.with_columns(pl.when(draw > 0.98).then(recoded).otherwise(name).alias(name))
+    touched = int(((draw < 0.03) | (draw > 0.98)).sum())
+    return FaultResult(clean.delivery(altered.filter(draw >= 0.03)), touched)
 
 
 def _truncated_gzip(clean: CleanDelivery) -> FaultResult:
@@ -289,7 +289,7 @@ def _mixed_spellings(clean: CleanDelivery) -> FaultResult:
     name = next(column.name for column in clean.feed.file_columns if column.personal is Personal.NUMBER)
     number = pl.col(name)
     digits = number.str.replace(r"^\+(?:33)?", "0")
-    spelt = (
+    spellings = (
         digits,
         digits.str.replace(r"^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$", "$1 $2 $3 $4 $5"),
         number.str.replace(r"^\+33(\d)(\d\d)(\d\d)(\d\d)(\d\d)$", "+33 $1 $2 $3 $4 $5"),
@@ -297,8 +297,8 @@ def _mixed_spellings(clean: CleanDelivery) -> FaultResult:
         number.str.replace(r"^\+33", "33"),
     )
     is_mainland = number.str.contains(r"^\+33[1-9]\d{8}$").fill_null(False)
-    lot = pl.Series(clean.rng.integers(len(spelt), size=clean.rows.height))
-    which = pl.coalesce(pl.when(lot == place).then(text) for place, text in enumerate(spelt))
+    draw = pl.Series(clean.rng.integers(len(spellings), size=clean.rows.height))
+    which = pl.coalesce(pl.when(draw == place).then(text) for place, text in enumerate(spellings))
     rows = clean.rows.with_columns(pl.when(is_mainland).then(which).otherwise(number).alias(name))
     return FaultResult(clean.delivery(rows), int((rows[name] != clean.rows[name]).sum()))
 
@@ -667,17 +667,17 @@ class _Calendar:
         }
         taken = {day for _, day in self.hits}
 
-        def is_founded(day: date) -> bool:
-            sound = [each for each in self._needs(fault, day) if (feed, each) not in self.hits]
-            return len(sound) >= max(fault.like_days, fault.needs_day_before)
+        def has_history(day: date) -> bool:
+            intact = [each for each in self._needs(fault, day) if (feed, each) not in self.hits]
+            return len(intact) >= max(fault.like_days, fault.needs_day_before)
 
-        for suits in (
-            is_founded,
+        for preferred in (
+            has_history,
             self.is_working,
             lambda day: (feed, day) not in needed,
             lambda day: day not in taken,
         ):
-            left = [day for day in left if suits(day)] or left
+            left = [day for day in left if preferred(day)] or left
         rng = stream(self.seed, f"date of {fault.name} {feed}", self.first)
         return left[int(rng.integers(len(left)))]
 

@@ -33,8 +33,8 @@ class FieldDays:
 
     def after(self, zone: Ints, day: Ints, number: Ints) -> Ints:
         """The `number`th working day after `day`, counted from 1."""
-        sought = self._count[zone, day - self._first] + number
-        found: Ints = np.searchsorted(self._counts, sought) - zone * self._width + self._first
+        position = self._count[zone, day - self._first] + number
+        found: Ints = np.searchsorted(self._counts, position) - zone * self._width + self._first
         return found
 
     def at(self, zone: Ints, day: Ints, second: Ints) -> Ints:

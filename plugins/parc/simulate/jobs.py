@@ -515,9 +515,9 @@ class _JobLifecycle:
 
         absent = due[outcome == 0]
         self._end_slot(absent, _NO_SHOW)
-        noticed = self._slot_end[absent] + self._between(absent, 1_200, 10_800)
+        closed_at = self._slot_end[absent] + self._between(absent, 1_200, 10_800)
         never = np.full(len(absent), -1)
-        self._close(absent, never, noticed, _TECHNICIAN_ABSENT, np.full(len(absent), _OVERRUN))
+        self._close(absent, never, closed_at, _TECHNICIAN_ABSENT, np.full(len(absent), _OVERRUN))
 
         home = due[outcome == 1]
         arrived = self._arrive(home, _NOBODY_HOME)

@@ -22,7 +22,7 @@ class Rhythm:
         Next events can be drawn for events up to `horizon` days after `start`.
         """
         self.days = [start + timedelta(days=age) for age in range(horizon + len(gap_days))]
-        self.stretches = [business_day(day) for day in self.days]
+        self.business_days = [business_day(day) for day in self.days]
         tables = [intensity(day) for day in self.days]
         self._zones = len(tables[0])
         widest = max(table.shape[1] for table in tables)
@@ -33,7 +33,7 @@ class Rhythm:
         # Nothing is drawn where nothing happens, but the distribution must still be valid.
         padded[level == 0, 0] = 1.0
         self._half_hours = Choices(padded.reshape(-1, widest))
-        self._starts_at = np.array([stretch.starts_at for stretch in self.stretches])
+        self._starts_at = np.array([day.starts_at for day in self.business_days])
         ahead = np.arange(horizon + 1)[:, None] + np.arange(len(gap_days))
         gaps = np.swapaxes(level[ahead] * gap_days[:, None], 1, 2)
         gaps[gaps.sum(axis=2) == 0, 0] = 1.0

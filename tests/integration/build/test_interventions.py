@@ -80,10 +80,10 @@ EXTRACTS = {
         FAULT_AFTER,
         state("REOPENED", "04-25T12:30", line_ref="L3", closed_at="04-25T12:00", result="done"),
     ],
-    # What happened before Wednesday is told after it; Tuesday's news is told_twice, and differently.
+    # What happened before Wednesday is reported after it; Tuesday's news is reported_twice, and differently.
     THURSDAY: [
         state("REOPENED", "04-23T09:00", line_ref="L3"),
-        state("LEARNED", "04-24T11:00", requested_at="04-24T10:00", cause_code="told_twice"),
+        state("LEARNED", "04-24T11:00", requested_at="04-24T10:00", cause_code="reported_twice"),
         UNPLACED,
     ],
 }

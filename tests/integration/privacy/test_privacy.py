@@ -33,7 +33,7 @@ DAYS = [FIRST + timedelta(days=day) for day in range(4)]
 NEXT = DAYS[-1] + timedelta(days=1)
 PERSONAL = ("identity_key", "caller_key", "customer_key", "line_key")
 LEFT_OUT = {"published_build", "mart_feed_health", "mart_restatements"}
-"""What tells of deliveries and builds, not of calls."""
+"""Marts about deliveries and builds, not calls."""
 
 
 def legs(settings: Settings, day: date) -> list[dict[str, str]]:

@@ -41,7 +41,7 @@ STEPS = {
 MOST_LINES = 150
 MOST_READ = 6
 MOST_VIEWS = 4
-"""How many views may stand on each other."""
+"""How many views may be stacked on each other."""
 
 
 @pytest.fixture(scope="module")

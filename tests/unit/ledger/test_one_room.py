@@ -1,4 +1,4 @@
-"""SQL on the schema `ops` stands in `parc.ledger` alone: besides the migrations, dbt and the expectations."""
+"""SQL on the schema `ops` is in `parc.ledger` alone: besides the migrations, dbt and the expectations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Work on a call may go on past midnight: a half-hour has the work of the contacts of its date and of the one before.
+-- Work on a call may continue past midnight: a half-hour counts work on contacts of its date and of the one before.
 with worked as (
     select
         site_code,

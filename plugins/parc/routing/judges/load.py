@@ -184,14 +184,14 @@ def in_ranges(half_hours: Iterable[HalfHour]) -> str:
             of_day.append([starts, starts + 30])
     days: list[tuple[int, int, str]] = []
     for weekday, of_day in ranges.items():
-        said = ", ".join(f"{_clock(starts)}-{_clock(ends)}" for starts, ends in of_day)
-        if days and days[-1][1:] == (weekday - 1, said):
-            days[-1] = (days[-1][0], weekday, said)
+        hours = ", ".join(f"{_clock(starts)}-{_clock(ends)}" for starts, ends in of_day)
+        if days and days[-1][1:] == (weekday - 1, hours):
+            days[-1] = (days[-1][0], weekday, hours)
         else:
-            days.append((weekday, weekday, said))
+            days.append((weekday, weekday, hours))
     return "; ".join(
-        f"{WEEKDAYS[first - 1]}{'' if first == last else f'-{WEEKDAYS[last - 1]}'} {said}"
-        for first, last, said in days
+        f"{WEEKDAYS[first - 1]}{'' if first == last else f'-{WEEKDAYS[last - 1]}'} {hours}"
+        for first, last, hours in days
     )
 
 

@@ -207,13 +207,13 @@ def _destinations(
     """Where this table offers the routed calls first, whichever of their zones and markets they have."""
     zones = pl.concat([routed["zone_code"], routed["zone_after"]]).unique()
     targets = {target for flow in markets.values() for target in flow if target is not None}
-    asked = (
+    combinations = (
         zones.to_frame()
         .join(pl.DataFrame({"market": sorted({*routed["market"], *targets})}), how="cross")
         .join(pl.DataFrame({"band": list(BANDS)}), how="cross")
     )
     first = (
-        with_routes(asked, first_choices(frames))
+        with_routes(combinations, first_choices(frames))
         .join(frames["sites"], on="site_code", how="left")
         .with_columns(address=pl.coalesce("sip_address", "site_code"))
     )

@@ -1,4 +1,4 @@
-"""The plan of a release: what would change on the switch, what stands in its way, and the hash to approve."""
+"""The plan of a release: what would change on the switch, what blocks it, and the hash to approve."""
 
 from __future__ import annotations
 

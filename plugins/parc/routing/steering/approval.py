@@ -87,7 +87,7 @@ def check_approver(settings: Settings, *names: str) -> None:
     it."""
     if settings.approvers and not set(names) & set(settings.approvers):
         raise RoutingRefused(
-            f"{names[0]} is none of those who approve releases ({', '.join(settings.approvers)}); "
+            f"{names[0]} is not among those who approve releases ({', '.join(settings.approvers)}); "
             "PARC_APPROVERS names them"
         )
 

@@ -45,7 +45,7 @@ class Drift:
 
 
 def plan(settings: Settings, business_date: date, *, bootstrap: bool = False) -> Plan:
-    """What `apply` would do for this business date, and what stands in its way. Changes nothing.
+    """What `apply` would do for this business date, and what blocks it. Changes nothing.
 
     Raises ConfigurationError when an input is missing, RoutingRefused when the switch cannot be read.
     """

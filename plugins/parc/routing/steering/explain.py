@@ -52,8 +52,8 @@ class Explanation:
         if self.not_planned:
             lines += ["", f"No planned table: {self.not_planned}"]
         if self.answer:
-            said = f"{self.answer.site_code} ({self.answer.address}), by slot {self.answer.slot}"
-            lines += ["", f"The switch itself, asked about that instant, would try first: {said}"]
+            first_choice = f"{self.answer.site_code} ({self.answer.address}), by slot {self.answer.slot}"
+            lines += ["", f"The switch itself, asked about that instant, would try first: {first_choice}"]
         if self.disagreement:
             lines.append(f"WRONG: {self.disagreement}; `parc routing verify`")
         return "\n".join(lines)

@@ -92,13 +92,13 @@ class FileSwitch:
         except (ValueError, KeyError, TypeError):
             return Reading(version, None, (f"{folder}/{MANIFEST} is not a manifest",))
         files, problems = {}, []
-        for name, said in expected.items():
+        for name, described in expected.items():
             try:
                 files[name] = self._fs.cat_file(f"{folder}/{name}.csv")
             except FileNotFoundError:
                 problems.append(f"{name}.csv is missing")
                 continue
-            if hashlib.sha256(files[name]).hexdigest() != said["sha256"]:
+            if hashlib.sha256(files[name]).hexdigest() != described["sha256"]:
                 problems.append(f"{name}.csv is not the file that the manifest describes (sha256)")
         try:
             content = Content.read(files)

@@ -236,7 +236,7 @@ class KamailioSwitch:
                 yield connection
         except psycopg.OperationalError as error:
             raise ConfigurationError(
-                f"the switch's database does not answer ({str(error).strip()}); calls go on by what the "
+                f"the switch's database does not answer ({str(error).strip()}); calls continue by what the "
                 "switch has in memory. `parc up` starts the platform's own",
                 steps=(START,),
             ) from None

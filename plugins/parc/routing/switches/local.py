@@ -120,7 +120,7 @@ def program(settings: Settings) -> Program:
 
 def shorten_log(settings: Settings, longer_than: int = 0, *, dry_run: bool = False) -> int:
     """Cut a log of more bytes than `longer_than` down to the lines about a process that died, LOG_BYTES of
-    them at most; returns the bytes removed. A running switch goes on writing to the same file."""
+    them at most; returns the bytes removed. A running switch keeps writing to the same file."""
     path = program(settings).log_path
     before = path.read_bytes() if path.exists() else b""
     if len(before) <= longer_than:

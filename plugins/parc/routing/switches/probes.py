@@ -102,7 +102,7 @@ def _headers(message: str) -> dict[str, list[str]]:
 
 def _answer(headers: dict[str, list[str]]) -> Answer:
     try:
-        said = {
+        fields = {
             name: headers[f"x-parc-{name}"][0]
             for name in (
                 "slot",
@@ -127,15 +127,15 @@ def _answer(headers: dict[str, list[str]]) -> Answer:
             site_code, _, weight = entry.partition("=")
             sites.append((int(priority), site_code, int(weight)))
     return Answer(
-        slot=said["slot"],
-        version=said["version"],
-        at=datetime.fromtimestamp(int(said["instant"]), UTC),
-        market=said["market"],
-        zone_code=said["zone"],
-        by=said["by"],
-        band=said["band"],
-        where=said["where"],
+        slot=fields["slot"],
+        version=fields["version"],
+        at=datetime.fromtimestamp(int(fields["instant"]), UTC),
+        market=fields["market"],
+        zone_code=fields["zone"],
+        by=fields["by"],
+        band=fields["band"],
+        where=fields["where"],
         sites=tuple(sites),
-        site_code=said["site"],
+        site_code=fields["site"],
         address=headers["contact"][0].strip("<>"),
     )

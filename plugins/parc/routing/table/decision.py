@@ -60,8 +60,8 @@ def decide(content: Content, name: str, number: str, dialled_number: str, at: da
 
 
 def _zone(content: Content, number: str, steps: list[str]) -> tuple[str, str]:
-    spelt = pl.DataFrame({"number": [number]}).select(number=e164(pl.col("number")))
-    known, prefix = spelt.select("number", prefix=national_prefix(pl.col("number"))).row(0)
+    normalised = pl.DataFrame({"number": [number]}).select(number=e164(pl.col("number")))
+    known, prefix = normalised.select("number", prefix=national_prefix(pl.col("number"))).row(0)
     if known is None:
         steps.append("zone      *, the national default: the number is withheld")
         return NATIONAL_ZONE, "withheld"
