@@ -46,7 +46,7 @@ def _preloaded() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def as_deployed() -> Iterator[None]:
     """Loads and dbt start as they do on a deployed platform."""
     with pytest.MonkeyPatch.context() as patch:

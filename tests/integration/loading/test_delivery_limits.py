@@ -99,6 +99,7 @@ def test_duplicates_beyond_the_limit_are_only_counted(warehouse: Settings) -> No
     assert "120,000 of 180,000 rows" in message and "first: calls.csv line 2, " not in message
 
 
+@pytest.mark.usefixtures("as_deployed")
 def test_a_parquet_dictionary_bomb_is_never_unpacked(warehouse: Settings) -> None:
     """A value of a megabyte, forty thousand times: 40 GB of text in a file of a megabyte and a bit."""
     rows = pa.Table.from_pylist(legs(1)).take(pa.array([0] * 40_000))
