@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from parc import routing
 from parc.errors import ConfigurationError, ParcError
 from parc.feeds import FACTS, IN_LOADING_ORDER, REFERENCES
+from parc.findings import Step
 from parc.host.client import POLL_SECONDS, Airflow
 from parc.instants import PARIS
 from parc.ledger import deliveries, releases
@@ -54,7 +55,8 @@ def run(settings: Settings, screen: Console) -> None:
     if not settings.has_own_landing:
         raise ConfigurationError(
             "PARC_LANDING is set, and the demonstration does not write simulated deliveries into a real "
-            "landing zone; unset it, or use `parc up`"
+            "landing zone",
+            steps=(Step("unset it"), Step("start the platform alone", "parc up", is_alternative=True)),
         )
     columns = (TextColumn("{task.description:<60}"), BarColumn(20), TimeElapsedColumn())
     with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:

@@ -1,22 +1,33 @@
-"""Errors with messages for people: what went wrong, where, and how to fix it."""
+"""Errors for people: what went wrong and where, and the steps that fix it."""
 
 from __future__ import annotations
 
-from parc.findings import Step
+from parc.findings import Step, with_steps
+
+WAIT = (Step("see what is running", "parc status"), Step("run this again when it has ended"))
 
 
 class ParcError(Exception):
-    """A failure that the user can fix; the message says what, where and how.
+    """A failure that the user can fix.
 
-    `steps` are those of the finding that is made of it. Subclasses set `exit_code`, which the command line
-    returns.
+    `text` says what happened, where, and what it means; `steps` say what to do. As a string it is both, for
+    the command line and for logs. Subclasses set `exit_code`, which the command line returns.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, steps: tuple[Step, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, text: str, *, steps: tuple[Step, ...] = ()) -> None:
+        super().__init__(text)
+        self.text = text
         self.steps = steps
+
+    def __str__(self) -> str:
+        return with_steps(self.text, self.steps)
+
+
+def parts_of(error: BaseException) -> tuple[str, tuple[Step, ...]]:
+    """The text and the steps of an error; one that is not ours has no steps."""
+    return (error.text, error.steps) if isinstance(error, ParcError) else (str(error), ())
 
 
 class ConfigurationError(ParcError):
@@ -54,6 +65,9 @@ class ApprovalNeeded(RoutingRefused):
 
 
 class Busy(ParcError):
-    """Another run holds the lock; try again when it has ended."""
+    """Another run holds the lock."""
 
     exit_code = 8
+
+    def __init__(self, text: str, *, steps: tuple[Step, ...] = WAIT) -> None:
+        super().__init__(text, steps=steps)

@@ -3,6 +3,7 @@ notices and the pages all show these."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
@@ -138,6 +139,22 @@ class Step:
         action = self.command or (place if self.link else "")
         line = f"{self.label}: {action}" if action else self.label
         return f"or {line}" if self.is_alternative else line
+
+
+def with_steps(text: str, steps: Iterable[Step]) -> str:
+    """A text, and its steps below it, one per line."""
+    return "\n".join([text, *(f"  {step.to_text()}" for step in steps)])
+
+
+def each_once(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps without those that only repeat an earlier one's command, link or words."""
+    found: dict[str, Step] = {}
+    for step in steps:
+        found.setdefault(step.command or step.link or step.label, step)
+    return tuple(found.values())
+
+
+BUILD = Step("build the marts", "parc build")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from parc.errors import (
     DeliveryRefused,
     RoutingRefused,
 )
-from parc.findings import Finding
+from parc.findings import Finding, with_steps
 from parc.instants import shown
 from parc.ledger import builds, deliveries, locks, releases
 from parc.loading import Outcome
@@ -114,7 +114,7 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
     """
     night = NightRun(business_date)
     watch = _Watch(night, progress or (lambda _: None))
-    busy = "another `parc nightly` is running; run this again when it has ended"
+    busy = "another `parc nightly` is running"
     with (
         connect(settings, "maintenance", autocommit=True) as connection,
         locks.held(connection, locks.NIGHT, busy),
@@ -182,7 +182,7 @@ def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
                     continue
                 night.outcomes.append(outcome)
                 if outcome.is_failure:
-                    step.end("failed", outcome.message, DeliveryRefused.exit_code)
+                    step.end("failed", with_steps(outcome.message, outcome.steps), DeliveryRefused.exit_code)
                 elif outcome.status == "published":
                     step.end("done", outcome.message)
                 else:
@@ -200,8 +200,8 @@ def _build(settings: Settings, night: NightRun, watch: _Watch) -> None:
     with watch.step("build") as step:
         try:
             night.build = build_marts(settings, progress=step.advance)
-        except BuildFailed as error:
-            step.end("failed", str(error), error.exit_code)
+        except BuildFailed as error:  # the night's findings have the steps
+            step.end("failed", error.text, error.exit_code)
             return
         step.end("done" if night.build.build_id else "unchanged", night.build.message)
     with watch.step("document") as step:
@@ -226,8 +226,8 @@ def _release(settings: Settings, night: NightRun, watch: _Watch) -> None:
     with watch.step("plan release") as step:
         try:
             night.plan = plan = routing.plan(settings, night.release_date)
-        except RoutingRefused as error:
-            step.end("failed", str(error), error.exit_code)
+        except RoutingRefused as error:  # the night's findings have the steps
+            step.end("failed", error.text, error.exit_code)
             return
         text = f"{routing.headline(plan)}: {'; '.join(plan.reasons)}"
         if plan.verdict.is_stopped:

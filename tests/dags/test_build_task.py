@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from parc.build import BuildResult
-from parc.errors import BuildFailed, Busy
+from parc.errors import BuildFailed, Busy, ParcError
 
 Run = Callable[[Any], dict[Any, Any]]
 
@@ -56,9 +56,9 @@ def test_a_failed_build_is_not_tried_again_and_says_all(run: Run, caplog: pytest
 
 @pytest.mark.parametrize("error", [Busy("another build runs"), psycopg.OperationalError("it went away\n")])
 def test_another_build_or_a_lost_warehouse_is_tried_again(run: Run, error: Exception) -> None:
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+    from airflow.sdk.exceptions import AirflowFailException
 
-    with pytest.raises(AirflowException) as failure:
+    with pytest.raises(ParcError) as failure:
         run(raising(error))
     assert not isinstance(failure.value, AirflowFailException)
     assert str(failure.value) == str(error).strip()

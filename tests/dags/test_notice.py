@@ -6,13 +6,15 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import pytest
 
+from parc.findings import BUILD, Step
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -54,12 +56,15 @@ def home(warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return warehouse
 
 
-def failed(dag, states: dict[str, str], reasons: dict[str, str], **run: object) -> dict:
+def failed(
+    dag, states: dict[str, str], reasons: dict[str, str], steps: Sequence[Step] = (), **run: object
+) -> dict:
     """The context in which a DAG's callback is called."""
 
-    def xcom_pull(*, task_ids: str, key: str, run_id: str) -> str | None:
+    def xcom_pull(*, task_ids: str, key: str, run_id: str) -> dict | None:
         assert (key, run_id) == ("reason", "r+1")
-        return reasons.get(task_ids)
+        reason = reasons.get(task_ids)
+        return {"text": reason, "steps": [asdict(step) for step in steps]} if reason else None
 
     ti = SimpleNamespace(get_task_states=lambda dag_id, run_ids: {"r+1": states}, xcom_pull=xcom_pull)
     given = {"conf": {}, "logical_date": TICK, "run_type": "scheduled"} | run
@@ -141,6 +146,15 @@ def test_a_range_is_named_as_the_command_line_takes_it(dags, home, inbox) -> Non
     assert "parc ingest calls --from 2012-04-16 --to 2012-04-29" in text
 
 
+def test_a_notice_has_the_steps_of_the_error_and_each_once(dags, home, inbox) -> None:
+    dag = dags["build_marts"]
+    steps = (Step("withdraw delivery 7 if it is wrong", "parc withdraw 7 --reason TEXT"), BUILD)
+    dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {"build_marts": "a test failed"}, steps))
+    [(*_, text, _)] = stored(home)
+    assert "- withdraw delivery 7 if it is wrong: parc withdraw 7 --reason TEXT" in text.splitlines()
+    assert text.count("parc build") == 1
+
+
 def test_a_notice_is_sent_without_the_warehouse(dags, home, inbox, monkeypatch, caplog) -> None:
     monkeypatch.setenv("PARC_WAREHOUSE_DSN", "postgresql://nobody@127.0.0.1:1/nothing")
     dag = dags["build_marts"]
@@ -207,11 +221,13 @@ def test_an_overdue_run_is_reported_while_running(dags, home, inbox) -> None:
 
 
 def test_a_failed_task_keeps_its_error_message() -> None:
-    from parc.orchestration.notice import keep_reason
+    from parc.orchestration.notice import Failed, keep_reason
 
-    kept: dict[str, str] = {}
+    kept: dict[str, dict] = {}
     ti = SimpleNamespace(xcom_push=lambda key, value: kept.update({key: value}))
     keep_reason({"ti": ti})
     assert kept == {}
     keep_reason({"ti": ti, "exception": ValueError("x" * 9_000)})
-    assert kept == {"reason": "x" * 4_000}
+    assert kept == {"reason": {"text": "x" * 4_000, "steps": []}}
+    keep_reason({"ti": ti, "exception": Failed("a test failed", steps=(BUILD,))})
+    assert kept == {"reason": {"text": "a test failed", "steps": [asdict(BUILD)]}}

@@ -91,7 +91,7 @@ def test_the_switch_database_is_down(live: Settings, sites: Sites, tmp_path: Pat
 
 def test_the_switch_is_down(live: Settings) -> None:
     local.stop(live)
-    with pytest.raises(ConfigurationError, match="does not answer.*`parc up`"):
+    with pytest.raises(ConfigurationError, match="does not answer(.|\\n)*: parc up"):
         go_live(live)
     with pytest.raises(ConfigurationError, match="does not answer"):
         routing.verify(live)

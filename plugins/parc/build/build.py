@@ -12,7 +12,7 @@ import psycopg
 
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
-from parc.errors import BuildFailed, ParcError
+from parc.errors import BuildFailed, ParcError, parts_of
 from parc.ledger import builds, due, locks, runs, write_builds
 from parc.ledger.due import Gap
 from parc.rollout import estimates as effects
@@ -85,7 +85,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
     Raises Busy if another build is running, and BuildFailed if a model or test fails (the marts do not
     change).
     """
-    busy = "maintenance is dropping raw rows (`parc maintain`); run this again when it has ended"
+    busy = "maintenance is dropping raw rows"
     with (
         building(settings) as connection,
         locks.held(connection, locks.READING, busy, patience_seconds=READING_PATIENCE_SECONDS),
@@ -124,7 +124,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                     connection,
                     build_id,
                     "failed" if is_expected else "abandoned",
-                    str(error) if is_expected else f"stopped while it ran ({type(error).__name__})",
+                    parts_of(error)[0] if is_expected else f"stopped while it ran ({type(error).__name__})",
                 )
             raise
         return BuildResult(
@@ -147,7 +147,7 @@ def building(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     Raises Busy if another process is running dbt.
     """
     with connect(settings, "transformer", autocommit=True) as connection:
-        busy = "another build of the marts is running (`parc status`); run this again when it has ended"
+        busy = "another build of the marts is running"
         with locks.held(connection, locks.BUILD, busy):
             dbt.end_orphans(settings)
             yield connection

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parc.errors import BuildFailed
+from parc.findings import BUILD, Step
 from parc.settings import Settings, environment_without
 from parc.warehouse import connect, parameters
 
@@ -176,9 +177,12 @@ class Dbt:
                 done += 1
                 self._progress(event["finished"], done, event["total"])
         raise BuildFailed(
-            f"dbt {command} did not finish: {' '.join(output[-3:])}\n"
-            "Fix the cause, then build again: clear this task in Airflow, or run `parc build`. "
-            f"(log: {log_file(self._settings)})"
+            f"dbt {command} did not finish: {' '.join(output[-3:])} (log: {log_file(self._settings)})",
+            steps=(
+                Step("fix the cause"),
+                BUILD,
+                Step("clear this task in Airflow", is_alternative=True),
+            ),
         )
 
 

@@ -42,7 +42,7 @@ def clear(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResul
     models = [path.stem for path in (project / "models").rglob("*.sql")]
     seeds = [path.stem for path in (project / "seeds").rglob("*.csv")]
     results = []
-    busy = "a build is running (`parc status`); run this again when it has ended"
+    busy = "a build is running"
     with (
         connect(settings, "transformer", autocommit=True) as connection,
         locks.held(connection, locks.READING, busy),

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from parc.errors import BuildFailed
-from parc.findings import Step
+from parc.findings import BUILD, Step
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,11 @@ def read(folder: Path) -> dict[str, Seed]:
     for path in sorted(folder.rglob("*.csv")):
         if path.stem not in governs:
             raise BuildFailed(
-                f"seed {path.stem}: its properties do not say what it governs; add config.meta.governs "
-                f"beside its description ({folder}/seeds.yml has examples)",
-                steps=(Step("say what it governs in its properties"), Step("build the marts", "parc build")),
+                f"seed {path.stem}: its properties do not say what it governs",
+                steps=(
+                    Step(f"add config.meta.governs to its properties ({folder}/seeds.yml has examples)"),
+                    BUILD,
+                ),
             )
         rule = governs[path.stem]
         seeds[path.stem] = Seed(path.stem, path.read_text(), **(rule | {"subjects": tuple(rule["subjects"])}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from parc.cli.printing import (
 )
 from parc.errors import Busy, DeliveryRefused
 from parc.feeds import FEEDS
+from parc.findings import with_steps
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -130,10 +132,10 @@ def ingest(
 
 def _print_outcomes(outcomes: list[Outcome], as_json: bool) -> None:
     if as_json:
-        dump([vars(outcome) for outcome in outcomes])
+        dump([asdict(outcome) for outcome in outcomes])
         return
     for outcome in outcomes:
-        say(outcome.message)
+        say(with_steps(outcome.message, outcome.steps))
         for warning in outcome.warnings:
             say(f"  warning: {warning}")
 

@@ -9,6 +9,7 @@ import typer
 
 from parc.cli.printing import Day, Json, dump, say, table, waiting
 from parc.errors import DeliveryRefused
+from parc.findings import with_steps
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -82,9 +83,9 @@ def quarantine_replay(delivery: DeliveryId, as_json: Json = False) -> None:
     with waiting("reading the files"):
         outcome = replay(Settings.from_env(), delivery)
     if as_json:
-        dump(vars(outcome))
+        dump(asdict(outcome))
     else:
-        say(outcome.message)
+        say(with_steps(outcome.message, outcome.steps))
         for warning in outcome.warnings:
             say(f"  warning: {warning}")
     if outcome.is_failure:

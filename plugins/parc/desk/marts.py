@@ -10,14 +10,13 @@ import psycopg
 from parc.build import seeds
 from parc.desk.wording import counted, listed
 from parc.errors import ParcError
-from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.findings import BUILD, Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import builds, deliveries, locks
 from parc.ledger.builds import Build
 from parc.settings import Settings
 
 MOST_MESSAGE_CHARACTERS = 200
 MOST_WITHDRAWALS = 3
-BUILD = Step("build the marts", "parc build")
 REPEATED_DAYS = 35
 REPEATED_SHARE, REPEATED_WRONG_SHARE = 0.05, 0.5
 """Shares of a date's rows that count in no figure: reported from the first on, wrong from the second."""
@@ -118,7 +117,7 @@ def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Find
     try:
         now = seeds.read(settings.project / "dbt_project" / "seeds")
     except ParcError as error:
-        return [Finding(FindingKind.SEEDS, Severity.WRONG, Subject("seeds"), str(error), error.steps)]
+        return [Finding(FindingKind.SEEDS, Severity.WRONG, Subject("seeds"), error.text, error.steps)]
     changed = sorted(name for name, seed in now.items() if before.get(name) != seed.sha256)
     changed += sorted(before.keys() - now.keys())
     if not changed:

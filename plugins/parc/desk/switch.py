@@ -9,9 +9,10 @@ import psycopg
 
 from parc import routing
 from parc.desk.wording import joined, listed
-from parc.errors import ParcError
+from parc.errors import ParcError, parts_of
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import locks
+from parc.routing.plans import remedies
 from parc.routing.steering.night import newest_business_date
 from parc.routing.table.desired import effective_date, horizon, rollout_changes
 from parc.routing.table.inputs import read_rollout
@@ -25,34 +26,26 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
     try:
         status = routing.status(settings)
     except (ParcError, OSError) as error:
-        known = error.steps if isinstance(error, ParcError) else ()
-        return [Finding(FindingKind.SWITCH, Severity.WRONG, SWITCH, str(error), known)]
+        return [Finding(FindingKind.SWITCH, Severity.WRONG, SWITCH, *parts_of(error))]
     try:
         newest = newest_business_date(settings)
     except ParcError:
         newest = None
-    apply = f"parc routing apply --date {newest}" if newest else "parc routing apply"
     found = []
     if status.drift:
-        steps = [Step("release a first table", f"{apply} --bootstrap")]
-        if status.version:
-            steps = [
-                Step("keep the table of the switch", f"{apply} --drift adopt"),
-                Step("put the release back", f"{apply} --drift overwrite", is_alternative=True),
-            ]
-        found.append(Finding(FindingKind.DRIFT, Severity.WRONG, SWITCH, status.drift, tuple(steps)))
+        steps = remedies.accept_drift(newest) if status.version else (_first_table(newest),)
+        found.append(Finding(FindingKind.DRIFT, Severity.WRONG, SWITCH, status.drift, steps))
     if status.unfinished and not locks.is_held(connection, locks.ROUTING):
-        step = Step("release it again", apply)
+        step = Step("release it again", remedies.apply_command(newest))
         found.append(
             Finding(FindingKind.UNFINISHED_RELEASE, Severity.WRONG, SWITCH, status.unfinished, (step,))
         )
     if status.hold:
         text = f"no release until the hold is released; held by {status.hold}"
-        step = Step("release the hold", "parc routing release-hold")
-        found.append(Finding(FindingKind.HOLD, Severity.NOTE, SWITCH, text, (step,)))
+        found.append(Finding(FindingKind.HOLD, Severity.NOTE, SWITCH, text, (remedies.RELEASE_HOLD,)))
     if status.kill_switch:
-        step = Step("enable routing", "parc routing enable")
-        found.append(Finding(FindingKind.KILL_SWITCH, Severity.NOTE, SWITCH, status.kill_switch, (step,)))
+        steps = (remedies.ENABLE,)
+        found.append(Finding(FindingKind.KILL_SWITCH, Severity.NOTE, SWITCH, status.kill_switch, steps))
     if status.drift or status.hold or status.kill_switch:
         return found  # nothing can be released until that is settled
     if plan_for:
@@ -60,39 +53,37 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
     return found + (_behind(settings, status, newest) if newest else [])
 
 
+def _first_table(business_date: date | None) -> Step:
+    return Step("release a first table", f"{remedies.apply_command(business_date)} --bootstrap")
+
+
 def _planned(settings: Settings, business_date: date) -> list[Finding]:
     """What the release of a business date waits for."""
     subject = Subject.release(effective_date(business_date))
-    read = Step("read the plan", f"parc routing plan --date {business_date}")
-    apply = f"parc routing apply --date {business_date}"
     try:
         plan = routing.plan(settings, business_date)
     except ParcError as error:
-        return [Finding(FindingKind.SWITCH, Severity.WRONG, subject, str(error), error.steps)]
-    reasons = joined(plan.reasons)
+        return [Finding(FindingKind.SWITCH, Severity.WRONG, subject, error.text, error.steps)]
+    reasons, steps = joined(plan.reasons), remedies.of_verdict(plan)
     if plan.verdict == "refused":
-        correct = (read, Step("correct the data or the seeds"), Step("build the marts", "parc build"))
-        return [Finding(FindingKind.ROUTING_REFUSED, Severity.WRONG, subject, reasons, correct)]
+        return [Finding(FindingKind.ROUTING_REFUSED, Severity.WRONG, subject, reasons, steps)]
     if plan.verdict == "blocked":
-        later = (read, Step("release it when nothing blocks it", apply))
-        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, reasons, later)]
+        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, reasons, steps)]
     if plan.verdict == "needs approval":
         text = f"needs a person's approval: {reasons}"
-        approve = (read, Step("approve and release it", f"{apply} --approve {plan.plan_hash}"))
-        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, text, approve)]
+        return [Finding(FindingKind.WAITING, Severity.NOTE, subject, text, steps)]
     if plan.verdict == "ready":
-        text, step = "ready, and not on the switch", Step("release it", apply)
-        return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, subject, text, (step,))]
+        text = "ready, and not on the switch"
+        return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, subject, text, steps)]
     return []
 
 
 def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Finding]:
     """What is certainly due and not on the switch; a night on which nothing changes makes no release."""
-    read = Step("read the plan", f"parc routing plan --date {newest}")
-    apply = f"parc routing apply --date {newest}"
-    release = (read, Step("release it", apply))
+    read = remedies.read_plan(newest)
+    release = (read, Step("release it", remedies.apply_command(newest)))
     if status.version is None:
-        steps = (read, Step("release a first table", f"{apply} --bootstrap"))
+        steps = (read, _first_table(newest))
         return [Finding(FindingKind.WAITING, Severity.NOTE, SWITCH, "it has no table yet", steps)]
     if status.kind == "emergency":
         text = f"all calls take the national route by the emergency table {status.version}"

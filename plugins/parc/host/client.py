@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from parc.errors import ConfigurationError, ParcError
+from parc.findings import Step
 from parc.host import services, users
 from parc.settings import Settings
 
@@ -27,7 +28,8 @@ class Airflow:
             token = self.http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
         except httpx.HTTPError as error:
             raise ConfigurationError(
-                f"Airflow at {self.address} refuses the login ({error}); `parc doctor`"
+                f"Airflow at {self.address} refuses the login ({error})",
+                steps=(Step("see what is wrong", "parc doctor"),),
             ) from None
         self.http.headers["Authorization"] = f"Bearer {token}"
 
@@ -39,8 +41,8 @@ class Airflow:
         answer = self.http.request(method, f"/api/v2{path}", **keywords)
         if answer.is_error:
             raise ParcError(
-                f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]} "
-                f"(logs: parc status)"
+                f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}",
+                steps=(Step("find the logs", "parc status --json"),),
             )
         return answer.json()
 

@@ -43,7 +43,10 @@ def start(settings: Settings, database: str) -> str:
         other = json.loads(known.read_text()) if known.exists() else places
         if other != places:
             given = ", ".join(f"{name}={value}" for name, value in other.items())
-            raise ConfigurationError(f"Airflow runs with {given}: `parc stop` first, then `parc up`")
+            raise ConfigurationError(
+                f"Airflow runs with {given}",
+                steps=(Step("stop it", "parc stop"), Step("start it with the new settings", "parc up")),
+            )
         return address(settings)
     stop(settings)
     known.write_text(json.dumps(places))
@@ -75,7 +78,7 @@ def address(settings: Settings) -> str:
     port_file = _run_folder(settings) / "airflow_port"
     if not port_file.exists():
         raise ConfigurationError(
-            f"Airflow has never been started in {settings.home}; `parc up` starts it",
+            f"Airflow has never been started in {settings.home}",
             steps=(Step("start it", "parc up"),),
         )
     return f"http://127.0.0.1:{port_file.read_text()}"

@@ -103,10 +103,7 @@ def load_at_work(connection: psycopg.Connection[Any]) -> str | None:
 def keep_builds_out(connection: psycopg.Connection[Any]) -> None:
     """Keep builds from starting until the end of the transaction. Raises Busy if one reads the raw tables."""
     if not try_keep(connection, READING):
-        raise Busy(
-            "a build reads the raw tables, or another maintenance run is running (`parc status`); "
-            "run this again when it has ended"
-        )
+        raise Busy("a build reads the raw tables, or another maintenance run is running")
 
 
 def _take(connection: psycopg.Connection[Any], name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 from parc import feeds, storage, warehouse
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import Feed, Keeping
+from parc.findings import Step
 from parc.ledger import deliveries, locks, runs, write_deliveries
 from parc.ledger.deliveries import Delivery
 from parc.ledger.quarantine import RejectedRow
@@ -45,7 +46,7 @@ SAME_DATE_PATIENCE_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result for a delivery; `message` describes it for people.
+    """The result for a delivery; `message` describes it for people, `steps` say what to do about it.
 
     `unchanged`: the same bytes are already published. `missing`: nothing was delivered, or nothing complete.
     There is then no ledger row and `delivery_id` is None, as for an implausible date. All rows of a refused
@@ -61,6 +62,7 @@ class Outcome:
     rows_quarantined: int
     message: str
     warnings: list[str] = field(default_factory=list)
+    steps: tuple[Step, ...] = ()
 
     @property
     def is_failure(self) -> bool:
@@ -95,7 +97,7 @@ def ingest(
     try:
         accepted_dates.check(feed, business_date)
     except DeliveryRefused as refusal:
-        return Outcome(feed, business_date, "refused", None, 0, 0, 0, str(refusal))
+        return Outcome(feed, business_date, "refused", None, 0, 0, 0, refusal.text)
     with _alone(settings, feeds.get(feed), business_date) as connection, ExitStack() as copies:
         try:
             if complete_only and (why := why_incomplete(settings, feed, business_date)):
@@ -125,8 +127,12 @@ def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> O
 
 def _no_space(feed: str, business_date: date, where: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{feed} {business_date}: the disk of {where} is full ({reason}); published data has not changed. "
-        "Make room (`parc maintain --dry-run` shows what can go), then run this again"
+        f"{feed} {business_date}: the disk of {where} is full ({reason}); published data has not changed",
+        steps=(
+            Step("see what can go", "parc maintain --dry-run"),
+            Step("make room"),
+            Step("run this again"),
+        ),
     )
 
 
@@ -142,8 +148,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
             with locks.held(
                 connection,
                 locks.of_load(feed.name, business_date),
-                f"{feed.name} {business_date}: another session is loading the same date; run this again "
-                "when it has ended",
+                f"{feed.name} {business_date}: another session is loading the same date",
                 patience_seconds=SAME_DATE_PATIENCE_SECONDS,
             ):
                 pseudonyms.check_key(connection, settings)
@@ -154,7 +159,7 @@ def _alone(settings: Settings, feed: Feed, business_date: date) -> Iterator[Conn
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
             f"{feed.name} {business_date}: another session holds what this run needs "
-            f"({str(error).splitlines()[0]}); run this again when it has ended"
+            f"({str(error).splitlines()[0]})"
         ) from None
     except DiskFull as error:
         raise _no_space(feed.name, business_date, "the warehouse", str(error).splitlines()[0]) from None
@@ -204,10 +209,11 @@ class _Run:
             self._update_last_look(withdrawn.delivery_id)
             text = (
                 f"refused, these bytes were withdrawn as delivery {withdrawn.delivery_id} "
-                f"({withdrawn.reason}); `parc quarantine replay {withdrawn.delivery_id}` publishes them all "
-                "the same"
+                f"({withdrawn.reason})"
             )
-            return self._outcome("refused", withdrawn.delivery_id, 0, 0, 0, text)
+            replay = Step("publish them all the same", f"parc quarantine replay {withdrawn.delivery_id}")
+            outcome = self._outcome("refused", withdrawn.delivery_id, 0, 0, 0, text)
+            return replace(outcome, steps=(replay,))
 
         pseudonyms.keep_key(self.connection, self.settings)
         delivery_id = write_deliveries.land(
@@ -264,7 +270,7 @@ class _Run:
             warnings += self._shrinkage(loaded, current)
             measures = self._audit(delivery_id, table, warnings)
         except DeliveryRefused as refusal:
-            return self._refuse(delivery_id, str(refusal), loaded, warnings)
+            return self._refuse(delivery_id, refusal.text, loaded, warnings)
         write_deliveries.audit(
             self.connection,
             delivery_id,

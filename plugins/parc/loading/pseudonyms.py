@@ -45,16 +45,13 @@ def check_key(connection: Connection[Any], settings: Settings) -> None:
         key = people.key(connection)
     except UndefinedTable:
         raise ConfigurationError(
-            "the warehouse's schema is older than the platform; update it with `parc up --no-airflow`",
+            "the warehouse's schema is older than the platform",
             steps=(Step("apply what is missing", "parc up --no-airflow"),),
         ) from None
     ours = Pseudonyms.of_settings(settings).fingerprint
     is_another = key and not hmac.compare_digest(key.fingerprint, ours)
     if is_another and settings.secret_file(NEXT_OUTER_KEY).exists():
-        raise ConfigurationError(
-            "a rotation of the pseudonyms' key was interrupted; complete it with `parc secret rotate`",
-            steps=(ROTATE,),
-        )
+        raise ConfigurationError("a rotation of the pseudonyms' key was interrupted", steps=(ROTATE,))
     if key and is_another:
         raise ConfigurationError(
             "PARC_PSEUDONYM_SECRET is not the key that this warehouse has been loaded with since "
@@ -67,14 +64,13 @@ def check_key(connection: Connection[Any], settings: Settings) -> None:
 
 
 def weakness(settings: Settings) -> str | None:
-    """Why the key is too easy to guess, and the remedy; None if it is strong."""
+    """Why the key is too easy to guess; None if it is strong. STRONG_KEY is the remedy."""
     key = settings.pseudonym_secret.decode(errors="replace")
     if len(key) >= LEAST_CHARACTERS and len(set(key)) >= LEAST_DIFFERENT:
         return None
     return (
-        "PARC_PSEUDONYM_SECRET is too easy to guess, so pseudonyms could be turned back into names; use at "
-        f"least {LEAST_CHARACTERS} characters, {LEAST_DIFFERENT} of them different "
-        "(`openssl rand -hex 32` makes one)"
+        "PARC_PSEUDONYM_SECRET is too easy to guess, so pseudonyms could be turned back into names: it needs "
+        f"at least {LEAST_CHARACTERS} characters, {LEAST_DIFFERENT} of them different"
     )
 
 
@@ -114,14 +110,20 @@ def forgotten_copy(settings: Settings, keys: Pseudonyms | None = None) -> dict[U
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigurationError(
-            f"{path}, the list of who was forgotten, is damaged. Restore it from a backup; or, unless the "
-            "warehouse was restored from an older dump, delete it and let `parc forget` write a new one"
+            f"{path}, the list of who was forgotten, is damaged",
+            steps=(
+                Step("restore it from a backup"),
+                Step(
+                    "unless the warehouse was restored from an older dump, delete it and write a new one",
+                    "parc forget",
+                    is_alternative=True,
+                ),
+            ),
         ) from None
     if fingerprint != (keys or Pseudonyms.of_settings(settings)).fingerprint:
         raise ConfigurationError(
-            f"{path} was written under other keys of pseudonyms than those that are set; if a rotation "
-            "was interrupted, complete it with `parc secret rotate`",
-            steps=(ROTATE,),
+            f"{path} was written under other keys of pseudonyms than those that are set",
+            steps=(Step("complete the rotation if one was interrupted", ROTATE.command),),
         )
     return listed
 
@@ -135,7 +137,7 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
     if missing := forgotten_copy(settings).keys() - listed.keys():
         raise ConfigurationError(
             f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, so it may hold "
-            "these people again; forget them with `parc forget --again`",
+            "these people again",
             steps=(Step("forget them again", "parc forget --again"),),
         )
     return f"{len(listed)} pseudonyms are forgotten"

@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from parc import feeds, storage
 from parc.errors import ConfigurationError, DeliveryRefused
+from parc.findings import Step
 from parc.ledger import deliveries, quarantine
 from parc.ledger.deliveries import Delivery
 from parc.ledger.quarantine import RejectedRow, RejectedRows
@@ -57,7 +58,8 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
     if delivery.status == "superseded":
         current_id = current.delivery_id if current else None
         raise DeliveryRefused(
-            f"{subject} was replaced by delivery {current_id}: `parc quarantine replay {current_id}`"
+            f"{subject} was replaced by delivery {current_id}",
+            steps=(Step("replay that one", f"parc quarantine replay {current_id}"),),
         )
     if delivery.expired_at is not None:
         raise DeliveryRefused(
@@ -68,8 +70,11 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
     if missing:
         raise DeliveryRefused(
             f"{subject} cannot be read again: {', '.join(missing)}, which landed on "
-            f"{delivery.landed_at:%Y-%m-%d}, no longer exists. Have it sent again, then run "
-            f"`parc ingest {delivery.feed} --date {delivery.business_date}`"
+            f"{delivery.landed_at:%Y-%m-%d}, no longer exists",
+            steps=(
+                Step("have it sent again"),
+                Step("load it", f"parc ingest {delivery.feed} --date {delivery.business_date}"),
+            ),
         )
     return ingest(settings, delivery.feed, delivery.business_date, is_replay=True)
 
@@ -77,7 +82,10 @@ def replay(settings: Settings, delivery_id: int) -> Outcome:
 def _find(connection: Connection[Any], delivery_id: int) -> Delivery:
     delivery = deliveries.get(connection, delivery_id)
     if delivery is None:
-        raise ConfigurationError(f"there is no delivery {delivery_id}; see `parc quarantine list`")
+        raise ConfigurationError(
+            f"there is no delivery {delivery_id}",
+            steps=(Step("list those with rows in quarantine", "parc quarantine list"),),
+        )
     return delivery
 
 

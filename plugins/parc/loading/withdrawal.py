@@ -10,6 +10,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
 from parc.feeds import FEEDS, Feed, Keeping
+from parc.findings import Step
 from parc.ledger import deliveries, locks, write_deliveries
 from parc.ledger.deliveries import Delivery
 from parc.loading import pseudonyms, ranges
@@ -37,15 +38,10 @@ def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
                 with attempt, connection.transaction():
                     connection.execute(f"set local lock_timeout = '{partitions.LOCK_PATIENCE}'".encode())
                     if not locks.try_keep(connection, locks.of_load(delivery.feed, delivery.business_date)):
-                        raise Busy(
-                            f"{subject}: its date is being loaded; run this again when the load has ended"
-                        )
+                        raise Busy(f"{subject}: its date is being loaded")
                     return _withdraw(settings, connection, delivery_id, reason, subject)
         except (LockNotAvailable, DeadlockDetected) as error:
-            raise Busy(
-                f"{subject}: a query locks its rows ({str(error).splitlines()[0]}); "
-                "run this again when it has ended"
-            ) from None
+            raise Busy(f"{subject}: a query locks its rows ({str(error).splitlines()[0]})") from None
     raise AssertionError("a try returns or raises")
 
 
@@ -53,7 +49,8 @@ def _find(connection: Connection[Any], delivery_id: int) -> Delivery:
     delivery = deliveries.get(connection, delivery_id)
     if delivery is None or delivery.feed not in FEEDS:
         raise ConfigurationError(
-            f'there is no delivery {delivery_id}: `parc sql "select * from ops.delivery"` lists them'
+            f"there is no delivery {delivery_id}",
+            steps=(Step("list them", 'parc sql "select * from ops.delivery"'),),
         )
     return delivery
 
@@ -67,8 +64,11 @@ def _withdraw(
         return f"{subject} was already withdrawn"
     if status == "superseded":
         current = deliveries.published(connection, feed.name, business_date)
-        way = f"`parc withdraw {current.delivery_id}`" if current else "nothing of that date is published"
-        raise DeliveryRefused(f"{subject} was replaced by a later one and has no rows left: {way}")
+        text = f"{subject} was replaced by a later one and has no rows left"
+        if current is None:
+            raise DeliveryRefused(f"{text}: nothing of that date is published")
+        command = f"parc withdraw {current.delivery_id} --reason TEXT"
+        raise DeliveryRefused(text, steps=(Step("withdraw the later one", command),))
     if delivery.expired_at:
         raise DeliveryRefused(
             f"{subject} is past retention: its rows were dropped, and the published figures stay as they are"

@@ -60,8 +60,10 @@ def _answer(
 ) -> Outcome | Exception | str:
     try:
         return ingest(settings, feed, business_date, **options)
-    except (ParcError, psycopg.OperationalError) as error:
-        return type(error)(str(error))
+    except ParcError as error:
+        return error
+    except psycopg.OperationalError as error:
+        return type(error)(str(error))  # without its connection, which cannot be sent
     except Exception as error:
         return incidents.keep(settings, feed, business_date, error)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from parc.findings import FindingKind, Step
+from parc.findings import FindingKind, Step, each_once
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import ACCEPT_DATE, business_dates, date_param
 from parc.orchestration.limits import LOADING, NIGHT_FIRST
-from parc.orchestration.notice import RunNotice, keep_reason
+from parc.orchestration.notice import Failed, RunNotice, keep_reason
 from parc.policy import LOOK_EVERY, night_of, waits_until
 
 if TYPE_CHECKING:
@@ -128,24 +128,24 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
 def report() -> None:
     """Fail with the reasons why `load` could not publish a delivery.
 
-    Raises AirflowFailException.
+    Raises Failed.
     """
     outcomes = get_current_context()["ti"].xcom_pull(task_ids="load", key="outcomes") or []
-    bad = [row["message"] for row in outcomes if row["is_failure"]]
+    bad = [row for row in outcomes if row["is_failure"]]
     if bad:
-        raise AirflowFailException("\n".join([f"{len(bad)} refused or missing:", *bad]))
+        text = "\n".join([f"{len(bad)} refused or missing:", *(row["message"] for row in bad)])
+        steps = each_once(Step(**step) for row in bad for step in row["steps"])
+        raise Failed(text, steps=steps)
 
 
 def dates_to_load(context: Mapping[str, Any]) -> list[date]:
     """The business dates of a run.
 
-    Raises AirflowFailException when it has none.
+    Raises Failed when it has none.
     """
     days = business_dates(context["params"], context["dag_run"].logical_date)
     if not days:
-        raise AirflowFailException(
-            "this run has no scheduled date: trigger it with first_date (and last_date for a range)"
-        )
+        raise Failed("this run has no scheduled date: trigger it with first_date (and last_date for a range)")
     return days
 
 
@@ -161,7 +161,7 @@ def accepted_dates_of(context: Mapping[str, Any], night: date) -> AcceptedDates:
 
 
 def refuse_dates(accepted_dates: AcceptedDates, what: str, days: Sequence[date]) -> None:
-    """Raises AirflowFailException if the first or the last of these dates is not accepted, or if they are too
+    """Raises Failed if the first or the last of these dates is not accepted, or if they are too
     many."""
     from parc.errors import DeliveryRefused
     from parc.loading.dates import MOST_DATES
@@ -169,10 +169,10 @@ def refuse_dates(accepted_dates: AcceptedDates, what: str, days: Sequence[date])
     try:
         accepted_dates.check(what, days[0], days[-1])
     except DeliveryRefused as refusal:
-        raise AirflowFailException(str(refusal)) from None
+        raise Failed(refusal.text) from None
     if len(days) > MOST_DATES:
         text = f"{what}: {len(days):,} dates are too many, {MOST_DATES:,} at most: take them in parts"
-        raise AirflowFailException(text)
+        raise Failed(text)
 
 
 def load_deliveries(
@@ -187,14 +187,14 @@ def load_deliveries(
     otherwise no event would be emitted. Passing errors (a lost warehouse, a held lock) are raised once all
     deliveries were tried, so that Airflow retries; on the last try they are left to `report`.
     """
-    from parc.errors import ConfigurationError, ParcError
+    from parc.errors import ConfigurationError, ParcError, parts_of
     from parc.loading import loads, not_built, strays
     from parc.settings import Settings
 
     ti = get_current_context()["ti"]
     settings = Settings.from_env()
     rows: list[dict[str, Any]] = []
-    errors: list[str] = []
+    errors: list[ParcError] = []
     feeds: set[str] = set()
     published: dict[str, dict[date, int]] = {}
     with loads(settings) as load:
@@ -205,7 +205,8 @@ def load_deliveries(
                 outcome = load.ingest(feed, day, complete_only=complete_only, accepted_dates=accepted_dates)
             except Exception as error:
                 log.exception("%s %s was not loaded", feed, day)
-                errors.append(f"{feed} {day}: {error}")
+                why, steps = parts_of(error)
+                errors.append(ParcError(f"{feed} {day}: {why}", steps=steps))
                 if isinstance(error, ConfigurationError):  # all the others would fail too
                     break
                 continue
@@ -217,9 +218,11 @@ def load_deliveries(
             if is_new or (outcome.status == "unchanged" and day in not_built(settings, feed)):
                 published.setdefault(feed, {})[day] = outcome.rows_published
     if errors and ti.try_number <= ti.max_tries:
-        raise ParcError("\n".join(errors))
+        text = "\n".join(error.text for error in errors)
+        raise ParcError(text, steps=each_once(step for error in errors for step in error.steps))
     strayed = [str(stray) for stray in strays(settings) if stray.feed in feeds] if complete_only else []
-    rows += [{"is_failure": True, "message": message} for message in errors + strayed]
+    rows += [_failure(error.text, error.steps) for error in errors]
+    rows += [_failure(message) for message in strayed]
     ti.xcom_push(key="outcomes", value=rows)
     return published
 
@@ -270,4 +273,9 @@ def _row(outcome: Any) -> dict[str, Any]:
         "rows_published": outcome.rows_published,
         "rows_quarantined": outcome.rows_quarantined,
         "message": outcome.message,
+        "steps": [asdict(step) for step in outcome.steps],
     }
+
+
+def _failure(message: str, steps: Sequence[Step] = ()) -> dict[str, Any]:
+    return {"is_failure": True, "message": message, "steps": [asdict(step) for step in steps]}

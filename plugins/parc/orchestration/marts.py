@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from parc.orchestration.assets import MARTS
+from parc.orchestration.notice import Failed
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def build_marts() -> None:
     import psycopg
 
     from parc.build import build, document
-    from parc.errors import BuildFailed, ParcError
+    from parc.errors import BuildFailed, ParcError, parts_of
     from parc.settings import Settings
 
     context = get_current_context()
@@ -36,11 +37,12 @@ def build_marts() -> None:
         for line in str(error).splitlines():
             log.error(line)
         # The same data would fail again: no retry.
-        raise AirflowFailException(str(error)) from None
+        raise Failed(error.text, steps=error.steps) from None
     except (ParcError, psycopg.OperationalError) as error:
         log.info("::endgroup::")
         # Another build runs, or the warehouse was lost: Airflow tries again.
-        raise AirflowException(str(error).strip()) from None
+        text, steps = parts_of(error)
+        raise ParcError(text.strip(), steps=steps) from None
     log.info("::endgroup::")
     if result.build_id is None:
         raise AirflowSkipException(result.message)
@@ -57,4 +59,4 @@ def build_marts() -> None:
     try:
         document(Settings.from_env())
     except ParcError as error:  # the figures are published; the previous page stays
-        log.warning("the dbt project's page was not renewed: %s", error)
+        log.warning("the dbt project's page was not renewed: %s", error.text)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
+from airflow.sdk.exceptions import AirflowFailException
 
-from parc.errors import ConfigurationError
-from parc.findings import FindingKind, Step, run_path
+from parc.errors import ConfigurationError, ParcError, parts_of
+from parc.findings import FindingKind, Step, each_once, run_path
 from parc.orchestration.deadline import RunFirstQueued
 from parc.settings import given_secret
 
@@ -25,15 +26,22 @@ log = logging.getLogger(__name__)
 
 REASON = "reason"
 REASON_LENGTH = 4_000
+SILENT = "it ended without a message (killed, lost or timed out); see its log"
+
+
+class Failed(AirflowFailException, ParcError):
+    """An error that would come again: Airflow does not retry the task."""
 
 
 def keep_reason(context: Mapping[str, Any]) -> None:
-    """Callback of a task that failed: keep its error message for the notice of its run."""
+    """Callback of a task that failed: keep its error's text and steps for the notice of its run."""
     error = context.get("exception")
     if error:
         from parc.numbers import masked
 
-        context["ti"].xcom_push(key=REASON, value=masked(str(error))[:REASON_LENGTH])
+        text, steps = parts_of(error)
+        reason = {"text": masked(text)[:REASON_LENGTH], "steps": [asdict(step) for step in steps]}
+        context["ti"].xcom_push(key=REASON, value=reason)
 
 
 class RunNotice(BaseNotifier):
@@ -61,15 +69,16 @@ class RunNotice(BaseNotifier):
         """
         try:
             dag, dates = context["dag"], _dates(context)
+            reasons, steps = _reasons(context)
             report(
                 self.kind,
                 dag.dag_id,
                 context["run_id"],
                 dates,
                 owner=dag.owner,
-                reasons=_reasons(context),
+                reasons=reasons,
                 impact=self.impact,
-                remedy=self.remedy,
+                remedy=(*steps, *self.remedy),
                 feed=self.feed,
             )
         except Exception:
@@ -135,7 +144,7 @@ def report(
     days = "" if not dates else f"--date {first}" if first == last else f"--from {first} --to {last}"
     steps = [replace(step, command=step.command.replace("{dates}", days).strip()) for step in remedy]
     steps.append(Step("open the run", link=run_path(dag_id, run_id)))
-    notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, tuple(steps))
+    notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, each_once(steps))
     body = body_of(notice)
     sent_to = _send(notice.title, body)
     text = f"{notice.title}\n\n{body}"
@@ -199,8 +208,8 @@ def _named(service: Any) -> str:
     return re.sub(r"\?.*", "", str(service.url(privacy=True)))
 
 
-def _reasons(context: Mapping[str, Any]) -> list[str]:
-    """The failed tasks of a run in their order, each with its reason."""
+def _reasons(context: Mapping[str, Any]) -> tuple[list[str], list[Step]]:
+    """The failed tasks of a run in their order, each with its reason; and the steps of their errors."""
     dag, run_id, ti = context["dag"], context["run_id"], context.get("ti")
     states: Mapping[str, str] = {}
     if ti is not None:
@@ -208,21 +217,22 @@ def _reasons(context: Mapping[str, Any]) -> list[str]:
             states = ti.get_task_states(dag_id=dag.dag_id, run_ids=[run_id]).get(run_id, {})
         except Exception:
             log.exception("the states of the tasks are not known")
-    reasons = []
+    reasons, steps = [], []
     for task in dag.topological_sort():
         if states.get(task.task_id) != "failed":
             continue
-        reason = None
+        reason: Mapping[str, Any] | None = None
         try:
             reason = ti.xcom_pull(task_ids=task.task_id, key=REASON, run_id=run_id) if ti else None
         except Exception:
             log.exception("the reason of %s is not known", task.task_id)
-        reason = reason or "it ended without a message (killed, lost or timed out); see its log"
-        reasons.append(f"{task.task_id}: {reason}")
+        reason = reason or {"text": SILENT, "steps": []}
+        reasons.append(f"{task.task_id}: {reason['text']}")
+        steps += [Step(**step) for step in reason["steps"]]
     if reasons:
-        return reasons
-    reason = context.get("reason")
-    return ["the run timed out" if reason == "timed_out" else f"Airflow says: {reason}"]
+        return reasons, steps
+    said = context.get("reason")
+    return ["the run timed out" if said == "timed_out" else f"Airflow says: {said}"], []
 
 
 def _dates(context: Mapping[str, Any]) -> list[date]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 
+from parc.findings import Step
 from parc.orchestration.dates import business_dates
+from parc.orchestration.notice import Failed
 
 if TYPE_CHECKING:
     from parc.routing import Plan
@@ -52,9 +54,13 @@ class ApproveRelease(HITLOperator):
         if settings.approvers:
             others = [name for name in settings.approvers if not (settings.four_eyes and name == asker)]
             if not others:
-                raise AirflowFailException(
+                raise Failed(
                     f"{asker} asked for this release and is the only one who approves (PARC_APPROVERS, "
-                    "PARC_FOUR_EYES): name another, or have somebody else trigger it"
+                    "PARC_FOUR_EYES)",
+                    steps=(
+                        Step("name another approver"),
+                        Step("have somebody else trigger it", is_alternative=True),
+                    ),
                 )
             self.assigned_users = [HITLUser(id=name, name=name) for name in others]
         routing.ask(settings, plan, requested_by=asker, question_id=context["ti"].id)
@@ -81,7 +87,7 @@ class ApproveRelease(HITLOperator):
                 answered_at=event["responded_at"],
             )
         except RoutingRefused as error:
-            raise AirflowFailException(str(error)) from None
+            raise Failed(error.text, steps=error.steps) from None
         return super().execute_complete(context, event)
 
 
@@ -167,10 +173,10 @@ def _planned(context: Mapping[str, Any]) -> Plan:
     if plan.verdict == "nothing to do":
         raise AirflowSkipException(routing.headline(plan))
     if plan.verdict.is_stopped:
-        explanation = routing.explain_verdict(plan)
-        for line in explanation.splitlines():
+        stopped = Failed(routing.explain_verdict(plan), steps=routing.of_verdict(plan))
+        for line in str(stopped).splitlines():
             log.error(line)
-        raise AirflowFailException(explanation)
+        raise stopped
     return plan
 
 

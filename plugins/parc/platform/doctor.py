@@ -93,7 +93,7 @@ def _check(name: str, kind: FindingKind, look: Look, settings: Settings) -> Chec
     try:
         return Check(name, look(settings))
     except ParcError as error:
-        return _found(name, kind, Severity.WRONG, str(error), *error.steps)
+        return _found(name, kind, Severity.WRONG, error.text, *error.steps)
 
 
 def _found(name: str, kind: FindingKind, severity: Severity, text: str, *steps: Step) -> Check:
@@ -108,7 +108,7 @@ def _logins(settings: Settings) -> Check:
                 left = logins.left_to_superuser(connection)
         except ConfigurationError as error:
             step = Step(f"give {logins.login(role)} the password of this platform", "parc up --no-airflow")
-            return _found("logins", FindingKind.LOGINS, Severity.WRONG, str(error), step)
+            return _found("logins", FindingKind.LOGINS, Severity.WRONG, error.text, step)
     if left:
         script = (settings.project / logins.SUPERUSER).read_text().splitlines()
         step = Step(
@@ -131,7 +131,7 @@ def _python(_: Settings) -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         step = Step("set it up with another Python", "make setup PYTHON=python3.11")
-        raise ConfigurationError(f"Python {version}: 3.11 to 3.13 is needed; {step.command}", steps=(step,))
+        raise ConfigurationError(f"Python {version}: 3.11 to 3.13 is needed", steps=(step,))
     return version
 
 

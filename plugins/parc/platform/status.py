@@ -63,7 +63,7 @@ def overview(settings: Settings) -> Overview:
     found = findings(settings)
     for finding in found:
         if finding.kind is FindingKind.SCHEMA:  # nothing else can be read
-            raise ConfigurationError(f"{finding.text}; `{finding.command}` applies what is missing")
+            raise ConfigurationError(finding.text, steps=finding.steps)
     night = desk.newest_night(settings)
     switch = [local.program(settings)] if local.is_own(settings) else []
     programs = [*services.programs(settings), *switch]

@@ -32,6 +32,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
+from parc.findings import Step
 from parc.ledger import locks, people, write_people
 from parc.ledger.people import ForgottenPseudonym
 from parc.loading.blocks import WHITE_SPACE
@@ -144,7 +145,7 @@ def without_loads(connection: Connection) -> Iterator[None]:
 
     Raises Busy.
     """
-    busy = "a build is running; run this again when it has ended"
+    busy = "a build is running"
     with locks.held(connection, locks.BUILD, busy, patience_seconds=PATIENCE_SECONDS):
         tries = Retrying(
             retry=retry_if_result(bool),
@@ -153,7 +154,7 @@ def without_loads(connection: Connection) -> Iterator[None]:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         if running := tries(locks.load_at_work, connection):
-            raise Busy(f"the {running} is running; run this again when it has ended")
+            raise Busy(f"the {running} is running")
         yield
 
 
@@ -212,8 +213,10 @@ def _forget(
         try:
             version = routing.forget_numbers(settings, everybody, requested_by=requested_by)
         except (Busy, RoutingRefused) as refusal:
+            again = () if isinstance(refusal, Busy) else (Step("run this again"),)
             raise type(refusal)(
-                f"the warehouse has forgotten the person, but not the switch: {refusal}. Then run this again"
+                f"the warehouse has forgotten the person, but not the switch: {refusal.text}",
+                steps=(*refusal.steps, *again),
             ) from refusal
         with connection.transaction():
             renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
@@ -222,7 +225,7 @@ def _forget(
     if not settings.warehouse_dsn:
         embedded.overwrite(settings)
     clear_copies(settings)
-    busy = "another search of the landing zone is running; run this again when it has ended"
+    busy = "another search of the landing zone is running"
     with (
         connect(settings, "admin", autocommit=True) as connection,
         locks.held(connection, locks.SEARCH, busy, patience_seconds=PATIENCE_SECONDS),

@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.ledger import locks, people, write_people
 from parc.ledger.people import ForgottenPseudonym
 from parc.loading.pseudonyms import check_key, forgotten_copy
@@ -57,8 +58,8 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> RotationRes
     is_given = given_secret(f"PARC_{NEXT_OUTER_KEY.upper()}") is not None
     if given_secret(f"PARC_{OUTER_KEY.upper()}") and not is_given:
         raise ConfigurationError(
-            f"PARC_{OUTER_KEY.upper()} is set in the environment: set the next key as "
-            f"PARC_{NEXT_OUTER_KEY.upper()} too (`openssl rand -hex 32` makes one)"
+            f"PARC_{OUTER_KEY.upper()} is set in the environment, and the next key is not",
+            steps=(Step(f"make a key for PARC_{NEXT_OUTER_KEY.upper()}", "openssl rand -hex 32"),),
         )
     key = settings.secret(NEXT_OUTER_KEY)
     new = Pseudonyms(former.secret, key.encode())
@@ -68,7 +69,7 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> RotationRes
             renewed_count = 0
         else:
             check_key(connection, settings)
-            releasing = "a routing release is running; run this again when it has ended"
+            releasing = "a routing release is running"
             with without_loads(connection), locks.held(connection, locks.ROUTING, releasing):
                 renewed_count, counts = _renew(connection, former, new, requested_by, reason)
         keep_copy(settings, connection, new.fingerprint, _list_under_new_key(settings, former, new))

@@ -25,6 +25,7 @@ from psycopg.rows import dict_row
 from parc import feeds, warehouse
 from parc.errors import ParcError
 from parc.feeds import Feed, Keeping
+from parc.findings import Step
 from parc.ledger import deliveries
 from parc.quality import declared, pages
 from parc.quality.declared import DeclaredSuite, QualityError, Suite, UnknownSuite
@@ -146,8 +147,8 @@ def _published(connection: psycopg.Connection[Any], feed: Feed, business_date: d
     delivery = deliveries.published(connection, feed.name, business_date)
     if delivery is None:
         raise NothingToJudge(
-            f"{feed.name} {business_date} is not published, so there is nothing to judge "
-            f"(`parc ingest {feed.name} --date {business_date}`)"
+            f"{feed.name} {business_date} is not published, so there is nothing to judge",
+            steps=(Step("load it", f"parc ingest {feed.name} --date {business_date}"),),
         )
     if feed.keeping is Keeping.RANGES:
         return sql.SQL(

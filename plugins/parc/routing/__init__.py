@@ -9,6 +9,7 @@ from parc.routing.plans.as_json import render_json
 from parc.routing.plans.as_markdown import render_markdown
 from parc.routing.plans.as_text import render_text
 from parc.routing.plans.plan import Plan, PlanVerdict
+from parc.routing.plans.remedies import of_verdict
 from parc.routing.plans.wording import explain_verdict, headline, subject
 from parc.routing.steering.activation import ReleaseResult
 from parc.routing.steering.approval import answer, answer_of_run, ask, check_approver
@@ -53,6 +54,7 @@ __all__ = [
     "forget_numbers",
     "headline",
     "newest_business_date",
+    "of_verdict",
     "plan",
     "plan_emergency",
     "plan_rollback",

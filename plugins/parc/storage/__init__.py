@@ -188,8 +188,7 @@ class Folder:
         has_folders = self.is_on_disk or "sftp" in self.filesystem.protocol
         if has_folders and not self.has(""):
             raise ConfigurationError(
-                f"{self.url} does not exist, so nothing was looked for; "
-                "set PARC_LANDING to where deliveries arrive, or create the folder",
+                f"{self.url} does not exist, so nothing was looked for",
                 steps=(
                     Step("set PARC_LANDING to where deliveries arrive"),
                     Step("create the folder", is_alternative=True),
@@ -240,7 +239,8 @@ def opened(url: str) -> Iterator[Folder]:
         if not is_ours or is_disk_full(error):
             raise
         place = f"{url}/{folder.last_path}" if folder and folder.last_path else url
-        raise ConfigurationError(f"{place} cannot be read: {_explained(error)}") from None
+        why, remedy = _explained(error)
+        raise ConfigurationError(f"{place} cannot be read: {why}", steps=(remedy,)) from None
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -313,12 +313,12 @@ REMEDIES = (
 """Remedies, chosen by words in the error's text: drivers give little else to go by."""
 
 
-def _explained(error: Exception) -> str:
-    """The error in one line, with its remedy."""
+def _explained(error: Exception) -> tuple[str, Step]:
+    """The error in one line, and its remedy."""
     text = " ".join(str(error).split()).partition(" (Request ID")[0].partition(": got '")[0]
     if isinstance(error, EOFError):
         text = "the connection was lost"
     elif isinstance(error, TimeoutError):
         text = f"no answer within {WAIT_SECONDS:g} s"
     remedy = next((remedy for signs, remedy in REMEDIES if any(sign in text for sign in signs)), None)
-    return f"{text or type(error).__name__}; {remedy or 'check PARC_LANDING'}"
+    return text or type(error).__name__, Step(remedy or "check PARC_LANDING")

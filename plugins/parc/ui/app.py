@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException as RoutingException
 
 from parc import desk
 from parc.build import documentation
-from parc.errors import ParcError
+from parc.errors import ParcError, parts_of
 from parc.findings import FindingKind, Step
 from parc.ledger import builds, deliveries, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
@@ -201,21 +201,22 @@ def show_project(settings: Platform) -> Response:
 @app.exception_handler(RoutingException)
 def _refuse(request: Request, problem: RoutingException) -> HTMLResponse:
     status = HTTPStatus(problem.status_code)
-    return page(request, "problem", status=status, title=status.phrase, what=problem.detail)
+    return page(request, "problem", status=status, title=status.phrase, what=problem.detail, steps=())
 
 
 @app.exception_handler(RequestValidationError)
 def _bad_request(request: Request, problem: RequestValidationError) -> HTMLResponse:
     fields = ", ".join(str(error["loc"][-1]) for error in problem.errors())
     what = f"No page has this address: {fields} is not valid."
-    return page(request, "problem", status=HTTPStatus.NOT_FOUND, title="Not Found", what=what)
+    return page(request, "problem", status=HTTPStatus.NOT_FOUND, title="Not Found", what=what, steps=())
 
 
 @app.exception_handler(ParcError)
 @app.exception_handler(psycopg.Error)
 def _server_error(request: Request, problem: Exception) -> HTMLResponse:
-    status, what = HTTPStatus.SERVICE_UNAVAILABLE, str(problem).strip()
-    return page(request, "problem", status=status, title="The warehouse does not answer", what=what)
+    what, steps = parts_of(problem)
+    status, title = HTTPStatus.SERVICE_UNAVAILABLE, "The warehouse does not answer"
+    return page(request, "problem", status=status, title=title, what=what.strip(), steps=steps)
 
 
 def _with_docs(settings: Settings, rows: list[DeliveryRow]) -> list[DeliveryRow]:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.settings import Settings
 from parc.warehouse import embedded
 from parc.warehouse.logins import Role, login, password
@@ -66,8 +67,8 @@ def connect(
     except psycopg.OperationalError as error:
         place = f"{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
         raise ConfigurationError(
-            f"the warehouse at {place} cannot be reached as {role}: {str(error).strip()}; "
-            "`parc doctor` shows what is wrong"
+            f"the warehouse at {place} cannot be reached as {role}: {str(error).strip()}",
+            steps=(Step("see what is wrong", "parc doctor"),),
         ) from None
     with connection:
         yield connection

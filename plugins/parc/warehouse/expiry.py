@@ -79,7 +79,7 @@ def expire_raw(
                 done = "; ".join(
                     map(str, [*results, MaintenanceResult(f"{feed.name}: dates expired", count, size)])
                 )
-                raise Busy(f"{busy}. Done so far: {done}") from None
+                raise Busy(f"{busy.text}. Done so far: {done}") from None
             results.append(MaintenanceResult(f"{feed.name}: expired up to {expired[feed.name]}", count, size))
             results += _forget(connection, feed, expired[feed.name], dry_run)
     return [result for result in results if result.count]
@@ -144,7 +144,7 @@ def _expire(connection: Connection[Any], feed: Feed, delivery: Delivery) -> int:
     except (LockNotAvailable, DeadlockDetected) as error:
         raise Busy(
             f"{feed.name} {delivery.business_date}: a query locks the raw table "
-            f"({str(error).splitlines()[0]}); run this again when it has ended"
+            f"({str(error).splitlines()[0]})"
         ) from None
     return size
 

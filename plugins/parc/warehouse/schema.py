@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.settings import Settings
 from parc.warehouse import logins
 from parc.warehouse.connections import connect
@@ -34,8 +35,13 @@ def migrate(settings: Settings) -> list[str]:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise ConfigurationError(
-                f"the database {connection.info.dbname} has the encoding {encoding} instead of UTF8: "
-                f"create database {connection.info.dbname} encoding 'UTF8' template template0"
+                f"the database {connection.info.dbname} has the encoding {encoding} instead of UTF8",
+                steps=(
+                    Step(
+                        "create it anew in SQL",
+                        f"create database {connection.info.dbname} encoding 'UTF8' template template0",
+                    ),
+                ),
             )
         _lock(connection)
         logins.ensure(connection, settings)

@@ -105,10 +105,10 @@ def last_build(settings: Settings) -> dict[str, Any]:
 
 
 def fail(settings: Settings, *, full_refresh: bool = False) -> str:
-    """Run a build that fails; its message."""
+    """Run a build that fails; what it says happened."""
     with pytest.raises(BuildFailed) as failure:
         build(settings, full_refresh=full_refresh)
-    return str(failure.value)
+    return failure.value.text
 
 
 def test_a_failed_build_names_failing_rows_and_the_build_that_bi_sees(built: Settings) -> None:

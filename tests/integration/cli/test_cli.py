@@ -130,7 +130,8 @@ def test_doctor_names_the_remedy(warehouse: Settings) -> None:
     assert done.returncode == 3
     assert checks["airflow"]["is_ok"] and "not started" in checks["airflow"]["finding"]
     assert checks["warehouse"]["is_ok"] and checks["schema"]["is_ok"]
-    assert "PARC_LANDING" in checks["landing zone"]["finding"]
+    assert "does not exist" in checks["landing zone"]["finding"]
+    assert "PARC_LANDING" in checks["landing zone"]["command"]
     assert "PARC_PSEUDONYM_SECRET" in checks["pseudonym key"]["finding"]
 
 

@@ -149,6 +149,9 @@ def test_the_server_crashes(
     print(f"\nserver {how} {count} times: {dict(hits.most_common())}")
 
 
+LINES = 4
+"""What a full disk is reported in: what happened, and three steps."""
+
 ROOMS_KB = [64, *(pytest.param(room, marks=pytest.mark.soak) for room in (0, 128, 256, 512, 1_024, 4_096))]
 
 
@@ -162,9 +165,9 @@ def test_the_disk_of_the_warehouse_is_full(
         code = load.wait()
         print(f"\n{room_kb} kB of room: {code} {load.output}")
         if room_kb == 64:
-            assert code == 3 and load.output.count("\n") == 1
+            assert code == 3 and load.output.count("\n") == LINES
             assert load.output.startswith("parc: calls 2012-04-25: the disk of the warehouse is full (")
-            assert "`parc maintain --dry-run`" in load.output
+            assert ": parc maintain --dry-run" in load.output
         check_reported(load)
         if code:
             assert len(published(private)) == FIRST, "what is published can be read"
@@ -208,7 +211,7 @@ def test_the_disk_of_the_home_is_full(warehouse: Settings, tmp_path: Path, needs
             load = ingesting(settings, "calls", DAY)
             assert load.wait() == 3, load.output
             assert load.output.startswith(f"parc: calls 2012-04-25: the disk of {home} is full ([Errno 28]")
-            assert load.output.count("\n") == 1
+            assert load.output.count("\n") == LINES
             assert query(settings, "select count(*) from ops.delivery where status = 'published'") == [(0,)]
         again = ingesting(settings, "calls", DAY)
         assert again.wait() == 0, again.output

@@ -579,7 +579,7 @@ def fails(settings: Settings, *reported: str, secrets: tuple[str, ...] = (SECRET
         with pytest.raises(ConfigurationError) as caught:
             look()
         text = str(caught.value)
-        assert text.startswith(settings.landing) and "\n" not in text and len(text) < 500, text
+        assert text.startswith(settings.landing) and "\n" not in caught.value.text and len(text) < 500, text
         for part in reported:
             assert part in text
         assert not any(secret in text for secret in secrets)
@@ -711,7 +711,9 @@ def test_a_server_that_disconnects_during_a_load(
     with door(sftp_server.port, let_through) as (port, taken):
         know(sftp_server.folder / "host", port, tmp_path / "known_hosts")
         settings = at_port(sftp.settings, port)
-        with pytest.raises(ConfigurationError, match=r"cannot be read: [^\n]+; check that the server is up"):
+        with pytest.raises(
+            ConfigurationError, match=r"cannot be read: [^\n]+\n  check that the server is up"
+        ):
             ingest(settings, "calls", DAY)
         assert len(taken) == 1
     assert ledger(sftp.settings) == [] and sftp.copies == []

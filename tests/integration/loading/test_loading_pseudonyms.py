@@ -183,5 +183,5 @@ def test_there_is_one_key(warehouse: Settings) -> None:
 def test_an_outdated_warehouse_schema_is_reported(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("drop table ops.pseudonym_key")
-    with pytest.raises(ConfigurationError, match="older than the platform; update it with `parc up"):
+    with pytest.raises(ConfigurationError, match=r"older than the platform\n  .*: parc up --no-airflow"):
         ingest(warehouse, "calls", DAY)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from parc.errors import ConfigurationError
 from parc.loading import loads, unseen
 from parc.settings import Settings
 from parc.simulate import simulate
@@ -82,6 +84,16 @@ def test_a_load_that_is_killed_refuses_its_delivery(blocked: Settings) -> None:
     killer.join()
     assert outcome.status == "refused" and "(delivery 2): its load was ended by SIGKILL" in outcome.message
     assert [status for _, status, *_ in ledger(blocked)] == ["published", "refused"]
+
+
+def test_an_error_of_a_load_keeps_its_steps(warehouse: Settings, tmp_path: Path) -> None:
+    settings = replace(warehouse, landing=str(tmp_path / "nowhere"))
+    with loads(settings) as load, pytest.raises(ConfigurationError, match="does not exist") as stop:
+        load.ingest("calls", DAY)
+    assert [step.label for step in stop.value.steps] == [
+        "set PARC_LANDING to where deliveries arrive",
+        "create the folder",
+    ]
 
 
 def test_a_load_gets_only_the_secrets_it_needs(warehouse: Settings, monkeypatch) -> None:

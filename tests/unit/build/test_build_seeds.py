@@ -72,6 +72,6 @@ def test_every_seed_declares_what_it_governs() -> None:
 
 def test_a_seed_without_a_declaration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "colours.csv").write_text("colour\nred\n")
-    with pytest.raises(BuildFailed, match=r"seed colours: .*add config\.meta\.governs") as stop:
+    with pytest.raises(BuildFailed, match=r"(?s)seed colours: .*add config\.meta\.governs") as stop:
         seeds.read(tmp_path)
     assert [step.command for step in stop.value.steps] == ["", "parc build"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from parc.routing.judges.load import SiteLoad
 from parc.routing.plans.plan import Plan
+from parc.routing.plans.remedies import of_verdict
 from parc.routing.table.content import SHAPES
 from parc.routing.table.diff import TableDiff
 
@@ -29,7 +31,8 @@ def render_json(plan: Plan) -> dict[str, Any]:
         "refusals": [str(ruling) for ruling in plan.refusals],
         "approvals": [str(ruling) for ruling in plan.approvals],
         "notes": [str(ruling) for ruling in plan.notes],
-        "blocks": plan.blocks,
+        "blocks": [str(block) for block in plan.blocks],
+        "steps": [asdict(step) for step in of_verdict(plan)],
         "gate": plan.gate and {"outcome": plan.gate.outcome, "page": plan.gate.page},
         "going_live": [list(pair) for pair in live],
         "going_back": [list(pair) for pair in back],

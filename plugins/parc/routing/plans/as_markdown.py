@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from parc.routing.plans.plan import Plan
+from parc.routing.plans.plan import Plan, ReleaseBlock
 from parc.routing.plans.wording import (
     LOAD_COLUMNS,
     LOADS_TITLE,
@@ -32,7 +32,7 @@ def render_markdown(plan: Plan) -> str:
         f"{subject(plan)} ({base}).",
         *_section("Why a person is asked", [f"- {ruling}" for ruling in plan.approvals]),
         *_section("Refused", [f"- {ruling}" for ruling in plan.refusals]),
-        *_section("Blocked", [f"- {block}" for block in plan.blocks]),
+        *_section("Blocked", [_block(block) for block in plan.blocks]),
         *_section("To know", [f"- {note}" for note in plan.notes]),
         *_section("Where calls go", _routes(plan)),
         *_section("Calls that move", _calls(plan)),
@@ -48,6 +48,11 @@ def render_markdown(plan: Plan) -> str:
         f"`parc routing apply{for_date} --approve {plan.plan_hash}`",
     ]
     return "\n\n".join(sections)
+
+
+def _block(block: ReleaseBlock) -> str:
+    steps = [f"{step.label}: `{step.command}`" if step.command else step.label for step in block.steps]
+    return "\n".join([f"- {block}", *(f"    - {step}" for step in steps)])
 
 
 def _section(heading: str, lines: list[str]) -> list[str]:

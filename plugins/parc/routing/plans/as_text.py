@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from parc.routing.plans.plan import Plan
+from parc.routing.plans.plan import Plan, ReleaseBlock
 from parc.routing.plans.wording import (
     LOAD_COLUMNS,
     LOADS_TITLE,
@@ -30,7 +30,7 @@ def render_text(plan: Plan, rows_shown: int = ROWS_SHOWN) -> str:
     lines.append(f"  verdict    {plan.verdict}")
     for heading, entries in (
         ("Refused", plan.refusals),
-        ("Blocked", plan.blocks),
+        ("Blocked", [f"{block}{_steps(block)}" for block in plan.blocks]),
         ("Needs approval", plan.approvals),
         ("Notes", plan.notes),
     ):
@@ -48,6 +48,10 @@ def render_text(plan: Plan, rows_shown: int = ROWS_SHOWN) -> str:
         if table.row_count:
             lines += ["", *_table(plan, table, rows_shown)]
     return "\n".join(lines)
+
+
+def _steps(block: ReleaseBlock) -> str:
+    return "".join(f"\n      {step.to_text()}" for step in block.steps)
 
 
 def _title(plan: Plan) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from parc.findings import Step
 from parc.quality import Verdict as GateVerdict
 from parc.routing.judges.guards import examine, going
 from parc.routing.judges.load import SiteLoad
@@ -43,6 +44,17 @@ class PlanVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class ReleaseBlock:
+    """What keeps every release back for now, and the steps that end it."""
+
+    text: str
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class Plan:
     """A release that could be applied.
 
@@ -64,7 +76,7 @@ class Plan:
     moved: CallsMoved | None
     loads: list[SiteLoad] = field(default_factory=list)
     rulings: list[Ruling] = field(default_factory=list)
-    blocks: list[str] = field(default_factory=list)
+    blocks: list[ReleaseBlock] = field(default_factory=list)
     is_drifted: bool = False
     provenance: Provenance = field(default_factory=Provenance)
     gate: GateVerdict | None = None
@@ -119,7 +131,7 @@ class Plan:
     def reasons(self) -> list[str]:
         """Why the verdict is not `ready`: refusals and blocks, or what needs approval."""
         if self.verdict.is_stopped:
-            return [*map(str, self.refusals), *self.blocks]
+            return [*map(str, self.refusals), *map(str, self.blocks)]
         return [*map(str, self.approvals)] if self.verdict == PlanVerdict.NEEDS_APPROVAL else []
 
     def going(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -153,7 +165,7 @@ def make_plan(
     *,
     business_date: date,
     base: Reading | None,
-    blocks: list[str],
+    blocks: list[ReleaseBlock],
     is_drifted: bool,
     provenance: Provenance,
     is_bootstrap_allowed: bool = False,

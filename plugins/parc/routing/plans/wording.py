@@ -43,21 +43,8 @@ def headline(plan: Plan) -> str:
 
 
 def explain_verdict(plan: Plan) -> str:
-    """The verdict, its reasons and the way out. A block names its own way out."""
-    for_date = f" --date {plan.business_date}" if plan.business_date else ""
-    lines = [f"{headline(plan)}:", bullets(plan.reasons)] if plan.reasons else [headline(plan)]
-    if plan.verdict == PlanVerdict.REFUSED:
-        lines.append(
-            f"See `parc routing plan{for_date}`; correct the data or the seeds, then `parc build`, "
-            "and apply again"
-        )
-    if plan.verdict == PlanVerdict.NEEDS_APPROVAL:
-        drift = " --drift overwrite" if plan.is_drifted else ""
-        lines.append(
-            f"See `parc routing plan{for_date}`, then "
-            f"`parc routing apply{for_date}{drift} --approve {plan.plan_hash}`"
-        )
-    return "\n".join(lines)
+    """The verdict and its reasons; `remedies.of_verdict` has the way out."""
+    return f"{headline(plan)}:\n{bullets(plan.reasons)}" if plan.reasons else headline(plan)
 
 
 def bullets(entries: Iterable[object]) -> str:

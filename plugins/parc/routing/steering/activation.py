@@ -24,11 +24,13 @@ from typing import Any, Literal
 
 from psycopg import Connection
 
-from parc.errors import RoutingRefused
+from parc.errors import RoutingRefused, parts_of
+from parc.findings import Step
 from parc.ledger import locks, releases, write_releases
 from parc.ledger.releases import Kind, RecordedRelease
 from parc.routing.plans.plan import Plan
-from parc.routing.steering.drafting import VERSIONS_KEPT, Drift, kill_switch_message, mismatch
+from parc.routing.plans.remedies import RELEASE_HOLD, accept_drift
+from parc.routing.steering.drafting import VERSIONS_KEPT, Drift, kill_switch_block, mismatch
 from parc.routing.steering.record import begin_release
 from parc.routing.switches import Release, Switch, open_switch
 from parc.settings import Settings
@@ -54,14 +56,14 @@ def exclusive(settings: Settings) -> Iterator[tuple[Connection[Any], Switch]]:
     Raises Busy when another release runs, RoutingRefused when routing is disabled.
     """
     switch = open_switch(settings)
-    busy = "another routing release is running; try again when it has ended (`parc routing status`)"
+    busy = "another routing release is running"
     with (
         connect(settings, "exporter", autocommit=True) as connection,
         locks.held(connection, locks.ROUTING, busy),
     ):
-        disabled = kill_switch_message(connection)
+        disabled = kill_switch_block(connection)
         if disabled:
-            raise RoutingRefused(disabled)
+            raise RoutingRefused(disabled.text, steps=disabled.steps)
         left = releases.unfinished(connection)
         if left:
             settle(connection, switch, left, write_releases.next_fence(connection))
@@ -110,8 +112,11 @@ def activate(
         switch.stage(Release(version, plan.desired, asdict(plan.provenance)))
         problem = mismatch(switch.verify(version), intent)
     except Exception as error:
-        write_releases.record_event(connection, release_id, "failed", f"staging: {error}")
-        raise RoutingRefused(f"{version} could not be staged, the switch keeps its table: {error}") from error
+        why, steps = parts_of(error)
+        write_releases.record_event(connection, release_id, "failed", f"staging: {why}")
+        raise RoutingRefused(
+            f"{version} could not be staged, the switch keeps its table: {why}", steps=steps
+        ) from error
     if problem:
         write_releases.record_event(connection, release_id, "failed", problem)
         raise RoutingRefused(f"{version} does not verify on the switch, which keeps its table: {problem}")
@@ -126,12 +131,13 @@ def activate(
     if end == "rolled_back":
         back = intent.base_version or "no table, as before"
         raise RoutingRefused(
-            f"{version} did not verify after activation ({detail}); rolled back to {back} and held: find the "
-            "cause, then `parc routing release-hold`"
+            f"{version} did not verify after activation ({detail}); rolled back to {back} and held",
+            steps=(Step("find the cause"), RELEASE_HOLD),
         ) from cause
     if end == "abandoned":
+        why, steps = parts_of(cause) if cause else (detail, ())
         raise RoutingRefused(
-            f"{version} could not be activated, the switch keeps its table: {cause or detail}"
+            f"{version} could not be activated, the switch keeps its table: {why}", steps=steps
         ) from cause
     return version
 
@@ -180,11 +186,11 @@ def record_drift(
     )
 
 
-def strayed_message(drift: Drift) -> str:
+def strayed(drift: Drift) -> RoutingRefused:
     """Why nothing can be changed while the switch has strayed, and what to do first."""
-    return (
-        f"the switch has strayed from its last release: {drift.detail}. Settle that first: "
-        "`parc routing verify`, then `parc routing apply --drift adopt` or `--drift overwrite`"
+    return RoutingRefused(
+        f"the switch has strayed from its last release: {drift.detail}",
+        steps=(Step("see how", "parc routing verify"), *accept_drift(None)),
     )
 
 

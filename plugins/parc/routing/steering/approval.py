@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from parc.errors import RoutingRefused
+from parc.findings import Step
 from parc.ledger import releases, write_releases
 from parc.ledger.releases import ApprovalReply, Reply
 from parc.numbers import remark
@@ -59,7 +60,9 @@ def answer(
     with connect(settings, "exporter") as connection:
         request = releases.approval_request(connection, question_id)
         if request is None:
-            raise RoutingRefused("no plan was recorded for this question; run `export_routing` again")
+            raise RoutingRefused(
+                "no plan was recorded for this question", steps=(Step("run `export_routing` again"),)
+            )
         if verdict == "approved":
             assert answered_by
             check_approver(settings, answered_by, answered_by_id or answered_by)
@@ -103,7 +106,10 @@ def requester(
     asked_by = releases.requester(connection, plan_hash, remark(approved_by)) or else_by
     if settings.four_eyes and asked_by in (approved_by, remark(approved_by)):
         raise RoutingRefused(
-            f"{approved_by} asked for this release and cannot approve it (PARC_FOUR_EYES): have somebody "
-            "else approve (in Airflow clear the task `approve`), or ask (`parc routing apply`)"
+            f"{approved_by} asked for this release and cannot approve it (PARC_FOUR_EYES)",
+            steps=(
+                Step("have somebody else approve (in Airflow clear the task `approve`)"),
+                Step("have somebody else ask", "parc routing apply", is_alternative=True),
+            ),
         )
     return asked_by

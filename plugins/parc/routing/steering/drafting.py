@@ -13,6 +13,7 @@ from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import Connection
 
 from parc.errors import ConfigurationError, RoutingRefused
+from parc.findings import Step
 from parc.ledger import releases
 from parc.ledger.releases import RecordedRelease
 from parc.routing.judges import freshness
@@ -20,9 +21,10 @@ from parc.routing.judges.guards import frozen
 from parc.routing.judges.proposal import Proposal
 from parc.routing.judges.validation import validate
 from parc.routing.judges.volumes import calls_moved
-from parc.routing.plans.plan import Plan, make_plan
+from parc.routing.plans.plan import Plan, ReleaseBlock, make_plan
+from parc.routing.plans.remedies import ENABLE, RELEASE_HOLD, accept_drift
 from parc.routing.plans.wording import bullets
-from parc.routing.switches import Reading, Switch, open_switch, readable
+from parc.routing.switches import BOOTSTRAP, Reading, Switch, open_switch, readable
 from parc.routing.table.content import NATIONAL_ZONE, Content
 from parc.routing.table.desired import desired_state, effective_date, with_urgent
 from parc.routing.table.diff import diff
@@ -31,6 +33,8 @@ from parc.settings import Settings
 from parc.warehouse import connect
 
 VERSIONS_KEPT = 14
+RESTORE = Step("restore an earlier table", "parc routing rollback")
+CHOOSE = Step("choose another version", "parc routing rollback --to VERSION")
 
 log = logging.getLogger(__name__)
 
@@ -89,15 +93,15 @@ def night_plan(
     desired = desired_state(inputs, day)
     base = _comparable(live, is_trusted=drift is None)
     is_drifted = drift is not None and drift.live is not None
-    blocks = frozen(context.freezes, utc_now(), day)
+    blocks = [ReleaseBlock(text) for text in frozen(context.freezes, utc_now(), day)]
     held = releases.hold(connection)
     if held:
-        blocks.append(f"held by {held}; `parc routing release-hold` lets releases through again")
-    disabled = kill_switch_message(connection)
+        blocks.append(ReleaseBlock(f"held by {held}", (RELEASE_HOLD,)))
+    disabled = kill_switch_block(connection)
     if disabled:
         blocks.append(disabled)
     if drift and is_drifted and not is_accepted:
-        blocks.append(drift_message(drift, business_date))
+        blocks.append(drift_block(drift, business_date))
     proposed = make_plan(
         Proposal(day, inputs, context, base, desired, diff(base, desired)),
         business_date=business_date,
@@ -131,15 +135,13 @@ def rollback_plan(
         what = (
             f"no release was recorded as {version}" if version else "there is no release before the live one"
         )
-        raise RoutingRefused(f"{what}; the last ones are: {known} (`parc routing rollback --to VERSION`)")
+        raise RoutingRefused(f"{what}; the last ones are: {known}", steps=(CHOOSE,))
     if live and live.version == version and not live.problems:
         raise RoutingRefused(f"{version} is live already")
     former = switch.verify(version)
     problem = mismatch(former, origin)
     if problem or former.content is None:
-        raise RoutingRefused(
-            f"{version} cannot be restored: {problem}; choose another: `parc routing rollback --to VERSION`"
-        )
+        raise RoutingRefused(f"{version} cannot be restored: {problem}", steps=(CHOOSE,))
     return exempt_plan(settings, live, former.content, origin.effective_date, is_trusted=False), version
 
 
@@ -164,8 +166,8 @@ def emergency_plan(settings: Settings, connection: Connection[Any], switch: Swit
     if live is None or live.content is None:
         what = "; ".join(live.problems) if live else "it is empty"
         raise RoutingRefused(
-            f"the table on the switch cannot be sent to the national route: {what}. Restore one with "
-            "`parc routing rollback`, or make the first with `parc routing apply --bootstrap`"
+            f"the table on the switch cannot be sent to the national route: {what}",
+            steps=(RESTORE, replace(BOOTSTRAP, is_alternative=True)),
         )
     frames = live.content.frames
     national = frames["routes"].filter(zone_code=NATIONAL_ZONE)
@@ -174,8 +176,8 @@ def emergency_plan(settings: Settings, connection: Connection[Any], switch: Swit
     problems = validate(desired.frames)
     if problems:
         raise RoutingRefused(
-            "the table on the switch has no national route to fall back on; `parc routing rollback` restores "
-            "an earlier one:\n" + bullets(problems)
+            "the table on the switch has no national route to fall back on:\n" + bullets(problems),
+            steps=(RESTORE,),
         )
     recorded = releases.last_activated(connection)
     return exempt_plan(
@@ -237,21 +239,18 @@ def drift_of(connection: Connection[Any], live: Reading | None) -> Drift | None:
     return Drift(recorded, live, f"{recorded.version} is expected, {problem}") if problem else None
 
 
-def drift_message(drift: Drift, business_date: date) -> str:
+def drift_block(drift: Drift, business_date: date) -> ReleaseBlock:
     """What has strayed, and how to accept it."""
-    return (
-        f"drift: the switch does not hold the last recorded release: {drift.detail}. Accept that "
-        f"first: `parc routing apply --date {business_date} --drift adopt` (the switch is right) or "
-        "`--drift overwrite` (the release is)"
+    return ReleaseBlock(
+        f"drift: the switch does not hold the last recorded release: {drift.detail}",
+        accept_drift(business_date),
     )
 
 
-def kill_switch_message(connection: Connection[Any]) -> str | None:
+def kill_switch_block(connection: Connection[Any]) -> ReleaseBlock | None:
     """Who disabled routing and how to enable it; None while it is enabled."""
     disabled = releases.kill_switch(connection)
-    if disabled is None:
-        return None
-    return f"routing is disabled by {disabled}; `parc routing enable` allows releases again"
+    return ReleaseBlock(f"routing is disabled by {disabled}", (ENABLE,)) if disabled else None
 
 
 def _comparable(live: Reading | None, *, is_trusted: bool) -> Content | None:

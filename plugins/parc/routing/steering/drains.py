@@ -7,6 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from parc.errors import RoutingRefused
+from parc.findings import Step
 from parc.instants import shown
 from parc.ledger import write_releases
 from parc.routing.switches import Question, Reading, Switch, open_switch, readable
@@ -41,8 +42,11 @@ def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: st
         zone, market, band = alone.row(0)
         raise RoutingRefused(
             f"without {site_code}, {alone.height} routes have no site left (first: zone {zone}, "
-            f"market {market}, {band}): end another drain, or send all calls away with "
-            "`parc routing emergency national`"
+            f"market {market}, {band})",
+            steps=(
+                Step("end another drain", "parc routing drain SITE --end"),
+                Step("send all calls away", "parc routing emergency national", is_alternative=True),
+            ),
         )
     with connect(settings, "exporter") as connection:
         write_releases.record_drain(connection, "set", site_code, until, set_by=drained_by, reason=reason)
@@ -58,7 +62,9 @@ def end_drain(settings: Settings, site_code: str, *, ended_by: str, reason: str)
     """Give a drained site calls again. Raises RoutingRefused when it is not drained."""
     switch = open_switch(settings)
     if site_code not in switch.drains():
-        raise RoutingRefused(f"{site_code} is not drained: `parc routing status` lists what is")
+        raise RoutingRefused(
+            f"{site_code} is not drained", steps=(Step("list what is", "parc routing status"),)
+        )
     with connect(settings, "exporter") as connection:
         write_releases.record_drain(connection, "ended", site_code, None, set_by=ended_by, reason=reason)
         switch.drain(site_code, None)

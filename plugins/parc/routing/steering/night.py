@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from parc.errors import RoutingRefused
+from parc.findings import BUILD, Step
 from parc.ledger import deliveries, releases
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -24,7 +25,11 @@ def newest_business_date(settings: Settings) -> date:
     known = [day for day in dates if day]
     if not known:
         raise RoutingRefused(
-            "the marts hold no calls yet, so there is no night to release for: `parc ingest calls`, then "
-            "`parc build`, or name the day with --date"
+            "the marts hold no calls yet, so there is no night to release for",
+            steps=(
+                Step("load calls", "parc ingest calls --date DATE"),
+                BUILD,
+                Step("name the day with --date", is_alternative=True),
+            ),
         )
     return max(known)

@@ -15,7 +15,7 @@ from parc.ledger import releases
 from parc.numbers import e164, remark
 from parc.pseudonyms import Pseudonyms
 from parc.routing.plans.wording import headline
-from parc.routing.steering.activation import ReleaseResult, activate, exclusive, strayed_message
+from parc.routing.steering.activation import ReleaseResult, activate, exclusive, strayed
 from parc.routing.steering.drafting import VERSIONS_KEPT, drift_of, exempt_plan, urgent_plan
 from parc.routing.switches import readable
 from parc.routing.table.content import Content
@@ -41,7 +41,7 @@ def assign(
         live = switch.read_live()
         drift = drift_of(connection, live)
         if drift:
-            raise RoutingRefused(strayed_message(drift))
+            raise strayed(drift)
         plan = urgent_plan(settings, live, known, zone_code)
         _record(connection, known, zone_code, set_by=requested_by, reason=reason)
         if plan.is_empty:
@@ -100,7 +100,7 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
         if reachable - without:
             drift = drift_of(connection, switch.read_live())
             if drift:
-                raise RoutingRefused(strayed_message(drift))
+                raise strayed(drift)
             recorded = releases.last_activated(connection)
             for _ in range(2):
                 reading = switch.read_live()

@@ -8,16 +8,18 @@ from typing import Any, Literal
 from psycopg import Connection
 
 from parc.errors import ApprovalNeeded, RoutingRefused
+from parc.findings import Step
 from parc.ledger import write_releases
 from parc.ledger.releases import Kind
 from parc.routing.judges.validation import validate
 from parc.routing.plans.plan import Plan, PlanVerdict
+from parc.routing.plans.remedies import of_verdict, read_plan
 from parc.routing.plans.wording import bullets, explain_verdict, headline
 from parc.routing.steering.activation import ReleaseResult, activate, discard_old, exclusive, record_drift
 from parc.routing.steering.approval import record_request, requester
 from parc.routing.steering.drafting import (
     Drift,
-    drift_message,
+    drift_block,
     drift_of,
     emergency_plan,
     exempt_plan,
@@ -50,7 +52,7 @@ def apply(
     what it holds and stops there, "overwrite" releases over it.
 
     Raises ApprovalNeeded when a person must approve, Busy when another release runs, RoutingRefused
-    otherwise. The message names the rule, the figures and the command that helps.
+    otherwise. The text names the rule and the figures, the steps what helps.
     """
     if approve and not approved_by:
         raise RoutingRefused("an approval needs a name: say who approves (approved_by)")
@@ -60,7 +62,8 @@ def apply(
         if found and found.live is not None:
             if drift is None:
                 record_drift(connection, "detected", found)
-                raise RoutingRefused(drift_message(found, business_date))
+                block = drift_block(found, business_date)
+                raise RoutingRefused(block.text, steps=block.steps)
             if drift == "adopt":
                 return _adopt(settings, connection, switch, found, requested_by, reason)
         elif drift is not None:
@@ -163,8 +166,8 @@ def _adopt(
     problems = validate(live.content.frames) if live.content else list(live.problems)
     if problems or live.content is None:
         raise RoutingRefused(
-            "what the switch holds is no valid table, so it cannot be adopted; `--drift overwrite` replaces "
-            "it:\n" + bullets(problems)
+            "what the switch holds is no valid table, so it cannot be adopted:\n" + bullets(problems),
+            steps=(Step("replace it", "parc routing apply --drift overwrite"),),
         )
     day = drift.recorded.effective_date if drift.recorded else None
     plan = exempt_plan(settings, live, Content.of(live.content.frames), day, is_trusted=True)
@@ -180,12 +183,16 @@ def _adopt(
 def _check(plan: Plan, approve: str | None) -> None:
     """Raises unless this plan may be applied now."""
     if plan.verdict.is_stopped:
-        raise RoutingRefused(explain_verdict(plan))
+        raise RoutingRefused(explain_verdict(plan), steps=of_verdict(plan))
     if approve and approve != plan.plan_hash:
         raise RoutingRefused(
             f"the approval is for plan {approve}, but the plan is now {plan.plan_hash}: the content or the "
-            "live table changed since, so the switch keeps its table. Read the new plan (`parc routing plan "
-            f"--date {plan.business_date}`, or run `export_routing` again in Airflow) and approve that one"
+            "live table changed since, so the switch keeps its table",
+            steps=(
+                read_plan(plan.business_date),
+                Step("run `export_routing` again in Airflow", is_alternative=True),
+                Step("approve that plan"),
+            ),
         )
     if plan.approvals and not approve:
-        raise ApprovalNeeded(explain_verdict(plan))
+        raise ApprovalNeeded(explain_verdict(plan), steps=of_verdict(plan))

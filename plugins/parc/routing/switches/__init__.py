@@ -13,6 +13,8 @@ from parc.routing.table.content import Content
 from parc.settings import Settings
 
 KAMAILIO = "kamailio:"
+BOOTSTRAP = Step("release a first table", "parc routing apply --bootstrap")
+SEE_LIVE = Step("see what is live", "parc routing status")
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class Reading:
 def readable(live: Reading | None) -> Content:
     """The content of a reading. Raises RoutingRefused with the reason if there is none."""
     if live is None or live.content is None:
-        what = "; ".join(live.problems) if live else "it is empty (`parc routing apply --bootstrap`)"
-        raise RoutingRefused(f"the table on the switch cannot be read: {what}")
+        if live is None:
+            raise RoutingRefused("the table on the switch cannot be read: it is empty", steps=(BOOTSTRAP,))
+        raise RoutingRefused(f"the table on the switch cannot be read: {'; '.join(live.problems)}")
     return live.content
 
 
@@ -152,6 +155,6 @@ def open_switch(settings: Settings) -> Switch:
         return FileSwitch(settings.switch)
     except (OSError, ImportError, ValueError) as error:
         raise ConfigurationError(
-            f"the switch {settings.switch} cannot be opened: {error}; is PARC_SWITCH right?",
+            f"the switch {settings.switch} cannot be opened: {error}",
             steps=(Step("set PARC_SWITCH to the switch"),),
         ) from error

@@ -25,6 +25,7 @@ IN_FLIGHT = 8
 QUICK_SECONDS = 10
 ANSWER_BYTES = 1 << 18
 START = Step("start the platform's own switch", "parc up")
+START_ANOTHER = Step("start another one where it runs", is_alternative=True)
 MAGIC, FAULT = 0xA1, 3
 INTEGER, STRING, STRUCTURE, ARRAY, NAME = 0, 1, 3, 4, 5
 IS_LONG, LONG = 0x80, 8
@@ -82,9 +83,8 @@ class Rpc:
             ) from None
         except OSError as error:
             raise ConfigurationError(
-                f"the switch at {self.path} does not answer ({error.strerror or error}); `parc up` "
-                "starts the platform's own; another one must be started where it runs",
-                steps=(START,),
+                f"the switch at {self.path} does not answer ({error.strerror or error})",
+                steps=(START, START_ANOTHER),
             ) from None
         except (IndexError, UnicodeDecodeError, RecursionError):
             raise ConfigurationError(f"the switch at {self.path} answers no BINRPC") from None

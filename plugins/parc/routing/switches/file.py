@@ -20,7 +20,8 @@ from pathlib import Path
 
 from parc import storage
 from parc.errors import RoutingRefused
-from parc.routing.switches import Answer, Pointer, Question, Reading, Release
+from parc.findings import Step
+from parc.routing.switches import SEE_LIVE, Answer, Pointer, Question, Reading, Release
 from parc.routing.table.content import SHAPES, Content
 
 POINTER = "current.json"
@@ -130,8 +131,11 @@ class FileSwitch:
     def drain(self, site_code: str, until: datetime | None) -> None:
         """Refused: the switch that imports the files decides itself whom it calls."""
         raise RoutingRefused(
-            f"the switch at {self._root} takes tables and no drains: take {site_code} out where calls are "
-            "distributed, or send all calls away with `parc routing emergency national`"
+            f"the switch at {self._root} takes tables and no drains",
+            steps=(
+                Step(f"take {site_code} out where calls are distributed"),
+                Step("send all calls away", "parc routing emergency national", is_alternative=True),
+            ),
         )
 
     def ask(self, question: Question) -> Answer | None:
@@ -159,7 +163,8 @@ class FileSwitch:
         if now.fence > fence:
             raise RoutingRefused(
                 f"another release (token {now.fence}) has reached the switch since this one (token {fence}) "
-                "began; this one stops: see `parc routing status`"
+                "began; this one stops",
+                steps=(SEE_LIVE,),
             )
         pointer = {"version": version, "previous": now.version, "fence": fence}
         draft = f"{self._root}/{POINTER}.{fence}"

@@ -21,8 +21,8 @@ from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing.switches import Answer, Pointer, Question, Reading, Release
-from parc.routing.switches.binrpc import START
+from parc.routing.switches import SEE_LIVE, Answer, Pointer, Question, Reading, Release
+from parc.routing.switches.binrpc import START, START_ANOTHER
 from parc.routing.switches.memory import Memory
 from parc.routing.switches.probes import ask
 from parc.routing.switches.rehearsal import misrouted
@@ -203,7 +203,8 @@ class KamailioSwitch:
             if newest > fence:
                 raise RoutingRefused(
                     f"another release (token {newest}) has reached the switch since this one (token {fence}) "
-                    "began; this one stops: see `parc routing status`"
+                    "began; this one stops",
+                    steps=(SEE_LIVE,),
                 )
             previous = active if slot != active else _other(slot) if slot else None
             database.execute(
@@ -237,8 +238,8 @@ class KamailioSwitch:
         except psycopg.OperationalError as error:
             raise ConfigurationError(
                 f"the switch's database does not answer ({str(error).strip()}); calls continue by what the "
-                "switch has in memory. `parc up` starts the platform's own",
-                steps=(START,),
+                "switch has in memory",
+                steps=(START, START_ANOTHER),
             ) from None
 
 

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.host import processes
 from parc.host.processes import Program, owner_only, wait_until_ready
 from parc.routing.switches import KAMAILIO
@@ -146,8 +147,14 @@ def start(settings: Settings) -> int:
     executable = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")
     if executable is None:
         raise ConfigurationError(
-            "kamailio is not installed; on Debian: apt-get install kamailio kamailio-postgres-modules "
-            "kamailio-extra-modules, or name another switch with PARC_SWITCH"
+            "kamailio is not installed",
+            steps=(
+                Step(
+                    "install it on Debian",
+                    "apt-get install kamailio kamailio-postgres-modules kamailio-extra-modules",
+                ),
+                Step("name another switch with PARC_SWITCH", is_alternative=True),
+            ),
         )
     make_database(settings)
     make_tables(settings)

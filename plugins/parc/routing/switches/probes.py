@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.routing.switches import Answer, Question
 
 ANSWER_SECONDS = 2.0
@@ -48,15 +49,18 @@ def _ask(own: socket.socket, secret: str, question: Question) -> Answer:
         except TimeoutError:
             continue
         except OSError as error:
-            raise ConfigurationError(_silent(own, str(error))) from None
-    raise ConfigurationError(_silent(own, f"no answer to {TRIES} questions"))
+            raise _silent(own, str(error)) from None
+    raise _silent(own, f"no answer to {TRIES} questions")
 
 
-def _silent(own: socket.socket, why: str) -> str:
+def _silent(own: socket.socket, why: str) -> ConfigurationError:
     host, port = own.getpeername()
-    return (
-        f"the switch does not answer questions at {host}:{port} ({why}); is it running "
-        "(`parc status`), and does it have the same PARC_SWITCH_SECRET?"
+    return ConfigurationError(
+        f"the switch does not answer questions at {host}:{port} ({why})",
+        steps=(
+            Step("see whether it is running", "parc status"),
+            Step("check that it has the same PARC_SWITCH_SECRET"),
+        ),
     )
 
 

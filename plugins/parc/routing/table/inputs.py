@@ -14,7 +14,7 @@ import polars as pl
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError
-from parc.findings import Step
+from parc.findings import BUILD, Step
 from parc.ledger.releases import GOVERNING_DELIVERIES
 from parc.routing.table.content import INSTANT
 from parc.settings import Settings
@@ -194,12 +194,11 @@ def _require_tables(settings: Settings, tables: list[str]) -> None:
     if rows:
         missing = ", ".join(sorted(row[0] for row in rows))
         raise ConfigurationError(
-            f"routing needs {missing}, which the warehouse does not have yet: ingest the reference feeds "
-            "(`parc ingest numbering_plan|line_assignments --date D`), then `parc build`",
+            f"routing needs {missing}, which the warehouse does not have yet",
             steps=(
                 Step("load the numbering plan", "parc ingest numbering_plan --date DATE"),
                 Step("load the lines", "parc ingest line_assignments --date DATE"),
-                Step("build the marts", "parc build"),
+                BUILD,
             ),
         )
 
