@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 from parc.settings import Settings
+from support import preloaded
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -21,11 +20,5 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def parc(settings: Settings, *arguments: str, **others: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command on a platform."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("parc")), *arguments],
-        env=os.environ | environment(settings) | others,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run the command on a platform."""
+    return preloaded.command(arguments, os.environ | environment(settings) | others)

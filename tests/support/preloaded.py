@@ -1,8 +1,9 @@
-"""Forks loads and dbt from a process that has imported their libraries.
+"""Forks loads, dbt and the command line from a process that has imported their libraries.
 
 Great Expectations takes three seconds of processor time to import and dbt more than one, and the tests start
-some three hundred such processes. They run the same code as those of a deployed platform, with the same
-variables. Tests of how a process starts, is limited or ends use the deployed way: fixture `as_deployed`.
+hundreds of such processes. They run the same code as those of a deployed platform, with the same variables.
+Tests of how a process starts, is limited or ends use the deployed way: fixture `as_deployed`, and
+`support.running`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import pytest
 
@@ -77,6 +80,15 @@ def dbt_process(log: Path, variables: dict[str, str]) -> Forked:
 DEPLOYED = isolation._process, dbt._process
 
 
+def command(arguments: Sequence[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """As a shell starts `parc`, and waits for it."""
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        process = Forked(_command, arguments, variables, DupFd(output.fileno()), DupFd(errors.fileno()))
+        code = process.wait()
+        said = [_read(stream) for stream in (output, errors)]
+    return subprocess.CompletedProcess(["parc", *arguments], code, *said)
+
+
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork from now on."""
     monkeypatch.setattr(isolation, "_process", worker)
@@ -101,6 +113,23 @@ def _worker(line: Connection, variables: dict[str, str]) -> None:
     _become(variables)
     os.setsid()
     main(line)
+
+
+def _command(arguments: Sequence[str], variables: dict[str, str], output: Any, errors: Any) -> None:
+    _become(variables)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream, number in ((output, 1), (errors, 2)):
+        os.dup2(stream.detach(), number)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.argv = ["parc", *arguments]
+    from parc.cli import main  # measures the terminal
+
+    main()
+
+
+def _read(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode()
 
 
 def _dbt(log: str, variables: dict[str, str], its_input: Any, its_output: Any) -> None:
