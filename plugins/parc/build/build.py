@@ -112,7 +112,10 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                     resume.keep(connection, settings, build_id, run, opened.entering)
                 seen = builds.published(connection)
                 log = str(dbt.log_file(settings))
-                raise BuildFailed(failures.message(done, build_id, seen.build_id if seen else None, log))
+                raise BuildFailed(
+                    failures.message(done, build_id, seen.build_id if seen else None, log),
+                    steps=failures.remedy("failed", [node.as_entered for node in done]),
+                )
             rows_by_mart = _close(connection, run, found, build_id)
             publication.settle(connection, run.entries.values())
             date_count = builds.date_count(connection, build_id, changes.FACTS)

@@ -111,6 +111,15 @@ def _entry(node: Any) -> dict[str, Any]:
         "model": getattr(node, "model", None),
         "generic": {"name": test.name, "arguments": test.kwargs} if test else None,
         "demands": _demands(node) if node.resource_type == "model" else {},
+        **(_table(node) if node.resource_type == "model" else {}),
+    }
+
+
+def _table(model: Any) -> dict[str, Any]:
+    """The columns of the model's contract, and the table that it adds to if it is incremental."""
+    return {
+        "contract": list(model.columns) if model.contract.enforced else [],
+        "kept_table": model.relation_name if model.config.materialized == "incremental" else None,
     }
 
 
