@@ -9,6 +9,7 @@ from parc.build.nodes import Node
 from parc.findings import BUILD, Step
 from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode, BuildStatus
+from parc.wording import counted
 
 FULL_REFRESH = Step("rebuild the tables with their new columns", "parc build --full-refresh")
 ORIGINS_SHOWN = 5
@@ -23,8 +24,8 @@ def message(nodes: list[Node], build_id: int, seen_build_id: int | None, log: st
     skipped_count = sum(node.status == "skipped" for node in nodes)
     seen = f"still sees build {seen_build_id}" if seen_build_id else "sees no build yet"
     parts = [
-        f"build {build_id}: {len(failed)} of {len(nodes)} nodes failed, "
-        f"{skipped_count} were skipped because of that; BI {seen}.",
+        f"build {build_id}: {len(failed)} of {counted(len(nodes), 'node')} failed, "
+        f"{counted(skipped_count, 'was', 'were')} skipped because of that; BI {seen}.",
         *map(_described, failed),
         "The next build (in Airflow: clear this task) resumes with what failed; if anything has arrived "
         f"since, it starts over. (log: {log})",
@@ -59,7 +60,7 @@ def _described(node: Node) -> str:
     if node.kind == "model" and node.failing_rows:
         error += "\n    the first rows that break its contract:"
     if node.kind == "test" and node.status == "fail":
-        rows = "1 row breaks it" if node.row_count == 1 else f"{node.row_count:,} rows break it"
+        rows = counted(node.row_count or 0, "row breaks it", "rows break it")
         error = rows if not node.failing_rows else f"{rows}{', the first' if node.row_count != 1 else ''}:"
     lines = [f"{WORDS.get(node.kind, node.kind)} {node.name}: {error}"]
     lines += [f"    {_row(row)}" for row in node.failing_rows or []]

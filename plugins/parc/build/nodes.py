@@ -15,6 +15,7 @@ from parc.build.broken import FailingRows
 from parc.build.dbt import DbtRun, ManifestEntry, Result
 from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode
+from parc.wording import counted
 
 TESTS = ("test", "unit_test")
 # dbt's statuses that the ledger records under another one.
@@ -142,10 +143,10 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
     entry = run.entries[result.unique_id]
     found: dict[str, tuple[int, FailingRows]] = {}
     if test.status == "fail":
-        counted = broken.of_each(connection, result.compiled_code or "")
-        if counted is None:
+        of_models = broken.of_each(connection, result.compiled_code or "")
+        if of_models is None:
             return [test]
-        found = counted
+        found = of_models
     part = entry.meta[ASSERTION]
     of_each = []
     for unique_id in entry.reads:
@@ -160,7 +161,7 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
         if model.name in found:
             count, rows = found[model.name]
             origins = _origins(connection, run, unique_id, rows)
-            message = f"{count:,} rows break it"
+            message = counted(count, "row breaks it", "rows break it")
             node = replace(node, row_count=count, message=message, failing_rows=rows.shown, origins=origins)
         elif test.status == "fail":
             node = replace(node, status="success", row_count=0, message=None, skipped_count=0)

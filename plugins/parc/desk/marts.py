@@ -7,12 +7,12 @@ from typing import Any
 import psycopg
 
 from parc.build import failures, seeds
-from parc.desk.wording import counted, listed
 from parc.errors import ParcError
 from parc.findings import BUILD, Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import builds, deliveries, locks
 from parc.ledger.builds import Build
 from parc.settings import Settings
+from parc.wording import counted, listed
 
 MOST_MESSAGE_CHARACTERS = 200
 REPEATED_DAYS = 35
@@ -79,7 +79,9 @@ def _repeated(connection: psycopg.Connection[Any]) -> list[Finding]:
     ).fetchall()
     if not rows:
         return []
-    names = listed([f"{feed} {day} ({repeated:,} of {of:,} rows)" for feed, day, repeated, of in rows])
+    names = listed(
+        [f"{feed} {day} ({repeated:,} of {counted(of, 'row')})" for feed, day, repeated, of in rows]
+    )
     text = f"rows whose ids an earlier date already had count in no figure: {names}"
     is_wrong = any(repeated >= REPEATED_WRONG_SHARE * of for _, _, repeated, of in rows)
     return [
@@ -107,5 +109,5 @@ def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Find
     if not changed:
         return []
     text = f"{listed(changed)} changed since the last build"
-    subject = Subject(counted(len(changed), "seed", "seeds"))
+    subject = Subject(counted(len(changed), "seed"))
     return [Finding(FindingKind.SEEDS, Severity.WRONG, subject, text, (BUILD,))]
