@@ -128,7 +128,7 @@
 
 
 {#-
-    The columns to replace, from their comparison. Where they differ: an error that names them and the way out, or, if the
+    The columns to replace, from their comparison. Where they differ: an error that names them, or, if the
     dates past retention are kept, those that are new are appended.
 -#}
 {% macro columns_to_replace(fresh, existing, compared) %}
@@ -151,7 +151,7 @@
     {%- do exceptions.raise_compiler_error(
         'the table has other columns than the model (added: ' ~ (added | join(', ') or 'none')
         ~ '; gone: ' ~ (gone | join(', ') or 'none') ~ '; of another type: ' ~ (retyped | join(', ') or 'none')
-        ~ '): run `parc build --full-refresh` once'
+        ~ ')'
     ) %}
 {% endmacro %}
 

@@ -60,8 +60,8 @@ REFUSED = {
         by_sql("insert into marts.routing_freeze_windows values ('2012-04-24Z', '2012-05-02Z', 'May days')"),
         r"freeze from 2012-04-24 .*: May days",
     ),
-    "a hold": (held, r"held by Anne.*calls echo.*release-hold"),
-    "the kill switch": (disabled, r"routing is disabled by Paul.*its rack is moved.*enable"),
+    "a hold": (held, r"(?s)held by Anne.*calls echo.*release-hold"),
+    "the kill switch": (disabled, r"(?s)routing is disabled by Paul.*its rack is moved.*enable"),
 }
 
 

@@ -106,6 +106,17 @@ def of_model(connection: psycopg.Connection[Any], query: str, demands: dict[str,
     return FailingRows([{name: row[name] for name in row if name in kept} for row, _ in pairs])
 
 
+def columns(connection: psycopg.Connection[Any], query: str) -> dict[str, str] | None:
+    """The columns of a query with their types; None if it cannot be run."""
+    try:
+        with connection.transaction():
+            connection.execute("set transaction read only")
+            made = connection.execute(f"select * from (\n{query}\n) as made limit 0".encode())
+    except psycopg.Error:
+        return None
+    return {column.name: column.type_display for column in made.description or []}
+
+
 def _ask(
     connection: psycopg.Connection[Any], query: str, seconds: int, most: int | None = ROWS_SHOWN
 ) -> FailingRows:

@@ -18,6 +18,7 @@ from parc.ledger.due import Gap
 from parc.rollout import estimates as effects
 from parc.settings import Settings
 from parc.warehouse import connect
+from parc.wording import counted
 
 EFFECT_MART = "mart_parc_effect"
 BUILD = ("build", "--no-write-json")  # dbt_process reports what would be read from dbt's files
@@ -49,11 +50,11 @@ class BuildResult:
         """A description for people, one fact per line."""
         if self.build_id is None:
             return "the marts already hold every published delivery"
-        deliveries = "1 delivery" if self.delivery_count == 1 else f"{self.delivery_count} deliveries"
-        days = "1 day" if self.date_count == 1 else f"{self.date_count} days"
+        deliveries = counted(self.delivery_count, "delivery", "deliveries")
+        rows = counted(sum(self.rows_by_mart.values()), "row")
         done = (
-            f"build {self.build_id} published: {deliveries}, {days}, "
-            f"{sum(self.rows_by_mart.values()):,} rows in {len(self.rows_by_mart)} marts"
+            f"build {self.build_id} published: {deliveries}, {counted(self.date_count, 'day')}, "
+            f"{rows} in {counted(len(self.rows_by_mart), 'mart')}"
         )
         if self.withdrawn_count:
             done += f"; withdrawn deliveries removed: {self.withdrawn_count}"
@@ -112,7 +113,10 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                     resume.keep(connection, settings, build_id, run, opened.entering)
                 seen = builds.published(connection)
                 log = str(dbt.log_file(settings))
-                raise BuildFailed(failures.message(done, build_id, seen.build_id if seen else None, log))
+                raise BuildFailed(
+                    failures.message(done, build_id, seen.build_id if seen else None, log),
+                    steps=failures.remedy("failed", [node.as_entered for node in done]),
+                )
             rows_by_mart = _close(connection, run, found, build_id)
             publication.settle(connection, run.entries.values())
             date_count = builds.date_count(connection, build_id, changes.FACTS)

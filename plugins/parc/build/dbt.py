@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ class ManifestEntry:
 
     `path` is its SQL file, compiled if possible. `raw_code` is set for data tests, `generic` is the name and
     arguments of a generic test, `model` the model of a unit test. `demands` are the constraints of a model's
-    contract by name, as SQL conditions.
+    contract by name, as SQL conditions. `contract` are the contract's columns; empty if there is none.
+    `kept_table` is the table that an incremental model adds to, None for all others.
     """
 
     name: str
@@ -55,6 +56,8 @@ class ManifestEntry:
     model: str | None
     generic: dict[str, Any] | None
     demands: dict[str, str]
+    contract: list[str] = field(default_factory=list)
+    kept_table: str | None = None
 
 
 @dataclass(frozen=True)

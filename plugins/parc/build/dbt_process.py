@@ -21,6 +21,8 @@ from dbt.cli.main import cli
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
+from parc.wording import counted
+
 LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FAILED = ("error", "fail")
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
@@ -67,7 +69,7 @@ def _handle(event: EventMsg) -> None:
         if info.name != "SkippingDetails":
             facts.append(f"{data.execution_time:.2f} s")
         if getattr(data, "num_failures", 0):
-            facts.append(f"{data.num_failures:,} rows break it")
+            facts.append(counted(data.num_failures, "row breaks it", "rows break it"))
         _report(finished=" ".join(facts), total=getattr(data, "total", 0) or getattr(data, "num_models", 0))
 
 
@@ -111,6 +113,15 @@ def _entry(node: Any) -> dict[str, Any]:
         "model": getattr(node, "model", None),
         "generic": {"name": test.name, "arguments": test.kwargs} if test else None,
         "demands": _demands(node) if node.resource_type == "model" else {},
+        **(_table(node) if node.resource_type == "model" else {}),
+    }
+
+
+def _table(model: Any) -> dict[str, Any]:
+    """The columns of the model's contract, and the table that it adds to if it is incremental."""
+    return {
+        "contract": list(model.columns) if model.contract.enforced else [],
+        "kept_table": model.relation_name if model.config.materialized == "incremental" else None,
     }
 
 

@@ -1,13 +1,19 @@
-"""The message of a failed build: short enough to read at night, with everything needed to fix it."""
+"""The message of a failed build, short enough to read at night, and the steps that fix it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from parc.build.nodes import Node
+from parc.findings import BUILD, Step
 from parc.ledger.build_inputs import Origin
+from parc.ledger.builds import BuildNode, BuildStatus
+from parc.wording import counted
 
+FULL_REFRESH = Step("rebuild the tables with their new columns", "parc build --full-refresh")
 ORIGINS_SHOWN = 5
+WITHDRAWALS_SHOWN = 3
 ROW_LENGTH, CELL_LENGTH = 160, 40
 WORDS = {"unit_test": "unit test"}
 
@@ -18,15 +24,35 @@ def message(nodes: list[Node], build_id: int, seen_build_id: int | None, log: st
     skipped_count = sum(node.status == "skipped" for node in nodes)
     seen = f"still sees build {seen_build_id}" if seen_build_id else "sees no build yet"
     parts = [
-        f"build {build_id}: {len(failed)} of {len(nodes)} nodes failed, "
-        f"{skipped_count} were skipped because of that; BI {seen}.",
+        f"build {build_id}: {len(failed)} of {counted(len(nodes), 'node')} failed, "
+        f"{counted(skipped_count, 'was', 'were')} skipped because of that; BI {seen}.",
         *map(_described, failed),
-        *_remedies([origin for node in failed for origin in node.origins]),
-        "Fix the model or the data, then build again: clear this task in Airflow, or run `parc build`. "
-        "The build resumes with what failed; if anything has arrived since, it starts over. "
-        f"(log: {log})",
+        "The next build (in Airflow: clear this task) resumes with what failed; if anything has arrived "
+        f"since, it starts over. (log: {log})",
     ]
     return "\n\n".join(parts)
+
+
+def remedy(status: BuildStatus, nodes: Iterable[BuildNode]) -> tuple[Step, ...]:
+    """What to do about a build that was not published, from its status and nodes."""
+    if status != "failed":  # its process ended
+        return (BUILD,)
+    failed = [node for node in nodes if node.has_failed]
+    others = [node for node in failed if not node.is_out_of_step]
+    build = FULL_REFRESH if len(others) < len(failed) else BUILD
+    if failed and not others:
+        return (build,)
+    ids = sorted({origin["delivery_id"] for node in others for origin in node.origins})
+    steps = [
+        Step(
+            f"withdraw delivery {each} if it is wrong",
+            f"parc withdraw {each} --reason TEXT",
+            is_alternative=at > 0,
+        )
+        for at, each in enumerate(ids[:WITHDRAWALS_SHOWN])
+    ]
+    correct = "correct the model" if steps else "correct the data or the model"
+    return (*steps, Step(correct, is_alternative=bool(steps)), build)
 
 
 def _described(node: Node) -> str:
@@ -34,7 +60,7 @@ def _described(node: Node) -> str:
     if node.kind == "model" and node.failing_rows:
         error += "\n    the first rows that break its contract:"
     if node.kind == "test" and node.status == "fail":
-        rows = "1 row breaks it" if node.row_count == 1 else f"{node.row_count:,} rows break it"
+        rows = counted(node.row_count or 0, "row breaks it", "rows break it")
         error = rows if not node.failing_rows else f"{rows}{', the first' if node.row_count != 1 else ''}:"
     lines = [f"{WORDS.get(node.kind, node.kind)} {node.name}: {error}"]
     lines += [f"    {_row(row)}" for row in node.failing_rows or []]
@@ -57,15 +83,6 @@ def _of(origins: list[Origin]) -> str:
     more = f"; and {len(origins) - ORIGINS_SHOWN} more" if len(origins) > ORIGINS_SHOWN else ""
     verb = "found in" if origins[0].line else "may come from"
     return f"{verb} {'; '.join(places)}{more}"
-
-
-def _remedies(origins: list[Origin]) -> list[str]:
-    """How to continue the night without the deliveries that broke the build."""
-    ids = sorted({origin.delivery_id for origin in origins})
-    if not ids:
-        return []
-    commands = " or ".join(f"`parc withdraw {each} --reason TEXT`" for each in ids[:ORIGINS_SHOWN])
-    return [f"To continue without a faulty delivery: {commands}, then `parc build`."]
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from parc.build.broken import FailingRows
 from parc.build.dbt import DbtRun, ManifestEntry, Result
 from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode
+from parc.wording import counted
 
 TESTS = ("test", "unit_test")
 # dbt's statuses that the ledger records under another one.
@@ -34,7 +35,7 @@ class Node:
 
     `skipped_count` is how many others were skipped because it failed; `checks` describes in a sentence what a
     test checks; `path` is its SQL file. `failing_rows` are the first rows that broke it, `origins` the
-    deliveries that they may come from.
+    deliveries that they may come from. `is_out_of_step`: it failed because its table has other columns.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Node:
     skipped_count: int = 0
     failing_rows: list[dict[str, Any]] | None = None
     origins: list[Origin] = field(default_factory=list)
+    is_out_of_step: bool = False
 
     @property
     def has_failed(self) -> bool:
@@ -70,6 +72,7 @@ class Node:
             self.failing_rows,
             [origin.as_json() for origin in self.origins],
             self.position,
+            self.is_out_of_step,
         )
 
 
@@ -116,7 +119,13 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
             if found.rows and entry.kind == "model":
                 message = (message or "").partition("\nDETAIL:  Failing row contains")[0]
             origins = _origins(connection, run, unique_id, found)
-            node = replace(node, message=message, failing_rows=found.shown, origins=origins)
+            node = replace(
+                node,
+                message=message,
+                failing_rows=found.shown,
+                origins=origins,
+                is_out_of_step=_is_out_of_step(connection, entry, result),
+            )
         nodes.append(node)
     return list(_numbered(nodes))
 
@@ -134,10 +143,10 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
     entry = run.entries[result.unique_id]
     found: dict[str, tuple[int, FailingRows]] = {}
     if test.status == "fail":
-        counted = broken.of_each(connection, result.compiled_code or "")
-        if counted is None:
+        of_models = broken.of_each(connection, result.compiled_code or "")
+        if of_models is None:
             return [test]
-        found = counted
+        found = of_models
     part = entry.meta[ASSERTION]
     of_each = []
     for unique_id in entry.reads:
@@ -152,7 +161,7 @@ def _assertions(connection: psycopg.Connection[Any], run: DbtRun, result: Result
         if model.name in found:
             count, rows = found[model.name]
             origins = _origins(connection, run, unique_id, rows)
-            message = f"{count:,} rows break it"
+            message = counted(count, "row breaks it", "rows break it")
             node = replace(node, row_count=count, message=message, failing_rows=rows.shown, origins=origins)
         elif test.status == "fail":
             node = replace(node, status="success", row_count=0, message=None, skipped_count=0)
@@ -215,6 +224,17 @@ def _broken(connection: psycopg.Connection[Any], entry: ManifestEntry, result: R
         return broken.of_model(connection, query, entry.demands)
     found = broken.of_test(connection, query)
     return FailingRows(found.rows) if result.status == "fail" else found
+
+
+def _is_out_of_step(connection: psycopg.Connection[Any], entry: ManifestEntry, result: Result) -> bool:
+    """Whether an incremental model, true to its contract, has other columns than the table it adds to."""
+    if not entry.kept_table or not result.compiled_code:
+        return False
+    made = broken.columns(connection, result.compiled_code)
+    kept = broken.columns(connection, f"select * from {entry.kept_table}")
+    if made is None or kept is None or made == kept:
+        return False
+    return not entry.contract or made.keys() == set(entry.contract)
 
 
 def _row_count(result: Result, kind: str) -> int | None:

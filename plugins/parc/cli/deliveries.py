@@ -26,6 +26,7 @@ from parc.errors import Busy, DeliveryRefused
 from parc.feeds import FEEDS
 from parc.findings import with_steps
 from parc.settings import Settings
+from parc.wording import counted
 
 if TYPE_CHECKING:
     from parc.loading import Outcome
@@ -85,7 +86,7 @@ def simulate(
         dump(vars(summary))
     else:
         counts = ", ".join(f"{count:,} {feed}" for feed, count in summary.rows.items())
-        say(f"{summary.deliveries} deliveries in {summary.out}: rows of {counts}")
+        say(f"{counted(summary.deliveries, 'delivery', 'deliveries')} in {summary.out}: rows of {counts}")
         for aim in summary.faults:
             say(f"  fault: {aim}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from parc.cli.printing import Json, dump, say, waiting
 from parc.cli.routing import By, Why
 from parc.loading.names import reported
 from parc.settings import Settings
+from parc.wording import counted
 
 app = typer.Typer()
 secret = typer.Typer(no_args_is_help=True, help="Manage the platform's keys.")
@@ -75,11 +77,8 @@ def forget(
             }
         )
         return
-    who = ", ".join(
-        f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in done.pseudonym_counts.items()
-    )
-    rows = sum(done.row_counts.values())
-    say(f"forgotten: {who}; {rows:,} rows in {len(done.row_counts)} tables no longer lead to anyone")
+    who = ", ".join(counted(count, kind) for kind, count in done.pseudonym_counts.items())
+    say(f"forgotten: {who}; {_rows(done.row_counts)} no longer lead to anyone")
     if done.version:
         say(f"the switch has {done.version}; a rollback cannot go back to earlier tables")
     if done.files.holding:
@@ -94,6 +93,11 @@ def forget(
         say("these files could not be read and may hold the person:")
         for place in done.files.unreadable:
             say(f"  {_masked_path(place)}")
+
+
+def _rows(counts: Mapping[str, int]) -> str:
+    """How many rows in how many tables."""
+    return f"{counted(sum(counts.values()), 'row')} in {counted(len(counts), 'table')}"
 
 
 def _masked_path(place: str) -> str:
@@ -111,8 +115,7 @@ def rotate(by: By, reason: Why = "from the command line", as_json: Json = False)
     if as_json:
         dump(vars(done))
         return
-    rows = sum(done.row_counts.values())
-    say(f"replaced {done.pseudonym_count:,} pseudonyms in {rows:,} rows of {len(done.row_counts)} tables")
+    say(f"replaced {counted(done.pseudonym_count, 'pseudonym')}: {_rows(done.row_counts)}")
     say("older dumps need the old key: take a new dump now")
     if done.is_given:
         say(

@@ -7,14 +7,13 @@ from datetime import date
 
 from parc.desk import deliveries, marts, notices, switch
 from parc.desk.deliveries import due, missing, newest_night
-from parc.desk.marts import remedy as remedy_of_build
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger.due import Due
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations
 
-__all__ = ["Due", "due", "findings", "missing", "newest_night", "remedy_of_build"]
+__all__ = ["Due", "due", "findings", "missing", "newest_night"]
 
 NEEDED_BYTES = 2 * 1024**3
 

@@ -17,6 +17,7 @@ from parc.ledger import due as ledger
 from parc.ledger.due import Due
 from parc.settings import Settings
 from parc.warehouse import connect
+from parc.wording import counted
 
 QUARANTINE_NIGHTS = timedelta(days=7)
 QUARANTINE_SHARE = 0.5
@@ -152,9 +153,8 @@ def _quarantined(connection: psycopg.Connection[Any]) -> list[Finding]:
         limit = FEEDS[feed].reject_limit
         if rejected < QUARANTINE_SHARE * limit * read:
             continue
-        text = (
-            f"{rejected:,} of {read:,} rows in quarantine ({rejected / read:.2%}, the limit is {limit:.0%})"
-        )
+        share = f"{rejected / read:.2%}, the limit is {limit:.0%}"
+        text = f"{rejected:,} of {counted(read, 'row')} in quarantine ({share})"
         step = Step("look at the rows", f"parc quarantine list {feed} --date {day}")
         subject = Subject.deliveries(feed, day)
         found.append(Finding(FindingKind.QUARANTINE, Severity.NOTE, subject, text, (step,)))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import psycopg
 
-from parc.build import seeds
-from parc.desk.wording import counted, listed
+from parc.build import failures, seeds
 from parc.errors import ParcError
 from parc.findings import BUILD, Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import builds, deliveries, locks
 from parc.ledger.builds import Build
 from parc.settings import Settings
+from parc.wording import counted, listed
 
 MOST_MESSAGE_CHARACTERS = 200
-MOST_WITHDRAWALS = 3
 REPEATED_DAYS = 35
 REPEATED_SHARE, REPEATED_WRONG_SHARE = 0.05, 0.5
 """Shares of a date's rows that count in no figure: reported from the first on, wrong from the second."""
@@ -45,30 +43,16 @@ def _failed(connection: psycopg.Connection[Any], build: Build, *, waiting_count:
     if waiting_count:
         waits = f"; {counted(waiting_count, 'published delivery waits', 'published deliveries wait')} for it"
     if build.status != "failed":
-        return _of_build(build.build_id, f"its process ended before it did{waits}", (BUILD,))
-    nodes = [node for node in builds.nodes(connection, build.build_id) if node.status in ("fail", "error")]
+        text = f"its process ended before it did{waits}"
+        return _of_build(build.build_id, text, failures.remedy(build.status, []))
+    nodes = [node for node in builds.nodes(connection, build.build_id) if node.has_failed]
     if nodes:
         words = nodes[0].message or nodes[0].status
         message = " ".join(words.split())[:MOST_MESSAGE_CHARACTERS]
         text = f"{listed([node.node for node in nodes])} failed ({message})"
     else:
         text = " ".join((build.reason or "").split())
-    ids = {origin["delivery_id"] for node in nodes for origin in node.origins}
-    return _of_build(build.build_id, text + waits, remedy(ids))
-
-
-def remedy(delivery_ids: Collection[int]) -> tuple[Step, ...]:
-    """What to do about a build whose failed nodes are made of these deliveries."""
-    steps = [
-        Step(
-            f"withdraw delivery {each} if it is wrong",
-            f"parc withdraw {each} --reason TEXT",
-            is_alternative=at > 0,
-        )
-        for at, each in enumerate(sorted(delivery_ids)[:MOST_WITHDRAWALS])
-    ]
-    correct = "correct the model" if steps else "correct the data or the model"
-    return (*steps, Step(correct, is_alternative=bool(steps)), BUILD)
+    return _of_build(build.build_id, text + waits, failures.remedy(build.status, nodes))
 
 
 def _of_build(build_id: int, text: str, steps: tuple[Step, ...]) -> Finding:
@@ -95,7 +79,9 @@ def _repeated(connection: psycopg.Connection[Any]) -> list[Finding]:
     ).fetchall()
     if not rows:
         return []
-    names = listed([f"{feed} {day} ({repeated:,} of {of:,} rows)" for feed, day, repeated, of in rows])
+    names = listed(
+        [f"{feed} {day} ({repeated:,} of {counted(of, 'row')})" for feed, day, repeated, of in rows]
+    )
     text = f"rows whose ids an earlier date already had count in no figure: {names}"
     is_wrong = any(repeated >= REPEATED_WRONG_SHARE * of for _, _, repeated, of in rows)
     return [
@@ -123,5 +109,5 @@ def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Find
     if not changed:
         return []
     text = f"{listed(changed)} changed since the last build"
-    subject = Subject(counted(len(changed), "seed", "seeds"))
+    subject = Subject(counted(len(changed), "seed"))
     return [Finding(FindingKind.SEEDS, Severity.WRONG, subject, text, (BUILD,))]

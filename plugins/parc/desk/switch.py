@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 
 from parc import routing
-from parc.desk.wording import joined, listed
 from parc.errors import ParcError, parts_of
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger import locks
@@ -17,6 +16,7 @@ from parc.routing.steering.night import newest_business_date
 from parc.routing.table.desired import effective_date, horizon, rollout_changes
 from parc.routing.table.inputs import read_rollout
 from parc.settings import Settings
+from parc.wording import joined, listed
 
 SWITCH = Subject("switch")
 

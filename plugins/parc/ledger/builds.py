@@ -49,7 +49,8 @@ class BuildNode:
 
     `tested` are the models and seeds that a test reads. `status` is success, warn, fail, error or skipped;
     `row_count` the rows written, or those that break a test. `failing_rows` are the first of these, `origins`
-    the deliveries they may come from. `position` is the order of finishing, from 1.
+    the deliveries they may come from. `position` is the order of finishing, from 1. `is_out_of_step`: it
+    failed because its table has other columns than the model.
     """
 
     node: str
@@ -62,6 +63,12 @@ class BuildNode:
     failing_rows: list[dict[str, Any]] | None
     origins: list[dict[str, Any]]
     position: int
+    is_out_of_step: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the node itself failed; a skipped node did not."""
+        return self.status in ("fail", "error")
 
 
 class BuiltSeed(NamedTuple):

@@ -14,6 +14,7 @@ from psycopg.rows import class_row, dict_row, scalar_row
 
 from parc.feeds import FEEDS, Keeping
 from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, LAST_LOOK_FIRST
+from parc.wording import counted
 
 State = Literal["due", "loading", "published", "refused", "missing"]
 
@@ -260,7 +261,7 @@ def _detail(row: dict[str, Any]) -> str:
         return str(row["reason"])
     if row["state"] != "published":
         return ""
-    detail = f"{row['rows_published']:,} rows"
+    detail = counted(row["rows_published"], "row")
     if row["rows_quarantined"]:
         detail += f", {row['rows_quarantined']:,} in quarantine"
     return f"{detail}, not built yet" if row["built_in"] is None else detail

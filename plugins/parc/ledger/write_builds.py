@@ -66,7 +66,8 @@ def note_results(
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             "insert into ops.build_node (build_id, node, kind, tested, status, seconds, row_count, message, "
-            "failing_rows, origins, position) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "failing_rows, origins, position, is_out_of_step) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (
                     build_id,
@@ -80,6 +81,7 @@ def note_results(
                     Jsonb(node.failing_rows) if node.failing_rows else None,
                     Jsonb(node.origins),
                     node.position,
+                    node.is_out_of_step,
                 )
                 for node in nodes
             ],

@@ -9,6 +9,7 @@ from psycopg import Connection, sql
 
 from parc.feeds import Feed
 from parc.warehouse.partitions import Table
+from parc.wording import counted
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Changes:
     rows_altered: int
 
     def __str__(self) -> str:
-        return f"{self.rows_added:,} rows added, {self.rows_removed:,} removed, {self.rows_altered:,} altered"
+        added = counted(self.rows_added, "row")
+        return f"{added} added, {self.rows_removed:,} removed, {self.rows_altered:,} altered"
 
 
 def compare(connection: Connection[Any], feed: Feed, old: Table, new: Table) -> Changes:

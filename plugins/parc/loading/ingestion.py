@@ -32,6 +32,7 @@ from parc.pseudonyms import Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
+from parc.wording import counted
 
 REFUSED_ROWS_LISTED = 1_000
 """Most rejected rows of a refused delivery that quarantine lists; its ledger row counts all of them."""
@@ -282,7 +283,7 @@ class _Run:
         changes = self._publish(delivery_id, table, loaded, current)
 
         good = loaded.rows_read - loaded.rows_rejected
-        text = f"{good:,} of {loaded.rows_read:,} rows published as delivery {delivery_id}"
+        text = f"{good:,} of {counted(loaded.rows_read, 'row')} published as delivery {delivery_id}"
         if loaded.rows_rejected:
             text += f", {loaded.rows_rejected:,} quarantined: {_top_reasons(loaded)}"
         if current:
@@ -339,7 +340,7 @@ class _Run:
         stated = self.delivery.control.rows
         if stated is not None and stated != loaded.rows_read and not loaded.is_cut:
             raise DeliveryRefused(
-                f"{CONTROL} says {stated:,} rows, the files hold {loaded.rows_read:,}; "
+                f"{CONTROL} says {counted(stated, 'row')}, the files hold {loaded.rows_read:,}; "
                 "deliver the whole day again"
             )
         if loaded.rows_rejected > self.feed.reject_limit * loaded.rows_read:
@@ -350,8 +351,8 @@ class _Run:
             return
         share = 100 * loaded.rows_rejected / loaded.rows_read
         raise DeliveryRefused(
-            f"{loaded.rows_rejected:,} of {'the first ' if loaded.is_cut else ''}{loaded.rows_read:,} rows "
-            f"({share:.1f} %) break rules, limit {limit}"
+            f"{loaded.rows_rejected:,} of {'the first ' if loaded.is_cut else ''}"
+            f"{counted(loaded.rows_read, 'row')} ({share:.1f} %) break rules, limit {limit}"
             f"{'; the rest was not read' if loaded.is_cut else ''}: {_top_reasons(loaded)}"
         )
 
@@ -361,8 +362,8 @@ class _Run:
         if not current or good >= LEAST_OF_REPLACED * current.rows_published:
             return []
         return [
-            f"{good:,} rows replace the {current.rows_published:,} of delivery {current.delivery_id}; "
-            "look for a missing part"
+            f"{counted(good, 'row replaces', 'rows replace')} the {current.rows_published:,} of delivery "
+            f"{current.delivery_id}; look for a missing part"
         ]
 
     def _audit(self, delivery_id: int, table: Table, warnings: list[str]) -> dict[str, Any]:

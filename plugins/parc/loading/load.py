@@ -33,6 +33,7 @@ from parc.loading.rows import (
 from parc.numbers import MASK
 from parc.warehouse import partitions
 from parc.warehouse.partitions import Table
+from parc.wording import counted
 
 DUPLICATE = "the row repeats the key of an earlier one"
 BLOCKS_AT_ONCE = 2
@@ -62,7 +63,7 @@ class LoadProgress:
     def warnings(self) -> list[str]:
         """How values were changed, by column."""
         return [
-            f"`{column}` {change} in {count:,} rows (first: {self.first_changed[column, change]})"
+            f"`{column}` {change} in {counted(count, 'row')} (first: {self.first_changed[column, change]})"
             for (column, change), count in self.changed.items()
         ]
 

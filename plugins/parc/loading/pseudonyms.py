@@ -21,6 +21,7 @@ from parc.pseudonyms import NEXT_OUTER_KEY, SURROGATES, Pseudonyms
 from parc.settings import Settings
 from parc.warehouse import partitions, persons
 from parc.warehouse.partitions import Table
+from parc.wording import counted
 
 ROTATE = Step("complete the rotation", "parc secret rotate")
 STRONG_KEY = Step("make a key for PARC_PSEUDONYM_SECRET", "openssl rand -hex 32")
@@ -136,11 +137,11 @@ def check_list(connection: Connection[Any], settings: Settings) -> str:
     listed = people.forgotten(connection)
     if missing := forgotten_copy(settings).keys() - listed.keys():
         raise ConfigurationError(
-            f"{len(missing)} pseudonyms of {settings.home / COPY} are not in the warehouse, so it may hold "
-            "these people again",
+            f"the warehouse lacks {counted(len(missing), 'pseudonym')} of {settings.home / COPY}, so it may "
+            "hold these people again",
             steps=(Step("forget them again", "parc forget --again"),),
         )
-    return f"{len(listed)} pseudonyms are forgotten"
+    return counted(len(listed), "pseudonym is forgotten", "pseudonyms are forgotten")
 
 
 def keep_surrogates(connection: Connection[Any], feed: Feed, table: Table, pseudonyms: Pseudonyms) -> None:

@@ -17,6 +17,7 @@ from parc.loading import pseudonyms, ranges
 from parc.numbers import remark
 from parc.settings import Settings
 from parc.warehouse import connect, partitions
+from parc.wording import counted
 
 
 def withdraw(settings: Settings, delivery_id: int, reason: str) -> str:
@@ -87,8 +88,8 @@ def _withdraw(
     if status != "published":
         return f"{subject} is withdrawn; none of it was published"
     return (
-        f"{subject} is withdrawn: {delivery.rows_published:,} rows, which the next build removes from the "
-        "marts (`parc build`). Other files of that date are loaded as usual, these again only by "
+        f"{subject} is withdrawn: {counted(delivery.rows_published, 'row')}, which the next build removes "
+        "from the marts (`parc build`). Other files of that date are loaded as usual, these again only by "
         f"`parc quarantine replay {delivery_id}`"
     )
 

@@ -93,7 +93,8 @@ def _check(name: str, kind: FindingKind, look: Look, settings: Settings) -> Chec
     try:
         return Check(name, look(settings))
     except ParcError as error:
-        return _found(name, kind, Severity.WRONG, error.text, *error.steps)
+        steps = [step for step in error.steps if step.command != "parc doctor"]  # which is running
+        return _found(name, kind, Severity.WRONG, error.text, *steps)
 
 
 def _found(name: str, kind: FindingKind, severity: Severity, text: str, *steps: Step) -> Check:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from parc.errors import PanelRefused
+from parc.wording import counted
 
 ControlGroup = Literal["not_yet_treated", "never_treated"]
 
@@ -123,23 +124,24 @@ def checked(
         raise PanelRefused("the panel has no rows; give one row per unit and period")
     data = pd.DataFrame({name: panel[column].to_numpy() for name, column in columns.items()})
     if data["unit"].isna().any():
-        raise PanelRefused(f"column {unit!r} is empty in {data['unit'].isna().sum()} rows; name every unit")
+        count = counted(data["unit"].isna().sum(), "row")
+        raise PanelRefused(f"column {unit!r} is empty in {count}; name every unit")
     for name in ("period", "cohort", "outcome"):
         data[name] = _numbers(data, name, columns[name])
     twice = data[data.duplicated(["unit", "period"])]
     if len(twice):
         first = twice.iloc[0]
         raise PanelRefused(
-            f"{len(twice)} rows repeat a unit and period (first: {unit} {first['unit']}, {period} "
-            f"{first['period']}); keep one row of each"
+            f"{counted(len(twice), 'row repeats', 'rows repeat')} a unit and period (first: {unit} "
+            f"{first['unit']}, {period} {first['period']}); keep one row of each"
         )
     cohorts = data.groupby("unit")["cohort"].nunique()
     if (cohorts > 1).any():
         name = cohorts.index[cohorts > 1][0]
         found = ", ".join(map(str, sorted(data.loc[data["unit"] == name, "cohort"].unique())))
         raise PanelRefused(
-            f"{(cohorts > 1).sum()} units have more than one {cohort!r} (first: {unit} {name}: {found}); "
-            "a unit goes live once and stays live"
+            f"{counted((cohorts > 1).sum(), 'unit has', 'units have')} more than one {cohort!r} (first: "
+            f"{unit} {name}: {found}); a unit goes live once and stays live"
         )
     first_period, last_period = data["period"].min(), data["period"].max()
     data.loc[data["cohort"] > last_period, "cohort"] = 0
@@ -170,7 +172,7 @@ def _numbers(data: pd.DataFrame, name: str, column: str) -> pd.Series[Any]:
         kind = "a number" if name == "outcome" else "a whole number"
         row = data.loc[is_bad].iloc[0]
         raise PanelRefused(
-            f"column {column!r} is not {kind} in {is_bad.sum()} rows (first: unit {row['unit']}, "
+            f"column {column!r} is not {kind} in {counted(is_bad.sum(), 'row')} (first: unit {row['unit']}, "
             f"{row[name]!r}); leave out rows without a value" + (", 0 is never treated" * (name == "cohort"))
         )
     return numbers if name == "outcome" else numbers.astype(int)

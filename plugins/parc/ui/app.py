@@ -20,14 +20,13 @@ from starlette.exceptions import HTTPException as RoutingException
 from parc import desk
 from parc.build import documentation
 from parc.errors import ParcError, parts_of
-from parc.findings import FindingKind, Step
+from parc.findings import FindingKind
 from parc.ledger import builds, deliveries, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import docs, reading
 from parc.ui.approvals import Approval, pending
 from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, markdown, page
-from parc.ui.reading import BuildPage
 from parc.warehouse import connect
 
 QUARANTINE_SHOWN = 200
@@ -97,7 +96,7 @@ def show_build(request: Request, settings: Platform, build_id: int) -> HTMLRespo
         build = reading.build_page(connection, build_id)
         if build is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no build {build_id}.")
-        return page(request, "build", builds=[build], run=None, remedy=_remedy)
+        return page(request, "build", builds=[build], run=None)
 
 
 @app.get("/deliveries")
@@ -140,7 +139,7 @@ def show_models_of_run(request: Request, settings: Platform, dag_id: str, run_id
     with connect(settings, "reader") as connection:
         run = pages.products(connection, dag_id, run_id)
         builds = [found for each in run.build_ids if (found := reading.build_page(connection, each))]
-    return page(request, "build", builds=builds, run=run, remedy=_remedy)
+    return page(request, "build", builds=builds, run=run)
 
 
 @app.get("/run/deliveries")
@@ -225,8 +224,3 @@ def _with_docs(settings: Settings, rows: list[DeliveryRow]) -> list[DeliveryRow]
         row if row.docs_page and docs.find(settings, row.docs_page) else replace(row, docs_page=None)
         for row in rows
     ]
-
-
-def _remedy(build: BuildPage) -> tuple[Step, ...]:
-    """What to do about a build that failed."""
-    return desk.remedy_of_build({origin["delivery_id"] for node in build.failures for origin in node.origins})

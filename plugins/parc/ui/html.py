@@ -20,6 +20,7 @@ from markupsafe import Markup
 from parc.findings import Subject, run_path
 from parc.instants import PARIS
 from parc.printable import printable
+from parc.wording import counted
 
 ASSETS = Path(__file__).with_name("assets")
 STYLE = (ASSETS / "page.css").read_text()
@@ -63,6 +64,7 @@ def _template(name: str) -> jinja2.Template:
     )
     environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT), "run_path": run_path}  # noqa: S704 (files of ours)
     environment.filters |= {
+        "counted": counted,
         "paris": paris,
         "duration": duration,
         "subject_path": subject_path,

@@ -10,7 +10,9 @@ from typing import Any
 
 from psycopg import Connection
 
+from parc.build import failures
 from parc.feeds import FEEDS, Keeping
+from parc.findings import Step
 from parc.ledger import builds, due, nights, pages
 from parc.ledger.builds import BuildNode
 from parc.ledger.nights import FeedNight
@@ -51,7 +53,13 @@ class BuildPage(BuildRow):
     @property
     def failures(self) -> list[BuildNode]:
         """Nodes that failed."""
-        return [node for node in self.nodes if node.status in ("error", "fail")]
+        return [node for node in self.nodes if node.has_failed]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What to do about it; none if it is published or running."""
+        is_over = self.status in ("failed", "abandoned")
+        return failures.remedy(self.status, self.nodes) if is_over else ()
 
     @property
     def statuses(self) -> dict[str, int]:

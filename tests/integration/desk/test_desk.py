@@ -163,6 +163,10 @@ def test_a_failed_build_names_its_nodes(warehouse: Settings) -> None:
     failed = found_by_kind(warehouse)["build failed"]
     assert (failed.subject, failed.text) == (Subject.build(1), "fct_calls failed (no room)")
     assert failed.command == "correct the data or the model, then parc build"
+    with connect(warehouse, "admin") as connection:
+        connection.execute("update ops.build_node set is_out_of_step = true")
+    again = found_by_kind(warehouse)["build failed"]
+    assert again.steps == (Step("rebuild the tables with their new columns", "parc build --full-refresh"),)
 
 
 def test_a_kill_switch_and_a_hold_are_notes(warehouse: Settings) -> None:

@@ -158,7 +158,7 @@ def test_snapshots_through_the_landing_zone(warehouse: Settings, monkeypatch: py
     snapshots[day(1)] = {"0299000001": ("22", "moved"), "02 99 00 00 02": ("35", "voip")}
     deliver(warehouse, FEED.name, day(1), lines__csv=snapshot_csv(snapshots[day(1)]))
     outcome = ingest(warehouse, FEED.name, day(1))
-    assert outcome.message.endswith("replaces delivery 3: 1 rows added, 0 removed, 0 altered")
+    assert outcome.message.endswith("replaces delivery 3: 1 row added, 0 removed, 0 altered")
     snapshots[day(1)] = {"+33299000001": ("22", "moved"), "+33299000002": ("35", "voip")}
     assert set(query(warehouse, "select * from routing.line_assignment")) == expected(snapshots)
     after = query(warehouse, "select xmin::text, ctid::text, * from routing.line_assignment order by 3, 6")

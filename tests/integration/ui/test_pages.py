@@ -349,6 +349,7 @@ class TestBuilds:
         page = client.get("/parc/builds/2")
         shown = text(page)
         assert shown.index("What failed") < shown.index("legs_add_up_to_the_ledger") < shown.index("Models")
+        assert shown.count("build the marts: parc build") == 1
         with connect(night, "reader") as connection:
             [(rows,)] = connection.execute(
                 "select failing_rows from ops.build_node where build_id = 2 and node ~ 'legs_add_up_to'"

@@ -260,11 +260,11 @@ INVALID = {
     ),
     "prefix twice": (
         lambda w: added(w, "prefixes", (date(2012, 4, 1), "0299", "52")),
-        "prefixes: 1 rows repeat a prefix (first: 0299)",
+        "prefixes: 1 row repeats a prefix (first: 0299)",
     ),
     "number twice": (
         lambda w: replace(w, line_assignments=pl.concat([w.line_assignments, w.line_assignments.head(1)])),
-        "exceptions: 1 rows repeat a number",
+        "exceptions: 1 row repeats a number",
     ),
     "leading zero lost": (
         lambda w: altered(w, "prefixes", prefix=where("prefix", "0240", "240", "prefix")),
@@ -274,7 +274,7 @@ INVALID = {
         lambda w: altered(
             w, "line_assignments", number=where("number", "+33299120001", "0299120001", "number")
         ),
-        "exceptions: 1 numbers are not in E.164 form",
+        "exceptions: 1 number is not in E.164 form",
     ),
     "no address": (
         lambda w: altered(w, "sites", sip_address=where("site_code", "LYON", "lyon", "sip_address")),
@@ -282,7 +282,7 @@ INVALID = {
     ),
     "no market": (
         lambda w: altered(w, "services", market=pl.when(pl.col("market") != "fixe").then("market")),
-        "services: column market is empty in 1 rows",
+        "services: column market is empty in 1 row",
     ),
     "unknown zone": (
         lambda w: altered(w, "prefixes", zone_code=where("prefix", "0240", "25", "zone_code")),

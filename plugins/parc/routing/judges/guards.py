@@ -18,6 +18,7 @@ from parc.routing.judges.validation import validation
 from parc.routing.table.content import NATIONAL_ZONE, Frames
 from parc.routing.table.desired import overseas_zones
 from parc.routing.table.lookups import blocks_by_zone, own_pairs, routes_by_pair
+from parc.wording import counted
 
 CALLS_NEED_APPROVAL = 0.10
 CALLS_REFUSED = 0.50
@@ -62,8 +63,8 @@ def _limits(proposal: Proposal) -> Iterable[Ruling]:
             yield Ruling(
                 4,
                 Effect.APPROVE,
-                f"{table.share:.1%} of the {table.live_rows} rows of {table.name} would be changed or "
-                f"removed (limit {ROWS_NEED_APPROVAL:.0%})",
+                f"{table.share:.1%} of the {counted(table.live_rows, 'row')} of {table.name} would be "
+                f"changed or removed (limit {ROWS_NEED_APPROVAL:.0%})",
             )
 
 

@@ -12,6 +12,7 @@ from parc.routing.judges.proposal import Effect, Proposal, Ruling
 from parc.routing.table.content import BANDS, NATIONAL_ZONE, SHAPES, Frames
 from parc.routing.table.desired import horizon, live_pairs, zone_codes
 from parc.routing.table.inputs import Inputs
+from parc.wording import counted
 
 LONGEST_CLOSURE_DAYS = 8
 
@@ -26,10 +27,13 @@ def validate(frames: Frames, zones: Iterable[str] = ()) -> list[str]:
         frame = frames[name]
         is_empty = (pl.col(c).is_null() | (pl.col(c).cast(pl.String) == "") for c in shape.columns)
         empty = {c: n for c, n in frame.select(is_empty).sum().row(0, named=True).items() if n}
-        problems += [f"{name}: column {column} is empty in {count} rows" for column, count in empty.items()]
+        problems += [
+            f"{name}: column {column} is empty in {counted(count, 'row')}" for column, count in empty.items()
+        ]
         copies = frame.height - frame.select(shape.key).n_unique()
         if copies:
-            problems.append(f"{name}: {copies} rows repeat a {', '.join(shape.key)}{_example(name, frame)}")
+            rows = counted(copies, "row repeats", "rows repeat")
+            problems.append(f"{name}: {rows} a {', '.join(shape.key)}{_example(name, frame)}")
     if problems:
         return problems
     return [
@@ -60,7 +64,7 @@ def _malformed(frames: Frames) -> list[str]:
         )
     numbers = frames["exceptions"].filter(~pl.col("number").str.contains(r"^\+[0-9]{6,15}$")).height
     if numbers:
-        problems.append(f"exceptions: {numbers} numbers are not in E.164 form")
+        problems.append(f"exceptions: {counted(numbers, 'number is', 'numbers are')} not in E.164 form")
     addresses = frames["sites"].filter(~pl.col("sip_address").str.contains(r"^sips?:\S+$"))["site_code"]
     problems += [f"sites: {site} has no SIP address" for site in addresses]
     routes = frames["routes"]

@@ -18,6 +18,7 @@ from parc.routing.plans.wording import (
 )
 from parc.routing.table.content import NATIONAL_ZONE
 from parc.routing.table.lookups import Route, routes_by_pair
+from parc.wording import counted
 
 ROWS_SHOWN = 20
 SITES_NAMED = 8
@@ -98,7 +99,7 @@ def _route(route: Route, national: Route) -> str:
     """The sites of a band in words; the national route by that name."""
     if route and route == national:
         first = min(row[1] for row in route)
-        return f"national route ({sum(row[1] == first for row in route)} sites)"
+        return f"national route ({counted(sum(row[1] == first for row in route), 'site')})"
     return "; overflow ".join(map(_few, by_priority(route))) or "(none)"
 
 

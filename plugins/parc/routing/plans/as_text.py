@@ -17,6 +17,7 @@ from parc.routing.plans.wording import (
 from parc.routing.table.content import SHAPES
 from parc.routing.table.diff import TableDiff
 from parc.routing.table.lookups import Route
+from parc.wording import counted
 
 ROWS_SHOWN = 20
 
@@ -90,7 +91,7 @@ def _loads(plan: Plan, rows_shown: int) -> list[str]:
     if len(changed) > rows_shown:
         lines.append(f"  ... and {len(changed) - rows_shown} more")
     if kept:
-        lines.append(f"  {kept} sites keep the calls they have")
+        lines.append(f"  {counted(kept, 'site keeps', 'sites keep')} the calls they have")
     return lines
 
 
@@ -114,7 +115,7 @@ def _counts(plan: Plan) -> list[str]:
 def _table(plan: Plan, table: TableDiff, rows_shown: int) -> list[str]:
     if SHAPES[table.name].has_numbers:
         return [
-            f"{table.name}: {table.row_count} rows, by zone",
+            f"{table.name}: {counted(table.row_count, 'row')}, by zone",
             *(
                 f"  {flow['change']} {flow['before'] or '-'} -> {flow['after'] or '-'}: {flow['rows']}"
                 for flow in table.zone_flows().iter_rows(named=True)
@@ -122,7 +123,7 @@ def _table(plan: Plan, table: TableDiff, rows_shown: int) -> list[str]:
         ]
     if table.name == "routes":
         return ["routes, before and after (sites by priority, with weights)", *_routes(plan)]
-    lines = [f"{table.name}: {table.row_count} rows"]
+    lines = [f"{table.name}: {counted(table.row_count, 'row')}"]
     marks = {"added": "+", "removed": "-", "changed": "~"}
     for shown, (change, key, before, after) in enumerate(table.rows()):
         if shown == rows_shown:

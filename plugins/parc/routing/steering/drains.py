@@ -14,6 +14,7 @@ from parc.routing.switches import Question, Reading, Switch, open_switch, readab
 from parc.routing.table.content import Content
 from parc.settings import Settings
 from parc.warehouse import connect
+from parc.wording import counted
 
 
 def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: str, reason: str) -> str:
@@ -41,8 +42,8 @@ def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: st
     if alone.height:
         zone, market, band = alone.row(0)
         raise RoutingRefused(
-            f"without {site_code}, {alone.height} routes have no site left (first: zone {zone}, "
-            f"market {market}, {band})",
+            f"without {site_code}, {counted(alone.height, 'route has', 'routes have')} no site left (first: "
+            f"zone {zone}, market {market}, {band})",
             steps=(
                 Step("end another drain", "parc routing drain SITE --end"),
                 Step("send all calls away", "parc routing emergency national", is_alternative=True),
@@ -53,8 +54,8 @@ def drain(settings: Settings, site_code: str, until: datetime, *, drained_by: st
         switch.drain(site_code, until)
     zones = sorted(set(own["zone_code"]))
     return (
-        f"{site_code} gets no new call until {shown(until)}; calls of {len(zones)} zones go to the other "
-        f"sites of their routes. `parc routing drain {site_code} --end` ends it earlier"
+        f"{site_code} gets no new call until {shown(until)}; calls of {counted(len(zones), 'zone')} go to "
+        f"the other sites of their routes. `parc routing drain {site_code} --end` ends it earlier"
     )
 
 

@@ -23,6 +23,7 @@ from parc.errors import RoutingRefused
 from parc.findings import Step
 from parc.routing.switches import SEE_LIVE, Answer, Pointer, Question, Reading, Release
 from parc.routing.table.content import SHAPES, Content
+from parc.wording import counted
 
 POINTER = "current.json"
 MANIFEST = "manifest.json"
@@ -107,7 +108,9 @@ class FileSwitch:
             return Reading(version, None, (*problems, str(error)))
         for name, rows in content.row_counts.items():
             if rows != expected[name]["rows"]:
-                problems.append(f"{name}.csv has {rows} rows, its manifest says {expected[name]['rows']}")
+                problems.append(
+                    f"{name}.csv has {counted(rows, 'row')}, its manifest says {expected[name]['rows']}"
+                )
         if content.digest != digest and not problems:
             problems.append(f"{MANIFEST} names another content digest than its files have")
         return Reading(version, content, tuple(problems))

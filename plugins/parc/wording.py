@@ -1,4 +1,4 @@
-"""Counts and lists as findings word them."""
+"""Counts and lists in words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 MOST_NAMES = 5
 
 
-def counted(count: int, one: str, many: str) -> str:
-    """A number with its noun."""
-    return f"{count:,} {one if count == 1 else many}"
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun; the plural `many` is by default the singular with an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def joined(entries: Iterable[object]) -> str:
