@@ -39,7 +39,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=3),
     on_failure_callback=RunNotice(
         FindingKind.LATE_RUN_FAILED,
-        impact="The published days are as they were; what else arrived late is published.",
+        impact="The published days are as they were; all other late deliveries are published.",
         remedy=(Step("have it sent again: the next look loads it, at ten and forty past"),),
     ),
     default_args={
@@ -52,8 +52,8 @@ with DAG(
     },
     tags=["ingest", "late"],
     params={
-        "first_date": date_param("First business date", "Look from this day on, instead of the last 35."),
-        "last_date": date_param("Last business date", "Look up to this day; else at the first alone."),
+        "first_date": date_param("First business date", "First day to look at; default: the last 35 days."),
+        "last_date": date_param("Last business date", "Last day to look at; default: the first day alone."),
         "accept_date": ACCEPT_DATE,
     },
 ) as dag:

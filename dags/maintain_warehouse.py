@@ -38,7 +38,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=5),
     on_failure_callback=RunNotice(
         FindingKind.MAINTENANCE_RUN_FAILED,
-        impact="Marts and deliveries are as they were; the warehouse keeps what is to go.",
+        impact="Marts and deliveries are as they were; the warehouse keeps what should be removed.",
         remedy=(
             Step("trigger maintain_warehouse when no build runs"),
             Step("do the same by hand", "parc maintain", is_alternative=True),

@@ -35,7 +35,7 @@ visited as (
     select distinct boutique_code from {table}
 ),
 
-heard as (
+open_counts as (
     select
         count(*) as open_boutiques,
         count(*) filter (where visited.boutique_code is null) as silent_boutiques
@@ -134,7 +134,7 @@ select
         where boutique_code not in (select known.boutique_code from known)
     ) end as unknown_boutiques
 from counted
-cross join heard
+cross join open_counts
 cross join calendar
 cross join snapshot
 cross join ids

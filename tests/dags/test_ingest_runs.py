@@ -151,7 +151,7 @@ def test_a_date_far_away_is_loaded_only_where_it_is_accepted(runs) -> None:
     assert "calls 2013-05-01: nothing was delivered" in runs["date accepted"]["reasons"]["report"]
 
 
-def test_a_snapshot_that_is_not_due_fails_nothing(runs) -> None:
+def test_a_snapshot_that_is_not_due_does_not_fail_the_run(runs) -> None:
     run = runs["snapshot not due"]
     assert run["state"] == "success"
     assert (run["tasks"]["load"], run["reasons"]) == ("skipped", {})

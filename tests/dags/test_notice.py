@@ -135,7 +135,7 @@ def test_a_run_that_fails_again_has_its_notice_rewritten(dags, home, inbox) -> N
     assert "parc routing plan --date 2012-04-24" in text
 
 
-def test_a_range_is_named_as_the_command_line_takes_it(dags, home, inbox) -> None:
+def test_a_range_is_named_in_command_line_form(dags, home, inbox) -> None:
     dag = dags["ingest_calls"]
     conf = {"first_date": "2012-04-16", "last_date": "2012-04-29"}
     dag.on_failure_callback(

@@ -271,7 +271,7 @@ def test_a_night_whose_release_overloads_a_site(platform: Platform, airflow: Air
     assert "rule 6" in reported and "RENNES" in reported and "Mon" in reported
     page.goto(f"/dags/export_routing/runs/{run_id}/tasks/plan_release")
     page.get_by_text("rule 6").first.wait_for()
-    page.screenshot(path=str(platform.home / "drowned.png"))
+    page.screenshot(path=str(platform.home / "overloaded.png"))
     # It may be retried there: a run is cleared, and goes to the same end.
     airflow.call("POST", f"/dags/export_routing/dagRuns/{run_id}/clear", json={"dry_run": False})
     assert wait(airflow, "export_routing", run_id) == "failed"

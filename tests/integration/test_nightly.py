@@ -136,7 +136,7 @@ def test_two_at_once(platform: Settings) -> None:
         nightly.run(platform, FIRST)
 
 
-def test_a_refused_and_a_missing_delivery_hold_nothing_back(platform: Settings) -> None:
+def test_refused_and_missing_deliveries_block_nothing(platform: Settings) -> None:
     night = nightly.run(platform, SECOND)
     assert became(night) == {
         "calls": "refused",

@@ -145,7 +145,7 @@ def test_unknown_callers_take_the_national_route(operator: Settings, after: Cont
     assert first_sites(operator, "+3225551234", FRIDAY) == national
 
 
-def test_an_assigned_number_goes_by_its_assignment(operator: Settings, after: Content) -> None:
+def test_an_assigned_number_follows_its_assignment(operator: Settings, after: Content) -> None:
     others = after.frames["exceptions"].filter(pl.col("zone_code") != "*").sample(20, seed=1)
     for number, zone_code in others.iter_rows():
         answer = route_of(operator, number, FRIDAY)

@@ -40,7 +40,7 @@ REFUSED = {
         by_sql(f"update {DEMAND} set offered_count = 2000 where zone_code = '53'"),
         r"rule 4: 69\.0% of calls would move; more than 50% is refused",
     ),
-    "a drowned site": (
+    "an overloaded site": (
         by_sql(
             f"update {DEMAND} set handle_seconds = offered_count * 300; "
             "update marts.routing_site_positions set position_count = 10 where site_code = 'RENNES'"

@@ -1,4 +1,4 @@
-{%- set told_twice = "home_source = 'customer_file' and num_nulls(home_department_code, prefix_department_code) = 0" -%}
+{%- set is_in_both = "home_source = 'customer_file' and num_nulls(home_department_code, prefix_department_code) = 0" -%}
 
 with calls as (
     select *
@@ -47,9 +47,9 @@ final as (
         count(*) filter (
             where is_offered and home_region_code <> 'unknown' and home_source = 'prefix'
         ) as resolved_by_prefix_count,
-        count(*) filter (where is_offered and {{ told_twice }}) as prefix_compared_count,
+        count(*) filter (where is_offered and {{ is_in_both }}) as prefix_compared_count,
         count(*) filter (
-            where is_offered and {{ told_twice }} and home_department_code <> prefix_department_code
+            where is_offered and {{ is_in_both }} and home_department_code <> prefix_department_code
         ) as prefix_disagreement_count,
         count(satisfaction) as survey_count,
         count(*) filter (where satisfaction >= 4) as satisfied_count,

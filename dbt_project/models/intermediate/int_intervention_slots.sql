@@ -44,10 +44,10 @@ numbered as (
     window of_job as (partition by job_id)
 ),
 
-standing as (
+slot_states as (
     select
         *,
-        max(updated_at) filter (where has_slot) over of_slot as stood_until,
+        max(updated_at) filter (where has_slot) over of_slot as last_slot_update_at,
         max(slot_ends_at) filter (where has_slot) over of_slot as promised_until
     from numbered
     where slot_no > 0
@@ -59,9 +59,9 @@ called_off as (
     select
         *,
         min(updated_at) filter (
-            where updated_at > stood_until and (result is null or rescheduled_by is not null)
+            where updated_at > last_slot_update_at and (result is null or rescheduled_by is not null)
         ) over (partition by job_id, slot_no) as called_off_at
-    from standing
+    from slot_states
 ),
 
 -- What is reported of the job after its slot was called off in time does not belong to the slot.
@@ -71,7 +71,7 @@ promised as (
         slot_no,
         arrivals,
         arrivals_reported_at,
-        stood_until,
+        last_slot_update_at,
         called_off_at,
         min(slot_starts_at) filter (where has_slot) as slot_starts_at,
         min(slot_ends_at) filter (where has_slot) as slot_ends_at,
@@ -93,7 +93,7 @@ promised as (
             )
         )[1] as closed_at
     from called_off
-    group by job_id, slot_no, arrivals, arrivals_reported_at, stood_until, called_off_at
+    group by job_id, slot_no, arrivals, arrivals_reported_at, last_slot_update_at, called_off_at
 ),
 
 given_up as (
@@ -113,7 +113,7 @@ visited as (
             select 1
             from unnest(given_up.arrivals, given_up.arrivals_reported_at) as reported (arrived_at, updated_at)
             where
-                reported.updated_at >= given_up.stood_until
+                reported.updated_at >= given_up.last_slot_update_at
                 and reported.arrived_at between given_up.slot_starts_at and given_up.slot_ends_at
                 and reported.arrived_at <= coalesce(given_up.given_up_at, 'infinity')
         ) as is_visited

@@ -5,7 +5,7 @@ with release as (
         (date_trunc('month', %(business_date)s::date + 1) + interval '4 months')::date as horizon_date
 ),
 
-coming as (
+upcoming as (
     select
         plan.*,
         plan.zone_code || ' ' || plan.market || ' on ' || plan.planned_go_live_date as label
@@ -16,32 +16,32 @@ coming as (
 
 go_lives as (
     select
-        (array_agg(coming.label order by coming.planned_go_live_date, coming.label) filter (
-            where coming.planned_go_live_date < release.horizon_date and not exists (
+        (array_agg(upcoming.label order by upcoming.planned_go_live_date, upcoming.label) filter (
+            where upcoming.planned_go_live_date < release.horizon_date and not exists (
                 select from marts.routing_windows as windows
-                where windows.zone_code = coming.zone_code and windows.local_date = coming.planned_go_live_date
+                where windows.zone_code = upcoming.zone_code and windows.local_date = upcoming.planned_go_live_date
             )
         ))[1:5] as closed,
-        (array_agg(coming.label order by coming.planned_go_live_date, coming.label) filter (
+        (array_agg(upcoming.label order by upcoming.planned_go_live_date, upcoming.label) filter (
             where exists (
                 select from marts.routing_freeze_windows as freezes
                 where
-                    coming.planned_go_live_date::timestamp at time zone 'Europe/Paris' >= freezes.starts_at
-                    and coming.planned_go_live_date::timestamp at time zone 'Europe/Paris' < freezes.ends_at
+                    upcoming.planned_go_live_date::timestamp at time zone 'Europe/Paris' >= freezes.starts_at
+                    and upcoming.planned_go_live_date::timestamp at time zone 'Europe/Paris' < freezes.ends_at
             )
         ))[1:5] as frozen,
-        (array_agg(coming.label order by coming.planned_go_live_date, coming.label) filter (
-            where coming.planned_go_live_date <= release.effective_date + 14 and not exists (
+        (array_agg(upcoming.label order by upcoming.planned_go_live_date, upcoming.label) filter (
+            where upcoming.planned_go_live_date <= release.effective_date + 14 and not exists (
                 select from marts.routing_routes as routes
                 inner join marts.routing_sites as sites on routes.site_code = sites.site_code
                 where
-                    routes.route_code = coming.zone_code and routes.market in (coming.market, '*')
+                    routes.route_code = upcoming.zone_code and routes.market in (upcoming.market, '*')
                     and routes.band = 'open' and routes.priority = 1
-                    and sites.valid_from <= coming.planned_go_live_date
-                    and coalesce(sites.valid_to, 'infinity') > coming.planned_go_live_date
+                    and sites.valid_from <= upcoming.planned_go_live_date
+                    and coalesce(sites.valid_to, 'infinity') > upcoming.planned_go_live_date
             )
         ))[1:5] as unprepared
-    from coming
+    from upcoming
     cross join release
 )
 

@@ -39,7 +39,7 @@ def instant(text: str) -> datetime:
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text} is no instant such as 2012-04-25T10:00") from None
+        raise typer.BadParameter(f"{text} is not an instant such as 2012-04-25T10:00") from None
     return given if given.tzinfo else given.replace(tzinfo=PARIS)
 
 

@@ -10,7 +10,7 @@ from psycopg import Connection
 from parc.ledger import deliveries
 from parc.ledger.deliveries import Delivery
 
-DAYS_THAT_LEAD = 60
+DAYS_CHECKED = 60
 """A date counts if, of this many days up to it, at least half are published by some feed (of fewer days, for
 a feed that keeps fewer). So a single wrong date, years ahead, expires nothing."""
 
@@ -26,31 +26,31 @@ def counted_from(connection: Connection[Any], feed: str, retention_days: int) ->
     """The date from which a retention of `retention_days` counts back."""
     found: date | None = None
     strays: list[date] = []
-    for business_date, is_led_to in connection.execute(
+    for business_date, is_plausible in connection.execute(
         """
         with known as (
             select distinct business_date from ops.delivery where status = 'published' and not is_misdated
         ),
 
-        led as (
+        checked as (
             select
                 business_date,
                 2 * count(*) over (
                     order by business_date
                     range between make_interval(days => %(days)s - 1) preceding and current row
-                ) >= %(days)s as is_led_to
+                ) >= %(days)s as is_plausible
             from known
         )
 
-        select business_date, is_led_to
-        from led
+        select business_date, is_plausible
+        from checked
         inner join ops.delivery using (business_date)
         where feed = %(feed)s and status = 'published' and not is_misdated
         order by business_date
         """,
-        {"feed": feed, "days": min(DAYS_THAT_LEAD, retention_days)},
+        {"feed": feed, "days": min(DAYS_CHECKED, retention_days)},
     ):
-        found, strays = (business_date, []) if is_led_to else (found, [*strays, business_date])
+        found, strays = (business_date, []) if is_plausible else (found, [*strays, business_date])
     return CountedFrom(found, strays)
 
 

@@ -24,7 +24,7 @@ BLOCK_BYTES = 4 << 20
 
 TOO_FEW = "has fewer fields than the header"
 TOO_MANY = "has more fields than the header"
-BADLY_QUOTED = "has a quote that is not closed, or stands inside a field"
+BADLY_QUOTED = "has a quote that is not closed, or is inside a field"
 _REASONS = (TOO_FEW, TOO_MANY, BADLY_QUOTED, NUL, NOT_UTF8, TOO_LONG)
 _SOUND, _BLANK = 0, len(_REASONS) + 1
 

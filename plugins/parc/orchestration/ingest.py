@@ -59,7 +59,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
         dagrun_timeout=timedelta(hours=12),
         on_failure_callback=RunNotice(
             FindingKind.INGEST_RUN_FAILED,
-            impact="The published days are as they were; what else the run brought is published.",
+            impact="The published days are as they were; everything else that the run loaded is published.",
             remedy=(
                 Step("have it sent, or sent again: ingest_late loads it within half an hour"),
                 Step("load it yourself", f"parc ingest {spec.feed} {{dates}}", is_alternative=True),
@@ -78,7 +78,7 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
             "first_date": date_param(
                 "First business date", "Load from this day on, instead of the run's night."
             ),
-            "last_date": date_param("Last business date", "Load up to this day; else the first alone."),
+            "last_date": date_param("Last business date", "Last day to load; default: the first day alone."),
             "accept_date": ACCEPT_DATE,
         },
     ) as dag:
@@ -245,7 +245,7 @@ def _has_waited(feed: str) -> bool:
     day, until = night_of(run.logical_date), waits_until(run.logical_date)
     log.info("%s, business date %s", feed, day)
     if datetime.now(UTC) >= until:
-        log.info("the wait is over: what there is is loaded")
+        log.info("the wait is over: loading what is there")
         return True
     from parc.loading import has_arrived  # takes seconds to import: only for a run that waits
     from parc.policy import due_of

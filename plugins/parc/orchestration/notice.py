@@ -82,7 +82,7 @@ class RunNotice(BaseNotifier):
                 feed=self.feed,
             )
         except Exception:
-            log.exception("a run failed and no notice could be made of it")
+            log.exception("a run failed, and its notice could not be made")
 
 
 def alert(
@@ -121,7 +121,7 @@ def overdue(
             remedy=tuple(Step(**step) for step in remedy),
         )
     except Exception:
-        log.exception("a run is overdue and no notice could be made of it")
+        log.exception("a run is overdue, and its notice could not be made")
 
 
 def report(
@@ -197,9 +197,9 @@ def _send(title: str, body: str) -> str | None:
             elif service.notify(title=f"PARC: {title}", body=body, notify_type="failure"):
                 taken.append(_named(service))
             else:
-                log.error("%s did not take the notice", _named(service))
+                log.error("%s did not accept the notice", _named(service))
         except Exception:
-            log.exception("address %s of PARC_NOTICE_URLS did not take the notice", number)
+            log.exception("address %s of PARC_NOTICE_URLS did not accept the notice", number)
     return " ".join(taken) or None
 
 

@@ -118,7 +118,7 @@ def _logins(settings: Settings) -> Check:
         )
         text = f"readers may {', '.join(left)}; only a superuser can take that away"
         return _found("logins", FindingKind.READER_RIGHTS, Severity.NOTE, text, step)
-    return Check("logins", "one for each role, readers do nothing but read")
+    return Check("logins", "one for each role, readers can only read")
 
 
 def _newest(settings: Settings) -> date | None:

@@ -241,7 +241,7 @@ def _forget(
 def _e164(text: str) -> str:
     known = pl.select(e164(pl.lit(text))).item()
     if not known:
-        raise NoPersonGiven("the given number is not a telephone number that a call can come from")
+        raise NoPersonGiven("the given number is not a telephone number that can place calls")
     return str(known)
 
 

@@ -138,7 +138,7 @@ class LoginDelay:
     def _settle(self, scope: Any, answer: Message, keys: list[Key], names: list[str]) -> None:
         if answer["status"] == 401:
             if wait := math.ceil(self._tally.wait(keys)):
-                log.warning("a login from %s failed, as others before: wait of %s s", _network(scope), wait)
+                log.warning("a login from %s failed again; next attempt in %s s", _network(scope), wait)
             return
         self._tally.undo(keys)
         if 200 <= answer["status"] < 300 and len(names) == 1:

@@ -54,8 +54,8 @@ def expire_raw(
             if strays and retention.kept_up_to(reader, feed.name, strays[-1] - days):
                 results.append(
                     MaintenanceResult(
-                        f"{feed.name}: nothing counts back from {strays[-1]}, as too few dates before it are "
-                        "published; if it is wrong, withdraw it with `parc withdraw`",
+                        f"{feed.name}: retention does not count back from {strays[-1]}, as too few dates "
+                        "before it are published; if it is wrong, withdraw it with `parc withdraw`",
                         len(strays),
                     )
                 )

@@ -363,7 +363,7 @@ def test_a_small_change_needs_approval_only_if_calls_are_late(live: Settings) ->
         routing.apply(live, QUIET, requested_by="n", reason="n")
 
 
-def test_a_warning_of_the_gate_asks_only_where_a_zone_goes_live(live: Settings) -> None:
+def test_a_gate_warning_needs_approval_only_for_a_go_live(live: Settings) -> None:
     marts(live, "insert into marts.routing_freeze_windows values ('2013-01-01Z', '2013-06-01Z', 'long')")
     plan = routing.plan(live, QUIET)
     assert (plan.verdict, plan.approvals) == ("nothing to do", [])
@@ -394,7 +394,7 @@ def test_a_wrong_go_live_date_is_corrected_after_its_rollback(live: Settings) ->
     assert routing.apply(live, EVE, requested_by="n", reason="n").status == "unchanged"
 
 
-def test_an_emergency_twice_only_holds(live: Settings) -> None:
+def test_a_second_emergency_only_sets_the_hold(live: Settings) -> None:
     first = routing.emergency_national(live, requested_by="Paul", reason="r").version
     routing.release_hold(live, released_by="Paul", reason="r")
     outcome = routing.emergency_national(live, requested_by="Paul", reason="r")

@@ -359,7 +359,7 @@ class TestBuilds:
         for name, cell in rows[0].items():
             assert f"<th>{name}</th>" in failure and f"<td>{cell}</td>" in failure
 
-    def test_models_stand_with_their_tests(self, client: TestClient, night: Settings) -> None:
+    def test_models_are_listed_with_their_tests(self, client: TestClient, night: Settings) -> None:
         shown = text(client.get("/parc/builds/1"))
         with connect(night, "reader") as connection:
             nodes = connection.execute(
@@ -404,7 +404,7 @@ class TestRuns:
     def test_the_desk_leads_back_to_the_run(self, client: TestClient) -> None:
         assert 'href="/dags/build_marts/runs/scheduled__bad"' in client.get("/parc/builds").text
 
-    def test_a_task_is_told_its_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_task_knows_its_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "ingest_calls")
         monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", INGEST_RUN)
         assert Settings.from_env().airflow_run == ("ingest_calls", INGEST_RUN)
@@ -479,7 +479,7 @@ def test_the_plugin_is_light() -> None:
     )
 
 
-def test_airflow_takes_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_airflow_loads_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PROJECT / "plugins"))
     from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse
 

@@ -449,7 +449,7 @@ def test_a_date_years_ahead_expires_nothing(warehouse: Settings) -> None:
     reported = expiry.expire_raw(warehouse)
     assert expired_dates(warehouse) == {"calls": [FIRST - timedelta(days=day) for day in range(409, 399, -1)]}
     assert reported[0].count == 2 and reported[0].what.startswith(
-        "calls: nothing counts back from 2030-01-02, "
+        "calls: retention does not count back from 2030-01-02, "
     )
     deliver(warehouse, "calls", late, calls__csv=as_csv(legs(4, late)))
     assert ingest(warehouse, "calls", late).status == "published", "it is not past retention"

@@ -99,7 +99,7 @@ def test_a_derived_column_is_empty_where_its_source_may_be() -> None:
     assert "caller_key" not in nullable["line_assignments"]
 
 
-def test_an_unknown_feed_is_refused_with_those_there_are() -> None:
+def test_an_unknown_feed_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         feeds.UnknownFeed,
         match=f"no feed is called `call`.*{', '.join(sorted(FEEDS))}",

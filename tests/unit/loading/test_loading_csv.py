@@ -85,10 +85,10 @@ def test_a_malformed_row_affects_no_other_row(block_bytes: int) -> None:
         4: "has more fields than the header",
         7: "is not UTF-8",
         9: "holds a NUL byte",
-        10: "has a quote that is not closed, or stands inside a field",
-        11: "has a quote that is not closed, or stands inside a field",
-        13: "has a quote that is not closed, or stands inside a field",
-        14: "has a quote that is not closed, or stands inside a field",
+        10: "has a quote that is not closed, or is inside a field",
+        11: "has a quote that is not closed, or is inside a field",
+        13: "has a quote that is not closed, or is inside a field",
+        14: "has a quote that is not closed, or is inside a field",
     }
 
 

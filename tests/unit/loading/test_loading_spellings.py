@@ -49,7 +49,7 @@ NOBODIES = ["UNKNOWN", "inconnu", "client inconnu", "test", "0", "0000", "00-00"
     "text", ["", " ", "\r", "\v", "\x85", "\u2028", "\u2060", "\t", "\u00a0", "\n", *PLACEHOLDERS, *NOBODIES]
 )
 @pytest.mark.parametrize("feed", ["calls", "boutique_visits", "interventions"])
-def test_a_placeholder_is_nobody(feed: str, text: str) -> None:
+def test_a_placeholder_has_no_person_key(feed: str, text: str) -> None:
     references = [column.name for column in FEEDS[feed].file_columns if column.personal]
     references = [name for name in references if name.endswith("_ref")]
     row = GOOD_ROWS[feed] | dict.fromkeys(references, text)
@@ -73,7 +73,7 @@ def test_a_placeholder_is_null_in_every_nullable_column(feed: str, text: str) ->
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
-def test_a_placeholder_is_no_key(text: str) -> None:
+def test_a_placeholder_as_key_is_rejected(text: str) -> None:
     _, (rejected,) = call(call_id=text)
     assert rejected.reason == "`call_id` is empty"
     _, (rejected,) = call(offered_at=text)

@@ -89,7 +89,7 @@ def test_an_ordinary_day_with_few_rows_is_not_shifted() -> None:
         assert [shift(drawn(rows, rng), drawn(4 * rows, rng), CHANCE) for _ in range(50)] == [(0, 0.0)] * 50
 
 
-def test_a_morning_without_calls_is_no_shift() -> None:
+def test_a_morning_without_calls_is_not_a_shift() -> None:
     """Shifted by some hours, such a day resembles others a little more, but still differs from them."""
     rng = np.random.default_rng(7)
     outage = [0] * 12 + drawn(100_000, rng)[12:]

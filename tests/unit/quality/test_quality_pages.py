@@ -113,7 +113,7 @@ def test_figures_are_readable() -> None:
     ]
 
 
-def test_runs_of_old_business_dates_go_and_the_index_follows(tmp_path: Path) -> None:
+def test_runs_of_old_business_dates_leave_the_index_too(tmp_path: Path) -> None:
     def write(day: int, hour: int, suite: str = "landing/calls", dated: bool = True) -> Path:
         subject = f"calls 2012-04-{day}" if dated else "the table"
         parameters = {"business_date": date(2012, 4, day)} if dated else {}

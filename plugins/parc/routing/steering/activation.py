@@ -189,7 +189,7 @@ def record_drift(
 def strayed(drift: Drift) -> RoutingRefused:
     """Why nothing can be changed while the switch has strayed, and what to do first."""
     return RoutingRefused(
-        f"the switch has strayed from its last release: {drift.detail}",
+        f"the switch differs from its last release: {drift.detail}",
         steps=(Step("see how", "parc routing verify"), *accept_drift(None)),
     )
 

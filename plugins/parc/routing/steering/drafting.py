@@ -227,7 +227,7 @@ def exempt_plan(
 
 
 def drift_of(connection: Connection[Any], live: Reading | None) -> Drift | None:
-    """How the switch has strayed from the record. A release that was killed after its flip is no drift."""
+    """How the switch differs from the record. A release that was killed after its flip is no drift."""
     recorded, left = releases.last_activated(connection), releases.unfinished(connection)
     if left and live and (left.version, left.content_digest) == (live.version, live.digest):
         recorded = left

@@ -36,7 +36,7 @@ def assign(
     """
     known = pl.select(e164(pl.lit(number))).item()
     if not known:
-        raise RoutingRefused(f"{number} is no telephone number that a call can come from")
+        raise RoutingRefused(f"{number} is not a telephone number that can place calls")
     with exclusive(settings) as (connection, switch):
         live = switch.read_live()
         drift = drift_of(connection, live)

@@ -38,7 +38,7 @@ class Verification:
         """One line, and one per problem."""
         if self.is_ok:
             rows = ", ".join(f"{name} {count}" for name, count in self.row_counts.items())
-            return f"{self.version} is live and whole ({rows})"
+            return f"{self.version} is live and complete ({rows})"
         return f"{self.version or 'an empty switch'} does not verify:\n" + "\n".join(
             f"  - {problem}" for problem in self.problems
         )

@@ -87,7 +87,7 @@ class Rpc:
                 steps=(START, START_ANOTHER),
             ) from None
         except (IndexError, UnicodeDecodeError, RecursionError):
-            raise ConfigurationError(f"the switch at {self.path} answers no BINRPC") from None
+            raise ConfigurationError(f"the switch at {self.path} does not answer in BINRPC") from None
         return answers
 
 

@@ -6,7 +6,7 @@ rolled as (
     {{ rolled_up('daily', ['visit_count'], kept=['wait_seconds']) }}
 ),
 
-cumulated as (
+cumulative as (
     select
         *,
         sum(visit_count) over (
@@ -27,5 +27,5 @@ select
     max(all_count)::bigint as visit_count,
     min(wait_seconds) filter (where up_to_count >= 0.5 * all_count) as p50_seconds,
     min(wait_seconds) filter (where up_to_count >= 0.95 * all_count) as p95_seconds
-from cumulated
+from cumulative
 group by period, period_start_date, period_end_date, area, area_code

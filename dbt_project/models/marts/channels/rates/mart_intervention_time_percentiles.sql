@@ -6,7 +6,7 @@ rolled as (
     {{ rolled_up('daily', ['job_count'], kept=['kind', 'figure', 'hours']) }}
 ),
 
-cumulated as (
+cumulative as (
     select
         *,
         sum(job_count) over (
@@ -31,5 +31,5 @@ select
     min(hours) filter (where up_to_count >= 0.8 * all_count) as p80_hours,
     min(hours) filter (where up_to_count >= 0.95 * all_count) as p95_hours,
     min(hours) filter (where up_to_count >= 0.99 * all_count) as p99_hours
-from cumulated
+from cumulative
 group by period, period_start_date, period_end_date, area, area_code, kind, figure
