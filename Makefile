@@ -7,7 +7,7 @@ LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-i
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop quick test coverage lint soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
+.PHONY: help setup run stop quick test coverage lint lint-python lint-sql soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -43,10 +43,15 @@ coverage: setup ## Run the tests and measure which lines and branches they reach
 	@.venv/bin/pytest $(IN_PARALLEL) --cov --cov-report term:skip-covered
 
 lint: setup ## Check style and types
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-python lint-sql
+
+lint-python:
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+lint-sql:
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project
 	@.venv/bin/sqlfluff lint --disable-progress-bar --templater placeholder expectations
 
