@@ -38,7 +38,7 @@ def migrate(settings: Settings) -> list[str]:
                 f"the database {connection.info.dbname} has the encoding {encoding} instead of UTF8",
                 steps=(
                     Step(
-                        "create it anew in SQL",
+                        "create it again in SQL",
                         f"create database {connection.info.dbname} encoding 'UTF8' template template0",
                     ),
                 ),

@@ -173,7 +173,7 @@ def record_drift(
     accepted_by: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Record that the switch has strayed, or that somebody accepted it."""
+    """Record that the switch has drifted, or that somebody accepted it."""
     write_releases.record_drift(
         connection,
         action,
@@ -187,7 +187,7 @@ def record_drift(
 
 
 def strayed(drift: Drift) -> RoutingRefused:
-    """Why nothing can be changed while the switch has strayed, and what to do first."""
+    """Why nothing can be changed while the switch has drifted, and what to do first."""
     return RoutingRefused(
         f"the switch differs from its last release: {drift.detail}",
         steps=(Step("see how", "parc routing verify"), *accept_drift(None)),

@@ -148,7 +148,7 @@ def rollback_plan(
 def _before(connection: Connection[Any], live: Reading | None) -> str | None:
     """The version that a rollback goes back to by default.
 
-    If the switch has strayed, that is the last recorded version. Otherwise it is the one that the live
+    If the switch has drifted, that is the last recorded version. Otherwise it is the one that the live
     version replaced when it was first released.
     """
     recorded = releases.last_activated(connection)
@@ -240,7 +240,7 @@ def drift_of(connection: Connection[Any], live: Reading | None) -> Drift | None:
 
 
 def drift_block(drift: Drift, business_date: date) -> ReleaseBlock:
-    """What has strayed, and how to accept it."""
+    """What has drifted, and how to accept it."""
     return ReleaseBlock(
         f"drift: the switch does not hold the last recorded release: {drift.detail}",
         accept_drift(business_date),

@@ -32,7 +32,7 @@ def assign(
     changes. The assignment is recorded first. If the release then fails, the next one that succeeds brings
     it.
 
-    Raises RoutingRefused when it is no telephone number, the zone is unknown or the switch has strayed.
+    Raises RoutingRefused when it is no telephone number, the zone is unknown or the switch has drifted.
     """
     known = pl.select(e164(pl.lit(number))).item()
     if not known:
@@ -81,7 +81,7 @@ def forget_numbers(settings: Settings, pseudonyms: Collection[UUID], *, requeste
     Exempt as `assign` is. The table is sent twice, so that the previous version has no such number either:
     a rollback can reach only tables without them.
 
-    Raises Busy when another release runs, RoutingRefused when the switch has strayed or does not take it.
+    Raises Busy when another release runs, RoutingRefused when the switch has drifted or does not take it.
     """
     known = Pseudonyms.of_settings(settings)
 
