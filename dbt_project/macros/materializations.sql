@@ -7,14 +7,22 @@
 {% materialization table, adapter='postgres' %}
     {%- set target_relation, fresh = this.incorporate(type='table'), make_intermediate_relation(this) %}
     {{ run_hooks(pre_hooks) }}
+    {%- set is_kept = keeps_its_shape() %}
     {%- call statement('main') %}
-        drop table if exists {{ fresh }};
-        {{ get_create_table_as_sql(false, fresh, sql) }}
+        {%- if is_kept %}
+            truncate {{ this }};
+            insert into {{ this }} {{ selected_as_declared(sql) }}
+        {%- else %}
+            drop table if exists {{ fresh }};
+            {{ get_create_table_as_sql(false, fresh, sql) }}
+        {%- endif %}
     {%- endcall %}
     {%- call statement('finish') %}
-        {{ drop_if_exists(this) }}
-        alter table {{ fresh }} rename to {{ adapter.quote(this.identifier) }};
-        {{ finish(target_relation, is_new=true) }}
+        {%- if not is_kept %}
+            {{ drop_if_exists(this) }}
+            alter table {{ fresh }} rename to {{ adapter.quote(this.identifier) }};
+        {%- endif %}
+        {{ finish(target_relation, is_new=not is_kept) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}
@@ -78,6 +86,26 @@
 {% endmacro %}
 
 
+{#-
+    Whether the table of this model is there with its columns, constraints and comments: parc/build says so where seeds and
+    project are the published build's.
+-#}
+{% macro keeps_its_shape() %}
+    {{ return(env_var('PARC_KEEPS_SHAPES', 'no') == 'yes' and load_cached_relation(this) is not none) }}
+{% endmacro %}
+
+
+{#- The rows of a query for an insert, in the order of the contract if there is one. -#}
+{% macro selected_as_declared(sql) %}
+    {%- if config.get('contract').enforced %}
+        ({{ adapter.dispatch('get_column_names', 'dbt')() }})
+        {{ get_select_subquery(sql) }}
+    {%- else %}
+        {{ sql }}
+    {%- endif %}
+{% endmacro %}
+
+
 {#- Rebuilt as a table is, else the strategy's macro replaces the rows of the changed dates or jobs. -#}
 {% materialization incremental, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) %}
@@ -87,7 +115,13 @@
     {%- set target_relation, fresh = this.incorporate(type='table'), make_temp_relation(this) %}
     {{ run_hooks(pre_hooks) }}
     {%- call statement('fresh', fetch_result=true) %}
-        {{ get_create_table_as_sql(true, fresh, sql) }}
+        {%- if keeps_its_shape() %}
+            create temporary table {{ fresh }} as (
+                {{ sql }}
+            );
+        {%- else %}
+            {{ get_create_table_as_sql(true, fresh, sql) }}
+        {%- endif %}
         {{ compared_columns(fresh, this) }}
     {%- endcall %}
     {%- set columns = columns_to_replace(fresh, existing, load_result('fresh').table.rows) %}
@@ -172,7 +206,7 @@
     {%- for index in config.get('indexes', default=[]) if is_new %}
         {{ get_create_index_sql(relation, index) }};
     {%- endfor %}
-    {{ comments(relation) }}
+    {{ comments(relation) if not keeps_its_shape() }}
     analyze {{ relation }}{% if dates %} ({{ dates | join(', ') }}){% endif %};
 {% endmacro %}
 

@@ -21,7 +21,8 @@ from parc.warehouse import connect
 from parc.wording import counted
 
 EFFECT_MART = "mart_parc_effect"
-BUILD = ("build", "--no-write-json")  # dbt_process reports what would be read from dbt's files
+# dbt_process reports what would be read from dbt's files; an exposure is a node without work.
+BUILD = ("build", "--no-write-json", "--exclude-resource-type", "exposure")
 READING_PATIENCE_SECONDS = 1800
 """How long a build waits for maintenance that drops raw rows, which holds the lock one date at a time."""
 
@@ -97,7 +98,8 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             return BuildResult(None)
         build_id, found = opened.build_id, opened.found
         try:
-            with dbt.started(settings, _watched(connection, progress)) as runner:
+            keeps_shapes = found.is_only_data_new and not full_refresh
+            with dbt.started(settings, _watched(connection, progress), keeps_shapes=keeps_shapes) as runner:
                 run = runner.run(*BUILD, *_arguments(settings, opened, full_refresh))
                 if not run.has_failed and effects.refresh(connection, everything=full_refresh):
                     # Effects are estimated from this run's tables; a second run then builds and tests their
@@ -165,9 +167,7 @@ def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[
     arguments = ["--exclude-resource-type", "unit_test"]
     if opened.resumed_build_id:
         return arguments + resume.arguments(settings)
-    if not (opened.found.are_seeds_changed or opened.found.are_seeds_in_doubt):
-        arguments += ["--exclude-resource-type", "seed"]
-    return arguments
+    return arguments + opened.found.selection
 
 
 def _watched(connection: psycopg.Connection[Any], progress: Progress | None) -> Progress:
@@ -185,7 +185,7 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
     """Record the build and the dates it recomputes, from one snapshot of the ledger; None: nothing to do."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
-        found = changes.find(connection, settings.project / "dbt_project" / "seeds", everything=full_refresh)
+        found = changes.find(connection, settings.project / "dbt_project", everything=full_refresh)
         if found.is_empty and not full_refresh and not due.has_unreported_gaps(connection):
             return None
         entering = resume.inputs(connection, settings, found)
@@ -194,6 +194,7 @@ def _open(connection: psycopg.Connection[Any], settings: Settings, full_refresh:
             connection,
             is_full_refresh=full_refresh,
             resumed_build_id=resumed,
+            project_sha256=found.project_sha256,
             delivery_ids=found.delivery_ids,
             dates=found.dates,
         )

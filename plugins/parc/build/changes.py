@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -14,6 +16,7 @@ from parc.build import seeds
 from parc.build.seeds import Seed
 from parc.feeds import FEEDS
 from parc.ledger import build_inputs, builds
+from parc.warehouse.schema import MIGRATIONS
 
 FACTS = ("calls", "boutique_visits", "interventions")
 # Subjects that only seeds govern: a change recomputes marts but no facts.
@@ -28,8 +31,9 @@ class Unbuilt:
     marts may still contain. `dates` maps a subject of `ops.build_date` to the dates to recompute;
     `request_dates` are those whose jobs are affected by a changed seed. `seeds` are all seeds;
     `are_seeds_changed` says whether any differs from the published build's, and `are_seeds_in_doubt` whether
-    an unpublished build may have loaded others. `has_expired_dates` says whether the marts hold dates whose
-    raw rows retention has dropped.
+    an unpublished build may have loaded others. `project_sha256` is the digest of what turns rows into marts;
+    `is_project_changed` says whether it differs from the published build's. `has_expired_dates` says whether
+    the marts hold dates whose raw rows retention has dropped.
     """
 
     delivery_ids: list[int]
@@ -39,6 +43,8 @@ class Unbuilt:
     seeds: dict[str, Seed]
     are_seeds_changed: bool
     are_seeds_in_doubt: bool
+    project_sha256: str
+    is_project_changed: bool
     has_expired_dates: bool
 
     @property
@@ -48,16 +54,31 @@ class Unbuilt:
             self.delivery_ids or self.withdrawn_ids or self.are_seeds_changed or self.are_seeds_in_doubt
         )
 
+    @property
+    def is_only_data_new(self) -> bool:
+        """Whether seeds and project are those of the published build, so that its tables keep their shape."""
+        return not (self.are_seeds_changed or self.are_seeds_in_doubt or self.is_project_changed)
 
-def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything: bool = False) -> Unbuilt:
-    """Compare the ledger and the seeds with what published builds have read.
+    @property
+    def selection(self) -> list[str]:
+        """dbt's arguments to leave out what is as the published build left it."""
+        if self.is_only_data_new:
+            # Views stay as they are. What no source reaches is made of seeds alone.
+            tables = [f"source:*+,config.materialized:{each}" for each in ("table", "incremental")]
+            return ["--exclude-resource-type", "seed", "--select", *tables]
+        is_seed_new = self.are_seeds_changed or self.are_seeds_in_doubt
+        return [] if is_seed_new else ["--exclude-resource-type", "seed"]
+
+
+def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool = False) -> Unbuilt:
+    """Compare the ledger and the dbt project with what published builds have read.
 
     With `everything`, all published dates count as changed (a full refresh). Dates past retention never do.
 
     Raises BuildFailed if a seed does not declare what it governs.
     """
     pending, withdrawn = build_inputs.not_built(connection), build_inputs.withdrawn(connection)
-    now = seeds.read(seeds_folder)
+    now, project_sha256 = seeds.read(project / "seeds"), _digest(project)
     before = builds.seeds(connection)
     changed_seeds = [
         seed for name, seed in now.items() if name not in before or seed.sha256 != before[name].sha256
@@ -102,8 +123,21 @@ def find(connection: psycopg.Connection[Any], seeds_folder: Path, *, everything:
         now,
         are_seeds_changed=bool(changed_seeds) or now.keys() != before.keys(),
         are_seeds_in_doubt=last_build is not None and last_build.status != "published",
+        project_sha256=project_sha256,
+        is_project_changed=project_sha256 != builds.project_sha256(connection),
         has_expired_dates=build_inputs.has_expired_dates(connection),
     )
+
+
+def _digest(project: Path) -> str:
+    """Digest of all that turns deliveries and seeds into marts: the project, dbt, the warehouse's schema."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in project.rglob("*") if path.is_file() and path.suffix != ".csv"):
+        digest.update(f"{path.relative_to(project)}\n".encode() + path.read_bytes())
+    programs = [f"{name} {version(name)}" for name in ("dbt-core", "dbt-postgres")]
+    schema_files = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+    digest.update("\n".join([*programs, *schema_files]).encode())
+    return digest.hexdigest()
 
 
 def _dates_counted(connection: psycopg.Connection[Any], subject: str) -> list[date]:

@@ -190,9 +190,13 @@ class Dbt:
 
 
 @contextmanager
-def started(settings: Settings, progress: Progress) -> Iterator[Dbt]:
-    """A dbt to run commands with; it reports each finished node to `progress`, and is stopped at the end."""
-    process = _process(log_file(settings), environment(settings))
+def started(settings: Settings, progress: Progress, *, keeps_shapes: bool = False) -> Iterator[Dbt]:
+    """A dbt to run commands with; it reports each finished node to `progress`, and is stopped at the end.
+
+    With `keeps_shapes`, tables that exist get new rows and are not rebuilt.
+    """
+    variables = environment(settings) | {"PARC_KEEPS_SHAPES": "yes" if keeps_shapes else "no"}
+    process = _process(log_file(settings), variables)
     try:
         yield Dbt(settings, progress, process)
     finally:

@@ -81,15 +81,14 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
 
     Call this while the ledger shows the build as running, because a node's query may depend on it.
     """
-    results = [result for result in run.results if not result.unique_id.startswith("exposure.")]
-    skipped = {result.unique_id for result in results if result.status == "skipped"}
+    skipped = {result.unique_id for result in run.results if result.status == "skipped"}
     because = {
         result.unique_id: _reach(run, result.unique_id) & skipped
-        for result in results
+        for result in run.results
         if STATUSES.get(result.status, result.status) in FAILED
     }
     nodes: list[Node] = []
-    for result in results:
+    for result in run.results:
         unique_id, entry = result.unique_id, run.entries[result.unique_id]
         status = STATUSES.get(result.status, result.status)
         message: str | None = None

@@ -139,6 +139,15 @@ def seeds(connection: Connection[Any]) -> dict[str, BuiltSeed]:
     return {name: BuiltSeed(*row) for name, *row in rows}
 
 
+def project_sha256(connection: Connection[Any]) -> str | None:
+    """The digest of the dbt project of the published marts; None if an old version built them."""
+    digests = _values(
+        connection,
+        "select project_sha256 from ops.build where status = 'published' order by build_id desc limit 1",
+    )
+    return digests[0] if digests else None
+
+
 def dates(connection: Connection[Any], build_id: int) -> set[tuple[str, date]]:
     """The subjects and business dates that a build recomputes."""
     rows = connection.execute(

@@ -26,15 +26,16 @@ def begin(
     *,
     is_full_refresh: bool,
     resumed_build_id: int | None,
+    project_sha256: str,
     delivery_ids: Sequence[int],
     dates: Mapping[str, Sequence[date]],
 ) -> int:
     """Record a running build, the deliveries new in it, and the dates it recomputes by subject;
     returns its id."""
     row = connection.execute(
-        "insert into ops.build (status, is_full_refresh, resumed_build_id) values ('running', %s, %s) "
-        "returning build_id",
-        [is_full_refresh, resumed_build_id],
+        "insert into ops.build (status, is_full_refresh, resumed_build_id, project_sha256) "
+        "values ('running', %s, %s, %s) returning build_id",
+        [is_full_refresh, resumed_build_id, project_sha256],
     ).fetchone()
     assert row
     build_id = int(row[0])

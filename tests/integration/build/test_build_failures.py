@@ -257,7 +257,7 @@ def test_only_unchanged_inputs_of_a_failed_build_are_resumed(built: Settings, tm
     def resumable(statement: str = "select 1", settings: Settings = built) -> int | None:
         with connect(settings, "admin") as connection:
             connection.execute(statement.encode())
-            found = changes.find(connection, settings.project / "dbt_project" / "seeds")
+            found = changes.find(connection, settings.project / "dbt_project")
             entering = resume.inputs(connection, settings, found)
             failed = resume.resumable(connection, settings, found, entering)
             connection.rollback()

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from parc.build import build
+from parc.build import build, changes
 from parc.errors import BuildFailed
 from parc.feeds import FEEDS
 from parc.loading import ingest, withdraw
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
+from parc.warehouse import connect
 from support.marts import marts, restate, rows
 from support.references import change_seed, recomputed
 
@@ -140,6 +141,24 @@ def test_the_marts_finally_equal_a_full_refresh(built: Settings) -> None:
     assert [name for name in refreshed if incremental[name] != refreshed[name]] == []
 
 
+def test_what_cannot_have_changed_is_left_out(built: Settings, project: Path) -> None:
+    def selection() -> list[str]:
+        with connect(built, "transformer") as connection:
+            return changes.find(connection, project / "dbt_project").selection
+
+    no_seeds = ["--exclude-resource-type", "seed"]
+    tables = ["source:*+,config.materialized:table", "source:*+,config.materialized:incremental"]
+    everything_same = [*no_seeds, "--select", *tables]
+    assert selection() == everything_same
+    for path, remaining in {"models/marts/dimensions/dim_site.sql": no_seeds, "seeds/sites.csv": []}.items():
+        file = project / "dbt_project" / path
+        before = file.read_text()
+        file.write_text(before + "\n")
+        assert selection() == remaining, path
+        file.write_text(before)
+    assert selection() == everything_same
+
+
 def test_a_withdrawn_delivery_leaves_the_marts_as_if_it_never_arrived(
     built: Settings, tmp_path: Path
 ) -> None:
@@ -157,7 +176,11 @@ def test_a_withdrawn_delivery_leaves_the_marts_as_if_it_never_arrived(
     restate(built, FIRST, drop=5)
     made = [ingest(built, feed, day) for feed, day in [*withdrawals, ("calls", FIRST)]]
     assert {outcome.status for outcome in made} == {"published"}, made
-    build(built)
+    ran = {name.partition(".")[0] for name in build(built).seconds_by_node}
+    assert {"fct_calls", "int_boutiques", "mart_parc_effect"} <= ran
+    assert not {"sites", "dim_site", "int_homes", "stg_calls__legs"} & ran
+    tests = {path.stem for path in (built.project / "dbt_project" / "tests").iterdir()}
+    assert tests - ran == {"reference_is_coherent"}  # the only one of seeds alone
     assert marts(built)["fct_calls"] != before["fct_calls"]
 
     for outcome in made:

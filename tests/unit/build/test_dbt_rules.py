@@ -134,6 +134,35 @@ def test_queries_stay_small(models: dict[str, dict[str, Any]]) -> None:
     assert max(map(views, models)) <= MOST_VIEWS
 
 
+def test_what_a_build_leaves_out_is_the_same_every_night(
+    manifest: dict[str, Any], models: dict[str, dict[str, Any]]
+) -> None:
+    """Views and tables of seeds alone are not rebuilt where seeds and project are the same (ADR 23)."""
+
+    def macros(names: list[str]) -> set[str]:
+        own = {name for name in names if name.startswith("macro.parc.")}
+        return own.union(*(macros(manifest["macros"][name]["depends_on"]["macros"]) for name in own))
+
+    def reads_a_source(name: str) -> bool:
+        read = models[name]["depends_on"]["nodes"]
+        return any(each.startswith("source.") for each in read) or any(
+            map(reads_a_source, read_by(models[name]))
+        )
+
+    of_tonight = {"changed_dates", "is_changed_job", "published", "rows_once"}
+    left_out = {
+        name
+        for name, model in models.items()
+        if model["config"]["materialized"] == "view" or not reads_a_source(name)
+    }
+    assert {"stg_calls__legs", "mart_wait_percentiles", "dim_site"} <= left_out
+    for name in left_out:
+        used = {each.rsplit(".", 1)[-1] for each in macros(models[name]["depends_on"]["macros"])}
+        assert not used & of_tonight, name
+    used = {each.rsplit(".", 1)[-1] for each in macros(models["agg_calls_daily"]["depends_on"]["macros"])}
+    assert of_tonight & used, "the macros that ask for tonight's dates have other names"
+
+
 def test_everything_is_described_once_beside_its_query(manifest: dict[str, Any]) -> None:
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed")]
     for node in nodes:
