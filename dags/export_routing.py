@@ -46,7 +46,7 @@ with DAG(
         remedy=(
             Step("see what is live", "parc routing status"),
             Step("read the plan", "parc routing plan {dates}"),
-            Step("correct what it refuses, then trigger export_routing again"),
+            Step("correct the cause of a refusal, then trigger export_routing again"),
         ),
     ),
     deadline=alert(

@@ -20,7 +20,7 @@ day unchanged: have it sent again, and `ingest_late` loads it, or run the day ag
 
 from parc.orchestration.ingest import IngestSpec, ingest_dag
 
-# Airflow reads only files that contain both of these words.
+# Airflow parses only files that contain the words "airflow" and "dag": this comment has both.
 SPECS = (
     IngestSpec("numbering_plan", cron="0 1 * * *", owner="routing"),
     IngestSpec("line_assignments", cron="10 1 * * *", owner="routing"),

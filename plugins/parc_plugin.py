@@ -1,4 +1,4 @@
-"""What Airflow must know: where the pages are mounted and shown, and the rule by which tasks are ordered.
+"""Tells Airflow where to mount and show the pages, and in which order to run tasks.
 
 Airflow imports this in every process, tasks included: the pages themselves are imported by the first request.
 """
@@ -14,7 +14,7 @@ from parc.orchestration.limits import NightFirst
 
 os.umask(0o077)  # as the command line's: what Airflow's processes write is their user's alone
 
-# A signpost, in a colour that is seen on Airflow's light, dark and chosen grounds.
+# A signpost, in a colour that is visible on Airflow's light, dark and selected backgrounds.
 ICON = "data:image/svg+xml," + quote(
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#e8590c' "
     "stroke-width='2' stroke-linejoin='round' stroke-linecap='round'>"
@@ -52,8 +52,8 @@ RUN = "?dag_id={DAG_ID}&run_id={RUN_ID}"
 
 
 class ParcPlugin(AirflowPlugin):
-    """The desk in the navigation; on every run and task, the models and the deliveries it worked on. The
-    night before backfills."""
+    """The desk in the navigation; on every run and task, the models and the deliveries it worked on. Tasks of
+    the night run before backfills."""
 
     name = "parc"
     priority_weight_strategies = [NightFirst]  # noqa: RUF012

@@ -59,7 +59,7 @@ def _model(model: dict[str, Any]) -> str:
     if "person_keys" in meta:
         person_keys = ", ".join(f"`{column}`" for column in meta["person_keys"])
         lines.append(
-            f"\nPerson keys: {person_keys}, kept for {meta['retention_days']} days and surrogates then. "
+            f"\nPerson keys: {person_keys}, kept for {meta['retention_days']} days, then surrogates. "
             f"{_line(meta['retention_reason'])}"
         )
     lines += ["", "| column | type | |", "|---|---|---|"]

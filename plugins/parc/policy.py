@@ -1,7 +1,8 @@
 """What every night decides in the same way, whether `parc nightly` or Airflow's DAGs run it: which dates it
 looks at, what is due, in which order it loads, and when it stops waiting.
 
-Airflow reads this with every DAG file, so what takes seconds to import is imported where it is used.
+Airflow reads this with every DAG file, so modules that take seconds to import are imported only where they
+are used.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def deliveries_of(settings: Settings, night: date) -> tuple[list[tuple[str, date
 
 
 def due_of(settings: Settings, night: date) -> list[Due]:
-    """What the feed calendar expects of a night, and the state of each.
+    """What the feed calendar expects for a night, and the state of each.
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """

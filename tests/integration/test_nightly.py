@@ -152,10 +152,10 @@ def test_refused_and_missing_deliveries_block_nothing(platform: Settings) -> Non
     }
     refused, missing = finding(night, "refused"), finding(night, "missing")
     assert refused.is_wrong and "lacks column `market`" in refused.text
-    assert refused.text.endswith(f"; build {build_id} went on without it")
+    assert refused.text.endswith(f"; build {build_id} was published without it")
     assert refused.command == f"have it sent again, then parc ingest calls --date {SECOND}"
     assert missing.text.startswith("due since 2012-04-18 04:00 Paris, has not arrived; ")
-    assert missing.text.endswith(f"; build {build_id} went on without it")
+    assert missing.text.endswith(f"; build {build_id} was published without it")
     assert missing.command == f"have it sent, then parc ingest boutique_visits --date {SECOND}"
 
 

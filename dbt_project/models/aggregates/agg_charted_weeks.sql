@@ -10,7 +10,7 @@ events as (
     select * from {{ ref('event_calendar') }}
 ),
 
--- How callers are known is not charted: it says nothing of how they are served.
+-- How callers are identified is not charted: it does not show how they are served.
 weeks as (
     select
         week_start_date,

@@ -53,7 +53,7 @@ region_markets as (
         rollout.region_code,
         rollout.market,
         region_directorates.directorate_code,
-        -- Where nobody saw when it went live, it did by its plan.
+        -- If the data do not show when it went live, take the planned date.
         case
             when rollout.slip_days is null and rollout.planned_go_live_date < rollout.observed_go_live_date
                 then rollout.planned_go_live_date
@@ -67,7 +67,7 @@ region_markets as (
     where
         -- Taken back: neither live nor a control.
         not (rollout.status = 'reverted' and rollout.observed_go_live_date is not null)
-        -- Due and never seen on enough open days: nobody knows which of the two it is.
+        -- Due, and never seen on enough open days: it may be live or not.
         and (
             rollout.status <> 'late'
             or coalesce(open_days.since_planned_count, 0) >= {{ var('go_live_open_days') }}

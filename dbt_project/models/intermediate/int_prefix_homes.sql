@@ -10,7 +10,7 @@ regions as (
     select * from {{ ref('regions') }}
 ),
 
--- The default alone stands before everything: it governs where there is no snapshot at all.
+-- The first snapshot is the default alone: it governs where no other snapshot exists.
 snapshots as (
     select distinct snapshot_date from prefixes
     union all

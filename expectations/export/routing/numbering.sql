@@ -91,7 +91,7 @@ instants as (
     group by release.effective_date
 ),
 
--- One scan of what may be millions of numbers; what is dear is asked of their kinds.
+-- One scan of what may be millions of numbers; expensive checks then run on groups of them.
 kinds as (
     select
         assignments.department_code,

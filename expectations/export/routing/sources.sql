@@ -24,7 +24,7 @@ calendar as (
     where due.due_date >= due.first_due_date
 ),
 
--- In force: the newest snapshot up to the effective date, else the earliest; before it, the one that it took over from.
+-- In force: the newest snapshot up to the effective date, else the earliest; then the one that it replaced.
 snapshots as (
     select
         deliveries.feed,

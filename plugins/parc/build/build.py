@@ -60,7 +60,7 @@ class BuildResult:
         if self.withdrawn_count:
             done += f"; withdrawn deliveries removed: {self.withdrawn_count}"
         if self.resumed_build_id:
-            done += f"; it resumed failed build {self.resumed_build_id}"
+            done += f"; it continued failed build {self.resumed_build_id}"
         return "\n".join([done, *gaps.words(self.missing)])
 
 

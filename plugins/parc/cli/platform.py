@@ -67,7 +67,7 @@ def status(as_json: Json = False) -> None:
         {"feed": each.feed, "due": shown(each.due_at), "state": each.state, "what": short(each.detail)}
         for each in found.due
     ]
-    table(f"Due of the night of {found.night}" if found.night else "Due", due)
+    table(f"Due for the night of {found.night}" if found.night else "Due", due)
     table("Feeds", [_named(row, FEED_HEADINGS) for row in found.feeds])
     table("Builds", [_named(row, BUILD_HEADINGS) for row in found.builds])
     running = ", ".join(f"{row['process']} {row['pid']}" for row in found.processes if row["pid"])

@@ -1,4 +1,4 @@
-"""What needs attention in deliveries, builds and releases, and what is due of a night."""
+"""What needs attention in deliveries, builds and releases, and what is due for a night."""
 
 from __future__ import annotations
 

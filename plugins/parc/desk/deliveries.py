@@ -1,4 +1,4 @@
-"""What is due of a night, and the deliveries that need attention."""
+"""What is due for a night, and the deliveries that need attention."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ QUARANTINE_SHARE = 0.5
 """Share of a feed's reject limit from which rejected rows are worth a look."""
 
 Without = Mapping[tuple[str, date], int]
-"""The build that BI sees, by each delivery that it went on without."""
+"""For each due delivery that the build that BI sees does not contain: that build."""
 
 
 def due(settings: Settings, business_date: date) -> list[Due]:
-    """What the feed calendar expects of a night, references first, and the state of each.
+    """What the feed calendar expects for a night, references first, and the state of each.
 
     Raises ConfigurationError when the warehouse cannot be reached.
     """
@@ -49,7 +49,7 @@ def missing(settings: Settings) -> list[dict[str, Any]]:
 
 
 def newest_night(settings: Settings) -> date | None:
-    """The last business date of which anything arrived or was looked for; None before the first."""
+    """The last business date for which anything arrived or was looked for; None before the first."""
     with connect(settings, "reader") as connection:
         return ledger.newest_night(connection)
 
@@ -88,7 +88,7 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
             if not is_daily[feed]:
                 text += "; the snapshot before it stays in force"
             elif (feed, last) in without:
-                text += f"; build {without[feed, last]} went on without it"
+                text += f"; build {without[feed, last]} was published without it"
             severity = Severity.WRONG if is_daily[feed] else Severity.NOTE
             subject = Subject.deliveries(feed, first, last)
             steps = (Step("have it sent"), _ingest(feed, first, last))
@@ -97,7 +97,7 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
 
 
 def _misdated(connection: psycopg.Connection[Any]) -> list[Finding]:
-    """Published deliveries of dates far away, from before these were refused."""
+    """Published deliveries with impossible dates, loaded before such dates were refused."""
     return [
         Finding(
             FindingKind.MISDATED,
@@ -120,7 +120,7 @@ def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Find
         if each.published_id:
             text += f" (delivery {each.published_id} of that day stays published)"
         elif (feed, day) in without:
-            text += f"; build {without[feed, day]} went on without it"
+            text += f"; build {without[feed, day]} was published without it"
         severity = Severity.NOTE if each.published_id else Severity.WRONG
         steps = (Step("have it sent again"), _ingest(feed, day, day))
         found.append(Finding(FindingKind.REFUSED, severity, Subject.deliveries(feed, day), text, steps))
@@ -128,7 +128,7 @@ def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Find
 
 
 def _interrupted(connection: psycopg.Connection[Any]) -> list[Finding]:
-    """Deliveries being loaded by a process that lives no more: its lock is free."""
+    """Deliveries whose loading process has died: its lock is free."""
     return [
         Finding(
             FindingKind.INTERRUPTED,
@@ -143,7 +143,7 @@ def _interrupted(connection: psycopg.Connection[Any]) -> list[Finding]:
 
 
 def _quarantined(connection: psycopg.Connection[Any]) -> list[Finding]:
-    """Published deliveries of the last nights of which nearly as many rows were rejected as are allowed."""
+    """Published deliveries of the last nights with nearly as many rejected rows as are allowed."""
     newest = ledger.newest_night(connection)
     if newest is None:
         return []

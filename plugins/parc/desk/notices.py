@@ -18,7 +18,7 @@ CAUSES = {
     FindingKind.RELEASE_RUN_FAILED: {FindingKind.DRIFT, FindingKind.HOLD, FindingKind.KILL_SWITCH},
     FindingKind.RELEASE_RUN_OVERDUE: {FindingKind.DRIFT, FindingKind.HOLD, FindingKind.KILL_SWITCH},
 }
-"""What explains a notice: it is left out where one of these is found."""
+"""The kinds of findings that explain a notice: if one is found, the notice is left out."""
 
 
 def findings(connection: psycopg.Connection[Any], found: Sequence[Finding]) -> list[Finding]:

@@ -73,7 +73,7 @@ def _planned(settings: Settings, business_date: date) -> list[Finding]:
         text = f"needs a person's approval: {reasons}"
         return [Finding(FindingKind.WAITING, Severity.NOTE, subject, text, steps)]
     if plan.verdict == "ready":
-        text = "ready, and not on the switch"
+        text = "ready, but not yet on the switch"
         return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, subject, text, steps)]
     return []
 

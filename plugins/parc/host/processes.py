@@ -25,8 +25,8 @@ TAIL_BYTES = 1 << 16
 
 @dataclass
 class Program:
-    """One of them. Lists show its `name`, sentences its `title`; everything it writes goes to `log_path`, and
-    the last line there that holds `complaint` (a regular expression) says why it ended."""
+    """Such a program. Lists show its `name`, sentences its `title`; everything it writes goes to `log_path`,
+    and the last line there that matches `complaint` (a regular expression) says why it ended."""
 
     name: str
     title: str
@@ -64,7 +64,7 @@ class Program:
         return self.process is None and self.pid_file.exists()
 
     def last_error(self) -> str:
-        """What the log says last of its end; empty if it says nothing."""
+        """The last line of the log that says why it ended; empty if there is none."""
         if not self.log_path.exists():
             return ""
         with self.log_path.open("rb") as log:

@@ -50,7 +50,7 @@ MIN_SIMILARITY = 0.8
 """A folder whose name is this similar to a feed's (difflib's ratio) was meant for that feed."""
 
 _HAS_DATE = re.compile(r"(?i)^date\b|\d\d")
-_NOT_LOOKED_FOR = "is where no night looks for a business date: rename or remove it"
+_NOT_LOOKED_FOR = "is not where a night looks for deliveries: rename or remove it"
 _NO_FOLDER = {
     "file": "is a file where a folder should be: rename or remove it",
     "special file": "is neither a file nor a folder: remove it",
@@ -186,7 +186,7 @@ def _why_no_feed(entry: Entry, feed: str) -> str | None:
         return _NO_FOLDER.get(entry.kind)
     similarity = difflib.SequenceMatcher(None, entry.name.casefold(), feed).ratio()
     if is_data(entry.name) or (entry.kind != "file" and similarity >= MIN_SIMILARITY):
-        return f"is where no feed is looked for; does it belong to {feed}? Rename or remove it"
+        return f"is not the folder of a feed; does it belong to {feed}? Rename or remove it"
     return None
 
 

@@ -19,7 +19,7 @@ LONGEST_REPORTED = 300
 
 
 def is_of_delivery(error: BaseException) -> bool:
-    """Whether an error is to be blamed on the delivery: anything except errors of the environment and
+    """Whether the delivery caused an error: anything except errors of the environment and
     exceptions that end the process. A panic of a Rust library counts, although it is not an `Exception`."""
     if isinstance(error, OF_THE_ENVIRONMENT) or storage.is_disk_full(error):
         return False

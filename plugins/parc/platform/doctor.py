@@ -158,7 +158,7 @@ def _pseudonym_key(settings: Settings) -> str:
         check_key(connection, settings)
     if why := weakness(settings):
         raise ConfigurationError(
-            f"{why}; this warehouse works with no other key, so load a new one from scratch",
+            f"{why}; this warehouse works with no other key, so load a new warehouse from scratch",
             steps=(STRONG_KEY,),
         )
     return "that of the warehouse"

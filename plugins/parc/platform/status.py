@@ -23,7 +23,7 @@ MOST_REASON_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Overview:
-    """What the platform is doing: what needs attention, what was due of the newest night (None before the
+    """What the platform is doing: what needs attention, what was due for the newest night (None before the
     first), where routing stands, and rows of what runs, was loaded and built."""
 
     findings: list[Finding]

@@ -154,6 +154,6 @@ def _described(column: str, derived: Derived | None = None) -> tuple[str, str, s
         return of, "beginning of a telephone number", purpose
     return (
         of,
-        "pseudonym" if column.endswith("_key") and column != "identity_key" else "beginning of one",
+        "pseudonym" if column.endswith("_key") and column != "identity_key" else "first half of a pseudonym",
         purpose,
     )

@@ -4,8 +4,8 @@ A name has five attempts, an address twenty; each further one doubles the wait b
 minute. Until then every attempt is refused, even with the right password: a guess costs a minute. A quarter
 of an hour without a failure ends it.
 
-So that who guesses at a name does not keep its person out, each browser that got in holds a signed mark of
-the name, and is counted by itself (OWASP's "device cookies").
+Guessing at a name must not lock its owner out. So each browser that has logged in keeps a signed cookie with
+the name, and its failures are counted separately (OWASP's "device cookies").
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Tally:
     """Failures by name, address and browser; the ones longest past go first when there are too many."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` tells seconds."""
+        """`clock` returns seconds."""
         self._clock = clock
         self._counts: OrderedDict[Key, Count] = OrderedDict()
 
@@ -99,7 +99,7 @@ class LoginDelay:
     """ASGI middleware around all of Airflow's API server: sees every login and its result."""
 
     def __init__(self, app: Application, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` tells seconds."""
+        """`clock` returns seconds."""
         self._app = app
         self._tally = Tally(clock)
 

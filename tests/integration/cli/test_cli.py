@@ -175,7 +175,7 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
         "        load it: parc ingest calls --date 2012-04-25",
         "        see docs/runbooks/refused.md",
     ]
-    assert any(line.startswith("Due of the night of 2012-04-25") for line in output)
+    assert any(line.startswith("Due for the night of 2012-04-25") for line in output)
 
 
 def test_status_as_json(warehouse: Settings) -> None:

@@ -122,8 +122,8 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
     (landing / "interventions").symlink_to("nowhere")
     found = {stray.place: (stray.feed, stray.why.partition(":")[0]) for stray in strays(warehouse)}
     not_looked_for, of_no_feed = (
-        "is where no night looks for a business date",
-        "is where no feed is looked for; does it belong to",
+        "is not where a night looks for deliveries",
+        "is not the folder of a feed; does it belong to",
     )
     to_nothing = "is a link to something missing or out of reach"
     assert found == {

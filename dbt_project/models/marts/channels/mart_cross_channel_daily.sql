@@ -18,7 +18,7 @@ homes as (
     select * from {{ ref('int_homes') }}
 ),
 
--- Who is in two regions, markets, departments or kinds would count twice in a sum: the most of one is fewer.
+-- A sum would count people in two regions, markets, departments or kinds twice, so take the largest of these.
 persons as (
     select
         business_date,

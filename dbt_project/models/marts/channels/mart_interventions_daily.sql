@@ -22,7 +22,7 @@
     'repair_hours',
 ] -%}
 
-{#- Of the departments of a cell the most: a sum would count who has jobs in two of them twice. -#}
+{#- The largest of a cell's departments: a sum would count people with jobs in two of them twice. -#}
 {%- set persons = ['requested_person_count', 'closed_person_count', 'promised_person_count'] %}
 
 with daily as (

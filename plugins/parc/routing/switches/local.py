@@ -96,7 +96,7 @@ def secret(settings: Settings) -> str:
 def peers(switch: OwnSwitch) -> str:
     """Who may place calls on the platform's own switch: networks, separated by commas.
 
-    Raises ConfigurationError when they are none.
+    Raises ConfigurationError when one is not a network.
     """
     given = re.split(r"[\s,]+", switch.peers.strip(" ,"))
     try:
