@@ -52,7 +52,8 @@ def _feed(feed: Feed, due: str) -> str:
         lines.append(f"The local date (Europe/Paris) of `{feed.dated_by}` is the delivery's.")
     lines += [f"In order, where present: {_names(moments)}." for moments in feed.in_order]
     lines += [
-        f"Where `{need.column}` is {need.value}, {_names(need.needed)} must be there." for need in feed.needs
+        f"Where `{need.column}` is {need.value}, {_names(need.needed)} must have a value."
+        for need in feed.needs
     ]
     lines += ["\n| column | type | must be | |", "|---|---|---|---|", *map(_column, feed.columns)]
     return "\n".join(lines) + "\n"
@@ -60,10 +61,10 @@ def _feed(feed: Feed, due: str) -> str:
 
 def _column(column: Column | Derived) -> str:
     if isinstance(column, Derived):
-        unless = f"; null where {_names(column.unless)} is there" if column.unless else ""
+        unless = f"; null where {_names(column.unless)} has a value" if column.unless else ""
         origin = f"of `{column.source}`: {column.by.value}{unless}"
         return f"| *{column.name}* | {column.type.sql} | {origin} | {column.description} |"
-    demands = [] if column.nullable else ["there"]
+    demands = [] if column.nullable else ["present"]
     demands += [EXPECTED[column.type]] if column.type in EXPECTED else []
     demands += ["one of " + ", ".join(column.one_of)] if column.one_of else []
     demands += [column.form.words] if column.form else []
@@ -76,8 +77,8 @@ def _column(column: Column | Derived) -> str:
     if window := column.window:
         demands.append(f"{-window.days_before:,} to +{window.days_after:,} days from the delivery's date")
     demands += ["9999-12-31 = none"] if column.open_ended else []
-    demands += [f"there from {column.since} on"] if column.since else []
-    demands += [f"there before {column.until}"] if column.until else []
+    demands += [f"present from {column.since} on"] if column.since else []
+    demands += [f"present before {column.until}"] if column.until else []
     demands += (
         [f"a {column.personal.value}: never stored in raw, masked where shown"] if column.personal else []
     )

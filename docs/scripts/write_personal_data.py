@@ -41,7 +41,7 @@ def _line(place: Place, readers: str) -> str:
 
 def _readers(connection: psycopg.Connection[Any], place: Place) -> str:
     if "." not in place.table:
-        return "whoever its owner lets"
+        return "those whom its owner allows"
     [(of_a_directorate,)] = connection.execute(
         "select min(member::regrole::text) from pg_auth_members where roleid = %s::regrole",
         [logins.OF_DIRECTORATES],

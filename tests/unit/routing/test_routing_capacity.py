@@ -383,7 +383,7 @@ def test_the_approval_form() -> None:
     for line in (
         "Go-live of 53 fixe, internet on 2012-04-25: 10.0% of calls move (version 00000001-aaaa is live).",
         "- rule 5: go-live of 53 fixe, 53 internet",
-        "### To know\n\n- rule 6: LYON has too few positions for calls that the table",
+        "### Notes\n\n- rule 6: LYON has too few positions for calls that the table",
         "| goes live | 53 fixe, internet | open | national route (2 sites) "
         "| RENNES 60, RENNES_2 40; overflow TUNIS 100 |",
         "| 53 | fixe | 2,800 | 2,800 | 100.0% |",

@@ -34,7 +34,7 @@ def render_markdown(plan: Plan) -> str:
         *_section("Why a person is asked", [f"- {ruling}" for ruling in plan.approvals]),
         *_section("Refused", [f"- {ruling}" for ruling in plan.refusals]),
         *_section("Blocked", [_block(block) for block in plan.blocks]),
-        *_section("To know", [f"- {note}" for note in plan.notes]),
+        *_section("Notes", [f"- {note}" for note in plan.notes]),
         *_section("Where calls go", _routes(plan)),
         *_section("Calls that move", _calls(plan)),
         *_section("Load of the sites", _loads(plan)),
