@@ -89,7 +89,7 @@ def platform(
                 planted.secret(secret.name, secret.read_text())
         for role in logins.ROOMS:
             planted.secret(f"password of {role}", parameters(platform.settings, role)["password"])
-        outputs.append(("output of parc up", platform.outputs))
+        outputs.append(("output of parc up", platform.output))
         deliver(platform, planted)
         work(platform, planted, outputs)
         yield platform
@@ -205,8 +205,8 @@ def refuse(landing: Path, rows: list[Row], planted: Planted) -> None:
     folder = fresh(control)
     (folder / "calls.csv").write_text(",".join(rows[0]) + "\n")
     missing = f"{planted.number('control file')}_{planted.reference('control file')}.csv"
-    outputs = {"sha256": {missing: planted.number("digest of the control file")}}
-    (folder / "_CONTROL.json").write_text(json.dumps(outputs))
+    wrong = {"sha256": {missing: planted.number("digest of the control file")}}
+    (folder / "_CONTROL.json").write_text(json.dumps(wrong))
     folder = fresh(broken)
     (folder / "calls.csv").write_text(",".join(rows[0]) + "\n")
     (folder / "_CONTROL.json").write_text(f'{{"rows": "{planted.number("broken control file")}"')
