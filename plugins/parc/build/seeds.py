@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from parc import seed_rules
 from parc.errors import BuildFailed
 from parc.findings import BUILD, Step
+
+CHECK = Step("check the seeds again", "parc check seeds")
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,13 @@ class _InForce:
 def read(folder: Path) -> dict[str, Seed]:
     """All seeds in the folder, by name.
 
-    Raises BuildFailed if a seed's properties do not declare what it governs.
+    Raises BuildFailed if a seed's properties do not declare what it governs, or if a row breaks a rule (see
+    `parc.seed_rules`).
     """
-    governs: dict[str, dict[str, Any]] = {}
-    for properties in sorted(folder.rglob("*.yml")):
-        for seed in (yaml.safe_load(properties.read_text()) or {}).get("seeds", []):
-            rule = seed.get("config", {}).get("meta", {}).get("governs")
-            if rule is not None:
-                governs[seed["name"]] = rule
-    seeds = {}
-    for path in sorted(folder.rglob("*.csv")):
-        if path.stem not in governs:
+    declared = seed_rules.properties(folder)
+    paths = sorted(folder.rglob("*.csv"))
+    for path in paths:
+        if "governs" not in declared.get(path.stem, {}).get("meta", {}):
             raise BuildFailed(
                 f"seed {path.stem}: its properties do not say what it governs",
                 steps=(
@@ -100,8 +96,16 @@ def read(folder: Path) -> dict[str, Seed]:
                     BUILD,
                 ),
             )
-        rule = governs[path.stem]
-        seeds[path.stem] = Seed(path.stem, path.read_text(), **(rule | {"subjects": tuple(rule["subjects"])}))
+    if problems := seed_rules.problems(folder):
+        raise BuildFailed(
+            f"the seeds are not sound, and nothing is built from them:\n{seed_rules.described(problems)}",
+            steps=(Step(f"correct these lines in {folder}"), CHECK, BUILD),
+        )
+    seeds = {}
+    for path in paths:
+        governs = declared[path.stem]["meta"]["governs"]
+        rule = governs | {"subjects": tuple(governs["subjects"])}
+        seeds[path.stem] = Seed(path.stem, path.read_text(), **rule)
     return seeds
 
 

@@ -16,13 +16,15 @@ app = typer.Typer()
 @app.command()
 def check(
     suite: Annotated[
-        str | None, typer.Argument(help="landing/<feed> or export/routing; without it, lists all suites.")
+        str | None,
+        typer.Argument(help="landing/<feed>, export/routing or seeds; without it, lists all suites."),
     ] = None,
     day: Day = None,
     as_json: Json = False,
 ) -> None:
-    """Check a date's published data, or the inputs of its routing release, against their suite."""
+    """Check a date's published data, the inputs of its routing release, or the seeds."""
     from parc import quality
+    from parc.build import seeds
     from parc.quality.verdict import figure
 
     settings = Settings.from_env()
@@ -38,6 +40,10 @@ def check(
             for each in quality.suites(settings)
         ]
         dump(rows) if as_json else table(None, rows)
+        return
+    if suite == "seeds":
+        read = seeds.read(settings.project / "dbt_project" / "seeds")
+        dump({"outcome": "passed", "seeds": sorted(read)}) if as_json else say(f"{len(read)} seeds are sound")
         return
     if day is None:
         raise typer.BadParameter("name the business date: --date D")

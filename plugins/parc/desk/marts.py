@@ -25,9 +25,10 @@ def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Fi
     waiting = deliveries.not_built(connection)
     last = builds.last(connection)
     is_running = locks.is_held(connection, locks.BUILD)
+    found = _seeds(settings, connection)
     if last and not is_running and last.status != "published":
-        return [_failed(connection, last, waiting_count=len(waiting))]
-    found = []
+        broken = [each for each in found if BUILD not in each.steps[:1]]
+        return [*broken, _failed(connection, last, waiting_count=len(waiting))]
     if waiting:
         names = listed([f"{each.feed} {each.business_date}" for each in waiting])
         text = f"published and not in the marts yet: {names}" + ("; a build is running" if is_running else "")
@@ -35,7 +36,7 @@ def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Fi
         severity = Severity.NOTE if is_running else Severity.WRONG
         steps = () if is_running else (BUILD,)
         found.append(Finding(FindingKind.NOT_BUILT, severity, Subject(subject), text, steps))
-    return found + _repeated(connection) + _seeds(settings, connection)
+    return found + _repeated(connection)
 
 
 def _failed(connection: psycopg.Connection[Any], build: Build, *, waiting_count: int) -> Finding:
@@ -96,17 +97,15 @@ def _repeated(connection: psycopg.Connection[Any]) -> list[Finding]:
 
 
 def _seeds(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
-    """Seeds whose content in git is not that of the published marts."""
+    """Seeds that are not sound, or whose content in git is not that of the published marts."""
     before = {name: seed.sha256 for name, seed in builds.seeds(connection).items()}
-    if not before:
-        return []
     try:
         now = seeds.read(settings.project / "dbt_project" / "seeds")
     except ParcError as error:
         return [Finding(FindingKind.SEEDS, Severity.WRONG, Subject("seeds"), error.text, error.steps)]
     changed = sorted(name for name, seed in now.items() if before.get(name) != seed.sha256)
     changed += sorted(before.keys() - now.keys())
-    if not changed:
+    if not before or not changed:
         return []
     text = f"{listed(changed)} changed since the last build"
     subject = Subject(counted(len(changed), "seed"))

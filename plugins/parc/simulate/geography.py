@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from parc import seed_rules
 from parc.feeds.declaration import MARKETS
+from parc.findings import Step
 from parc.settings import PROJECT
 from parc.simulate.chance import Bools, Floats, Ints
 from parc.simulate.errors import SimulationError
@@ -72,7 +74,7 @@ class Geography:
     zone_time_zone: tuple[str, ...]
     zone_calendar: tuple[str, ...]
     zone_spans: tuple[tuple[int, int, date, date | None], ...]
-    hours: dict[tuple[int, int], list[tuple[time, time]]]
+    hours: dict[tuple[int, int], list[tuple[timedelta, timedelta]]]
     holidays: dict[str, frozenset[date]]
     plan: dict[tuple[int, int], tuple[date, date | None]]
     sites: tuple[Site, ...]
@@ -84,7 +86,12 @@ class Geography:
 
     @classmethod
     def load(cls, seeds: Path = SEEDS) -> Geography:
-        """Read the seeds. Raises SimulationError, naming what is missing."""
+        """Read the seeds. Raises SimulationError, naming what is missing or breaks a rule."""
+        if problems := seed_rules.problems(seeds):
+            raise SimulationError(
+                f"the seeds are not sound:\n{seed_rules.described(problems)}",
+                steps=(Step(f"correct these lines in {seeds}"), Step("check them", "parc check seeds")),
+            )
         departments = _rows(seeds, "departments")
         inhabitants = dict(pair.split(":") for pair in _INHABITANTS.split())
         unweighted = sorted({row["department_code"] for row in departments} - inhabitants.keys())
@@ -120,10 +127,10 @@ class Geography:
             half_hour = time.fromisoformat(row["half_hour_local"])
             slot = half_hour.hour * 2 + half_hour.minute // 30
             positions[site_number[row["site_code"]], int(row["weekday"])][slot] = float(row["position_count"])
-        hours: dict[tuple[int, int], list[tuple[time, time]]] = defaultdict(list)
+        hours: dict[tuple[int, int], list[tuple[timedelta, timedelta]]] = defaultdict(list)
         for row in _rows(seeds, "zone_hours"):
             hours[zone_number[row["zone_code"]], int(row["weekday"])].append(
-                (time.fromisoformat(row["opens_at"]), time.fromisoformat(row["closes_at"]))
+                (_since_midnight(row["opens_at"]), _since_midnight(row["closes_at"]))
             )
         holidays: dict[str, set[date]] = defaultdict(set)
         for row in _rows(seeds, "public_holidays"):
@@ -235,13 +242,9 @@ class Geography:
             for local in (day - timedelta(days=1), day, day + timedelta(days=1)):
                 if self.is_holiday(zone, local):
                     continue
+                midnight = datetime.combine(local, time.min, place)
                 for opens, closes in self.hours.get((zone, local.isoweekday()), []):
-                    found.append(
-                        (
-                            int(datetime.combine(local, opens, place).timestamp()),
-                            int(datetime.combine(local, closes, place).timestamp()),
-                        )
-                    )
+                    found.append((int((midnight + opens).timestamp()), int((midnight + closes).timestamp())))
             windows.append(found)
         width = max(1, *(len(found) for found in windows))
         padded = np.zeros((len(windows), width, 2), dtype=np.int64)
@@ -273,6 +276,11 @@ def _spans(
         )
         for row in _rows(seeds, name)
     )
+
+
+def _since_midnight(text: str) -> timedelta:
+    """A local time as what a clock has run since midnight; 24:00 is the end of the day."""
+    return timedelta(seconds=seed_rules.seconds_of_day(text))
 
 
 def _date(text: str) -> date | None:

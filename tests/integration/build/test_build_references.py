@@ -93,12 +93,12 @@ def test_a_dated_seed_reaches_the_dates_it_governs_and_no_others(built: Settings
 @pytest.mark.soak
 def test_a_seed_reverted_after_a_failed_build_is_reverted_in_the_tables(built: Settings) -> None:
     before = marts(built)
-    line = "44,OUEST,1990-01-01,,high\n"
-    change_seed(built, "department_directorate", line, "")
+    line, wrong = "\n44,OUEST,1990-01-01,", "\n44,NORD,1990-01-01,"
+    change_seed(built, "department_directorate", line, wrong)
     with pytest.raises(BuildFailed, match="reference_is_coherent"):
         build(built)
     assert marts(built) == before
-    change_seed(built, "department_directorate", "45,", line + "45,")
+    change_seed(built, "department_directorate", wrong, line)
     restate(built, LAST, drop=1)
     assert ingest(built, "calls", LAST).status == "published"
     build(built)

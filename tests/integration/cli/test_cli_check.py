@@ -152,3 +152,8 @@ def test_a_warned_or_refused_delivery_says_where_its_page_is(loaded: Settings, t
     assert refused.status == "refused"
     page = refused.message.split("; Data Docs: ")[1]
     assert (quality.data_docs(settings) / page).exists()
+
+
+def test_the_seeds_are_checked_without_a_date(loaded: Settings) -> None:
+    done = parc(loaded, "seeds")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "19 seeds are sound\n", "")
