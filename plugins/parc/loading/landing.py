@@ -23,6 +23,7 @@ from parc.ledger.deliveries import File
 from parc.loading.control import NO_CONTROL_FILE, Control, is_control, parse
 from parc.loading.limits import MOST_BYTES, MOST_CONTROL_BYTES, MOST_FILES
 from parc.loading.names import plain, reported
+from parc.loading.packed import why_not_whole
 from parc.settings import Settings
 from parc.storage import OF_ONE_FILE, Entry, Folder
 from parc.warehouse import connect
@@ -341,6 +342,11 @@ def _read(zone: Folder, feed: str, business_date: date, copies: Path) -> Collect
         return replace(delivery, problem=str(error))
     digests = [(plain(entry.name), file.sha256) for entry, file in zip(arrival.data, files, strict=True)]
     problem = control.contradiction(digests, arrival.others)
+    if problem:
+        given = [digest for _, digest in control.sha256]
+        others = [file for file in files if file.sha256 not in given]
+        causes = [f"{file.name}: {why}" for file in others if (why := why_not_whole(file.name, file.path))]
+        problem = "; ".join([problem, *causes])
     return replace(delivery, control=control, problem=problem)
 
 

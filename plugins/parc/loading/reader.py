@@ -15,6 +15,7 @@ from parc.loading import csvfile, parquetfile
 from parc.loading.blocks import BOM, WHITE_SPACE, Block, UnreadableFile
 from parc.loading.landing import DeliveredFile
 from parc.loading.limits import MOST_COLUMNS, named, unpacked_bytes_allowed
+from parc.loading.packed import cut_off
 from parc.numbers import masked_with_serials
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]{0,62}")
@@ -62,7 +63,7 @@ def read(file: DeliveredFile, feed: Feed, business_date: date) -> Iterator[Block
     except FileNotFoundError:
         raise UnreadableFile(f"{file.name} was removed while it was being read; run it again") from None
     except EOFError:
-        raise UnreadableFile(f"{file.name}: its gzip stream is cut off; deliver the whole file") from None
+        raise UnreadableFile(f"{file.name}: {cut_off(file.bytes)}") from None
     except gzip.BadGzipFile as error:
         raise UnreadableFile(f"{file.name}: {_no_gzip(file, error)}") from None
     except zlib.error as error:

@@ -352,8 +352,38 @@ def test_a_file_removed_during_the_load(settings: Settings, folder: Path) -> Non
 
 def test_a_cut_off_gzip_file(settings: Settings, folder: Path) -> None:
     whole = gzip.compress(HEADER + ROW * 100_000)
-    (folder / "lines.csv.gz").write_bytes(whole[: len(whole) // 2])
-    assert refusal(settings) == "lines.csv.gz: its gzip stream is cut off; deliver the whole file"
+    half = whole[: len(whole) // 2]
+    (folder / "lines.csv.gz").write_bytes(half)
+    cut_off = f"lines.csv.gz: its gzip stream is cut off at byte {len(half):,}; deliver the whole file"
+    assert refusal(settings) == cut_off
+    given, found = hashlib.sha256(whole).hexdigest(), hashlib.sha256(half).hexdigest()
+    (folder / "_CONTROL.json").write_text(json.dumps({"sha256": {"lines.csv.gz": given}}))
+    assert delivered(settings).problem == (
+        f"_CONTROL.json gives lines.csv.gz the sha256 {given}, but it is {found}; {cut_off}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        (
+            "lines.csv.gz",
+            gzip.compress(HEADER)[:-8] + bytes(8),
+            "its gzip stream is damaged (CRC check failed",
+        ),
+        ("lines.csv.gz", gzip.compress(HEADER), None),
+        ("lines.parquet", b"PAR1" + bytes(100), "it is cut off at byte 104; deliver the whole file"),
+        ("lines.csv", HEADER, None),
+    ],
+)
+def test_a_file_unlike_its_digest_says_what_is_wrong(
+    settings: Settings, folder: Path, name: str, content: bytes, why: str | None
+) -> None:
+    (folder / name).write_bytes(content)
+    (folder / "_CONTROL.json").write_text(json.dumps({"sha256": {name: "00"}}))
+    found = f"_CONTROL.json gives {name} the sha256 00, but it is {hashlib.sha256(content).hexdigest()}"
+    problem = str(delivered(settings).problem)
+    assert problem == found if why is None else problem.startswith(f"{found}; {name}: {why}")
 
 
 def test_a_damaged_gzip_file(settings: Settings, folder: Path) -> None:
