@@ -49,7 +49,6 @@ with DAG(
         FindingKind.BUILD_RUN_FAILED,
         impact=IMPACT,
         remedy=(
-            Step("correct the data or the model"),
             Step("trigger build_marts again"),
             Step("build the marts", "parc build", is_alternative=True),
         ),

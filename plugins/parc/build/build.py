@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from psycopg.errors import DiskFull
 
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
-from parc.errors import BuildFailed, ParcError, parts_of
+from parc.errors import BuildFailed, ConfigurationError, ParcError, parts_of
 from parc.ledger import builds, due, locks, runs, write_builds
+from parc.ledger.builds import FailedBy
 from parc.ledger.due import Gap
 from parc.rollout import estimates as effects
 from parc.settings import Settings
@@ -84,8 +86,8 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
     The result of each node is in `ops.build_node`. After a failed build with the same inputs, only failed,
     skipped and fixed nodes are run again.
 
-    Raises Busy if another build is running, and BuildFailed if a model or test fails (the marts do not
-    change).
+    Raises Busy if another build is running, BuildFailed if a model or test fails, and ConfigurationError if
+    the warehouse is lost or its disk is full (the marts do not change).
     """
     busy = "maintenance is dropping raw rows"
     with (
@@ -97,6 +99,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
         if opened is None:
             return BuildResult(None)
         build_id, found = opened.build_id, opened.found
+        failed_by: FailedBy | None = None
         try:
             keeps_shapes = found.is_only_data_new and not full_refresh
             with dbt.started(settings, _watched(connection, progress), keeps_shapes=keeps_shapes) as runner:
@@ -113,17 +116,21 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             if any(node.has_failed for node in done):
                 with suppress(OSError):  # a full disk must not hide why the build failed
                     resume.keep(connection, settings, build_id, run, opened.entering)
-                seen = builds.published(connection)
+                seen, failed_by = builds.published(connection), failures.failed_by(done)
                 log = str(dbt.log_file(settings))
                 raise BuildFailed(
                     failures.message(done, build_id, seen.build_id if seen else None, log),
-                    steps=failures.remedy("failed", [node.as_entered for node in done]),
+                    steps=failures.remedy("failed", [node.as_entered for node in done], failed_by),
                 )
             rows_by_mart = _close(connection, run, found, build_id)
             publication.settle(connection, run.entries.values())
             date_count = builds.date_count(connection, build_id, changes.FACTS)
         except BaseException as error:
             is_expected = isinstance(error, (ParcError, psycopg.Error))
+            if isinstance(error, DiskFull):
+                failed_by = "disk full"
+            elif isinstance(error, psycopg.OperationalError) and connection.broken:
+                failed_by = "connection lost"
             # If the connection is lost, the next build finds this one running and marks it abandoned.
             with suppress(psycopg.OperationalError):
                 write_builds.close_failed(
@@ -131,7 +138,14 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                     build_id,
                     "failed" if is_expected else "abandoned",
                     parts_of(error)[0] if is_expected else f"stopped while it ran ({type(error).__name__})",
+                    failed_by,
                 )
+            if isinstance(error, psycopg.OperationalError) and failed_by:
+                raise ConfigurationError(
+                    f"build {build_id} did not end: {failed_by} ({str(error).strip().splitlines()[0]}); "
+                    "BI sees what it saw before, and the next build does its work again",
+                    steps=failures.remedy("failed", [], failed_by),
+                ) from None
             raise
         return BuildResult(
             build_id,

@@ -8,10 +8,28 @@ from typing import Any
 from parc.build.nodes import Node
 from parc.findings import BUILD, Step
 from parc.ledger.build_inputs import Origin
-from parc.ledger.builds import BuildNode, BuildStatus
+from parc.ledger.builds import BuildNode, BuildStatus, FailedBy
 from parc.wording import counted
 
 FULL_REFRESH = Step("rebuild the tables with their new columns", "parc build --full-refresh")
+SIGNS: dict[FailedBy, tuple[str, ...]] = {
+    "disk full": ("No space left on device", "Disk quota exceeded"),
+    "connection lost": (
+        "server closed the connection",
+        "terminating connection",
+        "connection already closed",
+        "connection to server",
+    ),
+}
+"""What the database's errors say in each case."""
+REMEDIES: dict[FailedBy, tuple[Step, ...]] = {
+    "disk full": (
+        Step("see what can go", "parc maintain --dry-run"),
+        Step("make room on the warehouse's disk"),
+        BUILD,
+    ),
+    "connection lost": (Step("see whether PostgreSQL runs", "parc doctor"), BUILD),
+}
 ORIGINS_SHOWN = 5
 WITHDRAWALS_SHOWN = 3
 ROW_LENGTH, CELL_LENGTH = 160, 40
@@ -33,10 +51,24 @@ def message(nodes: list[Node], build_id: int, seen_build_id: int | None, log: st
     return "\n\n".join(parts)
 
 
-def remedy(status: BuildStatus, nodes: Iterable[BuildNode]) -> tuple[Step, ...]:
-    """What to do about a build that was not published, from its status and nodes."""
+def failed_by(nodes: Iterable[Node]) -> FailedBy | None:
+    """What of the machine made nodes fail; None if data or models did. dbt passes on only the text of the
+    database's errors."""
+    messages = [node.message or "" for node in nodes if node.status == "error"]
+    for cause, signs in SIGNS.items():
+        if any(sign in message for message in messages for sign in signs):
+            return cause
+    return None
+
+
+def remedy(
+    status: BuildStatus, nodes: Iterable[BuildNode], failed_by: FailedBy | None = None
+) -> tuple[Step, ...]:
+    """What to do about a build that was not published, from its status, its nodes, and what made it fail."""
     if status != "failed":  # its process ended
         return (BUILD,)
+    if failed_by:
+        return REMEDIES[failed_by]
     failed = [node for node in nodes if node.has_failed]
     others = [node for node in failed if not node.is_out_of_step]
     build = FULL_REFRESH if len(others) < len(failed) else BUILD

@@ -39,6 +39,8 @@ def up(
         started = start.up(settings, with_airflow=not no_airflow, progress=follow)
     for line in started.lines():
         screen.print(line, highlight=False, soft_wrap=True)
+    if not no_airflow:  # the container that brings the schema up to date does not see the landing zone
+        start.check_landing(settings)
 
 
 @app.command()

@@ -53,7 +53,7 @@ def _failed(connection: psycopg.Connection[Any], build: Build, *, waiting_count:
         text = f"{listed([node.node for node in nodes])} failed ({message})"
     else:
         text = " ".join((build.reason or "").split())
-    return _of_build(build.build_id, text + waits, failures.remedy(build.status, nodes))
+    return _of_build(build.build_id, text + waits, failures.remedy(build.status, nodes, build.failed_by))
 
 
 def _of_build(build_id: int, text: str, steps: tuple[Step, ...]) -> Finding:

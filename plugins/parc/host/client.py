@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from parc.host import services, users
 from parc.settings import Settings
 
 POLL_SECONDS = 0.5
+FULL_BELOW_BYTES = 64 * 1024**2
+"""With less space than this on the disk, PostgreSQL and Airflow cannot write."""
 
 
 class Airflow:
@@ -21,30 +24,55 @@ class Airflow:
 
     def __init__(self, settings: Settings, name: str = users.ADMIN) -> None:
         """Raises ConfigurationError when Airflow does not answer, or refuses the login of `name`."""
-        self.address = services.address(settings)
+        self.address, self.home = services.address(settings), settings.home
         self.http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
         login = {"username": name, "password": users.password(settings, name)}
-        try:
-            token = self.http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
-        except httpx.HTTPError as error:
+        answer = self._request("POST", "/auth/token", json=login)
+        if answer.is_error:
             raise ConfigurationError(
-                f"Airflow at {self.address} refuses the login ({error})",
+                f"Airflow at {self.address} refuses the login of {name}: {self._why(answer)}",
                 steps=(Step("see what is wrong", "parc doctor"),),
-            ) from None
-        self.http.headers["Authorization"] = f"Bearer {token}"
+            )
+        self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, **keywords: Any) -> Any:
         """One call of /api/v2; returns the answer's JSON.
 
-        Raises ParcError with Airflow's own message when it refuses.
+        Raises ParcError with Airflow's own message when it refuses, and ConfigurationError when it fails or
+        no longer answers.
         """
-        answer = self.http.request(method, f"/api/v2{path}", **keywords)
+        answer = self._request(method, f"/api/v2{path}", **keywords)
+        if answer.is_server_error:
+            raise ConfigurationError(
+                f"Airflow failed at {method} {path}: {self._why(answer)}",
+                steps=(Step("see what is wrong", "parc doctor"), Step("find the logs", "parc status --json")),
+            )
         if answer.is_error:
             raise ParcError(
-                f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}",
+                f"Airflow refused {method} {path}: {self._why(answer)}",
                 steps=(Step("find the logs", "parc status --json"),),
             )
         return answer.json()
+
+    def _request(self, method: str, path: str, **keywords: Any) -> httpx.Response:
+        try:
+            return self.http.request(method, path, **keywords)
+        except httpx.HTTPError as error:
+            raise ConfigurationError(
+                f"Airflow at {self.address} does not answer ({str(error) or type(error).__name__})",
+                steps=(
+                    Step("see what has ended", "parc doctor"),
+                    Step("start it", "parc up"),
+                    Step("run this again"),
+                ),
+            ) from None
+
+    def _why(self, answer: httpx.Response) -> str:
+        """The status and Airflow's message; of an error that Airflow hides, what is known of its cause."""
+        free = shutil.disk_usage(self.home).free
+        if answer.is_server_error and free < FULL_BELOW_BYTES:
+            return f"{answer.status_code}; the disk of {self.home} is full ({free // 1024**2} MiB free)"
+        return f"{answer.status_code} {answer.text[:300]}"
 
     def wait_for_dags(self, dag_ids: set[str], seconds: float = 90) -> None:
         """Wait until Airflow has read these DAGs.

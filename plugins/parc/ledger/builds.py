@@ -14,6 +14,8 @@ from psycopg.rows import class_row, scalar_row
 from parc.ledger.due import Gap
 
 BuildStatus = Literal["running", "published", "failed", "abandoned"]
+FailedBy = Literal["disk full", "connection lost"]
+"""What of the machine, and not of data or models, made a build fail."""
 
 IS_CHANGED_JOB = "job_id in (select ops.changed_jobs())"
 """Of a row of jobs: whether it was recomputed since the last published build."""
@@ -22,7 +24,7 @@ IS_CHANGED_JOB = "job_id in (select ops.changed_jobs())"
 @dataclass(frozen=True)
 class Build:
     """A build; instants are UTC. `missing` are the due deliveries it does not contain, `resumed_build_id` the
-    failed build that it resumed."""
+    failed build that it resumed; `failed_by` is None if data or models made it fail."""
 
     build_id: int
     status: BuildStatus
@@ -32,6 +34,7 @@ class Build:
     reason: str | None
     missing: list[Gap]
     resumed_build_id: int | None
+    failed_by: FailedBy | None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from parc.ledger.builds import BuildStatus
+from parc.ledger.builds import BuildStatus, FailedBy
 from parc.ledger.deliveries import File, Status
 from parc.ledger.due import Gap
 
@@ -30,6 +30,7 @@ class BuildRow:
     reason: str | None
     missing: list[Gap]
     resumed_build_id: int | None
+    failed_by: FailedBy | None
     delivery_count: int
     date_count: int
     node_count: int
@@ -99,6 +100,7 @@ _BUILDS = """
         build.reason,
         build.missing,
         build.resumed_build_id,
+        build.failed_by,
         (select count(*) from ops.build_delivery where build_id = build.build_id) as delivery_count,
         (
             select count(distinct business_date) from ops.build_date

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from parc.ledger.builds import BuildNode
+from parc.ledger.builds import BuildNode, FailedBy
 from parc.ledger.due import Gap
 
 
@@ -91,13 +91,17 @@ def note_results(
 
 
 def close_failed(
-    connection: Connection[Any], build_id: int, status: Literal["failed", "abandoned"], reason: str
+    connection: Connection[Any],
+    build_id: int,
+    status: Literal["failed", "abandoned"],
+    reason: str,
+    failed_by: FailedBy | None = None,
 ) -> None:
     """Close a build that will not be published, if it is still running."""
     connection.execute(
-        "update ops.build set status = %s, finished_at = clock_timestamp(), reason = %s "
+        "update ops.build set status = %s, finished_at = clock_timestamp(), reason = %s, failed_by = %s "
         "where build_id = %s and status = 'running'",
-        [status, reason, build_id],
+        [status, reason, failed_by, build_id],
     )
 
 

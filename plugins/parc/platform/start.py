@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from parc import storage
 from parc.host import services, users
 from parc.routing.switches import local
 from parc.settings import Settings
@@ -56,6 +57,12 @@ def up(
         progress("starting Airflow")
     ui = services.start(settings, embedded.airflow_url(settings)) if with_airflow else None
     return describe(settings, ui)
+
+
+def check_landing(settings: Settings) -> None:
+    """Raises ConfigurationError if the landing zone cannot be listed."""
+    with storage.opened(settings.landing) as zone:
+        zone.entries()
 
 
 def describe(settings: Settings, ui: str | None) -> StartedPlatform:

@@ -59,7 +59,7 @@ class BuildPage(BuildRow):
     def steps(self) -> tuple[Step, ...]:
         """What to do about it; none if it is published or running."""
         is_over = self.status in ("failed", "abandoned")
-        return failures.remedy(self.status, self.nodes) if is_over else ()
+        return failures.remedy(self.status, self.nodes, self.failed_by) if is_over else ()
 
     @property
     def statuses(self) -> dict[str, int]:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 
 from parc import desk
 from parc.build import BuildResult, build, changes, failures, resume
 from parc.build.dbt import log_file
-from parc.errors import BuildFailed
+from parc.errors import BuildFailed, ConfigurationError
 from parc.feeds import FEEDS
+from parc.findings import FindingKind
 from parc.loading import ingest, withdraw
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
@@ -237,6 +237,20 @@ def test_a_build_that_is_stopped_is_abandoned_with_its_dbt(built: Settings) -> N
     assert [command for command in commands if "dbt_process" in command] == []
 
 
+def test_a_full_disk_is_not_a_fault_of_data_or_models(built: Settings) -> None:
+    def fill(what: str, done: int, total: int) -> None:
+        with connect(built, "admin") as connection:
+            connection.execute("do $$ begin raise 'No space left on device' using errcode = '53100'; end $$")
+
+    with pytest.raises(ConfigurationError, match=r"build \d+ did not end: disk full \(No space left") as stop:
+        build(built, progress=fill)
+    assert last_build(built)["status"] == "failed"
+    room = ["parc maintain --dry-run", "", "parc build"]
+    assert [step.command for step in stop.value.steps] == room
+    [finding] = [each for each in desk.findings(built) if each.kind is FindingKind.BUILD_FAILED]
+    assert [step.command for step in finding.steps] == room
+
+
 def test_a_build_that_loses_the_warehouse_ends_at_once(built: Settings) -> None:
     """Without its connection it has no lock either, so another build may start."""
 
@@ -244,8 +258,9 @@ def test_a_build_that_loses_the_warehouse_ends_at_once(built: Settings) -> None:
         with connect(built, "admin") as connection:
             connection.execute("select pg_terminate_backend(pid) from ops.lock where pid is not null")
 
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(ConfigurationError, match=r"build \d+ did not end: connection lost \(") as stop:
         build(built, progress=lose)
+    assert [step.command for step in stop.value.steps] == ["parc doctor", "parc build"]
     assert last_build(built)["status"] == "running"
 
 
@@ -283,7 +298,7 @@ def test_only_unchanged_inputs_of_a_failed_build_are_resumed(built: Settings, tm
         ("changed_dates.sql", "{%- macro", "{# another #}{%- macro"),
         ("dbt_project.yml", "go_live_open_days: 3", "go_live_open_days: 4"),
         ("profiles.yml", "threads: 3", "threads: 1"),
-        ("event_calendar.csv", "\n", "\n\n"),
+        ("event_calendar.csv", "Storm", "The storm"),
     ):
         [path] = (built.project / "dbt_project").rglob(name)
         text = path.read_text()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from parc.build.failures import FULL_REFRESH, remedy
+import pytest
+
+from parc.build.failures import FULL_REFRESH, REMEDIES, failed_by, remedy
+from parc.build.nodes import Node
 from parc.findings import BUILD
-from parc.ledger.builds import BuildNode
+from parc.ledger.builds import BuildNode, FailedBy
 
 
 def node(name: str, *delivery_ids: int, status: str = "error", is_out_of_step: bool = False) -> BuildNode:
@@ -40,3 +43,21 @@ def test_a_table_with_other_columns_than_its_model_needs_a_full_refresh() -> Non
         "correct the model",
         "parc build --full-refresh",
     ]
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        (
+            'could not extend file "base/5/16": No space left on device\nHINT: Check free disk space.',
+            "disk full",
+        ),
+        ("server closed the connection unexpectedly", "connection lost"),
+        ('column "market" does not exist', None),
+    ],
+)
+def test_what_the_machine_broke_is_no_fault_of_the_model(message: str, cause: FailedBy | None) -> None:
+    found = failed_by([Node("a", "model", None, "error", 0.1, None, message, 1, "", "a.sql")])
+    assert found == cause
+    steps = remedy("failed", [node("a", 7)], found)
+    assert steps == REMEDIES[cause] if cause else steps[0].command == "parc withdraw 7 --reason TEXT"
