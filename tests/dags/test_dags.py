@@ -291,6 +291,7 @@ class TestBusinessDates:
         [
             ({}, "trigger it with first_date"),
             ({"first_date": "2012-04-29", "last_date": "2012-04-16"}, "swap them"),
+            ({"first_date": "29 April"}, "first_date '29 April' is not a date such as 2012-04-25"),
         ],
     )
     def test_a_run_that_names_no_days_says_so(self, params, message: str) -> None:

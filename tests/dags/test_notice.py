@@ -146,6 +146,19 @@ def test_a_range_is_named_in_command_line_form(dags, home, inbox) -> None:
     assert "parc ingest calls --from 2012-04-16 --to 2012-04-29" in text
 
 
+@pytest.mark.parametrize(
+    "conf", [{"first_date": "2012-04-29", "last_date": "2012-04-16"}, {"first_date": "29 April"}, {}]
+)
+def test_a_run_whose_form_names_no_dates_has_a_notice_too(dags, home, inbox, conf: dict[str, str]) -> None:
+    dag = dags["ingest_calls"]
+    dag.on_failure_callback(
+        failed(dag, {"load": "failed"}, {"load": "why"}, conf=conf, logical_date=None, run_type="manual")
+    )
+    [(_, _, day, _, text, _)] = stored(home)
+    assert day is None and "load: why" in text
+    assert "- or load it yourself: parc ingest calls --date DATE" in text.splitlines()
+
+
 def test_a_notice_has_the_steps_of_the_error_and_each_once(dags, home, inbox) -> None:
     dag = dags["build_marts"]
     steps = (Step("withdraw delivery 7 if it is wrong", "parc withdraw 7 --reason TEXT"), BUILD)

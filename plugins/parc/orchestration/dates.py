@@ -34,13 +34,20 @@ def business_dates(form: Mapping[str, Any], tick: datetime | None) -> list[date]
     """The business dates of a run: `business_date`, or `first_date` to `last_date`, of its trigger form; else
     the night of its tick; none if it has neither.
 
-    Raises AirflowFailException when the dates are the wrong way round.
+    Raises AirflowFailException when the dates are the wrong way round, or are no dates.
     """
     names = ("business_date",) if form.get("business_date") else ("first_date", "last_date")
-    given = [date.fromisoformat(form[name]) for name in names if form.get(name)]
+    given = [_date(name, form[name]) for name in names if form.get(name)]
     if not given:
         return [night_of(tick)] if tick else []
     first, last = given[0], given[-1]
     if last < first:
         raise AirflowFailException(f"first_date {first} is after last_date {last}; swap them")
     return [first + timedelta(days=day) for day in range((last - first).days + 1)]
+
+
+def _date(name: str, value: object) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise AirflowFailException(f"{name} '{value}' is not a date such as 2012-04-25") from None

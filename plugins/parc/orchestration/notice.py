@@ -141,8 +141,8 @@ def report(
     from parc.ledger.notices import Notice
 
     first, last = (dates[0], dates[-1]) if dates else (None, None)
-    days = "" if not dates else f"--date {first}" if first == last else f"--from {first} --to {last}"
-    steps = [replace(step, command=step.command.replace("{dates}", days).strip()) for step in remedy]
+    days = f"--date {first or 'DATE'}" if first == last else f"--from {first} --to {last}"
+    steps = [replace(step, command=step.command.replace("{dates}", days)) for step in remedy]
     steps.append(Step("open the run", link=run_path(dag_id, run_id)))
     notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, each_once(steps))
     body = body_of(notice)
@@ -244,7 +244,11 @@ def _dates(context: Mapping[str, Any]) -> list[date]:
 
 
 def _dates_of_run(conf: Mapping[str, Any], logical_date: Any, run_type: str) -> list[date]:
+    """The business dates of a run; none where it has none, or where those of its form cannot be read."""
     from parc.orchestration.dates import business_dates
 
     tick = datetime.fromisoformat(logical_date) if isinstance(logical_date, str) else logical_date
-    return business_dates(conf, tick if run_type in ("scheduled", "backfill") else None)
+    try:
+        return business_dates(conf, tick if run_type in ("scheduled", "backfill") else None)
+    except AirflowFailException:
+        return []  # the reason of its failure says what is wrong with them
