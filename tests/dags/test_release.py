@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -124,6 +125,82 @@ def test_a_rejected_release_says_that_the_switch_keeps_its_table(
     with pytest.raises(AirflowSkipException, match=f"2012-04-25 {reason}; the switch keeps its table"):
         run.apply()
     assert run.released() == []
+
+
+def test_a_reason_given_in_airflow_is_kept(run: Run) -> None:
+    operator = run.ask()
+    event = {
+        "chosen_options": ["Reject"],
+        "params_input": {"reason": "Rennes has no staff"},
+        "responded_by_user": {"id": "1", "name": "Anne"},
+        "responded_at": ANSWERED_AT,
+    }
+    operator.execute_complete(run.context, event)
+    assert str(routing.status(run.settings).last_answer) == (
+        "rejected by Anne on 2012-04-25 09:30 Paris (Rennes has no staff)"
+    )
+
+
+def waits(run: Run) -> Any:
+    """The trigger that waits for the answer to a question; Airflow has none."""
+    from parc.orchestration.answer import AnswerTrigger
+
+    given = {"options": ["Approve", "Reject"], "params": {}, "timeout_datetime": None, "poke_interval": 0.01}
+    trigger = AnswerTrigger(dag_id="export_routing", ti_id=run.question, **given)
+    path, kept = trigger.serialize()
+    assert path == "parc.orchestration.answer.AnswerTrigger"
+    return AnswerTrigger(**kept)
+
+
+@pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many runs are queued: the last entry. Nobody answers in Airflow."""
+    from airflow.providers.standard.triggers.hitl import HITLTrigger
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    async def silence(_: HITLTrigger) -> AsyncIterator[Any]:
+        await asyncio.sleep(600)
+        yield None
+
+    counts = [0]
+    monkeypatch.setattr(HITLTrigger, "run", silence)
+    monkeypatch.setattr(RuntimeTaskInstance, "get_dr_count", lambda *_, **__: counts[-1])
+    return counts
+
+
+def event_of(trigger: Any) -> dict[str, Any]:
+    async def first() -> Any:
+        return await anext(trigger.run())
+
+    return asyncio.run(asyncio.wait_for(first(), 20)).payload
+
+
+def test_an_approval_on_the_command_line_ends_the_question(run: Run, queued: list[int]) -> None:
+    operator = run.ask()
+    trigger = waits(run)
+    assert trigger.end() is None
+    plan = routing.plan(run.settings, EVE)
+    routing.apply(
+        run.settings, EVE, requested_by="Anne", reason="r", approve=plan.plan_hash, approved_by="Anne"
+    )
+    event = event_of(trigger)
+    assert event == {"end": "answered"}
+    operator.execute_complete(run.context, event)
+    run.apply()  # the switch holds it already
+    assert [row[1] for row in run.released()] == ["Anne"]
+
+
+def test_a_queued_run_ends_the_question_and_plans_again(run: Run, queued: list[int]) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    operator = run.ask()
+    queued.append(1)
+    event = event_of(waits(run))
+    assert event == {"end": "superseded"}
+    operator.execute_complete(run.context, event)
+    with pytest.raises(AirflowSkipException, match="was not answered before another run was queued"):
+        run.apply()
+    assert routing.status(run.settings).question is None and run.released() == []
 
 
 def test_an_answer_from_before_the_run_was_cleared_does_not_count(run: Run) -> None:

@@ -27,6 +27,12 @@ def login() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
 
 
+def check_name(settings: Settings, by: str) -> None:
+    """Raises RoutingRefused if four eyes are required and the name is not that of the login."""
+    if settings.four_eyes and by != login():
+        raise RoutingRefused(f"PARC_FOUR_EYES is on: you are {login()}, and --by {by} is somebody else")
+
+
 def near(moment: datetime | None) -> datetime | None:
     """The moment, if it lies in the years that the platform handles."""
     if moment and not EARLIEST.year <= moment.year <= LATEST.year:
@@ -114,8 +120,7 @@ def routing_apply(
         settings = Settings.from_env()
         if approve:
             routing.check_approver(settings, by)
-        if settings.four_eyes and by != login():
-            raise RoutingRefused(f"PARC_FOUR_EYES is on: you are {login()}, and --by {by} is somebody else")
+        check_name(settings, by)
         result = routing.apply(
             settings,
             due(settings, day),
@@ -127,6 +132,21 @@ def routing_apply(
             drift=drift,  # type: ignore[arg-type]
         )
     report(result, as_json)
+
+
+@app.command("reject")
+def routing_reject(
+    plan_hash: Annotated[str, typer.Argument(help="Hash of the plan that waits.")],
+    by: By,
+    reason: Why = "from the command line",
+) -> None:
+    """Reject a plan that waits for approval: the switch keeps its table."""
+    from parc import routing
+
+    settings = Settings.from_env()
+    check_name(settings, by)
+    routing.reject(settings, plan_hash, rejected_by=by, reason=reason)
+    say("rejected; the switch keeps its table, and the next run plans again")
 
 
 @app.command("rollback")

@@ -15,8 +15,19 @@ MOST_NOTICES = 5
 CAUSES = {
     FindingKind.BUILD_RUN_FAILED: {FindingKind.BUILD_FAILED},
     FindingKind.BUILD_RUN_OVERDUE: {FindingKind.BUILD_FAILED},
-    FindingKind.RELEASE_RUN_FAILED: {FindingKind.DRIFT, FindingKind.HOLD, FindingKind.KILL_SWITCH},
-    FindingKind.RELEASE_RUN_OVERDUE: {FindingKind.DRIFT, FindingKind.HOLD, FindingKind.KILL_SWITCH},
+    FindingKind.RELEASE_RUN_FAILED: {
+        FindingKind.DRIFT,
+        FindingKind.HOLD,
+        FindingKind.KILL_SWITCH,
+        FindingKind.ROUTING_REFUSED,
+        FindingKind.WAITING,
+    },
+    FindingKind.RELEASE_RUN_OVERDUE: {
+        FindingKind.DRIFT,
+        FindingKind.HOLD,
+        FindingKind.KILL_SWITCH,
+        FindingKind.APPROVAL,
+    },
 }
 """The kinds of findings that explain a notice: if one is found, the notice is left out."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
@@ -10,7 +10,8 @@ import psycopg
 from parc import routing
 from parc.errors import ParcError, parts_of
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.ledger import locks
+from parc.instants import shown
+from parc.ledger import builds, locks, plans
 from parc.routing.plans import remedies
 from parc.routing.steering.night import newest_business_date
 from parc.routing.table.desired import effective_date, horizon, rollout_changes
@@ -32,6 +33,11 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
     except ParcError:
         newest = None
     found = []
+    question = plans.open_question(connection)
+    if question:
+        found.append(
+            Finding(FindingKind.APPROVAL, Severity.NOTE, question.concerns, question.text, question.remedy)
+        )
     if status.drift:
         steps = remedies.accept_drift(newest) if status.version else (_first_table(newest),)
         found.append(Finding(FindingKind.DRIFT, Severity.WRONG, SWITCH, status.drift, steps))
@@ -49,8 +55,12 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
     if status.drift or status.hold or status.kill_switch:
         return found  # nothing can be released until that is settled
     if plan_for:
-        return found + _planned(settings, plan_for)
-    return found + (_behind(settings, status, newest) if newest else [])
+        planned = _planned(settings, plan_for)
+        return found + [each for each in planned if not (question and each.kind is FindingKind.WAITING)]
+    stopped = _stopped(connection)
+    if stopped or question or newest is None:
+        return found + stopped
+    return found + _behind(settings, connection, status, newest)
 
 
 def _first_table(business_date: date | None) -> Step:
@@ -78,7 +88,24 @@ def _planned(settings: Settings, business_date: date) -> list[Finding]:
     return []
 
 
-def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Finding]:
+def _stopped(connection: psycopg.Connection[Any]) -> list[Finding]:
+    """The last release that was to be made, if it was refused or blocked. It ends when a release is planned
+    again, so a later build does not hide it."""
+    last = plans.newest(connection)
+    if last is None or last.verdict not in ("refused", "blocked"):
+        return []
+    text = f"{last.verdict} on {shown(last.at)}; the switch keeps its table: {joined(last.reasons)}"
+    published = builds.published(connection)
+    if last.build_id and published and published.build_id != last.build_id:
+        text += f". It was planned from build {last.build_id}; build {published.build_id} is published since"
+    if last.verdict == "refused":
+        return [Finding(FindingKind.ROUTING_REFUSED, Severity.WRONG, last.concerns, text, last.remedy)]
+    return [Finding(FindingKind.WAITING, Severity.NOTE, last.concerns, text, last.remedy)]
+
+
+def _behind(
+    settings: Settings, connection: psycopg.Connection[Any], status: routing.Status, newest: date
+) -> list[Finding]:
     """What is certainly due and not on the switch; a night on which nothing changes makes no release."""
     read = remedies.read_plan(newest)
     release = (read, Step("release it", remedies.apply_command(newest)))
@@ -91,12 +118,27 @@ def _behind(settings: Settings, status: routing.Status, newest: date) -> list[Fi
     day, live_day = effective_date(newest), status.effective_date
     if live_day is None:
         return []
-    changes = listed([str(changed) for changed in rollout_changes(read_rollout(settings), live_day, day)])
-    reasons = [f"the rollout plan changes on {changes}"] if changes else []
-    if horizon(live_day) != horizon(day):
-        reasons.append("its opening windows are those of an earlier month")
-    if not reasons:
+    reason, severity = _due(settings, connection, live_day, day)
+    if not reason:
         return []
-    text = f"{status.version} was made for {live_day}, the marts hold {newest}: "
-    text += ", and ".join(reasons)
-    return [Finding(FindingKind.SWITCH_BEHIND, Severity.WRONG, SWITCH, text, release)]
+    text = f"{status.version} was made for {live_day}. The marts hold {newest}, so the table for {day} is "
+    return [Finding(FindingKind.SWITCH_BEHIND, severity, SWITCH, f"{text}due: {reason}", release)]
+
+
+def _due(
+    settings: Settings, connection: psycopg.Connection[Any], live_day: date, day: date
+) -> tuple[str, Severity]:
+    """What the table for a day has and the live table, made for `live_day`, has not; empty if nothing."""
+    changes = listed([str(changed) for changed in rollout_changes(read_rollout(settings), live_day, day)])
+    if changes:
+        reason = f"the rollout plan changes on {changes}"
+        answer = plans.last_answer(connection)
+        if answer is None or answer.effective_date != day or answer.verdict not in ("rejected", "expired"):
+            return reason, Severity.WRONG
+        is_decided = answer.verdict == "rejected"
+        return f"{reason}; its release was {answer}", Severity.NOTE if is_decided else Severity.WRONG
+    if horizon(live_day) != horizon(day):
+        last = horizon(live_day)[1] - timedelta(days=1)
+        reason = f"a new month begins; the live table has opening hours up to {last}"
+        return reason, Severity.NOTE if day <= last else Severity.WRONG
+    return "", Severity.NOTE

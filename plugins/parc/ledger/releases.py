@@ -17,8 +17,9 @@ from psycopg.rows import class_row, scalar_row
 from parc.instants import shown
 
 Kind = Literal["bootstrap", "release", "adopt", "rollback", "emergency"]
-Reply = Literal["approved", "rejected", "expired"]
-"""The answer to a request for approval; `expired`: nobody answered in time."""
+Reply = Literal["approved", "rejected", "expired", "superseded"]
+"""The answer to a request for approval; `expired`: nobody answered in time; `superseded`: another run planned
+again first."""
 
 GOVERNING_DELIVERIES = (
     "select feed, business_date, delivery_id from ops.delivery "
@@ -73,7 +74,7 @@ class ApprovalRequest:
 
 @dataclass(frozen=True)
 class ApprovalReply:
-    """The answer to a request for approval. `answered_by` is a name; None if nobody answered in time."""
+    """The answer to a request for approval. `answered_by` is a name; None if nobody answered."""
 
     plan_hash: str
     business_date: date
@@ -81,6 +82,7 @@ class ApprovalReply:
     verdict: Reply
     answered_by: str | None
     answered_at: datetime | None
+    reason: str | None
 
 
 _COLUMNS = (
@@ -168,7 +170,8 @@ def approval_reply(connection: Connection[Any], dag_id: str, run_id: str) -> App
     """The answer to the last question of an Airflow run; None if there is none."""
     with connection.cursor(row_factory=class_row(ApprovalReply)) as cursor:
         return cursor.execute(
-            "select plan_hash, business_date, requested_by, verdict, answered_by, answered_at from ("
+            "select plan_hash, business_date, requested_by, verdict, answered_by, answered_at, "
+            "reason from ("
             "select * from ops.routing_request where dag_id = %s and run_id = %s "
             "and question_id is not null order by request_id desc limit 1"
             ") as request inner join ops.routing_answer using (request_id)",

@@ -6,7 +6,7 @@ Names and reasons that people typed are written without telephone numbers (`parc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
+from parc.findings import Step
 from parc.ledger.releases import Kind, RecordedRelease, Reply, first_activation
 from parc.numbers import remark
 
@@ -219,6 +220,7 @@ def request_approval(
     *,
     plan_hash: str,
     business_date: date | None,
+    plan_id: int,
     requested_by: str,
     question_id: UUID | None,
     run: tuple[str, str] | None,
@@ -226,9 +228,9 @@ def request_approval(
     """Record that a person is asked to approve a plan. Asking the same question again changes nothing."""
     connection.execute(
         "insert into ops.routing_request "
-        "(plan_hash, business_date, requested_by, question_id, dag_id, run_id) "
-        "values (%s, %s, %s, %s, %s, %s) on conflict (question_id) do nothing",
-        [plan_hash, business_date, remark(requested_by), question_id, *(run or (None, None))],
+        "(plan_hash, business_date, plan_id, requested_by, question_id, dag_id, run_id) "
+        "values (%s, %s, %s, %s, %s, %s, %s) on conflict (question_id) do nothing",
+        [plan_hash, business_date, plan_id, remark(requested_by), question_id, *(run or (None, None))],
     )
 
 
@@ -240,11 +242,67 @@ def reply(
     answered_by: str | None,
     answered_by_id: str | None,
     answered_at: datetime | None,
+    reason: str | None,
 ) -> None:
     """Record the answer to a request. The first answer counts."""
-    names = [name and remark(name) for name in (answered_by, answered_by_id)]
+    texts = [text and remark(text) for text in (answered_by, answered_by_id, reason)]
     connection.execute(
-        "insert into ops.routing_answer (request_id, verdict, answered_by, answered_by_id, answered_at) "
-        "values (%s, %s, %s, %s, %s) on conflict do nothing",
-        [request_id, verdict, *names, answered_at],
+        "insert into ops.routing_answer "
+        "(request_id, verdict, answered_by, answered_by_id, reason, answered_at) "
+        "values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
+        [request_id, verdict, *texts, answered_at],
     )
+
+
+def reply_by_command(
+    connection: Connection[Any],
+    plan_hash: str,
+    verdict: Literal["approved", "rejected"],
+    *,
+    answered_by: str,
+    reason: str,
+) -> int:
+    """Record an answer given on the command line to all open requests for this plan; returns how many there
+    were."""
+    return connection.execute(
+        "insert into ops.routing_answer (request_id, verdict, answered_by, reason, answered_at) "
+        "select request_id, %s, %s, %s, clock_timestamp() from ops.routing_request "
+        "where plan_hash = %s on conflict do nothing",
+        [verdict, remark(answered_by), remark(reason), plan_hash],
+    ).rowcount
+
+
+def record_plan(
+    connection: Connection[Any],
+    *,
+    business_date: date,
+    effective_date: date,
+    plan_hash: str,
+    verdict: str,
+    subject: str,
+    reasons: list[str],
+    steps: tuple[Step, ...],
+    build_id: int | None,
+    requested_by: str,
+    run: tuple[str, str] | None,
+) -> int:
+    """Record what could be done with a plan; returns the plan_id."""
+    row = connection.execute(
+        "insert into ops.routing_plan (business_date, effective_date, plan_hash, verdict, subject, reasons, "
+        "steps, build_id, requested_by, dag_id, run_id) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning plan_id",
+        [
+            business_date,
+            effective_date,
+            plan_hash,
+            verdict,
+            subject,
+            reasons,
+            Jsonb([asdict(step) for step in steps]),
+            build_id,
+            remark(requested_by),
+            *(run or (None, None)),
+        ],
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

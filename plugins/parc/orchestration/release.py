@@ -9,11 +9,13 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Param, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser
+from airflow.sdk.timezone import utcnow
 
 from parc.findings import Step
+from parc.orchestration.answer import AnswerTrigger
 from parc.orchestration.dates import business_dates
 from parc.orchestration.notice import Failed
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"
+REASON = "reason"
 
 
 @task.branch(doc_md="Plan the release against the live switch, and decide whether a person must approve it.")
@@ -64,18 +67,35 @@ class ApproveRelease(HITLOperator):
                 )
             self.assigned_users = [HITLUser(id=name, name=name) for name in others]
         routing.ask(settings, plan, requested_by=asker, question_id=context["ti"].id)
-        super().execute(context)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput:
+            assert self.response_timeout
+            trigger = AnswerTrigger(
+                dag_id=context["ti"].dag_id,
+                ti_id=context["ti"].id,
+                options=self.options,
+                defaults=self.defaults,
+                params=self.serialized_params,
+                timeout_datetime=utcnow() + self.response_timeout,
+            )
+            self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        """Record the answer, which Airflow passes as `event` from its own record of the question."""
+        """Record the answer, which Airflow passes as `event` from its own record of the question. Where the
+        question ended without one, the warehouse has the answer, or another run plans again."""
         from parc import routing
         from parc.errors import RoutingRefused
 
         if "error" in event:
             return super().execute_complete(context, event)
-        user = event["responded_by_user"] or {}
+        if event.get("end") == "answered":
+            return None
+        user = event.get("responded_by_user") or {}
         verdict: routing.Reply = "rejected" if user else "expired"
-        if user and list(event["chosen_options"]) == [APPROVE]:
+        if "end" in event:
+            verdict = "superseded"
+        elif user and list(event["chosen_options"]) == [APPROVE]:
             verdict = "approved"
         try:
             routing.answer(
@@ -84,11 +104,12 @@ class ApproveRelease(HITLOperator):
                 verdict,
                 answered_by=user.get("name"),
                 answered_by_id=user.get("id"),
-                answered_at=event["responded_at"],
+                answered_at=event.get("responded_at"),
+                reason=(event.get("params_input") or {}).get(REASON),
             )
         except RoutingRefused as error:
             raise Failed(error.text, steps=error.steps) from None
-        return super().execute_complete(context, event)
+        return None if "end" in event else super().execute_complete(context, event)
 
 
 def approve_release() -> HITLOperator:
@@ -100,6 +121,15 @@ def approve_release() -> HITLOperator:
         options=[APPROVE, REJECT],
         response_timeout=timedelta(hours=18),
         defaults=REJECT,
+        params={
+            REASON: Param(
+                None,
+                type=["null", "string"],
+                title="Reason",
+                description="Why; kept in the record.",
+                source="task",
+            )
+        },
         # Airflow fails a task that is answered within a second of being asked. The retry asks again.
         retries=1,
         retry_delay=timedelta(seconds=5),
@@ -119,8 +149,11 @@ def apply_release() -> None:
     answer = routing.answer_of_run(settings) if _was_asked(context) else None
     business_date = answer.business_date if answer else business_date_of(context, settings)
     if answer and answer.verdict != "approved":
-        rejected = answer.verdict == "rejected"
-        answered = f"was rejected by {answer.answered_by}" if rejected else "was not approved in time"
+        answered = {
+            "rejected": f"was rejected by {answer.answered_by}"
+            + (f" ({answer.reason})" if answer.reason else ""),
+            "superseded": "was not answered before another run was queued, which plans it again",
+        }.get(answer.verdict, "was not approved in time")
         raise AirflowSkipException(
             f"the release for {business_date + timedelta(days=1)} {answered}; the switch keeps its table, "
             "and the next night plans again"
@@ -167,6 +200,7 @@ def _planned(context: Mapping[str, Any]) -> Plan:
     settings = _settings(context)
     business_date = business_date_of(context, settings)
     plan = routing.plan(settings, business_date)
+    routing.note(settings, plan, requested_by=requested_by(context))
     print(f"::group::the plan: {routing.subject(plan)}")
     print(routing.render_text(plan))
     print("::endgroup::")

@@ -251,6 +251,7 @@ AREAS = (
             FindingKind.KILL_SWITCH,
             FindingKind.SWITCH_BEHIND,
             FindingKind.WAITING,
+            FindingKind.APPROVAL,
             FindingKind.ROUTING_REFUSED,
         ),
     ),

@@ -110,6 +110,7 @@ _OTHERS = (
             "ops.routing_kill_switch": ("set_by",),
             "ops.routing_drift": ("accepted_by",),
             "ops.routing_drain": ("set_by",),
+            "ops.routing_plan": ("requested_by",),
             "ops.routing_request": ("requested_by",),
             "ops.routing_answer": ("answered_by", "answered_by_id"),
             "ops.forgetting": ("requested_by",),

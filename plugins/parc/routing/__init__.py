@@ -12,7 +12,15 @@ from parc.routing.plans.plan import Plan, PlanVerdict
 from parc.routing.plans.remedies import of_verdict
 from parc.routing.plans.wording import explain_verdict, headline, subject
 from parc.routing.steering.activation import ReleaseResult
-from parc.routing.steering.approval import answer, answer_of_run, ask, check_approver
+from parc.routing.steering.approval import (
+    answer,
+    answer_of_run,
+    ask,
+    check_approver,
+    is_answered,
+    note,
+    reject,
+)
 from parc.routing.steering.drafting import plan, plan_emergency, plan_rollback
 from parc.routing.steering.drains import drain, end_drain
 from parc.routing.steering.explain import Explanation, explain
@@ -53,11 +61,14 @@ __all__ = [
     "explain_verdict",
     "forget_numbers",
     "headline",
+    "is_answered",
     "newest_business_date",
+    "note",
     "of_verdict",
     "plan",
     "plan_emergency",
     "plan_rollback",
+    "reject",
     "release_hold",
     "render_json",
     "render_markdown",

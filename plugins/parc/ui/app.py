@@ -19,17 +19,18 @@ from starlette.exceptions import HTTPException as RoutingException
 
 from parc import desk
 from parc.build import documentation
+from parc.desk.go_live import next_go_live
 from parc.errors import ParcError, parts_of
 from parc.findings import FindingKind
-from parc.ledger import builds, deliveries, pages, quarantine, releases
+from parc.ledger import builds, deliveries, history, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import docs, reading
-from parc.ui.approvals import Approval, pending
 from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, markdown, page
 from parc.warehouse import connect
 
 QUARANTINE_SHOWN = 200
+EVENTS_SHOWN = 200
 
 # Airflow does not protect the apps of plugins. Whoever may see its plugins may read every page here.
 app = FastAPI(
@@ -49,7 +50,6 @@ HEADERS = {
 }
 
 Platform = Annotated[Settings, Depends(Settings.from_env)]
-Approvals = Annotated[list[Approval], Depends(pending)]
 
 
 @app.middleware("http")
@@ -62,23 +62,22 @@ async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[R
 
 
 @app.get("/")
-def show_desk(request: Request, settings: Platform, approvals: Approvals) -> HTMLResponse:
+def show_desk(request: Request, settings: Platform) -> HTMLResponse:
     """Show what needs attention, the last nights, the last builds and the switch."""
     findings = desk.findings(settings)
     if any(finding.kind is FindingKind.SCHEMA for finding in findings):
         return page(request, "schema", findings=findings)
-    findings = [approval.finding for approval in approvals] + findings
     with connect(settings, "reader") as connection:
         return page(
             request,
             "desk",
             findings=sorted(findings, key=lambda finding: not finding.is_wrong),
-            approvals=approvals,
             nights=reading.last_nights(connection),
             builds=pages.builds(connection, 6),
             published=builds.published(connection),
             last_date=deliveries.newest_built_date(connection, "calls"),
             release=releases.last_activated(connection),
+            go_live=next_go_live(settings, connection),
         )
 
 
@@ -97,6 +96,14 @@ def show_build(request: Request, settings: Platform, build_id: int) -> HTMLRespo
         if build is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no build {build_id}.")
         return page(request, "build", builds=[build], run=None)
+
+
+@app.get("/releases")
+def show_releases(request: Request, settings: Platform) -> HTMLResponse:
+    """Show what was planned for the switch, who answered, and what became of it."""
+    with connect(settings, "reader") as connection:
+        found = history.events(connection, EVENTS_SHOWN)
+    return page(request, "releases", events=found, most=EVENTS_SHOWN)
 
 
 @app.get("/deliveries")

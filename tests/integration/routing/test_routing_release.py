@@ -774,6 +774,9 @@ def test_a_run_that_lost_its_lock_does_not_flip(live: Settings, monkeypatch: pyt
         "routing_hold",
         "routing_kill_switch",
         "routing_drift",
+        "routing_plan",
+        "routing_request",
+        "routing_answer",
     ],
 )
 def test_the_audit_only_grows(live: Settings, name: str) -> None:
@@ -782,9 +785,12 @@ def test_the_audit_only_grows(live: Settings, name: str) -> None:
         f"delete from ops.{name}",
         f"truncate ops.{name} cascade",
     ):
-        column = (
-            "reason = 'x'" if name not in ("routing_release_event", "routing_change") else "release_id = 1"
-        )
+        column = {
+            "routing_release_event": "release_id = 1",
+            "routing_change": "release_id = 1",
+            "routing_plan": "reasons = '{}'",
+            "routing_request": "plan_id = 1",
+        }.get(name, "reason = 'x'")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is append-only"):  # noqa: SIM117
             with connect(live, "admin") as connection:
                 connection.execute(statement.format(column).encode())

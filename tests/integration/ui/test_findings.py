@@ -65,12 +65,11 @@ def shown_text(text: str) -> str:
 def pages(settings: Settings) -> TestClient:
     """The pages, for somebody who is logged in."""
     from parc.ui.app import app
-    from parc.ui.approvals import pending
 
     mounted = FastAPI()
     mounted.mount("/parc", app)
     allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
-    app.dependency_overrides = {Settings.from_env: lambda: settings, pending: lambda: [], **allowed}
+    app.dependency_overrides = {Settings.from_env: lambda: settings, **allowed}
     return TestClient(mounted)
 
 
@@ -153,7 +152,7 @@ def test_links_of_runbooks_open(platform: Settings) -> None:
 
 
 def test_doctor_knows_every_kind() -> None:
-    """Each kind has one place in what doctor says; only a page knows what waits under Required Actions."""
+    """Each kind has one place in what doctor says."""
     in_areas = [kind for area in AREAS for kind in area.kinds]
     assert len(in_areas) == len(set(in_areas))
     before = {
@@ -165,7 +164,7 @@ def test_doctor_knows_every_kind() -> None:
         FindingKind.PSEUDONYM_KEY,
         FindingKind.FORGOTTEN,
     }
-    assert set(in_areas) | before | {FindingKind.APPROVAL} == set(FindingKind)
+    assert set(in_areas) | before == set(FindingKind)
     assert not before & set(in_areas)
 
 

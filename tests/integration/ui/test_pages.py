@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from fastapi.testclient import TestClient
 
 from parc.build import build, document
 from parc.errors import BuildFailed
+from parc.ledger import write_releases
 from parc.loading import ingest
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
@@ -72,7 +74,35 @@ def night(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
         )
     with pytest.raises(BuildFailed):
         build(replace(settings, airflow_run=("build_marts", "scheduled__bad")))
+    asked(replace(settings, airflow_run=("export_routing", "manual__1")))
     return settings
+
+
+def asked(settings: Settings) -> None:
+    """A run asks for the approval of a release."""
+    with connect(settings, "exporter") as connection:
+        plan_id = write_releases.record_plan(
+            connection,
+            business_date=date(2012, 4, 24),
+            effective_date=date(2012, 4, 25),
+            plan_hash="abc",
+            verdict="needs approval",
+            subject="Release of 2012-04-25",
+            reasons=["rule 5: go-live of 53 fixe"],
+            steps=(),
+            build_id=1,
+            requested_by="Bernard",
+            run=settings.airflow_run,
+        )
+        write_releases.request_approval(
+            connection,
+            plan_hash="abc",
+            business_date=date(2012, 4, 24),
+            plan_id=plan_id,
+            requested_by="Bernard",
+            question_id=uuid4(),
+            run=settings.airflow_run,
+        )
 
 
 def spoil(settings: Settings, day: date, rows: int | None) -> None:
@@ -111,12 +141,10 @@ def client(night: Settings) -> Iterator[TestClient]:
 
 def mounted(settings: Settings, overrides: dict) -> TestClient:
     from parc.ui.app import app
-    from parc.ui.approvals import Approval, pending
 
-    approval = Approval("export_routing", "manual__1", "approve", "Release of 2012-04-25", datetime.now(UTC))
     pages = FastAPI()
     pages.mount("/parc", app)
-    given = {Settings.from_env: lambda: settings, pending: lambda: [approval], **overrides}
+    given = {Settings.from_env: lambda: settings, **overrides}
 
     class Client(TestClient):
         def request(self, *arguments, **keywords):
@@ -144,6 +172,7 @@ PAGES = [
     "/parc/",
     "/parc/builds",
     "/parc/builds/1",
+    "/parc/releases",
     "/parc/deliveries",
     "/parc/deliveries/1",
     "/parc/run/models?dag_id=build_marts&run_id=x",

@@ -15,6 +15,7 @@ import pytest
 
 import parc
 from parc.errors import ConfigurationError
+from parc.ledger import write_builds
 from parc.settings import Settings
 from parc.warehouse import connect, connections, embedded, migrate, schema
 
@@ -135,3 +136,24 @@ def test_starts_as_a_plain_user(open_folder: Path) -> None:
         cwd="/",
     )
     assert "0001_ledger.sql" in done.stdout, done.stderr
+
+
+def test_builds_are_numbered_one_after_the_other_after_a_crash(warehouse: Settings) -> None:
+    """A crash of PostgreSQL makes its sequences skip up to 32 numbers."""
+
+    def begin() -> int:
+        with connect(warehouse, "transformer") as connection:
+            write_builds.abandon_running(connection)
+            return write_builds.begin(
+                connection,
+                is_full_refresh=False,
+                resumed_build_id=None,
+                project_sha256="",
+                delivery_ids=[],
+                dates={},
+            )
+
+    assert begin() == 1
+    with connect(warehouse, "admin") as connection:
+        connection.execute("select setval('ops.build_build_id_seq', 33)")
+    assert begin() == 2

@@ -10,10 +10,11 @@ from psycopg import Connection
 
 from parc.errors import RoutingRefused
 from parc.findings import Step
-from parc.ledger import releases, write_releases
+from parc.ledger import plans, releases, write_releases
 from parc.ledger.releases import ApprovalReply, Reply
 from parc.numbers import remark
 from parc.routing.plans.plan import Plan
+from parc.routing.steering.record import record_plan
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -21,22 +22,33 @@ from parc.warehouse import connect
 def ask(settings: Settings, plan: Plan, *, requested_by: str, question_id: UUID | None = None) -> None:
     """Record that a person is asked to approve a plan. `question_id` is the task instance that asks."""
     with connect(settings, "exporter") as connection:
-        record_request(connection, settings, plan, requested_by=requested_by, question_id=question_id)
+        plan_id = record_plan(connection, settings, plan, requested_by=requested_by)
+        record_request(
+            connection, settings, plan, plan_id, requested_by=requested_by, question_id=question_id
+        )
+
+
+def note(settings: Settings, plan: Plan, *, requested_by: str) -> None:
+    """Record what could be done with a plan."""
+    with connect(settings, "exporter") as connection:
+        record_plan(connection, settings, plan, requested_by=requested_by)
 
 
 def record_request(
     connection: Connection[Any],
     settings: Settings,
     plan: Plan,
+    plan_id: int,
     *,
     requested_by: str,
     question_id: UUID | None = None,
 ) -> None:
-    """The same as `ask`, on a given connection."""
+    """The same as `ask` for a plan that is recorded already, on a given connection."""
     write_releases.request_approval(
         connection,
         plan_hash=plan.plan_hash,
         business_date=plan.business_date,
+        plan_id=plan_id,
         requested_by=requested_by,
         question_id=question_id,
         run=settings.airflow_run,
@@ -51,6 +63,7 @@ def answer(
     answered_by: str | None,
     answered_by_id: str | None,
     answered_at: datetime | None,
+    reason: str | None = None,
 ) -> None:
     """Record the answer that Airflow has to a question.
 
@@ -74,7 +87,30 @@ def answer(
             answered_by=answered_by,
             answered_by_id=answered_by_id,
             answered_at=answered_at,
+            reason=reason,
         )
+
+
+def reject(settings: Settings, plan_hash: str, *, rejected_by: str, reason: str) -> None:
+    """Reject a plan that waits for an answer: the switch keeps its table, and the run that asks ends.
+
+    Raises RoutingRefused if the person may not answer, or if no plan with this hash waits.
+    """
+    check_approver(settings, rejected_by)
+    with connect(settings, "exporter") as connection:
+        count = write_releases.reply_by_command(
+            connection, plan_hash, "rejected", answered_by=rejected_by, reason=reason
+        )
+    if not count:
+        raise RoutingRefused(
+            f"no plan {plan_hash} waits for an answer", steps=(Step("see what waits", "parc routing status"),)
+        )
+
+
+def is_answered(settings: Settings, question_id: UUID) -> bool:
+    """Whether a question of Airflow's has an answer already, given there or on the command line."""
+    with connect(settings, "exporter") as connection:
+        return plans.is_answered(connection, question_id)
 
 
 def answer_of_run(settings: Settings) -> ApprovalReply | None:

@@ -7,8 +7,10 @@ from datetime import date, datetime
 from typing import Any
 
 from parc.errors import RoutingRefused
+from parc.findings import with_steps
 from parc.instants import shown
-from parc.ledger import releases, write_releases
+from parc.ledger import plans, releases, write_releases
+from parc.ledger.plans import Answered, OpenQuestion
 from parc.routing.plans.plan import Plan
 from parc.routing.steering.drafting import drift_of, plan
 from parc.routing.steering.drains import in_force
@@ -47,7 +49,8 @@ class Verification:
 @dataclass(frozen=True)
 class Status:
     """The state of routing. `effective_date` is the day that the live table was made for, `pending` the plan
-    of a business date, if one was asked for."""
+    of a business date, if one was asked for; `question` the plan that waits for a person, `last_answer` what
+    was answered to the last one."""
 
     version: str | None
     kind: str | None
@@ -60,6 +63,8 @@ class Status:
     hold: str | None
     kill_switch: str | None
     drains: dict[str, datetime]
+    question: OpenQuestion | None
+    last_answer: Answered | None
     pending: Plan | None
 
     def to_json(self) -> dict[str, Any]:
@@ -74,6 +79,22 @@ class Status:
             "unfinished": self.unfinished,
             "hold": self.hold,
             "kill_switch": self.kill_switch,
+            "waits_for_approval": self.question
+            and {
+                "subject": self.question.subject,
+                "effective_date": self.question.effective_date.isoformat(),
+                "plan_hash": self.question.plan_hash,
+                "since": self.question.at.isoformat(),
+                "requested_by": self.question.requested_by,
+            },
+            "last_answer": self.last_answer
+            and {
+                "verdict": self.last_answer.verdict,
+                "answered_by": self.last_answer.answered_by,
+                "reason": self.last_answer.reason,
+                "at": self.last_answer.at.isoformat(),
+                "business_date": self.last_answer.business_date.isoformat(),
+            },
             "drains": {site: until.isoformat() for site, until in self.drains.items()},
             "pending": self.pending
             and {"verdict": self.pending.verdict, "plan_hash": self.pending.plan_hash},
@@ -95,6 +116,12 @@ class Status:
             "active version": self.live,
             "drift": self.drift or "none",
             "unfinished release": self.unfinished or "none",
+            "waits for approval": with_steps(self.question.text, self.question.remedy)
+            if self.question
+            else "none",
+            "last answer": f"the release of {self.last_answer.business_date} was {self.last_answer}"
+            if self.last_answer
+            else "none",
             "hold": self.hold or "none",
             "kill switch": self.kill_switch or "off",
             "drained sites": ", ".join(f"{site} until {shown(until)}" for site, until in self.drains.items())
@@ -126,6 +153,7 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         drift = drift_of(connection, live)
         recorded, left = releases.last_activated(connection), releases.unfinished(connection)
         held, disabled = releases.hold(connection), releases.kill_switch(connection)
+        question, last_answer = plans.open_question(connection), plans.last_answer(connection)
     is_recorded = recorded is not None and live is not None and live.version == recorded.version
     return Status(
         version=live.version if live else None,
@@ -141,6 +169,8 @@ def status(settings: Settings, business_date: date | None = None) -> Status:
         hold=str(held) if held else None,
         kill_switch=f"disabled by {disabled}" if disabled else None,
         drains=in_force(switch, live),
+        question=question,
+        last_answer=last_answer,
         pending=plan(settings, business_date) if business_date else None,
     )
 

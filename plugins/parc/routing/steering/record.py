@@ -1,4 +1,4 @@
-"""What is recorded of a plan when its release begins: no raw number, only pseudonyms."""
+"""What is recorded of a plan, and of its release when that begins: no raw number, only pseudonyms."""
 
 from __future__ import annotations
 
@@ -14,11 +14,31 @@ from parc.ledger.releases import Kind
 from parc.ledger.write_releases import Intent, RowChange
 from parc.pseudonyms import Pseudonyms
 from parc.routing.plans.plan import Plan
+from parc.routing.plans.remedies import of_verdict
+from parc.routing.plans.wording import subject
 from parc.routing.table.content import SHAPES
 from parc.routing.table.diff import TableDiff
 from parc.settings import Settings
 
 CHANGES_KEPT = 10_000
+
+
+def record_plan(connection: Connection[Any], settings: Settings, plan: Plan, *, requested_by: str) -> int:
+    """Record what could be done with the plan of a night; returns the plan_id."""
+    assert plan.business_date and plan.effective_date
+    return write_releases.record_plan(
+        connection,
+        business_date=plan.business_date,
+        effective_date=plan.effective_date,
+        plan_hash=plan.plan_hash,
+        verdict=plan.verdict,
+        subject=subject(plan),
+        reasons=plan.reasons,
+        steps=of_verdict(plan),
+        build_id=plan.provenance.build_id,
+        requested_by=requested_by,
+        run=settings.airflow_run,
+    )
 
 
 def begin_release(

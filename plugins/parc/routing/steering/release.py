@@ -26,6 +26,7 @@ from parc.routing.steering.drafting import (
     night_plan,
     rollback_plan,
 )
+from parc.routing.steering.record import record_plan
 from parc.routing.switches import Switch
 from parc.routing.table.content import Content
 from parc.settings import Settings
@@ -73,12 +74,13 @@ def apply(
         plan = night_plan(
             settings, connection, business_date, live, found, bootstrap=bootstrap, is_accepted=True
         )
+        plan_id = record_plan(connection, settings, plan, requested_by=requested_by)
         if plan.verdict == PlanVerdict.NOTHING_TO_DO:
             return ReleaseResult("unchanged", plan.base_version, plan, headline(plan))
         try:
             _check(plan, approve)
         except ApprovalNeeded:
-            record_request(connection, settings, plan, requested_by=requested_by)
+            record_request(connection, settings, plan, plan_id, requested_by=requested_by)
             raise
         if approve and approved_by:
             asked_by = requester(connection, settings, approve, approved_by, else_by=requested_by)
@@ -97,6 +99,10 @@ def apply(
             approved_by=approved_by if approve else None,
             approved_at=approved_at if approve else None,
         )
+        if approve and approved_by:  # what still waits for the same answer need not wait any longer
+            write_releases.reply_by_command(
+                connection, approve, "approved", answered_by=approved_by, reason=reason
+            )
         discard_old(connection, switch)
         return ReleaseResult("released", version, plan, f"{version} is live")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from parc import storage
 from parc.errors import RoutingRefused
-from parc.findings import Step
+from parc.findings import BUILD, Step
 from parc.routing.switches import SEE_LIVE, Answer, Pointer, Question, Reading, Release
 from parc.routing.table.content import SHAPES, Content
 from parc.wording import counted
@@ -134,10 +134,17 @@ class FileSwitch:
     def drain(self, site_code: str, until: datetime | None) -> None:
         """Refused: the switch that imports the files decides itself whom it calls."""
         raise RoutingRefused(
-            f"the switch at {self._root} takes tables and no drains",
+            f"{site_code} cannot be drained: the switch is a folder ({self._root}), which takes whole tables "
+            "only. What imports them goes on giving it calls",
             steps=(
-                Step(f"take {site_code} out where calls are distributed"),
-                Step("send all calls away", "parc routing emergency national", is_alternative=True),
+                Step(f"take {site_code} out of its routes in dbt_project/seeds/route_sites.csv"),
+                BUILD,
+                Step("release it", "parc routing apply"),
+                Step(
+                    "send all calls to the national route",
+                    "parc routing emergency national",
+                    is_alternative=True,
+                ),
             ),
         )
 
