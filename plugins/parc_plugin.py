@@ -36,13 +36,6 @@ def delayed(app: Any) -> Any:
     return LoginDelay(app)
 
 
-def explaining(app: Any) -> Any:
-    """All of Airflow's API server, which says in plain words when PostgreSQL does not answer."""
-    from parc.ui.outage import OutagePage
-
-    return OutagePage(app)
-
-
 def view(name: str, destination: str, route: str, href: str) -> dict[str, Any]:
     """An entry of the UI's navigation, or a tab of its runs or task instances."""
     return {
@@ -65,10 +58,7 @@ class ParcPlugin(AirflowPlugin):
     name = "parc"
     priority_weight_strategies = [NightFirst]  # noqa: RUF012
     deadline_references = [RunFirstQueued]  # noqa: RUF012
-    fastapi_root_middlewares = [  # noqa: RUF012
-        {"middleware": delayed, "name": "delay of failed logins"},
-        {"middleware": explaining, "name": "page about an outage"},
-    ]
+    fastapi_root_middlewares = [{"middleware": delayed, "name": "delay of failed logins"}]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("PARC desk", "nav", "parc", "parc/"),

@@ -23,7 +23,7 @@ from parc.settings import Settings
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 1 << 16
-END_SECONDS = 10
+END_SECONDS = 3
 
 
 @dataclass

@@ -102,7 +102,7 @@ class _Ends:
         self.next_at = now + min(timedelta(seconds=seconds), LONGEST_WAIT)
 
 
-class Watch:
+class Watchdog:
     """Looks at programs and starts again what ended: at once the first time, then after 2, 6, 14 s and so on,
     up to LONGEST_WAIT, until the program has lived for STABLE."""
 

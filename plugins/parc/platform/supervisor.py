@@ -16,7 +16,7 @@ from pathlib import Path
 
 from parc.host import processes, services, supervision
 from parc.host.processes import locked, run_folder
-from parc.host.supervision import Part, Watch
+from parc.host.supervision import Part, Watchdog
 from parc.routing.switches import local
 from parc.settings import Settings, environment_without
 from parc.warehouse import embedded
@@ -62,8 +62,8 @@ def _restart_service(settings: Settings, name: str) -> None:
 
 
 def run(settings: Settings, is_ending: threading.Event) -> None:
-    """Watch until the event is set."""
-    watch = Watch(parts(settings), supervision.record_file(settings))
+    """Watchdog until the event is set."""
+    watch = Watchdog(parts(settings), supervision.record_file(settings))
     while not is_ending.wait(POLL_SECONDS):
         _bury()
         with locked(lock_file(settings)):

@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
-from parc.errors import ParcError, parts_of
+from parc.desk import processes
+from parc.errors import ParcError
 from parc.findings import Step, with_steps
 from parc.settings import Settings
 from parc.ui.html import PAGE_HEADERS, page
@@ -82,15 +83,21 @@ def outage_page(request: Request, what: str, steps: tuple[Step, ...]) -> HTMLRes
 
 def explained(settings: Settings, problem: Exception) -> tuple[str, tuple[Step, ...]]:
     """What does not answer, and the steps that bring it back."""
-    if isinstance(problem, ParcError):
-        return parts_of(problem)
-    try:
-        with connect(settings, "reader"):
-            pass
-    except ParcError as cause:
-        return parts_of(cause)
-    cause_text = str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]
-    return f"The database ended the request: {cause_text}", (
+    cause = problem if isinstance(problem, ParcError) else _cause(settings)
+    if cause:
+        ended = [each.text for each in processes.findings(settings) if each.subject.name == "postgresql"]
+        return ": ".join([cause.text, *ended]), cause.steps
+    words = str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]
+    return f"The database ended the request: {words}", (
         Step("load the page again"),
         Step("see what is wrong", "parc doctor", is_alternative=True),
     )
+
+
+def _cause(settings: Settings) -> ParcError | None:
+    """Why the warehouse cannot be reached; None if it can, again or still."""
+    try:
+        with connect(settings, "reader"):
+            return None
+    except ParcError as error:
+        return error

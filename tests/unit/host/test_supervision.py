@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from parc.host.processes import Program, free_port, stop, wait_until_ready
-from parc.host.supervision import LONGEST_WAIT, STABLE, Part, Record, Restart, Watch, read
+from parc.host.supervision import LONGEST_WAIT, STABLE, Part, Record, Restart, Watchdog, read
 
 NOW = datetime(2012, 4, 25, 1, 0, tzinfo=UTC)
 PATH = {"PATH": "/usr/bin:/bin"}
@@ -58,8 +58,8 @@ def started(folder: Path, name: str) -> Iterator[Started]:
     stop([made.program], seconds=10)
 
 
-def watch(folder: Path, *parts: Started) -> Watch:
-    return Watch(
+def watch(folder: Path, *parts: Started) -> Watchdog:
+    return Watchdog(
         [Part(part.program, part.start, is_needed_by_others=part is parts[0]) for part in parts],
         folder / "restarts.json",
     )
