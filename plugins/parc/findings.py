@@ -46,7 +46,7 @@ class FindingKind(StrEnum):
     AIRFLOW = "airflow"
     """Airflow does not answer, or one of its services is down."""
     PROCESS = "process"
-    """One of Airflow's processes has ended by itself."""
+    """One of the platform's processes has ended by itself, or keeps ending."""
     SWITCH_PROCESS = "switch process"
     """The platform's own switch has ended by itself."""
 

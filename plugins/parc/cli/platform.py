@@ -29,7 +29,13 @@ app = typer.Typer()
 
 @app.command()
 def up(
-    no_airflow: Annotated[bool, typer.Option("--no-airflow", help="Start only the warehouse.")] = False,
+    no_airflow: Annotated[
+        bool,
+        typer.Option(
+            "--no-airflow",
+            help="Start only the warehouse; of an Airflow that was started before, what has ended.",
+        ),
+    ] = False,
 ) -> None:
     """Start the platform: the warehouse (embedded unless PARC_WAREHOUSE_DSN names one) and Airflow."""
     from parc.platform import start
@@ -74,6 +80,9 @@ def status(as_json: Json = False) -> None:
     table("Builds", [_named(row, BUILD_HEADINGS) for row in found.builds])
     running = ", ".join(f"{row['process']} {row['pid']}" for row in found.processes if row["pid"])
     screen.print(f"\nProcesses: {running}" if running else "\nAirflow: not started", highlight=False)
+    if found.restarts:
+        rows = [_named(row, RESTART_HEADINGS) for row in found.restarts]
+        table("Ended by themselves and started again", rows)
     screen.print(f"\nRouting\n{found.routing.to_text()}", highlight=False, soft_wrap=True, markup=False)
 
 
@@ -87,6 +96,7 @@ FEED_HEADINGS = {
     "refused_deliveries": "refused",
     "days_not_built": "not built",
 }
+RESTART_HEADINGS = {"process": "process", "ended_at": "ended", "restarted_at": "started again"}
 BUILD_HEADINGS = {
     "build_id": "build",
     "status": "status",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import date
 
-from parc.desk import deliveries, marts, notices, switch
+from parc.desk import deliveries, marts, notices, processes, switch
 from parc.desk.deliveries import due, missing, newest_night
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger.due import Due
@@ -27,7 +27,7 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
     Raises ConfigurationError when the warehouse cannot be reached.
     """
     pending = pending_migrations(settings)
-    found = _disk(settings)
+    found = processes.findings(settings) + _disk(settings)
     if pending:  # nothing else can be read
         text = f"{', '.join(pending)} not applied to this warehouse"
         step = Step("apply what is missing", "parc up --no-airflow")

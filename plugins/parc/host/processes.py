@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,8 +10,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from typing import Any
 import psutil
 
 from parc.errors import ConfigurationError
+from parc.settings import Settings
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 1 << 16
+END_SECONDS = 3
 
 
 @dataclass
@@ -34,14 +37,22 @@ class Program:
     log_path: Path
     complaint: str = r"\S"
     _started: psutil.Process | None = field(default=None, init=False, repr=False)
+    _log_begins: int = field(default=0, init=False, repr=False)
 
     def start(
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], **identity: Any
     ) -> None:
-        """Start it, as `spawn` does, and record which process it is."""
+        """Start it, as `spawn` does, and record which process it is. What an earlier one left running when it
+        died is ended first: it would keep the ports, and go on with work that is begun again."""
+        end(self.left_behind())
+        self._log_begins = self.log_path.stat().st_size if self.log_path.exists() else 0
         started = spawn(command, self.log_path, folder, environment, **identity)
         self._started = psutil.Process(started.pid)
-        self._record(self._started)
+        try:
+            self._record(self._started)
+        except OSError:  # unrecorded, it would be started twice
+            end([self._started])
+            raise
 
     @property
     def process(self) -> psutil.Process | None:
@@ -61,16 +72,33 @@ class Program:
     @property
     def has_crashed(self) -> bool:
         """It was started, and has ended without being stopped."""
-        return self.process is None and self.pid_file.exists()
+        return self.was_started and self.process is None
+
+    @property
+    def was_started(self) -> bool:
+        """It was started and has not been stopped since; it may have ended by itself."""
+        return self.pid_file.exists()
+
+    def left_behind(self) -> list[psutil.Process]:
+        """Processes that it started and that outlived it: those of its session."""
+        with suppress(OSError, ValueError, KeyError):
+            recorded = json.loads(self.pid_file.read_text())
+            if self.process is None and not _is_another(recorded["pid"], recorded["created"]):
+                return [each for each in psutil.process_iter() if _session(each.pid) == recorded["pid"]]
+        return []
 
     def last_error(self) -> str:
-        """The last line of the log that says why it ended; empty if there is none."""
+        """The last line of the log, since it was started here, that says why it ended; the very last if none
+        does, empty if there is none."""
         if not self.log_path.exists():
             return ""
         with self.log_path.open("rb") as log:
-            log.seek(max(0, self.log_path.stat().st_size - TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if re.search(self.complaint, line)), "")
+            log.seek(max(self._log_begins, self.log_path.stat().st_size - TAIL_BYTES))
+            lines = [
+                line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()
+            ]
+        complaints = [line for line in lines if re.search(self.complaint, line)]
+        return (complaints or lines or [""])[-1]
 
     def forget(self) -> None:
         """Keep no record of it: it is being stopped."""
@@ -147,27 +175,57 @@ def stop(
     with_children: bool = False,
     may_kill: bool = True,
 ) -> list[str]:
-    """Stop those that run, and return their names. `how` is the signal that asks a program to end; its
-    children get it too `with_children`. What is still there after so many seconds is killed.
+    """Stop those that run, with what dead ones left running; return their names. `how` is the signal that
+    asks a program to end; its children get it too `with_children`. What is still there after so many seconds
+    is killed.
 
     Raises ConfigurationError where it must not be killed.
     """
     running = [(program, process) for program in programs if (process := program.process)]
     processes = [process for _, process in running]
-    families = [each for process in processes for each in (process, *_children(process))]
-    for process in families if with_children else processes:
+    if with_children:
+        processes += [each for process in processes for each in _children(process)]
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(how)
-    _, alive = psutil.wait_procs(families, timeout=seconds)
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
     if alive and not may_kill:
         titles = ", ".join(f"{program.title} (log: {program.log_path})" for program, _ in running)
         raise ConfigurationError(f"not stopped within {seconds:g} s: {titles}")
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    end([each for program in programs for each in program.left_behind()])
     for program in programs:
         program.forget()
     return [program.name for program, _ in running]
+
+
+def end(processes: Sequence[psutil.Process]) -> None:
+    """End processes: they are asked to, and killed after END_SECONDS."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=END_SECONDS)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=END_SECONDS)
+
+
+def _is_another(pid: int, created: float) -> bool:
+    """Whether a process that was created at another time has this number now."""
+    try:
+        return abs(psutil.Process(pid).create_time() - created) >= 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -175,6 +233,14 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return list(process.children(recursive=True))
     except psutil.NoSuchProcess:
         return []
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock of this file, and hold it."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def free_port(preferred: int = 0) -> int:
@@ -191,6 +257,13 @@ def free_port(preferred: int = 0) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise ConfigurationError("no free TCP port on 127.0.0.1")
+
+
+def run_folder(settings: Settings) -> Path:
+    """The folder of what is known of running processes; it is made if it is not there."""
+    folder = settings.home / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def owner_only(path: str, flags: int) -> int:

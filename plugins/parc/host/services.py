@@ -13,7 +13,7 @@ import psutil
 from parc.errors import ConfigurationError
 from parc.findings import Step
 from parc.host import environment, processes
-from parc.host.processes import Program, StartFailed, free_port, wait_until_ready
+from parc.host.processes import Program, StartFailed, free_port, run_folder, wait_until_ready
 from parc.settings import Settings
 
 COMMANDS = {
@@ -30,37 +30,57 @@ STOP_SECONDS = 20
 
 
 def start(settings: Settings, database: str) -> str:
-    """Start what does not run yet and wait until the API server answers; returns its address. `database` is
-    the SQLAlchemy URL of Airflow's own tables.
+    """Start what does not run, leave alone what does, and wait until the API server answers; returns its
+    address. `database` is the SQLAlchemy URL of Airflow's own tables. Where these have moved, everything is
+    started again.
 
     Raises ConfigurationError naming the process that ended early, and its log, or when Airflow already runs
     with another landing zone or switch.
     """
-    run = _run_folder(settings)
+    run = run_folder(settings)
     places = {"PARC_LANDING": settings.landing, "PARC_SWITCH": settings.switch}
+    tables = {"database": database.rpartition("@")[2]}
     known = run / "places.json"
-    if all(program.pid for program in programs(settings)):
-        other = json.loads(known.read_text()) if known.exists() else places
-        if other != places:
-            given = ", ".join(f"{name}={value}" for name, value in other.items())
-            raise ConfigurationError(
-                f"Airflow runs with {given}",
-                steps=(Step("stop it", "parc stop"), Step("start it with the new settings", "parc up")),
-            )
+    runs = [bool(program.process) for program in programs(settings)]
+    before = places | tables
+    if any(runs) and known.exists():
+        before |= json.loads(known.read_text())
+    if any(before[name] != places[name] for name in places):
+        given = ", ".join(f"{name}={before[name]}" for name in places)
+        raise ConfigurationError(
+            f"Airflow runs with {given}",
+            steps=(Step("stop it", "parc stop"), Step("start it with the new settings", "parc up")),
+        )
+    has_moved = before["database"] != tables["database"]
+    if all(runs) and not has_moved:
         return address(settings)
-    stop(settings)
-    known.write_text(json.dumps(places))
+    known.write_text(json.dumps(places | tables))
     port_file = run / "airflow_port"
-    port = free_port(int(port_file.read_text()) if port_file.exists() else PORT)
-    variables = environment.variables(settings, port, database)
-    _once(settings, variables, "migrate", "db", "migrate").wait()
-    pools = _once(settings, variables, "pools", "pools", "import", str(settings.project / POOLS))
+    port = int(port_file.read_text()) if port_file.exists() else PORT
+    pools = None
+    if has_moved or not any(runs):
+        stop(settings)
+        port = free_port(port)
+        variables = environment.variables(settings, port, database)
+        _once(settings, variables, "migrate", "db", "migrate").wait()
+        pools = _once(settings, variables, "pools", "pools", "import", str(settings.project / POOLS))
     while not _start_services(settings, port, database):
         stop(settings)
         port = free_port()
-    if pools.wait():
+    if pools and pools.wait():
         raise ConfigurationError(f"Airflow's pools were not made; see {_log_path(settings, 'pools')}")
     return address(settings)
+
+
+def restart(settings: Settings, name: str, database: str) -> None:
+    """Start one that has ended, with the port and the settings of the others; this does not wait for it."""
+    port = int((run_folder(settings) / "airflow_port").read_text())
+    _launch(settings, _program(settings, name), environment.variables(settings, port, database))
+
+
+def was_started(settings: Settings) -> bool:
+    """Airflow was started here, and not stopped since; it may have ended by itself."""
+    return any(program.was_started for program in programs(settings))
 
 
 def stop(settings: Settings) -> list[str]:
@@ -75,7 +95,7 @@ def programs(settings: Settings) -> list[Program]:
 
 def address(settings: Settings) -> str:
     """The UI's address; the processes need not run."""
-    port_file = _run_folder(settings) / "airflow_port"
+    port_file = run_folder(settings) / "airflow_port"
     if not port_file.exists():
         raise ConfigurationError(
             f"Airflow has never been started in {settings.home}",
@@ -106,17 +126,11 @@ def elsewhere(settings: Settings) -> str | None:
     return place
 
 
-def _run_folder(settings: Settings) -> Path:
-    folder = settings.home / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _program(settings: Settings, name: str) -> Program:
     return Program(
         name,
         f"Airflow's {name}",
-        pid_file=_run_folder(settings) / f"{name}.json",
+        pid_file=run_folder(settings) / f"{name}.json",
         log_path=_log_path(settings, name),
     )
 
@@ -137,22 +151,27 @@ def _once(
 
 
 def _start_services(settings: Settings, port: int, database: str) -> bool:
-    """Start the four and wait until the API server reports a running scheduler and DAG processor; False if
-    another program took the port meanwhile."""
-    (_run_folder(settings) / "airflow_port").write_text(str(port))
+    """Start those of the four that do not run, and wait until the API server reports a running scheduler and
+    DAG processor; False if another program took the port meanwhile."""
+    (run_folder(settings) / "airflow_port").write_text(str(port))
     variables = environment.variables(settings, port, database)
-    started = programs(settings)
-    for program in started:
-        program.start(_airflow(*COMMANDS[program.name]), settings.home, variables)
-    api_server = next(program for program in started if program.name == "api-server")
+    four = programs(settings)
+    for program in four:
+        if program.process is None:
+            _launch(settings, program, variables)
+    api_server = next(program for program in four if program.name == "api-server")
     place = f"http://127.0.0.1:{port}"
     try:
-        wait_until_ready(started, lambda: _is_healthy(place) and _listens(api_server, port), START_SECONDS)
+        wait_until_ready(four, lambda: _is_healthy(place) and _listens(api_server, port), START_SECONDS)
     except StartFailed as ended:
         if ended.program is api_server and free_port(port) != port:
             return False
         raise
     return True
+
+
+def _launch(settings: Settings, program: Program, variables: dict[str, str]) -> None:
+    program.start(_airflow(*COMMANDS[program.name]), settings.home, variables)
 
 
 def _listens(program: Program, port: int) -> bool:

@@ -10,12 +10,12 @@ from datetime import date
 from typing import Any, Literal
 
 from parc import desk, routing, storage
+from parc.desk import processes
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
 from parc.loading.names import reported
 from parc.loading.pseudonyms import STRONG_KEY, check_key, check_list, weakness
-from parc.platform.status import dead_processes
 from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect, logins
@@ -72,9 +72,10 @@ def checks(settings: Settings) -> list[Check]:
     if found[-1].is_ok and not pending_migrations(settings):
         found.append(_logins(settings))
     areas: Sequence[Area] = AREAS
-    on_desk = dead_processes(settings)
     if found[-1].is_ok:
-        on_desk += desk.findings(settings, plan_for=_newest(settings))
+        on_desk = desk.findings(settings, plan_for=_newest(settings))
+    else:
+        on_desk = processes.findings(settings)
     if not found[-1].is_ok or any(finding.kind is FindingKind.SCHEMA for finding in on_desk):
         names = ("schema", "airflow") if found[-1].is_ok else ("airflow",)
         areas = [area for area in AREAS if area.name in names]

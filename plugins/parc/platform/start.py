@@ -8,6 +8,8 @@ from pathlib import Path
 
 from parc import storage
 from parc.host import services, users
+from parc.host.processes import locked
+from parc.platform import supervisor
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate
@@ -37,9 +39,22 @@ class StartedPlatform:
 def up(
     settings: Settings, *, with_airflow: bool = True, progress: Callable[[str], None] = lambda _: None
 ) -> StartedPlatform:
-    """Start the embedded server (which also holds Airflow's database and the own switch's), bring the schemas
-    up to date, start the switch and Airflow. Does nothing if everything runs. `progress` is called with each
-    of these as it begins."""
+    """Start what does not run: the embedded server (which also holds Airflow's database and the own
+    switch's), the switch, Airflow; then the supervisor, which starts again what ends by itself. The schemas
+    are brought up to date. What runs is left alone. `progress` is called with each of these as it begins.
+
+    Without Airflow, what has died of an Airflow that was started before is started again all the same.
+    """
+    supervisor.stop(settings)
+    try:
+        with locked(supervisor.lock_file(settings)):
+            ui = _up(settings, with_airflow or services.was_started(settings), progress)
+    finally:
+        supervisor.start(settings)
+    return describe(settings, ui)
+
+
+def _up(settings: Settings, with_airflow: bool, progress: Callable[[str], None]) -> str | None:
     if with_airflow or not settings.warehouse_dsn or local.is_own(settings):
         progress("starting PostgreSQL")
         embedded.start(settings)
@@ -53,10 +68,10 @@ def up(
     if "://" not in settings.landing:
         Path(settings.landing).mkdir(parents=True, exist_ok=True)
     users.keep_logins(settings)
-    if with_airflow:
-        progress("starting Airflow")
-    ui = services.start(settings, embedded.airflow_url(settings)) if with_airflow else None
-    return describe(settings, ui)
+    if not with_airflow:
+        return None
+    progress("starting Airflow")
+    return services.start(settings, embedded.airflow_url(settings))
 
 
 def check_landing(settings: Settings) -> None:
@@ -76,10 +91,13 @@ def describe(settings: Settings, ui: str | None) -> StartedPlatform:
 
 
 def down(settings: Settings) -> list[str]:
-    """Stop Airflow's processes, the own switch and the embedded server, in this order; returns what ran."""
-    stopped = services.stop(settings)
-    if local.stop(settings):
-        stopped.append("kamailio")
-    if embedded.stop(settings):
-        stopped.append("postgresql")
+    """Stop the supervisor, Airflow's processes, the own switch and the embedded server, in this order;
+    returns what ran."""
+    stopped = ["supervisor"] if supervisor.stop(settings) else []
+    with locked(supervisor.lock_file(settings)):
+        stopped += services.stop(settings)
+        if local.stop(settings):
+            stopped.append("kamailio")
+        if embedded.stop(settings):
+            stopped.append("postgresql")
     return stopped

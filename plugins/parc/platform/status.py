@@ -7,12 +7,11 @@ from datetime import date
 from typing import Any
 
 from parc import desk, routing
-from parc.desk import Due
+from parc.desk import Due, processes
 from parc.errors import ConfigurationError
-from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.host import services
+from parc.findings import Finding, FindingKind
+from parc.host import supervision
 from parc.ledger import builds, deliveries
-from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -24,12 +23,14 @@ MOST_REASON_CHARACTERS = 200
 @dataclass(frozen=True)
 class Overview:
     """What the platform is doing: what needs attention, what was due for the newest night (None before the
-    first), where routing stands, and rows of what runs, was loaded and built."""
+    first), where routing stands, and rows of what runs, was started
+    again, was loaded and built."""
 
     findings: list[Finding]
     night: date | None
     due: list[Due]
     processes: list[dict[str, Any]]
+    restarts: list[dict[str, Any]]
     feeds: list[dict[str, Any]]
     missing: list[dict[str, Any]]
     last_refused: list[dict[str, Any]]
@@ -47,26 +48,16 @@ class Overview:
         }
 
 
-def findings(settings: Settings, *, plan_for: date | None = None) -> list[Finding]:
-    """Everything that needs attention: processes that ended by themselves, then `desk.findings`.
-
-    Raises ConfigurationError when the warehouse cannot be reached.
-    """
-    return dead_processes(settings) + desk.findings(settings, plan_for=plan_for)
-
-
 def overview(settings: Settings) -> Overview:
     """What the platform is doing, and what needs attention.
 
     Raises ConfigurationError when the warehouse cannot be reached, or its schema is not up to date.
     """
-    found = findings(settings)
+    found = desk.findings(settings)
     for finding in found:
         if finding.kind is FindingKind.SCHEMA:  # nothing else can be read
             raise ConfigurationError(finding.text, steps=finding.steps)
     night = desk.newest_night(settings)
-    switch = [local.program(settings)] if local.is_own(settings) else []
-    programs = [*services.programs(settings), *switch]
     with connect(settings, "reader") as connection:
         feeds = deliveries.by_feed(connection)
         refused = deliveries.last_refused(connection, REFUSALS_SHOWN)
@@ -77,7 +68,11 @@ def overview(settings: Settings) -> Overview:
         due=desk.due(settings, night) if night else [],
         processes=[
             {"process": program.name, "pid": program.pid, "log": str(program.log_path)}
-            for program in programs
+            for _, program in processes.programs(settings)
+        ],
+        restarts=[
+            {"process": each.name, "ended_at": each.ended_at, "restarted_at": each.restarted_at}
+            for each in supervision.last(settings)
         ],
         feeds=[asdict(feed) for feed in feeds],
         missing=desk.missing(settings),
@@ -103,19 +98,3 @@ def overview(settings: Settings) -> Overview:
         ],
         routing=routing.status(settings),
     )
-
-
-def dead_processes(settings: Settings) -> list[Finding]:
-    """The platform's processes that ended without being stopped."""
-    switch = local.program(settings)
-    crashed = [(FindingKind.SWITCH_PROCESS, "kamailio", switch)] if switch.has_crashed else []
-    crashed += [
-        (FindingKind.PROCESS, f"airflow {program.name}", program)
-        for program in services.programs(settings)
-        if program.has_crashed
-    ]
-    step = Step("start it again", "parc up")
-    return [
-        Finding(kind, Severity.WRONG, Subject(name), f"its process ended (log: {program.log_path})", (step,))
-        for kind, name, program in crashed
-    ]

@@ -15,18 +15,31 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as RoutingException
 
 from parc import desk
 from parc.build import documentation
 from parc.desk.go_live import next_go_live
-from parc.errors import ParcError, parts_of
+from parc.errors import ParcError
 from parc.findings import FindingKind
-from parc.ledger import builds, deliveries, history, pages, quarantine, releases
+from parc.host import supervision
+from parc.ledger import builds
+from parc.ledger import deliveries
+from parc.ledger import history
+from parc.ledger import pages
+from parc.ledger import quarantine
+from parc.ledger import releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import docs, reading
-from parc.ui.html import DOCS_POLICY, PAGE_POLICY, PROJECT_POLICY, markdown, page
+from parc.ui.html import DOCS_POLICY
+from parc.ui.html import PAGE_HEADERS
+from parc.ui.html import PROJECT_POLICY
+from parc.ui.html import markdown
+from parc.ui.html import page
+from parc.ui.outage import explained
+from parc.ui.outage import outage_page
 from parc.warehouse import connect
 
 QUARANTINE_SHOWN = 200
@@ -41,14 +54,6 @@ app = FastAPI(
     dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
 )
 
-HEADERS = {
-    "Content-Security-Policy": PAGE_POLICY,
-    "X-Frame-Options": "SAMEORIGIN",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
 Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 
@@ -56,7 +61,7 @@ Platform = Annotated[Settings, Depends(Settings.from_env)]
 async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Tell the browser what it may do with each answer, errors too."""
     response = await call_next(request)
-    for name, value in HEADERS.items():
+    for name, value in PAGE_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
 
@@ -78,6 +83,7 @@ def show_desk(request: Request, settings: Platform) -> HTMLResponse:
             last_date=deliveries.newest_built_date(connection, "calls"),
             release=releases.last_activated(connection),
             go_live=next_go_live(settings, connection),
+            restarts=supervision.last(settings),
         )
 
 
@@ -219,10 +225,9 @@ def _bad_request(request: Request, problem: RequestValidationError) -> HTMLRespo
 
 @app.exception_handler(ParcError)
 @app.exception_handler(psycopg.Error)
+@app.exception_handler(DBAPIError)
 def _server_error(request: Request, problem: Exception) -> HTMLResponse:
-    what, steps = parts_of(problem)
-    status, title = HTTPStatus.SERVICE_UNAVAILABLE, "The warehouse does not answer"
-    return page(request, "problem", status=status, title=title, what=what.strip(), steps=steps)
+    return outage_page(request, *explained(Settings.from_env(), problem))
 
 
 def _with_docs(settings: Settings, rows: list[DeliveryRow]) -> list[DeliveryRow]:

@@ -34,6 +34,14 @@ def _digest(text: str) -> str:
 # A page fetches nothing, runs only the script above, and may be framed by Airflow alone.
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 PAGE_POLICY = f"{_NOTHING}; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
+PAGE_HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""What a browser may do with a page."""
 DOCS_POLICY = f"{_NOTHING}; style-src 'unsafe-inline'"
 """The Data Docs have their style in the page, so that they also open without a server."""
 PROJECT_POLICY = (

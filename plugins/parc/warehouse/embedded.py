@@ -6,7 +6,6 @@ Its programs come from a wheel, or from `PG_BIN`. PostgreSQL refuses to run as r
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -14,8 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +24,7 @@ from psycopg import sql
 from parc.errors import ConfigurationError
 from parc.findings import Step
 from parc.host import processes
-from parc.host.processes import Program, free_port, wait_until_ready
+from parc.host.processes import Program, free_port, locked, wait_until_ready
 from parc.settings import Settings
 from parc.warehouse.logins import SUPERUSER, verifier
 
@@ -35,6 +32,7 @@ NOBODY = 65534
 LOGIN = "parc"
 DATABASE = "parc"
 AIRFLOW = "airflow"
+LOCK = "postgres.lock"
 START_SECONDS = STOP_SECONDS = 60
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
@@ -89,7 +87,7 @@ def start(settings: Settings) -> None:
     Raises ConfigurationError when it does not start.
     """
     _make_home(settings.home)
-    with _lock(settings):
+    with locked(settings.home / LOCK):
         if _running_port(settings) is None:
             _start(settings)
         for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
@@ -108,29 +106,57 @@ def stop(settings: Settings) -> bool:
 
     Raises ConfigurationError when it does not end.
     """
-    with _lock(settings):
-        if _running_port(settings) is None:
-            return False
+    if not (settings.home / "postgres").exists():
+        return False
+    with locked(settings.home / LOCK):
         # The signal asks for a fast shutdown, which ends sessions and needs no recovery.
-        server = [_server(_server_folder(settings))]
+        server = [program(settings)]
         return bool(processes.stop(server, seconds=STOP_SECONDS, how=signal.SIGINT, may_kill=False))
 
 
 class _Server(Program):
-    """PostgreSQL, which writes its own pid file."""
+    """PostgreSQL, which writes its own pid file, in its data folder. Another file says that it was started
+    and not stopped since."""
 
     def forget(self) -> None:
-        """Leave the file to the server, which removes it when it ends."""
+        """It is being stopped. Its pid file is its own to remove."""
+        self._mark.unlink(missing_ok=True)
+
+    @property
+    def was_started(self) -> bool:
+        """It was started and has not been stopped since; it may have ended by itself."""
+        return self._mark.exists()
+
+    def left_behind(self) -> list[psutil.Process]:
+        """Sessions that outlive a server that was killed; each has made a session of processes of its own."""
+        if self.process is not None:
+            return []
+        return [each for each in psutil.process_iter() if self._is_of_this_server(each)]
+
+    @property
+    def _mark(self) -> Path:
+        return self.pid_file.parents[1] / "started"
 
     def _record(self, process: psutil.Process) -> None:
-        """Leave the file to the server."""
+        self._mark.touch()
 
     def _recorded(self) -> psutil.Process | None:
         try:
             process = psutil.Process(int(self.pid_file.read_text().partition("\n")[0]))
-            return process if process.name() == "postgres" else None
+            return process if self._is_of_this_server(process) else None
         except (OSError, ValueError, psutil.Error):
             return None
+
+    def _is_of_this_server(self, process: psutil.Process) -> bool:
+        try:
+            return process.name() == "postgres" and process.cwd() == str(self.pid_file.parent.resolve())
+        except psutil.Error:
+            return False
+
+
+def program(settings: Settings) -> Program:
+    """The server's process and its log; this makes no folder."""
+    return _server((settings.home / "postgres").resolve())
 
 
 def _server(folder: Path) -> _Server:
@@ -155,14 +181,6 @@ def _start(settings: Settings) -> None:
 def _identity() -> dict[str, Any]:
     """Who runs PostgreSQL's programs: this user, or `nobody` if this user is root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
-
-
-@contextmanager
-def _lock(settings: Settings) -> Iterator[None]:
-    _make_home(settings.home)
-    with (settings.home / "postgres.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _make_home(home: Path) -> None:

@@ -15,7 +15,7 @@ from parc.host import services
 from parc.ledger import locks, write_notices
 from parc.ledger.notices import Notice
 from parc.loading import ingest
-from parc.platform import doctor, status
+from parc.platform import doctor
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -243,9 +243,9 @@ def test_crashed_processes_are_findings_and_unstarted_ones_are_not(
     warehouse: Settings, tmp_path: Path
 ) -> None:
     settings = replace(warehouse, home=tmp_path)
-    assert status.findings(settings) == []
+    assert desk.findings(settings) == []
     for name in services.COMMANDS:
         (tmp_path / "run" / f"{name}.json").write_text('{"pid": 999999999, "created": 0}')
-    gone = status.findings(settings)
+    gone = desk.findings(settings)
     assert [finding.subject.name for finding in gone] == [f"airflow {name}" for name in services.COMMANDS]
     assert all(finding.is_wrong and finding.command == "parc up" for finding in gone)

@@ -44,7 +44,7 @@ def manager(settings: Settings) -> Iterator[Any]:
     from airflow.api_fastapi import app as airflow
     from airflow.configuration import conf
 
-    from parc.orchestration.auth_manager import NamedUsers
+    from parc.ui.auth_manager import NamedUsers
 
     before = airflow._AuthManagerState.instance
     airflow._AuthManagerState.instance = made = NamedUsers()

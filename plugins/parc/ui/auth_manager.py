@@ -42,6 +42,13 @@ class NamedUsers(SimpleAuthManager):
         role = self.roles.get(token["sub"])
         return SimpleAuthManagerUser(username=token["sub"], role=OF_AIRFLOW[role] if role else None)
 
+    def get_fastapi_middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
+        """Also the one that explains an outage. It must be around Airflow's own, which asks the database of
+        each login; a plugin's middlewares are inside that."""
+        from parc.ui.outage import OutagePage
+
+        return [*super().get_fastapi_middlewares(), (OutagePage, {})]
+
     def is_authorized_dag(
         self,
         *,

@@ -1,0 +1,146 @@
+"""`parc up` and the supervisor it leaves running, on a platform whose processes are killed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from parc import desk
+from parc.errors import ConfigurationError
+from parc.findings import Finding
+from parc.host import supervision
+from parc.host.processes import Program
+from parc.platform import doctor, start, status
+from parc.settings import Settings
+from parc.warehouse import connect, embedded
+from parc.warehouse.connections import parameters
+
+MOST_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Settings]:
+    """A platform of its own, without Airflow."""
+    with tempfile.TemporaryDirectory(prefix="parc-test-") as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "home"
+        settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
+        start.up(settings, with_airflow=False)
+        yield settings
+        start.down(settings)
+        assert not any(program.process for program in programs(settings))
+
+
+def programs(settings: Settings) -> list[Program]:
+    return [embedded.program(settings), supervision.program(settings)]
+
+
+def kill(program: Program) -> int:
+    process = program.process
+    assert process
+    process.kill()
+    with suppress(psutil.TimeoutExpired):
+        process.wait(10)
+    return process.pid
+
+
+def until(holds: Callable[[], object]) -> float:
+    """Seconds until it holds."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < MOST_SECONDS
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def answers(settings: Settings) -> bool:
+    with suppress(ConfigurationError, psycopg.Error), connect(settings, "reader") as connection:
+        return connection.execute("select 1").fetchone() == (1,)
+    return False
+
+
+def process_findings(settings: Settings) -> list[Finding]:
+    return desk.processes.findings(settings)
+
+
+def test_postgresql_killed_in_the_middle_of_work_is_back_within_seconds(platform: Settings) -> None:
+    """The session that worked when the server was killed is ended too: it would keep the new server out."""
+    server = embedded.program(platform)
+    before = len(supervision.read(supervision.record_file(platform)).restarts)
+    port = embedded.address(platform)
+    with closing(psycopg.connect(**parameters(platform, "reader"), autocommit=True)) as connection:
+        connection.execute("set statement_timeout = 0")
+        connection.pgconn.send_query(b"select count(*) from generate_series(1, 1000000000)")
+        pid = kill(server)
+        seconds = until(lambda: server.pid not in (None, pid) and answers(platform))
+    print(f"\nPostgreSQL is back {seconds:.1f} s after it was killed")
+    assert embedded.address(platform) == port
+    until(lambda: len(supervision.read(supervision.record_file(platform)).restarts) == before + 1)
+    assert desk.findings(platform) == [], "it runs again: a line of history, no finding"
+    told = status.overview(platform).restarts[-1]
+    assert told["process"] == "postgresql" and told["restarted_at"] >= told["ended_at"]
+
+
+def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(platform: Settings) -> None:
+    control = platform.home / "postgres" / "data" / "global" / "pg_control"
+    away = control.with_name("pg_control.away")
+    kill(embedded.program(platform))
+    control.rename(away)
+    try:
+        until(lambda: any("failed" in finding.text for finding in process_findings(platform)))
+        [finding] = process_findings(platform)
+        assert finding.subject.name == "postgresql" and "pg_control" in finding.text
+        assert finding.command == "parc up"
+        told = {check.name: check for check in doctor.checks(platform)}
+        assert "is not running" in told["warehouse"].text and "pg_control" in told["airflow"].text
+    finally:
+        away.rename(control)
+    seconds = until(lambda: answers(platform))
+    print(f"\nPostgreSQL is back {seconds:.1f} s after what kept it down was mended")
+    until(lambda: not process_findings(platform))
+
+
+@pytest.mark.parametrize("dead", [("supervisor",), ("postgresql", "supervisor")], ids="-".join)
+def test_up_mends_what_is_dead(platform: Settings, dead: tuple[str, ...]) -> None:
+    by_name = {program.name: program for program in programs(platform)}
+    alive = {name: program.pid for name, program in by_name.items() if name not in dead}
+    for name in reversed(dead):  # the supervisor first: it would start the other again
+        kill(by_name[name])
+    assert {finding.subject.name for finding in process_findings(platform)} == set(dead)
+    assert {finding.command for finding in process_findings(platform)} == {"parc up"}
+    start.up(platform, with_airflow=False)
+    assert answers(platform) and process_findings(platform) == []
+    assert all(by_name[name].pid == pid for name, pid in alive.items())
+
+
+def test_what_is_stopped_stays_stopped(platform: Settings) -> None:
+    assert start.down(platform) == ["supervisor", "postgresql"]
+    assert not any(program.process for program in programs(platform)) and process_findings(platform) == []
+    assert start.down(platform) == []
+    with pytest.raises(ConfigurationError, match="is not running"):
+        embedded.address(platform)
+    start.up(platform, with_airflow=False)
+    assert answers(platform)
+
+
+def test_a_server_that_is_still_recovering_is_stopped_too(open_folder: Path) -> None:
+    settings = Settings(home=open_folder / "home", landing="", switch="")
+    embedded.start(settings)
+    server = embedded.program(settings)
+    kill(server)
+    port = (settings.home / "postgres" / "port").read_text()
+    binary = embedded._binaries(settings, settings.home / "postgres") / "postgres"
+    data = settings.home / "postgres" / "data"
+    server.start(
+        [str(binary), "-D", str(data), "-p", port], data.parent, embedded.ENVIRONMENT, **embedded._identity()
+    )
+    until(lambda: embedded.program(settings).process)
+    assert embedded.stop(settings)
+    assert embedded.program(settings).process is None
