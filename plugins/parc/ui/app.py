@@ -24,22 +24,12 @@ from parc.desk.go_live import next_go_live
 from parc.errors import ParcError
 from parc.findings import FindingKind
 from parc.host import supervision
-from parc.ledger import builds
-from parc.ledger import deliveries
-from parc.ledger import history
-from parc.ledger import pages
-from parc.ledger import quarantine
-from parc.ledger import releases
+from parc.ledger import builds, deliveries, history, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import docs, reading
-from parc.ui.html import DOCS_POLICY
-from parc.ui.html import PAGE_HEADERS
-from parc.ui.html import PROJECT_POLICY
-from parc.ui.html import markdown
-from parc.ui.html import page
-from parc.ui.outage import explained
-from parc.ui.outage import outage_page
+from parc.ui.html import DOCS_POLICY, PAGE_HEADERS, PROJECT_POLICY, markdown, page
+from parc.ui.outage import explained, outage_page
 from parc.warehouse import connect
 
 QUARANTINE_SHOWN = 200
