@@ -97,6 +97,8 @@ def test_a_notice_names_run_reason_impact_and_remedy(dags, home, inbox) -> None:
     assert "left by a try before" not in text
     assert any(line.startswith("Impact: The published days are as they were") for line in lines)
     assert "- or load it yourself: parc ingest interventions --date 2012-04-25" in lines
+    [first_of_all] = [line for line in lines if line.startswith("In a shell, first: parc() {")]
+    assert f"PARC_HOME={home.home} " in first_of_all
     assert lines[-2:] == [
         "- open the run: http://127.0.0.1:8080/dags/ingest_interventions/runs/r%2B1",
         "Runbook: http://127.0.0.1:8080/parc/runbooks/ingest-run-failed",

@@ -17,7 +17,9 @@ from rich.markup import escape as escape_markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from parc.host import shell
 from parc.printable import printable, printable_json
+from parc.settings import Settings
 
 if TYPE_CHECKING:
     from parc.findings import Finding
@@ -154,6 +156,10 @@ def print_findings(findings: Sequence[Finding], airflow: str) -> None:
         for line in lines[1:]:
             screen.print(f"        {line}", highlight=False, markup=False)
         print_steps(finding, airflow)
+    settings = Settings.from_env()
+    if shell.is_needed(settings):
+        line = f"  In a shell, first: {shell.definition(settings)}"
+        screen.print(line, highlight=False, soft_wrap=True, markup=False)
     screen.print()
 
 

@@ -164,12 +164,16 @@ def body_of(notice: Notice) -> str:
     """What a notice says below its title."""
     from airflow.sdk.configuration import conf
 
+    from parc.host import shell
+    from parc.settings import Settings
+
     airflow = conf.get("api", "base_url").rstrip("/")
     lines = [
         *notice.reasons,
         "",
         f"Business date: {notice.dates}. Run: {notice.run_id}. Owner: {notice.owner}.",
         f"Impact: {notice.impact}",
+        f"In a shell, first: {shell.definition(Settings.from_env())}",
         "What to do:",
         *(f"- {step.to_text(airflow)}" for step in notice.steps),
         f"Runbook: {airflow}/parc/runbooks/{notice.kind.slug}",

@@ -18,8 +18,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from parc.findings import Subject, run_path
+from parc.host import shell
 from parc.instants import PARIS
 from parc.printable import printable
+from parc.settings import Settings
 from parc.wording import counted
 
 ASSETS = Path(__file__).with_name("assets")
@@ -70,7 +72,8 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         finalize=seen,
     )
-    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT), "run_path": run_path}  # noqa: S704 (files of ours)
+    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704 (files of ours)
+    environment.globals |= {"run_path": run_path, "shell": _shell}
     environment.filters |= {
         "counted": counted,
         "paris": paris,
@@ -115,3 +118,8 @@ def subject_path(subject: Subject) -> str:
 def markdown(text: str) -> Markup:
     """A page of our documentation as HTML; HTML in it stays text."""
     return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))  # noqa: S704
+
+
+def _shell() -> str:
+    """What a shell needs first, so that the commands of the pages work on this platform."""
+    return shell.definition(Settings.from_env())
