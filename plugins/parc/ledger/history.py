@@ -19,7 +19,12 @@ select request.at, 'waits for a person', plan.effective_date, plan.subject, requ
 from ops.routing_request as request left join ops.routing_plan as plan using (plan_id)
 union all
 select coalesce(answer.answered_at, answer.at), answer.verdict, request.business_date + 1, plan.subject,
-    answer.answered_by, answer.reason, plan.build_id, request.dag_id, request.run_id
+    answer.answered_by,
+    coalesce(answer.reason, case answer.verdict
+        when 'superseded' then 'another run planned it again'
+        when 'expired' then 'nobody answered in time'
+    end),
+    plan.build_id, request.dag_id, request.run_id
 from ops.routing_answer as answer
 inner join ops.routing_request as request using (request_id)
 left join ops.routing_plan as plan using (plan_id)

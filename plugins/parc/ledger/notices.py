@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.instants import shown
+from parc.wording import joined
 
 OVERDUE = (FindingKind.BUILD_RUN_OVERDUE, FindingKind.RELEASE_RUN_OVERDUE)
 
@@ -48,8 +49,11 @@ class Notice:
 
     @property
     def finding(self) -> Finding:
-        """The notice as a finding, with the first line of its reasons."""
-        text = f"{self.title}: {self.reasons[0].partition(chr(10))[0]}"
+        """The notice as a finding, with the first line of its reasons, and the list that it announces."""
+        first, *others = self.reasons[0].splitlines() or [""]
+        if first.endswith(":"):
+            first += f" {joined(line.strip(' -') for line in others)}"
+        text = f"{self.title}: {first}"
         steps = self.steps
         if self.at:
             text += f" (reported {shown(self.at)})"

@@ -223,6 +223,13 @@ def test_a_notice_is_shown_unless_its_cause_is(warehouse: Settings) -> None:
     ]
 
 
+def test_a_notice_is_not_cut_where_its_list_begins() -> None:
+    notice = noticed("export_routing", FindingKind.RELEASE_RUN_FAILED)
+    reason = "plan_release: the release is blocked:\n  - held by Paul\n  - a freeze"
+    text = replace(notice, reasons=[reason]).finding.text
+    assert text == "export_routing failed: plan_release: the release is blocked: held by Paul; a freeze"
+
+
 def test_deliveries_due_in_a_night(warehouse: Settings) -> None:
     monday = date(2012, 4, 23)
     delivered(warehouse, "calls", monday, "refused", reason="half a day")

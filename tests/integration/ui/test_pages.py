@@ -529,3 +529,16 @@ def test_the_projects_page_is_made_once(client: TestClient, night: Settings) -> 
     answer = client.get("/parc/project")
     assert answer.status_code == 200 and "mart_service_quality_daily" in answer.text
     assert document(night) is None, "the project has not changed"
+
+
+class TestReleases:
+    """What was planned, who answered, and what became of it."""
+
+    def test_a_question_is_listed_with_who_and_why(self, client: TestClient) -> None:
+        assert 'href="/parc/releases"' in client.get("/parc/").text
+        page = client.get("/parc/releases")
+        assert re.search(
+            "waits for a person 2012-04-25 Release of 2012-04-25 Bernard rule 5: go-live of 53 fixe",
+            text(page),
+        )
+        assert "/dags/export_routing/runs/manual__1" in page.text
