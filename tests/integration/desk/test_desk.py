@@ -89,9 +89,8 @@ def test_an_outdated_schema_is_the_only_finding(warehouse: Settings) -> None:
 def test_missing_days_are_one_finding_even_before_the_first_build(warehouse: Settings) -> None:
     for day in (DAY, DAY + timedelta(days=1)):
         assert ingest(warehouse, "calls", day, complete_only=True).status == "missing"
-    assert (
-        ingest(warehouse, "boutiques", DAY, complete_only=True).status == "missing"
-    )  # it is due on the first of a month
+    # Boutiques are due on the first of a month only.
+    assert ingest(warehouse, "boutiques", DAY, complete_only=True).status == "missing"
     missing = found_by_kind(warehouse)["missing"]
     assert missing.is_wrong and missing.subject == Subject.deliveries("calls", DAY, DAY + timedelta(days=1))
     assert missing.subject.name == "calls 2012-04-25 to 2012-04-26"
