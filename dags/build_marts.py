@@ -28,7 +28,7 @@ from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import cron_of
 from parc.orchestration.limits import BUILDING, NIGHT_FIRST
 from parc.orchestration.marts import build_marts
-from parc.orchestration.notice import RunNotice, alert, keep_reason
+from parc.orchestration.notice import RunMended, RunNotice, alert, keep_reason
 from parc.policy import DEADLINE
 
 IMPACT = "BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger."
@@ -45,6 +45,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=5),
+    on_success_callback=RunMended(),
     on_failure_callback=RunNotice(
         FindingKind.BUILD_RUN_FAILED,
         impact=IMPACT,

@@ -5,7 +5,7 @@
 and as a whole, replaces persons by pseudonyms, and publishes each as the partition of its business date.
 
 **Grain.** One run loads one business date (the day before the nightly tick, Europe/Paris), or the dates that
-you name when you trigger it.
+you name when you trigger it. The dates of a backfill are business dates.
 
 **Late data.** A nightly run waits for its delivery, without holding a slot, until a quarter of an hour before
 the marts are built. Then `report` fails and names what is missing; `ingest_late` loads it when it arrives.

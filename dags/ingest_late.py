@@ -27,7 +27,7 @@ from parc.orchestration.dates import ACCEPT_DATE, date_param
 from parc.orchestration.ingest import report
 from parc.orchestration.late import load
 from parc.orchestration.limits import NIGHT_FIRST
-from parc.orchestration.notice import RunNotice, keep_reason
+from parc.orchestration.notice import RunMended, RunNotice, keep_reason
 
 with DAG(
     dag_id="ingest_late",
@@ -37,6 +37,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),
+    on_success_callback=RunMended(),
     on_failure_callback=RunNotice(
         FindingKind.LATE_RUN_FAILED,
         impact="The published days are as they were; all other late deliveries are published.",

@@ -26,7 +26,7 @@ from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.findings import FindingKind, Step
 from parc.orchestration.maintenance import step
-from parc.orchestration.notice import RunNotice, keep_reason
+from parc.orchestration.notice import RunMended, RunNotice, keep_reason
 
 with DAG(
     dag_id="maintain_warehouse",
@@ -36,6 +36,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=5),
+    on_success_callback=RunMended(),
     on_failure_callback=RunNotice(
         FindingKind.MAINTENANCE_RUN_FAILED,
         impact="Marts and deliveries are as they were; the warehouse keeps what should be removed.",

@@ -1,4 +1,4 @@
-"""Tells Airflow where to mount and show the pages, and in which order to run tasks.
+"""Tells Airflow where to mount and show the pages, when a night runs, and in which order to run tasks.
 
 Airflow imports this in every process, tasks included: the pages themselves are imported by the first request.
 """
@@ -11,6 +11,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from parc.orchestration.deadline import RunFirstQueued
 from parc.orchestration.limits import NightFirst
+from parc.orchestration.timetable import NightTimetable
 
 os.umask(0o077)  # as the command line's: what Airflow's processes write is their user's alone
 
@@ -57,6 +58,7 @@ class ParcPlugin(AirflowPlugin):
 
     name = "parc"
     priority_weight_strategies = [NightFirst]  # noqa: RUF012
+    timetables = [NightTimetable]  # noqa: RUF012
     deadline_references = [RunFirstQueued]  # noqa: RUF012
     fastapi_root_middlewares = [{"middleware": delayed, "name": "delay of failed logins"}]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from hashlib import sha256
+from typing import Any, Literal
 from urllib.parse import quote
+
+from parc.instants import shown
 
 RUNBOOKS = "docs/runbooks"
 
@@ -190,20 +193,50 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class FindingAnswer:
+    """What a person said about a finding: it is `acknowledged` (somebody is at it) or `dismissed` (it does
+    not count), until then (UTC)."""
+
+    verdict: Literal["acknowledged", "dismissed"]
+    answered_by: str
+    reason: str
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"{self.verdict} by {self.answered_by} until {shown(self.until)}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing that needs attention: what it concerns, one or two sentences on what is wrong, and the
-    steps that settle it. There are no steps where there is nothing to do but know."""
+    steps that settle it. There are no steps where there is nothing to do but know. `answer` is what a person
+    said about it, None if nobody did or the answer has ended."""
 
     kind: FindingKind
     severity: Severity
     subject: Subject
     text: str
     steps: tuple[Step, ...] = ()
+    answer: FindingAnswer | None = None
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits that stay the same while the finding does: of its kind and its subject, and of its
+        text where the subject is only a name."""
+        concerns: dict[str, Any] = asdict(self.subject)
+        if set(concerns.values()) <= {self.subject.name, None}:
+            concerns["text"] = self.text
+        return sha256(repr((self.kind.value, concerns)).encode()).hexdigest()[:8]
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Somebody said that it does not count."""
+        return self.answer is not None and self.answer.verdict == "dismissed"
 
     @property
     def is_wrong(self) -> bool:
-        """Something failed, or a figure is not what it should be."""
-        return self.severity is Severity.WRONG
+        """Something failed, or a figure is not what it should be; and nobody dismissed it."""
+        return self.severity is Severity.WRONG and not self.is_dismissed
 
     @property
     def command(self) -> str:
@@ -226,4 +259,6 @@ class Finding:
             "concerns": asdict(self.subject),
             "steps": [asdict(step) for step in self.steps],
             "runbook": self.kind.runbook,
+            "id": self.id,
+            "answer": asdict(self.answer) if self.answer else None,
         }

@@ -187,7 +187,8 @@ def _ingest(settings: Settings, night: NightRun, watch: _Watch) -> None:
                     step.end("done", outcome.message)
                 else:
                     step.end("unchanged", outcome.message)
-    if strays := loading.strays(settings):
+    first, _ = policy.dates_looked_at(day)
+    if strays := [*loading.strays(settings), *loading.overlooked(settings, first)]:
         with watch.step("ingest") as step:
             places: dict[str, list[str]] = {}
             for stray in strays:

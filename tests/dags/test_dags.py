@@ -118,11 +118,17 @@ def test_exactly_these_dags(dags) -> None:
 
 @pytest.mark.parametrize("dag_id", EXPECTED)
 def test_dag_is_as_decided(dags, dag_id: str) -> None:
+    from airflow.serialization.decoders import decode_timetable
+    from airflow.serialization.encoders import encode_timetable
+    from airflow.timetables.trigger import CronTriggerTimetable
+
     decided, dag = EXPECTED[dag_id], dags[dag_id]
-    timetable = getattr(dag.timetable, "timetable", dag.timetable)
-    assert timetable.expression == decided.cron
-    assert str(timetable.timezone) == "Europe/Paris"
-    assert timetable.run_immediately == timedelta(0)
+    encoded = encode_timetable(dag.timetable)["__var"]
+    timetable = decode_timetable(encoded.get("timetable", encode_timetable(dag.timetable)))
+    assert isinstance(timetable, CronTriggerTimetable)
+    assert timetable._expression == decided.cron
+    assert str(timetable._timezone) == "Europe/Paris"
+    assert timetable._run_immediately == timedelta(0)
     assert not dag.catchup
     assert dag.max_active_runs == decided.max_active_runs
     assert dag.dagrun_timeout == decided.run_hours * HOUR
@@ -138,13 +144,55 @@ def test_dag_is_as_decided(dags, dag_id: str) -> None:
             assert task.retry_delay == decided.retry_delay
 
 
+@pytest.mark.parametrize("dag_id", INGEST)
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2012-04-26T00:00:00+00:00", "2012-04-28T00:00:00+00:00"),  # the form, where it shows UTC
+        ("2012-04-25T22:00:00+00:00", "2012-04-27T22:00:00+00:00"),  # where it shows Paris
+    ],
+)
+def test_a_backfill_names_business_dates(dags, dag_id: str, first: str, last: str) -> None:
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import parse
+
+    from parc.policy import night_of
+
+    range_of_form = TimeRestriction(parse(first), parse(last), catchup=True)
+    nights, info = [], None
+    while info := dags[dag_id].timetable.next_dagrun_info_v2(
+        last_dagrun_info=info, restriction=range_of_form
+    ):
+        nights.append(night_of(info.logical_date))
+    assert nights == [date(2012, 4, 26), date(2012, 4, 27), date(2012, 4, 28)]
+
+
+def test_a_backfill_of_long_ago_does_not_run_the_last_night(dags) -> None:
+    from airflow.timetables.base import DataInterval, TimeRestriction
+    from pendulum import instance
+
+    def after(last: datetime) -> datetime:
+        interval = DataInterval.exact(instance(last))
+        restriction = TimeRestriction(None, None, catchup=False)
+        info = dags["ingest_calls"].timetable.next_dagrun_info(
+            last_automated_data_interval=interval, restriction=restriction
+        )
+        return info.run_after
+
+    now = datetime.now(UTC)
+    assert after(datetime(2012, 4, 27, tzinfo=UTC)) > now
+    assert now - timedelta(days=1) < after(now - timedelta(days=3)) <= now, "the platform was down"
+
+
 @pytest.mark.parametrize("dag_id", EXPECTED)
 def test_every_run_that_fails_is_reported_once(dags, dag_id: str) -> None:
     """One notice a run, from the words that its tasks leave."""
-    from parc.orchestration.notice import RunNotice, keep_reason
+    from parc.orchestration.notice import RunMended, RunNotice, keep_reason
 
     dag = dags[dag_id]
     assert type(dag.on_failure_callback) is RunNotice
+    # A run of export_routing also succeeds when it leaves its work to the next: its tasks end its notices.
+    assert (type(dag.on_success_callback) is RunMended) == (dag_id != "export_routing")
     notice = dag.on_failure_callback
     kind = {
         "build_marts": FindingKind.BUILD_RUN_FAILED,

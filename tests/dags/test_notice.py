@@ -227,12 +227,52 @@ def test_an_overdue_run_is_reported_while_running(dags, home, inbox) -> None:
         "conf": None,
         "run_type": "scheduled",
         "logical_date": "2012-04-26T03:00:00Z",
+        "state": "running",
     }
     overdue(**json.loads(json.dumps(deadline.callback.kwargs)), context={"dag_run": run})
     [(dag_id, run_id, day, owner, text, _)] = stored(home)
     assert (dag_id, run_id, day, owner) == ("build_marts", "scheduled__1", "2012-04-25", "data-platform")
     assert text.startswith("build_marts is overdue for 2012-04-25")
     assert "it has not ended 60 minutes after it was queued" in inbox[-1]["message"]
+
+
+def test_a_run_that_has_failed_is_never_overdue(dags, home, inbox) -> None:
+    """Airflow forgets a deadline only if the run succeeded before it."""
+    from parc.orchestration.notice import overdue
+
+    dag = dags["build_marts"]
+    dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {"build_marts": "model x"}))
+    sent = len(inbox)
+    run = {
+        "dag_id": "build_marts",
+        "dag_run_id": "r+1",
+        "conf": None,
+        "run_type": "scheduled",
+        "logical_date": "2012-04-26T03:00:00Z",
+        "state": "failed",
+    }
+    given = json.loads(json.dumps(dag.deadline[0].callback.kwargs))
+    overdue(**given, context={"dag_run": run})
+    assert len(inbox) == sent
+    overdue(**given, context={"dag_run": run | {"state": "running"}})  # as it failed in the meantime
+    [(*_, text, _)] = stored(home)
+    assert text.startswith("build_marts failed") and "model x" in text
+
+
+def test_a_success_ends_the_notices_of_its_dag_and_says_so(dags, home, inbox) -> None:
+    dag = dags["build_marts"]
+    dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {"build_marts": "model x"}))
+    dags["ingest_late"].on_success_callback({"dag": dags["ingest_late"], "run_id": "other"})
+    sent = len(inbox)
+    for _ in range(2):
+        dag.on_success_callback({"dag": dag, "run_id": "r+2"})
+    *_, told = inbox
+    assert len(inbox) == sent + 2, "each address once"
+    assert told["title"] == "PARC: mended: build_marts failed for 2012-04-25" and told["type"] == "success"
+    assert told["message"].startswith("Run r+2 succeeded, 0 min after the notice of ")
+    with connect(home, "reader") as connection:
+        found = connection.execute("select ended_by, ended_at > at from ops.notice").fetchall()
+    assert found == [("r+2", True)]
 
 
 def test_a_failed_task_keeps_its_error_message() -> None:

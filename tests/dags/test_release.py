@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -208,6 +209,32 @@ def test_an_answer_from_before_the_run_was_cleared_does_not_count(run: Run) -> N
     run.states = {"approve": "skipped"}
     with pytest.raises(ApprovalNeeded):
         run.apply()
+
+
+@pytest.mark.parametrize(
+    ("run_type", "is_building", "is_skipped"),
+    [("manual", True, True), ("asset_triggered", False, True), ("scheduled", False, False)],
+)
+def test_a_run_during_a_build_is_skipped_and_not_failed(
+    run: Run, run_type: str, is_building: bool, is_skipped: bool
+) -> None:
+    """Feeds that are triggered by hand: a build ends and starts this run while the next build begins."""
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from parc.ledger import locks
+    from parc.warehouse import connect
+
+    run.context["dag_run"].run_type, run.context["dag_run"].logical_date = run_type, ANSWERED_AT
+    with connect(run.settings, "admin") as connection:
+        connection.execute("update ops.delivery set built_in = null where feed = 'line_assignments'")
+    with connect(run.settings, "transformer", autocommit=True) as connection, ExitStack() as held:
+        if is_building:
+            held.enter_context(locks.held(connection, locks.BUILD, "busy"))
+        with pytest.raises(
+            AirflowSkipException if is_skipped else AirflowFailException,
+            match="a build is on its way" if is_skipped else "in no published build",
+        ):
+            run.release.plan_release.function()
 
 
 @pytest.mark.parametrize("user", ["Anne", None])

@@ -15,13 +15,14 @@ from typing import NoReturn
 import psycopg
 import typer
 
-from parc.cli import checks, deliveries, marts, night, people, platform, quarantine, query, routing
+from parc.cli import answers, checks, deliveries, marts, night, people, platform, quarantine, query, routing
 from parc.cli.printing import say
 from parc.errors import ConfigurationError, ParcError
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(platform.app)
+app.add_typer(answers.app)
 app.add_typer(night.app)
 app.add_typer(deliveries.app)
 app.add_typer(checks.app)

@@ -143,29 +143,43 @@ def _cell(value: object) -> str:
 
 
 def print_findings(findings: Sequence[Finding], airflow: str) -> None:
-    """Print what needs attention, errors first, each with its steps and its runbook; `airflow` is the address
-    of Airflow's UI, empty if it is not known."""
-    if not findings:
-        screen.print("Nothing needs attention.\n", highlight=False)
-        return
-    screen.print("Needs attention", highlight=False)
-    for finding in sorted(findings, key=lambda each: not each.is_wrong):
-        mark = "[red]wrong[/]" if finding.is_wrong else "[yellow]note[/] "
-        lines = textwrap.wrap(f"{finding.subject.name}: {short(finding.text)}", screen.width - 10)
-        screen.print(f"  {mark} {escape(lines[0])}", highlight=False)
-        for line in lines[1:]:
-            screen.print(f"        {line}", highlight=False, markup=False)
+    """Print what needs attention, errors first, each with its steps and its runbook, then what people
+    dismissed; `airflow` is the address of Airflow's UI, empty if it is not known."""
+    dismissed = [finding for finding in findings if finding.is_dismissed]
+    counting = [finding for finding in findings if not finding.is_dismissed]
+    screen.print("Needs attention" if counting else "Nothing needs attention.", highlight=False)
+    for finding in sorted(counting, key=lambda each: not each.is_wrong):
+        _print_finding("[red]wrong[/]" if finding.is_wrong else "[yellow]note[/] ", finding)
         print_steps(finding, airflow)
     settings = Settings.from_env()
-    if shell.is_needed(settings):
+    if counting and shell.is_needed(settings):
         line = f"  In a shell, first: {shell.definition(settings)}"
         screen.print(line, highlight=False, soft_wrap=True, markup=False)
+    if counting:
+        screen.print("  somebody is at one of these: parc acknowledge ID --reason TEXT", highlight=False)
+        screen.print("  one of these does not count: parc dismiss ID --reason TEXT", highlight=False)
+    if dismissed:
+        screen.print("\nDismissed", highlight=False)
+    for finding in dismissed:
+        _print_finding("     ", finding)
     screen.print()
 
 
+def _print_finding(mark: str, finding: Finding) -> None:
+    lines = textwrap.wrap(f"{finding.subject.name}: {short(finding.text)}", screen.width - 10)
+    if finding.answer:
+        lines += textwrap.wrap(f"{finding.id}: {finding.answer}", screen.width - 10)
+    screen.print(f"  {mark} {escape(lines[0])}", highlight=False)
+    for line in lines[1:]:
+        screen.print(f"        {line}", highlight=False, markup=False)
+
+
 def print_steps(finding: Finding, airflow: str) -> None:
-    """Print the steps that settle a finding, and its runbook."""
-    for line in (*(step.to_text(airflow) for step in finding.steps), f"see {finding.kind.runbook}"):
+    """Print the steps that settle a finding, its runbook and its id."""
+    for line in (
+        *(step.to_text(airflow) for step in finding.steps),
+        f"see {finding.kind.runbook}; id {finding.id}",
+    ):
         screen.print(textwrap.indent(line, " " * 8), highlight=False, soft_wrap=True, markup=False)
 
 

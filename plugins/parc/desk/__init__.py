@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 
 from parc.desk import deliveries, marts, notices, processes, switch
 from parc.desk.deliveries import due, missing, newest_night
-from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.errors import ParcError
+from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
+from parc.ledger import answers, write_answers
 from parc.ledger.due import Due
+from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations
 
-__all__ = ["Due", "due", "findings", "missing", "newest_night"]
+__all__ = ["Due", "answer", "due", "findings", "missing", "newest_night", "planned_night"]
 
 NEEDED_BYTES = 2 * 1024**3
 
@@ -37,7 +41,31 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
         found += marts.findings(settings, connection)
         found += switch.findings(settings, connection, plan_for)
         found += notices.findings(connection, found)
-    return found
+        return answers.answered(connection, found)
+
+
+def answer(settings: Settings, finding_id: str, answer: FindingAnswer) -> Finding:
+    """Record what a person says about a finding; returns the finding.
+
+    Raises ParcError if nothing with this id needs attention.
+    """
+    found = {finding.id: finding for finding in findings(settings)}
+    if finding_id not in found:  # one of those that `parc doctor` and a night find by planning the release
+        found = {finding.id: finding for finding in findings(settings, plan_for=planned_night(settings))}
+    if finding_id not in found:
+        text = f"nothing that needs attention has the id {finding_id}"
+        raise ParcError(text, steps=(Step("see what there is", "parc status"),))
+    with connect(settings, "loader") as connection:
+        write_answers.keep(connection, found[finding_id], answer)
+    return replace(found[finding_id], answer=answer)
+
+
+def planned_night(settings: Settings) -> date | None:
+    """The business date whose release is planned if nobody names one; None before the first calls."""
+    try:
+        return newest_business_date(settings)
+    except ParcError:
+        return None
 
 
 def _disk(settings: Settings) -> list[Finding]:

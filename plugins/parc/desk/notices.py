@@ -33,10 +33,10 @@ CAUSES = {
 
 
 def findings(connection: psycopg.Connection[Any], found: Sequence[Finding]) -> list[Finding]:
-    """The newest notices since the last good build, without those whose cause is `found` already."""
+    """The newest notices whose cause has not ended, without those whose cause is `found` already."""
     return [
         notice.finding
-        for notice in notices.since_last_good_build(connection, MOST_NOTICES)
+        for notice in notices.still_true(connection, MOST_NOTICES)
         if not any(_explains(finding, notice) for finding in found)
     ]
 

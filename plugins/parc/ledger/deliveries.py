@@ -257,6 +257,16 @@ def published_dates(connection: Connection[Any], feed: str) -> list[date]:
         ).fetchall()
 
 
+def known_dates(connection: Connection[Any], feed: str) -> set[date]:
+    """The dates of which a delivery of the feed was ever read, whatever became of it."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return set(
+            cursor.execute(
+                "select distinct business_date from ops.delivery where feed = %s", [feed]
+            ).fetchall()
+        )
+
+
 def rows_before(connection: Connection[Any], feed: str, business_date: date) -> dict[date, int]:
     """Published rows of each date before this one, the newest first."""
     return dict(

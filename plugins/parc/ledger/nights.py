@@ -10,13 +10,15 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
+from parc.ledger.deliveries import LAST_LOOK_FIRST
+
 State = Literal["published", "late", "restated", "refused", "loading", "missing", "expected"]
 
 
 @dataclass(frozen=True)
 class FeedNight:
-    """A feed and a business date for which it was due or arrived. `delivery_id` is its newest delivery, None
-    if none arrived; `reason` says why that one was refused."""
+    """A feed and a business date for which it was due or arrived. `delivery_id` is the delivery that was
+    looked at last, None if none arrived; `reason` says why that one was refused."""
 
     feed: str
     business_date: date
@@ -65,7 +67,8 @@ def nights(connection: Connection[Any], first: date) -> list[FeedNight]:
                 select
                     feed,
                     business_date,
-                    max(delivery_id) filter (where status <> 'superseded') as newest_id,
+                    (array_agg(delivery_id order by {LAST_LOOK_FIRST})
+                        filter (where status <> 'superseded'))[1] as newest_id,
                     max(delivery_id) filter (where status = 'published') as published_id,
                     min(landed_at) as landed_at
                 from ops.delivery

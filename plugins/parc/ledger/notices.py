@@ -14,6 +14,12 @@ from parc.instants import shown
 from parc.wording import joined
 
 OVERDUE = (FindingKind.BUILD_RUN_OVERDUE, FindingKind.RELEASE_RUN_OVERDUE)
+_OF_BUILDS = [FindingKind.BUILD_RUN_FAILED, FindingKind.BUILD_RUN_OVERDUE]
+_OF_RELEASES = [FindingKind.RELEASE_RUN_FAILED, FindingKind.RELEASE_RUN_OVERDUE]
+_COLUMNS = (
+    "kind, dag_id, run_id, feed, business_date as first_date, last_date, owner, reasons, impact, steps, "
+    "notice_id, at"
+)
 
 
 @dataclass(frozen=True)
@@ -70,34 +76,55 @@ class Notice:
         return Finding(self.kind, Severity.NOTE, subject, text, steps)
 
 
-def since_last_good_build(connection: Connection[Any], count: int) -> list[Notice]:
-    """The newest notices since the build that BI sees, at most `count`."""
+def still_true(connection: Connection[Any], count: int) -> list[Notice]:
+    """The newest notices whose cause has not ended, at most `count`.
+
+    A notice ends when a later run of its DAG succeeds, and when what the run should have made is there,
+    whoever made it: a build is published, a release is live or was answered, the run's dates are published.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            """
-            select
-                kind,
-                dag_id,
-                run_id,
-                feed,
-                business_date as first_date,
-                last_date,
-                owner,
-                reasons,
-                impact,
-                steps,
-                notice_id,
-                at
-            from ops.notice
-            where at > coalesce((select published_at from marts.published_build), '-infinity')
+            f"""
+            select {_COLUMNS}
+            from ops.notice as notice
+            where ended_at is null and not case
+                when kind = any(%(of_builds)s) then exists (
+                    select from marts.published_build where published_at > notice.at
+                )
+                when kind = any(%(of_releases)s) then exists (
+                    select from ops.routing_release_event where event = 'activated' and at > notice.at
+                ) or exists (select from ops.routing_answer where at > notice.at)
+                when feed is not null and business_date is not null then not exists (
+                    select
+                    from generate_series(business_date::timestamp, last_date::timestamp, '1 day') as day
+                    where not exists (
+                        select from ops.delivery
+                        where delivery.feed = notice.feed
+                            and delivery.business_date = day::date
+                            and delivery.status = 'published'
+                            and coalesce(delivery.seen_at, delivery.published_at) > notice.at
+                    )
+                )
+                else false
+            end
             order by at desc
-            limit %s
-            """,
-            [count],
+            limit %(count)s
+            """.encode(),
+            {"count": count, "of_builds": _OF_BUILDS, "of_releases": _OF_RELEASES},
         ).fetchall()
-    return [
-        Notice(
-            **row | {"kind": FindingKind(row["kind"]), "steps": tuple(Step(**step) for step in row["steps"])}
-        )
-        for row in rows
-    ]
+    return [_notice(row) for row in rows]
+
+
+def of_dag(connection: Connection[Any], dag_id: str) -> list[Notice]:
+    """The notices of a DAG of which no run has succeeded since, oldest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            f"select {_COLUMNS} from ops.notice where dag_id = %s and ended_at is null order by at".encode(),
+            [dag_id],
+        ).fetchall()
+    return [_notice(row) for row in rows]
+
+
+def _notice(row: dict[str, Any]) -> Notice:
+    steps = tuple(Step(**step) for step in row["steps"])
+    return Notice(**row | {"kind": FindingKind(row["kind"]), "steps": steps})

@@ -8,12 +8,13 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from parc.ledger.notices import Notice
+from parc.ledger.notices import OVERDUE, Notice
 
 
 def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str | None) -> None:
-    """Store a notice, replacing an earlier one of its run. `text` is the full text as sent, `sent_to` the
-    addresses that accepted it, None if there are none."""
+    """Store a notice, replacing an earlier one of its run; that a run is overdue does not replace why it
+    failed. `text` is the full text as sent, `sent_to` the addresses that accepted it, None if there are
+    none."""
     values = {
         "dag_id": notice.dag_id,
         "run_id": notice.run_id,
@@ -27,6 +28,7 @@ def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str
         "steps": Jsonb([asdict(step) for step in notice.steps]),
         "text": text,
         "sent_to": sent_to,
+        "overdue": list(OVERDUE),
     }
     connection.execute(
         """
@@ -48,7 +50,18 @@ def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str
             steps = excluded.steps,
             text = excluded.text,
             sent_to = excluded.sent_to,
-            at = excluded.at
+            at = excluded.at,
+            ended_at = null,
+            ended_by = null
+        where not excluded.kind = any(%(overdue)s) or ops.notice.kind = any(%(overdue)s)
         """,
         values,
+    )
+
+
+def end(connection: Connection[Any], notice: Notice, run_id: str) -> None:
+    """Note that a later run of the notice's DAG succeeded."""
+    connection.execute(
+        "update ops.notice set ended_at = clock_timestamp(), ended_by = %s where notice_id = %s",
+        [run_id, notice.notice_id],
     )

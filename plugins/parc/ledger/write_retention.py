@@ -66,6 +66,7 @@ def delete_history(connection: Connection[Any], span: timedelta, *, dry_run: boo
         "and later.assignment_id > urgent_assignment.assignment_id))",
         "ops.airflow_run": "at < (select max(at) from ops.airflow_run) - %(span)s",
         "ops.notice": "at < (select max(at) from ops.notice) - %(span)s",
+        "ops.finding_answer": "until < (select max(until) from ops.finding_answer) - %(span)s",
     }
     return {
         table: _delete(connection, table, condition, {"span": span}, dry_run)

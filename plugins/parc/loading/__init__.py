@@ -1,6 +1,6 @@
 """Loads deliveries into the warehouse: into a staging table first, then audited and published at once."""
 
-from parc.loading.arrivals import has_arrived, not_built, strays, unseen
+from parc.loading.arrivals import has_arrived, not_built, overlooked, strays, unseen
 from parc.loading.dates import by_hand, of_night
 from parc.loading.ingestion import Outcome, ingest
 from parc.loading.isolation import loads
@@ -16,6 +16,7 @@ __all__ = [
     "loads",
     "not_built",
     "of_night",
+    "overlooked",
     "replay",
     "strays",
     "unseen",

@@ -132,6 +132,32 @@ def strays(settings: Settings) -> list[Stray]:
     return found
 
 
+def overlooked(settings: Settings, first: date) -> list[Stray]:
+    """Deliveries of dates before `first` that no load has read, from the first date that the ledger has of
+    their feed: they came too late for a night to look at them.
+
+    Raises ConfigurationError if the landing zone or the warehouse cannot be read.
+    """
+    found = []
+    with connect(settings, "loader") as connection, storage.opened(settings.landing) as zone:
+        for feed in FEEDS:
+            known = deliveries.known_dates(connection, feed)
+            expired = deliveries.newest_expired_date(connection, feed)
+            begin = max([min(known, default=first), *([expired + timedelta(days=1)] if expired else [])])
+            entries, _ = _listed(zone, feed)
+            for day in sorted(
+                {day for day in map(_date_of, entries) if day and begin <= day < first} - known
+            ):
+                arrival = look(zone, feed, day)
+                if arrival.data or arrival.problem:
+                    why = (
+                        f"lies there, not loaded: no night looks before {first}; load it with "
+                        f"`parc ingest {feed} --date {day}`, or remove it"
+                    )
+                    found.append(Stray(feed, f"{feed}/date={day}", why))
+    return found
+
+
 def has_arrived(settings: Settings, feed: str, business_date: date) -> bool:
     """Whether a complete delivery of the feed and date has arrived.
 

@@ -85,8 +85,9 @@ def ingest(
     """Load the delivery of a feed and a date from the landing zone, and publish it if it is good.
 
     A date outside `accepted_dates` is refused and not recorded in the ledger; `delivery_id` is then None.
-    With `complete_only`, a delivery that is still being written counts as missing; otherwise it is loaded as
-    it is, and refused if it proves incomplete.
+    With `complete_only`, as at night, a delivery that is still being written counts as missing, and the
+    ledger notes that a missing one was looked for: it is due. Otherwise, as by hand, a delivery is loaded as
+    it is, and refused if it proves incomplete; that nothing is there makes no night.
 
     Bytes that are already published are not loaded again, except for a replay; other bytes replace them. If a
     run is killed, the next one clears up after it; of two runs at the same time the second waits. Any error
@@ -111,7 +112,11 @@ def ingest(
                 raise
             problem = incidents.keep(settings, feed, business_date, error)
             delivery = unreadable(settings, feed, business_date, problem)
-        return _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay).outcome()
+        run = _Run(settings, connection, feeds.get(feed), business_date, delivery, is_replay)
+        outcome = run.outcome()
+        if outcome.status == "missing" and complete_only:
+            write_deliveries.note_missing(connection, feed, business_date)
+        return outcome
 
 
 def refuse(settings: Settings, feed: str, business_date: date, reason: str) -> Outcome:
@@ -192,7 +197,6 @@ class _Run:
         problem = self.delivery.problem
         if not self.delivery.files and not problem:
             self._close_unfinished()
-            write_deliveries.note_missing(self.connection, self.feed.name, self.business_date)
             return self._outcome("missing", None, 0, 0, 0, self._missing_reason())
         if current and not problem and not self.is_replay and self._is_same_as(current):
             self._close_unfinished()

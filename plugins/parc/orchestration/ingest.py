@@ -9,15 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
-from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowSkipException
 
 from parc.findings import FindingKind, Step, each_once
 from parc.orchestration.assets import feed_asset
 from parc.orchestration.dates import ACCEPT_DATE, business_dates, date_param
 from parc.orchestration.limits import LOADING, NIGHT_FIRST
-from parc.orchestration.notice import Failed, RunNotice, keep_reason
-from parc.policy import LOOK_EVERY, night_of, waits_until
+from parc.orchestration.notice import Failed, RunMended, RunNotice, keep_reason
+from parc.orchestration.timetable import NightTimetable
+from parc.policy import LOOK_EVERY, dates_looked_at, night_of, waits_until
 
 if TYPE_CHECKING:
     from parc.loading.dates import AcceptedDates
@@ -48,15 +48,11 @@ def ingest_dag(spec: IngestSpec, doc_md: str) -> DAG:
     with DAG(
         dag_id=f"ingest_{spec.feed}",
         doc_md=doc_md,
-        schedule=CronTriggerTimetable(
-            # Despite its documentation, without this zero it also runs the night before the platform started.
-            spec.cron,
-            timezone="Europe/Paris",
-            run_immediately=timedelta(0),
-        ),
+        schedule=NightTimetable(spec.cron),
         catchup=False,
         max_active_runs=3,
         dagrun_timeout=timedelta(hours=12),
+        on_success_callback=RunMended(),
         on_failure_callback=RunNotice(
             FindingKind.INGEST_RUN_FAILED,
             impact="The published days are as they were; everything else that the run loaded is published.",
@@ -188,7 +184,7 @@ def load_deliveries(
     deliveries were tried, so that Airflow retries; on the last try they are left to `report`.
     """
     from parc.errors import ConfigurationError, ParcError, parts_of
-    from parc.loading import loads, not_built, strays
+    from parc.loading import loads, not_built, overlooked, strays
     from parc.settings import Settings
 
     ti = get_current_context()["ti"]
@@ -196,11 +192,13 @@ def load_deliveries(
     rows: list[dict[str, Any]] = []
     errors: list[ParcError] = []
     feeds: set[str] = set()
+    days: set[date] = set()
     published: dict[str, dict[date, int]] = {}
     with loads(settings) as load:
         for feed, day in deliveries:
             log.info("%s, business date %s", feed, day)
             feeds.add(feed)
+            days.add(day)
             try:
                 outcome = load.ingest(feed, day, complete_only=complete_only, accepted_dates=accepted_dates)
             except Exception as error:
@@ -220,9 +218,11 @@ def load_deliveries(
     if errors and ti.try_number <= ti.max_tries:
         text = "\n".join(error.text for error in errors)
         raise ParcError(text, steps=each_once(step for error in errors for step in error.steps))
-    strayed = [str(stray) for stray in strays(settings) if stray.feed in feeds] if complete_only else []
     rows += [_failure(error.text, error.steps) for error in errors]
-    rows += [_failure(message) for message in strayed]
+    if complete_only and days:
+        first, _ = dates_looked_at(max(days))
+        found = [*strays(settings), *overlooked(settings, first)]
+        rows += [_failure(str(stray)) for stray in found if stray.feed in feeds]
     ti.xcom_push(key="outcomes", value=rows)
     return published
 

@@ -30,7 +30,7 @@ LATE = AssetAlias("late_deliveries")
 )
 def load() -> None:
     """Load what the ledger has not seen, and emit an event for each feed of which something was published."""
-    from parc.loading import not_built
+    from parc.loading import not_built, overlooked
     from parc.settings import Settings
 
     context = get_current_context()
@@ -40,6 +40,9 @@ def load() -> None:
     accepted_dates = accepted_dates_of(context, last)
     refuse_dates(accepted_dates, "business date", [first, last])
     published = load_deliveries(new_deliveries(settings, first, last), accepted_dates=accepted_dates)
+    if context["dag_run"].run_type == "scheduled":
+        for stray in overlooked(settings, first):
+            log.warning("%s", stray)
     if context["ti"].try_number > 1:  # what an earlier try published before it was killed
         for feed in IN_LOADING_ORDER:
             for day in not_built(settings, feed) - published.get(feed, {}).keys():

@@ -1,4 +1,5 @@
-"""One notice per run that failed or is overdue: stored in `ops.notice`, sent where PARC_NOTICE_URLS says."""
+"""One notice per run that failed or is overdue, and one when it is mended: stored in `ops.notice`, sent where
+PARC_NOTICE_URLS says."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.definitions.callback import SyncCallback
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 REASON = "reason"
 REASON_LENGTH = 4_000
+UNENDED = ("queued", "running")
+"""States of a run that has not ended."""
 SILENT = "it ended without a message (killed, lost or timed out); see its log"
 
 
@@ -85,6 +88,37 @@ class RunNotice(BaseNotifier):
             log.exception("a run failed, and its notice could not be made")
 
 
+class RunMended(BaseNotifier):
+    """Ends the notices of a DAG when a run of it succeeds, and says so where they were sent. It never
+    raises."""
+
+    def notify(self, context: Any) -> None:
+        """End the notices of the DAG."""
+        mended(context["dag"].dag_id, context["run_id"])
+
+
+def mended(dag_id: str, run_id: str) -> None:
+    """End the notices of a DAG of which a run did what it should, and send one that says so. Never raises."""
+    from parc.instants import shown
+    from parc.ledger import notices, write_notices
+    from parc.settings import Settings
+    from parc.warehouse import connect
+
+    try:
+        with connect(Settings.from_env(), "loader") as connection:
+            ended = notices.of_dag(connection, dag_id)
+            for notice in ended:
+                write_notices.end(connection, notice, run_id)
+        for notice in ended:
+            assert notice.at
+            minutes = int((datetime.now(UTC) - notice.at).total_seconds() / 60)
+            text = f"Run {run_id} succeeded, {minutes} min after the notice of {shown(notice.at)}."
+            sent_to = _send(f"mended: {notice.title}", text, "success")
+            log.info("mended: %s. %s sent to: %s", notice.title, text, sent_to or "nobody")
+    except Exception:
+        log.exception("%s succeeded, and its notices could not be ended", dag_id)
+
+
 def alert(
     after: timedelta, kind: FindingKind, owner: str, impact: str, remedy: tuple[Step, ...]
 ) -> DeadlineAlert:
@@ -107,9 +141,15 @@ def overdue(
     remedy: list[dict[str, Any]],
     context: Mapping[str, Any],
 ) -> None:
-    """Callback of `alert`, run by the executor: reports a run that is overdue. The run continues."""
+    """Callback of `alert`, run by the executor: reports a run that is overdue. The run continues.
+
+    Airflow also calls it for a run that failed before its deadline. That run has its notice.
+    """
     try:
         run = context["dag_run"]
+        if run["state"] not in UNENDED:
+            log.info("%s %s is %s: not overdue", run["dag_id"], run["dag_run_id"], run["state"])
+            return
         report(
             FindingKind(kind),
             run["dag_id"],
@@ -181,7 +221,7 @@ def body_of(notice: Notice) -> str:
     return "\n".join(lines)
 
 
-def _send(title: str, body: str) -> str | None:
+def _send(title: str, body: str, kind: Literal["failure", "success"] = "failure") -> str | None:
     """The addresses that took the notice, without their passwords."""
     try:
         urls = (given_secret("PARC_NOTICE_URLS") or "").split()
@@ -198,7 +238,7 @@ def _send(title: str, body: str) -> str | None:
             service = apprise.Apprise.instantiate(url)
             if service is None:
                 log.error("address %s of PARC_NOTICE_URLS is not an Apprise URL", number)
-            elif service.notify(title=f"PARC: {title}", body=body, notify_type="failure"):
+            elif service.notify(title=f"PARC: {title}", body=body, notify_type=kind):
                 taken.append(_named(service))
             else:
                 log.error("%s did not accept the notice", _named(service))

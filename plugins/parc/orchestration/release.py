@@ -17,7 +17,7 @@ from airflow.sdk.timezone import utcnow
 from parc.findings import Step
 from parc.orchestration.answer import AnswerTrigger
 from parc.orchestration.dates import business_dates
-from parc.orchestration.notice import Failed
+from parc.orchestration.notice import Failed, mended
 
 if TYPE_CHECKING:
     from parc.routing import Plan
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"
 REASON = "reason"
+BEING_BUILT = "a build is on its way: the marts that it publishes start the next run of export_routing"
+OUT_OF_DATE = {"deliveries_built", "one_build"}
+"""Expectations of the suite `export/routing` that a build which is on its way will meet."""
 
 
 @task.branch(doc_md="Plan the release against the live switch, and decide whether a person must approve it.")
@@ -143,6 +146,7 @@ def approve_release() -> HITLOperator:
 def apply_release() -> None:
     """Apply the planned release in the name of the person who approved it. Skipped if nobody did."""
     from parc import routing
+    from parc.errors import RoutingRefused
 
     context = get_current_context()
     settings = _settings(context)
@@ -158,15 +162,21 @@ def apply_release() -> None:
             f"the release for {business_date + timedelta(days=1)} {answered}; the switch keeps its table, "
             "and the next night plans again"
         )
-    result = routing.apply(
-        settings,
-        business_date,
-        requested_by=requested_by(context),
-        reason=f"Airflow run {context['ti'].run_id}",
-        approve=answer.plan_hash if answer else None,
-        approved_by=answer.answered_by if answer else None,
-        approved_at=answer.answered_at if answer else None,
-    )
+    try:
+        result = routing.apply(
+            settings,
+            business_date,
+            requested_by=requested_by(context),
+            reason=f"Airflow run {context['ti'].run_id}",
+            approve=answer.plan_hash if answer else None,
+            approved_by=answer.answered_by if answer else None,
+            approved_at=answer.answered_at if answer else None,
+        )
+    except RoutingRefused:
+        if answer is None and _is_building(settings):
+            raise AirflowSkipException(BEING_BUILT) from None
+        raise
+    mended(context["dag_run"].dag_id, context["dag_run"].run_id)
     print(result.message)
 
 
@@ -193,25 +203,46 @@ def _settings(context: Mapping[str, Any]) -> Settings:
 def _planned(context: Mapping[str, Any]) -> Plan:
     """The plan for the run's business date, printed to the log.
 
-    A run with nothing to release is skipped; a run that may not release fails.
+    A run with nothing to release is skipped, and one whose inputs a build is making: the marts that the build
+    publishes start another run. A run that may not release fails.
     """
     from parc import routing
 
     settings = _settings(context)
     business_date = business_date_of(context, settings)
+    was_building = _is_building(settings)
     plan = routing.plan(settings, business_date)
-    routing.note(settings, plan, requested_by=requested_by(context))
     print(f"::group::the plan: {routing.subject(plan)}")
     print(routing.render_text(plan))
     print("::endgroup::")
     if plan.verdict == "nothing to do":
+        routing.note(settings, plan, requested_by=requested_by(context))
+        mended(context["dag_run"].dag_id, context["dag_run"].run_id)
         raise AirflowSkipException(routing.headline(plan))
+    if plan.verdict == "refused" and (was_building or _is_building(settings) or _is_build_due(context, plan)):
+        raise AirflowSkipException(BEING_BUILT)
+    routing.note(settings, plan, requested_by=requested_by(context))
     if plan.verdict.is_stopped:
         stopped = Failed(routing.explain_verdict(plan), steps=routing.of_verdict(plan))
         for line in str(stopped).splitlines():
             log.error(line)
         raise stopped
     return plan
+
+
+def _is_building(settings: Settings) -> bool:
+    from parc.ledger import locks
+    from parc.warehouse import connect
+
+    with connect(settings, "reader") as connection:
+        return locks.is_held(connection, locks.BUILD)
+
+
+def _is_build_due(context: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether the marts started this run and are out of date already: the deliveries that came in the
+    meantime have started another build."""
+    refused_by = {each.expectation for each in plan.gate.failures} if plan.gate else set()
+    return context["dag_run"].run_type == "asset_triggered" and bool(refused_by & OUT_OF_DATE)
 
 
 def business_date_of(context: Mapping[str, Any], settings: Settings) -> date:

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal
 
 from parc import desk, routing, storage
@@ -16,7 +15,6 @@ from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import services
 from parc.loading.names import reported
 from parc.loading.pseudonyms import STRONG_KEY, check_key, check_list, weakness
-from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect, logins
 from parc.warehouse.schema import inspection, pending_migrations
@@ -35,7 +33,9 @@ class Check:
     @property
     def state(self) -> Literal["ok", "note", "wrong"]:
         """Whether it holds, is worth a look (`note`) or is wrong."""
-        return self.finding.severity.value if self.finding else "ok"
+        if self.finding is None:
+            return "ok"
+        return "note" if self.finding.is_dismissed else self.finding.severity.value
 
     @property
     def is_ok(self) -> bool:
@@ -73,7 +73,7 @@ def checks(settings: Settings) -> list[Check]:
         found.append(_logins(settings))
     areas: Sequence[Area] = AREAS
     if found[-1].is_ok:
-        on_desk = desk.findings(settings, plan_for=_newest(settings))
+        on_desk = desk.findings(settings, plan_for=desk.planned_night(settings))
     else:
         on_desk = processes.findings(settings)
     if not found[-1].is_ok or any(finding.kind is FindingKind.SCHEMA for finding in on_desk):
@@ -84,10 +84,15 @@ def checks(settings: Settings) -> list[Check]:
         found.append(_check("forgotten", FindingKind.FORGOTTEN, _forgotten, settings))
     for area in areas:
         there = [finding for finding in on_desk if finding.kind in area.kinds]
-        found += [Check(area.name, f"{each.subject.name}: {each.text}", each) for each in there]
+        found += [Check(area.name, _text(each), each) for each in there]
         if not there:
             found.append(_check(area.name, area.kinds[0], area.look, settings))
     return found
+
+
+def _text(finding: Finding) -> str:
+    text = f"{finding.subject.name}: {finding.text}"
+    return f"{text}; {finding.answer}" if finding.answer else text
 
 
 def _check(name: str, kind: FindingKind, look: Look, settings: Settings) -> Check:
@@ -120,13 +125,6 @@ def _logins(settings: Settings) -> Check:
         text = f"readers may {', '.join(left)}; only a superuser can take that away"
         return _found("logins", FindingKind.READER_RIGHTS, Severity.NOTE, text, step)
     return Check("logins", "one for each role, readers can only read")
-
-
-def _newest(settings: Settings) -> date | None:
-    try:
-        return newest_business_date(settings)
-    except ParcError:
-        return None
 
 
 def _python(_: Settings) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -168,14 +169,39 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
             "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
         )
     output = parc(warehouse, "status").stdout.splitlines()
-    assert output[:5] == [
+    assert [re.sub("id [0-9a-f]{8}$", "id ID", line) for line in output[:7]] == [
         "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
         "        have it sent again",
         "        load it: parc ingest calls --date 2012-04-25",
-        "        see docs/runbooks/refused.md",
+        "        see docs/runbooks/refused.md; id ID",
+        "  somebody is at one of these: parc acknowledge ID --reason TEXT",
+        "  one of these does not count: parc dismiss ID --reason TEXT",
     ]
     assert any(line.startswith("Due for the night of 2012-04-25") for line in output)
+
+
+def test_a_finding_is_dismissed_by_its_id(warehouse: Settings) -> None:
+    with connect(warehouse, "loader") as connection:
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, reason) "
+            "values ('calls', '2012-04-25', 'refused', '[]', '', 'half a day')"
+        )
+    [finding_id] = re.findall("; id (.*)", parc(warehouse, "status").stdout)
+    because = ("--reason", "of the test system", "--by", "Anne")
+    late = parc(warehouse, "dismiss", finding_id, *because, "--until", "2012-04-25T10:00")
+    assert late.returncode == 2 and "is past" in late.stderr
+    done = parc(warehouse, "acknowledge", finding_id, *because, "--until", "2098-01-01T10:00")
+    assert done.returncode == 0, done.stderr
+    said = "by Anne until 2098-01-01 10:00 Paris: of the test system"
+    assert done.stdout == f"calls 2012-04-25: acknowledged {said}\n"
+    assert parc(warehouse, "dismiss", finding_id, *because).returncode == 0
+    output = parc(warehouse, "status").stdout
+    assert output.startswith("Nothing needs attention.\n\nDismissed\n")
+    assert "  calls 2012-04-25: refused: half a day\n" in output
+    assert f"{finding_id}: dismissed by Anne until" in output
+    unknown = parc(warehouse, "dismiss", "00000000", *because)
+    assert unknown.returncode == 1 and "parc status" in unknown.stderr
 
 
 def test_status_as_json(warehouse: Settings) -> None:

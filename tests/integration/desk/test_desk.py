@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from parc import desk, routing
-from parc.errors import ConfigurationError
-from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.errors import ConfigurationError, ParcError
+from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
 from parc.host import services
-from parc.ledger import locks, write_notices
+from parc.ledger import locks, nights, notices, write_deliveries, write_notices
 from parc.ledger.notices import Notice
 from parc.loading import ingest
 from parc.platform import doctor
@@ -87,8 +88,9 @@ def test_an_outdated_schema_is_the_only_finding(warehouse: Settings) -> None:
 
 def test_missing_days_are_one_finding_even_before_the_first_build(warehouse: Settings) -> None:
     for day in (DAY, DAY + timedelta(days=1)):
-        assert ingest(warehouse, "calls", day).status == "missing"
-    assert ingest(warehouse, "boutiques", DAY).status == "missing"  # it is due on the first of a month
+        assert ingest(warehouse, "calls", day, complete_only=True).status == "missing"
+    # Boutiques are due on the first of a month only.
+    assert ingest(warehouse, "boutiques", DAY, complete_only=True).status == "missing"
     missing = found_by_kind(warehouse)["missing"]
     assert missing.is_wrong and missing.subject == Subject.deliveries("calls", DAY, DAY + timedelta(days=1))
     assert missing.subject.name == "calls 2012-04-25 to 2012-04-26"
@@ -115,6 +117,30 @@ def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
     with connect(warehouse, "admin") as connection:  # the published bytes are there again
         connection.execute("update ops.delivery set seen_at = clock_timestamp() where delivery_id = 2")
     assert "refused" not in found_by_kind(warehouse)
+
+
+def test_the_published_bytes_again_end_a_refusal_in_the_nights_too(warehouse: Settings) -> None:
+    """A refused restatement, then the published file put back: the load finds its bytes unchanged."""
+
+    def state() -> str:
+        with connect(warehouse, "reader") as connection:
+            [night] = nights.nights(connection, DAY)
+        return night.state
+
+    delivered(warehouse, "calls", DAY, "published")
+    delivered(warehouse, "calls", DAY, "refused", reason="half a day")
+    assert state() == "refused"
+    with connect(warehouse, "loader") as connection:
+        write_deliveries.see_again(connection, 1, files=[], listing=[])
+    assert state() == "published"
+
+
+def test_a_date_looked_for_by_hand_makes_no_night(warehouse: Settings) -> None:
+    delivered(warehouse, "calls", DAY, "published")
+    outcome = ingest(warehouse, "calls", date(2030, 1, 1))
+    assert outcome.status == "missing" and outcome.is_failure
+    assert desk.newest_night(warehouse) == DAY
+    assert not any(each["business_date"] > DAY for each in desk.missing(warehouse))
 
 
 def test_dead_and_running_loads(warehouse: Settings) -> None:
@@ -204,14 +230,14 @@ def noticed(dag_id: str, kind: FindingKind, feed: str | None = None) -> Notice:
 
 
 def test_a_notice_is_shown_unless_its_cause_is(warehouse: Settings) -> None:
-    notices = [
+    told = [
         noticed("ingest_calls", FindingKind.INGEST_RUN_FAILED, "calls"),
         noticed("export_routing", FindingKind.RELEASE_RUN_FAILED),
     ]
     with connect(warehouse, "loader") as connection:
-        for notice in notices:
+        for notice in told:
             write_notices.keep(connection, notice, text="the whole", sent_to=None)
-    assert {finding.kind for finding in desk.findings(warehouse)} == {notice.kind for notice in notices}
+    assert {finding.kind for finding in desk.findings(warehouse)} == {notice.kind for notice in told}
     delivered(warehouse, "calls", DAY, "refused", reason="r")
     [found] = [finding for finding in desk.findings(warehouse) if finding.kind != "refused"]
     assert found.text.startswith("export_routing failed: the reason (reported ") and not found.is_wrong
@@ -228,6 +254,94 @@ def test_a_notice_is_not_cut_where_its_list_begins() -> None:
     reason = "plan_release: the release is blocked:\n  - held by Paul\n  - a freeze"
     text = replace(notice, reasons=[reason]).finding.text
     assert text == "export_routing failed: plan_release: the release is blocked: held by Paul; a freeze"
+
+
+ENDS = {
+    FindingKind.INGEST_RUN_FAILED: "update ops.delivery set seen_at = clock_timestamp() where feed = 'calls'",
+    FindingKind.BUILD_RUN_FAILED: "insert into marts.published_build values (1, clock_timestamp())",
+    FindingKind.BUILD_RUN_OVERDUE: "insert into marts.published_build values (1, clock_timestamp())",
+    FindingKind.RELEASE_RUN_OVERDUE: "insert into ops.routing_answer (request_id, verdict) "
+    "values (1, 'expired')",
+    FindingKind.MAINTENANCE_RUN_FAILED: "update ops.notice set ended_at = clock_timestamp()",
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_notice_ends_with_its_cause_and_with_no_other(warehouse: Settings, kind: FindingKind) -> None:
+    feed, day = ("calls", DAY) if kind is FindingKind.INGEST_RUN_FAILED else (None, None)
+    notice = replace(noticed("dag", kind, feed), first_date=day, last_date=day)
+    with connect(warehouse, "admin") as connection:
+        connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
+        connection.execute(
+            "insert into ops.routing_request (plan_hash, business_date, requested_by) "
+            "values ('h', '2012-04-25', 'a')"
+        )
+    delivered(warehouse, "calls", DAY, "published")
+    with connect(warehouse, "loader") as connection:
+        write_notices.keep(connection, notice, text="the whole", sent_to=None)
+    for other in {ENDS[other] for other in ENDS} - {ENDS[kind]}:
+        with connect(warehouse, "admin") as connection:
+            if kind is not FindingKind.MAINTENANCE_RUN_FAILED and "ops.notice" in other:
+                continue
+            connection.execute(other.encode())
+        assert kind in found_by_kind(warehouse), other
+    with connect(warehouse, "admin") as connection:
+        connection.execute(ENDS[kind].encode())
+    assert kind not in found_by_kind(warehouse)
+
+
+def test_a_later_success_ends_the_notices_of_its_dag(warehouse: Settings) -> None:
+    with connect(warehouse, "loader") as connection:
+        for dag_id in ("ingest_late", "maintain_warehouse"):
+            notice = noticed(dag_id, FindingKind.LATE_RUN_FAILED)
+            write_notices.keep(connection, notice, text="the whole", sent_to=None)
+        for notice in notices.of_dag(connection, "ingest_late"):
+            write_notices.end(connection, notice, "r2")
+    [found] = desk.findings(warehouse)
+    assert found.subject.dag_id == "maintain_warehouse"
+    with connect(warehouse, "loader") as connection:  # it fails again
+        notice = noticed("ingest_late", FindingKind.LATE_RUN_FAILED)
+        write_notices.keep(connection, notice, text="the whole", sent_to=None)
+    assert len(desk.findings(warehouse)) == 2
+
+
+def answer(verdict: Literal["acknowledged", "dismissed"], *, hours: int = 1) -> FindingAnswer:
+    return FindingAnswer(verdict, "Anne", "a mistyped date", datetime.now(UTC) + timedelta(hours=hours))
+
+
+def test_a_finding_is_acknowledged_and_dismissed(warehouse: Settings) -> None:
+    delivered(warehouse, "calls", DAY, "refused", reason="half a day")
+    [finding] = desk.findings(warehouse)
+    assert finding.answer is None and finding.is_wrong
+
+    desk.answer(warehouse, finding.id, answer("acknowledged"))
+    [acknowledged] = desk.findings(warehouse)
+    assert acknowledged.answer and acknowledged.answer.answered_by == "Anne"
+    assert acknowledged.is_wrong and not acknowledged.is_dismissed
+
+    desk.answer(warehouse, finding.id, answer("dismissed"))
+    [dismissed] = desk.findings(warehouse)
+    assert dismissed.is_dismissed and not dismissed.is_wrong
+    assert dismissed.to_json()["answer"]["reason"] == "a mistyped date"
+    [check] = [each for each in doctor.checks(warehouse) if each.name == "deliveries"]
+    assert check.is_ok and check.state == "note" and "dismissed by Anne until" in check.text
+
+    delivered(warehouse, "boutique_visits", DAY, "refused", reason="another")
+    assert [each.is_dismissed for each in desk.findings(warehouse)] == [False, True]
+    desk.answer(warehouse, finding.id, answer("dismissed", hours=-1))  # it has ended
+    assert not any(each.is_dismissed for each in desk.findings(warehouse))
+
+    with pytest.raises(ParcError, match="nothing that needs attention has the id 00000000"):
+        desk.answer(warehouse, "00000000", answer("dismissed"))
+
+
+def test_the_id_of_a_finding_without_a_subject_of_its_own_is_that_of_its_text() -> None:
+    def found(subject: Subject, text: str) -> str:
+        return Finding(FindingKind.DRIFT, Severity.WRONG, subject, text).id
+
+    assert found(Subject("switch"), "holds a") != found(Subject("switch"), "holds b")
+    assert found(Subject.build(7), "1 waits") == found(Subject.build(7), "2 wait")
+    assert found(Subject.build(7), "") != found(Subject.build(8), "")
 
 
 def test_deliveries_due_in_a_night(warehouse: Settings) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from parc import desk, nightly, quality
+from parc import desk, nightly, policy, quality
 from parc.errors import DeliveryRefused
 from parc.feeds import FEEDS
-from parc.loading import by_hand, ingest, strays
+from parc.loading import by_hand, ingest, overlooked, strays
 from parc.quality import Verdict
 from parc.settings import Settings
 from support.command_line import parc
@@ -146,3 +146,24 @@ def test_every_command_reports_strays(warehouse: Settings) -> None:
     for place in found:
         assert place in night.steps[-1].message
     assert desk.newest_night(warehouse) == DAY
+
+
+def test_a_delivery_too_late_for_every_night_is_named(warehouse: Settings) -> None:
+    """It came when the nights no longer looked at its date: `ingest_late` passed over it in silence."""
+    first, _ = policy.dates_looked_at(DAY)
+    begin, late = first - timedelta(days=9), first - timedelta(days=2)
+    for day in (begin, late, begin - timedelta(days=1), first):
+        deliver(warehouse, "calls", day, calls__csv=as_csv(legs(3, day)))
+    (Path(warehouse.landing) / "calls" / f"date={first - timedelta(days=1)}").mkdir()  # empty
+    assert overlooked(warehouse, first) == [], "before the first load, that is history"
+    ingest(warehouse, "calls", begin)
+    [found] = overlooked(warehouse, first)
+    assert str(found) == (
+        f"calls/date={late} lies there, not loaded: no night looks before {first}; load it with "
+        f"`parc ingest calls --date {late}`, or remove it"
+    )
+    night = nightly.NightRun(DAY)
+    nightly._ingest(warehouse, night, nightly._Watch(night, lambda _: None))
+    assert str(found) in night.steps[-1].message
+    ingest(warehouse, "calls", late)
+    assert overlooked(warehouse, first) == []

@@ -64,7 +64,7 @@ def night(module_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
     spoil(settings, FAULTY, 2)
     spoil(settings, REFUSED, None)
     run = replace(settings, airflow_run=("ingest_calls", INGEST_RUN))
-    outcomes = [ingest(run, "calls", day) for day in (FAULTY, REFUSED, MISSING)]
+    outcomes = [ingest(run, "calls", day, complete_only=day == MISSING) for day in (FAULTY, REFUSED, MISSING)]
     assert [outcome.status for outcome in outcomes] == ["published", "refused", "missing"]
     with connect(settings, "admin") as connection:
         connection.execute(
@@ -504,7 +504,8 @@ def test_the_plugin_is_light() -> None:
         cwd=PROJECT / "plugins",
     )
     assert done.stdout.strip().splitlines()[-1] == (
-        "['parc.orchestration', 'parc.orchestration.deadline', 'parc.orchestration.limits']"
+        "['parc.instants', 'parc.orchestration', 'parc.orchestration.deadline', "
+        "'parc.orchestration.limits', 'parc.orchestration.timetable']"
     )
 
 

@@ -1,0 +1,59 @@
+"""When the loads of a night run, and which dates a backfill means: our own timetable, registered by the
+plugin."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
+from airflow.timetables.trigger import CronTriggerTimetable
+from pendulum import DateTime, instance
+
+from parc.instants import PARIS
+
+
+class NightTimetable(CronTriggerTimetable):
+    """A daily tick in Europe/Paris, which works on the business date before it.
+
+    A backfill names business dates: Airflow alone would take its dates for those of the ticks, and load each
+    day before. A backfill of long ago is no reason to run the last night as well, which `ingest_late` looks
+    at anyway: Airflow would, as it takes the backfill for the last run.
+    """
+
+    def __init__(self, cron: str) -> None:
+        # Without this zero Airflow also runs the night before the platform started, unlike its docs say.
+        super().__init__(cron, timezone="Europe/Paris", run_immediately=timedelta(0))
+
+    @classmethod
+    def deserialize(cls, data: dict[str, str]) -> NightTimetable:
+        """The timetable as Airflow stored it."""
+        return cls(data["expression"])
+
+    def serialize(self) -> dict[str, str]:
+        """What tells it apart: its cron expression."""
+        return {"expression": self._expression}
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        """The next tick; in a backfill, the next tick that works on a business date of its range."""
+        from parc.policy import NIGHTS_LOOKED_AT  # its imports are not for every process of Airflow's
+
+        last = last_automated_data_interval
+        if restriction.catchup:
+            restriction = TimeRestriction(
+                _tick_day(restriction.earliest, timedelta(0)),
+                _tick_day(restriction.latest, timedelta(days=1, microseconds=-1)),
+                restriction.catchup,
+            )
+        elif last and last.end < datetime.now(UTC) - timedelta(days=NIGHTS_LOOKED_AT):
+            last = None
+        return super().next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+
+
+def _tick_day(bound: DateTime | None, into: timedelta) -> DateTime | None:
+    """An instant of the day on which the business date of `bound` (its date in Paris) is worked on."""
+    if bound is None:
+        return None
+    day = bound.astimezone(PARIS).date() + timedelta(days=1)
+    return instance(datetime.combine(day, time(), PARIS) + into)
