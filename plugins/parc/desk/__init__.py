@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 
-from parc.desk import deliveries, marts, notices, processes, switch
+from parc.desk import deliveries, marts, notices, places, processes, switch
 from parc.desk.deliveries import due, missing, newest_night
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.ledger.due import Due
@@ -14,8 +13,6 @@ from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations
 
 __all__ = ["Due", "due", "findings", "missing", "newest_night"]
-
-NEEDED_BYTES = 2 * 1024**3
 
 
 def findings(settings: Settings, *, plan_for: date | None = None) -> list[Finding]:
@@ -27,7 +24,7 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
     Raises ConfigurationError when the warehouse cannot be reached.
     """
     pending = pending_migrations(settings)
-    found = processes.findings(settings) + _disk(settings)
+    found = processes.findings(settings) + places.findings(settings)
     if pending:  # nothing else can be read
         text = f"{', '.join(pending)} not applied to this warehouse"
         step = Step("apply what is missing", "parc up --no-airflow")
@@ -38,15 +35,3 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
         found += switch.findings(settings, connection, plan_for)
         found += notices.findings(connection, found)
     return found
-
-
-def _disk(settings: Settings) -> list[Finding]:
-    home = settings.home
-    while not home.exists():
-        home = home.parent
-    free = shutil.disk_usage(home).free
-    if free >= NEEDED_BYTES:
-        return []
-    text = f"{free / 1024**3:.1f} GiB free at {settings.home}"
-    steps = (Step("make room"), Step("move PARC_HOME", is_alternative=True))
-    return [Finding(FindingKind.DISK, Severity.WRONG, Subject("disk"), text, steps)]
