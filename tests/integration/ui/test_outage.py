@@ -107,16 +107,13 @@ def test_airflow_asks_the_database_about_a_login_inside_our_middleware(
 
 
 def test_the_desk_says_so_too(platform: Settings) -> None:
-    """What waits for an answer is read from Airflow's tables, before anything of ours."""
-    from parc.ui.approvals import pending
-
+    """Who asks is looked up in Airflow's tables, before anything of ours is read."""
     from parc.ui.app import app
 
     port = int((platform.home / "postgres" / "port").read_text())
     engine = create_engine(f"postgresql+psycopg2://airflow@127.0.0.1:{port}/airflow")
     app.dependency_overrides = {
-        **{depends.dependency: lambda: None for depends in app.router.dependencies},
-        pending: lambda: engine.connect(),
+        depends.dependency: lambda: engine.connect() for depends in app.router.dependencies
     }
     try:
         answer = TestClient(app).get("/")
