@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from datetime import date
 
-from parc.desk import deliveries, marts, notices, processes, switch
+from parc.desk import deliveries, marts, notices, places, processes, switch
 from parc.desk.deliveries import due, missing, newest_night
 from parc.errors import ParcError
 from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
@@ -19,8 +18,6 @@ from parc.warehouse.schema import pending_migrations
 
 __all__ = ["Due", "answer", "due", "findings", "missing", "newest_night", "planned_night"]
 
-NEEDED_BYTES = 2 * 1024**3
-
 
 def findings(settings: Settings, *, plan_for: date | None = None) -> list[Finding]:
     """Everything that needs attention, in the order in which one would settle it; empty when all is well.
@@ -31,7 +28,7 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
     Raises ConfigurationError when the warehouse cannot be reached.
     """
     pending = pending_migrations(settings)
-    found = processes.findings(settings) + _disk(settings)
+    found = processes.findings(settings) + places.findings(settings)
     if pending:  # nothing else can be read
         text = f"{', '.join(pending)} not applied to this warehouse"
         step = Step("apply what is missing", "parc up --no-airflow")
@@ -66,15 +63,3 @@ def planned_night(settings: Settings) -> date | None:
         return newest_business_date(settings)
     except ParcError:
         return None
-
-
-def _disk(settings: Settings) -> list[Finding]:
-    home = settings.home
-    while not home.exists():
-        home = home.parent
-    free = shutil.disk_usage(home).free
-    if free >= NEEDED_BYTES:
-        return []
-    text = f"{free / 1024**3:.1f} GiB free at {settings.home}"
-    steps = (Step("make room"), Step("move PARC_HOME", is_alternative=True))
-    return [Finding(FindingKind.DISK, Severity.WRONG, Subject("disk"), text, steps)]

@@ -32,7 +32,10 @@ class StartedPlatform:
         if self.switch:
             lines.append(f"switch     {self.switch}")
         if self.ui:
-            lines += [f"Airflow    {self.ui}", f"login      {self.login}"]
+            other = (
+                "" if self.ui.endswith(f":{services.PORT}") else f" (not on {services.PORT}, which was taken)"
+            )
+            lines += [f"Airflow    {self.ui}{other}", f"login      {self.login}"]
         return lines
 
 

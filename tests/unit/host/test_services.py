@@ -13,6 +13,7 @@ import pytest
 
 from parc.errors import ConfigurationError
 from parc.host import services
+from parc.platform.start import StartedPlatform
 from parc.settings import PROJECT, Settings
 
 DATABASE = "postgresql+psycopg2://airflow:secret@127.0.0.1:{port}/airflow"
@@ -56,6 +57,14 @@ def test_links_begin_with_the_address_of_the_ui(settings: Settings) -> None:
     (settings.home / "run" / "airflow_port").write_text("8123")
     assert services.ui_address(settings) == "http://127.0.0.1:8123"
     assert services.ui_address(replace(settings, airflow_ui="http://ops:8080/")) == "http://ops:8080"
+
+
+@pytest.mark.parametrize(("port", "is_told"), [(8080, False), (18080, True)])
+def test_another_port_than_usual_is_told(port: int, is_told: bool) -> None:
+    platform = StartedPlatform("postgresql://x", "/landing", None, f"http://127.0.0.1:{port}", "admin / x")
+    [line] = [line for line in platform.lines() if line.startswith("Airflow")]
+    assert f"http://127.0.0.1:{port}" in line
+    assert ("not on 8080, which was taken" in line) is is_told
 
 
 @pytest.mark.parametrize("dead", SUBSETS, ids="-".join)
