@@ -34,10 +34,10 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
         newest = None
     found = []
     question = plans.open_question(connection)
-    if question:
-        found.append(
-            Finding(FindingKind.APPROVAL, Severity.NOTE, question.concerns, question.text, question.remedy)
-        )
+    # A plan that is made here says the same of a question that no run asks.
+    if question and (question.run_id or plan_for is None):
+        kind = FindingKind.APPROVAL if question.run_id else FindingKind.WAITING
+        found.append(Finding(kind, Severity.NOTE, question.concerns, question.text, question.remedy))
     if status.drift:
         steps = remedies.accept_drift(newest) if status.version else (_first_table(newest),)
         found.append(Finding(FindingKind.DRIFT, Severity.WRONG, SWITCH, status.drift, steps))
@@ -56,7 +56,11 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
         return found  # nothing can be released until that is settled
     if plan_for:
         planned = _planned(settings, plan_for)
-        return found + [each for each in planned if not (question and each.kind is FindingKind.WAITING)]
+        return found + [
+            each
+            for each in planned
+            if not (question and question.run_id and each.kind is FindingKind.WAITING)
+        ]
     stopped = _stopped(connection)
     if stopped or question or newest is None:
         return found + stopped
