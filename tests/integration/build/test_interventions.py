@@ -286,16 +286,17 @@ def test_a_job_disappears_and_a_build_fails_in_between(built: Settings) -> None:
 
 @pytest.mark.soak
 def test_a_full_refresh_that_fails_halfway_forgets_nothing(built: Settings) -> None:
-    """The units break their contract when the states are already new and BI's jobs still old."""
+    """The jobs divide by zero when their states are already new and BI's jobs still old."""
     deliver(built, THURSDAY, EXTRACTS[THURSDAY][:2])
-    [units] = (built.project / "dbt_project" / "models").rglob("dim_intervention_unit.sql")
-    sound = units.read_text()
-    units.write_text(f"{sound}union all\nselect * from final\n")
-    with pytest.raises(BuildFailed, match="intervention_unit"):
+    [facts] = (built.project / "dbt_project" / "models").rglob("fct_interventions.sql")
+    sound = facts.read_text()
+    assert sound.endswith("select * from final\n")
+    facts.write_text(f"{sound}where 1 / (random() * 0)::integer = 1\n")
+    with pytest.raises(BuildFailed, match="fct_interventions"):
         build(built, full_refresh=True)
     assert rows(built, "select count(*) from intermediate.int_intervention_jobs") == [(3,)]
     assert rows(built, "select count(*) from build.fct_interventions") == [(4,)]
-    units.write_text(sound)
+    facts.write_text(sound)
     build(built)
     assert rows(built, "select count(*) from marts.fct_interventions") == [(3,)]
     assert rows(
