@@ -101,7 +101,7 @@ def test_no_folder_is_a_delivery_without_files(settings: Settings) -> None:
 
 def test_a_landing_zone_on_another_machine_is_copied_here(settings: Settings) -> None:
     remote = fsspec.filesystem("memory")
-    remote.pipe(f"/landing/active_lines/date={DAY}/lines.csv.gz", gzip.compress(HEADER + ROW))
+    remote.pipe(f"/landing/active_lines/date={DAY}/lines.csv.gz", gzip.compress(HEADER + ROW, mtime=0))
     remote.pipe(f"/landing/active_lines/date={DAY}/_CONTROL.json", b'{"rows": 1}')
     try:
         settings = replace(settings, landing="memory://landing")
@@ -287,7 +287,7 @@ def test_the_refusal_of_an_unusual_header_says_what_is_wrong(
     ("content", "kind"),
     [
         (b"PK\x03\x04" + bytes(40), "a zip archive, or an Excel workbook"),
-        (gzip.compress(b"month,department_code,market,lines", mtime=0), "compressed by gzip"),
+        (gzip.compress(b"month,department_code,market,lines", mtime=0, mtime=0), "compressed by gzip"),
         ("month,department_code,market,lines".encode("utf-16"), "text in UTF-16"),
         ("month,department_code,market,lines".encode("utf-32"), "text in UTF-32"),
         (b"\0\0\xfe\xff" + "month".encode("utf-32-be"), "text in UTF-32"),
@@ -301,7 +301,7 @@ def test_a_file_of_another_kind_is_named_by_its_kind(
     (folder / "lines.csv").write_bytes(content)
     assert refusal(settings) == f"lines.csv: it is {kind}, not CSV in UTF-8"
     (folder / "lines.csv").unlink()
-    (folder / "lines.csv.gz").write_bytes(gzip.compress(content))
+    (folder / "lines.csv.gz").write_bytes(gzip.compress(content, mtime=0))
     assert refusal(settings) == f"lines.csv.gz: it is {kind}, not CSV in UTF-8"
     (folder / "lines.csv.gz").write_bytes(content)
     if kind != "compressed by gzip":
@@ -309,7 +309,7 @@ def test_a_file_of_another_kind_is_named_by_its_kind(
 
 
 def test_trailing_data_after_a_gzip_stream(settings: Settings, folder: Path) -> None:
-    (folder / "lines.csv.gz").write_bytes(gzip.compress(HEADER + ROW) + b"garbage")
+    (folder / "lines.csv.gz").write_bytes(gzip.compress(HEADER + ROW, mtime=0) + b"garbage")
     assert "other data follows its gzip stream" in refusal(settings)
 
 
@@ -351,7 +351,7 @@ def test_a_file_removed_during_the_load(settings: Settings, folder: Path) -> Non
 
 
 def test_a_cut_off_gzip_file(settings: Settings, folder: Path) -> None:
-    whole = gzip.compress(HEADER + ROW * 100_000)
+    whole = gzip.compress(HEADER + ROW * 100_000, mtime=0)
     half = whole[: len(whole) // 2]
     (folder / "lines.csv.gz").write_bytes(half)
     cut_off = f"lines.csv.gz: its gzip stream is cut off at byte {len(half):,}; deliver the whole file"
@@ -368,10 +368,10 @@ def test_a_cut_off_gzip_file(settings: Settings, folder: Path) -> None:
     [
         (
             "lines.csv.gz",
-            gzip.compress(HEADER)[:-8] + bytes(8),
+            gzip.compress(HEADER, mtime=0)[:-8] + bytes(8),
             "its gzip stream is damaged (CRC check failed",
         ),
-        ("lines.csv.gz", gzip.compress(HEADER), None),
+        ("lines.csv.gz", gzip.compress(HEADER, mtime=0), None),
         ("lines.parquet", b"PAR1" + bytes(100), "it is cut off at byte 104; deliver the whole file"),
         ("lines.csv", HEADER, None),
     ],
