@@ -287,7 +287,7 @@ def test_the_refusal_of_an_unusual_header_says_what_is_wrong(
     ("content", "kind"),
     [
         (b"PK\x03\x04" + bytes(40), "a zip archive, or an Excel workbook"),
-        (gzip.compress(b"month,department_code,market,lines", mtime=0, mtime=0), "compressed by gzip"),
+        (gzip.compress(b"month,department_code,market,lines", mtime=0), "compressed by gzip"),
         ("month,department_code,market,lines".encode("utf-16"), "text in UTF-16"),
         ("month,department_code,market,lines".encode("utf-32"), "text in UTF-32"),
         (b"\0\0\xfe\xff" + "month".encode("utf-32-be"), "text in UTF-32"),
