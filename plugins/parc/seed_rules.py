@@ -165,7 +165,7 @@ def _table(name: str, content: bytes, columns: tuple[str, ...]) -> tuple[dict[in
         for cells in reader:
             if len(cells) == len(header):
                 rows[line] = dict(zip(header, cells, strict=True))
-            else:
+            elif cells:  # a blank line is no row
                 text = f"{counted(len(cells), 'cell')} instead of {len(header)}"
                 broken.append(Problem(name, line, None, text))
             line = reader.line_num + 1

@@ -169,6 +169,7 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
             "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
         )
     output = parc(warehouse, "status").stdout.splitlines()
+    assert re.match(r"  In a shell, first: parc\(\) \{ PARC_HOME=", output.pop(5))
     assert [re.sub("id [0-9a-f]{8}$", "id ID", line) for line in output[:7]] == [
         "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
