@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from parc.numbers import (
@@ -180,6 +182,7 @@ def test_a_french_number_is_masked_in_any_form(number: str, data: st.DataObject)
     parts = [digit + data.draw(st.sampled_from(used)) for digit in number[:-1]]
     digits = data.draw(st.sampled_from(DIGITS))
     text = "".join([*parts, number[-1]])
+    assume(not re.fullmatch("33[0-9]*[.,][0-9]*", text))  # a decimal fraction
     if "&" not in text and "%" not in text:
         text = text.translate(str.maketrans("0123456789", digits))
     text = data.draw(st.sampled_from(AROUND)).format(text)
