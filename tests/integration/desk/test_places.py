@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from parc.desk import places
 from parc.findings import FindingKind, Severity
 from parc.settings import Settings
+from support.disks import mounted
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
 
@@ -25,16 +25,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A disk of so many MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = f"size={request.param}m"
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
-    )
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", request.param) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize(

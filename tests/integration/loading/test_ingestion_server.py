@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from psycopg import OperationalError, sql
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, logins, migrate
 from support.deliveries import DAY, as_csv, deliver, ledger, legs, published, query
+from support.disks import mounted
 from support.disturbances import check_reported, ingesting, reached, state
 
 DISK_MB = 256
@@ -29,24 +29,6 @@ FIRST, SECOND = 900, 2_500
 """Legs of the day as it is published, and as it is delivered again."""
 
 CRASHES = {"stopped at once": signal.SIGQUIT, "killed": signal.SIGKILL}
-
-
-@contextmanager
-def mounted(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A separate small disk; the test is skipped if mounting is not allowed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @contextmanager
