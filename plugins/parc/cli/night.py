@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.status import Status
 
-from parc.cli.printing import DATE, AcceptDate, Json, dump, escape, log_step, print_findings, screen, stderr
+from parc.cli.printing import (
+    DATE,
+    AcceptDate,
+    Json,
+    dump,
+    escape,
+    hanging,
+    log_step,
+    print_facts,
+    print_findings,
+    screen,
+    stderr,
+)
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +40,6 @@ MARKS = {
 }
 
 
-INDENT = 30
 ROWS_SHOWN = 3
 
 
@@ -76,9 +87,7 @@ class Watch:
         self.spinner.stop()
         self.has_begun = False
         if not self.is_silent:
-            message = escape(step.message).replace("\n", "\n" + " " * INDENT)
-            line = f"{MARKS[step.state]} {step.seconds:6.1f} s  {step.name:<14}{message}"
-            screen.print(line, highlight=False, soft_wrap=True)
+            hanging(f"{MARKS[step.state]} {step.seconds:6.1f} s  {step.name:<14}", step.message)
 
 
 @contextmanager
@@ -105,8 +114,7 @@ def sum_up(night: NightRun, airflow: str) -> None:
         "switch": night.switch,
     }
     screen.print(f"\nNight of {night.business_date}", highlight=False)
-    for name, value in facts.items():
-        screen.print(f"  {name:<11}{escape(value)}", highlight=False, soft_wrap=True)
+    print_facts(facts)
     if night.plan and night.plan.verdict == "needs approval":
         plan = routing.render_text(night.plan, ROWS_SHOWN)
         screen.print(f"\n{escape(plan)}", highlight=False, soft_wrap=True)

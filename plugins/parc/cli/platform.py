@@ -11,8 +11,9 @@ import typer
 from parc.cli.printing import (
     Json,
     dump,
-    escape,
     following,
+    hanging,
+    print_facts,
     print_findings,
     print_steps,
     say,
@@ -76,14 +77,15 @@ def status(as_json: Json = False) -> None:
         for each in found.due
     ]
     table(f"Due for the night of {found.night}" if found.night else "Due", due)
-    table("Feeds", [_named(row, FEED_HEADINGS) for row in found.feeds])
-    table("Builds", [_named(row, BUILD_HEADINGS) for row in found.builds])
+    table("Feeds", [_named(row, FEED_HEADINGS) for row in found.feeds], spare=("first", "days"))
+    table("Builds", [_named(row, BUILD_HEADINGS) for row in found.builds], spare=("full", "finished"))
     running = ", ".join(f"{row['process']} {row['pid']}" for row in found.processes if row["pid"])
     screen.print(f"\nProcesses: {running}" if running else "\nAirflow: not started", highlight=False)
     if found.restarts:
         rows = [_named(row, RESTART_HEADINGS) for row in found.restarts]
         table("Ended by themselves and started again", rows)
-    screen.print(f"\nRouting\n{found.routing.to_text()}", highlight=False, soft_wrap=True, markup=False)
+    screen.print("\nRouting", highlight=False)
+    print_facts(found.routing.facts())
 
 
 FEED_HEADINGS = {
@@ -136,8 +138,7 @@ def doctor(as_json: Json = False) -> None:
     else:
         marks = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "wrong": "[red]wrong[/] "}
         for check in checks:
-            line = f"{marks[check.state]} {check.name}: {escape(check.text)}"
-            screen.print(line, highlight=False, soft_wrap=True)
+            hanging(f"{marks[check.state]} ", f"{check.name}: {check.text}")
             if check.finding:
                 print_steps(check.finding, services.ui_address(settings))
     if not all(check.is_ok for check in checks):

@@ -12,8 +12,10 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape as escape_markup
+from rich.markup import render as render_markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -36,7 +38,9 @@ screen = _Screen(width=None if sys.stdout.isatty() else 200)
 stderr = _Screen(stderr=True)
 
 DATE = ["%Y-%m-%d"]
-NARROWEST_COLUMN = 10
+LONGEST_WORD = 32
+"""Longer words (digests, paths, rows of a file) may be broken where a table has no room for them."""
+TABLE_EDGES, COLUMN_EDGES = "│", " │ "
 MOST_CHARACTERS = 240
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 From = Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First business date.")]
@@ -113,33 +117,65 @@ def log_step(what: str) -> None:
     say(f"{datetime.now():%H:%M:%S} {what}", to_stderr=True)
 
 
-def table(title: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows with the same columns as a table."""
+def table(title: str | None, rows: Sequence[Mapping[str, Any]], spare: Sequence[str] = ()) -> None:
+    """Print rows with the same columns as a table. A narrow terminal leaves out columns of `spare`, the first
+    one first."""
     if not rows:
         screen.print(f"{title}: nothing" if title else "(no rows)", markup=False)
         return
-    grid(title, list(rows[0]), [list(row.values()) for row in rows])
+    names, left_out = list(rows[0]), []
+    for name in spare:
+        if _widths(names, [[row[each] for each in names] for row in rows]):
+            break
+        names.remove(name)
+        left_out.append(name)
+    if left_out:
+        title = f"{title} (a wider terminal also shows: {', '.join(left_out)})"
+    grid(title, names, [[row[name] for name in names] for row in rows])
 
 
 def grid(title: str | None, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under their column names; on a screen that is too narrow, print each row vertically."""
-    if len(names) * NARROWEST_COLUMN > screen.width:
+    """Print rows under their column names; where words would have to be broken for that, print each row
+    vertically."""
+    widths = _widths(names, rows)
+    if widths is None:
+        if title:
+            screen.print(escape(title))
         for number, row in enumerate(rows, start=1):
             record = Table(title=f"row {number}", title_justify="left", show_header=False)
+            record.add_column(min_width=max(map(cell_len, names)))
+            record.add_column(overflow="fold")
             for name, value in zip(names, row, strict=True):
-                record.add_row(escape(name), _cell(value))
+                record.add_row(escape(name), escape(_text(value)))
             screen.print(record)
         return
     whole = Table(title=escape(title) if title else None, title_justify="left")
-    for name in names:
-        whole.add_column(escape(name), overflow="fold")
+    for name, width in zip(names, widths, strict=True):
+        whole.add_column(escape(name), overflow="fold", width=width)
     for row in rows:
-        whole.add_row(*map(_cell, row))
+        whole.add_row(*(escape(_text(value)) for value in row))
     screen.print(whole)
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else escape(str(value))
+def _widths(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int] | None:
+    """How wide each column of a table is on this screen, in characters; None where a word would not fit."""
+    columns = list(zip(names, *([printable(_text(value)) for value in row] for row in rows), strict=True))
+    lines = [max(cell_len(line) for text in each for line in text.split("\n")) for each in columns]
+    words = [max(cell_len(word) for text in each for word in [*text.split(), ""]) for each in columns]
+    widths = [min(word, LONGEST_WORD) for word in words]
+    room = screen.width - len(TABLE_EDGES) - len(COLUMN_EDGES) * len(names) - sum(widths)
+    if room < 0:
+        return None
+    least_first = sorted(range(len(names)), key=lambda each: lines[each] - widths[each])
+    for before, column in enumerate(least_first):
+        more = min(lines[column] - widths[column], room // (len(names) - before))
+        widths[column] += more
+        room -= more
+    return widths
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def print_findings(findings: Sequence[Finding], airflow: str) -> None:
@@ -166,12 +202,30 @@ def print_findings(findings: Sequence[Finding], airflow: str) -> None:
 
 
 def _print_finding(mark: str, finding: Finding) -> None:
-    lines = textwrap.wrap(f"{finding.subject.name}: {short(finding.text)}", screen.width - 10)
+    hanging(f"  {mark} ", f"{finding.subject.name}: {short(finding.text)}")
     if finding.answer:
-        lines += textwrap.wrap(f"{finding.id}: {finding.answer}", screen.width - 10)
-    screen.print(f"  {mark} {escape(lines[0])}", highlight=False)
-    for line in lines[1:]:
-        screen.print(f"        {line}", highlight=False, markup=False)
+        hanging(" " * 8, f"{finding.id}: {finding.answer}")
+
+
+def hanging(head: str, text: str) -> None:
+    """Print a text beside `head`, which is markup. On a terminal the text's first line continues below its
+    beginning, between words; its other lines (commands) stay whole, for copying."""
+    indent = cell_len(render_markup(head).plain)
+    first, *others = printable(text).split("\n")
+    lines = [first]
+    if screen.is_terminal:
+        width = max(screen.width - indent, LONGEST_WORD)
+        lines = textwrap.wrap(first, width, break_long_words=False, break_on_hyphens=False) or [""]
+    screen.print(f"{head}{escape(lines[0])}", highlight=False, soft_wrap=True)
+    for line in [*lines[1:], *others]:
+        screen.print(f"{' ' * indent}{line}", highlight=False, soft_wrap=True, markup=False)
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print facts below each other, each beside its name."""
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        hanging(f"  {name:<{width}}", value)
 
 
 def print_steps(finding: Finding, airflow: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parc.cli.printing import DATE, Json, dump, not_blank, say, waiting
+from parc.cli.printing import DATE, Json, dump, not_blank, print_facts, say, waiting
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.instants import PARIS
 from parc.loading.dates import EARLIEST, LATEST
@@ -274,7 +274,7 @@ def routing_status(as_json: Json = False) -> None:
     from parc import routing
 
     found = routing.status(Settings.from_env())
-    dump(found.to_json()) if as_json else say(found.to_text())
+    dump(found.to_json()) if as_json else print_facts(found.facts())
 
 
 @app.command("release-hold")

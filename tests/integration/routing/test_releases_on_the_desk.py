@@ -80,7 +80,7 @@ def test_a_plan_that_waits_for_a_person_is_shown_until_somebody_approves(live: S
     approve = f"parc routing apply --date 2012-04-24 --approve {plan.plan_hash}"
     reject = f"parc routing reject {plan.plan_hash}"
     assert [step.command for step in waits.steps[2:]] == [approve, reject]
-    text = routing.status(live).to_text()
+    text = routing.status(live).facts()["waits for approval"]
     assert "asked by Bernard" in text and approve in text and reject in text
     with connect(live, "reader") as connection:
         assert [each.kind for each in switch.findings(live, connection, EVE)] == [FindingKind.APPROVAL]
@@ -89,7 +89,7 @@ def test_a_plan_that_waits_for_a_person_is_shown_until_somebody_approves(live: S
         live, EVE, requested_by="Anne", reason="read", approve=plan.plan_hash, approved_by="Anne"
     )  # on the command line
     assert routing.is_answered(live, question) and on_desk(live) == []
-    assert "the release of 2012-04-24 was approved by Anne on" in routing.status(live).to_text()
+    assert "the release of 2012-04-24 was approved by Anne on" in routing.status(live).facts()["last answer"]
 
 
 def test_a_plan_no_longer_waits_when_another_was_made(live: Settings) -> None:

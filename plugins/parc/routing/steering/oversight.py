@@ -110,8 +110,8 @@ class Status:
         approved = f"approved by {self.approved_by}, " if self.approved_by else ""
         return f"{self.version} ({self.kind}, {approved}run by {self.released_by}, since {shown(self.since)})"
 
-    def to_text(self) -> str:
-        """One line per fact."""
+    def facts(self) -> dict[str, str]:
+        """Its facts by name, as people read them."""
         facts = {
             "active version": self.live,
             "drift": self.drift or "none",
@@ -129,7 +129,7 @@ class Status:
         }
         if self.pending:
             facts["pending plan"] = f"{self.pending.verdict} ({self.pending.plan_hash})"
-        return "\n".join(f"{name:<20}{value}" for name, value in facts.items())
+        return facts
 
 
 def verify(settings: Settings) -> Verification:
