@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Literal
@@ -14,6 +14,11 @@ from urllib.parse import quote
 from parc.instants import shown
 
 RUNBOOKS = "docs/runbooks"
+
+Verdict = Literal["acknowledged", "dismissed", "reopened"]
+
+ANSWER_LASTS = timedelta(days=7)
+"""How long an answer to a finding is in force if the person names no end."""
 
 
 class Severity(StrEnum):
@@ -195,9 +200,9 @@ class Subject:
 @dataclass(frozen=True)
 class FindingAnswer:
     """What a person said about a finding: it is `acknowledged` (somebody is at it) or `dismissed` (it does
-    not count), until then (UTC)."""
+    not count), until then (UTC); or it is `reopened`, which takes the answer before back."""
 
-    verdict: Literal["acknowledged", "dismissed"]
+    verdict: Verdict
     answered_by: str
     reason: str
     until: datetime

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated
 
 import typer
 
 from parc.cli.printing import not_blank, say
 from parc.cli.routing import CLOCK, By
-from parc.findings import FindingAnswer
+from parc.findings import ANSWER_LASTS, FindingAnswer, Verdict
 from parc.instants import PARIS
 from parc.settings import Settings
 
 app = typer.Typer()
-
-LASTS = timedelta(days=7)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the finding, as `parc status` shows it.")]
 Reason = Annotated[str, typer.Option(callback=not_blank, help="Why; kept in the record.")]
@@ -36,13 +34,20 @@ def dismiss(finding: Id, reason: Reason, by: By, until: Until = None) -> None:
     _answer("dismissed", finding, reason, by, until)
 
 
-def _answer(
-    verdict: Literal["acknowledged", "dismissed"], finding: str, reason: str, by: str, until: datetime | None
-) -> None:
+@app.command()
+def reopen(finding: Id, reason: Reason, by: By) -> None:
+    """Take back what was said about a finding: it counts again, and nobody is at it."""
+    from parc import desk
+
+    found = desk.reopen(Settings.from_env(), finding, by=by, reason=reason)
+    say(f"{found.subject.name}: reopened by {by}: {reason}")
+
+
+def _answer(verdict: Verdict, finding: str, reason: str, by: str, until: datetime | None) -> None:
     from parc import desk
 
     now = datetime.now(PARIS)
-    until = until or now + LASTS
+    until = until or now + ANSWER_LASTS
     if until <= now:
         raise typer.BadParameter(f"{until:%Y-%m-%d %H:%M} is past: say until when with --until")
     found = desk.answer(Settings.from_env(), finding, FindingAnswer(verdict, by, reason, until))

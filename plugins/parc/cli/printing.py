@@ -198,6 +198,8 @@ def print_findings(findings: Sequence[Finding], airflow: str) -> None:
         screen.print("\nDismissed", highlight=False)
     for finding in dismissed:
         _print_finding("     ", finding)
+    if dismissed:
+        screen.print("  one of these counts after all: parc reopen ID --reason TEXT", highlight=False)
     screen.print()
 
 

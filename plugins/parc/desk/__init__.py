@@ -16,7 +16,21 @@ from parc.settings import Settings
 from parc.warehouse import connect
 from parc.warehouse.schema import pending_migrations
 
-__all__ = ["Due", "answer", "due", "findings", "missing", "newest_night", "planned_night"]
+__all__ = [
+    "Due",
+    "NothingToAnswer",
+    "answer",
+    "due",
+    "findings",
+    "missing",
+    "newest_night",
+    "planned_night",
+    "reopen",
+]
+
+
+class NothingToAnswer(ParcError):
+    """No finding has this id, or there is no answer to take back."""
 
 
 def findings(settings: Settings, *, plan_for: date | None = None) -> list[Finding]:
@@ -44,17 +58,37 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
 def answer(settings: Settings, finding_id: str, answer: FindingAnswer) -> Finding:
     """Record what a person says about a finding; returns the finding.
 
-    Raises ParcError if nothing with this id needs attention.
+    Raises NothingToAnswer if nothing with this id needs attention.
     """
+    finding = _find(settings, finding_id)
+    with connect(settings, "exporter") as connection:
+        write_answers.keep(connection, finding, answer)
+    return replace(finding, answer=answer)
+
+
+def reopen(settings: Settings, finding_id: str, *, by: str, reason: str) -> Finding:
+    """Take back what was said about a finding; returns the finding.
+
+    Raises NothingToAnswer if nothing with this id needs attention, or no answer to it is in force.
+    """
+    finding = _find(settings, finding_id)
+    if finding.answer is None:
+        text = f"{finding.subject.name} has no answer that could be taken back"
+        raise NothingToAnswer(text, steps=(Step("see what there is", "parc status"),))
+    answer = FindingAnswer("reopened", by, reason, finding.answer.until)
+    with connect(settings, "exporter") as connection:
+        write_answers.keep(connection, finding, answer)
+    return replace(finding, answer=None)
+
+
+def _find(settings: Settings, finding_id: str) -> Finding:
     found = {finding.id: finding for finding in findings(settings)}
     if finding_id not in found:  # one of those that `parc doctor` and a night find by planning the release
         found = {finding.id: finding for finding in findings(settings, plan_for=planned_night(settings))}
     if finding_id not in found:
         text = f"nothing that needs attention has the id {finding_id}"
-        raise ParcError(text, steps=(Step("see what there is", "parc status"),))
-    with connect(settings, "loader") as connection:
-        write_answers.keep(connection, found[finding_id], answer)
-    return replace(found[finding_id], answer=answer)
+        raise NothingToAnswer(text, steps=(Step("see what there is", "parc status"),))
+    return found[finding_id]
 
 
 def planned_night(settings: Settings) -> date | None:

@@ -23,7 +23,7 @@ def answered(connection: Connection[Any], findings: Sequence[Finding]) -> list[F
             where finding_id = any(%s)
             order by finding_id, answer_id desc
         ) as newest
-        where until > clock_timestamp()
+        where until > clock_timestamp() and answer <> 'reopened'
         """,
         [[finding.id for finding in findings]],
     ).fetchall()

@@ -27,9 +27,10 @@ from parc.host import supervision
 from parc.ledger import builds, deliveries, history, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
-from parc.ui import docs, reading
+from parc.ui import answering, docs, reading
 from parc.ui.html import DOCS_POLICY, PAGE_HEADERS, PROJECT_POLICY, markdown, page
 from parc.ui.outage import explained, outage_page
+from parc.ui.visitors import SignedIn
 from parc.warehouse import connect
 
 QUARANTINE_SHOWN = 200
@@ -43,6 +44,7 @@ app = FastAPI(
     openapi_url=None,
     dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
 )
+app.include_router(answering.router)
 
 Platform = Annotated[Settings, Depends(Settings.from_env)]
 
@@ -57,7 +59,7 @@ async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[R
 
 
 @app.get("/")
-def show_desk(request: Request, settings: Platform) -> HTMLResponse:
+def show_desk(request: Request, settings: Platform, visitor: SignedIn) -> HTMLResponse:
     """Show what needs attention, the last nights, the last builds and the switch."""
     findings = desk.findings(settings)
     if any(finding.kind is FindingKind.SCHEMA for finding in findings):
@@ -66,6 +68,7 @@ def show_desk(request: Request, settings: Platform) -> HTMLResponse:
         return page(
             request,
             "desk",
+            visitor=visitor,
             findings=sorted(findings, key=lambda finding: not finding.is_wrong),
             nights=reading.last_nights(connection),
             builds=pages.builds(connection, 6),
@@ -209,6 +212,10 @@ def _refuse(request: Request, problem: RoutingException) -> HTMLResponse:
 @app.exception_handler(RequestValidationError)
 def _bad_request(request: Request, problem: RequestValidationError) -> HTMLResponse:
     fields = ", ".join(str(error["loc"][-1]) for error in problem.errors())
+    if request.method == "POST":
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        what = f"Nothing was recorded: {fields} is empty or not valid."
+        return page(request, "problem", status=status, title=status.phrase, what=what, steps=())
     what = f"No page has this address: {fields} is not valid."
     return page(request, "problem", status=HTTPStatus.NOT_FOUND, title="Not Found", what=what, steps=())
 

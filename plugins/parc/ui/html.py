@@ -33,9 +33,9 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-# A page fetches nothing, runs only the script above, and may be framed by Airflow alone.
-_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-PAGE_POLICY = f"{_NOTHING}; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
+# A page fetches nothing, runs only the script above, sends forms only here, and only Airflow may frame it.
+_NOTHING = "default-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+PAGE_POLICY = f"{_NOTHING}; form-action 'self'; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
 PAGE_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Frame-Options": "SAMEORIGIN",
@@ -44,7 +44,7 @@ PAGE_HEADERS = {
     "Cache-Control": "no-store",
 }
 """What a browser may do with a page."""
-DOCS_POLICY = f"{_NOTHING}; style-src 'unsafe-inline'"
+DOCS_POLICY = f"{_NOTHING}; form-action 'none'; style-src 'unsafe-inline'"
 """The Data Docs have their style in the page, so that they also open without a server."""
 PROJECT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "

@@ -201,6 +201,8 @@ def test_a_finding_is_dismissed_by_its_id(warehouse: Settings) -> None:
     assert output.startswith("Nothing needs attention.\n\nDismissed\n")
     assert "  calls 2012-04-25: refused: half a day\n" in output
     assert f"{finding_id}: dismissed by Anne until" in output
+    assert parc(warehouse, "reopen", finding_id, *because).returncode == 0
+    assert parc(warehouse, "status").stdout.startswith("Needs attention\n")
     unknown = parc(warehouse, "dismiss", "00000000", *because)
     assert unknown.returncode == 1 and "parc status" in unknown.stderr
 

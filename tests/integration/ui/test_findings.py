@@ -65,11 +65,13 @@ def shown_text(text: str) -> str:
 def pages(settings: Settings) -> TestClient:
     """The pages, for somebody who is logged in."""
     from parc.ui.app import app
+    from parc.ui.visitors import Visitor, visitor
 
     mounted = FastAPI()
     mounted.mount("/parc", app)
     allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
-    app.dependency_overrides = {Settings.from_env: lambda: settings, **allowed}
+    signed_in = {visitor: lambda: Visitor("emil", may_answer=False)}
+    app.dependency_overrides = {Settings.from_env: lambda: settings, **allowed, **signed_in}
     return TestClient(mounted)
 
 

@@ -133,9 +133,10 @@ def anonymous(night: Settings) -> Iterator[TestClient]:
 def client(night: Settings) -> Iterator[TestClient]:
     """The pages for a logged-in user."""
     from parc.ui.app import app
+    from parc.ui.visitors import Visitor, visitor
 
     allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
-    with mounted(night, allowed) as client:
+    with mounted(night, {**allowed, visitor: lambda: Visitor("emil", may_answer=True)}) as client:
         yield client
 
 
@@ -183,6 +184,10 @@ PAGES = [
     "/parc/project",
 ]
 
+ACT = "/findings/{finding_id}"
+"""The one address at which a page changes something."""
+OURS = {"sec-fetch-site": "same-origin"}
+
 
 class TestWhoMaySee:
     """Airflow's own check of the user stands before every page."""
@@ -190,7 +195,8 @@ class TestWhoMaySee:
     def test_every_address_is_tried_below(self) -> None:
         from parc.ui.app import app
 
-        shapes = {route.path for route in app.routes}
+        shapes = {route.path for route in app.routes if "GET" in route.methods}
+        assert {route.path for route in app.routes if route.methods - {"GET", "HEAD"}} == {ACT}
         tried = {
             re.sub(
                 r"/(1|refused)$|/adr/[\w-]+(?=\.md$)",
@@ -369,6 +375,88 @@ def worked(client: TestClient) -> float:
     began = time.process_time()
     client.get("/parc/")
     return time.process_time() - began
+
+
+class TestAnswers:
+    """The one act on these pages: what a person says about a finding."""
+
+    def test_a_finding_is_answered_and_reopened(self, client: TestClient) -> None:
+        before = client.get("/parc/")
+        [address] = re.findall(
+            rf'calls {REFUSED}</a></strong>.*?action="(/parc/findings/[0-9a-f]{{8}})"', before.text, re.S
+        )
+        form = {"reason": "the switch was changed <b>", "until": "2098-01-01T10:00"}
+        for verdict, reported in (
+            ("acknowledged", "acknowledged by emil until 2098-01-01 10:00 Paris: the switch was changed"),
+            ("dismissed", "dismissed by emil until 2098-01-01 10:00 Paris: the switch was changed"),
+        ):
+            answer = client.post(address, data={**form, "verdict": verdict}, headers=OURS)
+            assert answer.status_code == 303
+            assert answer.headers["location"] == f"/parc/#{address[-8:]}"
+            desk = client.get("/parc/")
+            assert reported in text(desk) and "<b>" not in desk.text
+            assert (counted(desk) < counted(before)) == (verdict == "dismissed")
+        assert client.post(address, data={**form, "verdict": "reopened"}, headers=OURS).status_code == 303
+        assert text(client.get("/parc/")) == text(before)
+        again = client.post(address, data={**form, "verdict": "reopened"}, headers=OURS)
+        assert again.status_code == 404 and "no answer that could be taken back" in again.text
+
+    @pytest.mark.parametrize(
+        ("form", "status", "reported"),
+        [
+            ({"reason": " "}, 422, "reason is empty or not valid"),
+            ({"reason": "a\0b"}, 422, "reason is empty or not valid"),
+            ({"verdict": "forgotten"}, 422, "verdict is empty or not valid"),
+            ({"until": "soon"}, 422, "until is empty or not valid"),
+            ({"until": "2012-04-25T10:00"}, 422, "2012-04-25 10:00 Paris is past"),
+            ({}, 404, "nothing that needs attention has the id 00000000. It may have ended"),
+        ],
+    )
+    def test_what_is_wrong_in_a_form_is_named(
+        self, client: TestClient, form: dict, status: int, reported: str
+    ) -> None:
+        given = {"verdict": "dismissed", "reason": "a holiday", **form}
+        answer = client.post("/parc/findings/00000000", data=given, headers=OURS)
+        assert answer.status_code == status and reported in answer.text
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"sec-fetch-site": "cross-site", "origin": "http://testserver"},
+            {"sec-fetch-site": "same-site"},  # another port of this host
+            {"origin": "http://testserver:8081"},
+            {"origin": "null"},
+        ],
+    )
+    def test_forms_of_other_sites_are_refused(self, client: TestClient, headers: dict) -> None:
+        form = {"verdict": "dismissed", "reason": "a holiday"}
+        assert client.post("/parc/findings/00000000", data=form, headers=headers).status_code == 403
+
+    def test_only_those_who_start_runs_answer(self, anonymous: TestClient) -> None:
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+        from airflow.api_fastapi.core_api.security import get_user
+
+        from parc.ui.app import app
+
+        def answered() -> int:
+            form = {"verdict": "dismissed", "reason": "a holiday"}
+            ours = {"origin": "http://testserver"}  # of a browser that sends no Sec-Fetch-Site
+            return anonymous.post("/parc/findings/00000000", data=form, headers=ours).status_code
+
+        assert answered() == 401
+        given = app.dependency_overrides
+        for role, status, has_form in ((None, 403, False), ("viewer", 403, False), ("user", 404, True)):
+            user = SimpleAuthManagerUser(username="someone", role=role)
+            given[get_user] = lambda user=user: user
+            assert answered() == status
+            assert ("<form" in anonymous.get("/parc/").text) == has_form
+        del given[get_user]
+
+
+def counted(page) -> int:
+    """How many things are wrong."""
+    return int(re.search(r"(\d+) things? (is|are) wrong", text(page))[1])
 
 
 class TestBuilds:
