@@ -854,7 +854,7 @@ def test_status_shows_the_state_of_routing(live: Settings) -> None:
     assert (found.version, found.kind, found.released_by) == (pointer(live)["version"], "bootstrap", "night")
     assert (found.drift, found.hold, found.kill_switch, found.unfinished) == (None, None, None, None)
     assert found.pending is not None and found.pending.verdict == "needs approval"
-    assert found.pending.plan_hash in found.to_text()
+    assert found.pending.plan_hash in found.facts()["pending plan"]
     json.dumps(found.to_json())
     assert newest_business_date(live) == QUIET  # the last release's: no calls were built here
 
