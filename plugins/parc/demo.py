@@ -19,7 +19,7 @@ from parc.errors import ConfigurationError, ParcError
 from parc.feeds import FACTS, IN_LOADING_ORDER, REFERENCES
 from parc.findings import Step
 from parc.host.client import POLL_SECONDS, Airflow
-from parc.instants import PARIS
+from parc.instants import PARIS, time_shown
 from parc.ledger import deliveries, releases
 from parc.platform import start
 from parc.routing.switches import local
@@ -113,7 +113,7 @@ def _step(bar: Progress, what: str, act: Callable[[Advance], Any]) -> Any:
 
     def log(words: str) -> None:
         if not bar.console.is_terminal:
-            bar.console.print(f"{datetime.now():%H:%M:%S} {words}", highlight=False, markup=False)
+            bar.console.print(f"{time_shown(datetime.now(UTC))} {words}", highlight=False, markup=False)
 
     def advance(step: str, done: int, total: int) -> None:
         bar.update(task, completed=done, total=total)

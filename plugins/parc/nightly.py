@@ -92,7 +92,7 @@ class NightRun:
             "steps": [asdict(step) for step in self.steps],
             "deliveries": [asdict(outcome) for outcome in self.outcomes],
             "still_refused": [asdict(due) for due in self.still_refused],
-            "build": asdict(self.build) if self.build else None,
+            "build": self.build.to_json() if self.build else None,
             "bi": self.bi,
             "release_date": self.release_date,
             "plan": routing.render_json(self.plan) if self.plan else None,
@@ -103,7 +103,7 @@ class NightRun:
 
 def run(settings: Settings, business_date: date, progress: Progress | None = None) -> NightRun:
     """Do everything that the night of a business date needs. A second run does nothing unless something new
-    has arrived; after a run that was killed, the next one continues from there.
+    has arrived; after a run that was killed, the next one resumes.
 
     Refused or missing deliveries, a failed build, and a release that is refused or waits for approval show in
     the night's `exit_code`. `progress` is called as each step begins, advances and ends.

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg.errors import DiskFull
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
 from parc.build.dbt import DbtRun, Progress
 from parc.errors import BuildFailed, ConfigurationError, ParcError, parts_of
+from parc.instants import iso
 from parc.ledger import builds, due, locks, runs, write_builds
 from parc.ledger.builds import FailedBy
 from parc.ledger.due import Gap
@@ -62,8 +64,13 @@ class BuildResult:
         if self.withdrawn_count:
             done += f"; withdrawn deliveries removed: {self.withdrawn_count}"
         if self.resumed_build_id:
-            done += f"; it continued failed build {self.resumed_build_id}"
+            done += f"; it resumed failed build {self.resumed_build_id}"
         return "\n".join([done, *gaps.words(self.missing)])
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        missing = [{**gap, "due_at": iso(datetime.fromisoformat(gap["due_at"]))} for gap in self.missing]
+        return {**vars(self), "missing": missing}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def message(nodes: list[Node], build_id: int, seen_build_id: int | None, log: st
         f"build {build_id}: {len(failed)} of {counted(len(nodes), 'node')} failed, "
         f"{counted(skipped_count, 'was', 'were')} skipped because of that; BI {seen}.",
         *map(_described, failed),
-        "The next build (in Airflow: clear this task) continues from what failed; if anything has arrived "
+        "The next build (in Airflow: clear this task) resumes at what failed; if anything has arrived "
         f"since, it starts over. (log: {log})",
     ]
     return "\n\n".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from parc.instants import PARIS
+from parc.instants import shown
 from parc.ledger.due import Gap
 
 REPORTED_GAPS = 5
@@ -14,15 +14,13 @@ def words(gaps: list[Gap]) -> list[str]:
     """A line for each of the newest gaps, and one for the rest."""
     lines = []
     for gap in gaps[::-1][:REPORTED_GAPS]:
-        due_at = datetime.fromisoformat(gap["due_at"]).astimezone(PARIS)
+        due = shown(datetime.fromisoformat(gap["due_at"]))
         then = {
             "missing": "it is built when it arrives",
             "refused": "it was refused; it is built when it is sent again",
             "arriving": "it arrived in the meantime; the next build takes it",
         }[gap["status"]]
-        lines.append(
-            f"built without {gap['feed']} {gap['business_date']}, due {due_at:%Y-%m-%d %H:%M}: {then}"
-        )
+        lines.append(f"built without {gap['feed']} {gap['business_date']}, due {due}: {then}")
     if len(gaps) > REPORTED_GAPS:
         lines.append(f"and without {len(gaps) - REPORTED_GAPS} more (marts.mart_feed_health has them all)")
     return lines

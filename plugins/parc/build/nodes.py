@@ -103,7 +103,7 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
             [_name(run, each) for each in entry.reads] if entry.kind in TESTS else None,
             status,
             result.seconds,
-            _row_count(result, entry.kind),
+            _row_count(result, entry),
             message,
             0,
             _checks(entry),
@@ -236,10 +236,12 @@ def _is_out_of_step(connection: psycopg.Connection[Any], entry: ManifestEntry, r
     return not entry.contract or made.keys() == set(entry.contract)
 
 
-def _row_count(result: Result, kind: str) -> int | None:
-    if kind in TESTS:
+def _row_count(result: Result, entry: ManifestEntry) -> int | None:
+    """The rows that a test found, or that a model wrote. None of a view, and of a table that only got no new
+    rows: it may have lost thousands, and dbt does not know."""
+    if entry.kind in TESTS:
         return result.failures
-    return result.rows_affected if result.rows_affected >= 0 else None  # a view has none
+    return result.rows_affected if result.rows_affected > (0 if entry.kept_table else -1) else None
 
 
 def _words(message: str | None) -> str | None:

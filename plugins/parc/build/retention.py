@@ -92,7 +92,7 @@ def declared(project: Path) -> list[KeyRetention]:
 def unlink(settings: Settings, *, dry_run: bool = False) -> list[MaintenanceResult]:
     """Replace person keys by surrogates in rows past retention, one date per transaction.
 
-    A killed run is continued by the next one. A date whose raw rows still exist waits, and so do all dates
+    The next run resumes a killed one. A date whose raw rows still exist waits, and so do all dates
     while the last build is not published. Raises Busy if a build is running.
     """
     results = []

@@ -48,7 +48,7 @@ def check(
     if day is None:
         raise typer.BadParameter("name the business date: --date D")
     verdict = quality.check(settings, suite, day.date())
-    findings = [each.message for each in (*verdict.failures, *verdict.warnings)]
+    violations = [each.message for each in (*verdict.failures, *verdict.warnings)]
     page = quality.data_docs(settings) / (verdict.page or "")
     rows = [
         {
@@ -62,11 +62,11 @@ def check(
         for each in verdict.judgements
     ]
     if as_json:
-        dump({"outcome": verdict.outcome, "findings": findings, "expectations": rows, "page": page})
+        dump({"outcome": verdict.outcome, "violations": violations, "expectations": rows, "page": page})
     else:
         table(None, rows)
-        for finding in findings:
-            say(f"- {finding}")
+        for violation in violations:
+            say(f"- {violation}")
         say(f"{verdict.outcome}; Data Docs: {page}")
     if not verdict.passed:
         refused = RoutingRefused if suite.startswith("export/") else DeliveryRefused

@@ -25,7 +25,7 @@ def build(
     with progress_bar() as advance:
         result = run(Settings.from_env(), full_refresh=full_refresh, progress=advance)
     if as_json:
-        dump(vars(result))
+        dump(result.to_json())
     else:
         say(result.message)
 

@@ -8,7 +8,8 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from parc.host import shell
+from parc.instants import iso, time_shown
 from parc.printable import printable, printable_json
 from parc.settings import Settings
 
@@ -114,7 +116,7 @@ def following() -> Iterator[Callable[[str], None]]:
 
 def log_step(what: str) -> None:
     """Print a log line: the time, and what the command is doing."""
-    say(f"{datetime.now():%H:%M:%S} {what}", to_stderr=True)
+    say(f"{time_shown(datetime.now(UTC))} {what}", to_stderr=True)
 
 
 def table(title: str | None, rows: Sequence[Mapping[str, Any]], spare: Sequence[str] = ()) -> None:
@@ -246,7 +248,8 @@ def short(text: str) -> str:
 
 
 def dump(value: object) -> None:
-    """Print JSON; values that JSON cannot express (dates, NaN) become text."""
+    """Print JSON. Decimals are numbers; instants are ISO 8601 with an offset; other values that JSON cannot
+    express (dates, NaN) are text."""
     print(
         printable_json(json.dumps(_plain(value), default=str, ensure_ascii=False, indent=2, allow_nan=False))
     )
@@ -254,6 +257,10 @@ def dump(value: object) -> None:
 
 def _plain(value: object) -> object:
     match value:
+        case Decimal() if value.is_finite():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime():
+            return iso(value)
         case float() if not math.isfinite(value):
             return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
         case Mapping():

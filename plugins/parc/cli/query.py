@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from datetime import datetime
 from itertools import count
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from psycopg.types import datetime as moments
 
 from parc.cli.printing import Json, dump, grid, table
 from parc.errors import ParcError
+from parc.instants import iso
 from parc.printable import csv_cell
 from parc.settings import Settings
 
@@ -47,9 +49,10 @@ def sql(
             connection.adapters.register_loader(name, or_text(loader))
         try:
             cursor = connection.execute(query.encode())
-            rows = cursor.fetchall() if cursor.description else []
+            found = cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise ParcError(f"the query failed: {str(error).strip()}") from None
+        rows = [[iso(value) if isinstance(value, datetime) else value for value in row] for row in found]
         names = distinct([column.name for column in cursor.description or []])
     if as_json:
         dump([dict(zip(names, row, strict=True)) for row in rows])

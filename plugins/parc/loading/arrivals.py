@@ -27,6 +27,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from parc import storage
 from parc.feeds import FEEDS, IN_LOADING_ORDER
+from parc.instants import time_shown
 from parc.ledger import deliveries
 from parc.ledger.deliveries import Delivery
 from parc.loading.control import CONTROL, why_absent
@@ -264,8 +265,8 @@ def _why_incomplete(zone: Folder, feed: str, business_date: date, arrival: Arriv
     if problem and is_fresh(modified_at, STALLED):
         return problem
     is_control_last = bool(arrival.controls) and controlled_at == modified_at
-    if not (problem or is_control_last) and is_fresh(modified_at, QUIET):
-        return f"the last file was written at {modified_at:%H:%M:%S} UTC, and no control file after it"
+    if modified_at and not (problem or is_control_last) and is_fresh(modified_at, QUIET):
+        return f"the last file was written at {time_shown(modified_at)}, and no control file after it"
     return None
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import jinja2
 
+from parc.instants import shown
 from parc.printable import printable
 from parc.quality.verdict import ExpectationResult, figure
 
@@ -149,7 +150,8 @@ def _index(folder: Path) -> None:
 def _saved(folder: Path, summary: Path) -> dict[str, Any]:
     """A run's summary, with the path of its page."""
     page = summary.with_suffix(".html").relative_to(folder).as_posix()
-    return {**json.loads(summary.read_text()), "page": page}
+    saved = json.loads(summary.read_text())
+    return {**saved, "checked_at": datetime.fromisoformat(saved["checked_at"]), "page": page}
 
 
 def _replace(path: Path, text: str) -> None:
@@ -169,5 +171,5 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters["figure"] = figure
+    environment.filters |= {"figure": figure, "shown": shown}
     return environment.get_template(f"{name}.html.j2")

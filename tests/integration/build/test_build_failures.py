@@ -203,7 +203,7 @@ def test_the_next_builds_resume_and_end_with_the_same_marts(built: Settings) -> 
 
     result = build(built)
     assert result.resumed_build_id == second["build_id"]
-    assert f"continued failed build {second['build_id']}" in result.message
+    assert f"resumed failed build {second['build_id']}" in result.message
     done = nodes(built)
     assert done["mart_service_quality_daily"]["status"] == "success"
     assert not (untouched | {"agg_calls_daily", "agg_interventions_daily"}) & done.keys()

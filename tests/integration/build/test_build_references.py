@@ -190,6 +190,15 @@ def test_a_withdrawn_delivery_leaves_the_marts_as_if_it_never_arrived(
     assert ingest(built, "calls", FIRST).status == "published"
     result = build(built)
     assert result.withdrawn_count == len(made)
+    with connect(built, "reader") as connection:
+        written = dict(
+            connection.execute(
+                "select node, row_count from ops.build_node where build_id = %s and kind = 'model'",
+                [result.build_id],
+            ).fetchall()
+        )
+    assert written["fct_calls"] > 0 and written["mart_parc_effect"] is not None
+    assert written["int_intervention_states"] is None, "it lost a day's rows, and got none"
     after = marts(built)
     health = before.pop("mart_feed_health"), after.pop("mart_feed_health")
     assert [name for name in before if before[name] != after[name]] == []

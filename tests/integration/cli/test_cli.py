@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -208,9 +209,27 @@ def test_a_finding_is_dismissed_by_its_id(warehouse: Settings) -> None:
 
 
 def test_status_as_json(warehouse: Settings) -> None:
+    with connect(warehouse, "admin") as connection:
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, rows_read, "
+            "rows_published) values ('calls', '2012-04-25', 'published', '[]', '', 3, 3)"
+        )
+        connection.execute(
+            "insert into ops.build (status, is_full_refresh, started_at) "
+            "values ('failed', false, '2012-04-26 02:00Z')"
+        )
     done = parc(warehouse, "status", "--json")
     assert done.returncode == 0, done.stderr
-    assert {"findings", "due", "processes", "feeds", "builds", "routing"} <= set(json.loads(done.stdout))
+    found = json.loads(done.stdout)
+    assert {"findings", "due", "processes", "feeds", "builds", "routing"} <= set(found)
+    assert found["builds"][0]["started_at"] == "2012-04-26T04:00:00+02:00"
+    [calls] = [each for each in found["feeds"] if each["feed"] == "calls"]
+    assert (calls["published_days"], calls["rows_published"]) == (1, 3)
+    texts = re.findall(r': "(.*)"', done.stdout)
+    assert not [text for text in texts if re.fullmatch(r"[\d.,]+", text)], "numbers are numbers"
+    instants = [text for text in texts if re.match(r"\d{4}-\d\d-\d\d[T ]", text)]
+    assert len(instants) > 1 and all(datetime.fromisoformat(text).tzinfo for text in instants)
+    assert all("T" in text for text in instants)
 
 
 def test_demo_refuses_a_real_landing_zone(warehouse: Settings) -> None:

@@ -80,7 +80,7 @@ def test_a_published_day_that_would_be_refused_now_exits_4(loaded: Settings) -> 
     (row,) = (row for row in reported["expectations"] if row["result"] == "refuses")
     assert (row["expectation"], row["owner"]) == ("talk_in_seconds", "customer-service")
     assert row["limit"].startswith("≤ 5"), "half of the legs, and what chance may add to it"
-    assert "have durations written in seconds" in reported["findings"][0]
+    assert "have durations written in seconds" in reported["violations"][0]
 
 
 def test_a_snapshot_kept_as_ranges_is_judged_as_it_stands_on_its_date(loaded: Settings) -> None:

@@ -428,7 +428,7 @@ def test_a_freeze_stops_a_release_and_not_a_rollback(live: Settings) -> None:
     )
     marts(live, "insert into marts.routing_prefixes values ('2012-04-01', '029999', '53')")
     with pytest.raises(
-        RoutingRefused, match=r"freeze from 2012-04-24 00:00 to 2012-05-02 00:00 UTC: bank holidays"
+        RoutingRefused, match=r"freeze from 2012-04-24 02:00 Paris to 2012-05-02 02:00 Paris: bank holidays"
     ):
         routing.apply(live, EVE, requested_by="n", reason="n")
     assert routing.rollback(live, requested_by="p", reason="r").status == "rolled back"
@@ -854,7 +854,7 @@ def test_status_shows_the_state_of_routing(live: Settings) -> None:
     assert (found.version, found.kind, found.released_by) == (pointer(live)["version"], "bootstrap", "night")
     assert (found.drift, found.hold, found.kill_switch, found.unfinished) == (None, None, None, None)
     assert found.pending is not None and found.pending.verdict == "needs approval"
-    assert found.pending.plan_hash in found.to_text()
+    assert found.pending.plan_hash in found.facts()["pending plan"]
     json.dumps(found.to_json())
     assert newest_business_date(live) == QUIET  # the last release's: no calls were built here
 

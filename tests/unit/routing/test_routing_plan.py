@@ -404,7 +404,7 @@ def test_a_freeze_counts_now_and_on_the_effective_date() -> None:
     )
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert frozen(freezes, now, date(2012, 12, 21)) == []
-    expected = ["freeze from 2012-12-21 17:00 to 2013-01-02 07:00 UTC: year end"]
+    expected = ["freeze from 2012-12-21 18:00 Paris to 2013-01-02 08:00 Paris: year end"]
     assert frozen(freezes, now, date(2012, 12, 22)) == expected
     assert frozen(freezes, now, date(2013, 1, 2)) == expected
     assert frozen(freezes, now, date(2013, 1, 3)) == []

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 
 import polars as pl
 
-from parc.instants import PARIS
+from parc.instants import PARIS, shown
 from parc.routing.judges.load import HalfHour, SiteLoad, in_ranges
 from parc.routing.judges.proposal import Effect, Proposal, Ruling
 from parc.routing.judges.validation import validation
@@ -144,7 +144,7 @@ def frozen(freezes: pl.DataFrame, now: datetime, day: date) -> list[str]:
     """The freeze windows (starts_at, ends_at, reason) in force now or at the start of the effective date."""
     instants = (now, datetime.combine(day, time(), PARIS))
     return [
-        f"freeze from {starts:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC: {reason}"
+        f"freeze from {shown(starts)} to {shown(ends)}: {reason}"
         for starts, ends, reason in freezes.sort("starts_at").iter_rows()
         if any(starts <= instant < ends for instant in instants)
     ]

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from parc.instants import shown
 from parc.routing.judges.proposal import Effect, Proposal, Ruling
 from parc.routing.table.content import BANDS, NATIONAL_ZONE, SHAPES, Frames
 from parc.routing.table.desired import horizon, live_pairs, zone_codes
@@ -87,7 +88,7 @@ def _overlapping(windows: pl.DataFrame) -> list[str]:
     previous = pl.col("closes_at").shift(1).over("zone_code", order_by="opens_at")
     bad = windows.filter((pl.col("closes_at") <= pl.col("opens_at")) | (pl.col("opens_at") < previous))
     return [
-        f"windows: {bad.height} close before they open or overlap (first: {zone} {opens:%Y-%m-%d %H:%M} UTC)"
+        f"windows: {bad.height} close before they open or overlap (first: {zone} {shown(opens)})"
         for zone, opens, _ in bad.head(1).iter_rows()
     ]
 

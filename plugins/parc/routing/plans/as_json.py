@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from parc.instants import iso
 from parc.routing.judges.load import SiteLoad
 from parc.routing.plans.plan import Plan
 from parc.routing.plans.remedies import of_verdict
@@ -57,10 +58,7 @@ def _changes(table: TableDiff) -> list[dict[str, Any]]:
 def _values(columns: dict[str, object] | None) -> dict[str, object] | None:
     if columns is None:
         return None
-    return {
-        name: f"{value:%Y-%m-%dT%H:%M}Z" if isinstance(value, datetime) else value
-        for name, value in columns.items()
-    }
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in columns.items()}
 
 
 def _load(site: SiteLoad) -> dict[str, Any]:

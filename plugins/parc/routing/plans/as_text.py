@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from parc import instants
 from parc.routing.plans.plan import Plan, ReleaseBlock
 from parc.routing.plans.wording import (
     LOAD_COLUMNS,
@@ -135,7 +136,7 @@ def _table(plan: Plan, table: TableDiff, rows_shown: int) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    return f"{value:%Y-%m-%dT%H:%M}Z" if isinstance(value, datetime) else str(value)
+    return instants.shown(value) if isinstance(value, datetime) else str(value)
 
 
 def _routes(plan: Plan) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from parc.errors import ParcError
-from parc.instants import shown
+from parc.instants import iso, shown
 from parc.numbers import e164
 from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import Answer, Question, open_switch, readable
@@ -38,7 +38,7 @@ class Explanation:
         """As JSON values."""
         values = asdict(self)
         if self.answer:
-            values["answer"]["at"] = self.answer.at.isoformat()
+            values["answer"]["at"] = iso(self.answer.at)
         return values
 
     def to_text(self) -> str:
@@ -91,7 +91,7 @@ def explain(
     caller = pl.select(e164(pl.lit(number))).item() or number  # the switch takes no other spelling
     answer = switch.ask(Question(caller, dialled_number, at)) if live else None
     return Explanation(
-        call=f"A call of {number} to {dialled_number} at {shown(at)} ({at.astimezone(UTC):%H:%M} UTC)",
+        call=f"A call of {number} to {dialled_number} at {shown(at)}",
         live=decision,
         planned=planned,
         not_planned=why_not,

@@ -8,7 +8,7 @@ from typing import Any
 
 from parc.errors import RoutingRefused
 from parc.findings import with_steps
-from parc.instants import shown
+from parc.instants import iso, shown
 from parc.ledger import plans, releases, write_releases
 from parc.ledger.plans import Answered, OpenQuestion
 from parc.routing.plans.plan import Plan
@@ -72,7 +72,7 @@ class Status:
         return {
             "version": self.version,
             "kind": self.kind,
-            "since": self.since and self.since.isoformat(),
+            "since": self.since and iso(self.since),
             "approved_by": self.approved_by,
             "released_by": self.released_by,
             "drift": self.drift,
@@ -84,7 +84,7 @@ class Status:
                 "subject": self.question.subject,
                 "effective_date": self.question.effective_date.isoformat(),
                 "plan_hash": self.question.plan_hash,
-                "since": self.question.at.isoformat(),
+                "since": iso(self.question.at),
                 "requested_by": self.question.requested_by,
             },
             "last_answer": self.last_answer
@@ -92,10 +92,10 @@ class Status:
                 "verdict": self.last_answer.verdict,
                 "answered_by": self.last_answer.answered_by,
                 "reason": self.last_answer.reason,
-                "at": self.last_answer.at.isoformat(),
+                "at": iso(self.last_answer.at),
                 "business_date": self.last_answer.business_date.isoformat(),
             },
-            "drains": {site: until.isoformat() for site, until in self.drains.items()},
+            "drains": {site: iso(until) for site, until in self.drains.items()},
             "pending": self.pending
             and {"verdict": self.pending.verdict, "plan_hash": self.pending.plan_hash},
         }
