@@ -92,7 +92,7 @@ def test_the_log_folds_the_nodes_and_sums_up(run: Run, caplog: pytest.LogCapture
     assert line == "12/131 fct_calls success 0.42 s"
     assert after == [
         "build 7 published: 1 delivery, 1 day, 0 rows in 0 marts",
-        "built without calls 2012-04-30, due 2012-05-01 04:00: it is built when it arrives",
+        "built without calls 2012-04-30, due 2012-05-01 04:00 Paris: it is built when it arrives",
         "dbt: 130 success, 1 warn; slowest: "
         "node_9 0.9 s, node_8 0.8 s, node_7 0.7 s, node_6 0.6 s, node_5 0.5 s",
     ]

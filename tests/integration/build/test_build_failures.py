@@ -373,7 +373,7 @@ def test_a_new_delivery_rebuilds_everything_and_reports_gaps(built: Settings) ->
     }
     reported(built, result, gap)
     assert (
-        "built without interventions 2012-04-26, due 2012-04-27 04:00: it is built when it arrives"
+        "built without interventions 2012-04-26, due 2012-04-27 04:00 Paris: it is built when it arrives"
         in result.message
     )
     assert build(built).build_id is None, "the same gap is reported once"
