@@ -49,6 +49,11 @@ class Record:
     restarts: tuple[Restart, ...] = ()
     keep_ending: dict[str, int] = field(default_factory=dict)
 
+    def unfinished(self, name: str) -> Restart | None:
+        """The restart of a program that has not worked yet; None if it needs none."""
+        found = [each for each in self.restarts if each.name == name and not each.restarted_at]
+        return found[-1] if found else None
+
 
 def read(path: Path) -> Record:
     """The record in a file; empty if there is none."""
@@ -62,16 +67,6 @@ def read(path: Path) -> Record:
         for each in found["restarts"]
     ]
     return Record(tuple(restarts), found["keep_ending"])
-
-
-def program(settings: Settings) -> Program:
-    """The process that watches; parc.platform.supervisor starts it."""
-    return Program(
-        "supervisor",
-        "the supervisor",
-        pid_file=run_folder(settings) / "supervisor.json",
-        log_path=settings.home / "logs" / "supervisor.log",
-    )
 
 
 def last(settings: Settings) -> tuple[Restart, ...]:

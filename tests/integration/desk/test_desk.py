@@ -12,7 +12,7 @@ import pytest
 from parc import desk, routing
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
-from parc.host import services
+from parc.host import programs
 from parc.ledger import locks, nights, notices, write_deliveries, write_notices
 from parc.ledger.notices import Notice
 from parc.loading import ingest
@@ -365,8 +365,8 @@ def test_crashed_processes_are_findings_and_unstarted_ones_are_not(
 ) -> None:
     settings = replace(warehouse, home=tmp_path)
     assert desk.findings(settings) == []
-    for name in services.COMMANDS:
+    for name in programs.COMMANDS:
         (tmp_path / "run" / f"{name}.json").write_text('{"pid": 999999999, "created": 0}')
     gone = desk.findings(settings)
-    assert [finding.subject.name for finding in gone] == [f"airflow {name}" for name in services.COMMANDS]
+    assert [finding.subject.name for finding in gone] == [f"airflow {name}" for name in programs.COMMANDS]
     assert all(finding.is_wrong and finding.command == "parc up" for finding in gone)

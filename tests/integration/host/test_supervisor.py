@@ -15,8 +15,9 @@ import pytest
 from parc import desk
 from parc.errors import ConfigurationError
 from parc.findings import Finding
-from parc.host import supervision
+from parc.host import programs, supervision
 from parc.host.processes import Program
+from parc.machine import processes
 from parc.platform import doctor, start, status
 from parc.settings import Settings
 from parc.warehouse import connect, embedded
@@ -35,11 +36,11 @@ def platform() -> Iterator[Settings]:
         start.up(settings, with_airflow=False)
         yield settings
         start.down(settings)
-        assert not any(program.process for program in programs(settings))
+        assert not any(program.process for program in both(settings))
 
 
-def programs(settings: Settings) -> list[Program]:
-    return [embedded.program(settings), supervision.program(settings)]
+def both(settings: Settings) -> list[Program]:
+    return [programs.postgresql(settings), programs.supervisor(settings)]
 
 
 def kill(program: Program) -> int:
@@ -67,12 +68,12 @@ def answers(settings: Settings) -> bool:
 
 
 def process_findings(settings: Settings) -> list[Finding]:
-    return desk.processes.findings(settings)
+    return processes.findings(settings)
 
 
 def test_postgresql_killed_in_the_middle_of_work_is_back_within_seconds(platform: Settings) -> None:
     """The session that worked when the server was killed is ended too: it would keep the new server out."""
-    server = embedded.program(platform)
+    server = programs.postgresql(platform)
     before = len(supervision.read(supervision.record_file(platform)).restarts)
     port = embedded.address(platform)
     with closing(psycopg.connect(**parameters(platform, "reader"), autocommit=True)) as connection:
@@ -91,7 +92,7 @@ def test_postgresql_killed_in_the_middle_of_work_is_back_within_seconds(platform
 def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(platform: Settings) -> None:
     control = platform.home / "postgres" / "data" / "global" / "pg_control"
     away = control.with_name("pg_control.away")
-    kill(embedded.program(platform))
+    kill(programs.postgresql(platform))
     control.rename(away)
     try:
         until(lambda: any("failed" in finding.text for finding in process_findings(platform)))
@@ -109,7 +110,7 @@ def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(platform: 
 
 @pytest.mark.parametrize("dead", [("supervisor",), ("postgresql", "supervisor")], ids="-".join)
 def test_up_mends_what_is_dead(platform: Settings, dead: tuple[str, ...]) -> None:
-    by_name = {program.name: program for program in programs(platform)}
+    by_name = {program.name: program for program in both(platform)}
     alive = {name: program.pid for name, program in by_name.items() if name not in dead}
     for name in reversed(dead):  # the supervisor first: it would start the other again
         kill(by_name[name])
@@ -122,7 +123,7 @@ def test_up_mends_what_is_dead(platform: Settings, dead: tuple[str, ...]) -> Non
 
 def test_what_is_stopped_stays_stopped(platform: Settings) -> None:
     assert start.down(platform) == ["supervisor", "postgresql"]
-    assert not any(program.process for program in programs(platform)) and process_findings(platform) == []
+    assert not any(program.process for program in both(platform)) and process_findings(platform) == []
     assert start.down(platform) == []
     with pytest.raises(ConfigurationError, match="is not running"):
         embedded.address(platform)
@@ -133,7 +134,7 @@ def test_what_is_stopped_stays_stopped(platform: Settings) -> None:
 def test_a_server_that_is_still_recovering_is_stopped_too(open_folder: Path) -> None:
     settings = Settings(home=open_folder / "home", landing="", switch="")
     embedded.start(settings)
-    server = embedded.program(settings)
+    server = programs.postgresql(settings)
     kill(server)
     port = (settings.home / "postgres" / "port").read_text()
     binary = embedded._binaries(settings, settings.home / "postgres") / "postgres"
@@ -141,6 +142,6 @@ def test_a_server_that_is_still_recovering_is_stopped_too(open_folder: Path) -> 
     server.start(
         [str(binary), "-D", str(data), "-p", port], data.parent, embedded.ENVIRONMENT, **embedded._identity()
     )
-    until(lambda: embedded.program(settings).process)
+    until(lambda: programs.postgresql(settings).process)
     assert embedded.stop(settings)
-    assert embedded.program(settings).process is None
+    assert programs.postgresql(settings).process is None
