@@ -17,7 +17,12 @@ START = Step("start it again", "parc up")
 def all_programs(settings: Settings) -> list[tuple[Subject, Program]]:
     """The processes that this platform may have, running or not."""
     found = [*programs.watched(settings), programs.supervisor(settings)]
-    return [(Subject(_name(program)), program) for program in found]
+    return [(subject_of(program), program) for program in found]
+
+
+def subject_of(program: Program) -> Subject:
+    """What a finding about a process concerns."""
+    return Subject(f"airflow {program.name}" if program.name in programs.COMMANDS else program.name)
 
 
 def findings(settings: Settings) -> list[Finding]:
@@ -31,10 +36,6 @@ def findings(settings: Settings) -> list[Finding]:
         if parts:
             found.append(Finding(_kind(program), Severity.WRONG, subject, *parts))
     return found
-
-
-def _name(program: Program) -> str:
-    return f"airflow {program.name}" if program.name in programs.COMMANDS else program.name
 
 
 def _kind(program: Program) -> FindingKind:

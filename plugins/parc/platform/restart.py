@@ -7,7 +7,6 @@ import sys
 
 from parc.errors import parts_of
 from parc.host import services
-from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import embedded
 
@@ -20,6 +19,8 @@ def restart(settings: Settings, name: str) -> None:
     if name == "postgresql":
         embedded.start(settings)
     elif name == "kamailio":
+        from parc.routing.switches import local  # takes a second to import
+
         local.start(settings)
     else:
         services.restart(settings, name, embedded.airflow_url(settings))

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from parc.host.supervision import Part, Watchdog
 from parc.settings import Settings, environment_without
 
 POLL_SECONDS = 1
+LOOK_EVERY = timedelta(minutes=2)
+"""How often what is wrong is told, and what ended; at once where a program is in trouble or out of it."""
+LONGEST_LOOK = timedelta(minutes=5)
 STOP_SECONDS = 20
 
 
@@ -57,11 +61,35 @@ def parts(settings: Settings) -> list[Part]:
 def run(settings: Settings, is_ending: threading.Event) -> None:
     """Watchdog until the event is set."""
     watch = Watchdog(parts(settings), supervision.record_file(settings))
+    teller = Teller()
     while not is_ending.wait(POLL_SECONDS):
         with locked(lock_file(settings)):
             if is_ending.is_set():  # meanwhile
                 return
-            watch.look(datetime.now(UTC))
+            now = datetime.now(UTC)
+            watch.look(now)
+        teller.look(watch.trouble(now), now)
+
+
+@dataclass
+class Teller:
+    """Has a process of its own tell people, one at a time."""
+
+    _process: subprocess.Popen[bytes] | None = None
+    _began_at: datetime | None = None
+    _trouble: frozenset[str] = frozenset()
+
+    def look(self, trouble: frozenset[str], now: datetime) -> None:
+        """Start it if it is due: `trouble` names programs of which people should know."""
+        took = now - self._began_at if self._began_at else LOOK_EVERY
+        if self._process and self._process.poll() is None:
+            if took > LONGEST_LOOK:
+                self._process.kill()
+            return
+        if trouble == self._trouble and took < LOOK_EVERY:
+            return
+        self._trouble, self._began_at = trouble, now
+        self._process = subprocess.Popen(_python("outages"), stdin=subprocess.DEVNULL)
 
 
 def _restart(name: str) -> None:
