@@ -97,7 +97,7 @@ def run(settings: Settings, screen: Console) -> None:
             )
         if (_released_date(settings) or date.min) < LAST:
             _step(bar, "Release the go-live of 25 April, approved by name", lambda _: _release(airflow, LAST))
-        if local.is_own(settings):
+        if settings.has_own_switch:
             local.set_clock(settings, SWITCH_NOW)
     for line in (*_summary(settings), *started.lines()):
         screen.print(line, highlight=False, soft_wrap=True)

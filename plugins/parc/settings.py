@@ -129,6 +129,11 @@ class Settings:
         """Whether deliveries are read from the home's own folder."""
         return self.landing == str(self.home / "landing")
 
+    @property
+    def has_own_switch(self) -> bool:
+        """Whether the platform starts a Kamailio of its own."""
+        return self.switch == "kamailio:"
+
     def with_warehouse(self, dsn: str) -> Self:
         """These settings on another warehouse."""
         return replace(self, warehouse_dsn=dsn)

@@ -32,7 +32,7 @@ from psycopg import sql
 
 from parc.build.dbt import environment
 from parc.feeds import FEEDS
-from parc.host import services
+from parc.host import programs, services
 from parc.host.client import Airflow
 from parc.settings import PROJECT, Settings
 from parc.warehouse import connect, embedded, parameters
@@ -224,7 +224,7 @@ def cpu_seconds(bench: Bench) -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = used.ru_utime + used.ru_stime
     for settings in (bench.own, bench.cosmos):
-        for service in services.programs(settings):
+        for service in programs.airflow(settings):
             if service.name == "scheduler" and service.pid:
                 scheduler = psutil.Process(service.pid)
                 times = scheduler.cpu_times()

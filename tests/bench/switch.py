@@ -21,6 +21,7 @@ import polars as pl
 import psutil
 import psycopg
 
+from parc.host import programs
 from parc.routing.switches import KAMAILIO, Release, local
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
@@ -156,7 +157,7 @@ def main() -> None:
             live, one = released(switch, "5", content(given.exceptions, 1), 5)
             print("bare: COPY and reload of the whole table")
             limit = bare(settings, second)
-            process = psutil.Process(local.program(settings).pid)
+            process = psutil.Process(programs.kamailio(settings).pid)
             memory = Rpc(local.socket(settings)).call("core.shmmem", "m")
             print(
                 f"switch: {memory['real_used']} MB of shared memory in use, "

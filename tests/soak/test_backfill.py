@@ -94,9 +94,9 @@ def seconds_of_a_night(settings: Settings, feed: str) -> tuple[float, float]:
 
 def kill_scheduler(settings: Settings) -> None:
     """As in a power failure: kill the scheduler and its tasks at the same time."""
-    from parc.host import services
+    from parc.host import programs
 
-    [pid] = [each.pid for each in services.programs(settings) if each.name == "scheduler"]
+    [pid] = [each.pid for each in programs.airflow(settings) if each.name == "scheduler"]
     process = psutil.Process(pid)
     for each in [process, *process.children(recursive=True)]:
         try:

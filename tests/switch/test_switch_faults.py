@@ -19,6 +19,7 @@ import pytest
 
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
+from parc.host import programs
 from parc.routing.switches import Release, local, open_switch, readable
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.kamailio import KamailioSwitch
@@ -215,7 +216,7 @@ def test_a_socket_without_listener(live: Settings, tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_a_switch_that_hangs(live: Settings) -> None:
     """Suspended in the middle of a release, it does not answer; once resumed, the next run settles it."""
-    processes = [psutil.Process(local.program(live).pid)]
+    processes = [psutil.Process(programs.kamailio(live).pid)]
     processes += processes[0].children(recursive=True)
     for process in processes:
         process.suspend()
@@ -291,7 +292,7 @@ def test_only_the_platform_controls_the_switch_and_its_tables(live: Settings) ->
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 database.execute(statement.encode())
-    process = psutil.Process(local.program(live).pid)
+    process = psutil.Process(programs.kamailio(live).pid)
     addresses = {
         connection.laddr.ip
         for each in (process, *process.children(recursive=True))

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from parc.errors import ConfigurationError
+from parc.host import programs
 from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc
 from parc.routing.switches.probes import seal
@@ -339,7 +340,7 @@ def test_low_memory_keeps_active_calls_and_refuses_new_ones(open_live: Settings,
 
 def test_the_log_names_no_caller_and_stays_short(open_live: Settings, caller: Phone) -> None:
     """Malformed messages, each with a number in it."""
-    log = local.program(open_live).log_path
+    log = programs.kamailio(open_live).log_path
     assert log.stat().st_mode & 0o777 == 0o600
     size = log.stat().st_size
     number = "33612345678"
@@ -367,7 +368,7 @@ def test_the_log_names_no_caller_and_stays_short(open_live: Settings, caller: Ph
 
 def test_a_large_log_keeps_only_lines_about_crashes(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, landing=str(tmp_path), switch="kamailio:")
-    log = local.program(settings).log_path
+    log = programs.kamailio(settings).log_path
     log.parent.mkdir()
     death = " 0(7) ALERT: <core> [main.c:777]: handle_sigs(): child process 9 exited by a signal 11\n"
     log.write_text(death + " 9(16) ERROR: <core> parse_via(): <0612345678>\n" * 100)
@@ -378,12 +379,12 @@ def test_a_large_log_keeps_only_lines_about_crashes(tmp_path: Path) -> None:
 
 
 def test_the_switch_leaves_no_file_that_others_can_read(running: Settings) -> None:
-    folder = local.program(running).log_path.parent
+    folder = programs.kamailio(running).log_path.parent
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name for path in folder.iterdir() if path.is_socket() or path.is_fifo()} == {"rpc.sock"}
     assert (folder / "kamailio.cfg").stat().st_mode & 0o777 == 0o600
     secret = local.secret(running)
-    process = psutil.Process(local.program(running).pid or 0)
+    process = psutil.Process(programs.kamailio(running).pid or 0)
     for each in (process, *process.children(recursive=True)):
         assert secret not in " ".join(each.cmdline()) + str(each.environ())
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from parc import routing
+from parc.host import programs
 from parc.routing.switches import local
 from parc.routing.switches.binrpc import Rpc, encode
 from parc.settings import Settings
@@ -33,9 +34,9 @@ def calls_going_on(settings: Settings, sites: Sites, folder: Path, seconds: int)
     bystander gets nothing, nobody's number is in the log, the memory comes back, and routing verifies."""
     local.set_clock(settings, IN_HOURS)
     sites.are_call_ids_forged = True
-    process = psutil.Process(local.program(settings).pid or 0)
+    process = psutil.Process(programs.kamailio(settings).pid or 0)
     pids = {each.pid for each in (process, *process.children(recursive=True))}
-    log = local.program(settings).log_path
+    log = programs.kamailio(settings).log_path
     before, length = used(settings), log.stat().st_size
     calls = start_calls(folder, local.calls_port(settings), [CALLER], PER_SECOND * seconds, PER_SECOND)
     with phone(settings, STRANGER) as bystander:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from parc.desk import deliveries, marts, notices, places, processes, switch
+from parc import machine
+from parc.desk import deliveries, marts, notices, switch
 from parc.desk.deliveries import due, missing, newest_night
 from parc.errors import ParcError
 from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
@@ -42,7 +43,7 @@ def findings(settings: Settings, *, plan_for: date | None = None) -> list[Findin
     Raises ConfigurationError when the warehouse cannot be reached.
     """
     pending = pending_migrations(settings)
-    found = processes.findings(settings) + places.findings(settings)
+    found = machine.findings(settings)
     if pending:  # nothing else can be read
         text = f"{', '.join(pending)} not applied to this warehouse"
         step = Step("apply what is missing", "parc up --no-airflow")

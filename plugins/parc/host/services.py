@@ -12,17 +12,10 @@ import psutil
 
 from parc.errors import ConfigurationError
 from parc.findings import Step
-from parc.host import environment, processes
+from parc.host import environment, processes, programs
 from parc.host.processes import Program, StartFailed, free_port, run_folder, wait_until_ready
 from parc.settings import Settings
 
-COMMANDS = {
-    "api-server": ["api-server"],
-    # Logs are read from the common folder; the processes' own log servers would listen on every interface.
-    "scheduler": ["scheduler", "--skip-serve-logs"],
-    "dag-processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],
-}
 POOLS = "deploy/airflow_pools.json"
 PORT = 8080
 START_SECONDS = 120
@@ -41,7 +34,7 @@ def start(settings: Settings, database: str) -> str:
     places = {"PARC_LANDING": settings.landing, "PARC_SWITCH": settings.switch}
     tables = {"database": database.rpartition("@")[2]}
     known = run / "places.json"
-    runs = [bool(program.process) for program in programs(settings)]
+    runs = [bool(program.process) for program in programs.airflow(settings)]
     before = places | tables
     if any(runs) and known.exists():
         before |= json.loads(known.read_text())
@@ -75,22 +68,18 @@ def start(settings: Settings, database: str) -> str:
 def restart(settings: Settings, name: str, database: str) -> None:
     """Start one that has ended, with the port and the settings of the others; this does not wait for it."""
     port = int((run_folder(settings) / "airflow_port").read_text())
-    _launch(settings, _program(settings, name), environment.variables(settings, port, database))
+    [program] = [each for each in programs.airflow(settings) if each.name == name]
+    _launch(settings, program, environment.variables(settings, port, database))
 
 
 def was_started(settings: Settings) -> bool:
     """Airflow was started here, and not stopped since; it may have ended by itself."""
-    return any(program.was_started for program in programs(settings))
+    return any(program.was_started for program in programs.airflow(settings))
 
 
 def stop(settings: Settings) -> list[str]:
     """Stop the processes that run, their children too; returns their names."""
-    return processes.stop(programs(settings), seconds=STOP_SECONDS, with_children=True)
-
-
-def programs(settings: Settings) -> list[Program]:
-    """Airflow's processes, running or not."""
-    return [_program(settings, name) for name in COMMANDS]
+    return processes.stop(programs.airflow(settings), seconds=STOP_SECONDS, with_children=True)
 
 
 def address(settings: Settings) -> str:
@@ -126,15 +115,6 @@ def elsewhere(settings: Settings) -> str | None:
     return place
 
 
-def _program(settings: Settings, name: str) -> Program:
-    return Program(
-        name,
-        f"Airflow's {name}",
-        pid_file=run_folder(settings) / f"{name}.json",
-        log_path=_log_path(settings, name),
-    )
-
-
 def _log_path(settings: Settings, name: str) -> Path:
     return settings.home / "logs" / f"airflow-{name}.log"
 
@@ -155,7 +135,7 @@ def _start_services(settings: Settings, port: int, database: str) -> bool:
     DAG processor; False if another program took the port meanwhile."""
     (run_folder(settings) / "airflow_port").write_text(str(port))
     variables = environment.variables(settings, port, database)
-    four = programs(settings)
+    four = programs.airflow(settings)
     for program in four:
         if program.process is None:
             _launch(settings, program, variables)
@@ -171,7 +151,7 @@ def _start_services(settings: Settings, port: int, database: str) -> bool:
 
 
 def _launch(settings: Settings, program: Program, variables: dict[str, str]) -> None:
-    program.start(_airflow(*COMMANDS[program.name]), settings.home, variables)
+    program.start(_airflow(*programs.COMMANDS[program.name]), settings.home, variables)
 
 
 def _listens(program: Program, port: int) -> bool:

@@ -16,6 +16,8 @@ from parc.settings import Settings
 LONGEST_WAIT = timedelta(minutes=5)
 STABLE = timedelta(minutes=10)
 """Whoever has lived this long has recovered: what came before is history."""
+TOLD_AFTER = timedelta(seconds=10)
+"""What is down for longer is told to people; the supervisor may mend it before."""
 MANY_ENDS = 3
 """From so many ends on, each within STABLE of the one before, a program keeps ending."""
 RESTARTS_KEPT = 50
@@ -49,6 +51,11 @@ class Record:
     restarts: tuple[Restart, ...] = ()
     keep_ending: dict[str, int] = field(default_factory=dict)
 
+    def unfinished(self, name: str) -> Restart | None:
+        """The restart of a program that has not worked yet; None if it needs none."""
+        found = [each for each in self.restarts if each.name == name and not each.restarted_at]
+        return found[-1] if found else None
+
 
 def read(path: Path) -> Record:
     """The record in a file; empty if there is none."""
@@ -62,16 +69,6 @@ def read(path: Path) -> Record:
         for each in found["restarts"]
     ]
     return Record(tuple(restarts), found["keep_ending"])
-
-
-def program(settings: Settings) -> Program:
-    """The process that watches; parc.platform.supervisor starts it."""
-    return Program(
-        "supervisor",
-        "the supervisor",
-        pid_file=run_folder(settings) / "supervisor.json",
-        log_path=settings.home / "logs" / "supervisor.log",
-    )
 
 
 def last(settings: Settings) -> tuple[Restart, ...]:
@@ -124,6 +121,14 @@ class Watchdog:
         self._finished = self._finished[-RESTARTS_KEPT:]
         keep_ending = {name: ends.count for name, ends in self._ends.items() if ends.count >= MANY_ENDS}
         self._write(Record((*self._finished, *unfinished), keep_ending))
+
+    def trouble(self, now: datetime) -> frozenset[str]:
+        """The programs that keep ending, or have been down for TOLD_AFTER."""
+        return frozenset(
+            name
+            for name, ends in self._ends.items()
+            if ends.count >= MANY_ENDS or (ends.unfinished and now - ends.unfinished.ended_at >= TOLD_AFTER)
+        )
 
     def _look_at(self, part: Part, ends: _Ends, now: datetime) -> None:
         if part.program.has_crashed:

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.host.sending import Telling
 from parc.instants import shown
 from parc.wording import joined
 
@@ -87,7 +88,7 @@ def still_true(connection: Connection[Any], count: int) -> list[Notice]:
             f"""
             select {_COLUMNS}
             from ops.notice as notice
-            where ended_at is null and not case
+            where ended_at is null and dag_id is not null and not case
                 when kind = any(%(of_builds)s) then exists (
                     select from marts.published_build where published_at > notice.at
                 )
@@ -115,14 +116,28 @@ def still_true(connection: Connection[Any], count: int) -> list[Notice]:
     return [_notice(row) for row in rows]
 
 
-def of_dag(connection: Connection[Any], dag_id: str) -> list[Notice]:
-    """The notices of a DAG of which no run has succeeded since, oldest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            f"select {_COLUMNS} from ops.notice where dag_id = %s and ended_at is null order by at".encode(),
-            [dag_id],
-        ).fetchall()
-    return [_notice(row) for row in rows]
+def open_of_dag(connection: Connection[Any], dag_id: str) -> dict[int, Telling]:
+    """By `notice_id`, what was told of a DAG of which no run has succeeded since, oldest first."""
+    return _tellings(connection, "dag_id = %s and ended_at is null", dag_id)
+
+
+def to_send_again(connection: Connection[Any], now: datetime) -> dict[int, Telling]:
+    """By `notice_id`, what was told of runs, some address has not taken, and is due to be sent again, oldest
+    first."""
+    return _tellings(connection, "retry_at <= %s and dag_id is not null", now)
+
+
+def _tellings(connection: Connection[Any], which: str, value: object) -> dict[int, Telling]:
+    rows = connection.execute(
+        "select notice_id, text, at, sent_to, retry_at, ended_at, ended_by, end_sent_to "
+        f"from ops.notice where {which} order by at".encode(),
+        [value],
+    ).fetchall()
+    found = {}
+    for notice_id, text, *others in rows:
+        title, _, body = text.partition("\n\n")
+        found[notice_id] = Telling(title, body, *others)
+    return found
 
 
 def _notice(row: dict[str, Any]) -> Notice:

@@ -1,4 +1,4 @@
-"""Stores reports on Airflow runs."""
+"""Stores what was told of Airflow runs and of the machine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
+from parc.findings import Finding
+from parc.host.sending import Telling
 from parc.ledger.notices import OVERDUE, Notice
 
 
-def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str | None) -> None:
+def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
     """Store a notice, replacing an earlier one of its run; that a run is overdue does not replace why it
-    failed. `text` is the full text as sent, `sent_to` the addresses that accepted it, None if there are
-    none."""
-    values = {
+    failed."""
+    values = _of(telling) | {
         "dag_id": notice.dag_id,
         "run_id": notice.run_id,
         "kind": notice.kind,
@@ -26,18 +27,17 @@ def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str
         "reasons": notice.reasons,
         "impact": notice.impact,
         "steps": Jsonb([asdict(step) for step in notice.steps]),
-        "text": text,
-        "sent_to": sent_to,
         "overdue": list(OVERDUE),
     }
     connection.execute(
         """
         insert into ops.notice (
-            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, text, sent_to
+            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, text, at,
+            sent_to, retry_at
         )
         values (
             %(dag_id)s, %(run_id)s, %(kind)s, %(feed)s, %(business_date)s, %(last_date)s, %(owner)s,
-            %(reasons)s, %(impact)s, %(steps)s, %(text)s, %(sent_to)s
+            %(reasons)s, %(impact)s, %(steps)s, %(text)s, %(at)s, %(sent_to)s, %(retry_at)s
         )
         on conflict (dag_id, run_id) do update set
             kind = excluded.kind,
@@ -49,19 +49,61 @@ def keep(connection: Connection[Any], notice: Notice, *, text: str, sent_to: str
             impact = excluded.impact,
             steps = excluded.steps,
             text = excluded.text,
-            sent_to = excluded.sent_to,
             at = excluded.at,
+            sent_to = excluded.sent_to,
+            retry_at = excluded.retry_at,
             ended_at = null,
-            ended_by = null
+            ended_by = null,
+            end_sent_to = null
         where not excluded.kind = any(%(overdue)s) or ops.notice.kind = any(%(overdue)s)
         """,
         values,
     )
 
 
-def end(connection: Connection[Any], notice: Notice, run_id: str) -> None:
-    """Note that a later run of the notice's DAG succeeded."""
+def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling, *, owner: str) -> None:
+    """Store what was told of something of the machine, or how that stands now."""
+    values = _of(telling) | {
+        "kind": finding.kind,
+        "subject": finding.subject.name,
+        "owner": owner,
+        "reasons": [finding.text],
+        "steps": Jsonb([asdict(step) for step in finding.steps]),
+    }
     connection.execute(
-        "update ops.notice set ended_at = clock_timestamp(), ended_by = %s where notice_id = %s",
-        [run_id, notice.notice_id],
+        """
+        insert into ops.notice (
+            kind, subject, owner, reasons, impact, steps, text, at, sent_to, retry_at, ended_at, end_sent_to
+        )
+        values (
+            %(kind)s, %(subject)s, %(owner)s, %(reasons)s, '', %(steps)s, %(text)s, %(at)s, %(sent_to)s,
+            %(retry_at)s, %(ended_at)s, %(end_sent_to)s
+        )
+        on conflict (kind, subject, at) where dag_id is null do update set
+            sent_to = excluded.sent_to,
+            retry_at = excluded.retry_at,
+            ended_at = excluded.ended_at,
+            end_sent_to = excluded.end_sent_to
+        """,
+        values,
     )
+
+
+def update(connection: Connection[Any], notice_id: int, telling: Telling) -> None:
+    """Note how a notice stands: who has it, whether it has ended, and who knows that."""
+    connection.execute(
+        """
+        update ops.notice set
+            sent_to = %(sent_to)s,
+            retry_at = %(retry_at)s,
+            ended_at = %(ended_at)s,
+            ended_by = %(ended_by)s,
+            end_sent_to = %(end_sent_to)s
+        where notice_id = %(notice_id)s
+        """,
+        _of(telling) | {"notice_id": notice_id},
+    )
+
+
+def _of(telling: Telling) -> dict[str, Any]:
+    return {**vars(telling), "text": f"{telling.title}\n\n{telling.body}"}

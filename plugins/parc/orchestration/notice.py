@@ -4,24 +4,23 @@ PARC_NOTICE_URLS says."""
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowFailException
 
-from parc.errors import ConfigurationError, ParcError, parts_of
+from parc.errors import ParcError, parts_of
 from parc.findings import FindingKind, Step, each_once, run_path
 from parc.orchestration.deadline import RunFirstQueued
-from parc.settings import given_secret
 
 if TYPE_CHECKING:
     from parc.ledger.notices import Notice
+    from parc.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +28,7 @@ REASON = "reason"
 REASON_LENGTH = 4_000
 UNENDED = ("queued", "running")
 """States of a run that has not ended."""
+NO_ADDRESS = "nobody; PARC_NOTICE_URLS names no address"
 SILENT = "it ended without a message (killed, lost or timed out); see its log"
 
 
@@ -99,22 +99,23 @@ class RunMended(BaseNotifier):
 
 def mended(dag_id: str, run_id: str) -> None:
     """End the notices of a DAG of which a run did what it should, and send one that says so. Never raises."""
-    from parc.instants import shown
     from parc.ledger import notices, write_notices
     from parc.settings import Settings
     from parc.warehouse import connect
 
     try:
-        with connect(Settings.from_env(), "loader") as connection:
-            ended = notices.of_dag(connection, dag_id)
-            for notice in ended:
-                write_notices.end(connection, notice, run_id)
-        for notice in ended:
-            assert notice.at
-            minutes = int((datetime.now(UTC) - notice.at).total_seconds() / 60)
-            text = f"Run {run_id} succeeded, {minutes} min after the notice of {shown(notice.at)}."
-            sent_to = _send(f"mended: {notice.title}", text, "success")
-            log.info("mended: %s. %s sent to: %s", notice.title, text, sent_to or "nobody")
+        now = datetime.now(UTC)
+        with connect(Settings.from_env(), "loader", autocommit=True) as connection:
+            told = {
+                notice_id: replace(telling, ended_at=now, ended_by=run_id, retry_at=now)
+                for notice_id, telling in notices.open_of_dag(connection, dag_id).items()
+            }
+            for notice_id, telling in told.items():  # before they are sent, which takes time
+                write_notices.update(connection, notice_id, telling)
+            for notice_id, telling in told.items():
+                sent = telling.sent(now)
+                write_notices.update(connection, notice_id, sent)
+                log.info("%s: %s sent to: %s", sent.title, sent.ending, sent.end_sent_to or "nobody")
     except Exception:
         log.exception("%s succeeded, and its notices could not be ended", dag_id)
 
@@ -178,78 +179,47 @@ def report(
 ) -> None:
     """Send a notice, log it, and store it with the addresses that took it. If one fails, the others still
     happen."""
+    from parc.host.sending import Telling, without_colours
     from parc.ledger.notices import Notice
+    from parc.settings import Settings
 
     first, last = (dates[0], dates[-1]) if dates else (None, None)
     days = f"--date {first or 'DATE'}" if first == last else f"--from {first} --to {last}"
     steps = [replace(step, command=step.command.replace("{dates}", days)) for step in remedy]
     steps.append(Step("open the run", link=run_path(dag_id, run_id)))
+    reasons = [without_colours(reason) for reason in reasons]
     notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, each_once(steps))
-    body = body_of(notice)
-    sent_to = _send(notice.title, body)
-    text = f"{notice.title}\n\n{body}"
-    log.error("%s\nsent to: %s", text, sent_to or "nobody; PARC_NOTICE_URLS names no address")
+    settings, now = Settings.from_env(), datetime.now(UTC)
+    telling = Telling(notice.title, body_of(notice, settings), now).sent(now)
+    log.error(
+        "%s\n\n%s\nsent to: %s",
+        telling.title,
+        telling.body,
+        telling.sent_to or ("nobody yet" if telling.retry_at else NO_ADDRESS),
+    )
     from parc.ledger import write_notices
-    from parc.settings import Settings
     from parc.warehouse import connect
 
     try:
-        with connect(Settings.from_env(), "loader") as connection:
-            write_notices.keep(connection, notice, text=text, sent_to=sent_to)
+        with connect(settings, "loader") as connection:
+            write_notices.keep(connection, notice, telling)
     except Exception:
         log.exception("the notice of %s %s is not in ops.notice", dag_id, run_id)
 
 
-def body_of(notice: Notice) -> str:
+def body_of(notice: Notice, settings: Settings) -> str:
     """What a notice says below its title."""
     from airflow.sdk.configuration import conf
 
-    from parc.host import shell
-    from parc.settings import Settings
+    from parc.host.sending import body
 
-    airflow = conf.get("api", "base_url").rstrip("/")
     lines = [
         *notice.reasons,
         "",
         f"Business date: {notice.dates}. Run: {notice.run_id}. Owner: {notice.owner}.",
         f"Impact: {notice.impact}",
-        f"In a shell, first: {shell.definition(Settings.from_env())}",
-        "What to do:",
-        *(f"- {step.to_text(airflow)}" for step in notice.steps),
-        f"Runbook: {airflow}/parc/runbooks/{notice.kind.slug}",
     ]
-    return "\n".join(lines)
-
-
-def _send(title: str, body: str, kind: Literal["failure", "success"] = "failure") -> str | None:
-    """The addresses that took the notice, without their passwords."""
-    try:
-        urls = (given_secret("PARC_NOTICE_URLS") or "").split()
-    except ConfigurationError as error:
-        log.error("%s", error)
-        return None
-    if not urls:
-        return None
-    import apprise
-
-    taken = []
-    for number, url in enumerate(urls, start=1):
-        try:
-            service = apprise.Apprise.instantiate(url)
-            if service is None:
-                log.error("address %s of PARC_NOTICE_URLS is not an Apprise URL", number)
-            elif service.notify(title=f"PARC: {title}", body=body, notify_type=kind):
-                taken.append(_named(service))
-            else:
-                log.error("%s did not accept the notice", _named(service))
-        except Exception:
-            log.exception("address %s of PARC_NOTICE_URLS did not accept the notice", number)
-    return " ".join(taken) or None
-
-
-def _named(service: Any) -> str:
-    """The address without passwords and options."""
-    return re.sub(r"\?.*", "", str(service.url(privacy=True)))
+    return body(lines, settings, notice.steps, notice.kind, conf.get("api", "base_url").rstrip("/"))
 
 
 def _reasons(context: Mapping[str, Any]) -> tuple[list[str], list[Step]]:

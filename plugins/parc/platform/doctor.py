@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from parc import desk, routing, storage
-from parc.desk import processes
+from parc import desk, machine, routing, storage
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.host import services
+from parc.host import programs, services
 from parc.loading.names import reported
 from parc.loading.pseudonyms import STRONG_KEY, check_key, check_list, weakness
 from parc.settings import Settings
@@ -75,7 +74,7 @@ def checks(settings: Settings) -> list[Check]:
     if found[-1].is_ok:
         on_desk = desk.findings(settings, plan_for=desk.planned_night(settings))
     else:
-        on_desk = processes.findings(settings)
+        on_desk = machine.findings(settings)
     if not found[-1].is_ok or any(finding.kind is FindingKind.SCHEMA for finding in on_desk):
         names = ("schema", "airflow") if found[-1].is_ok else ("airflow",)
         areas = [area for area in AREAS if area.name in names]
@@ -173,7 +172,7 @@ def _schema(_: Settings) -> str:
 
 
 def _airflow(settings: Settings) -> str:
-    if not any(program.pid for program in services.programs(settings)):
+    if not any(program.pid for program in programs.airflow(settings)):
         return services.elsewhere(settings) or "not started (`parc up` starts it)"
     return services.address(settings)
 

@@ -58,12 +58,12 @@ def up(
 
 
 def _up(settings: Settings, with_airflow: bool, progress: Callable[[str], None]) -> str | None:
-    if with_airflow or not settings.warehouse_dsn or local.is_own(settings):
+    if with_airflow or not settings.warehouse_dsn or settings.has_own_switch:
         progress("starting PostgreSQL")
         embedded.start(settings)
     progress("bringing the warehouse's schema up to date")
     migrate(settings)
-    if local.is_own(settings):
+    if settings.has_own_switch:
         progress("starting the switch")
         local.start(settings)
     elif settings.switch_dsn:
@@ -89,7 +89,7 @@ def describe(settings: Settings, ui: str | None) -> StartedPlatform:
         info = connection.info
         place = f"postgresql://{info.host}:{info.port}/{info.dbname}"
     login = f"{users.ADMIN} / {users.password(settings, users.ADMIN)}" if ui else None
-    switch = f"sip:127.0.0.1:{local.calls_port(settings)}" if local.is_own(settings) else None
+    switch = f"sip:127.0.0.1:{local.calls_port(settings)}" if settings.has_own_switch else None
     return StartedPlatform(place, settings.landing, switch, ui, login)
 
 

@@ -7,11 +7,12 @@ from datetime import date
 from typing import Any
 
 from parc import desk, routing
-from parc.desk import Due, processes
+from parc.desk import Due
 from parc.errors import ConfigurationError
 from parc.findings import Finding, FindingKind
 from parc.host import supervision
 from parc.ledger import builds, deliveries
+from parc.machine import processes
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -68,7 +69,7 @@ def overview(settings: Settings) -> Overview:
         due=desk.due(settings, night) if night else [],
         processes=[
             {"process": program.name, "pid": program.pid, "log": str(program.log_path)}
-            for _, program in processes.programs(settings)
+            for _, program in processes.all_programs(settings)
         ],
         restarts=[
             {"process": each.name, "ended_at": each.ended_at, "restarted_at": each.restarted_at}

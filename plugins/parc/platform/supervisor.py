@@ -1,45 +1,48 @@
-"""The process that `parc up` leaves running: it starts again what ends by itself.
+"""The process that `parc up` leaves running: it starts again what ends by itself, and has it told.
 
-`python -m parc.platform.supervisor` is that process; `parc stop` ends it first.
+`python -m parc.platform.supervisor` is that process; `parc stop` ends it first. It imports little:
+what takes more is left to processes that end (`parc.platform.restart`, `parc.platform.outages`).
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
-from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from parc.host import processes, services, supervision
+from parc.errors import ParcError
+from parc.host import processes, programs, supervision
 from parc.host.processes import locked, run_folder
 from parc.host.supervision import Part, Watchdog
-from parc.routing.switches import local
 from parc.settings import Settings, environment_without
-from parc.warehouse import embedded
 
 POLL_SECONDS = 1
+LOOK_EVERY = timedelta(minutes=2)
+"""How often what is wrong is told, and what ended; at once where a program is in trouble or out of it."""
+LONGEST_LOOK = timedelta(minutes=5)
 STOP_SECONDS = 20
 
 
 def start(settings: Settings) -> None:
     """Start it if there is anything for it to watch."""
-    if any(part.program.was_started for part in parts(settings)):
+    if any(program.was_started for program in programs.watched(settings)):
         environment = environment_without() | {
             "PARC_HOME": str(settings.home),
             "PARC_LANDING": settings.landing,
             "PARC_SWITCH": settings.switch,
         }
-        command = [sys.executable, "-m", "parc.platform.supervisor"]
-        supervision.program(settings).start(command, settings.home, environment)
+        programs.supervisor(settings).start(_python("supervisor"), settings.home, environment)
 
 
 def stop(settings: Settings) -> bool:
     """End it, not what it started; returns whether it ran."""
-    return bool(processes.stop([supervision.program(settings)], seconds=STOP_SECONDS))
+    return bool(processes.stop([programs.supervisor(settings)], seconds=STOP_SECONDS))
 
 
 def lock_file(settings: Settings) -> Path:
@@ -49,34 +52,56 @@ def lock_file(settings: Settings) -> Path:
 
 def parts(settings: Settings) -> list[Part]:
     """What it watches, in the order in which it starts."""
-    found = [Part(embedded.program(settings), partial(embedded.start, settings), is_needed_by_others=True)]
-    if local.is_own(settings):
-        found.append(Part(local.program(settings), partial(local.start, settings)))
-    for program in services.programs(settings):
-        found.append(Part(program, partial(_restart_service, settings, program.name)))
-    return found
-
-
-def _restart_service(settings: Settings, name: str) -> None:
-    services.restart(settings, name, embedded.airflow_url(settings))
+    return [
+        Part(program, partial(_restart, program.name), is_needed_by_others=program.name == "postgresql")
+        for program in programs.watched(settings)
+    ]
 
 
 def run(settings: Settings, is_ending: threading.Event) -> None:
     """Watchdog until the event is set."""
     watch = Watchdog(parts(settings), supervision.record_file(settings))
+    teller = Teller()
     while not is_ending.wait(POLL_SECONDS):
-        _bury()
         with locked(lock_file(settings)):
             if is_ending.is_set():  # meanwhile
                 return
-            watch.look(datetime.now(UTC))
+            now = datetime.now(UTC)
+            watch.look(now)
+        teller.look(watch.trouble(now), now)
 
 
-def _bury() -> None:
-    """Let go of children that ended: they would seem to be there still."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+@dataclass
+class Teller:
+    """Has a process of its own tell people, one at a time."""
+
+    _process: subprocess.Popen[bytes] | None = None
+    _began_at: datetime | None = None
+    _trouble: frozenset[str] = frozenset()
+
+    def look(self, trouble: frozenset[str], now: datetime) -> None:
+        """Start it if it is due: `trouble` names programs of which people should know."""
+        took = now - self._began_at if self._began_at else LOOK_EVERY
+        if self._process and self._process.poll() is None:
+            if took > LONGEST_LOOK:
+                self._process.kill()
+            return
+        if trouble == self._trouble and took < LOOK_EVERY:
+            return
+        self._trouble, self._began_at = trouble, now
+        self._process = subprocess.Popen(_python("outages"), stdin=subprocess.DEVNULL)
+
+
+def _restart(name: str) -> None:
+    done = subprocess.run(
+        _python("restart", name), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise ParcError(done.stderr)
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"parc.platform.{module}", *arguments]
 
 
 if __name__ == "__main__":

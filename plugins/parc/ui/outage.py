@@ -14,9 +14,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
-from parc.desk import processes
 from parc.errors import ParcError
 from parc.findings import Step, with_steps
+from parc.machine import processes
 from parc.settings import Settings
 from parc.ui.html import PAGE_HEADERS, page
 from parc.warehouse import connect

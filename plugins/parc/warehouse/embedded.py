@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psutil
 import psycopg
 from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.findings import Step
-from parc.host import processes
-from parc.host.processes import Program, free_port, locked, wait_until_ready
+from parc.host import processes, programs
+from parc.host.processes import free_port, locked, wait_until_ready
 from parc.settings import Settings
 from parc.warehouse.logins import SUPERUSER, verifier
 
@@ -110,58 +109,8 @@ def stop(settings: Settings) -> bool:
         return False
     with locked(settings.home / LOCK):
         # The signal asks for a fast shutdown, which ends sessions and needs no recovery.
-        server = [program(settings)]
+        server = [programs.postgresql(settings)]
         return bool(processes.stop(server, seconds=STOP_SECONDS, how=signal.SIGINT, may_kill=False))
-
-
-class _Server(Program):
-    """PostgreSQL, which writes its own pid file, in its data folder. Another file says that it was started
-    and not stopped since."""
-
-    def forget(self) -> None:
-        """It is being stopped. Its pid file is its own to remove."""
-        self._mark.unlink(missing_ok=True)
-
-    @property
-    def was_started(self) -> bool:
-        """It was started and has not been stopped since; it may have ended by itself."""
-        return self._mark.exists()
-
-    def left_behind(self) -> list[psutil.Process]:
-        """Sessions that outlive a server that was killed; each has made a session of processes of its own."""
-        if self.process is not None:
-            return []
-        return [each for each in psutil.process_iter() if self._is_of_this_server(each)]
-
-    @property
-    def _mark(self) -> Path:
-        return self.pid_file.parents[1] / "started"
-
-    def _record(self, process: psutil.Process) -> None:
-        self._mark.touch()
-
-    def _recorded(self) -> psutil.Process | None:
-        try:
-            process = psutil.Process(int(self.pid_file.read_text().partition("\n")[0]))
-            return process if self._is_of_this_server(process) else None
-        except (OSError, ValueError, psutil.Error):
-            return None
-
-    def _is_of_this_server(self, process: psutil.Process) -> bool:
-        try:
-            return process.name() == "postgres" and process.cwd() == str(self.pid_file.parent.resolve())
-        except psutil.Error:
-            return False
-
-
-def program(settings: Settings) -> Program:
-    """The server's process and its log; this makes no folder."""
-    return _server((settings.home / "postgres").resolve())
-
-
-def _server(folder: Path) -> _Server:
-    pid_file, log_path = folder / "data" / "postmaster.pid", folder / "postgresql.log"
-    return _Server("postgresql", "PostgreSQL", pid_file, log_path, complaint="FATAL|PANIC")
 
 
 def _start(settings: Settings) -> None:
@@ -169,7 +118,7 @@ def _start(settings: Settings) -> None:
     data = folder / "data"
     if not (data / "PG_VERSION").exists():
         _initialise(settings, folder)
-    server = _server(folder)
+    server = programs.postgresql(settings)
     if server.process is None:  # otherwise it is still starting
         port = free_port(preferred=_stored_port(folder))
         (folder / "port").write_text(str(port))

@@ -12,7 +12,8 @@ import pytest
 from parc import desk, routing
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
-from parc.host import services
+from parc.host import programs
+from parc.host.sending import Telling
 from parc.ledger import locks, nights, notices, write_deliveries, write_notices
 from parc.ledger.notices import Notice
 from parc.loading import ingest
@@ -224,6 +225,10 @@ def test_an_error_brings_its_steps_to_the_finding(warehouse: Settings, tmp_path:
     assert commands["landing zone"] == ("set PARC_LANDING to where deliveries arrive, or create the folder")
 
 
+def telling() -> Telling:
+    return Telling("the title", "the whole", datetime.now(UTC))
+
+
 def noticed(dag_id: str, kind: FindingKind, feed: str | None = None) -> Notice:
     steps = (Step("trigger it again"), Step("open the run", link=f"/dags/{dag_id}/runs/r"))
     return Notice(kind, dag_id, "r", feed, None, None, "o", ["the reason\nmore"], "none", steps)
@@ -236,7 +241,7 @@ def test_a_notice_is_shown_unless_its_cause_is(warehouse: Settings) -> None:
     ]
     with connect(warehouse, "loader") as connection:
         for notice in told:
-            write_notices.keep(connection, notice, text="the whole", sent_to=None)
+            write_notices.keep(connection, notice, telling())
     assert {finding.kind for finding in desk.findings(warehouse)} == {notice.kind for notice in told}
     delivered(warehouse, "calls", DAY, "refused", reason="r")
     [found] = [finding for finding in desk.findings(warehouse) if finding.kind != "refused"]
@@ -278,7 +283,7 @@ def test_a_notice_ends_with_its_cause_and_with_no_other(warehouse: Settings, kin
         )
     delivered(warehouse, "calls", DAY, "published")
     with connect(warehouse, "loader") as connection:
-        write_notices.keep(connection, notice, text="the whole", sent_to=None)
+        write_notices.keep(connection, notice, telling())
     for other in {ENDS[other] for other in ENDS} - {ENDS[kind]}:
         with connect(warehouse, "admin") as connection:
             if kind is not FindingKind.MAINTENANCE_RUN_FAILED and "ops.notice" in other:
@@ -294,14 +299,14 @@ def test_a_later_success_ends_the_notices_of_its_dag(warehouse: Settings) -> Non
     with connect(warehouse, "loader") as connection:
         for dag_id in ("ingest_late", "maintain_warehouse"):
             notice = noticed(dag_id, FindingKind.LATE_RUN_FAILED)
-            write_notices.keep(connection, notice, text="the whole", sent_to=None)
-        for notice in notices.of_dag(connection, "ingest_late"):
-            write_notices.end(connection, notice, "r2")
+            write_notices.keep(connection, notice, telling())
+        for notice_id, each in notices.open_of_dag(connection, "ingest_late").items():
+            write_notices.update(connection, notice_id, replace(each, ended_at=each.at, ended_by="r2"))
     [found] = desk.findings(warehouse)
     assert found.subject.dag_id == "maintain_warehouse"
     with connect(warehouse, "loader") as connection:  # it fails again
         notice = noticed("ingest_late", FindingKind.LATE_RUN_FAILED)
-        write_notices.keep(connection, notice, text="the whole", sent_to=None)
+        write_notices.keep(connection, notice, telling())
     assert len(desk.findings(warehouse)) == 2
 
 
@@ -365,8 +370,8 @@ def test_crashed_processes_are_findings_and_unstarted_ones_are_not(
 ) -> None:
     settings = replace(warehouse, home=tmp_path)
     assert desk.findings(settings) == []
-    for name in services.COMMANDS:
+    for name in programs.COMMANDS:
         (tmp_path / "run" / f"{name}.json").write_text('{"pid": 999999999, "created": 0}')
     gone = desk.findings(settings)
-    assert [finding.subject.name for finding in gone] == [f"airflow {name}" for name in services.COMMANDS]
+    assert [finding.subject.name for finding in gone] == [f"airflow {name}" for name in programs.COMMANDS]
     assert all(finding.is_wrong and finding.command == "parc up" for finding in gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,34 +13,47 @@ import psutil
 import psycopg
 import pytest
 
-from parc import desk
+from parc import desk, routing
 from parc.errors import ConfigurationError
 from parc.findings import Finding
-from parc.host import supervision
+from parc.host import programs, supervision
 from parc.host.processes import Program
+from parc.machine import processes
 from parc.platform import doctor, start, status
+from parc.routing.switches import KAMAILIO
 from parc.settings import Settings
 from parc.warehouse import connect, embedded
 from parc.warehouse.connections import parameters
+from support.receivers import Webhook, webhook
 
 MOST_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Settings]:
-    """A platform of its own, without Airflow."""
-    with tempfile.TemporaryDirectory(prefix="parc-test-") as folder:
+def inbox() -> Iterator[Webhook]:
+    """Where the platform sends its notices."""
+    with webhook() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def platform(inbox: Webhook) -> Iterator[Settings]:
+    """A platform of its own, without Airflow; with a Kamailio where that is installed."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="parc-test-") as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
-        settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
+        switch = KAMAILIO if shutil.which("kamailio", path="/usr/sbin") else str(home / "switch")
+        settings = Settings(home=home, landing=str(home / "landing"), switch=switch)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("PARC_NOTICE_URLS", f"json://127.0.0.1:{inbox.port}/good")
         start.up(settings, with_airflow=False)
         yield settings
         start.down(settings)
-        assert not any(program.process for program in programs(settings))
+        assert not any(program.process for program in both(settings))
 
 
-def programs(settings: Settings) -> list[Program]:
-    return [embedded.program(settings), supervision.program(settings)]
+def both(settings: Settings) -> list[Program]:
+    return [programs.postgresql(settings), programs.supervisor(settings)]
 
 
 def kill(program: Program) -> int:
@@ -67,12 +81,12 @@ def answers(settings: Settings) -> bool:
 
 
 def process_findings(settings: Settings) -> list[Finding]:
-    return desk.processes.findings(settings)
+    return processes.findings(settings)
 
 
 def test_postgresql_killed_in_the_middle_of_work_is_back_within_seconds(platform: Settings) -> None:
     """The session that worked when the server was killed is ended too: it would keep the new server out."""
-    server = embedded.program(platform)
+    server = programs.postgresql(platform)
     before = len(supervision.read(supervision.record_file(platform)).restarts)
     port = embedded.address(platform)
     with closing(psycopg.connect(**parameters(platform, "reader"), autocommit=True)) as connection:
@@ -88,10 +102,12 @@ def test_postgresql_killed_in_the_middle_of_work_is_back_within_seconds(platform
     assert told["process"] == "postgresql" and told["restarted_at"] >= told["ended_at"]
 
 
-def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(platform: Settings) -> None:
+def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(
+    platform: Settings, inbox: Webhook
+) -> None:
     control = platform.home / "postgres" / "data" / "global" / "pg_control"
     away = control.with_name("pg_control.away")
-    kill(embedded.program(platform))
+    kill(programs.postgresql(platform))
     control.rename(away)
     try:
         until(lambda: any("failed" in finding.text for finding in process_findings(platform)))
@@ -100,16 +116,40 @@ def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(platform: 
         assert finding.command == "parc up"
         told = {check.name: check for check in doctor.checks(platform)}
         assert "is not running" in told["warehouse"].text and "pg_control" in told["airflow"].text
+        seconds = until(lambda: inbox.received)
+        print(f"\nthe notice came {seconds:.1f} s later")
+        [title] = inbox.titles
+        assert title.startswith("postgresql: its process ended")
+        assert "pg_control" in inbox.received[0]["message"]
     finally:
         away.rename(control)
     seconds = until(lambda: answers(platform))
     print(f"\nPostgreSQL is back {seconds:.1f} s after what kept it down was mended")
     until(lambda: not process_findings(platform))
+    until(lambda: len(inbox.received) == 2)
+    assert inbox.titles[1] == f"mended: {title}"
+
+
+def test_the_switch_is_back_too(platform: Settings) -> None:
+    if not platform.has_own_switch:
+        pytest.skip("kamailio is not installed")
+    switch = programs.kamailio(platform)
+    pid = kill(switch)
+    seconds = until(lambda: switch.pid not in (None, pid) and routing.status(platform).drift is None)
+    print(f"\nthe switch is back {seconds:.1f} s after it was killed")
+
+
+def test_the_supervisor_is_light(platform: Settings) -> None:
+    process = programs.supervisor(platform).process
+    assert process
+    megabytes = process.memory_full_info().pss / 2**20
+    print(f"\nthe supervisor takes {megabytes:.1f} MB")
+    assert megabytes < 40
 
 
 @pytest.mark.parametrize("dead", [("supervisor",), ("postgresql", "supervisor")], ids="-".join)
 def test_up_mends_what_is_dead(platform: Settings, dead: tuple[str, ...]) -> None:
-    by_name = {program.name: program for program in programs(platform)}
+    by_name = {program.name: program for program in both(platform)}
     alive = {name: program.pid for name, program in by_name.items() if name not in dead}
     for name in reversed(dead):  # the supervisor first: it would start the other again
         kill(by_name[name])
@@ -121,8 +161,9 @@ def test_up_mends_what_is_dead(platform: Settings, dead: tuple[str, ...]) -> Non
 
 
 def test_what_is_stopped_stays_stopped(platform: Settings) -> None:
-    assert start.down(platform) == ["supervisor", "postgresql"]
-    assert not any(program.process for program in programs(platform)) and process_findings(platform) == []
+    switch = ["kamailio"] if platform.has_own_switch else []
+    assert start.down(platform) == ["supervisor", *switch, "postgresql"]
+    assert not any(program.process for program in both(platform)) and process_findings(platform) == []
     assert start.down(platform) == []
     with pytest.raises(ConfigurationError, match="is not running"):
         embedded.address(platform)
@@ -133,7 +174,7 @@ def test_what_is_stopped_stays_stopped(platform: Settings) -> None:
 def test_a_server_that_is_still_recovering_is_stopped_too(open_folder: Path) -> None:
     settings = Settings(home=open_folder / "home", landing="", switch="")
     embedded.start(settings)
-    server = embedded.program(settings)
+    server = programs.postgresql(settings)
     kill(server)
     port = (settings.home / "postgres" / "port").read_text()
     binary = embedded._binaries(settings, settings.home / "postgres") / "postgres"
@@ -141,6 +182,6 @@ def test_a_server_that_is_still_recovering_is_stopped_too(open_folder: Path) -> 
     server.start(
         [str(binary), "-D", str(data), "-p", port], data.parent, embedded.ENVIRONMENT, **embedded._identity()
     )
-    until(lambda: embedded.program(settings).process)
+    until(lambda: programs.postgresql(settings).process)
     assert embedded.stop(settings)
-    assert embedded.program(settings).process is None
+    assert programs.postgresql(settings).process is None

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from parc.host import environment, services
+from parc.host import environment, programs
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, logins
 
@@ -31,7 +31,7 @@ AIRFLOW_SECRETS = {
     "AIRFLOW__API__SECRET_KEY": "airflow_secret_key",
     "AIRFLOW__API_AUTH__JWT_SECRET": "airflow_jwt_secret",
 }
-SERVICES = ["postgres", "prepare", "switch", "owner", *services.COMMANDS]
+SERVICES = ["postgres", "prepare", "switch", "owner", *programs.COMMANDS]
 # Which secrets each service gets. A new secret of a service needs a new line here.
 REPORTED = {
     "postgres": {"postgres", "parc", "airflow", "switch", "kamailio"},
@@ -102,14 +102,14 @@ def test_airflow_services_run_the_same_commands(compose: dict[str, Any]) -> None
         for name, service in compose["services"].items()
         if service.get("command", [""])[0] == "airflow"
     }
-    assert commands == services.COMMANDS
+    assert commands == programs.COMMANDS
 
 
 def test_airflow_configuration_is_the_same(compose: dict[str, Any], server: Settings) -> None:
     ours = {k: v for k, v in environment.variables(server, 8080, "").items() if k.startswith("AIRFLOW__")}
     listed = environment.everywhere(server)
     secret = {f"{key}_CMD" for key in AIRFLOW_SECRETS}
-    for name in services.COMMANDS:
+    for name in programs.COMMANDS:
         service = compose["services"][name]
         assert service["env_file"] == [environment.LIST]
         own = {key for key in service["environment"] if key.startswith("AIRFLOW__")} - secret

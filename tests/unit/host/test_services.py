@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from parc.errors import ConfigurationError
-from parc.host import services
+from parc.host import programs, services
 from parc.platform.start import StartedPlatform
 from parc.settings import PROJECT, Settings
 
 DATABASE = "postgresql+psycopg2://airflow:secret@127.0.0.1:{port}/airflow"
-SUBSETS = [dead for count in range(1, 5) for dead in combinations(services.COMMANDS, count)]
+SUBSETS = [dead for count in range(1, 5) for dead in combinations(programs.COMMANDS, count)]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def pids(settings: Settings) -> dict[str, int | None]:
-    return {program.name: program.pid for program in services.programs(settings)}
+    return {program.name: program.pid for program in programs.airflow(settings)}
 
 
 def kill(settings: Settings, *names: str) -> None:

@@ -19,8 +19,8 @@ from psycopg import sql
 
 from parc.errors import ConfigurationError
 from parc.findings import Step
-from parc.host import processes
-from parc.host.processes import Program, owner_only, wait_until_ready
+from parc.host import processes, programs
+from parc.host.processes import owner_only, wait_until_ready
 from parc.routing.switches import KAMAILIO
 from parc.routing.switches.binrpc import CLIENT, Rpc
 from parc.settings import OwnSwitch, Settings
@@ -55,11 +55,6 @@ include_file "{configuration}"
 """
 
 
-def is_own(settings: Settings) -> bool:
-    """Whether the settings ask for the platform's own Kamailio."""
-    return settings.switch == KAMAILIO
-
-
 def socket(settings: Settings) -> str:
     """Path of the switch's RPC socket."""
     folder = settings.switch.removeprefix(KAMAILIO)
@@ -74,7 +69,7 @@ def database(settings: Settings) -> str:
     """
     if settings.switch_dsn:
         return settings.switch_dsn
-    if not is_own(settings):
+    if not settings.has_own_switch:
         raise ConfigurationError(f"the switch {settings.switch} needs its database: set PARC_SWITCH_DSN")
     host, port = embedded.address(settings)
     return psycopg.conninfo.make_conninfo(
@@ -107,22 +102,10 @@ def peers(switch: OwnSwitch) -> str:
         ) from None
 
 
-def program(settings: Settings) -> Program:
-    """The switch's process and its log."""
-    folder = settings.home / FOLDER
-    return Program(
-        "kamailio",
-        "the switch",
-        pid_file=folder / "process.json",
-        log_path=folder / "kamailio.log",
-        complaint="ERROR|CRITICAL",
-    )
-
-
 def shorten_log(settings: Settings, longer_than: int = 0, *, dry_run: bool = False) -> int:
     """Cut a log of more bytes than `longer_than` down to the lines about a process that died, LOG_BYTES of
     them at most; returns the bytes removed. A running switch keeps writing to the same file."""
-    path = program(settings).log_path
+    path = programs.kamailio(settings).log_path
     before = path.read_bytes() if path.exists() else b""
     if len(before) <= longer_than:
         return 0
@@ -141,7 +124,7 @@ def start(settings: Settings) -> int:
     """
     folder = settings.home / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    switch = program(settings)
+    switch = programs.kamailio(settings)
     if switch.process:
         return calls_port(settings)
     executable = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")
@@ -181,7 +164,7 @@ def start(settings: Settings) -> int:
 
 def stop(settings: Settings) -> bool:
     """Stop the switch; returns whether it ran."""
-    return bool(processes.stop([program(settings)], seconds=STOP_SECONDS))
+    return bool(processes.stop([programs.kamailio(settings)], seconds=STOP_SECONDS))
 
 
 def set_clock(settings: Settings, now: datetime) -> None:

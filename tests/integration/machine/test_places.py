@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from parc.desk import places
 from parc.findings import FindingKind, Severity
+from parc.machine import places
 from parc.settings import Settings
 from support.disks import mounted
 

@@ -1,0 +1,181 @@
+"""Tells of what is wrong with the machine, once, and of its end; the warehouse may be what is down.
+
+`python -m parc.platform.outages` looks once and ends; the supervisor runs it. What was told is in
+`run/outages.json` until it has ended and everybody knows, and in `ops.notice` once the warehouse answers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from parc import machine
+from parc.errors import ConfigurationError
+from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.host import sending, supervision
+from parc.host.processes import run_folder
+from parc.host.sending import Telling
+from parc.host.supervision import TOLD_AFTER
+from parc.ledger import notices, write_notices
+from parc.machine import processes
+from parc.settings import Settings
+from parc.warehouse import connect
+
+OWNER = "data-platform"
+TITLE_LENGTH = 120
+ROOM = 1 << 16
+"""Bytes of the file, kept while there are any: a full disk must not stop a notice."""
+PROCESSES = (FindingKind.PROCESS, FindingKind.SWITCH_PROCESS)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Something of the machine that failed, and what was told of it. It is stored once `ops.notice` has it as
+    it stands."""
+
+    finding: Finding
+    telling: Telling
+    is_stored: bool = False
+
+    @property
+    def key(self) -> tuple[FindingKind, str]:
+        """What tells one cause from another."""
+        return self.finding.kind, self.finding.subject.name
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is left to be told or stored."""
+        return self.is_stored and self.telling.ended_at is not None and self.telling.retry_at is None
+
+
+def look(settings: Settings, now: datetime) -> None:
+    """Tell what is new, tell what has ended, and try again what some address did not take."""
+    path = run_folder(settings) / "outages.json"
+    known = _read(path)
+    wrong = {(finding.kind, finding.subject.name): finding for finding in wrong_for_long(settings, now)}
+    outages = [_looked_at(each, each.key in wrong, now) for each in known]
+    under_way = {each.key for each in outages if each.telling.ended_at is None}
+    outages += [_new(settings, finding, now) for key, finding in wrong.items() if key not in under_way]
+    _write(path, outages)  # if this fails, nothing is sent: it would be sent again and again
+    for number, each in enumerate(outages):
+        if each.telling.retry_at and each.telling.retry_at <= now:
+            outages[number] = replace(each, telling=each.telling.sent(now), is_stored=False)
+            _write(path, outages)
+    if not {"postgresql", "warehouse"} & {name for _, name in wrong}:
+        outages = _with_the_warehouse(settings, outages, now)
+    _write(path, [each for each in outages if not each.is_over])
+
+
+def wrong_for_long(settings: Settings, now: datetime) -> list[Finding]:
+    """What is wrong with the machine, without what the supervisor may mend by itself within TOLD_AFTER. While
+    PostgreSQL is down, the processes that need it are no cause of their own."""
+    record = supervision.read(supervision.record_file(settings))
+    names = {subject.name: program.name for subject, program in processes.all_programs(settings)}
+    found = _outside_warehouse(settings)
+    for finding in machine.findings(settings):
+        name = names.get(finding.subject.name)
+        ended = record.unfinished(name) if name else None
+        is_passing = ended is not None and now - ended.ended_at < TOLD_AFTER
+        if finding.severity is Severity.WRONG and not is_passing:
+            found.append(finding)
+    if any(finding.subject.name == "postgresql" for finding in found):
+        return [each for each in found if each.kind not in PROCESSES or each.subject.name == "postgresql"]
+    return found
+
+
+def _outside_warehouse(settings: Settings) -> list[Finding]:
+    """Whether a warehouse that others run answers; the embedded one is a process of ours."""
+    if settings.warehouse_dsn:
+        try:
+            with connect(settings, "reader"):
+                pass
+        except ConfigurationError as error:
+            subject = Subject("warehouse")
+            return [Finding(FindingKind.WAREHOUSE, Severity.WRONG, subject, error.text, error.steps)]
+    return []
+
+
+def _looked_at(outage: Outage, is_wrong: bool, now: datetime) -> Outage:
+    if is_wrong or outage.telling.ended_at:
+        return outage
+    ended = replace(outage.telling, ended_at=now, retry_at=now)
+    return replace(outage, telling=ended, is_stored=False)
+
+
+def _new(settings: Settings, finding: Finding, now: datetime) -> Outage:
+    title = " ".join(f"{finding.subject.name}: {finding.text}".split())[:TITLE_LENGTH]
+    lines = [f"{finding.subject.name}: {finding.text}", ""]
+    # No link: Airflow may be what is down.
+    body = sending.body(lines, settings, finding.steps, finding.kind, airflow="")
+    return Outage(finding, Telling(title, body, now, retry_at=now))
+
+
+def _with_the_warehouse(settings: Settings, outages: Sequence[Outage], now: datetime) -> list[Outage]:
+    """Store the outages, and send again what was told of runs and not taken."""
+    try:
+        with connect(settings, "loader", autocommit=True) as connection:
+            for each in outages:
+                if not each.is_stored:
+                    write_notices.keep_outage(connection, each.finding, each.telling, owner=OWNER)
+            for notice_id, telling in notices.to_send_again(connection, now).items():
+                write_notices.update(connection, notice_id, telling.sent(now))
+    except ConfigurationError as error:
+        logging.error("what was told is not in ops.notice: %s", error)
+        return list(outages)
+    return [replace(each, is_stored=True) for each in outages]
+
+
+def _read(path: Path) -> list[Outage]:
+    try:
+        rows = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return [
+        Outage(
+            Finding(
+                FindingKind(row["kind"]),
+                Severity.WRONG,
+                Subject(row["subject"]),
+                row["text"],
+                tuple(Step(**step) for step in row["steps"]),
+            ),
+            Telling(
+                **row["telling"]
+                | {
+                    name: datetime.fromisoformat(value)
+                    for name, value in row["telling"].items()
+                    if name in ("at", "retry_at", "ended_at") and value
+                }
+            ),
+            row["is_stored"],
+        )
+        for row in rows
+    ]
+
+
+def _write(path: Path, outages: Sequence[Outage]) -> None:
+    rows = [
+        {
+            "kind": each.finding.kind,
+            "subject": each.finding.subject.name,
+            "text": each.finding.text,
+            "steps": [asdict(step) for step in each.finding.steps],
+            "telling": asdict(each.telling),
+            "is_stored": each.is_stored,
+        }
+        for each in outages
+    ]
+    with path.open("r+" if path.exists() else "w") as file:
+        file.write(json.dumps(rows, default=datetime.isoformat).ljust(ROOM))
+        file.truncate()
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    look(Settings.from_env(), datetime.now(UTC))
