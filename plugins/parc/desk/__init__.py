@@ -12,6 +12,7 @@ from parc.errors import ParcError
 from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
 from parc.ledger import answers, write_answers
 from parc.ledger.due import Due
+from parc.numbers import remark
 from parc.routing.steering.night import newest_business_date
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -62,6 +63,7 @@ def answer(settings: Settings, finding_id: str, answer: FindingAnswer) -> Findin
     Raises NothingToAnswer if nothing with this id needs attention.
     """
     finding = _find(settings, finding_id)
+    answer = _without_numbers(answer)
     with connect(settings, "exporter") as connection:
         write_answers.keep(connection, finding, answer)
     return replace(finding, answer=answer)
@@ -76,10 +78,15 @@ def reopen(settings: Settings, finding_id: str, *, by: str, reason: str) -> Find
     if finding.answer is None:
         text = f"{finding.subject.name} has no answer that could be taken back"
         raise NothingToAnswer(text, steps=(Step("see what there is", "parc status"),))
-    answer = FindingAnswer("reopened", by, reason, finding.answer.until)
+    answer = _without_numbers(FindingAnswer("reopened", by, reason, finding.answer.until))
     with connect(settings, "exporter") as connection:
         write_answers.keep(connection, finding, answer)
     return replace(finding, answer=None)
+
+
+def _without_numbers(answer: FindingAnswer) -> FindingAnswer:
+    """The answer as it is stored and shown: telephone numbers in what a person typed are masked."""
+    return replace(answer, answered_by=remark(answer.answered_by), reason=remark(answer.reason))
 
 
 def _find(settings: Settings, finding_id: str) -> Finding:

@@ -25,7 +25,9 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class RejectedRows:
-    """Rows of one delivery that broke the same rule; `first_file` and `first_line` locate the first."""
+    """Rows of one delivery that broke the same rule; `first_file` and `first_line` locate the first.
+    `rows_rejected` is how many rows of the delivery broke any rule: of a refused one, only the first are in
+    quarantine."""
 
     delivery_id: int
     feed: str
@@ -36,6 +38,26 @@ class RejectedRows:
     row_count: int
     first_file: str
     first_line: int
+    rows_rejected: int
+
+
+@dataclass(frozen=True)
+class RejectedRowOfDelivery(RejectedRow):
+    """A row that broke a rule, and the delivery that it came with."""
+
+    delivery_id: int
+    feed: str
+    business_date: date
+    status: Status
+
+
+_HELD = f"""
+    from ops.quarantine as held
+    inner join ops.delivery using (delivery_id)
+    where {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
+        and (%(feed)s::text is null or feed = %(feed)s)
+        and (%(day)s::date is null or business_date = %(day)s)
+"""
 
 
 def by_rule(
@@ -55,13 +77,10 @@ def by_rule(
                 held.reason,
                 count(*) as row_count,
                 (array_agg(file_name order by file_name, line_number))[1] as first_file,
-                (array_agg(line_number order by file_name, line_number))[1] as first_line
-            from ops.quarantine as held
-            inner join ops.delivery using (delivery_id)
-            where {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
-                and (%(feed)s::text is null or feed = %(feed)s)
-                and (%(day)s::date is null or business_date = %(day)s)
-            group by delivery_id, feed, business_date, status, column_name, held.reason
+                (array_agg(line_number order by file_name, line_number))[1] as first_line,
+                rows_rejected
+            {_HELD}
+            group by delivery_id, feed, business_date, status, column_name, held.reason, rows_rejected
             order by delivery_id desc, row_count desc, held.reason
             """.encode(),
             {"feed": feed, "day": business_date},
@@ -75,4 +94,29 @@ def rows(connection: Connection[Any], delivery_id: int, limit: int) -> list[Reje
             "select file_name, line_number, column_name, reason, row_text from ops.quarantine "
             "where delivery_id = %s order by file_name, line_number limit %s",
             [delivery_id, limit],
+        ).fetchall()
+
+
+def rows_across_feeds(
+    connection: Connection[Any],
+    *,
+    feed: str | None,
+    business_date: date | None,
+    reason: str | None,
+    limit: int,
+) -> list[RejectedRowOfDelivery]:
+    """Rows that broke a rule, the newest delivery first and each in the order of its files; at most `limit`.
+    Without deliveries that were replaced or withdrawn."""
+    with connection.cursor(row_factory=class_row(RejectedRowOfDelivery)) as cursor:
+        return cursor.execute(
+            f"""
+            select
+                delivery_id, feed, business_date, status,
+                file_name, line_number, column_name, held.reason, row_text
+            {_HELD}
+                and (%(reason)s::text is null or held.reason = %(reason)s)
+            order by delivery_id desc, file_name, line_number
+            limit %(limit)s
+            """.encode(),
+            {"feed": feed, "day": business_date, "reason": reason, "limit": limit},
         ).fetchall()

@@ -28,6 +28,7 @@ from parc.ledger import builds, deliveries, history, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import answering, docs, reading
+from parc.ui import quarantine as quarantine_pages
 from parc.ui.html import DOCS_POLICY, PAGE_HEADERS, PROJECT_POLICY, markdown, page
 from parc.ui.outage import explained, outage_page
 from parc.ui.visitors import SignedIn
@@ -45,6 +46,7 @@ app = FastAPI(
     dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
 )
 app.include_router(answering.router)
+app.include_router(quarantine_pages.router)
 
 Platform = Annotated[Settings, Depends(Settings.from_env)]
 

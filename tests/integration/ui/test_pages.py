@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import html
 import re
 import time
 from collections.abc import Iterator
@@ -176,6 +177,8 @@ PAGES = [
     "/parc/releases",
     "/parc/deliveries",
     "/parc/deliveries/1",
+    "/parc/quarantine",
+    "/parc/quarantine.csv",
     "/parc/run/models?dag_id=build_marts&run_id=x",
     "/parc/run/deliveries?dag_id=ingest_calls&run_id=x",
     "/parc/docs/index.html",
@@ -385,10 +388,10 @@ class TestAnswers:
         [address] = re.findall(
             rf'calls {REFUSED}</a></strong>.*?action="(/parc/findings/[0-9a-f]{{8}})"', before.text, re.S
         )
-        form = {"reason": "the switch was changed <b>", "until": "2098-01-01T10:00"}
+        form = {"reason": "call 06 12 34 56 78 <b>", "until": "2098-01-01T10:00"}
         for verdict, reported in (
-            ("acknowledged", "acknowledged by emil until 2098-01-01 10:00 Paris: the switch was changed"),
-            ("dismissed", "dismissed by emil until 2098-01-01 10:00 Paris: the switch was changed"),
+            ("acknowledged", "acknowledged by emil until 2098-01-01 10:00 Paris: call *** &lt;b"),
+            ("dismissed", "dismissed by emil until 2098-01-01 10:00 Paris: call *** &lt;b"),
         ):
             answer = client.post(address, data={**form, "verdict": verdict}, headers=OURS)
             assert answer.status_code == 303
@@ -555,6 +558,45 @@ class TestDeliveries:
     def test_unknown_addresses_are_not_found(self, client: TestClient) -> None:
         for path in ("deliveries/999", "deliveries/x", "builds/999", "deliveries?date=yesterday"):
             assert client.get(f"/parc/{path}").status_code == 404
+
+
+class TestQuarantine:
+    """Rows that broke a rule, across feeds."""
+
+    def test_filters_count_and_name_the_replay(self, client: TestClient, night: Settings) -> None:
+        delivery = value(night, FAULTY_DELIVERY)
+        shown = text(client.get(f"/parc/quarantine?feed=calls&date={FAULTY}&reason="))
+        assert "2 rows in 1 delivery." in shown and f"parc quarantine replay {delivery}" in shown
+        assert str(REFUSED) not in shown.partition("By delivery and rule")[2]
+        [rule] = re.findall("<option>(`market` .*?)</option>", client.get("/parc/quarantine").text)
+        everywhere = client.get("/parc/quarantine", params={"reason": html.unescape(rule)})
+        assert str(REFUSED) in text(everywhere) and str(FAULTY) in text(everywhere)
+        assert "None of these" in text(client.get("/parc/quarantine?feed=boutiques"))
+
+    def test_the_cap_is_said(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        from parc.ui import quarantine
+
+        for name in ("ROWS_SHOWN", "RULES_SHOWN", "ROWS_DOWNLOADED"):
+            monkeypatch.setattr(quarantine, name, 1)
+        shown = text(client.get("/parc/quarantine"))
+        assert re.search(r"The rows The first 1 of [0-9,]{2,}\.", shown)
+        assert re.search(r"Newest first; the first 1 of \d+\.", shown)
+        assert "Download the first 1 of them as CSV" in shown
+        assert len(client.get("/parc/quarantine.csv").text.splitlines()) == 2
+
+    def test_a_table_without_numbers_and_formulas(self, client: TestClient, night: Settings) -> None:
+        answer = client.get(f"/parc/quarantine.csv?feed=calls&date={FAULTY}")
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert answer.headers["content-disposition"] == 'attachment; filename="quarantine.csv"'
+        rows = list(csv.DictReader(answer.text.splitlines()))
+        assert [(row["line_number"], row["column_name"], row["status"]) for row in rows] == [
+            ("2", "market", "published"),
+            ("3", "market", "published"),
+        ]
+        assert all("***" in row["row_text"] and "+33" not in row["row_text"] for row in rows)
+        from parc.ui.quarantine import _cell
+
+        assert _cell("=cmd|x") == "'=cmd|x" and _cell("a=b") == "a=b" and _cell(7) == 7
 
 
 class TestFilters:
