@@ -20,7 +20,6 @@ still sees the last good build. Fix the cause, then run again: days that are not
 from datetime import timedelta
 
 from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, Param
-from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.feeds import FEEDS
 from parc.findings import FindingKind, Step
@@ -29,6 +28,7 @@ from parc.orchestration.dates import cron_of
 from parc.orchestration.limits import BUILDING, NIGHT_FIRST
 from parc.orchestration.marts import build_marts
 from parc.orchestration.notice import RunMended, RunNotice, alert, keep_reason
+from parc.orchestration.timetable import ParisTimetable
 from parc.policy import DEADLINE
 
 IMPACT = "BI sees the last good build; the switch keeps its table. The days stay unbuilt in the ledger."
@@ -37,9 +37,7 @@ with DAG(
     dag_id="build_marts",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(
-            cron_of(DEADLINE), timezone="Europe/Paris", run_immediately=timedelta(0)
-        ),
+        timetable=ParisTimetable(cron_of(DEADLINE)),  # type: ignore[arg-type]
         assets=AssetAny(*map(feed_asset, FEEDS)),
     ),
     catchup=False,

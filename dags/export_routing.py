@@ -21,7 +21,6 @@ what is live; `parc routing rollback` undoes the last release.
 from datetime import timedelta
 
 from airflow.sdk import DAG, AssetOrTimeSchedule
-from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.findings import FindingKind, Step
 from parc.orchestration.assets import MARTS
@@ -29,12 +28,13 @@ from parc.orchestration.dates import date_param
 from parc.orchestration.limits import NIGHT_FIRST
 from parc.orchestration.notice import RunNotice, alert, keep_reason
 from parc.orchestration.release import apply_release, approve_release, plan_release
+from parc.orchestration.timetable import ParisTimetable
 
 with DAG(
     dag_id="export_routing",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 6 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
+        timetable=ParisTimetable("0 6 * * *"),  # type: ignore[arg-type]
         assets=[MARTS],
     ),
     catchup=False,

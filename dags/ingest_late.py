@@ -20,7 +20,6 @@ lists what is due and has not arrived.
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.findings import FindingKind, Step
 from parc.orchestration.dates import ACCEPT_DATE, date_param
@@ -28,12 +27,13 @@ from parc.orchestration.ingest import report
 from parc.orchestration.late import load
 from parc.orchestration.limits import NIGHT_FIRST
 from parc.orchestration.notice import RunMended, RunNotice, keep_reason
+from parc.orchestration.timetable import ParisTimetable
 
 with DAG(
     dag_id="ingest_late",
     doc_md=__doc__,
     # The first look is just after the nightly build starts, the second in time for the night's release.
-    schedule=CronTriggerTimetable("10,40 5-23 * * *", timezone="Europe/Paris", run_immediately=timedelta(0)),
+    schedule=ParisTimetable("10,40 5-23 * * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),

@@ -22,17 +22,17 @@ command line: `parc maintain`.
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from parc.findings import FindingKind, Step
 from parc.orchestration.maintenance import step
 from parc.orchestration.notice import RunMended, RunNotice, keep_reason
+from parc.orchestration.timetable import ParisTimetable
 
 with DAG(
     dag_id="maintain_warehouse",
     doc_md=__doc__,
     # A quiet time: Sunday afternoon, well after one night's builds and before the next.
-    schedule=CronTriggerTimetable("0 14 * * 0", timezone="Europe/Paris", run_immediately=timedelta(0)),
+    schedule=ParisTimetable("0 14 * * 0"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=5),

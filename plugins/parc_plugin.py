@@ -11,7 +11,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from parc.orchestration.deadline import RunFirstQueued
 from parc.orchestration.limits import NightFirst
-from parc.orchestration.timetable import NightTimetable
+from parc.orchestration.timetable import NightTimetable, ParisTimetable
 
 os.umask(0o077)  # as the command line's: what Airflow's processes write is their user's alone
 
@@ -58,7 +58,7 @@ class ParcPlugin(AirflowPlugin):
 
     name = "parc"
     priority_weight_strategies = [NightFirst]  # noqa: RUF012
-    timetables = [NightTimetable]  # noqa: RUF012
+    timetables = [NightTimetable, ParisTimetable]  # noqa: RUF012
     deadline_references = [RunFirstQueued]  # noqa: RUF012
     fastapi_root_middlewares = [{"middleware": delayed, "name": "delay of failed logins"}]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parc.findings import Step, with_steps
+from parc.printable import uncoloured
 
 WAIT = (Step("see what is running", "parc status"), Step("run this again when it has ended"))
 
@@ -17,8 +18,8 @@ class ParcError(Exception):
     exit_code = 1
 
     def __init__(self, text: str, *, steps: tuple[Step, ...] = ()) -> None:
-        super().__init__(text)
-        self.text = text
+        self.text = uncoloured(text)  # another program's message may be part of it
+        super().__init__(self.text)
         self.steps = steps
 
     def __str__(self) -> str:
@@ -27,7 +28,7 @@ class ParcError(Exception):
 
 def parts_of(error: BaseException) -> tuple[str, tuple[Step, ...]]:
     """The text and the steps of an error; one that is not ours has no steps."""
-    return (error.text, error.steps) if isinstance(error, ParcError) else (str(error), ())
+    return (error.text, error.steps) if isinstance(error, ParcError) else (uncoloured(str(error)), ())
 
 
 class ConfigurationError(ParcError):

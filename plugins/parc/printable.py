@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 KEPT = "\n\t"
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""A control sequence of ECMA-48."""
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 
@@ -19,6 +21,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign in KEPT or _is_seen(sign) else repr(sign)[1:-1] for sign in text)
+
+
+def uncoloured(text: str) -> str:
+    """The text without the codes with which programs colour and move on a terminal."""
+    return _TERMINAL_CODE.sub("", text)
 
 
 def printable_json(text: str) -> str:

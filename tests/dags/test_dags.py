@@ -121,6 +121,8 @@ def test_dag_is_as_decided(dags, dag_id: str) -> None:
     from airflow.serialization.decoders import decode_timetable
     from airflow.serialization.encoders import encode_timetable
     from airflow.timetables.trigger import CronTriggerTimetable
+    from airflow.utils.types import DagRunType
+    from pendulum import parse
 
     decided, dag = EXPECTED[dag_id], dags[dag_id]
     encoded = encode_timetable(dag.timetable)["__var"]
@@ -129,6 +131,10 @@ def test_dag_is_as_decided(dags, dag_id: str) -> None:
     assert timetable._expression == decided.cron
     assert str(timetable._timezone) == "Europe/Paris"
     assert timetable._run_immediately == timedelta(0)
+    named = timetable.generate_run_id(
+        run_type=DagRunType.SCHEDULED, run_after=parse("2012-04-26T02:00:00Z"), data_interval=None
+    )
+    assert named == "scheduled__2012-04-26T04:00:00+02:00"
     assert not dag.catchup
     assert dag.max_active_runs == decided.max_active_runs
     assert dag.dagrun_timeout == decided.run_hours * HOUR
@@ -153,18 +159,28 @@ def test_dag_is_as_decided(dags, dag_id: str) -> None:
     ],
 )
 def test_a_backfill_names_business_dates(dags, dag_id: str, first: str, last: str) -> None:
+    from airflow.models.dagrun import DagRun
     from airflow.timetables.base import TimeRestriction
+    from airflow.utils.types import DagRunType
     from pendulum import parse
 
     from parc.policy import night_of
 
     range_of_form = TimeRestriction(parse(first), parse(last), catchup=True)
-    nights, info = [], None
+    nights, names, info = [], [], None
     while info := dags[dag_id].timetable.next_dagrun_info_v2(
         last_dagrun_info=info, restriction=range_of_form
     ):
         nights.append(night_of(info.logical_date))
+        names.append(
+            DagRun.generate_run_id(
+                run_type=DagRunType.BACKFILL_JOB, logical_date=None, run_after=info.run_after
+            )
+        )
     assert nights == [date(2012, 4, 26), date(2012, 4, 27), date(2012, 4, 28)]
+    mornings = [f"backfill__{night + timedelta(days=1)}T" for night in nights]
+    assert [name[: len("backfill__2012-04-27T")] for name in names] == mornings
+    assert all("+02:00" in name for name in names)
 
 
 def test_a_backfill_of_long_ago_does_not_run_the_last_night(dags) -> None:

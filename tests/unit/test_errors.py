@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from parc.build.nodes import _words
 from parc.errors import BuildFailed, Busy, ParcError, parts_of
 from parc.findings import BUILD, Step, each_once
+from parc.loading.incidents import one_line
 from parc.settings import PROJECT
 
 PACKAGE = PROJECT / "plugins" / "parc"
@@ -27,6 +29,15 @@ def test_an_error_says_what_happened_and_then_what_to_do() -> None:
         "  see what is running: parc status",
         "  run this again when it has ended",
     ]
+
+
+def test_texts_hold_no_codes_of_a_terminal() -> None:
+    coloured = "\x1b[31mDatabase Error\x1b[0m in \x1b[2Kmodel\x1b[1;36m 7\x1b[0m"
+    plain = "Database Error in model 7"
+    assert ParcError(coloured).text == str(ParcError(coloured)) == plain
+    assert parts_of(ValueError(coloured)) == (plain, ())  # as notices tell it
+    assert one_line(ValueError(coloured)) == f"ValueError: {plain}"
+    assert _words(coloured) == plain  # as a build keeps it of a model
 
 
 @pytest.mark.parametrize("error", [BuildFailed("a test failed", steps=(BUILD,)), Busy("a build runs")])

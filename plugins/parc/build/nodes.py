@@ -15,6 +15,7 @@ from parc.build.broken import FailingRows
 from parc.build.dbt import DbtRun, ManifestEntry, Result
 from parc.ledger.build_inputs import Origin
 from parc.ledger.builds import BuildNode
+from parc.printable import uncoloured
 from parc.wording import counted
 
 TESTS = ("test", "unit_test")
@@ -246,7 +247,7 @@ def _row_count(result: Result, entry: ManifestEntry) -> int | None:
 
 def _words(message: str | None) -> str | None:
     """dbt's message without the node's name and SQL file, which are shown elsewhere."""
-    lines = [line.strip() for line in (message or "").splitlines()]
+    lines = [line.strip() for line in uncoloured(message or "").splitlines()]
     kept = [line for line in lines if line and not line.startswith("compiled code at ")]
     if len(kept) > 1 and " Error in " in kept[0]:
         kept = kept[1:]

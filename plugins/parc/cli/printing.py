@@ -142,7 +142,7 @@ def grid(title: str | None, names: Sequence[str], rows: Sequence[Sequence[Any]])
     widths = _widths(names, rows)
     if widths is None:
         if title:
-            screen.print(escape(title))
+            screen.print(escape(title), highlight=False)
         for number, row in enumerate(rows, start=1):
             record = Table(title=f"row {number}", title_justify="left", show_header=False)
             record.add_column(min_width=max(map(cell_len, names)))

@@ -10,6 +10,7 @@ import typer
 from parc.cli.printing import Day, Json, dump, say, table, waiting
 from parc.errors import DeliveryRefused
 from parc.findings import with_steps
+from parc.ledger.quarantine import RejectedRow, shown
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -42,6 +43,10 @@ def quarantine_list(
         for each in found
     ]
     table("Quarantine", rows)
+    for each in {each.delivery_id: each for each in found}.values():
+        if each.rows_kept < each.rows_rejected:
+            many = shown(each.rows_kept, each.rows_kept, each.rows_rejected)
+            say(f"delivery {each.delivery_id}: {many}")
 
 
 @app.command("show")
@@ -54,7 +59,7 @@ def quarantine_show(
     masked; and the paths of the delivery's files."""
     from parc.loading import quarantine
 
-    found, rejected = quarantine.rows(Settings.from_env(), delivery, limit)
+    found, kept_count, rejected = quarantine.rows(Settings.from_env(), delivery, limit)
     if as_json:
         dump([asdict(row) for row in rejected])
         return
@@ -63,16 +68,26 @@ def quarantine_show(
             "file": row.file_name,
             "line": row.line_number,
             "column": row.column_name,
+            "value": next((value for _, value, is_bad in row.cells if is_bad), None),
             "reason": row.reason,
-            "text": row.row_text,
+            "row": _row(row),
         }
         for row in rejected
     ]
-    table(f"Quarantine of delivery {delivery}", rows)
+    many = shown(len(rejected), kept_count, found.rows_rejected)
+    table(f"Quarantine of delivery {delivery}: {many}", rows)
+    if len(rejected) < kept_count:
+        say(f"--limit {kept_count} shows all that are kept")
     verdict = f": {found.reason}" if found.reason else ""
     say(f"{found.feed} {found.business_date}, {found.status}{verdict}")
     for file in found.files:
         say(file["uri"])
+
+
+def _row(row: RejectedRow) -> str | None:
+    """The row with the name of each value; an arrow marks the one that broke the rule."""
+    cells = [f"{'->' if is_bad else ''}{name}={value}" for name, value, is_bad in row.cells]
+    return ", ".join(cells) or row.row_text
 
 
 @app.command("replay")

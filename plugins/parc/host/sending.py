@@ -16,6 +16,7 @@ from parc.errors import ConfigurationError
 from parc.findings import FindingKind, Step
 from parc.host import shell
 from parc.instants import shown
+from parc.printable import uncoloured
 from parc.settings import Settings, given_secret
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 SOONEST, LATEST = timedelta(minutes=2), timedelta(hours=1)
 """How soon an address that took nothing is tried again: after twice as long each time, between these."""
 GIVEN_UP = timedelta(days=1)
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def body(
     """What a notice says below its title: `lines`, then what to do. `airflow` is the address below which
     links and runbooks open; without one, the runbook is named as a file."""
     runbook = f"{airflow}/parc/runbooks/{kind.slug}" if airflow else str(settings.project / kind.runbook)
-    return without_colours(
+    return uncoloured(
         "\n".join(
             [
                 *lines,
@@ -138,8 +138,3 @@ def body(
             ]
         )
     )
-
-
-def without_colours(text: str) -> str:
-    """A text without the codes that colour a terminal."""
-    return _ANSI.sub("", text)

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, Status
+from parc.wording import counted
 
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that broke a rule: its place, the rule, and its text with personal columns masked."""
+    """A row that broke a rule: its place, the rule, and its text with personal columns masked. `row_columns`
+    are those of the text, none where it is masked as a whole, or was kept by an earlier version."""
 
     file_name: str
     line_number: int
     column_name: str | None
     reason: str
     row_text: str | None
+    row_columns: Sequence[str]
+
+    @property
+    def cells(self) -> list[tuple[str, str, bool]]:
+        """Each column of the row, its value, and whether it is the one that broke the rule."""
+        values = next(csv.reader(io.StringIO(self.row_text or "", newline="")), [])
+        named = zip(self.row_columns, values, strict=False)  # a long text is cut
+        return [(name, value, name == self.column_name) for name, value in named]
 
 
 @dataclass(frozen=True)
 class RejectedRows:
-    """Rows of one delivery that broke the same rule; `first_file` and `first_line` locate the first.
-    `rows_rejected` is how many rows of the delivery broke any rule: of a refused one, only the first are in
-    quarantine."""
+    """Rows of one delivery that broke the same rule; `first_file` and `first_line` locate the first. Of a
+    refused delivery only the first rows are kept: `rows_rejected` are all that broke a rule of the delivery,
+    `rows_kept` those that are there."""
 
     delivery_id: int
     feed: str
@@ -36,9 +49,10 @@ class RejectedRows:
     column_name: str | None
     reason: str
     row_count: int
+    rows_rejected: int
+    rows_kept: int
     first_file: str
     first_line: int
-    rows_rejected: int
 
 
 @dataclass(frozen=True)
@@ -76,22 +90,41 @@ def by_rule(
                 column_name,
                 held.reason,
                 count(*) as row_count,
+                rows_rejected,
+                (sum(count(*)) over (partition by delivery_id))::bigint as rows_kept,
                 (array_agg(file_name order by file_name, line_number))[1] as first_file,
-                (array_agg(line_number order by file_name, line_number))[1] as first_line,
-                rows_rejected
+                (array_agg(line_number order by file_name, line_number))[1] as first_line
             {_HELD}
-            group by delivery_id, feed, business_date, status, column_name, held.reason, rows_rejected
+            group by delivery_id, feed, business_date, status, rows_rejected, column_name, held.reason
             order by delivery_id desc, row_count desc, held.reason
             """.encode(),
             {"feed": feed, "day": business_date},
         ).fetchall()
 
 
+def count(connection: Connection[Any], delivery_id: int) -> int:
+    """How many rows of a delivery that broke a rule are kept."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        cursor.execute("select count(*) from ops.quarantine where delivery_id = %s", [delivery_id])
+        return int(cursor.fetchone() or 0)
+
+
+def shown(first: int, kept: int, rejected: int) -> str:
+    """Which rows that broke a rule are shown, of those `kept` of all that were `rejected`."""
+    if first == rejected:
+        return f"{counted(rejected, 'row')} broke a rule"
+    text = f"the first {first:,} of {counted(rejected, 'row')} that broke a rule"
+    if first < kept:
+        return f"{text}, of which {kept:,} are kept" if kept < rejected else text
+    return f"{text} (of a refused delivery no more are kept)"
+
+
 def rows(connection: Connection[Any], delivery_id: int, limit: int) -> list[RejectedRow]:
     """The rows of a delivery that broke a rule, in the order of its files; at most `limit`."""
     with connection.cursor(row_factory=class_row(RejectedRow)) as cursor:
         return cursor.execute(
-            "select file_name, line_number, column_name, reason, row_text from ops.quarantine "
+            "select file_name, line_number, column_name, reason, row_text, "
+            "coalesce(row_columns, '{}') as row_columns from ops.quarantine "
             "where delivery_id = %s order by file_name, line_number limit %s",
             [delivery_id, limit],
         ).fetchall()

@@ -157,10 +157,19 @@ def withdraw(connection: Connection[Any], delivery_id: int, reason: str) -> None
 def quarantine(connection: Connection[Any], delivery_id: int, rows: Iterable[RejectedRow]) -> None:
     """Keep rejected rows of a delivery."""
     command = (
-        "copy ops.quarantine (delivery_id, file_name, line_number, column_name, reason, row_text) from stdin"
+        "copy ops.quarantine "
+        "(delivery_id, file_name, line_number, column_name, reason, row_text, row_columns) from stdin"
     )
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         for row in rows:
             copy.write_row(
-                (delivery_id, row.file_name, row.line_number, row.column_name, row.reason, row.row_text)
+                (
+                    delivery_id,
+                    row.file_name,
+                    row.line_number,
+                    row.column_name,
+                    row.reason,
+                    row.row_text,
+                    list(row.row_columns) or None,
+                )
             )

@@ -12,6 +12,7 @@ from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 from parc import storage
 from parc.errors import Busy, ConfigurationError
 from parc.numbers import masked_with_serials
+from parc.printable import uncoloured
 from parc.settings import Settings
 
 OF_THE_ENVIRONMENT = (ConfigurationError, Busy, DeadlockDetected, DiskFull, LockNotAvailable)
@@ -69,7 +70,7 @@ def _date_of(log: Path) -> date | None:
 
 def one_line(error: BaseException) -> str:
     """The error in one line: its type and text, truncated, with telephone numbers masked."""
-    words = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    words = "".join(sign if sign.isprintable() else " " for sign in uncoloured(str(error)))
     words = masked_with_serials(" ".join(words.split()))
     if len(words) > LONGEST_REPORTED:
         words = f"{words[:LONGEST_REPORTED]}..."

@@ -428,7 +428,10 @@ class _Run:
         return changes
 
     def _quarantine(self, delivery_id: int, rejected: Sequence[RowRejection]) -> None:
-        rows = (RejectedRow(row.file_name, row.line, row.column, row.reason, row.text) for row in rejected)
+        rows = (
+            RejectedRow(row.file_name, row.line, row.column, row.reason, row.text, row.columns)
+            for row in rejected
+        )
         write_deliveries.quarantine(self.connection, delivery_id, rows)
 
     def _update_last_look(self, delivery_id: int) -> None:

@@ -277,7 +277,7 @@ def _set_numbers_aside(
     texts = _texts(feed, files, rules, set(kept))
     reason = f"`{feed.identifier}` {HOLDS_NUMBER}"
     loaded.reject(
-        RowRejection(files[number - 1].name, line, feed.identifier, reason, MASK, texts[number, line])
+        RowRejection(files[number - 1].name, line, feed.identifier, reason, MASK, *texts[number, line])
         for number, line in kept
     )
     loaded.count_more(reason, len(found) - len(kept))
@@ -330,7 +330,7 @@ def _set_duplicates_aside(
             None,
             f"duplicate of {files[first_file - 1].name} line {first_line}",
             None,
-            texts[number, line],
+            *texts[number, line],
         )
         for number, line, first_file, first_line in found
     )
@@ -355,16 +355,17 @@ def _send_places(connection: Connection[Any], name: str, places: pl.DataFrame) -
 
 def _texts(
     feed: Feed, files: Sequence[DeliveredFile], rules: RowRules, wanted: set[tuple[int, int]]
-) -> dict[tuple[int, int], str]:
-    """The masked texts of the rows at these places (file_number, line), read again from the files."""
-    texts: dict[tuple[int, int], str] = {}
+) -> dict[tuple[int, int], tuple[str, tuple[str, ...]]]:
+    """The masked texts of the rows at these places (file_number, line), read again from the files, each with
+    its columns."""
+    texts: dict[tuple[int, int], tuple[str, tuple[str, ...]]] = {}
     for number, file in enumerate(files, start=1):
         lines = [line for wanted_number, line in wanted if wanted_number == number]
         for block in read(file, feed, rules.business_date) if lines else ():
             is_wanted = np.isin(block.lines, lines)
             shown = rules.show(block.rows.filter(pl.Series(is_wanted)))
             texts |= {
-                (number, line): text
+                (number, line): (text, tuple(block.rows.columns))
                 for line, text in zip(block.lines[is_wanted].tolist(), shown, strict=True)
             }
     return texts

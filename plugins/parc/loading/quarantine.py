@@ -33,13 +33,15 @@ def held(
         return quarantine.by_rule(connection, feed, business_date)
 
 
-def rows(settings: Settings, delivery_id: int, limit: int) -> tuple[Delivery, list[RejectedRow]]:
-    """A delivery, and the first of its rows that broke a rule.
+def rows(settings: Settings, delivery_id: int, limit: int) -> tuple[Delivery, int, list[RejectedRow]]:
+    """A delivery, how many of its rows that broke a rule are kept, and the first of these.
 
     Raises ConfigurationError if there is no such delivery.
     """
     with connect(settings, "reader") as connection:
-        return _find(connection, delivery_id), quarantine.rows(connection, delivery_id, limit)
+        found = _find(connection, delivery_id)
+        kept_count = quarantine.count(connection, delivery_id)
+        return found, kept_count, quarantine.rows(connection, delivery_id, limit)
 
 
 def replay(settings: Settings, delivery_id: int) -> Outcome:

@@ -55,7 +55,8 @@ _DOUBTFUL = "key may be a telephone number"
 
 @dataclass(frozen=True)
 class RowRejection:
-    """A row that broke a rule; `value` is the value of `column`, masked like the text."""
+    """A row that broke a rule; `value` is the value of `column`, masked like the text. `columns` are those of
+    the text, none where it is masked as a whole."""
 
     file_name: str
     line: int
@@ -63,6 +64,7 @@ class RowRejection:
     reason: str
     value: str | None
     text: str
+    columns: tuple[str, ...] = ()
 
 
 class ValueChange(StrEnum):
@@ -283,6 +285,7 @@ class RowRules:
         rules = frame.select(first_broken).to_series()
         texts = frame.select(pl.col(_text_of(name)).alias(name) for name in names)
         rows = zip(rules, frame["line_number"], texts.iter_rows(named=True), strict=True)
+        columns = tuple(names)
         for number, line, row in rows:
             rule = self._rules[number]
             yield RowRejection(
@@ -292,6 +295,7 @@ class RowRules:
                 rule.reason,
                 self._shown_value(rule.column, row),
                 self._shown_row(row),
+                columns,
             )
 
     def _shown_value(self, name: str, row: Mapping[str, str | None]) -> str | None:

@@ -179,15 +179,16 @@ def report(
 ) -> None:
     """Send a notice, log it, and store it with the addresses that took it. If one fails, the others still
     happen."""
-    from parc.host.sending import Telling, without_colours
+    from parc.host.sending import Telling
     from parc.ledger.notices import Notice
+    from parc.printable import uncoloured
     from parc.settings import Settings
 
     first, last = (dates[0], dates[-1]) if dates else (None, None)
     days = f"--date {first or 'DATE'}" if first == last else f"--from {first} --to {last}"
     steps = [replace(step, command=step.command.replace("{dates}", days)) for step in remedy]
     steps.append(Step("open the run", link=run_path(dag_id, run_id)))
-    reasons = [without_colours(reason) for reason in reasons]
+    reasons = [uncoloured(reason) for reason in reasons]
     notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, each_once(steps))
     settings, now = Settings.from_env(), datetime.now(UTC)
     telling = Telling(notice.title, body_of(notice, settings), now).sent(now)

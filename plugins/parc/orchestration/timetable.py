@@ -1,37 +1,48 @@
-"""When the loads of a night run, and which dates a backfill means: our own timetable, registered by the
-plugin."""
+"""When the DAGs run, what their runs are called, and which dates a backfill means: our own timetables,
+registered by the plugin."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any, Self
 
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.trigger import CronTriggerTimetable
+from airflow.utils.types import DagRunType
 from pendulum import DateTime, instance
 
-from parc.instants import PARIS
+from parc.instants import PARIS, iso
 
 
-class NightTimetable(CronTriggerTimetable):
-    """A daily tick in Europe/Paris, which works on the business date before it.
-
-    A backfill names business dates: Airflow alone would take its dates for those of the ticks, and load each
-    day before. A backfill of long ago is no reason to run the last night as well, which `ingest_late` looks
-    at anyway: Airflow would, as it takes the backfill for the last run.
-    """
+class ParisTimetable(CronTriggerTimetable):
+    """Ticks of a cron expression in Europe/Paris. Runs that a tick or a person starts are named by the time
+    of Paris; those that an asset starts are named by Airflow alone, by UTC."""
 
     def __init__(self, cron: str) -> None:
-        # Without this zero Airflow also runs the night before the platform started, unlike its docs say.
+        # Without this zero Airflow also runs the tick before the platform started, unlike its docs say.
         super().__init__(cron, timezone="Europe/Paris", run_immediately=timedelta(0))
 
     @classmethod
-    def deserialize(cls, data: dict[str, str]) -> NightTimetable:
+    def deserialize(cls, data: dict[str, str]) -> Self:
         """The timetable as Airflow stored it."""
         return cls(data["expression"])
 
     def serialize(self) -> dict[str, str]:
         """What tells it apart: its cron expression."""
         return {"expression": self._expression}
+
+    def generate_run_id(self, *, run_type: DagRunType, run_after: DateTime, **_: Any) -> str:
+        """The name of a run, such as `scheduled__2012-04-26T04:00:00+02:00`."""
+        return run_type.generate_run_id(suffix=iso(run_after))
+
+
+class NightTimetable(ParisTimetable):
+    """A daily tick, which works on the business date before it.
+
+    A backfill names business dates: Airflow alone would take its dates for those of the ticks, and load each
+    day before. A backfill of long ago is no reason to run the last night as well, which `ingest_late` looks
+    at anyway: Airflow would, as it takes the backfill for the last run.
+    """
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -48,7 +59,9 @@ class NightTimetable(CronTriggerTimetable):
             )
         elif last and last.end < datetime.now(UTC) - timedelta(days=NIGHTS_LOOKED_AT):
             last = None
-        return super().next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        info = super().next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        # Airflow names the runs of a backfill by this instant, in whichever zone it is.
+        return info and DagRunInfo(info.run_after.in_timezone(PARIS.key), info.data_interval)
 
 
 def _tick_day(bound: DateTime | None, into: timedelta) -> DateTime | None:

@@ -137,7 +137,9 @@ def show_delivery(request: Request, settings: Platform, delivery_id: int) -> HTM
             delivery=delivery,
             same_day=same_day,
             reasons=pages.rule_counts(connection, delivery_id),
+            kept=quarantine.count(connection, delivery_id),
             rows=quarantine.rows(connection, delivery_id, QUARANTINE_SHOWN),
+            rows_shown=quarantine.shown,
         )
 
 

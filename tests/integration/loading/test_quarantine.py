@@ -9,7 +9,7 @@ import pytest
 from parc import feeds
 from parc.errors import DeliveryRefused
 from parc.feeds import FEEDS
-from parc.loading import Outcome, held, ingest
+from parc.loading import Outcome, held, ingest, ingestion
 from parc.loading import replay as replayed
 from parc.settings import Settings
 from support.command_line import parc
@@ -54,8 +54,27 @@ def test_quarantined_rows_are_listed_and_shown(warehouse: Settings, loaded: Outc
     assert parc(warehouse, "quarantine", "list", "visits").returncode == 2
     shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id))
     assert f"calls {DAY}, published" in shown.stdout
+    assert f"Quarantine of delivery {loaded.delivery_id}: 3 rows broke a rule" in shown.stdout
+    assert shown.stdout.count("->market=mobile") == 3 and "queue_code=" in shown.stdout
+    shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id), "--limit", "2")
+    assert "the first 2 of 3 rows that broke a rule" in shown.stdout and "--limit 3 shows" in shown.stdout
     shown = parc(warehouse, "quarantine", "show", str(loaded.delivery_id), "--json")
     assert shown.stdout.count("line_number") == 3 and "+33" not in shown.stdout
+
+
+def test_a_refused_delivery_says_how_many_rows_are_kept(
+    warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "REFUSED_ROWS_LISTED", 5)
+    deliver(warehouse, "calls", DAY, calls__csv=as_csv([leg | {"market": "mobile"} for leg in legs(20)]))
+    refused = ingest(warehouse, "calls", DAY)
+    assert refused.status == "refused"
+    shown = parc(warehouse, "quarantine", "show", str(refused.delivery_id)).stdout
+    assert "the first 5 of 20 rows that broke a rule (of a refused delivery no more are kept)" in shown
+    listed = parc(warehouse, "quarantine", "list").stdout
+    assert f"delivery {refused.delivery_id}: the first 5 of 20 rows" in listed
+    shown = parc(warehouse, "quarantine", "show", str(refused.delivery_id), "--limit", "2").stdout
+    assert "the first 2 of 20 rows that broke a rule, of which 5 are kept" in shown
 
 
 def test_a_replay_publishes_rows_allowed_by_the_corrected_declaration(

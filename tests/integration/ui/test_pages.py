@@ -546,7 +546,10 @@ class TestDeliveries:
         assert [line for line, _ in rows] == [2, 3]
         for line, row in rows:
             assert f'<td class="figure">{line}</td>' in page.text
-            assert row.replace("<", "&lt;").replace(">", "&gt;") in page.text
+            cells = next(csv.reader([row.replace("<", "&lt;").replace(">", "&gt;")]))
+            assert all(f"{cell}<" in page.text for cell in cells)
+        assert page.text.count("<code><mark>") == 2 and "<th>market</th>" in page.text
+        assert "2 rows broke a rule" in text(page).lower()
         assert "+33" not in text(page).partition("The rows Personal")[2]
         landed = value(night, f"select landed_at from ops.delivery where delivery_id = {delivery}")
         assert f'datetime="{landed.isoformat()}"' in page.text
