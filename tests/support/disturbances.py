@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import re
@@ -12,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from io import BytesIO
-from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 import polars as pl
@@ -23,14 +21,11 @@ from parc import feeds
 from parc.feeds import Keeping
 from parc.settings import Settings
 from parc.warehouse import embedded, partitions
+from support import preloaded
 from support.command_line import environment
 from support.deliveries import deliver, query, raw_tables
 
 FORMS = ("csv", "csv.gz", "parquet", "two files")
-
-# Its processes begin with everything imported and nothing started, in a twentieth of a second.
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["parc.cli", "parc.loading", "parc.quality.run", "great_expectations"])
 
 
 @dataclass(frozen=True)
@@ -90,10 +85,7 @@ class Command:
     def __init__(self, settings: Settings, *arguments: str) -> None:
         self._output = tempfile.NamedTemporaryFile("r", prefix="parc-test-")  # noqa: SIM115
         known = environment(settings) | {"PARC_PSEUDONYM_SECRET": settings.secret("pseudonym_secret")}
-        self._process: ForkServerProcess = _processes.Process(
-            target=_run, args=(known, arguments, self._output.name)
-        )
-        self._process.start()
+        self._process = preloaded.start(_run, known, arguments, self._output.name)
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is dead."""

@@ -14,11 +14,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, Any
 
 import pytest
@@ -26,10 +28,20 @@ import pytest
 from parc.build import dbt
 from parc.loading import isolation
 
+PRELOADED = "support.preloaded_libraries"
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["support.preloaded_libraries"])
+CONTEXT.set_forkserver_preload([PRELOADED])
 END_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
+
+
+def start(main: Any, *arguments: Any) -> ForkServerProcess:
+    """Fork a process that calls `main`."""
+    process = CONTEXT.Process(target=main, args=arguments)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # before 3.11.9 it would not find them
+        process.start()
+    return process
 
 
 class Forked:
@@ -38,8 +50,7 @@ class Forked:
     def __init__(self, main: Any, *arguments: Any) -> None:
         self.stdin: Any = None
         self.stdout: Any = None
-        self._process = CONTEXT.Process(target=main, args=arguments)
-        self._process.start()
+        self._process = start(main, *arguments)
         self.pid = self._process.pid
 
     def kill(self) -> None:
@@ -67,8 +78,9 @@ def worker(line: Connection, variables: dict[str, str]) -> Forked:
 
 
 def dbt_process(log: Path, variables: dict[str, str]) -> Forked:
-    """As `parc.build.dbt` starts dbt."""
+    """As `parc.build.dbt` starts dbt, with what it parsed last for this database."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    _choose_parsed(log.parent.with_name("target"), variables["PARC_PG_DATABASE"])
     (its_input, to_it), (from_it, its_output) = os.pipe(), os.pipe()
     process = Forked(_dbt, str(log), variables, DupFd(its_input), DupFd(its_output))
     os.close(its_input)
@@ -77,12 +89,24 @@ def dbt_process(log: Path, variables: dict[str, str]) -> Forked:
     return process
 
 
+def _choose_parsed(target: Path, database: str) -> None:
+    """Point dbt's file of the parsed project to this database's own.
+
+    dbt parses the project again, which takes longer than most builds, whenever the database has another name
+    than last time.
+    """
+    target.mkdir(exist_ok=True)
+    parsed = target / "partial_parse.msgpack"
+    parsed.unlink(missing_ok=True)
+    parsed.symlink_to(target / f"{database}.msgpack")
+
+
 DEPLOYED = isolation._process, dbt._process
 
 
 def command(arguments: Sequence[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """As a shell starts `parc`, and waits for it."""
-    with TemporaryFile() as output, TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = Forked(_command, arguments, variables, DupFd(output.fileno()), DupFd(errors.fileno()))
         code = process.wait()
         said = [_read(stream) for stream in (output, errors)]
@@ -105,6 +129,8 @@ def _become(variables: dict[str, str]) -> None:
     ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(variables)
+    tempfile.tempdir = None  # found anew, from the variables
+    time.tzset()
 
 
 def _worker(line: Connection, variables: dict[str, str]) -> None:

@@ -1,14 +1,51 @@
-"""What the processes of `support.preloaded` have imported."""
+"""What the processes of `support.preloaded` start with: libraries, and what dbt keeps in memory of a first
+parse."""
+
+import gc
+import os
+import tempfile
+from pathlib import Path
 
 import dbt.adapters.postgres
-import dbt.cli.main
 import great_expectations
+import pytest
 import rich.console
 import rich.table
 import typer
+from dbt.cli.main import cli
 
 import parc.build.dbt_process
 import parc.loading.worker
 import parc.nightly
+from parc.settings import PROJECT
 
 __all__ = ["dbt", "great_expectations", "parc", "rich", "typer"]
+
+SOME_DATABASE = {
+    "PARC_PG_HOST": "localhost",
+    "PARC_PG_PORT": "5432",
+    "PARC_PG_USER": "nobody",
+    "PARC_PG_PASSWORD": "none",
+    "PARC_PG_DATABASE": "none",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+}
+
+
+def parse(folder: Path) -> None:
+    """Have dbt parse the project, without a database."""
+    folders = ["--project-dir", str(PROJECT / "dbt_project"), "--profiles-dir", str(PROJECT / "dbt_project")]
+    folders += ["--target-path", str(folder), "--log-path", str(folder)]
+    # Its other parser starts threads, which a process that forks must not have.
+    arguments = ["parse", "--no-static-parser", *folders, *parc.build.dbt_process.QUIET]
+    context = cli.make_context(cli.name, arguments)
+    context.obj = {"manifest": None, "callbacks": []}
+    cli.invoke(context)
+
+
+with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
+    for name, value in SOME_DATABASE.items():
+        environment.setenv(name, value)
+    parse(Path(folder))
+del os.environ["PYTHONPATH"]
+gc.collect()
+gc.freeze()  # otherwise each fork copies all pages when it collects garbage

@@ -19,8 +19,11 @@ import pytest
 
 from parc.host.client import Airflow
 from parc.settings import Settings
+from support import preloaded
 
 WAIT_SECONDS = 180
+STARTING = ("up", "demo")
+"""Commands that start processes: they run as a shell starts them."""
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -53,9 +56,12 @@ class Platform:
 def parc(home: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
     """The command line on the platform of `home`; `given` are variables of its environment."""
     known = {key: value for key, value in os.environ.items() if not key.startswith(("PARC_", "AIRFLOW_"))}
+    variables = known | {"PARC_HOME": str(home), "COLUMNS": "200"} | given
+    if arguments[0] not in STARTING:
+        return preloaded.command(arguments, variables)
     return subprocess.run(
         [str(Path(sys.executable).with_name("parc")), *arguments],
-        env=known | {"PARC_HOME": str(home), "COLUMNS": "200"} | given,
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
