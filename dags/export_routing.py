@@ -24,17 +24,18 @@ from airflow.sdk import DAG, AssetOrTimeSchedule
 
 from parc.findings import FindingKind, Step
 from parc.orchestration.assets import MARTS
-from parc.orchestration.dates import date_param
+from parc.orchestration.dates import cron_of, date_param
 from parc.orchestration.limits import NIGHT_FIRST
 from parc.orchestration.notice import RunNotice, alert, keep_reason
 from parc.orchestration.release import apply_release, approve_release, plan_release
 from parc.orchestration.timetable import ParisTimetable
+from parc.policy import RELEASE_DEADLINE
 
 with DAG(
     dag_id="export_routing",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=ParisTimetable("0 6 * * *"),  # type: ignore[arg-type]
+        timetable=ParisTimetable(cron_of(RELEASE_DEADLINE)),  # type: ignore[arg-type]
         assets=[MARTS],
     ),
     catchup=False,

@@ -25,6 +25,10 @@ to four days after its end."""
 DEADLINE = time(5, 0)
 """When the marts are built from what has arrived by then (Europe/Paris)."""
 
+RELEASE_DEADLINE = time(6, 0)
+"""When the switch's table is planned from the marts as they are (Europe/Paris): by then BI should see the
+night."""
+
 WAIT_ENDS = timedelta(minutes=15)
 """How long before the deadline a load stops waiting for its delivery: time to load what there is, and to
 report what is missing."""
@@ -42,6 +46,11 @@ def waits_until(tick: datetime) -> datetime:
     """The instant (UTC) up to which the load of a night waits for its delivery."""
     deadline = datetime.combine(tick.astimezone(PARIS).date(), DEADLINE, PARIS)
     return deadline.astimezone(UTC) - WAIT_ENDS
+
+
+def deadline_of_release(night: date) -> datetime:
+    """The instant (UTC) by which BI should see a night."""
+    return datetime.combine(night + timedelta(days=1), RELEASE_DEADLINE, PARIS).astimezone(UTC)
 
 
 def dates_looked_at(night: date) -> tuple[date, date]:

@@ -153,6 +153,22 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
     ]
 
 
+def due_instants(
+    connection: Connection[Any], expected: Calendar, first: date, last: date
+) -> dict[tuple[str, date], datetime]:
+    """By feed and business date, when what the calendar expects for these dates is due (UTC)."""
+    rows = connection.execute(
+        f"""
+        select calendar.feed, day::date, ops.due_at(day::date, calendar.due_time_local)
+        from {_CALENDAR}
+        cross join generate_series(%(first)s::date, %(last)s::date, interval '1 day') as day
+        where {_IS_DUE.format("day::date")}
+        """.encode(),
+        {"first": first, "last": last, **_columns(expected)},
+    )
+    return {(feed, day): due_at for feed, day, due_at in rows}
+
+
 def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDelivery]:
     """Deliveries that are due and have not arrived, by date within each feed, in calendar order. Refused
     deliveries did arrive.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -22,17 +22,18 @@ from parc import desk
 from parc.build import documentation
 from parc.desk.go_live import next_go_live
 from parc.errors import ParcError
+from parc.feeds import FACTS
 from parc.findings import FindingKind
 from parc.host import supervision
-from parc.ledger import builds, deliveries, history, pages, quarantine, releases
+from parc.ledger import builds, deliveries, due, history, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
-from parc.ui import answering, docs, reading
+from parc.ui import answering, docs, nights, punctuality, reading
 from parc.ui import quarantine as quarantine_pages
 from parc.ui.html import DOCS_POLICY, PAGE_HEADERS, PROJECT_POLICY, markdown, page
 from parc.ui.outage import explained, outage_page
 from parc.ui.visitors import SignedIn
-from parc.warehouse import connect
+from parc.warehouse import bi_address, connect
 
 QUARANTINE_SHOWN = 200
 EVENTS_SHOWN = 200
@@ -46,6 +47,7 @@ app = FastAPI(
     dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
 )
 app.include_router(answering.router)
+app.include_router(nights.router)
 app.include_router(quarantine_pages.router)
 
 Platform = Annotated[Settings, Depends(Settings.from_env)]
@@ -66,16 +68,21 @@ def show_desk(request: Request, settings: Platform, visitor: SignedIn) -> HTMLRe
     findings = desk.findings(settings)
     if any(finding.kind is FindingKind.SCHEMA for finding in findings):
         return page(request, "schema", findings=findings)
+    now = datetime.now(UTC)
     with connect(settings, "reader") as connection:
+        newest = due.newest_night(connection)
         return page(
             request,
             "desk",
             visitor=visitor,
+            now=now,
+            night=punctuality.nights(settings, connection, newest, 1)[0] if newest else None,
+            bi_address=bi_address(settings),
             findings=sorted(findings, key=lambda finding: not finding.is_wrong),
             nights=reading.last_nights(connection),
             builds=pages.builds(connection, 6),
             published=builds.published(connection),
-            last_date=deliveries.newest_built_date(connection, "calls"),
+            last_dates={feed: deliveries.newest_built_date(connection, feed) for feed in FACTS},
             release=releases.last_activated(connection),
             go_live=next_go_live(settings, connection),
             restarts=supervision.last(settings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -76,6 +76,7 @@ def _template(name: str) -> jinja2.Template:
     environment.globals |= {"run_path": run_path, "shell": _shell}
     environment.filters |= {
         "counted": counted,
+        "morning_after": morning_after,
         "paris": paris,
         "duration": duration,
         "subject_path": subject_path,
@@ -94,8 +95,15 @@ def paris(instant: datetime | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
     return instant.astimezone(PARIS).strftime(pattern) if instant else "–"
 
 
+def morning_after(instant: datetime, business_date: date) -> str:
+    """An instant in the time of Paris; without its date if that is the day after the business date."""
+    local = instant.astimezone(PARIS)
+    is_usual = local.date() == business_date + timedelta(days=1)
+    return f"{local:%H:%M}" if is_usual else f"{local:%Y-%m-%d %H:%M}"
+
+
 def duration(seconds: float | None) -> str:
-    """Seconds as people read them: 0.04 s, 12.3 s, 3 min 5 s."""
+    """Seconds as people read them: 0.04 s, 12.3 s, 3 min 5 s, 2 h 7 min."""
     if seconds is None:
         return "–"
     if seconds < 1:
@@ -103,7 +111,9 @@ def duration(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def subject_path(subject: Subject) -> str:

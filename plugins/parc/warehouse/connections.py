@@ -53,6 +53,16 @@ def dsn(settings: Settings, role: Role) -> str:
     return f"postgresql://{who}@{host}:{port}/{quote(database)}?{query}"
 
 
+def bi_address(settings: Settings) -> str:
+    """Where BI tools connect, without the password, as this process reaches the server.
+
+    Raises ConfigurationError as `parameters`.
+    """
+    given = parameters(settings, "reader")
+    host, port, database = given.get("host", "localhost"), given.get("port", "5432"), given.get("dbname", "")
+    return f"postgresql://{login('bi_reader')}@{quote(host)}:{port}/{quote(database)}"
+
+
 @contextmanager
 def connect(
     settings: Settings, role: Role, *, autocommit: bool = False, **keywords: Any

@@ -172,6 +172,7 @@ def value(settings: Settings, query: str) -> int:
 
 PAGES = [
     "/parc/",
+    "/parc/nights",
     "/parc/builds",
     "/parc/builds/1",
     "/parc/releases",
@@ -323,6 +324,14 @@ class TestDesk:
         assert f"calls {REFUSED}" in shown and f"parc ingest calls --date {REFUSED}" in shown
         assert f"calls {MISSING}" in shown and f"parc ingest calls --date {MISSING}" in shown
         assert "build failed" in shown and "build 2" in shown
+
+    def test_what_bi_sees_and_where(self, client: TestClient, night: Settings) -> None:
+        shown = text(client.get("/parc/"))
+        assert "BI sees build 1 since" in shown and f", calls up to {GOOD}" in shown
+        with connect(night, "bi_reader") as connection:
+            at = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
+        assert f"BI connects to postgresql://bi_reader@{at} " in shown
+        assert f"The last night, of {MISSING}, was loaded afterwards : its deadlines" in shown
 
     def test_waiting_approvals_link_to_the_question(self, client: TestClient) -> None:
         page = client.get("/parc/")
@@ -494,6 +503,20 @@ class TestBuilds:
         shown = text(client.get("/parc/builds"))
         assert re.search(r"2 failed .* 1 published", shown)
         assert re.search(r"[1-9]\d* of \d{2,}", shown)
+
+
+class TestNights:
+    """When each feed came, and when BI saw it."""
+
+    def test_each_night_has_its_times_and_its_build(self, client: TestClient, night: Settings) -> None:
+        page = client.get("/parc/nights")
+        came = value(night, FAULTY_DELIVERY.replace("delivery_id", "landed_at"))
+        assert f'datetime="{came.isoformat()}"' in page.text
+        shown = text(page).rpartition("Releasing ")[2]
+        for day, reported in ((GOOD, "build 1"), (REFUSED, "refused"), (MISSING, "missing")):
+            row = shown.partition(f"{day} loaded")[2].partition(" loaded afterwards")[0]
+            assert reported in row, shown
+        assert re.search(r"2012-04-23 3 0 0 [0-9.]+ s", text(page))
 
 
 class TestRuns:
