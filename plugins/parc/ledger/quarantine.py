@@ -145,7 +145,8 @@ def rows_across_feeds(
             f"""
             select
                 delivery_id, feed, business_date, status,
-                file_name, line_number, column_name, held.reason, row_text
+                file_name, line_number, column_name, held.reason, row_text,
+                coalesce(row_columns, '{{}}') as row_columns
             {_HELD}
                 and (%(reason)s::text is null or held.reason = %(reason)s)
             order by delivery_id desc, file_name, line_number
