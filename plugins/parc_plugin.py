@@ -37,6 +37,13 @@ def delayed(app: Any) -> Any:
     return LoginDelay(app)
 
 
+def checked(app: Any) -> Any:
+    """The same, with trigger forms checked that name business dates."""
+    from parc.ui.trigger_form import TriggerForm
+
+    return TriggerForm(app)
+
+
 def view(name: str, destination: str, route: str, href: str) -> dict[str, Any]:
     """An entry of the UI's navigation, or a tab of its runs or task instances."""
     return {
@@ -60,7 +67,10 @@ class ParcPlugin(AirflowPlugin):
     priority_weight_strategies = [NightFirst]  # noqa: RUF012
     timetables = [NightTimetable, ParisTimetable]  # noqa: RUF012
     deadline_references = [RunFirstQueued]  # noqa: RUF012
-    fastapi_root_middlewares = [{"middleware": delayed, "name": "delay of failed logins"}]  # noqa: RUF012
+    fastapi_root_middlewares = [  # noqa: RUF012
+        {"middleware": delayed, "name": "delay of failed logins"},
+        {"middleware": checked, "name": "check of trigger forms"},
+    ]
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("PARC desk", "nav", "parc", "parc/"),

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -121,6 +121,15 @@ def test_a_run_that_fails_again_has_its_notice_rewritten(dags, home, inbox) -> N
     assert day == "2012-04-24"
     assert "rule 2" in text and "rule 1" not in text
     assert "parc routing plan --date 2012-04-24" in text
+
+
+def test_an_end_is_told_once_however_late_airflow_is(dags, home, inbox) -> None:
+    """While the DAG processor stalled, the supervisor told it."""
+    dag = dags["build_marts"]
+    for minutes in (-1, -2, 1):  # since it ended; then it was cleared, and ends again
+        end = {"end_date": datetime.now(UTC) + timedelta(minutes=minutes)}
+        dag.on_failure_callback(failed(dag, {"build_marts": "failed"}, {"build_marts": "model x"}, **end))
+    assert len([each for each in inbox if each["message"]]) == 2 * 2, "each address, twice"
 
 
 def test_a_range_is_named_in_command_line_form(dags, home, inbox) -> None:

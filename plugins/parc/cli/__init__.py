@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import psycopg
@@ -18,6 +19,7 @@ import typer
 from parc.cli import answers, checks, deliveries, marts, night, people, platform, quarantine, query, routing
 from parc.cli.printing import say
 from parc.errors import ConfigurationError, ParcError
+from parc.host import shell
 from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -49,7 +51,7 @@ def main() -> None:
             check_text(number, argument)
         app()
     except ParcError as error:
-        end(str(error), error.exit_code)
+        end(with_shell_function(error), error.exit_code)
     except KeyboardInterrupt:
         end("interrupted; the next run repeats what was not finished", INTERRUPTED)
     except psycopg.OperationalError as error:
@@ -77,6 +79,16 @@ class NotText(ParcError):
     """An argument is not valid UTF-8."""
 
     exit_code = 2
+
+
+def with_shell_function(error: ParcError) -> str:
+    """An error as a text; where its commands mean another platform in a shell, with the function for it."""
+    text = str(error)
+    with suppress(ParcError):  # the error may be that of the settings
+        settings = Settings.from_env()
+        if any(step.command.startswith("parc ") for step in error.steps) and shell.is_needed(settings):
+            text += f"\n  In a shell, first: {shell.definition(settings)}"
+    return text
 
 
 def describe_unexpected(error: BaseException) -> str:

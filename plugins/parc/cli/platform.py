@@ -15,6 +15,7 @@ from parc.cli.printing import (
     hanging,
     print_facts,
     print_findings,
+    print_shell_function,
     print_steps,
     say,
     screen,
@@ -141,6 +142,8 @@ def doctor(as_json: Json = False) -> None:
             hanging(f"{marks[check.state]} ", f"{check.name}: {check.text}")
             if check.finding:
                 print_steps(check.finding, services.ui_address(settings))
+        if any(check.command for check in checks):
+            print_shell_function()
     if not all(check.is_ok for check in checks):
         raise typer.Exit(3)
 

@@ -189,10 +189,8 @@ def print_findings(findings: Sequence[Finding], airflow: str) -> None:
     for finding in sorted(counting, key=lambda each: not each.is_wrong):
         _print_finding("[red]wrong[/]" if finding.is_wrong else "[yellow]note[/] ", finding)
         print_steps(finding, airflow)
-    settings = Settings.from_env()
-    if counting and shell.is_needed(settings):
-        line = f"  In a shell, first: {shell.definition(settings)}"
-        screen.print(line, highlight=False, soft_wrap=True, markup=False)
+    if counting:
+        print_shell_function()
     if counting:
         screen.print("  somebody is at one of these: parc acknowledge ID --reason TEXT", highlight=False)
         screen.print("  one of these does not count: parc dismiss ID --reason TEXT", highlight=False)
@@ -203,6 +201,14 @@ def print_findings(findings: Sequence[Finding], airflow: str) -> None:
     if dismissed:
         screen.print("  one of these counts after all: parc reopen ID --reason TEXT", highlight=False)
     screen.print()
+
+
+def print_shell_function() -> None:
+    """Print with which function the printed commands work in a shell, where they would not without it."""
+    settings = Settings.from_env()
+    if shell.is_needed(settings):
+        line = f"  In a shell, first: {shell.definition(settings)}"
+        screen.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _print_finding(mark: str, finding: Finding) -> None:

@@ -121,6 +121,17 @@ def open_of_dag(connection: Connection[Any], dag_id: str) -> dict[int, Telling]:
     return _tellings(connection, "dag_id = %s and ended_at is null", dag_id)
 
 
+def is_told(connection: Connection[Any], dag_id: str, run_id: str, ended_at: datetime) -> bool:
+    """Whether there is a notice that a run failed when it ended; one of before it was cleared is none."""
+    row = connection.execute(
+        "select exists (select from ops.notice where dag_id = %s and run_id = %s "
+        "and at > %s - interval '1 second' and not kind = any(%s))",
+        [dag_id, run_id, ended_at, list(OVERDUE)],
+    ).fetchone()
+    assert row
+    return bool(row[0])
+
+
 def to_send_again(connection: Connection[Any], now: datetime) -> dict[int, Telling]:
     """By `notice_id`, what was told of runs, some address has not taken, and is due to be sent again, oldest
     first."""

@@ -72,6 +72,9 @@ class RunNotice(BaseNotifier):
         """
         try:
             dag, dates = context["dag"], _dates(context)
+            if _is_told(context):  # while the DAG processor stalled, the supervisor told it
+                log.info("%s of %s is told already", context["run_id"], dag.dag_id)
+                return
             reasons, steps = _reasons(context)
             report(
                 self.kind,
@@ -221,6 +224,23 @@ def body_of(notice: Notice, settings: Settings) -> str:
         f"Impact: {notice.impact}",
     ]
     return body(lines, settings, notice.steps, notice.kind, conf.get("api", "base_url").rstrip("/"))
+
+
+def _is_told(context: Mapping[str, Any]) -> bool:
+    """Whether there is a notice of this end of the run; a run that was cleared ends again."""
+    from parc.ledger import notices
+    from parc.settings import Settings
+    from parc.warehouse import connect
+
+    ended_at = getattr(context.get("dag_run"), "end_date", None)
+    if ended_at is None:
+        return False
+    try:
+        with connect(Settings.from_env(), "loader") as connection:
+            return notices.is_told(connection, context["dag"].dag_id, context["run_id"], ended_at)
+    except Exception:
+        log.exception("whether it is told already is not known")
+        return False
 
 
 def _reasons(context: Mapping[str, Any]) -> tuple[list[str], list[Step]]:

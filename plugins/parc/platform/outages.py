@@ -23,6 +23,7 @@ from parc.host.sending import Telling
 from parc.host.supervision import TOLD_AFTER
 from parc.ledger import notices, write_notices
 from parc.machine import processes
+from parc.platform import lost
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -116,7 +117,7 @@ def _new(settings: Settings, finding: Finding, now: datetime) -> Outage:
 
 
 def _with_the_warehouse(settings: Settings, outages: Sequence[Outage], now: datetime) -> list[Outage]:
-    """Store the outages, and send again what was told of runs and not taken."""
+    """Store the outages, send again what was told of runs and not taken, and tell what was lost."""
     try:
         with connect(settings, "loader", autocommit=True) as connection:
             for each in outages:
@@ -124,6 +125,7 @@ def _with_the_warehouse(settings: Settings, outages: Sequence[Outage], now: date
                     write_notices.keep_outage(connection, each.finding, each.telling, owner=OWNER)
             for notice_id, telling in notices.to_send_again(connection, now).items():
                 write_notices.update(connection, notice_id, telling.sent(now))
+            lost.tell(settings, connection, now)
     except ConfigurationError as error:
         logging.error("what was told is not in ops.notice: %s", error)
         return list(outages)

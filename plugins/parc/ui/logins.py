@@ -18,16 +18,15 @@ import math
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Receive, Send], Awaitable[None]]
+from parc.ui import bodies
+from parc.ui.bodies import Application, Message, Receive, Send
+
 Key = tuple[str, str]
 
 log = logging.getLogger(__name__)
@@ -108,16 +107,16 @@ class LoginDelay:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(PATHS):
             await self._app(scope, receive, send)
             return
-        body = await _read(receive)
+        body = await bodies.read(receive, MOST_BODY_BYTES)
         if body is None:
-            await _answer(send, 413, f"A login has at most {MOST_BODY_BYTES} bytes.")
+            await bodies.refuse(send, 413, f"A login has at most {MOST_BODY_BYTES} bytes.")
             return
         names = await _names(scope, body)
         known = _known(scope, names)
         address = ("address", _network(scope))
         keys = [("browser", known)] if known else [*(("name", name) for name in names), address]
         if (wait := math.ceil(self._tally.wait(keys))) > 0:
-            await _answer(send, 429, f"Too many failed logins. Try again in {wait} s.", wait)
+            await bodies.refuse(send, 429, f"Too many failed logins. Try again in {wait} s.", wait)
             return
         self._tally.begin(keys)
         is_settled = False
@@ -130,7 +129,7 @@ class LoginDelay:
             await send(message)
 
         try:
-            await self._app(scope, _again(body, receive), settle)
+            await self._app(scope, bodies.again(body, receive), settle)
         finally:
             if not is_settled:
                 self._tally.undo(keys)
@@ -146,32 +145,6 @@ class LoginDelay:
             answer["headers"] = [*answer.get("headers", []), (b"set-cookie", _mark(scope, names[0]))]
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The body of a request; None where it is too long."""
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > MOST_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return body
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The same body again, then whatever arrives."""
-    is_read = False
-
-    async def read() -> Message:
-        nonlocal is_read
-        if is_read:
-            return await receive()
-        is_read = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return read
-
-
 async def _names(scope: Any, body: bytes) -> list[str]:
     """The names that a body may be read to have, as JSON and as a form: one, unless somebody plays tricks."""
     from starlette.exceptions import HTTPException
@@ -184,7 +157,7 @@ async def _names(scope: Any, body: bytes) -> list[str]:
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         found.append(json.loads(body)["username"])
     with suppress(HTTPException, ValueError, KeyError):
-        form = await Request(scope, _again(body, nothing)).form()
+        form = await Request(scope, bodies.again(body, nothing)).form()
         found += form.getlist("username")
     return list(dict.fromkeys(name for name in found if isinstance(name, str)))
 
@@ -225,11 +198,3 @@ def _seal(name: str, mark: str) -> str:
 
     key = conf.get_mandatory_value("api", "secret_key").encode()
     return hmac.digest(key, f"parc known {mark} {name}".encode(), "sha256").hex()
-
-
-async def _answer(send: Send, status: int, text: str, wait: int | None = None) -> None:
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    if wait:
-        headers.append((b"retry-after", str(wait).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})

@@ -5,7 +5,6 @@ Airflow asks its own tables about every login, so that each of its pages fails t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,13 +17,9 @@ from parc.errors import ParcError
 from parc.findings import Step, with_steps
 from parc.machine import processes
 from parc.settings import Settings
+from parc.ui.bodies import Application, Message, Receive, Send
 from parc.ui.html import PAGE_HEADERS, page
 from parc.warehouse import connect
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 TITLE = "The warehouse does not answer"
 RETRY_SECONDS = "10"

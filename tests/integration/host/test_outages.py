@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 
 from parc import desk
+from parc.findings import FindingKind
 from parc.host import programs
 from parc.host.processes import Program, stop
+from parc.host.sending import Telling
+from parc.ledger import write_notices
+from parc.ledger.notices import Notice
+from parc.platform.lost import untold
 from parc.platform.outages import look
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -127,3 +132,40 @@ def test_processes_that_need_postgresql_are_no_cause_of_their_own(settings: Sett
     look(settings, NOW)
     assert [title.partition(":")[0] for title in inbox.titles] == ["postgresql"]
     assert not history(settings)
+
+
+def ended(dag_id: str, run_id: str, state: str, minutes: int) -> dict[str, str]:
+    """A run as Airflow's API has it."""
+    at = (NOW + minutes * MINUTE).isoformat()
+    return {"dag_id": dag_id, "dag_run_id": run_id, "state": state, "end_date": at}
+
+
+def test_runs_of_which_nobody_was_told_are_found(warehouse: Settings) -> None:
+    """The DAG processor tells of a run's end; it may stall."""
+    runs = [
+        ended("build_marts", "mended", "success", 40),
+        ended("ingest_calls", "again", "failed", 40),
+        ended("ingest_calls", "lost", "failed", 30),
+        ended("ingest_calls", "before", "success", 20),
+        ended("ingest_calls", "old", "failed", 10),
+        ended("maintain_warehouse", "overdue", "failed", 10),
+    ]
+    at = NOW + 30 * MINUTE
+    told = [
+        ("ingest_calls", "again", FindingKind.INGEST_RUN_FAILED),  # before it was cleared
+        ("ingest_calls", "lost", FindingKind.INGEST_RUN_FAILED),
+        ("build_marts", "failed", FindingKind.BUILD_RUN_FAILED),
+        ("export_routing", "failed", FindingKind.RELEASE_RUN_FAILED),
+        ("maintain_warehouse", "overdue", FindingKind.BUILD_RUN_OVERDUE),
+    ]
+    with connect(warehouse, "loader") as connection:
+        everything = [("maintain_warehouse", "overdue"), ("ingest_calls", "lost"), ("ingest_calls", "again")]
+        assert untold(connection, runs) == everything
+        for dag_id, run_id, kind in told:
+            notice = Notice(kind, dag_id, run_id, None, None, None, "o", ["why"], "none", ())
+            write_notices.keep(connection, notice, Telling("title", "body", at))
+        assert untold(connection, [*runs, ended("export_routing", "later", "success", 50)]) == [
+            ("maintain_warehouse", "overdue"),
+            ("ingest_calls", "again"),
+            ("build_marts", "mended"),
+        ]

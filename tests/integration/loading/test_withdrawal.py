@@ -8,6 +8,7 @@ import pytest
 
 from parc import desk, quality
 from parc.errors import Busy, ConfigurationError, DeliveryRefused
+from parc.host import shell
 from parc.ledger import locks
 from parc.loading import Outcome, ingest, replay, unseen, withdraw
 from parc.quality import Verdict
@@ -116,6 +117,7 @@ def test_the_command_line_reports_it_in_one_line_with_its_steps(warehouse: Setti
     assert wrong.stderr.splitlines() == [
         "parc: there is no delivery 99",
         '  list them: parc sql "select * from ops.delivery"',
+        f"  In a shell, first: {shell.definition(warehouse)}",
     ]
 
 

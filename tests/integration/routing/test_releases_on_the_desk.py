@@ -20,6 +20,7 @@ from parc.ledger.notices import Notice
 from parc.routing import Plan
 from parc.settings import Settings
 from parc.warehouse import connect
+from support.printed import run_printed
 from support.routing_world import EVE, QUIET, go_live, marts
 
 
@@ -60,7 +61,7 @@ def test_a_refused_release_stays_on_the_desk_until_another_is_planned(live: Sett
         "parc routing apply --date 2012-04-24",
     ]
     marts(live, "update marts.routing_site_positions set position_count = 14 where site_code = 'RENNES'")
-    go_live(live)
+    run_printed(live, FindingKind.ROUTING_REFUSED, codes=(0, 7))  # it waits for approval
     assert FindingKind.ROUTING_REFUSED not in [each.kind for each in on_desk(live)]
 
 
@@ -86,11 +87,12 @@ def test_a_plan_that_waits_for_a_person_is_shown_until_somebody_approves(live: S
     with connect(live, "reader") as connection:
         assert [each.kind for each in switch.findings(live, connection, EVE)] == [FindingKind.APPROVAL]
     assert not routing.is_answered(live, question)
-    routing.apply(
-        live, EVE, requested_by="Anne", reason="read", approve=plan.plan_hash, approved_by="Anne"
-    )  # on the command line
+    run_printed(live, FindingKind.APPROVAL, instead=True, codes=(0, 7))  # 7 is that of reading the plan
     assert routing.is_answered(live, question) and on_desk(live) == []
-    assert "the release of 2012-04-24 was approved by Anne on" in routing.status(live).facts()["last answer"]
+    _, question = asked(live)
+    run_printed(live, FindingKind.APPROVAL, codes=(0, 7))
+    assert routing.is_answered(live, question) and on_desk(live) == []
+    assert "the release of 2012-04-24 was approved by " in routing.status(live).facts()["last answer"]
 
 
 def test_a_plan_no_longer_waits_when_another_was_made(live: Settings) -> None:
