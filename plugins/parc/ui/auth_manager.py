@@ -52,7 +52,7 @@ class NamedUsers(SimpleAuthManager):
         from parc.ui.outage import OutagePage
 
         found: list[tuple[Any, dict[str, Any]]] = [*super().get_fastapi_middlewares(), (OutagePage, {})]
-        if port := urlsplit(conf.get_mandatory_value("api", "base_url")).port:
+        if port := urlsplit(conf.get("api", "base_url", fallback="")).port:
             found.append((OwnCookie, {"port": port, "is_own": self.has_signed}))
         return found
 
