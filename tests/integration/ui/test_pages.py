@@ -265,7 +265,15 @@ def test_pages_are_accessible_and_fit_a_telephone(client: TestClient, night: Set
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 390, "height": 844})
-        for path in ("", "builds/2", "releases", "quarantine", f"deliveries/{faulty}", "runbooks/refused"):
+        for path in (
+            "",
+            "builds/2",
+            "releases",
+            "quarantine",
+            "nights",
+            f"deliveries/{faulty}",
+            "runbooks/refused",
+        ):
             html = client.get(f"/parc/{path}").text
             page.set_content(re.sub(r"<script>.*?</script>", "", html, flags=re.S))
             found = Axe().run(page).response["violations"]
