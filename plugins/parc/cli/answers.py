@@ -10,7 +10,7 @@ import typer
 from parc.cli.printing import not_blank, say
 from parc.cli.routing import CLOCK, By
 from parc.findings import ANSWER_LASTS, FindingAnswer, Verdict
-from parc.instants import PARIS
+from parc.instants import PARIS, shown
 from parc.settings import Settings
 
 app = typer.Typer()
@@ -49,6 +49,6 @@ def _answer(verdict: Verdict, finding: str, reason: str, by: str, until: datetim
     now = datetime.now(PARIS)
     until = until or now + ANSWER_LASTS
     if until <= now:
-        raise typer.BadParameter(f"{until:%Y-%m-%d %H:%M} is past: say until when with --until")
+        raise typer.BadParameter(f"{shown(until)} is past: say until when with --until")
     found = desk.answer(Settings.from_env(), finding, FindingAnswer(verdict, by, reason, until))
     say(f"{found.subject.name}: {found.answer}")

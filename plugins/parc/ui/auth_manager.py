@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.configuration import conf
+from jwt import InvalidTokenError
 
 from parc.host import users
 from parc.settings import Settings
@@ -43,11 +45,24 @@ class NamedUsers(SimpleAuthManager):
         return SimpleAuthManagerUser(username=token["sub"], role=OF_AIRFLOW[role] if role else None)
 
     def get_fastapi_middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Also the one that explains an outage. It must be around Airflow's own, which asks the database of
-        each login; a plugin's middlewares are inside that."""
+        """Also the one that explains an outage, and the one that gives the login cookie its name. They must
+        be around Airflow's own, which reads the cookie and asks the database of each login; a plugin's
+        middlewares are inside that."""
+        from parc.ui.cookies import OwnCookie
         from parc.ui.outage import OutagePage
 
-        return [*super().get_fastapi_middlewares(), (OutagePage, {})]
+        found: list[tuple[Any, dict[str, Any]]] = [*super().get_fastapi_middlewares(), (OutagePage, {})]
+        if port := urlsplit(conf.get("api", "base_url", fallback="")).port:
+            found.append((OwnCookie, {"port": port, "is_own": self.has_signed}))
+        return found
+
+    async def has_signed(self, token: str) -> bool:
+        """Whether this platform signed a login's token, which has not expired."""
+        try:
+            await self._get_token_validator().avalidated_claims(token)
+        except InvalidTokenError:
+            return False
+        return True
 
     def is_authorized_dag(
         self,

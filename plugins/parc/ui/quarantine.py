@@ -90,7 +90,5 @@ def download_quarantine(settings: Platform, wanted: Annotated[Wanted, Query()]) 
 
 def _cell(value: Any) -> Any:
     """A delivered text that a spreadsheet would run as a formula is marked as text."""
-    shown = seen(value)
-    if isinstance(shown, list):
-        return ",".join(shown)
+    shown = seen(",".join(value) if isinstance(value, list) else value)
     return f"'{shown}" if isinstance(shown, str) and shown.startswith(STARTS_A_FORMULA) else shown

@@ -14,11 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, Request, Response
 
 from parc.errors import ConfigurationError
 from parc.host import users
 from parc.settings import Settings
 from parc.ui import logins
+from parc.ui.cookies import OwnCookie
 from parc.ui.logins import FORGET_SECONDS, LONGEST_WAIT_SECONDS, MOST_COUNTS, LoginDelay, Tally
 
 USERS = "name,role\nalice,viewer\nbob,engineer\ncarol,approver\ndave.b,admin\n"
@@ -59,7 +61,6 @@ def manager(settings: Settings) -> Iterator[Any]:
 def server(manager: Any) -> Iterator[SimpleNamespace]:
     """Airflow's login routes behind the delay, on loopback, with a clock that a test moves."""
     import uvicorn
-    from fastapi import FastAPI
 
     now = [1000.0]
     app = FastAPI()
@@ -288,3 +289,39 @@ def test_removed_users_lose_their_login(tmp_path: Path) -> None:
     file.write_text("name,role\nbob,viewer\n")
     users.keep_logins(settings)
     assert list(json.loads(users.logins_file(settings).read_text())) == ["admin", "bob"]
+
+
+def test_two_platforms_in_one_browser_keep_their_logins(manager) -> None:
+    """The login page of each sets the same cookie; cookies do not know ports."""
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from fastapi.testclient import TestClient
+
+    def platform(port: int, is_own: Callable[[str], Any]) -> TestClient:
+        app = FastAPI()
+
+        @app.get("/")
+        def token(request: Request) -> str | None:
+            return request.cookies.get("_token")
+
+        @app.get("/logout")
+        def log_out(response: Response) -> None:
+            response.delete_cookie("_token")
+
+        app.add_middleware(OwnCookie, port=port, is_own=is_own)
+        return TestClient(app)
+
+    async def is_of_other(token: str) -> bool:
+        return token == "of the other"
+
+    ours, other = platform(8080, manager.has_signed), platform(8081, is_of_other)
+    browser = other._cookies = ours.cookies
+    token = manager.generate_jwt(SimpleAuthManagerUser(username="alice", role="viewer"))
+    assert ours.get("/").json() is None
+    browser.set("_token", token, path="/", domain="testserver.local")  # as the login page does
+    assert other.get("/").json() is None, "another platform's token is none"
+    assert ours.get("/").json() == token and "_token" not in browser
+    browser.set("_token", "of the other", path="/", domain="testserver.local")
+    assert ours.get("/").json() == token
+    assert other.get("/").json() == "of the other" and "_token" not in browser
+    ours.get("/logout")
+    assert (ours.get("/").json(), other.get("/").json()) == (None, "of the other")

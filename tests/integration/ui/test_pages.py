@@ -24,6 +24,7 @@ from parc.loading import ingest
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
+from support.running import BROWSER
 
 FIRST = date(2012, 4, 23)
 GOOD, FAULTY, REFUSED, MISSING = (FIRST + timedelta(days=day) for day in range(4))
@@ -253,6 +254,32 @@ class TestWhoMaySee:
     def test_no_page_describes_the_addresses(self, client: TestClient) -> None:
         for path in ("/parc/docs", "/parc/redoc", "/parc/openapi.json"):
             assert client.get(path).status_code in (307, 404), path
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+def test_pages_are_accessible_and_fit_a_telephone(client: TestClient, night: Settings) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    faulty = value(night, FAULTY_DELIVERY)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        for path in (
+            "",
+            "builds/2",
+            "releases",
+            "quarantine",
+            "nights",
+            f"deliveries/{faulty}",
+            "runbooks/refused",
+        ):
+            html = client.get(f"/parc/{path}").text
+            page.set_content(re.sub(r"<script>.*?</script>", "", html, flags=re.S))
+            found = Axe().run(page).response["violations"]
+            assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") == 390, path
+        browser.close()
 
 
 class TestWhatABrowserMayDo:

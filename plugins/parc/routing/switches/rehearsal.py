@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from parc.instants import shown
 from parc.routing.switches import Question
 from parc.routing.switches.probes import ANONYMOUS, ask
 from parc.routing.table.content import NATIONAL_ZONE, Content, Frames
@@ -34,7 +35,7 @@ def misrouted(
         elif (answer.zone_code, answer.market, answer.band) != (zone, market, band):
             yield (
                 f"{what} is taken for zone {answer.zone_code}, market {answer.market}, {answer.band} "
-                f"at {answer.at:%Y-%m-%dT%H:%M:%SZ}"
+                f"at {shown(answer.at)}"
             )
         elif set(answer.sites) != sites:
             yield f"{what} would go to other sites than the release says"
