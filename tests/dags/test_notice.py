@@ -12,10 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from parc.errors import ParcError
 from parc.findings import BUILD, Step
 from parc.settings import Settings
 from parc.warehouse import connect
-from support.receivers import webhook
+from support.receivers import mailbox, webhook
 
 TICK = datetime(2012, 4, 26, 0, 0, tzinfo=UTC)
 REFUSED = "1 refused or missing:\ninterventions 2012-04-25: refused as a whole (delivery 7): no column `kind`"
@@ -268,6 +269,52 @@ def test_a_success_ends_the_notices_of_its_dag_and_says_so(dags, home, inbox) ->
     with connect(home, "reader") as connection:
         found = connection.execute("select ended_by, ended_at > at from ops.notice").fetchall()
     assert found == [("r+2", True)]
+
+
+def test_a_failure_and_its_end_reach_a_mailbox_and_a_webhook(dags, home, monkeypatch, caplog) -> None:
+    """Over SMTP and HTTP. The webhook is down at first: it is told once all the same, and so is the end. No
+    message has colours or a telephone number, no log a secret of the addresses."""
+    from parc.orchestration.notice import keep_reason
+    from parc.platform.outages import look
+
+    dag, kept = dags["ingest_calls"], {}
+    error = ParcError("calls 2012-04-25: \x1b[31mrefused\x1b[0m; +33 6 12 34 56 78 is no key", steps=(BUILD,))
+    ti = SimpleNamespace(xcom_push=lambda key, value: kept.update({key: value}))
+    keep_reason({"ti": ti, "exception": error})
+    caplog.set_level(logging.DEBUG)
+    with webhook() as hook, mailbox() as (port, mails):
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        addresses = [
+            f"mailto://127.0.0.1:{port}?from=parc@example.org&to=night@example.org",
+            f"json://me:pass-word@127.0.0.1:{hook.port}/good/hidden-token?+X-Key=hidden-header",
+        ]
+        monkeypatch.setenv("PARC_NOTICE_URLS", " ".join(addresses))
+        hook.is_down = True
+        steps = [Step(**step) for step in kept["reason"]["steps"]]
+        conf = {"first_date": "2012-04-25"}
+        given = failed(dag, {"load": "failed"}, {"load": kept["reason"]["text"]}, steps, conf=conf)
+        dag.on_failure_callback(given)
+        assert (len(mails), hook.received) == (1, [])
+
+        hook.is_down = False
+        now = datetime.now(UTC)
+        for minutes in (1, 3, 5, 60):
+            look(home, now + timedelta(minutes=minutes))
+        assert (len(mails), len(hook.received)) == (1, 1)
+        dag.on_success_callback({"dag": dag, "run_id": "r+2"})
+        look(home, now + timedelta(minutes=120))
+    (failure, end), (hooked, hooked_end) = mails, hook.received
+    assert failure["to"] == "night@example.org"
+    assert failure["subject"] == hooked["title"] == "PARC: ingest_calls failed for 2012-04-25"
+    text = failure.get_body(("plain",)).get_content()
+    for told in (text, hooked["message"]):
+        assert "load: calls 2012-04-25: refused; " in told and "\x1b" not in told
+        assert "34 56" not in told and "parc ingest calls --date 2012-04-25" in told
+    assert end["subject"] == hooked_end["title"] == "PARC: mended: ingest_calls failed for 2012-04-25"
+    assert hooked_end["message"].startswith("Mended after 0 min by run r+2.")
+    [(*_, sent_to)] = stored(home)
+    for secret in ("pass-word", "hidden-token", "hidden-header"):
+        assert secret not in caplog.text + sent_to
 
 
 def test_a_failed_task_keeps_its_error_message() -> None:

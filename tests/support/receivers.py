@@ -7,8 +7,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+
+from parc.host.processes import free_port
 
 
 @dataclass
@@ -48,3 +56,20 @@ def webhook() -> Iterator[Webhook]:
     yield hook
     server.shutdown()
     server.server_close()
+
+
+@contextmanager
+def mailbox() -> Iterator[tuple[int, list[EmailMessage]]]:
+    """A running SMTP server: its port, and the messages that it takes."""
+    received: list[EmailMessage] = []
+
+    class Handler:
+        async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:  # noqa: N802
+            assert envelope.content
+            received.append(message_from_bytes(bytes(envelope.content), policy=default))
+            return "250 taken"
+
+    server = Controller(Handler(), hostname="127.0.0.1", port=free_port())
+    server.start()
+    yield server.port, received
+    server.stop()

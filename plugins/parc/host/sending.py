@@ -106,6 +106,8 @@ def _services() -> Iterator[Any]:
         return
     import apprise
 
+    for library in ("apprise", "urllib3"):  # below that they log whole addresses
+        logging.getLogger(library).setLevel(logging.INFO)
     for number, url in enumerate(urls, start=1):
         service = apprise.Apprise.instantiate(url)
         if service is None:
