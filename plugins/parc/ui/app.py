@@ -24,7 +24,7 @@ from parc.desk.go_live import next_go_live
 from parc.errors import ParcError
 from parc.findings import FindingKind
 from parc.host import supervision
-from parc.ledger import builds, deliveries, history, pages, quarantine, releases
+from parc.ledger import builds, deliveries, history, notices, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import answering, docs, reading
@@ -105,6 +105,14 @@ def show_releases(request: Request, settings: Platform) -> HTMLResponse:
     with connect(settings, "reader") as connection:
         found = history.events(connection, EVENTS_SHOWN)
     return page(request, "releases", events=found, most=EVENTS_SHOWN)
+
+
+@app.get("/notices")
+def show_notices(request: Request, settings: Platform) -> HTMLResponse:
+    """Show what was told of failures, to whom, and when they were mended."""
+    with connect(settings, "reader") as connection:
+        found = notices.told(connection, EVENTS_SHOWN)
+    return page(request, "notices", notices=found, most=EVENTS_SHOWN)
 
 
 @app.get("/deliveries")
