@@ -77,6 +77,42 @@ class Notice:
         return Finding(self.kind, Severity.NOTE, subject, text, steps)
 
 
+@dataclass(frozen=True)
+class ToldNotice:
+    """A row of the history of notices. `dag_id` and `run_id` are None if it is about the machine."""
+
+    kind: FindingKind
+    dag_id: str | None
+    run_id: str | None
+    text: str
+    at: datetime
+    sent_to: str | None
+    retry_at: datetime | None
+    ended_at: datetime | None
+    ended_by: str | None
+
+    @property
+    def title(self) -> str:
+        """Its first line."""
+        return self.text.partition("\n")[0]
+
+    @property
+    def minutes(self) -> int:
+        """How long it took until it was mended."""
+        return int((self.ended_at - self.at).total_seconds() / 60) if self.ended_at else 0
+
+
+def told(connection: Connection[Any], count: int) -> list[ToldNotice]:
+    """The last notices, newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "select kind, dag_id, run_id, text, at, sent_to, retry_at, ended_at, ended_by "
+            "from ops.notice order by at desc limit %s",
+            [count],
+        ).fetchall()
+    return [ToldNotice(**row | {"kind": FindingKind(row["kind"])}) for row in rows]
+
+
 def still_true(connection: Connection[Any], count: int) -> list[Notice]:
     """The newest notices whose cause has not ended, at most `count`.
 

@@ -25,7 +25,7 @@ from parc.errors import ParcError
 from parc.feeds import FACTS
 from parc.findings import FindingKind
 from parc.host import supervision
-from parc.ledger import builds, deliveries, due, history, pages, quarantine, releases
+from parc.ledger import builds, deliveries, due, history, notices, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import answering, docs, nights, punctuality, reading
@@ -112,6 +112,14 @@ def show_releases(request: Request, settings: Platform) -> HTMLResponse:
     with connect(settings, "reader") as connection:
         found = history.events(connection, EVENTS_SHOWN)
     return page(request, "releases", events=found, most=EVENTS_SHOWN)
+
+
+@app.get("/notices")
+def show_notices(request: Request, settings: Platform) -> HTMLResponse:
+    """Show what was told of failures, to whom, and when they were mended."""
+    with connect(settings, "reader") as connection:
+        found = notices.told(connection, EVENTS_SHOWN)
+    return page(request, "notices", notices=found, most=EVENTS_SHOWN)
 
 
 @app.get("/deliveries")

@@ -115,6 +115,9 @@ def test_findings_are_the_same_everywhere(platform: Settings) -> None:
         assert found["concerns"]["feed"] == "calls"
 
     page = pages(platform).get("/parc/").text
+    history = pages(platform).get("/parc/notices").text
+    assert notice in html.unescape(history)
+    assert "nobody" in shown_text(history) and "not yet" in shown_text(history)
 
     title = "ingest_calls failed for 2012-04-25"
     for text in (status, notice, page):

@@ -177,6 +177,7 @@ PAGES = [
     "/parc/builds",
     "/parc/builds/1",
     "/parc/releases",
+    "/parc/notices",
     "/parc/deliveries",
     "/parc/deliveries/1",
     "/parc/quarantine",
