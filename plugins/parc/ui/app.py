@@ -6,20 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
 import psycopg
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as RoutingException
 
 from parc import desk
-from parc.build import documentation
 from parc.desk.go_live import next_go_live
 from parc.errors import ParcError
 from parc.feeds import FACTS
@@ -30,7 +28,7 @@ from parc.ledger.pages import DeliveryRow
 from parc.settings import Settings
 from parc.ui import answering, docs, nights, punctuality, reading
 from parc.ui import quarantine as quarantine_pages
-from parc.ui.html import DOCS_POLICY, PAGE_HEADERS, PROJECT_POLICY, markdown, page
+from parc.ui.html import PAGE_HEADERS, page
 from parc.ui.outage import explained, outage_page
 from parc.ui.visitors import SignedIn
 from parc.warehouse import bi_address, connect
@@ -47,6 +45,7 @@ app = FastAPI(
     dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
 )
 app.include_router(answering.router)
+app.include_router(docs.router)
 app.include_router(nights.router)
 app.include_router(quarantine_pages.router)
 
@@ -174,52 +173,6 @@ def show_deliveries_of_run(request: Request, settings: Platform, dag_id: str, ru
         run = pages.products(connection, dag_id, run_id)
         found = pages.deliveries(connection, delivery_ids=run.delivery_ids) if run.delivery_ids else []
     return page(request, "deliveries", deliveries=_with_docs(settings, found), feed=None, day=None, run=run)
-
-
-@app.get("/docs/{path:path}")
-def show_docs(request: Request, settings: Platform, path: str) -> Response:
-    """Show a page of the Data Docs."""
-    if not path:
-        return RedirectResponse(f"{request.scope['root_path']}/docs/index.html")
-    found = docs.find(settings, path)
-    if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page in the Data Docs.")
-    return FileResponse(found, media_type="text/html", headers={"Content-Security-Policy": DOCS_POLICY})
-
-
-@app.get("/runbooks/{name}")
-def show_runbook(request: Request, settings: Platform, name: str) -> HTMLResponse:
-    """Show the runbook of a kind of finding. Runbooks link to each other with `.md`."""
-    slug = name.removesuffix(".md")
-    runbooks = {kind.slug: settings.project / kind.runbook for kind in FindingKind}
-    if slug not in runbooks or not runbooks[slug].is_file():
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such runbook.")
-    return page(request, "runbook", name=slug, text=markdown(runbooks[slug].read_text()))
-
-
-@app.get("/{folder}/{name}.md")
-def show_documentation(
-    request: Request,
-    settings: Platform,
-    folder: Literal["adr", "how-to", "reference"],
-    name: Annotated[str, PathParameter(pattern=r"^\w[\w-]*$")],
-) -> HTMLResponse:
-    """A page of the documentation that a runbook links to."""
-    path = settings.project / "docs" / folder / f"{name}.md"
-    if not path.is_file():
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such page.")
-    return page(request, "runbook", name=name, text=markdown(path.read_text()))
-
-
-@app.get("/project")
-def show_project(settings: Platform) -> Response:
-    """Show dbt's page of the project: models, columns, tests, lineage."""
-    made = documentation.page(settings)
-    if not made.exists():
-        raise HTTPException(
-            HTTPStatus.NOT_FOUND, "The page does not exist yet. The next build makes it, or `parc docs`."
-        )
-    return FileResponse(made, media_type="text/html", headers={"Content-Security-Policy": PROJECT_POLICY})
 
 
 @app.exception_handler(RoutingException)

@@ -35,7 +35,10 @@ def _digest(text: str) -> str:
 
 # A page fetches nothing, runs only the script above, sends forms only here, and only Airflow may frame it.
 _NOTHING = "default-src 'none'; base-uri 'none'; frame-ancestors 'self'"
-PAGE_POLICY = f"{_NOTHING}; form-action 'self'; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
+PAGE_POLICY = (
+    f"{_NOTHING}; form-action 'self'; frame-src 'self'; "
+    f"style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
+)
 PAGE_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Frame-Options": "SAMEORIGIN",
@@ -60,6 +63,12 @@ def page(
     base = request.scope.get("root_path", "")
     text = _template(template).render(base=base, airflow=base.removesuffix("/parc"), status=status, **values)
     return HTMLResponse(text, status)
+
+
+def navigation(request: Request) -> str:
+    """The links that are above every page, for one that is not made from our layout."""
+    links = _template("nav").render(base=request.scope.get("root_path", ""))
+    return f'<nav aria-label="PARC">{links}</nav>'
 
 
 @cache

@@ -188,6 +188,7 @@ PAGES = [
     "/parc/runbooks/refused",
     "/parc/adr/0022-findings-are-data.md",
     "/parc/project",
+    "/parc/project/page",
 ]
 
 ACT = "/findings/{finding_id}"
@@ -272,6 +273,7 @@ def test_pages_are_accessible_and_fit_a_telephone(client: TestClient, night: Set
             "releases",
             "quarantine",
             "nights",
+            "docs/index.html",
             f"deliveries/{faulty}",
             "runbooks/refused",
         ):
@@ -295,7 +297,7 @@ class TestWhatABrowserMayDo:
         assert policy["default-src"] == "'none'"
         assert policy["frame-ancestors"] == "'self'"
         assert "http" not in answer.headers["content-security-policy"]
-        if path == "/parc/project":  # dbt's own program, which no cookie of Airflow's reaches
+        if path == "/parc/project/page":  # dbt's own program, which no cookie of Airflow's reaches
             assert policy["sandbox"] == "allow-scripts" and "connect-src" not in policy
             return
         if "/docs/" not in path:
@@ -565,7 +567,8 @@ class TestRuns:
         assert f"calls {GOOD}" not in shown
         [link] = set(re.findall(r'href="/parc/docs/([^"]+)"', page.text)) - {"index.html"}
         assert f"calls_{FAULTY}" in link
-        assert f"calls {FAULTY}" in text(client.get(f"/parc/docs/{link}"))
+        docs = client.get(f"/parc/docs/{link}")
+        assert f"calls {FAULTY}" in text(docs) and '<a href="/parc/">Desk</a>' in docs.text
         assert "Not in the marts yet" in text(self.of(client, "models", "ingest_calls", INGEST_RUN))
 
     def test_of_nothing(self, client: TestClient) -> None:
@@ -710,9 +713,15 @@ def test_airflow_loads_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({view.url_route for view in views}) == len(views)
 
 
-def test_the_projects_page_is_made_once(client: TestClient, night: Settings) -> None:
-    answer = client.get("/parc/project")
+def test_the_projects_page_is_made_once_and_leads_back(client: TestClient, night: Settings) -> None:
+    frame = client.get("/parc/project").text
+    assert "<title>dbt project · PARC</title>" in frame and '<a href="/parc/">Desk</a>' in frame
+    assert 'sandbox="allow-scripts" src="/parc/project/page"' in frame
+    answer = client.get("/parc/project/page")
     assert answer.status_code == 200 and "mart_service_quality_daily" in answer.text
+    assert "The models of PARC" in answer.text
+    assert 'xlink:href="{{' not in answer.text and 'ng-attr-href="{{ getIcon' in answer.text
+    assert "favicon.ico" not in answer.text
     assert document(night) is None, "the project has not changed"
 
 
