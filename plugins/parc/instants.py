@@ -16,6 +16,6 @@ def time_shown(instant: datetime) -> str:
     return f"{instant.astimezone(PARIS):%H:%M:%S} Paris"
 
 
-def iso(instant: datetime) -> str:
+def iso(instant: datetime, timespec: str = "seconds") -> str:
     """The instant for programs, in ISO 8601 with its offset; one without a time zone stays without."""
-    return (instant.astimezone(PARIS) if instant.tzinfo else instant).isoformat()
+    return (instant.astimezone(PARIS) if instant.tzinfo else instant).isoformat(timespec=timespec)

@@ -52,7 +52,9 @@ def sql(
             found = cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise ParcError(f"the query failed: {str(error).strip()}") from None
-        rows = [[iso(value) if isinstance(value, datetime) else value for value in row] for row in found]
+        rows = [
+            [iso(value, "auto") if isinstance(value, datetime) else value for value in row] for row in found
+        ]
         names = distinct([column.name for column in cursor.description or []])
     if as_json:
         dump([dict(zip(names, row, strict=True)) for row in rows])

@@ -33,7 +33,7 @@ class ParisTimetable(CronTriggerTimetable):
 
     def generate_run_id(self, *, run_type: DagRunType, run_after: DateTime, **_: Any) -> str:
         """The name of a run, such as `scheduled__2012-04-26T04:00:00+02:00`."""
-        return run_type.generate_run_id(suffix=iso(run_after))
+        return run_type.generate_run_id(suffix=iso(run_after, "auto"))
 
 
 class NightTimetable(ParisTimetable):

@@ -91,8 +91,8 @@ def overview(settings: Settings) -> Overview:
                 "build_id": build.build_id,
                 "status": build.status,
                 "is_full_refresh": build.is_full_refresh,
-                "started_at": build.started_at.replace(microsecond=0),
-                "finished_at": build.finished_at and build.finished_at.replace(microsecond=0),
+                "started_at": build.started_at,
+                "finished_at": build.finished_at,
                 "reason": build.reason and build.reason[:MOST_REASON_CHARACTERS],
             }
             for build in last_builds
