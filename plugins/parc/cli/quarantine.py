@@ -42,7 +42,7 @@ def quarantine_list(
         }
         for each in found
     ]
-    table("Quarantine", rows)
+    table("Quarantine", rows, spare=("status",))
     for each in {each.delivery_id: each for each in found}.values():
         if each.rows_kept < each.rows_rejected:
             many = shown(each.rows_kept, each.rows_kept, each.rows_rejected)
