@@ -273,6 +273,8 @@ def test_pages_are_accessible_and_fit_a_telephone(client: TestClient, night: Set
             "releases",
             "quarantine",
             "nights",
+            "notices",
+            "project",
             "docs/index.html",
             f"deliveries/{faulty}",
             "runbooks/refused",
