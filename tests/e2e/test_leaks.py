@@ -280,6 +280,8 @@ def work(platform: Platform, planted: Planted, outputs: list[tuple[str, str]]) -
     parc("withdraw", str(refused[-1]), "--reason", typed("reason of a withdrawal"), ok=(0, 1, 2, 4))
     caller = planted.placed("reference", "calls.customer_ref, calls of a good day")
     parc("forget", "--customer", f"C98765{caller}", "--yes", "--reason", typed("reason of a forgetting"))
+    finding_id = json.loads(parc("status", "--json"))["findings"][0]["id"]
+    parc("acknowledge", finding_id, "--reason", typed("reason of an acknowledgement"))
     parc("status")
     parc("status", "--json")
     parc("doctor", ok=(0, 3))
@@ -296,7 +298,8 @@ def pages(platform: Platform, airflow: Airflow) -> Iterator[tuple[str, str]]:
     """What a browser is shown."""
     ids = platform.sql("select delivery_id as id from ops.delivery")
     builds = platform.sql("select build_id as id from ops.build")
-    paths = ["", "builds", "deliveries", "docs/index.html", "project"]
+    paths = ["", "nights", "builds", "releases", "deliveries", "quarantine", "quarantine.csv"]
+    paths += ["docs/index.html", "project/page"]
     paths += [f"deliveries/{row['id']}" for row in ids] + [f"builds/{row['id']}" for row in builds]
     for path in paths:
         answer = airflow.http.get(f"/parc/{path}")

@@ -298,6 +298,14 @@ def test_named_users_have_the_rights_of_their_roles(platform: Platform, airflow:
         "anna": [200, 403, 403, 403],
         "adam": [200, 200, 200, 200],
     }
+    finding = {"verdict": "dismissed", "reason": "a holiday"}
+    answered = {
+        name: user.http.post(
+            "/parc/findings/00000000", data=finding, headers={"Sec-Fetch-Site": "same-origin"}
+        ).status_code
+        for name, user in logins.items()
+    }
+    assert answered == {"vera": 403, "emil": 404, "anna": 403, "adam": 404}  # 404: there is no such finding
     refused = {name: status(logins[name], "PATCH", place, answer) for name in ("vera", "emil", "adam")}
     assert set(refused.values()) == {403}
     logins["anna"].approve(question)
