@@ -76,7 +76,7 @@ def _line(words: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    found: dict[str, Any] = yaml.load(path.read_text(), yaml.CSafeLoader)
     return found
 
 

@@ -73,7 +73,7 @@ def declared(project: Path) -> list[KeyRetention]:
     found = []
     for path in sorted(models.rglob("*.yml")):
         room = path.relative_to(models).parts[0]
-        for model in yaml.safe_load(path.read_text()).get("models", []):
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader).get("models", []):
             meta = model.get("config", {}).get("meta", {})
             if "person_keys" in meta:
                 found.append(

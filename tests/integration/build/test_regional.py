@@ -33,7 +33,7 @@ Vector = np.ndarray[Any, np.dtype[np.float64]]
 METAS: dict[str, dict[str, Any]] = {
     model["name"]: model["config"]["meta"]
     for path in (PROJECT / "dbt_project/models/marts").glob("*/**/*.yml")
-    for model in yaml.safe_load(path.read_text())["models"]
+    for model in yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -16,10 +17,11 @@ from parc.settings import PROJECT
 DBT = PROJECT / "dbt_project"
 
 
+@cache
 def metas() -> dict[str, dict[str, Any]]:
     """The meta of every model and seed."""
     files = [*DBT.glob("models/**/*.yml"), *DBT.glob("seeds/*.yml")]
-    described = [yaml.safe_load(path.read_text()) for path in files]
+    described = [yaml.load(path.read_text(), yaml.CSafeLoader) for path in files]
     return {
         each["name"]: each.get("config", {}).get("meta", {})
         for kind in ("models", "seeds")
@@ -32,7 +34,7 @@ def test_every_mart_declares_what_directorates_read() -> None:
     columns = {
         model["name"]: {column["name"] for column in model["columns"]}
         for path in DBT.glob("models/marts/*/**/*.yml")
-        for model in yaml.safe_load(path.read_text())["models"]
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
     }
     marts = {name: meta for name, meta in metas().items() if "publish" in meta}
     scopes = {"open", "closed", "directorate", "site", "region", "area"}
@@ -77,7 +79,7 @@ def test_every_model_with_person_keys_declares_their_retention() -> None:
         ]
         for path in DBT.glob("models/*/**/*.yml")
         if "staging" not in path.parts
-        for model in yaml.safe_load(path.read_text()).get("models", [])
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader).get("models", [])
     }
     kept = {each.model: each for each in retention.declared(DBT)}
     assert len(kept) == 7
@@ -105,7 +107,7 @@ def test_every_metric_is_a_column_of_one_name_and_has_a_window() -> None:
     columns = {
         model["name"]: {column["name"] for column in model["columns"]}
         for path in DBT.glob("models/marts/**/*.yml")
-        for model in yaml.safe_load(path.read_text()).get("models", [])
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader).get("models", [])
     }
     asked: dict[str, list[str]] = {}
     for path in DBT.glob("models/marts/**/*_rates.sql"):
