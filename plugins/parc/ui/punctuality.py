@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from psycopg import Connection
 
-from parc.instants import shown
 from parc.ledger import due, timeline
 from parc.ledger.timeline import Passage
 from parc.policy import deadline_of_release
 from parc.settings import Settings
+from parc.ui.html import morning_after
 
 Verdict = Literal["on time", "late", "not over", "loaded afterwards"]
 
@@ -110,19 +110,23 @@ class Night:
         return "not over" if now <= self.deadline else "late"
 
     def sentence(self, now: datetime) -> str:
-        """How it went, against which deadlines."""
+        """How it went, against which deadlines; times as on the page (`morning_after`)."""
         if self.is_history:
             return "its deadlines had passed before the platform loaded anything"
-        seen = f"BI sees it since {shown(self.seen_at)}" if self.seen_at else "BI does not see all of it"
-        said = [f"{seen} (deadline {shown(self.deadline)})"]
+
+        def clock(instant: datetime) -> str:
+            return morning_after(instant, self.business_date)
+
+        seen = f"BI sees it since {clock(self.seen_at)}" if self.seen_at else "BI does not see all of it"
+        said = [f"{seen} (deadline {clock(self.deadline)})"]
         for each in self.feeds:
             if each.due_at is None or not (each.is_daily or each.late_by):
                 continue
             if each.came_at and each.late_by:
-                said.append(f"{each.feed} came {shown(each.came_at)} (due {shown(each.due_at)})")
+                said.append(f"{each.feed} came {clock(each.came_at)} (due {clock(each.due_at)})")
             elif each.came_at is None and now > each.due_at:
                 what = "was refused" if each.passage and each.passage.is_refused else "has not come"
-                said.append(f"{each.feed} {what} (due {shown(each.due_at)})")
+                said.append(f"{each.feed} {what} (due {clock(each.due_at)})")
         return "; ".join(said)
 
 

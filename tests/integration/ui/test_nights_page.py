@@ -73,17 +73,11 @@ def test_nights_are_on_time_late_or_not_over(warehouse: Settings) -> None:
 
     assert (sunday.loading_seconds, sunday.building_seconds, sunday.releasing_seconds) == (300, 4500, 1800)
     assert sunday.build_ids == [1] and sunday.released_at == at(SUNDAY, "02:50")
-    assert sunday.sentence(now) == (
-        "BI sees it since 2012-04-23 04:20 Paris (deadline 2012-04-23 06:00 Paris)"
-    )
-    assert monday.sentence(now) == (
-        "BI sees it since 2012-04-24 06:20 Paris (deadline 2012-04-24 06:00 Paris); "
-        "calls came 2012-04-24 05:12 Paris (due 2012-04-24 04:00 Paris)"
-    )
+    assert sunday.sentence(now) == "BI sees it since 04:20 (deadline 06:00)"
+    assert monday.sentence(now) == ("BI sees it since 06:20 (deadline 06:00); calls came 05:12 (due 04:00)")
     assert tuesday.sentence(now) == (
-        "BI does not see all of it (deadline 2012-04-25 06:00 Paris); "
-        "boutique_visits has not come (due 2012-04-25 04:00 Paris); "
-        "interventions has not come (due 2012-04-25 04:00 Paris)"
+        "BI does not see all of it (deadline 06:00); boutique_visits has not come (due 04:00); "
+        "interventions has not come (due 04:00)"
     )
 
     this_week, last_week = punctuality.weeks(found, now)
