@@ -13,10 +13,12 @@ from types import SimpleNamespace
 import pytest
 
 from parc.errors import ParcError
-from parc.findings import BUILD, Step
+from parc.findings import BUILD, FindingKind, Step
 from parc.settings import Settings
 from parc.warehouse import connect
+from support.printed import run_printed
 from support.receivers import mailbox, webhook
+from support.routing_world import fill
 
 TICK = datetime(2012, 4, 26, 0, 0, tzinfo=UTC)
 REFUSED = "1 refused or missing:\ninterventions 2012-04-25: refused as a whole (delivery 7): no column `kind`"
@@ -315,6 +317,40 @@ def test_a_failure_and_its_end_reach_a_mailbox_and_a_webhook(dags, home, monkeyp
     [(*_, sent_to)] = stored(home)
     for secret in ("pass-word", "hidden-token", "hidden-header"):
         assert secret not in caplog.text + sent_to
+
+
+def test_the_commands_of_notices_run_as_printed(dags, home, monkeypatch) -> None:
+    """On the desk, with the dates of the run; 4: nothing was delivered, 7: the plan needs approval."""
+    from parc.orchestration.notice import overdue
+
+    monkeypatch.delenv("PARC_NOTICE_URLS", raising=False)
+    fill(home)
+
+    def fails(dag_id: str, **conf: str) -> None:
+        task = dags[dag_id].task_ids[0]
+        dags[dag_id].on_failure_callback(
+            failed(dags[dag_id], {task: "failed"}, {task: "why"}, conf=conf, logical_date=None)
+        )
+
+    def is_late(dag_id: str) -> None:
+        run = {"dag_id": dag_id, "dag_run_id": "r", "logical_date": None, "run_type": "manual"}
+        kwargs = json.loads(json.dumps(dags[dag_id].deadline[0].callback.kwargs))
+        overdue(**kwargs, context={"dag_run": run | {"state": "running"}})
+
+    fails("ingest_calls", first_date="2012-04-25")
+    run_printed(home, FindingKind.INGEST_RUN_FAILED, instead=True, codes=(0, 4))
+    fails("ingest_late")
+    run_printed(home, FindingKind.LATE_RUN_FAILED)
+    fails("maintain_warehouse")
+    run_printed(home, FindingKind.MAINTENANCE_RUN_FAILED, instead=True)
+    fails("build_marts")
+    run_printed(home, FindingKind.BUILD_RUN_FAILED, instead=True)
+    is_late("build_marts")
+    run_printed(home, FindingKind.BUILD_RUN_OVERDUE)
+    fails("export_routing", business_date="2012-04-24")
+    run_printed(home, FindingKind.RELEASE_RUN_FAILED, codes=(0, 7))
+    is_late("export_routing")
+    run_printed(home, FindingKind.RELEASE_RUN_OVERDUE)
 
 
 def test_a_failed_task_keeps_its_error_message() -> None:

@@ -59,7 +59,7 @@ def by_hand(settings: Settings, today: date, *, is_accepted: bool = False) -> Ac
         newest = deliveries.newest_published_date(connection)
     if newest is None:
         return AcceptedDates(today, f"today, and nothing is published yet; {remedy}")
-    latest = min(LATEST, min(newest, LATEST) + AHEAD_OF_PUBLISHED)
+    latest = min(LATEST, newest + AHEAD_OF_PUBLISHED)
     return AcceptedDates(
         latest, f"{AHEAD_OF_PUBLISHED.days} days after the newest published date ({newest}); {remedy}"
     )

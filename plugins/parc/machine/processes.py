@@ -5,13 +5,11 @@ from __future__ import annotations
 import shlex
 
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.host import heartbeats, programs, supervision
+from parc.host import heartbeats, programs, services, supervision
 from parc.host.processes import Program
 from parc.host.supervision import Record
 from parc.instants import shown
 from parc.settings import Settings
-
-START = Step("start it again", "parc up")
 
 
 def all_programs(settings: Settings) -> list[tuple[Subject, Program]]:
@@ -30,9 +28,11 @@ def findings(settings: Settings) -> list[Finding]:
     record = supervision.read(supervision.record_file(settings))
     is_watched = programs.supervisor(settings).process is not None
     silent = heartbeats.silent(settings)
+    option = "" if services.was_started(settings) else " --no-airflow"
+    start = Step("start it again", f"parc up{option}")
     found = []
     for subject, program in all_programs(settings):
-        parts = _parts(program, record, is_watched) or _hanging(program, silent, is_watched)
+        parts = _parts(program, record, is_watched, start) or _hanging(program, silent, is_watched, start)
         if parts:
             found.append(Finding(_kind(program), Severity.WRONG, subject, *parts))
     return found
@@ -42,7 +42,9 @@ def _kind(program: Program) -> FindingKind:
     return FindingKind.SWITCH_PROCESS if program.name == "kamailio" else FindingKind.PROCESS
 
 
-def _parts(program: Program, record: Record, is_watched: bool) -> tuple[str, tuple[Step, ...]] | None:
+def _parts(
+    program: Program, record: Record, is_watched: bool, start: Step
+) -> tuple[str, tuple[Step, ...]] | None:
     """What is wrong with a program that ended or keeps ending, and what to do; None if nothing is."""
     log = f"(log: {program.log_path})"
     often = record.keep_ending.get(program.name)
@@ -55,7 +57,7 @@ def _parts(program: Program, record: Record, is_watched: bool) -> tuple[str, tup
             text += f", and starting it again failed: {last.problem}"
         else:
             text += f"{'; the supervisor starts it again' if is_watched else ''} {log}"
-        return text, (START,)
+        return text, (start,)
     if often and is_watched:
         last = next(each for each in reversed(record.restarts) if each.name == program.name)
         text = f"it ended {often} times in a row, last at {shown(last.ended_at)}, and runs again {log}"
@@ -64,7 +66,7 @@ def _parts(program: Program, record: Record, is_watched: bool) -> tuple[str, tup
 
 
 def _hanging(
-    program: Program, silent: dict[str, str], is_watched: bool
+    program: Program, silent: dict[str, str], is_watched: bool, start: Step
 ) -> tuple[str, tuple[Step, ...]] | None:
     """The same of a program that runs and does nothing."""
     if program.name not in silent or program.pid is None:
@@ -72,4 +74,4 @@ def _hanging(
     text = f"{silent[program.name]} (log: {program.log_path})"
     if is_watched:
         return text, (Step("end it, and the supervisor starts it again", f"kill -9 {program.pid}"),)
-    return text, (Step("end it", f"kill -9 {program.pid}"), START)
+    return text, (Step("end it", f"kill -9 {program.pid}"), start)

@@ -76,12 +76,13 @@ def wrong_for_long(settings: Settings, now: datetime) -> list[Finding]:
     """What is wrong with the machine, without what the supervisor may mend by itself within TOLD_AFTER. While
     PostgreSQL is down, the processes that need it are no cause of their own."""
     record = supervision.read(supervision.record_file(settings))
-    names = {subject.name: program.name for subject, program in processes.all_programs(settings)}
+    by_subject = {subject.name: program for subject, program in processes.all_programs(settings)}
     found = _outside_warehouse(settings)
     for finding in machine.findings(settings):
-        name = names.get(finding.subject.name)
-        ended = record.unfinished(name) if name else None
-        is_passing = ended is not None and now - ended.ended_at < TOLD_AFTER
+        is_passing = False
+        if (program := by_subject.get(finding.subject.name)) and program.has_crashed:
+            ended = record.unfinished(program.name)  # None before the supervisor has noticed
+            is_passing = ended is None or now - ended.ended_at < TOLD_AFTER
         if finding.severity is Severity.WRONG and not is_passing:
             found.append(finding)
     if any(finding.subject.name == "postgresql" for finding in found):

@@ -40,7 +40,15 @@ def settings(warehouse: Settings, tmp_path: Path) -> Settings:
     """A platform whose scheduler ended by itself; the embedded server is another platform's."""
     settings = replace(warehouse, home=tmp_path, landing=str(tmp_path / "landing"))
     scheduler(settings).pid_file.write_text('{"pid": 999999999, "created": 0}')
+    recorded(settings, "scheduler", "postgresql", ended_at=NOW - MINUTE)
     return settings
+
+
+def recorded(settings: Settings, *names: str, ended_at: datetime) -> None:
+    """What the supervisor writes of programs that it could not start again yet."""
+    ended = [{"name": name, "ended_at": ended_at.isoformat()} for name in names]
+    record = {"restarts": [each | {"restarted_at": None, "problem": ""} for each in ended], "keep_ending": {}}
+    (settings.home / "run" / "restarts.json").write_text(json.dumps(record))
 
 
 def scheduler(settings: Settings) -> Program:
@@ -116,9 +124,9 @@ def test_the_warehouse_may_be_what_is_down(settings: Settings, inbox: Webhook) -
 
 
 def test_what_the_supervisor_mends_at_once_wakes_nobody(settings: Settings, inbox: Webhook) -> None:
-    ended = {"name": "scheduler", "ended_at": NOW.isoformat(), "restarted_at": None, "problem": ""}
-    record = settings.home / "run" / "restarts.json"
-    record.write_text(json.dumps({"restarts": [ended], "keep_ending": {}}))
+    recorded(settings, ended_at=NOW)
+    look(settings, NOW + timedelta(seconds=60))  # it has not noticed
+    recorded(settings, "scheduler", ended_at=NOW)
     look(settings, NOW + timedelta(seconds=9))
     assert inbox.received == []
     look(settings, NOW + timedelta(seconds=10))

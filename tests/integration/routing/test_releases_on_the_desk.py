@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,6 +19,7 @@ from parc.host.sending import Telling
 from parc.ledger import history, write_notices
 from parc.ledger.notices import Notice
 from parc.routing import Plan
+from parc.routing.switches.file import FileSwitch
 from parc.settings import Settings
 from parc.warehouse import connect
 from support.printed import run_printed
@@ -122,6 +124,37 @@ def test_a_rejected_go_live_leaves_who_when_and_why(live: Settings) -> None:
         routing.reject(live, plan.plan_hash, rejected_by="Anne", reason="again")
     with pytest.raises(RoutingRefused, match="Eve is not among those who approve"):
         routing.reject(replace(live, approvers=("Anne",)), plan.plan_hash, rejected_by="Eve", reason="r")
+    run_printed(live, FindingKind.SWITCH_BEHIND, found=on_desk(live), codes=(0, 7))
+    run_printed(live, FindingKind.WAITING, found=on_desk(live), codes=(0, 7))
+    assert on_desk(live) == []
+
+
+def test_drift_and_a_release_cut_short_are_settled_as_printed(
+    live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(live, "admin") as connection:
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256, built_in) "
+            "values ('calls', %s, 'published', '[]', 'd', 1)",
+            [QUIET],
+        )
+    for instead in (True, False):
+        prefixes = Path(live.switch, "releases", routing.status(live).version or "", "prefixes.csv")
+        prefixes.write_text(prefixes.read_text().replace("029912,53", "029912,52"))
+        run_printed(live, FindingKind.DRIFT, found=on_desk(live), instead=instead)
+        assert on_desk(live) == []
+
+    plan = routing.plan(live, EVE)
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSwitch, "activate", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            routing.apply(live, EVE, requested_by="n", reason="n", approve=plan.plan_hash, approved_by="Anne")
+    run_printed(live, FindingKind.UNFINISHED_RELEASE, found=on_desk(live), codes=(0, 7))
+    assert FindingKind.UNFINISHED_RELEASE not in {each.kind for each in on_desk(live)}
+
+
+def cut_short(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_new_month_is_due_and_no_fault_while_the_table_has_opening_hours(live: Settings) -> None:

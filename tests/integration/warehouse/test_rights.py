@@ -11,15 +11,17 @@ import pytest
 
 from parc import routing
 from parc.errors import ConfigurationError
+from parc.findings import FindingKind
 from parc.ledger import locks
 from parc.loading import ingest
-from parc.platform import doctor
+from parc.platform import doctor, supervisor
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, logins, migrate, parameters
 from support.command_line import parc
 from support.databases import empty_platform, superuser
 from support.deliveries import as_csv, deliver, legs
+from support.printed import run_printed
 
 DAY = date(2012, 4, 25)
 REFUSED = (
@@ -178,7 +180,9 @@ def test_doctor_reports_a_login_with_another_password(
     assert found["logins"].state == "wrong"
     assert found["logins"].command.startswith("parc up")
     assert "not that one" not in found["logins"].text + found["logins"].command
-    migrate(module_warehouse)
+    found_there = [check.finding for check in doctor.checks(module_warehouse) if check.finding]
+    run_printed(module_warehouse, FindingKind.LOGINS, found=found_there)
+    supervisor.stop(module_warehouse)
     assert {check.state for check in doctor.checks(module_warehouse) if check.name == "logins"} == {"ok"}
     monkeypatch.undo()
     migrate(module_warehouse)

@@ -17,6 +17,7 @@ from parc.host import heartbeats, programs
 from parc.host.processes import stop
 from parc.machine import processes
 from parc.settings import Settings
+from support import printed
 
 
 @pytest.fixture
@@ -61,8 +62,10 @@ def test_a_scheduler_without_a_heartbeat_hangs(platform: Settings) -> None:
     server.server_close()
     assert (finding.kind, finding.subject.name) == (FindingKind.PROCESS, "airflow scheduler")
     assert finding.text.startswith("it runs and has given no sign of life since 2012-04-25 03:00 Paris")
-    pid = programs.airflow(platform)[1].pid
-    assert finding.command == f"kill -9 {pid}, then parc up"
+    process = programs.airflow(platform)[1].process
+    assert process and finding.command == f"kill -9 {process.pid}, then parc up"
+    assert printed.run(platform, finding.steps[0].command).returncode == 0
+    process.wait(5)
 
 
 def test_servers_that_take_connections_and_never_answer_hang(
