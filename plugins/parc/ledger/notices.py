@@ -118,6 +118,7 @@ def still_true(connection: Connection[Any], count: int) -> list[Notice]:
 
     A notice ends when a later run of its DAG succeeds, and when what the run should have made is there,
     whoever made it: a build is published, a release is live or was answered, the run's dates are published.
+    That of a failed release also ends when a later plan is neither refused nor blocked.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
@@ -131,6 +132,10 @@ def still_true(connection: Connection[Any], count: int) -> list[Notice]:
                 when kind = any(%(of_releases)s) then exists (
                     select from ops.routing_release_event where event = 'activated' and at > notice.at
                 ) or exists (select from ops.routing_answer where at > notice.at)
+                or kind = %(release_failed)s and exists (
+                    select from ops.routing_plan
+                    where at > notice.at and verdict not in ('refused', 'blocked')
+                )
                 when feed is not null and business_date is not null then not exists (
                     select
                     from generate_series(business_date::timestamp, last_date::timestamp, '1 day') as day
@@ -147,7 +152,12 @@ def still_true(connection: Connection[Any], count: int) -> list[Notice]:
             order by at desc
             limit %(count)s
             """.encode(),
-            {"count": count, "of_builds": _OF_BUILDS, "of_releases": _OF_RELEASES},
+            {
+                "count": count,
+                "of_builds": _OF_BUILDS,
+                "of_releases": _OF_RELEASES,
+                "release_failed": FindingKind.RELEASE_RUN_FAILED,
+            },
         ).fetchall()
     return [_notice(row) for row in rows]
 

@@ -17,6 +17,7 @@ from parc.errors import RoutingRefused
 from parc.findings import Finding, FindingKind, Step
 from parc.host.sending import Telling
 from parc.ledger import history, write_notices
+from parc.ledger import notices as ledger
 from parc.ledger.notices import Notice
 from parc.routing import Plan
 from parc.routing.switches.file import FileSwitch
@@ -65,6 +66,8 @@ def test_a_refused_release_stays_on_the_desk_until_another_is_planned(live: Sett
     marts(live, "update marts.routing_site_positions set position_count = 14 where site_code = 'RENNES'")
     run_printed(live, FindingKind.ROUTING_REFUSED, codes=(0, 7))  # it waits for approval
     assert FindingKind.ROUTING_REFUSED not in [each.kind for each in on_desk(live)]
+    with connect(live, "reader") as connection:
+        assert ledger.still_true(connection, 5) == [], "the later plan is not refused"
 
 
 def asked(settings: Settings) -> tuple[Plan, UUID]:
