@@ -52,7 +52,7 @@ def test_every_delivery_was_published_and_built(platform: Platform) -> None:
     ) == [{"days": 14, "first": "2012-04-16", "last": "2012-04-29", "built": 14}]
     assert platform.sql(
         "select sum(rows_read - rows_published - rows_quarantined) as lost from ops.delivery"
-    ) == [{"lost": "0"}]
+    ) == [{"lost": 0}]
 
 
 def test_faulty_deliveries_ended_as_promised(platform: Platform) -> None:

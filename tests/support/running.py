@@ -90,7 +90,9 @@ def signed_in(platform: Platform) -> Iterator[Any]:
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000}, base_url=platform.word("Airflow"))
+        page = browser.new_page(
+            viewport={"width": 1440, "height": 1000}, base_url=platform.word("Airflow").split()[0]
+        )
         page.goto("/")
         user, password = platform.word("login").split(" / ")
         page.get_by_label("Username").fill(user)
