@@ -107,7 +107,7 @@ class Command:
 def _run(known: dict[str, str], arguments: Sequence[str], output: str) -> None:
     from parc import cli
 
-    os.environ.update(known)
+    preloaded.become(os.environ | known)
     with open(output, "w") as file:  # noqa: PTH123
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

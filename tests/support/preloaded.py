@@ -125,7 +125,8 @@ def restore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbt, "_process", DEPLOYED[1])
 
 
-def _become(variables: dict[str, str]) -> None:
+def become(variables: dict[str, str]) -> None:
+    """In a forked process: have these variables and no others, and end with the process that forked it."""
     ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(variables)
@@ -136,13 +137,13 @@ def _become(variables: dict[str, str]) -> None:
 def _worker(line: Connection, variables: dict[str, str]) -> None:
     from parc.loading.worker import main
 
-    _become(variables)
+    become(variables)
     os.setsid()
     main(line)
 
 
 def _command(arguments: Sequence[str], variables: dict[str, str], output: Any, errors: Any) -> None:
-    _become(variables)
+    become(variables)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, number in ((output, 1), (errors, 2)):
         os.dup2(stream.detach(), number)
@@ -161,7 +162,7 @@ def _read(stream: IO[bytes]) -> str:
 def _dbt(log: str, variables: dict[str, str], its_input: Any, its_output: Any) -> None:
     from parc.build.dbt_process import main
 
-    _become(variables)
+    become(variables)
     for stream, number in ((its_input, 0), (its_output, 1)):
         os.dup2(stream.detach(), number)
     os.dup2(1, 2)
