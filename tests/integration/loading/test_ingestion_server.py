@@ -132,7 +132,7 @@ def test_the_server_crashes(
 
 
 LINES = 5
-"""What a full disk is reported in: what happened, and three steps."""
+"""What a full disk is reported in: what happened, three steps, and how a shell calls `parc`."""
 
 ROOMS_KB = [64, *(pytest.param(room, marks=pytest.mark.soak) for room in (0, 128, 256, 512, 1_024, 4_096))]
 
