@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
+from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
 from parc.findings import Step
@@ -254,6 +255,13 @@ def reply(
     )
 
 
+def clock(connection: Connection[Any]) -> datetime:
+    """The present instant (UTC) by the clock that stamps every record."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        now: datetime = cursor.execute("select clock_timestamp()").fetchall()[0]
+    return now
+
+
 def reply_by_command(
     connection: Connection[Any],
     plan_hash: str,
@@ -261,14 +269,15 @@ def reply_by_command(
     *,
     answered_by: str,
     reason: str,
+    answered_at: datetime | None = None,
 ) -> int:
-    """Record an answer given on the command line to all open requests for this plan; returns how many there
-    were."""
+    """Record an answer given on the command line (now, or at `answered_at`) to all open requests for this
+    plan; returns how many there were."""
     return connection.execute(
         "insert into ops.routing_answer (request_id, verdict, answered_by, reason, answered_at) "
-        "select request_id, %s, %s, %s, clock_timestamp() from ops.routing_request "
+        "select request_id, %s, %s, %s, coalesce(%s, clock_timestamp()) from ops.routing_request "
         "where plan_hash = %s on conflict do nothing",
-        [verdict, remark(answered_by), remark(reason), plan_hash],
+        [verdict, remark(answered_by), remark(reason), answered_at, plan_hash],
     ).rowcount
 
 

@@ -23,6 +23,7 @@ from parc import quality, routing
 from parc.desk import switch
 from parc.errors import ApprovalNeeded, Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.findings import FindingKind
+from parc.ledger import history
 from parc.routing.steering import activation
 from parc.routing.steering.night import newest_business_date
 from parc.routing.switches import Reading, Release
@@ -491,6 +492,9 @@ def test_a_table_that_cannot_be_compared_is_replaced_with_approval(
         live, QUIET, requested_by="a", reason="r", drift="overwrite", approve=approved, approved_by="Anne"
     )
     assert routing.verify(live).is_ok
+    with connect(live, "reader") as connection:
+        happened = [event.what for event in history.events(connection, 3)]
+    assert happened == ["released", "approved", "waits for a person"]  # the newest first
 
 
 def test_a_table_that_nobody_released_is_drift(world: Settings) -> None:

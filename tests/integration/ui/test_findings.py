@@ -126,7 +126,7 @@ def test_findings_are_the_same_everywhere(platform: Settings) -> None:
             assert step.label in shown_text(text) and step.command in shown_text(text)
     assert "http://127.0.0.1:8080/dags/ingest_calls/runs/r" in notice
     assert 'href="/dags/ingest_calls/runs/r"' in page
-    assert 'href="/parc/runbooks/ingest-run-failed"' in page
+    assert '<a href="/parc/runbooks/ingest-run-failed">runbook ' in page
     assert "http://127.0.0.1:8080/parc/runbooks/ingest-run-failed" in notice
     assert finding.kind.runbook in status
 

@@ -85,6 +85,7 @@ def apply(
         if approve and approved_by:
             asked_by = requester(connection, settings, approve, approved_by, else_by=requested_by)
             requested_by = asked_by or requested_by
+            approved_at = approved_at or write_releases.clock(connection)
         if found:
             record_drift(connection, "overwrite", found, requested_by, reason)
         kind: Kind = "release" if plan.base_version else "bootstrap"
@@ -101,7 +102,12 @@ def apply(
         )
         if approve and approved_by:  # what still waits for the same answer need not wait any longer
             write_releases.reply_by_command(
-                connection, approve, "approved", answered_by=approved_by, reason=reason
+                connection,
+                approve,
+                "approved",
+                answered_by=approved_by,
+                reason=reason,
+                answered_at=approved_at,
             )
         discard_old(connection, switch)
         return ReleaseResult("released", version, plan, f"{version} is live")
