@@ -160,10 +160,11 @@ def test_refused_and_missing_deliveries_block_nothing(platform: Settings) -> Non
     refused, missing = finding(night, "refused"), finding(night, "missing")
     assert refused.is_wrong and "lacks column `market`" in refused.text
     assert refused.text.endswith(f"; build {build_id} was published without it")
-    assert refused.command == f"have it sent again, then parc ingest calls --date {SECOND}"
+    assert refused.command == f"have it sent again, then parc ingest calls --date {SECOND}, then parc build"
     assert missing.text.startswith("due since 2012-04-18 04:00 Paris, has not arrived; ")
     assert missing.text.endswith(f"; build {build_id} was published without it")
-    assert missing.command == f"have it sent, then parc ingest boutique_visits --date {SECOND}"
+    load = f"parc ingest boutique_visits --date {SECOND}"
+    assert missing.command == f"have it sent, then {load}, then parc build"
 
 
 def test_a_refused_delivery_is_not_read_again_while_its_files_are_unchanged(platform: Settings) -> None:

@@ -19,12 +19,16 @@ def run_printed(
     found: Sequence[Finding] | None = None,
     instead: bool = False,
     codes: Sequence[int] = (0,),
+    without: Step | None = None,
 ) -> Finding:
     """Run the commands of the one finding of this kind: among those `found`, else on the desk. An alternative
-    is run in the place of the step before it if `instead`. Each command ends with one of `codes`.
+    is run in the place of the step before it if `instead`. Each command ends with one of `codes`. A step that
+    another kind's test runs, and that takes long, is printed and not run here (`without`).
     """
     [finding] = [each for each in found or desk.findings(settings) if each.kind is kind]
     steps = chosen(finding.steps, instead=instead)
+    if without:
+        steps.remove(without)
     assert any(step.command for step in steps), finding
     for step in steps:
         if step.command:

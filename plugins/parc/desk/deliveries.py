@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from parc.feeds import FEEDS
-from parc.findings import Finding, FindingKind, Severity, Step, Subject
+from parc.findings import BUILD, Finding, FindingKind, Severity, Step, Subject
 from parc.instants import shown
 from parc.ledger import deliveries, locks
 from parc.ledger import due as ledger
@@ -91,7 +91,7 @@ def _missing(settings: Settings, connection: psycopg.Connection[Any], without: W
                 text += f"; build {without[feed, last]} was published without it"
             severity = Severity.WRONG if is_daily[feed] else Severity.NOTE
             subject = Subject.deliveries(feed, first, last)
-            steps = (Step("have it sent"), _ingest(feed, first, last))
+            steps = (Step("have it sent"), _ingest(feed, first, last), BUILD)
             found.append(Finding(FindingKind.MISSING, severity, subject, text, steps))
     return found
 
@@ -104,7 +104,7 @@ def _misdated(connection: psycopg.Connection[Any]) -> list[Finding]:
             Severity.WRONG,
             Subject.deliveries(each.feed, each.business_date),
             "is published, and its date cannot be right",
-            (Step("withdraw it", f"parc withdraw {each.delivery_id} --reason misdated"),),
+            (Step("withdraw it", f"parc withdraw {each.delivery_id} --reason misdated"), BUILD),
         )
         for each in deliveries.misdated(connection)
     ]
@@ -122,7 +122,7 @@ def _refused(connection: psycopg.Connection[Any], without: Without) -> list[Find
         elif (feed, day) in without:
             text += f"; build {without[feed, day]} was published without it"
         severity = Severity.NOTE if each.published_id else Severity.WRONG
-        steps = (Step("have it sent again"), _ingest(feed, day, day))
+        steps = (Step("have it sent again"), _ingest(feed, day, day), BUILD)
         found.append(Finding(FindingKind.REFUSED, severity, Subject.deliveries(feed, day), text, steps))
     return found
 
@@ -135,7 +135,7 @@ def _interrupted(connection: psycopg.Connection[Any]) -> list[Finding]:
             Severity.WRONG,
             Subject.deliveries(each.feed, each.business_date),
             "its load was interrupted",
-            (_ingest(each.feed, each.business_date, each.business_date),),
+            (_ingest(each.feed, each.business_date, each.business_date), BUILD),
         )
         for each in deliveries.loading(connection)
         if not locks.is_held(connection, locks.of_load(each.feed, each.business_date))

@@ -170,12 +170,13 @@ def test_status_begins_with_what_needs_attention(warehouse: Settings) -> None:
             "values ('calls', '2012-04-25', 'refused', '[]', '', 'calls.csv: lacks column `market`')"
         )
     output = parc(warehouse, "status").stdout.splitlines()
-    assert re.match(r"  In a shell, first: parc\(\) \{ PARC_HOME=", output.pop(5))
-    assert [re.sub("id [0-9a-f]{8}$", "id ID", line) for line in output[:7]] == [
+    assert re.match(r"  In a shell, first: parc\(\) \{ PARC_HOME=", output.pop(6))
+    assert [re.sub("id [0-9a-f]{8}$", "id ID", line) for line in output[:8]] == [
         "Needs attention",
         "  wrong calls 2012-04-25: refused: calls.csv: lacks column `market`",
         "        have it sent again",
         "        load it: parc ingest calls --date 2012-04-25",
+        "        build the marts: parc build",
         "        see docs/runbooks/refused.md; id ID",
         "  somebody is at one of these: parc acknowledge ID --reason TEXT",
         "  one of these does not count: parc dismiss ID --reason TEXT",

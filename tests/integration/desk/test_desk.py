@@ -11,7 +11,7 @@ import pytest
 
 from parc import desk, routing
 from parc.errors import ConfigurationError, ParcError
-from parc.findings import Finding, FindingAnswer, FindingKind, Severity, Step, Subject
+from parc.findings import BUILD, Finding, FindingAnswer, FindingKind, Severity, Step, Subject
 from parc.host import programs
 from parc.host.sending import Telling
 from parc.ledger import locks, nights, notices, write_deliveries, write_notices
@@ -96,7 +96,9 @@ def test_missing_days_are_one_finding_even_before_the_first_build(warehouse: Set
     assert missing.is_wrong and missing.subject == Subject.deliveries("calls", DAY, DAY + timedelta(days=1))
     assert missing.subject.name == "calls 2012-04-25 to 2012-04-26"
     assert missing.text == "due since 2012-04-26 04:00 Paris, has not arrived"
-    assert missing.command == "have it sent, then parc ingest calls --from 2012-04-25 --to 2012-04-26"
+    assert missing.command == (
+        "have it sent, then parc ingest calls --from 2012-04-25 --to 2012-04-26, then parc build"
+    )
 
 
 def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
@@ -107,9 +109,9 @@ def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:
         Severity.WRONG,
         Subject("calls 2012-04-25", feed="calls", first_date=DAY, last_date=DAY),
         "refused: lacks column `market`",
-        (Step("have it sent again"), Step("load it", "parc ingest calls --date 2012-04-25")),
+        (Step("have it sent again"), Step("load it", "parc ingest calls --date 2012-04-25"), BUILD),
     )
-    assert refused.command == "have it sent again, then parc ingest calls --date 2012-04-25"
+    assert refused.command == "have it sent again, then parc ingest calls --date 2012-04-25, then parc build"
     delivered(warehouse, "calls", DAY, "published")
     assert "refused" not in found_by_kind(warehouse)
     delivered(warehouse, "calls", DAY, "refused", reason="half a day")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from parc import desk, routing
-from parc.findings import FindingKind
+from parc.findings import BUILD, FindingKind
 from parc.loading import ingest
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -59,14 +59,14 @@ def test_deliveries(warehouse: Settings) -> None:
     a build."""
     assert ingest(warehouse, "calls", DAY, complete_only=True).status == "missing"
     deliver(warehouse, "calls", DAY, calls__csv=as_csv(legs(300)))
-    run_printed(warehouse, FindingKind.MISSING)
+    run_printed(warehouse, FindingKind.MISSING, without=BUILD)
     assert kinds(warehouse) == {FindingKind.NOT_BUILT}
 
     day = DAY + timedelta(days=1)
     deliver(warehouse, "calls", day, calls__csv=b"who\nme\n")
     assert ingest(warehouse, "calls", day).status == "refused"
     deliver(warehouse, "calls", day, calls__csv=as_csv(legs(300, day, 1000)))
-    run_printed(warehouse, FindingKind.REFUSED)
+    run_printed(warehouse, FindingKind.REFUSED, without=BUILD)
     assert FindingKind.REFUSED not in kinds(warehouse)
 
     day += timedelta(days=1)
@@ -79,14 +79,14 @@ def test_deliveries(warehouse: Settings) -> None:
             "('boutique_visits', %s, 'published', '[]', '', 100, 51, 49, 49, 1)",
             [day, DAY],
         )
-    run_printed(warehouse, FindingKind.INTERRUPTED)
+    run_printed(warehouse, FindingKind.INTERRUPTED, without=BUILD)
     run_printed(warehouse, FindingKind.QUARANTINE)
     with connect(warehouse, "admin") as connection:
         connection.execute(
             "insert into ops.delivery (feed, business_date, status, files, content_sha256, built_in, "
             "is_misdated) values ('active_lines', '9999-12-31', 'published', '[]', '', 1, true)"
         )
-    run_printed(warehouse, FindingKind.MISDATED)
+    run_printed(warehouse, FindingKind.MISDATED, without=BUILD)
     assert not kinds(warehouse) & {FindingKind.INTERRUPTED, FindingKind.MISDATED}
 
 
