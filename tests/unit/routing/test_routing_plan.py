@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parc.routing import render_json, render_text
-from parc.routing.judges.guards import frozen
+from parc.routing.judges.guards import frozen, going
 from parc.routing.judges.volumes import calls_moved
 from parc.routing.table.content import INSTANT, Content
 from parc.routing.table.decision import decide
@@ -330,6 +330,14 @@ def test_always_approved_changes_are_named() -> None:
 
     national = altered(inputs, "routes", weight=where("site_code", "LYON", 61, "weight").cast(pl.Int32))
     assert messages(plan_for(national, LIVE, day=EVE)) == "approve rule 5: the national default changes"
+
+    by_hand = (pl.col("zone_code") == "*") & (pl.col("site_code") == "LYON")
+    weight = pl.when(by_hand).then(pl.lit(61, pl.Int32)).otherwise("weight")
+    drifted = change(LIVE, "routes", LIVE.frames["routes"].with_columns(weight=weight))
+    for was, will in ((drifted, LIVE), (LIVE, drifted)):  # the zones' own rows stay as they are
+        assert will.frames["routes"].filter(pl.col("zone_code") != "*").height
+        assert going(was.frames, will.frames) == ([], [])
+    assert messages(plan_for(inputs, drifted, day=EVE)) == "approve rule 5: the national default changes"
 
     off_hours = pl.col("route_code").eq("04") & pl.col("band").eq("closed")
     partner = altered(

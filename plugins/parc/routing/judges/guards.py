@@ -91,9 +91,12 @@ def _always_approved(proposal: Proposal) -> Iterable[Ruling]:
 
 
 def going(was: Frames, will: Frames) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The (zone_code, market) that leave the national route, and those that return to it."""
+    """The (zone_code, market) that leave the national route, and those that return to it. One whose own rows
+    stay goes nowhere, even if the national default comes to differ from them or to equal them."""
+    old, new = routes_by_pair(was), routes_by_pair(will)
+    changed = {pair for pair in old.keys() | new.keys() if old.get(pair) != new.get(pair)}
     before, after = own_pairs(was), own_pairs(will)
-    return sorted(after - before), sorted(before - after)
+    return sorted(changed & after - before), sorted(changed & before - after)
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> str:
