@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 import psutil
 
 from parc.errors import ConfigurationError
+from parc.findings import Step
 from parc.settings import Settings
 
 POLL_SECONDS = 0.1
@@ -90,15 +92,18 @@ class Program:
     def last_error(self) -> str:
         """The last line of the log, since it was started here, that says why it ended; the very last if none
         does, empty if there is none."""
-        if not self.log_path.exists():
-            return ""
-        with self.log_path.open("rb") as log:
-            log.seek(max(self._log_begins, self.log_path.stat().st_size - TAIL_BYTES))
-            lines = [
-                line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()
-            ]
+        lines = self._lines()
         complaints = [line for line in lines if re.search(self.complaint, line)]
         return (complaints or lines or [""])[-1]
+
+    def _lines(self) -> list[str]:
+        """The last lines of the log since it was started here, without empty ones."""
+        if not self.log_path.exists():
+            return []
+        with self.log_path.open("rb") as log:
+            log.seek(max(self._log_begins, self.log_path.stat().st_size - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return [line.strip() for line in lines if line.strip()]
 
     def forget(self) -> None:
         """Keep no record of it: it is being stopped."""
@@ -138,12 +143,18 @@ def spawn(
         )
 
 
+def read_log(program: Program) -> Step:
+    """The first step where a program cannot be started."""
+    return Step("mend what its log says", f"tail -n 20 {shlex.quote(str(program.log_path))}")
+
+
 class StartFailed(ConfigurationError):
     """A program ended while it started."""
 
     def __init__(self, program: Program) -> None:
         super().__init__(
-            f"{program.title} ended while starting: {program.last_error()} (log: {program.log_path})"
+            f"{program.title} ended while starting: {program.last_error()} (log: {program.log_path})",
+            steps=(read_log(program), Step("run this again")),
         )
         self.program = program
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,15 @@ COMMANDS = {
 """Airflow's four processes, and how its command line starts each."""
 
 
+CAUSE = re.compile(
+    r"(FATAL|PANIC|ERROR|DETAIL|HINT|CONTEXT): (?!.*the database system is)"
+    r"|(LOG|WARNING): .*(could not|cannot|invalid|unrecognized|in file \".*\" line \d)"
+)
+"""Lines in which PostgreSQL says why it does not start: often the last one only names the file, and those
+before it the line."""
+LINES_QUOTED = 6
+
+
 class _Server(Program):
     """PostgreSQL, which writes its own pid file, in its data folder. Another file says that it was started
     and not stopped since."""
@@ -31,6 +41,12 @@ class _Server(Program):
     def was_started(self) -> bool:
         """It was started and has not been stopped since; it may have ended by itself."""
         return self._mark.exists()
+
+    def last_error(self) -> str:
+        """All lines that say why it ended, without their times, which are in UTC."""
+        lines = [re.sub(r"^.*?\[\d+\]\s*(\w+):\s+", r"\1: ", line) for line in self._lines()]
+        causes = [line for line in lines if CAUSE.search(line) or not re.match("[A-Z]+: ", line)]
+        return "; ".join(causes[-LINES_QUOTED:] or lines[-1:])
 
     def left_behind(self) -> list[psutil.Process]:
         """Sessions that outlive a server that was killed; each has made a session of processes of its own."""
@@ -63,7 +79,7 @@ def postgresql(settings: Settings) -> Program:
     """The embedded server; this makes no folder."""
     folder = (settings.home / "postgres").resolve()
     pid_file, log_path = folder / "data" / "postmaster.pid", folder / "postgresql.log"
-    return _Server("postgresql", "PostgreSQL", pid_file, log_path, complaint="FATAL|PANIC")
+    return _Server("postgresql", "PostgreSQL", pid_file, log_path)
 
 
 def kamailio(settings: Settings) -> Program:

@@ -107,9 +107,13 @@ class Watchdog:
         """`path` is the file of the record."""
         self._parts = parts
         self._path = path
-        self._finished = list(read(path).restarts)
+        known = read(path).restarts
+        self._finished = [each for each in known if each.restarted_at]
         self._written: Record | None = None
         self._ends = {part.program.name: _Ends() for part in parts}
+        for each in known:  # the supervisor before this one left it to us, or a person has started it since
+            if not each.restarted_at and each.name in self._ends:
+                self._ends[each.name] = _Ends(1, last_at=each.ended_at, unfinished=each)
 
     def look(self, now: datetime) -> None:
         """Start again what has ended and whose wait is over."""

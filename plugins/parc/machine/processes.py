@@ -6,7 +6,7 @@ import shlex
 
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import heartbeats, programs, services, supervision
-from parc.host.processes import Program
+from parc.host.processes import Program, read_log
 from parc.host.supervision import Record
 from parc.instants import shown
 from parc.settings import Settings
@@ -28,14 +28,27 @@ def findings(settings: Settings) -> list[Finding]:
     record = supervision.read(supervision.record_file(settings))
     is_watched = programs.supervisor(settings).process is not None
     silent = heartbeats.silent(settings)
-    option = "" if services.was_started(settings) else " --no-airflow"
-    start = Step("start it again", f"parc up{option}")
+    start = Step("start it again", start_command(settings))
     found = []
     for subject, program in all_programs(settings):
         parts = _parts(program, record, is_watched, start) or _hanging(program, silent, is_watched, start)
         if parts:
             found.append(Finding(_kind(program), Severity.WRONG, subject, *parts))
     return found
+
+
+def why_down(settings: Settings, program: Program) -> tuple[str, tuple[Step, ...]] | None:
+    """What is known of a program that ended by itself, and what to do; None if it was stopped or runs."""
+    if not program.has_crashed:
+        return None
+    record = supervision.read(supervision.record_file(settings))
+    is_watched = programs.supervisor(settings).process is not None
+    return _parts(program, record, is_watched, Step("start it again", start_command(settings)))
+
+
+def start_command(settings: Settings) -> str:
+    """The command that starts what does not run; Airflow too if it was started before."""
+    return "parc up" if services.was_started(settings) else "parc up --no-airflow"
 
 
 def _kind(program: Program) -> FindingKind:
@@ -54,10 +67,8 @@ def _parts(
         if last:
             text += f" at {shown(last.ended_at)}"
         if last and last.problem:
-            text += f", and starting it again failed: {last.problem}"
-        else:
-            text += f"{'; the supervisor starts it again' if is_watched else ''} {log}"
-        return text, (start,)
+            return f"{text}, and starting it again failed: {last.problem}", (read_log(program), start)
+        return f"{text}{'; the supervisor starts it again' if is_watched else ''} {log}", (start,)
     if often and is_watched:
         last = next(each for each in reversed(record.restarts) if each.name == program.name)
         text = f"it ended {often} times in a row, last at {shown(last.ended_at)}, and runs again {log}"

@@ -58,8 +58,9 @@ def look(settings: Settings, now: datetime) -> None:
     """Tell what is new, tell what has ended, and try again what some address did not take."""
     path = run_folder(settings) / "outages.json"
     known = _read(path)
-    wrong = {(finding.kind, finding.subject.name): finding for finding in wrong_for_long(settings, now)}
-    outages = [_looked_at(each, each.key in wrong, now) for each in known]
+    found = _outside_warehouse(settings) + machine.findings(settings)
+    wrong = {(each.kind, each.subject.name): each for each in _wrong_for_long(settings, found, now)}
+    outages = [_looked_at(each, _may_be_wrong(settings, each, found), now) for each in known]
     under_way = {each.key for each in outages if each.telling.ended_at is None}
     outages += [_new(settings, finding, now) for key, finding in wrong.items() if key not in under_way]
     _write(path, outages)  # if this fails, nothing is sent: it would be sent again and again
@@ -72,13 +73,13 @@ def look(settings: Settings, now: datetime) -> None:
     _write(path, [each for each in outages if not each.is_over])
 
 
-def wrong_for_long(settings: Settings, now: datetime) -> list[Finding]:
-    """What is wrong with the machine, without what the supervisor may mend by itself within TOLD_AFTER. While
-    PostgreSQL is down, the processes that need it are no cause of their own."""
+def _wrong_for_long(settings: Settings, on_machine: Sequence[Finding], now: datetime) -> list[Finding]:
+    """Of what is found, what is wrong, without what the supervisor may mend by itself within TOLD_AFTER.
+    While PostgreSQL is down, the processes that need it are no cause of their own."""
     record = supervision.read(supervision.record_file(settings))
     by_subject = {subject.name: program for subject, program in processes.all_programs(settings)}
-    found = _outside_warehouse(settings)
-    for finding in machine.findings(settings):
+    found = []
+    for finding in on_machine:
         is_passing = False
         if (program := by_subject.get(finding.subject.name)) and program.has_crashed:
             ended = record.unfinished(program.name)  # None before the supervisor has noticed
@@ -88,6 +89,19 @@ def wrong_for_long(settings: Settings, now: datetime) -> list[Finding]:
     if any(finding.subject.name == "postgresql" for finding in found):
         return [each for each in found if each.kind not in PROCESSES or each.subject.name == "postgresql"]
     return found
+
+
+def _may_be_wrong(settings: Settings, outage: Outage, on_machine: Sequence[Finding]) -> bool:
+    """Whether something that was told has not certainly ended. A program that ended is mended once the
+    supervisor has seen it run: a start may be on its way, and fail. Of the processes that need PostgreSQL
+    nothing is known while it is down."""
+    record = supervision.read(supervision.record_file(settings))
+    wrong = {each.subject.name for each in on_machine if each.severity is Severity.WRONG}
+    for subject, program in processes.all_programs(settings):
+        if program.was_started and record.unfinished(program.name):
+            wrong.add(subject.name)
+    needs_postgresql = outage.finding.kind in PROCESSES
+    return outage.finding.subject.name in wrong or (needs_postgresql and "postgresql" in wrong)
 
 
 def _outside_warehouse(settings: Settings) -> list[Finding]:
@@ -102,8 +116,8 @@ def _outside_warehouse(settings: Settings) -> list[Finding]:
     return []
 
 
-def _looked_at(outage: Outage, is_wrong: bool, now: datetime) -> Outage:
-    if is_wrong or outage.telling.ended_at:
+def _looked_at(outage: Outage, may_be_wrong: bool, now: datetime) -> Outage:
+    if may_be_wrong or outage.telling.ended_at:
         return outage
     ended = replace(outage.telling, ended_at=now, retry_at=now)
     return replace(outage, telling=ended, is_stored=False)

@@ -80,8 +80,11 @@ def explained(settings: Settings, problem: Exception) -> tuple[str, tuple[Step, 
     """What does not answer, and the steps that bring it back."""
     cause = problem if isinstance(problem, ParcError) else _cause(settings)
     if cause:
-        ended = [each.text for each in processes.findings(settings) if each.subject.name == "postgresql"]
-        return ": ".join([cause.text, *ended]), cause.steps
+        for finding in processes.findings(settings):
+            if finding.subject.name == "postgresql":
+                is_told = finding.text in cause.text
+                return cause.text if is_told else f"{cause.text}: {finding.text}", finding.steps
+        return cause.text, cause.steps
     words = str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]
     return f"The database ended the request: {words}", (
         Step("load the page again"),

@@ -62,10 +62,12 @@ def address(settings: Settings) -> tuple[str, int]:
     """
     port = _running_port(settings)
     if port is None:
-        raise ConfigurationError(
-            f"the embedded PostgreSQL of {settings.home} is not running",
-            steps=(Step("start it", "parc up --no-airflow"),),
-        )
+        from parc.machine import processes as of_the_machine  # takes a while to import
+
+        text = f"the embedded PostgreSQL of {settings.home} is not running"
+        if why := of_the_machine.why_down(settings, programs.postgresql(settings)):
+            raise ConfigurationError(f"{text}: {why[0]}", steps=why[1])
+        raise ConfigurationError(text, steps=(Step("start it", of_the_machine.start_command(settings)),))
     return "127.0.0.1", port
 
 

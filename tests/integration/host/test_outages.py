@@ -140,6 +140,12 @@ def test_processes_that_need_postgresql_are_no_cause_of_their_own(settings: Sett
     look(settings, NOW)
     assert [title.partition(":")[0] for title in inbox.titles] == ["postgresql"]
     assert not history(settings)
+    mark.unlink()
+    look(settings, NOW + MINUTE)
+    mark.touch()
+    recorded(settings, "scheduler", "postgresql", ended_at=NOW + MINUTE)
+    look(settings, NOW + MINUTE)
+    assert len(inbox.received) == 3, "the scheduler is told now, and is not mended while PostgreSQL is down"
 
 
 def ended(dag_id: str, run_id: str, state: str, minutes: int) -> dict[str, str]:

@@ -18,13 +18,14 @@ from parc.errors import ConfigurationError
 from parc.findings import Finding, FindingKind
 from parc.host import programs, supervision
 from parc.host.processes import Program
+from parc.host.supervision import Restart
 from parc.machine import processes
 from parc.platform import doctor, start, status
 from parc.routing.switches import KAMAILIO
 from parc.settings import Settings
 from parc.warehouse import connect, embedded
 from parc.warehouse.connections import parameters
-from support.printed import run_printed
+from support.printed import run, run_printed
 from support.receivers import Webhook, webhook
 
 MOST_SECONDS = 90
@@ -87,6 +88,13 @@ def restarts(settings: Settings) -> int:
     return len([each for each in record.restarts if each.name == "postgresql"])
 
 
+def unfinished(settings: Settings) -> Restart:
+    """The end of PostgreSQL that is not mended yet."""
+    found = supervision.read(supervision.record_file(settings)).unfinished("postgresql")
+    assert found
+    return found
+
+
 def can_be_read(settings: Settings) -> bool:
     """Whether the switch answers."""
     with suppress(ConfigurationError):
@@ -121,13 +129,17 @@ def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(
 ) -> None:
     control = platform.home / "postgres" / "data" / "global" / "pg_control"
     away = control.with_name("pg_control.away")
+    configuration = control.parents[1].resolve() / "postgresql.conf"
+    sound = configuration.read_text()
     kill(programs.postgresql(platform))
     control.rename(away)
     try:
         until(lambda: any("failed" in finding.text for finding in process_findings(platform)))
         [finding] = process_findings(platform)
         assert finding.subject.name == "postgresql" and "pg_control" in finding.text
-        assert finding.command == "parc up --no-airflow", "no Airflow was started here"
+        log, start = finding.steps
+        assert start.command == "parc up --no-airflow", "no Airflow was started here"
+        assert "pg_control" in run(platform, log.command).stdout
         told = {check.name: check for check in doctor.checks(platform)}
         assert "is not running" in told["warehouse"].text and "pg_control" in told["airflow"].text
         seconds = until(lambda: inbox.received)
@@ -135,11 +147,27 @@ def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(
         [title] = inbox.titles
         assert title.startswith("postgresql: its process ended")
         assert "pg_control" in inbox.received[0]["message"]
+        # A start by hand that fails ends nothing, and says which line of the configuration is wrong.
+        ended = unfinished(platform)
+        configuration.write_text(f"{sound}shared_bufers = '128MB'\n")
+        done = run(platform, start.command)
+        cause = f'LOG: unrecognized configuration parameter "shared_bufers" in file "{configuration}" line '
+        assert done.returncode == 3 and cause in " ".join(done.stderr.split())
+        assert "tail -n 20" in done.stderr
+        until(lambda: any(cause in finding.text for finding in process_findings(platform)))
+        [finding] = process_findings(platform)
+        assert "contains errors" in finding.text and "GMT" not in finding.text
+        assert unfinished(platform).ended_at == ended.ended_at
+        with pytest.raises(ConfigurationError) as stop:
+            embedded.address(platform)
+        assert cause in stop.value.text and stop.value.steps == finding.steps
     finally:
+        configuration.write_text(sound)
         away.rename(control)
     seconds = until(lambda: answers(platform))
     print(f"\nPostgreSQL is back {seconds:.1f} s after what kept it down was mended")
     until(lambda: not process_findings(platform))
+    until(lambda: all(each.restarted_at for each in supervision.last(platform)))
     until(lambda: len(inbox.received) == 2)
     assert inbox.titles[1] == f"mended: {title}"
 

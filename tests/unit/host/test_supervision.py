@@ -113,9 +113,12 @@ def test_what_cannot_be_started_is_one_line_that_says_why(tmp_path: Path, first:
     [told] = read(tmp_path / "restarts.json").restarts
     assert told == Restart("first", NOW, None, "no such program")
     assert read(tmp_path / "restarts.json").keep_ending == {}, "it ended once"
-    first.script = "exec sleep 60"
     again = NOW + 5 * LONGEST_WAIT
-    watching.look(again)
+    watch(tmp_path, first).look(again)  # the supervisor that a failed `parc up` leaves
+    assert read(tmp_path / "restarts.json").restarts == (told,), "it ended when it ended"
+    first.script = "exec sleep 60"
+    first.start()
+    watch(tmp_path, first).look(again)
     assert read(tmp_path / "restarts.json").restarts == (Restart("first", NOW, again),)
 
 
