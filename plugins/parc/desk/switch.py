@@ -39,7 +39,9 @@ def findings(settings: Settings, connection: psycopg.Connection[Any], plan_for: 
         kind = FindingKind.APPROVAL if question.run_id else FindingKind.WAITING
         found.append(Finding(kind, Severity.NOTE, question.concerns, question.text, question.remedy))
     if status.drift:
-        steps = remedies.accept_drift(newest) if status.version else (_first_table(newest),)
+        steps = (remedies.read_plan(newest), *remedies.accept_drift(newest))
+        if not status.version:
+            steps = (_first_table(newest),)
         found.append(Finding(FindingKind.DRIFT, Severity.WRONG, SWITCH, status.drift, steps))
     if status.unfinished and not locks.is_held(connection, locks.ROUTING):
         step = Step("release it again", remedies.apply_command(newest))

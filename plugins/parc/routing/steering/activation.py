@@ -29,7 +29,7 @@ from parc.findings import Step
 from parc.ledger import locks, releases, write_releases
 from parc.ledger.releases import Kind, RecordedRelease
 from parc.routing.plans.plan import Plan
-from parc.routing.plans.remedies import RELEASE_HOLD, accept_drift
+from parc.routing.plans.remedies import RELEASE_HOLD, accept_drift, read_plan
 from parc.routing.steering.drafting import VERSIONS_KEPT, Drift, kill_switch_block, mismatch
 from parc.routing.steering.record import begin_release
 from parc.routing.switches import Release, Switch, open_switch
@@ -190,7 +190,7 @@ def strayed(drift: Drift) -> RoutingRefused:
     """Why nothing can be changed while the switch has drifted, and what to do first."""
     return RoutingRefused(
         f"the switch differs from its last release: {drift.detail}",
-        steps=(Step("see how", "parc routing verify"), *accept_drift(None)),
+        steps=(read_plan(None), *accept_drift(None)),
     )
 
 

@@ -13,7 +13,7 @@ from parc.ledger import write_releases
 from parc.ledger.releases import Kind
 from parc.routing.judges.validation import validate
 from parc.routing.plans.plan import Plan, PlanVerdict
-from parc.routing.plans.remedies import of_verdict, read_plan
+from parc.routing.plans.remedies import of_verdict, overwrite_drift, read_plan
 from parc.routing.plans.wording import bullets, explain_verdict, headline
 from parc.routing.steering.activation import ReleaseResult, activate, discard_old, exclusive, record_drift
 from parc.routing.steering.approval import record_request, requester
@@ -64,9 +64,9 @@ def apply(
             if drift is None:
                 record_drift(connection, "detected", found)
                 block = drift_block(found, business_date)
-                raise RoutingRefused(block.text, steps=block.steps)
+                raise RoutingRefused(block.text, steps=(read_plan(business_date), *block.steps))
             if drift == "adopt":
-                return _adopt(settings, connection, switch, found, requested_by, reason)
+                return _adopt(settings, connection, switch, business_date, found, requested_by, reason)
         elif drift is not None:
             raise RoutingRefused(
                 "there is no drift to accept: the switch holds what the last release recorded"
@@ -168,6 +168,7 @@ def _adopt(
     settings: Settings,
     connection: Connection[Any],
     switch: Switch,
+    business_date: date,
     drift: Drift,
     requested_by: str,
     reason: str,
@@ -179,7 +180,7 @@ def _adopt(
     if problems or live.content is None:
         raise RoutingRefused(
             "what the switch holds is no valid table, so it cannot be adopted:\n" + bullets(problems),
-            steps=(Step("replace it", "parc routing apply --drift overwrite"),),
+            steps=(overwrite_drift(business_date),),
         )
     day = drift.recorded.effective_date if drift.recorded else None
     plan = exempt_plan(settings, live, Content.of(live.content.frames), day, is_trusted=True)
