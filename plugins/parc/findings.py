@@ -215,7 +215,8 @@ class FindingAnswer:
 class Finding:
     """One thing that needs attention: what it concerns, one or two sentences on what is wrong, and the
     steps that settle it. There are no steps where there is nothing to do but know. `answer` is what a person
-    said about it, None if nobody did or the answer has ended."""
+    said about it, None if nobody did or the answer has ended. `headline` is a short text for the title of a
+    notice, empty where `text` is short enough."""
 
     kind: FindingKind
     severity: Severity
@@ -223,6 +224,7 @@ class Finding:
     text: str
     steps: tuple[Step, ...] = ()
     answer: FindingAnswer | None = None
+    headline: str = ""
 
     @property
     def id(self) -> str:

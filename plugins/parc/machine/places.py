@@ -48,5 +48,6 @@ def _landing(settings: Settings) -> list[Finding]:
             zone.entries()
     except ConfigurationError as error:
         kind = FindingKind.LANDING_ZONE
-        return [Finding(kind, Severity.WRONG, Subject("landing zone"), error.text, error.steps)]
+        subject, headline = Subject("landing zone"), "it cannot be listed"
+        return [Finding(kind, Severity.WRONG, subject, error.text, error.steps, headline=headline)]
     return []

@@ -28,7 +28,6 @@ from parc.settings import Settings
 from parc.warehouse import connect
 
 OWNER = "data-platform"
-TITLE_LENGTH = 120
 ROOM = 1 << 16
 """Bytes of the file, kept while there are any: a full disk must not stop a notice."""
 PROCESSES = (FindingKind.PROCESS, FindingKind.SWITCH_PROCESS)
@@ -112,7 +111,8 @@ def _outside_warehouse(settings: Settings) -> list[Finding]:
                 pass
         except ConfigurationError as error:
             subject = Subject("warehouse")
-            return [Finding(FindingKind.WAREHOUSE, Severity.WRONG, subject, error.text, error.steps)]
+            kind, headline = FindingKind.WAREHOUSE, "it cannot be reached"
+            return [Finding(kind, Severity.WRONG, subject, error.text, error.steps, headline=headline)]
     return []
 
 
@@ -124,7 +124,7 @@ def _looked_at(outage: Outage, may_be_wrong: bool, now: datetime) -> Outage:
 
 
 def _new(settings: Settings, finding: Finding, now: datetime) -> Outage:
-    title = " ".join(f"{finding.subject.name}: {finding.text}".split())[:TITLE_LENGTH]
+    title = f"{finding.subject.name}: {finding.headline or finding.text}"
     lines = [f"{finding.subject.name}: {finding.text}", ""]
     # No link: Airflow may be what is down.
     body = sending.body(lines, settings, finding.steps, finding.kind, airflow="")

@@ -14,11 +14,11 @@ from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
 from parc.errors import ParcError
-from parc.findings import Step, with_steps
+from parc.findings import FindingKind, Step, with_steps
 from parc.machine import processes
 from parc.settings import Settings
 from parc.ui.bodies import Application, Message, Receive, Send
-from parc.ui.html import PAGE_HEADERS, page
+from parc.ui.html import PAGE_HEADERS, markdown, page
 from parc.warehouse import connect
 
 TITLE = "The warehouse does not answer"
@@ -68,9 +68,18 @@ def is_outage(problem: DBAPIError) -> bool:
 
 
 def outage_page(request: Request, what: str, steps: tuple[Step, ...]) -> HTMLResponse:
-    """The page that says what does not answer, and what to do."""
+    """The page that says what does not answer, and what to do; with the runbook, whose own page does not open
+    either."""
+    runbook = Settings.from_env().project / FindingKind.WAREHOUSE.runbook
     answer = page(
-        request, "problem", status=HTTPStatus.SERVICE_UNAVAILABLE, title=TITLE, what=what, steps=steps
+        request,
+        "problem",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=TITLE,
+        what=what,
+        steps=steps,
+        runbook=runbook,
+        text=markdown(runbook.read_text()),
     )
     answer.headers.update({**PAGE_HEADERS, "Retry-After": RETRY_SECONDS})
     return answer

@@ -66,7 +66,7 @@ def address(settings: Settings) -> tuple[str, int]:
 
         text = f"the embedded PostgreSQL of {settings.home} is not running"
         if why := of_the_machine.why_down(settings, programs.postgresql(settings)):
-            raise ConfigurationError(f"{text}: {why[0]}", steps=why[1])
+            raise ConfigurationError(f"{text}: {why.text}", steps=why.steps)
         raise ConfigurationError(text, steps=(Step("start it", of_the_machine.start_command(settings)),))
     return "127.0.0.1", port
 

@@ -19,6 +19,7 @@ from parc.findings import Finding, FindingKind
 from parc.host import programs, supervision
 from parc.host.processes import Program
 from parc.host.supervision import Restart
+from parc.instants import shown
 from parc.machine import processes
 from parc.platform import doctor, start, status
 from parc.routing.switches import KAMAILIO
@@ -145,7 +146,8 @@ def test_what_cannot_be_started_is_told_with_the_reason_until_it_runs(
         seconds = until(lambda: inbox.received)
         print(f"\nthe notice came {seconds:.1f} s later")
         [title] = inbox.titles
-        assert title.startswith("postgresql: its process ended")
+        told_at = shown(unfinished(platform).ended_at)
+        assert title == f"postgresql: its process ended at {told_at} and cannot be started again"
         assert "pg_control" in inbox.received[0]["message"]
         # A start by hand that fails ends nothing, and says which line of the configuration is wrong.
         ended = unfinished(platform)

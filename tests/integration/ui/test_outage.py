@@ -62,6 +62,7 @@ def test_every_page_says_that_postgresql_is_down_and_what_brings_it_back(platfor
         assert f"the embedded PostgreSQL of {platform.home} is not running" in answer.text
         assert "its process ended" in answer.text
         assert "parc up" in answer.text and "Traceback" not in answer.text
+        assert "unrecognized configuration parameter" in answer.text, "the runbook: its page would fail too"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
     answer = client.get("/api/v2/dags", headers={"accept": "application/json"})
     assert answer.status_code == 503 and "parc up" in answer.json()["detail"]

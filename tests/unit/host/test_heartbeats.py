@@ -57,13 +57,23 @@ def test_a_scheduler_without_a_heartbeat_hangs(platform: Settings) -> None:
         "triggerer": {"status": None},
     }
     server = health(platform, beats)
+    process = programs.airflow(platform)[1].process
+    assert process
+    process.suspend()
+    [stopped] = processes.findings(platform)
+    go_on, end, again = stopped.steps
+    assert "(state T)" in stopped.text and go_on.command == f"kill -CONT {process.pid}"
+    assert end.command == f"kill -9 {process.pid}" and end.is_alternative and not go_on.is_alternative
+    assert again.command == "parc up"
+    assert printed.run(platform, go_on.command).returncode == 0
     [finding] = processes.findings(platform)
     server.shutdown()
     server.server_close()
     assert (finding.kind, finding.subject.name) == (FindingKind.PROCESS, "airflow scheduler")
     assert finding.text.startswith("it runs and has given no sign of life since 2012-04-25 03:00 Paris")
-    process = programs.airflow(platform)[1].process
-    assert process and finding.command == f"kill -9 {process.pid}, then parc up"
+    assert finding.headline == "it runs and has given no sign of life since 2012-04-25 03:00 Paris"
+    assert finding.command == f"kill -9 {process.pid}, then parc up"
+    assert "a running build or load that it started ends too" in finding.steps[0].label
     assert printed.run(platform, finding.steps[0].command).returncode == 0
     process.wait(5)
 
