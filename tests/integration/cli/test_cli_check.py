@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +17,7 @@ from parc.quality import NothingToJudge, UnknownSuite
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
+from support.command_line import parc
 
 DAY = date(2012, 4, 25)
 
@@ -32,24 +31,12 @@ def loaded(module_warehouse: Settings) -> Settings:
     return module_warehouse
 
 
-def parc(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("parc")), "check", *arguments],
-        env=os.environ
-        | {
-            "PARC_HOME": str(settings.home),
-            "PARC_WAREHOUSE_DSN": settings.warehouse_dsn or "",
-            "PARC_LANDING": settings.landing,
-            "PARC_SWITCH": settings.switch,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def check(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return parc(settings, "check", *arguments)
 
 
 def test_without_a_suite_all_are_listed(loaded: Settings) -> None:
-    done = parc(loaded, "--json")
+    done = check(loaded, "--json")
     rows = {row["suite"]: row for row in json.loads(done.stdout)}
     assert done.returncode == 0
     assert rows["landing/calls"]["owners"] == "customer-service, routing"
@@ -59,7 +46,7 @@ def test_without_a_suite_all_are_listed(loaded: Settings) -> None:
 
 
 def test_a_published_day_gets_a_readable_verdict(loaded: Settings) -> None:
-    done = parc(loaded, "landing/calls", "--date", str(DAY))
+    done = check(loaded, "landing/calls", "--date", str(DAY))
     assert done.returncode == 0, done.stderr
     for column in ("holds", "not judged", "volume_floor", "customer-service", "≥ 50"):
         assert column in done.stdout
@@ -71,7 +58,7 @@ def test_a_published_day_that_would_be_refused_now_exits_4(loaded: Settings) -> 
     with connect(loaded, "loader") as connection:
         connection.execute("update raw.calls set talk_s = 1000 * talk_s")
     try:
-        done = parc(loaded, "landing/calls", "--date", str(DAY), "--json")
+        done = check(loaded, "landing/calls", "--date", str(DAY), "--json")
     finally:
         with connect(loaded, "loader") as connection:
             connection.execute("update raw.calls set talk_s = talk_s / 1000")
@@ -131,7 +118,7 @@ def test_usage_and_environment(loaded: Settings) -> None:
         (["landing/letters", "--date", str(DAY)], 2, "no suite is called `landing/letters`"),
         (["export/routing", "--date", str(DAY)], 1, "cannot measure routing 2012-04-26"),
     ):
-        done = parc(loaded, *arguments)
+        done = check(loaded, *arguments)
         assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stderr
         assert "Traceback" not in done.stderr
 
@@ -155,5 +142,5 @@ def test_a_warned_or_refused_delivery_says_where_its_page_is(loaded: Settings, t
 
 
 def test_the_seeds_are_checked_without_a_date(loaded: Settings) -> None:
-    done = parc(loaded, "seeds")
+    done = check(loaded, "seeds")
     assert (done.returncode, done.stdout, done.stderr) == (0, "19 seeds are sound\n", "")
