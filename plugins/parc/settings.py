@@ -130,6 +130,11 @@ class Settings:
         return self.landing == str(self.home / "landing")
 
     @property
+    def is_landing_on_disk(self) -> bool:
+        """Whether deliveries are read from a folder of this machine."""
+        return "://" not in self.landing.removeprefix("file://")
+
+    @property
     def has_own_switch(self) -> bool:
         """Whether the platform starts a Kamailio of its own."""
         return self.switch == "kamailio:"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -15,6 +16,7 @@ from parc.instants import shown
 from parc.ledger import deliveries, locks
 from parc.ledger import due as ledger
 from parc.ledger.due import Due
+from parc.loading import lying
 from parc.settings import Settings
 from parc.warehouse import connect
 from parc.wording import counted
@@ -33,7 +35,14 @@ def due(settings: Settings, business_date: date) -> list[Due]:
     Raises ConfigurationError when the warehouse cannot be reached.
     """
     with connect(settings, "reader") as connection:
-        return ledger.due(connection, ledger.calendar(settings.project), business_date)
+        found = ledger.due(connection, ledger.calendar(settings.project), business_date)
+    there = lying(settings, [(each.feed, business_date) for each in found if each.state == "missing"])
+    return [
+        replace(each, detail=str(there[each.feed, business_date]))
+        if (each.feed, business_date) in there
+        else each
+        for each in found
+    ]
 
 
 def missing(settings: Settings) -> list[dict[str, Any]]:
@@ -70,28 +79,40 @@ def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Fi
 
 
 def _missing(settings: Settings, connection: psycopg.Connection[Any], without: Without) -> list[Finding]:
-    """Runs of days of a feed that are due and have not arrived."""
+    """Runs of days of a feed that are due and have not arrived; each by itself that lies in the landing zone,
+    not loaded yet."""
     calendar = ledger.calendar(settings.project)
     is_daily = {each.feed: each.is_daily for each in calendar}
+    missing = ledger.missing(connection, calendar)
+    there = lying(settings, [(each.feed, each.business_date) for each in missing if not each.withdrawn_id])
     found = []
-    for feed, of_feed in groupby(ledger.missing(connection, calendar), lambda each: each.feed):
+    for feed, of_feed in groupby(missing, lambda each: each.feed):
         by_date = {each.business_date: each for each in of_feed}
-        withdrawn = [(day, day) for day, each in by_date.items() if each.withdrawn_id]
-        not_arrived = [day for day, each in by_date.items() if not each.withdrawn_id]
-        for first, last in withdrawn + _runs_of_days(not_arrived):
-            one = by_date[first]
+        alone = [day for day, each in by_date.items() if each.withdrawn_id or (feed, day) in there]
+        others = [day for day in by_date if day not in alone]
+        for first, last in [(day, day) for day in alone] + _runs_of_days(others):
+            one, waits = by_date[first], there.get((feed, first))
             text = f"due since {shown(one.due_at)}, "
             if one.withdrawn_id:
                 text += f"delivery {one.withdrawn_id} was withdrawn ({one.withdrawal_reason})"
-            else:
+            elif waits:
+                text += str(waits)
+            elif settings.is_landing_on_disk:
                 text += "has not arrived"
+            else:
+                at = f" (the last time on {shown(one.looked_at)})" if one.looked_at else ""
+                text += f"was not there, or not whole, when a night looked{at}"
             if not is_daily[feed]:
                 text += "; the snapshot before it stays in force"
             elif (feed, last) in without:
                 text += f"; build {without[feed, last]} was published without it"
             severity = Severity.WRONG if is_daily[feed] else Severity.NOTE
             subject = Subject.deliveries(feed, first, last)
-            steps = (Step("have it sent"), _ingest(feed, first, last), BUILD)
+            steps: tuple[Step, ...] = (_ingest(feed, first, last), BUILD)
+            if waits is None:
+                steps = (Step("have it sent"), *steps)
+            elif waits.unfinished:
+                steps = (Step("wait for the rest, or have it sent whole"), *steps)
             found.append(Finding(FindingKind.MISSING, severity, subject, text, steps))
     return found
 

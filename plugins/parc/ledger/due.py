@@ -60,14 +60,16 @@ class Due:
 
 @dataclass(frozen=True)
 class MissingDelivery:
-    """A delivery that was due at `due_at` (UTC) and has not arrived. A withdrawn one counts as not arrived;
-    then `withdrawn_id` and `withdrawal_reason` are set."""
+    """A delivery that was due at `due_at` (UTC) and that no load has found. A withdrawn one counts as not
+    found; then `withdrawn_id` and `withdrawal_reason` are set. `looked_at` is when a night last looked for it
+    (UTC; None if none has)."""
 
     feed: str
     business_date: date
     due_at: datetime
     withdrawn_id: int | None
     withdrawal_reason: str | None
+    looked_at: datetime | None
 
 
 class Gap(TypedDict):
@@ -186,9 +188,12 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDeli
                 missing.business_date,
                 ops.due_at(missing.business_date, calendar.due_time_local) as due_at,
                 withdrawn.delivery_id as withdrawn_id,
-                withdrawn.reason as withdrawal_reason
+                withdrawn.reason as withdrawal_reason,
+                looked_for.looked_at
             from {source} as missing
             inner join {_CALENDAR} on missing.feed = calendar.feed
+            left join ops.looked_for
+                on missing.feed = looked_for.feed and missing.business_date = looked_for.business_date
             left join lateral (
                 select delivery_id, reason
                 from ops.delivery

@@ -4,6 +4,7 @@ from parc.loading.arrivals import has_arrived, not_built, overlooked, strays, un
 from parc.loading.dates import by_hand, of_night
 from parc.loading.ingestion import Outcome, ingest
 from parc.loading.isolation import loads
+from parc.loading.lying import lying
 from parc.loading.quarantine import held, replay
 from parc.loading.withdrawal import withdraw
 
@@ -14,6 +15,7 @@ __all__ = [
     "held",
     "ingest",
     "loads",
+    "lying",
     "not_built",
     "of_night",
     "overlooked",

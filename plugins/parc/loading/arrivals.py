@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple, TypeGuard
 
 from parc import storage
 from parc.feeds import FEEDS, IN_LOADING_ORDER
@@ -46,6 +47,14 @@ QUIET = timedelta(minutes=5)
 
 STALLED = timedelta(hours=1)
 """An upload that nothing was written to for this time has broken off."""
+
+
+class Unfinished(NamedTuple):
+    """Why a delivery seems to be still being written, and until when (UTC) it is left for that."""
+
+    why: str
+    until: datetime
+
 
 MIN_SIMILARITY = 0.8
 """A folder whose name is this similar to a feed's (difflib's ratio) was meant for that feed."""
@@ -97,8 +106,9 @@ def unseen(settings: Settings, first: date, last: date) -> list[tuple[str, date]
                     is_present or (feed, day) in aborted
                 ):
                     continue
-                if is_present and (why := _why_incomplete(zone, feed, day, arrival)):
-                    log.info("%s %s is still being written (%s); left for the next look", feed, day, why)
+                if is_present and (waits := unfinished(zone, feed, day, arrival)):
+                    why = f"is still being written ({waits.why}); left for the next look"
+                    log.info("%s %s %s", feed, day, why)
                 else:
                     found.append((feed, day))
     return found
@@ -167,7 +177,7 @@ def has_arrived(settings: Settings, feed: str, business_date: date) -> bool:
     with storage.opened(settings.landing) as zone:
         arrival = look(zone, feed, business_date)
         is_present = bool(arrival.data or arrival.problem)
-        return is_present and not _why_incomplete(zone, feed, business_date, arrival)
+        return is_present and not unfinished(zone, feed, business_date, arrival)
 
 
 def why_incomplete(settings: Settings, feed: str, business_date: date) -> str | None:
@@ -176,7 +186,8 @@ def why_incomplete(settings: Settings, feed: str, business_date: date) -> str | 
     Raises ConfigurationError if the landing zone cannot be read.
     """
     with storage.opened(settings.landing) as zone:
-        return _why_incomplete(zone, feed, business_date, look(zone, feed, business_date))
+        waits = unfinished(zone, feed, business_date, look(zone, feed, business_date))
+        return waits and waits.why
 
 
 def not_built(settings: Settings, feed: str) -> set[date]:
@@ -245,16 +256,17 @@ def _is_known(settings: Settings, feed: str, business_date: date) -> bool:
         return deliveries.published(connection, feed, business_date) is not None
 
 
-def _why_incomplete(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> str | None:
+def unfinished(zone: Folder, feed: str, business_date: date, arrival: Arrival) -> Unfinished | None:
+    """Why a delivery seems to be still being written; None if it is complete or absent."""
     now = datetime.now(UTC)
 
-    def is_fresh(moment: datetime | None, span: timedelta) -> bool:
+    def is_fresh(moment: datetime | None, span: timedelta) -> TypeGuard[datetime]:
         """Times in the future come from a clock ahead of ours; far in the future they mean nothing."""
         return moment is not None and -STALLED < now - moment < span
 
     for upload in arrival.uploads:
         if is_fresh(upload.modified_at, STALLED):
-            return f"{reported(upload.name)} is on its way"
+            return Unfinished(f"{reported(upload.name)} is on its way", upload.modified_at + STALLED)
     controlled_at = _newest(arrival.controls)
     modified_at = _newest((*arrival.data, *arrival.controls))
     problem = arrival.broken_link
@@ -263,10 +275,11 @@ def _why_incomplete(zone: Folder, feed: str, business_date: date, arrival: Arriv
     if arrival.controls and not problem:
         problem = _control_problem(zone, feed, business_date, arrival)
     if problem and is_fresh(modified_at, STALLED):
-        return problem
+        return Unfinished(problem, modified_at + STALLED)
     is_control_last = bool(arrival.controls) and controlled_at == modified_at
-    if modified_at and not (problem or is_control_last) and is_fresh(modified_at, QUIET):
-        return f"the last file was written at {time_shown(modified_at)}, and no control file after it"
+    if not (problem or is_control_last) and is_fresh(modified_at, QUIET):
+        why = f"the last file was written at {time_shown(modified_at)}, and no control file after it"
+        return Unfinished(why, modified_at + QUIET)
     return None
 
 

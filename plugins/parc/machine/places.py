@@ -41,7 +41,7 @@ def _disks(settings: Settings) -> list[Finding]:
 
 
 def _landing(settings: Settings) -> list[Finding]:
-    if "://" in settings.landing.removeprefix("file://") or settings.has_own_landing:
+    if not settings.is_landing_on_disk or settings.has_own_landing:
         return []
     try:
         with storage.opened(settings.landing) as zone:

@@ -20,11 +20,12 @@ from starlette.exceptions import HTTPException as RoutingException
 from parc import desk
 from parc.desk.go_live import next_go_live
 from parc.errors import ParcError
-from parc.feeds import FACTS
+from parc.feeds import FACTS, FEEDS
 from parc.findings import FindingKind
 from parc.host import supervision
 from parc.ledger import builds, deliveries, due, history, notices, pages, quarantine, releases
 from parc.ledger.pages import DeliveryRow
+from parc.loading import lying
 from parc.settings import Settings
 from parc.ui import answering, docs, nights, punctuality, reading
 from parc.ui import quarantine as quarantine_pages
@@ -131,9 +132,11 @@ def show_deliveries(
     """Show the last deliveries; of one feed or date if these are given."""
     with connect(settings, "reader") as connection:
         found = pages.deliveries(connection, feed=feed, business_date=day)
-        return page(
-            request, "deliveries", deliveries=_with_docs(settings, found), feed=feed, day=day, run=None
-        )
+    there = None
+    if feed and feed in FEEDS and day and not found:
+        there = lying(settings, [(feed, day)]).get((feed, day))
+    rows = _with_docs(settings, found)
+    return page(request, "deliveries", deliveries=rows, feed=feed, day=day, run=None, lying=there)
 
 
 @app.get("/deliveries/{delivery_id}")

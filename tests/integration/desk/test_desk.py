@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -20,6 +21,7 @@ from parc.loading import ingest
 from parc.platform import doctor
 from parc.settings import Settings
 from parc.warehouse import connect
+from support.deliveries import deliver
 
 DAY = date(2012, 4, 25)  # a Wednesday: only what is daily is due
 
@@ -99,6 +101,33 @@ def test_missing_days_are_one_finding_even_before_the_first_build(warehouse: Set
     assert missing.command == (
         "have it sent, then parc ingest calls --from 2012-04-25 --to 2012-04-26, then parc build"
     )
+
+
+def test_what_lies_in_the_landing_zone_has_arrived(warehouse: Settings) -> None:
+    """Desk and status say why no load has taken it, and until when it is left for the rest."""
+    control: dict[str, Any] = {"sha256": {"calls.csv": "0" * 64, "more.csv": "0" * 64}}
+    deliver(warehouse, "calls", DAY, calls__csv=b"who\nme\n", control=control)
+    assert ingest(warehouse, "calls", DAY, complete_only=True).status == "missing"
+    [due] = [each for each in desk.due(warehouse, DAY) if each.feed == "calls"]
+    missing = found_by_kind(warehouse)["missing"]
+    assert missing.is_wrong and missing.text == f"due since 2012-04-26 04:00 Paris, {due.detail}"
+    assert re.fullmatch(
+        r"lies in the landing zone \(calls\.csv, _CONTROL\.json; last written at .{16} Paris\), "
+        r"not loaded yet: _CONTROL\.json names more\.csv, not there yet; "
+        r"a night loads it as it is from .{16} Paris on",
+        due.detail,
+    )
+    load = "parc ingest calls --date 2012-04-25, then parc build"
+    assert missing.command == f"wait for the rest, or have it sent whole, then {load}"
+
+    deliver(warehouse, "calls", DAY, calls__csv=b"who\nme\n", control={"rows": 1})
+    missing = found_by_kind(warehouse)["missing"]
+    assert missing.text.endswith("not loaded yet: the next look of a night loads it")
+    assert missing.command == load
+
+    remote = replace(warehouse, landing="sftp://127.0.0.1:1/landing")  # is not asked: that takes seconds
+    text = found_by_kind(remote)["missing"].text
+    assert "was not there, or not whole, when a night looked (the last time on 2" in text
 
 
 def test_refused_until_a_later_one_is_published(warehouse: Settings) -> None:

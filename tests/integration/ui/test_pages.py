@@ -6,6 +6,7 @@ import csv
 import gzip
 import html
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from parc.loading import ingest
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
+from support.deliveries import deliver
 from support.running import BROWSER
 
 FIRST = date(2012, 4, 23)
@@ -611,9 +613,14 @@ class TestDeliveries:
         landed = value(night, f"select landed_at from ops.delivery where delivery_id = {delivery}")
         assert f'datetime="{landed.isoformat()}"' in page.text
 
-    def test_a_day_without_deliveries(self, client: TestClient) -> None:
+    def test_a_day_without_deliveries(self, client: TestClient, night: Settings) -> None:
         shown = text(client.get(f"/parc/deliveries?feed=calls&date={MISSING}"))
+        assert "No load has found anything for this date. When it has arrived, trigger" in shown
         assert f"parc ingest calls --date {MISSING}" in shown
+        lying = deliver(night, "calls", MISSING, calls__csv=b"who")
+        shown = text(client.get(f"/parc/deliveries?feed=calls&date={MISSING}"))
+        shutil.rmtree(lying)
+        assert "The delivery lies in the landing zone (calls.csv; last written at " in shown
 
     def test_unknown_addresses_are_not_found(self, client: TestClient) -> None:
         for path in ("deliveries/999", "deliveries/x", "builds/999", "deliveries?date=yesterday"):
