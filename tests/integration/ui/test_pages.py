@@ -394,7 +394,8 @@ class TestDesk:
             ).fetchall()
         try:
             shown = text(client.get("/parc/"))
-            assert "0011_airflow_runs.sql" in shown and "parc up --no-airflow" in shown
+            assert "schema 0011_airflow_runs.sql" in shown and "schema schema" not in shown
+            assert "parc up --no-airflow" in shown
         finally:
             with connect(night, "admin") as connection:
                 connection.execute("insert into ops.schema_version (name, sha256) values (%s, %s)", name)
