@@ -199,6 +199,8 @@ WHOLE = st.from_regex(r"(00|\+|0|33)?[1-9][0-9 ._/-]{6,16}", fullmatch=True)
 @example("447911123456", "{}")
 @example("6123 45678", "x {} y")
 @example("05/12/2012 06", "{}")
+@example("02 99.12.34.56", "{}")
+@example("001/0.0.100.0", "{}")
 def test_every_text_read_as_a_number_is_masked(text: str, around: str) -> None:
     if pl.select(e164(pl.lit(text))).item():
         text = around.format(text)
