@@ -177,7 +177,8 @@ def test_a_date_looked_for_by_hand_makes_no_night(warehouse: Settings) -> None:
 
 def test_dead_and_running_loads(warehouse: Settings) -> None:
     delivered(warehouse, "calls", DAY, "landed")
-    assert found_by_kind(warehouse)["interrupted"].command == "parc ingest calls --date 2012-04-25"
+    interrupted = found_by_kind(warehouse)["interrupted"]
+    assert interrupted.command == "parc ingest calls --date 2012-04-25, then parc build"
     with (
         connect(warehouse, "loader", autocommit=True) as connection,
         locks.held(connection, locks.of_load("calls", DAY), ""),
