@@ -122,7 +122,9 @@ _HMS = rf"(?:[01][0-9]|2[0-4])[0-5][0-9](?:[0-5][0-9](?:[.,][0-9]+)?)?{_OFFSET}"
 _H_M_S = r"(?:[01][0-9]|2[0-4])[-._][0-5][0-9][-._][0-5][0-9]"
 # What a number begins with; four groups behind it are no IP address: 02 99.12.34.56, +33 (0)2 99.12.34.56.
 _BEGINNING = "".join(
-    rf"(?<!\b{begun}[{_SEPARATORS}]{{{gap}}})" for begun in ("0[1-9]", "00[0-9]", "[1-9]") for gap in (1, 2, 3)
+    rf"(?<!\b{begun}[{_SEPARATORS}]{{{gap}}})"
+    for begun in ("0[1-9]", "00[0-9]", "[1-9]")
+    for gap in (1, 2, 3)
 )
 # Digits that are never part of a telephone number, except after 0X: 02 20120425.
 _NO_PART = re.compile(
