@@ -6,7 +6,7 @@ import csv
 from dataclasses import fields
 from datetime import date
 from io import StringIO
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -16,15 +16,15 @@ from pydantic import BaseModel, BeforeValidator, Field
 from parc.feeds import FEEDS
 from parc.ledger import quarantine
 from parc.ledger.quarantine import RejectedRowOfDelivery
+from parc.printable import csv_cell
 from parc.settings import Settings
-from parc.ui.html import page, seen
+from parc.ui.html import page
 from parc.warehouse import connect
 
 router = APIRouter()
 
 RULES_SHOWN = ROWS_SHOWN = 200
 ROWS_DOWNLOADED = 100_000
-STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _Blank = BeforeValidator(lambda text: text or None)
 
@@ -83,12 +83,7 @@ def download_quarantine(settings: Platform, wanted: Annotated[Wanted, Query()]) 
     writer = csv.writer(text)
     writer.writerow(columns)
     for row in wanted.rows(settings, ROWS_DOWNLOADED):
-        writer.writerow([_cell(getattr(row, name)) for name in columns])
+        values = (getattr(row, name) for name in columns)
+        writer.writerow([csv_cell(",".join(each) if isinstance(each, list) else each) for each in values])
     attached = {"Content-Disposition": 'attachment; filename="quarantine.csv"'}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=attached)
-
-
-def _cell(value: Any) -> Any:
-    """A delivered text that a spreadsheet would run as a formula is marked as text."""
-    shown = seen(",".join(value) if isinstance(value, list) else value)
-    return f"'{shown}" if isinstance(shown, str) and shown.startswith(STARTS_A_FORMULA) else shown
