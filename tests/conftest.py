@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,24 @@ from support.routing_world import QUIET
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("parc", deadline=None)
 hypothesis.settings.load_profile("parc")
+
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 6 << 30
+
+
+def use_memory() -> None:
+    """Keep temporary files in memory if there is room: it makes and drops a database three times as fast.
+
+    The files hold programs too (the embedded server's), so they must be allowed to run there.
+    """
+    if "TMPDIR" in os.environ or not MEMORY.is_dir():
+        return
+    disk = os.statvfs(MEMORY)
+    if disk.f_bavail * disk.f_frsize > NEEDED_BYTES and not disk.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+
+
+use_memory()
 
 RELEASED = Path(__file__).parent / "fixtures" / "warehouse_0.1.0"
 SHARED = PROJECT.parent / "shared" / "data"
