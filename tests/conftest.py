@@ -16,7 +16,7 @@ from psycopg import sql
 from parc import routing
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, migrate
-from support import preloaded
+from support import judged, preloaded
 from support.databases import as_superuser, empty_platform, free_name, restore, with_database
 from support.routing_world import QUIET
 
@@ -59,9 +59,10 @@ def server() -> Iterator[Settings]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _preloaded() -> Iterator[None]:
-    """Loads and dbt start with their libraries already imported."""
+    """Loads and dbt start with their libraries already imported; the same measures are judged once."""
     with pytest.MonkeyPatch.context() as patch:
         preloaded.patch(patch)
+        judged.patch(patch)
         yield
 
 

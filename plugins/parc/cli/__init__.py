@@ -11,7 +11,8 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from functools import cache
+from typing import Any, NoReturn
 
 import psycopg
 import typer
@@ -38,6 +39,12 @@ app.add_typer(routing.app, name="routing")
 INTERRUPTED = 130
 
 
+@cache
+def command() -> Any:
+    """The command with all its subcommands; making it reads the signatures of every one."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line; any error becomes one message, never a traceback."""
     # A lost connection is reported once, below; psycopg would log its consequences too.
@@ -49,7 +56,7 @@ def main() -> None:
     try:
         for number, argument in enumerate(sys.argv[1:], start=1):
             check_text(number, argument)
-        app()
+        command()()
     except ParcError as error:
         end(with_shell_function(error), error.exit_code)
     except KeyboardInterrupt:

@@ -254,18 +254,24 @@ def _measure(
 def _evaluate(
     declared: DeclaredSuite, compared: DayComparison, measures: Measures
 ) -> ExpectationSuiteValidationResult:
-    """Validate the measures with the library, each expectation with this day's limits; unknown measures are
-    left out."""
-    import pandas as pd
-    from great_expectations import ExpectationSuite
-
+    """Validate the measures, each expectation with this day's limits; unknown measures are left out."""
     expectations = [
         expectation.copy(update=compared.limits(expectation))
         for expectation in declared.expectations.expectations
         if _can_be_judged(expectation, measures)
     ]
+    return validate(declared.name, expectations, measures)
+
+
+def validate(
+    suite: str, expectations: list[Expectation], measures: Measures
+) -> ExpectationSuiteValidationResult:
+    """What the library says of the measures."""
+    import pandas as pd
+    from great_expectations import ExpectationSuite
+
     batch = _batch_definition().get_batch(batch_parameters={"dataframe": pd.DataFrame([measures])})
-    return batch.validate(ExpectationSuite(declared.name, expectations), result_format="BASIC")
+    return batch.validate(ExpectationSuite(suite, expectations), result_format="BASIC")
 
 
 @cache
