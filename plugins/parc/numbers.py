@@ -165,6 +165,7 @@ NO_CODE = r"[^\w.\-/+&:#*]|[0-9](?:[\s\S]*?[0-9]){6}"
 """What a code never contains: a character that is not part of a word, or seven digits."""
 _NO_CODE = re.compile(NO_CODE)
 _SERIAL = re.compile("[0-9]{7,}")
+_SEVEN_DIGITS = re.compile("(?:[^0-9Oo&%]*[0-9Oo&%]){7}")  # or what may stand for one
 
 
 class _Found(NamedTuple):
@@ -177,6 +178,8 @@ class _Found(NamedTuple):
 
 def masked(text: str) -> str:
     """The text with each telephone number, in any spelling, replaced by MASK."""
+    if not _has_seven_digits(text):
+        return text
     while (shown := _masked_once(text)) != text:  # masking one number may reveal another
         text = shown
     return text
@@ -185,6 +188,8 @@ def masked(text: str) -> str:
 def masked_with_serials(text: str) -> str:
     """The text as `masked`, with serial numbers of seven digits or more replaced by MASK too, because a
     reference to a person may be one. Dates, times, IP addresses and random identifiers are kept."""
+    if not _has_seven_digits(text):
+        return text
     shown = masked(text)
     bare = _NO_PART.sub(lambda found: "x" * len(found[0]), shown)
     parts, at = [], 0
@@ -197,7 +202,7 @@ def masked_with_serials(text: str) -> str:
 def is_code(text: str) -> bool:
     """Whether a text, ignoring dates and times, is a code: a single word with at most six digits. Text typed
     by people has spaces, and references to people have more digits."""
-    return _NO_CODE.search(_NO_PART.sub("", text).strip()) is None
+    return not _NO_CODE.search(text.strip()) or not _NO_CODE.search(_NO_PART.sub("", text).strip())
 
 
 def remark(text: str) -> str:
@@ -228,6 +233,11 @@ def is_usual_identifier(text: pl.Expr) -> pl.Expr:
     """Whether a text is an identifier of a usual form, which `masked` does not change: a date and a number
     within that day, or a letter and eleven digits."""
     return text.str.contains(_USUAL_ID)
+
+
+def _has_seven_digits(text: str) -> bool:
+    """A quick test that is true whenever a text holds a telephone number or a serial number."""
+    return not text.isascii() or bool(_SEVEN_DIGITS.match(text))
 
 
 def _masked_once(text: str) -> str:

@@ -18,7 +18,7 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -74,17 +74,21 @@ class Problem:
 
 def properties(folder: Path) -> dict[str, dict[str, Any]]:
     """The `config` of each seed that is declared in the folder, by name."""
-    return {
-        seed["name"]: seed.get("config", {})
-        for path in sorted(folder.rglob("*.yml"))
-        for seed in _yaml(path.read_text()).get("seeds", [])
-    }
+    return _declared(path.read_text() for path in sorted(folder.rglob("*.yml")))
 
 
 def problems(folder: Path) -> list[Problem]:
     """Everything in the folder's seeds that breaks a rule."""
-    declared = {name: _rules(config) for name, config in properties(folder).items()}
-    files = {path.stem: path.read_bytes() for path in sorted(folder.rglob("*.csv"))}
+    texts = tuple(path.read_text() for path in sorted(folder.rglob("*.yml")))
+    files = tuple((path.stem, path.read_bytes()) for path in sorted(folder.rglob("*.csv")))
+    return list(_problems(texts, files))
+
+
+@lru_cache(maxsize=4)
+def _problems(texts: tuple[str, ...], contents: tuple[tuple[str, bytes], ...]) -> list[Problem]:
+    """The problems of seeds with these properties and contents, each with its name."""
+    declared = {name: _rules(config) for name, config in _declared(texts).items()}
+    files = dict(contents)
     found = [
         Problem(name, None, None, "the file is missing; restore it") for name in declared if name not in files
     ]
@@ -120,6 +124,10 @@ def described(found: list[Problem]) -> str:
     rest = len(shown) - PROBLEMS_SHOWN
     more = [f"and {counted(rest, 'more problem')}"] if rest > 0 else []
     return "\n".join([*shown[:PROBLEMS_SHOWN], *more])
+
+
+def _declared(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {seed["name"]: seed.get("config", {}) for text in texts for seed in _yaml(text).get("seeds", [])}
 
 
 @lru_cache(maxsize=8)

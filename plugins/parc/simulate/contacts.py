@@ -21,7 +21,7 @@ from parc.simulate.footfall import Footfall
 from parc.simulate.geography import Geography
 from parc.simulate.population import NATION_LINES, Population
 from parc.simulate.rhythm import Rhythm
-from parc.simulate.rows import Rows
+from parc.simulate.rows import DatedRows
 
 HORIZON = 14
 CALLS_A_DAY = 220_000
@@ -61,7 +61,7 @@ AT_CALL = np.array([[3, 2, 1, 0, 0, 2, 5], [4, 5, 1, 2, 0, 5, 3], [4, 1, 0, 2, 2
 
 
 @dataclass(frozen=True)
-class Contacts(Rows):
+class Contacts(DatedRows):
     """Calls as customers make them.
 
     `day` is the ordinal of the business date, `offered_at` seconds since 1970 UTC, `market` the line's
@@ -71,7 +71,6 @@ class Contacts(Rows):
     would follow.
     """
 
-    day: Ints
     offered_at: Ints
     customer: Ints
     department: Ints
@@ -89,14 +88,13 @@ class Contacts(Rows):
 
 
 @dataclass(frozen=True)
-class Visits(Rows):
+class Visits(DatedRows):
     """Boutique visits as customers make them.
 
     `day` is the ordinal of the business date, `arrived_at` seconds since 1970 UTC, `department` the
     boutique's department, `reason` an index in SHOP_REASONS.
     """
 
-    day: Ints
     arrived_at: Ints
     customer: Ints
     department: Ints
@@ -170,9 +168,9 @@ class ContactBook:
             if start not in self._needs:
                 self._needs[start] = self._draw(start)
             called, visited = self._needs[start]
-            calls.append(called.take(called.day == day.toordinal()))
-            visits.append(visited.take(visited.day == day.toordinal()))
-        return Contacts.concat(calls), Visits.concat(visits)
+            calls.append(called)
+            visits.append(visited)
+        return Contacts.of_day(calls, day), Visits.of_day(visits, day)
 
     def _draw(self, start: date) -> tuple[Contacts, Visits]:
         """Draw all calls of the needs that begin on `start`, and the visits that follow."""

@@ -79,9 +79,8 @@ class Demand:
             table = np.zeros((len(geography.zone_codes), business_day(day).half_hours))
             for zones in geography.zones_alike:
                 hours = local_half_hours(day, geography.zone_time_zone[zones[0]])
-                for slot, (local, half_hour) in enumerate(hours):
-                    level = _level(local) * (_HOLIDAY_LEVEL if geography.is_holiday(zones[0], local) else 1.0)
-                    table[zones, slot] = level * _SHAPES[local.weekday() >= 5][half_hour]
+                shapes = {local: self._shape(zones[0], local) for local in {local for local, _ in hours}}
+                table[zones] = [shapes[local][half_hour] for local, half_hour in hours]
             self._intensity[day] = table
         return self._intensity[day]
 
@@ -114,6 +113,12 @@ class Demand:
     def partner_load(self) -> float:
         """Planned load of the partners, who take calls round the clock."""
         return _PARTNER_LOAD
+
+    def _shape(self, zone: int, local: date) -> Floats:
+        """First contacts per half-hour of a local day in a zone."""
+        level = _level(local) * (_HOLIDAY_LEVEL if self._geography.is_holiday(zone, local) else 1.0)
+        shape: Floats = level * _SHAPES[local.weekday() >= 5]
+        return shape
 
     def _national_intensity(self, day: date) -> Floats:
         national: Floats = self._zone_share @ self.intensity(day)

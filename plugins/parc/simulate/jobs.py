@@ -8,7 +8,7 @@ simulated range begins. A state due later than that is dropped: the job stays op
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 
 import numpy as np
@@ -24,7 +24,7 @@ from parc.simulate.field_days import FieldDays
 from parc.simulate.geography import Geography
 from parc.simulate.population import NATION_LINES, Population
 from parc.simulate.rhythm import Rhythm
-from parc.simulate.rows import Rows
+from parc.simulate.rows import DatedRows, Rows
 from parc.simulate.words import moments, words
 
 HORIZON = 84
@@ -43,7 +43,7 @@ SLOT_OUTCOMES = (
 )
 _KEPT, _OUTSIDE, _NOBODY_HOME, _NO_SHOW, _MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR, _CALLED_OFF = range(7)
 _MOVERS = ("customer", "operator")
-_BY_CUSTOMER, _BY_OPERATOR = range(2)
+_BY_CUSTOMER, _BY_OPERATOR, _CANCELS, _KEEPS = range(4)
 CAUSES = (
     "LINE_CUT",
     "DISTRIBUTION_POINT",
@@ -56,8 +56,8 @@ CAUSES = (
     "CUSTOMER_REQUEST",
     "OVERRUN",
 )
-_REPAIR_CAUSES = np.array([[0.24, 0.26, 0.14, 0.22, 0.14, 0, 0, 0, 0, 0]])
-_INCOMPLETE_CAUSES = np.array([[0, 0, 0, 0, 0, 0.35, 0.40, 0.25, 0, 0]])
+_REPAIR_CAUSES = Choices(np.array([[0.24, 0.26, 0.14, 0.22, 0.14, 0, 0, 0, 0, 0]]))
+_INCOMPLETE_CAUSES = Choices(np.array([[0, 0, 0, 0, 0, 0.35, 0.40, 0.25, 0, 0]]))
 _NETWORK_WORKS, _CUSTOMER_REQUEST, _OVERRUN = 5, 8, 9
 
 # Jobs requested per day (without repeat repairs on the same line), and requests per line of each market,
@@ -75,8 +75,8 @@ _SLOT_STARTS = np.array([8, 10, 13, 15]) * 3_600
 _SLOT_LENGTH = 2 * 3_600
 _OFFICE_OPENS, _OFFICE_HOURS = 8.5 * 3_600, 10 * 3_600
 # Shares of slots: moved by the customer, moved by the operator, cancelled; nobody comes, nobody is home.
-_BEFORE_SLOT = (0.07, 0.045, 0.025)
-_AT_SLOT = (0.035, 0.05)
+_BEFORE_SLOT = np.cumsum([0.07, 0.045, 0.025])
+_AT_SLOT = np.cumsum([0.035, 0.05])
 _CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS = 3.0, 4.5
 _LATE, _EARLY = 0.07, 0.01
 _IS_INCOMPLETE = np.array([0.15, 0.11])
@@ -109,7 +109,7 @@ class _Requested(Rows):
 
 
 @dataclass(frozen=True)
-class States(Rows):
+class States(DatedRows):
     """Jobs as they stand after a change; -1 means absent, or not yet present.
 
     `day` is the business date of the change, `job` the job's unique number, `known` whether the customer is
@@ -117,7 +117,6 @@ class States(Rows):
     """
 
     job: Ints
-    day: Ints
     updated_at: Ints
     unit: Ints
     kind: Ints
@@ -138,30 +137,27 @@ class States(Rows):
 
 
 @dataclass(frozen=True)
-class Requests(Rows):
+class Requests(DatedRows):
     """Requested jobs: the business date of `requested_at`, kind and department."""
 
-    day: Ints
     kind: Ints
     department: Ints
 
 
 @dataclass(frozen=True)
-class ClosedJobs(Rows):
+class ClosedJobs(DatedRows):
     """Closed jobs: the business date of `closed_at`, kind, an index in RESULTS, and the business date of the
     next change, which reopens the job (-1: never)."""
 
-    day: Ints
     kind: Ints
     result: Ints
     next_day: Ints
 
 
 @dataclass(frozen=True)
-class Slots(Rows):
+class Slots(DatedRows):
     """Promised slots: the business date on which each ends, the job's kind, and an index in SLOT_OUTCOMES."""
 
-    day: Ints
     kind: Ints
     outcome: Ints
 
@@ -203,14 +199,13 @@ class JobBook:
             if start not in self._born:
                 self._born[start] = self._draw(start)
         born = [self._born[start] for start in starts]
-        today = day.toordinal()
-        states = States.concat([part.states.take(part.states.day == today) for part in born])
+        states = States.of_day([part.states for part in born], day)
         return FieldDay(
             states=states.take(np.lexsort((states.job, states.updated_at))),
-            requests=Requests.concat([part.requests.take(part.requests.day == today) for part in born]),
-            closings=ClosedJobs.concat([part.closings.take(part.closings.day == today) for part in born]),
-            slots=Slots.concat([part.slots.take(part.slots.day == today) for part in born]),
-            calls=Contacts.concat([part.calls.take(part.calls.day == today) for part in born]),
+            requests=Requests.of_day([part.requests for part in born], day),
+            closings=ClosedJobs.of_day([part.closings for part in born], day),
+            slots=Slots.of_day([part.slots for part in born], day),
+            calls=Contacts.of_day([part.calls for part in born], day),
         )
 
     def frame(self, states: States) -> pl.DataFrame:
@@ -248,11 +243,12 @@ class JobBook:
         lifecycle = _JobLifecycle(self._days, requested, rng)
         back = self._come_back(requested, lifecycle, rng)
         again = _JobLifecycle(self._days, back, rng)
+        live = self._live(start)
         calls = [
-            self._calls(start, requested, np.arange(len(requested)), called_at, rng),
-            self._calls(start, back, np.arange(len(back)), back.requested_at - 420, rng),
-            self._calls_after(start, requested, lifecycle, rng),
-            self._calls_after(start, back, again, rng),
+            self._calls(start, requested, called_at, live, rng),
+            self._calls(start, back, back.requested_at - 420, live, rng),
+            self._calls_after(start, requested, lifecycle, live, rng),
+            self._calls_after(start, back, again, live, rng),
         ]
         jobs = _Requested.concat([requested, back])
         states = self._states(start, jobs, _Changes.concat([lifecycle.changes, again.changes]), rng)
@@ -324,15 +320,14 @@ class JobBook:
         )
 
     def _calls(
-        self, start: date, requested: _Requested, rows: Ints, offered_at: Ints, rng: np.random.Generator
+        self, start: date, jobs: _Requested, offered_at: Ints, live: Floats, rng: np.random.Generator
     ) -> Contacts:
-        """A call by the customer of each of the jobs `rows`; rarer where the region is live by then."""
-        jobs = requested.take(rows)
+        """A call by the customer of each job; rarer where the region is `live` by then (see `_live`)."""
         total = len(jobs)
         day = business_dates(offered_at)
         age = np.minimum(day - start.toordinal(), HORIZON)
-        live = self._live(start)[age, self._geography.department_region[jobs.department], jobs.market]
-        made, without = thinned(rng.random(total), np.minimum(self._effects.call_rate * live, 0.0))
+        reached = live[age, self._geography.department_region[jobs.department], jobs.market]
+        made, without = thinned(rng.random(total), np.minimum(self._effects.call_rate * reached, 0.0))
         return Contacts(
             day=day,
             offered_at=offered_at,
@@ -348,7 +343,12 @@ class JobBook:
         )
 
     def _calls_after(
-        self, start: date, requested: _Requested, lifecycle: _JobLifecycle, rng: np.random.Generator
+        self,
+        start: date,
+        requested: _Requested,
+        lifecycle: _JobLifecycle,
+        live: Floats,
+        rng: np.random.Generator,
     ) -> Contacts:
         """Calls about the outcome of a job, or about a slot that the operator moved."""
         changes = lifecycle.changes
@@ -364,7 +364,7 @@ class JobBook:
         day = self._days.after(requested.zone[row], local, np.minimum(gap, 6))
         second = _OFFICE_OPENS + _OFFICE_HOURS * rng.random((2, len(rows))).mean(axis=0)
         offered_at = self._days.at(requested.zone[row], day, second.astype(np.int64))
-        return self._calls(start, requested, row, offered_at, rng)
+        return self._calls(start, requested.take(row), offered_at, live, rng)
 
     def _live(self, start: date) -> Floats:
         """Share of the effects reached, per (days after `start`, region, market)."""
@@ -437,6 +437,7 @@ class _JobLifecycle:
     """Plays out jobs, slot by slot.
 
     `changes` and `slots` hold everything that happens; `result` is how each job ends and `local_day` when.
+    Steps that concern no job are skipped, because most days of a small operator have few jobs.
     """
 
     def __init__(self, days: FieldDays, requested: _Requested, rng: np.random.Generator) -> None:
@@ -446,24 +447,26 @@ class _JobLifecycle:
         total = len(requested)
         self.result = np.full(total, -1)
         self.local_day = requested.local_day.copy()
-        self._updated_at = requested.requested_at.copy()
-        self._first_slot, self._slot_start, self._slot_end, self._moved_by = np.full((4, total), -1)
+        self._state = np.full((5, total), -1)
+        self._updated_at, self._first_slot, self._slot_start, self._slot_end, self._moved_by = self._state
         self._slot_day = np.zeros(total, dtype=np.int64)
-        self._parts: list[_Changes] = []
-        self._slot_parts: list[Slots] = []
-        self._begin()
+        self._changes = [np.zeros((len(fields(_Changes)), 0), dtype=np.int64)]
+        self._slots = [np.zeros((3, 0), dtype=np.int64)]
         going = np.arange(total)
+        if total:
+            self._begin(going)
         for attempt in range(1, _ATTEMPTS + 1):
-            going = self._slot(going, is_last=attempt == _ATTEMPTS)
-        self.changes = _Changes.concat(self._parts)
-        self.slots = Slots.concat(self._slot_parts)
+            if len(going):
+                going = self._slot(going, is_last=attempt == _ATTEMPTS)
+        self.changes = _Changes(*np.concatenate(self._changes, axis=1))
+        ends_at, kind, outcome = np.concatenate(self._slots, axis=1)
+        self.slots = Slots(business_dates(ends_at), kind, outcome)
 
-    def _begin(self) -> None:
+    def _begin(self, rows: Ints) -> None:
         """Create the jobs: most get a slot at once, the others later."""
-        rng, requested = self._rng, self._asked
-        rows = np.arange(len(requested))
-        at_once = rng.random(len(rows)) < _SLOT_AT_ONCE
-        self._updated_at = requested.requested_at + self._between(rows, 5, 240)
+        requested = self._asked
+        at_once = self._rng.random(len(rows)) < _SLOT_AT_ONCE
+        self._updated_at[:] = requested.requested_at + self._between(rows, 5, 240)
         given = self._promise(rows, requested.local_day, self._lead(rows))
         self._set_slot(rows[at_once], *(value[at_once] for value in given))
         self._record(rows)
@@ -477,93 +480,97 @@ class _JobLifecycle:
 
     def _slot(self, rows: Ints, *, is_last: bool) -> Ints:
         """Play out the agreed slots; returns the jobs that got another slot."""
-        rng, zone = self._rng, self._asked.zone
-        slot_day = self._slot_day[rows]
+        rng, zone = self._rng, self._asked.zone[rows]
+        slot_day, local_day = self._slot_day[rows], self.local_day[rows]
         # A slot is moved before it starts and in office hours; without time for that it is kept.
-        ahead = np.floor((slot_day - self.local_day[rows]) * rng.random(len(rows))).astype(np.int64)
-        moved_day = self.local_day[rows] + ahead
-        moved_at = self._days.at(zone[rows], moved_day, self._office(rows))
+        ahead = np.floor((slot_day - local_day) * rng.random(len(rows))).astype(np.int64)
+        moved_day = local_day + ahead
+        moved_at = self._days.at(zone, moved_day, self._office(rows))
         has_time = (moved_at > self._updated_at[rows] + 600) & (moved_at < self._slot_start[rows] - 1_800)
-        edges = np.cumsum(_BEFORE_SLOT)
-        before = (rng.random(len(rows))[:, None] >= edges).sum(axis=1)
-        before = np.where(has_time & (not is_last), before, len(edges))
-
+        before = np.searchsorted(_BEFORE_SLOT, rng.random(len(rows)), side="right")
+        before = np.where(has_time & (not is_last), before, _KEEPS)
         going = []
-        for number, mover in enumerate((_BY_CUSTOMER, _BY_OPERATOR)):
-            moved = np.flatnonzero(before == number)
-            at = rows[moved]
-            self._end_slot(at, (_MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR)[mover])
-            self._updated_at[at], self.local_day[at] = moved_at[moved], moved_day[moved]
-            mean = (_CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS)[mover]
-            self._set_slot(at, *self._promise(at, slot_day[moved], self._delay(at, mean)))
-            self._moved_by[at] = mover
-            self._record(at)
-            going.append(at)
+        for mover in (_BY_CUSTOMER, _BY_OPERATOR):
+            moved = np.flatnonzero(before == mover)
+            if len(moved):
+                self._move(rows[moved], mover, moved_day[moved], moved_at[moved])
+                going.append(rows[moved])
+        cancelled = np.flatnonzero(before == _CANCELS)
+        if len(cancelled):
+            at = rows[cancelled]
+            self._end_slot(at, _CALLED_OFF)
+            self._updated_at[at], self.local_day[at] = moved_at[cancelled], moved_day[cancelled]
+            self._close(at, -1, moved_at[cancelled], _CANCELLED, _CUSTOMER_REQUEST)
+        due = rows[before == _KEEPS]
+        if len(due):
+            going.append(self._visit(due, is_last=is_last))
+        return np.concatenate(going) if going else rows[:0]
 
-        cancelled = np.flatnonzero(before == 2)
-        at = rows[cancelled]
-        self._end_slot(at, _CALLED_OFF)
-        self._updated_at[at], self.local_day[at] = moved_at[cancelled], moved_day[cancelled]
-        self._close(
-            at, np.full(len(at), -1), moved_at[cancelled], _CANCELLED, np.full(len(at), _CUSTOMER_REQUEST)
-        )
+    def _move(self, rows: Ints, mover: int, moved_day: Ints, moved_at: Ints) -> None:
+        """Replace slots before they start."""
+        slot_day = self._slot_day[rows]
+        self._end_slot(rows, (_MOVED_BY_CUSTOMER, _MOVED_BY_OPERATOR)[mover])
+        self._updated_at[rows], self.local_day[rows] = moved_at, moved_day
+        mean = (_CUSTOMER_MOVES_DAYS, _OPERATOR_MOVES_DAYS)[mover]
+        self._set_slot(rows, *self._promise(rows, slot_day, self._delay(rows, mean)))
+        self._moved_by[rows] = mover
+        self._record(rows)
 
-        due = rows[before == len(edges)]
+    def _visit(self, due: Ints, *, is_last: bool) -> Ints:
+        """Play out the slots that were kept until they start; returns the jobs that got another slot."""
+        rng = self._rng
         self.local_day[due] = self._slot_day[due]
-        edges = np.cumsum((0.0, 0.0) if is_last else _AT_SLOT)
-        outcome = (rng.random(len(due))[:, None] >= edges).sum(axis=1)
+        outcome = np.searchsorted((0.0, 0.0) if is_last else _AT_SLOT, rng.random(len(due)), side="right")
 
         absent = due[outcome == 0]
-        self._end_slot(absent, _NO_SHOW)
-        closed_at = self._slot_end[absent] + self._between(absent, 1_200, 10_800)
-        never = np.full(len(absent), -1)
-        self._close(absent, never, closed_at, _TECHNICIAN_ABSENT, np.full(len(absent), _OVERRUN))
+        if len(absent):
+            self._end_slot(absent, _NO_SHOW)
+            closed_at = self._slot_end[absent] + self._between(absent, 1_200, 10_800)
+            self._close(absent, -1, closed_at, _TECHNICIAN_ABSENT, _OVERRUN)
 
         home = due[outcome == 1]
-        arrived = self._arrive(home, _NOBODY_HOME)
-        self._close(
-            home, arrived, arrived + self._between(home, 480, 1_200), _CUSTOMER_ABSENT, np.full(len(home), -1)
-        )
+        if len(home):
+            arrived = self._arrive(home, _NOBODY_HOME)
+            self._close(home, arrived, arrived + self._between(home, 480, 1_200), _CUSTOMER_ABSENT, -1)
 
         worked = due[outcome == 2]
-        kind = self._asked.kind[worked]
-        arrived = self._arrive(worked, None)
-        incomplete = rng.random(len(worked)) < (0.0 if is_last else _IS_INCOMPLETE[kind])
-        nothing = np.zeros(len(worked), dtype=np.int64)
-        found = np.where(kind == _REPAIR, Choices(_REPAIR_CAUSES).draw(nothing, rng.random(len(worked))), -1)
-        missing = Choices(_INCOMPLETE_CAUSES).draw(nothing, rng.random(len(worked)))
-        cause = np.where(incomplete, missing, found)
-        length = np.where(kind == _REPAIR, 1.0, 1.6) * self._between(worked, 1_500, 6_000)
-        self._close(
-            worked,
-            arrived,
-            arrived + length.astype(np.int64),
-            np.where(incomplete, _INCOMPLETE, _DONE),
-            cause,
-        )
-
-        waits_for_works = np.full(len(self._asked), False)
-        waits_for_works[worked[incomplete & (cause == _NETWORK_WORKS)]] = True
-        failed = np.concatenate([absent, home, worked[incomplete]])
+        incomplete, waits_for_works = self._work(worked, is_last=is_last) if len(worked) else (worked, worked)
+        failed = np.concatenate([absent, home, incomplete])
         again = failed[rng.random(len(failed)) < _GOES_ON]
-        self._schedule(again, self._days.after(zone[again], self._slot_day[again], self._delay(again, 0.5)))
-        works = _WORKS_DAYS[0] + np.floor((_WORKS_DAYS[1] - _WORKS_DAYS[0]) * rng.random(len(again)))
-        lead = np.where(waits_for_works[again], works.astype(np.int64), self._delay(again, 2.5))
-        self.result[again] = -1
-        self._set_slot(again, *self._promise(again, self.local_day[again], lead))
-        self._record(again)
-        return np.concatenate([*going, again])
+        if len(again):
+            zone = self._asked.zone[again]
+            self._schedule(again, self._days.after(zone, self._slot_day[again], self._delay(again, 0.5)))
+            works = _WORKS_DAYS[0] + np.floor((_WORKS_DAYS[1] - _WORKS_DAYS[0]) * rng.random(len(again)))
+            waits = np.isin(again, waits_for_works)
+            lead = np.where(waits, works.astype(np.int64), self._delay(again, 2.5))
+            self.result[again] = -1
+            self._set_slot(again, *self._promise(again, self.local_day[again], lead))
+            self._record(again)
+        return again
+
+    def _work(self, rows: Ints, *, is_last: bool) -> tuple[Ints, Ints]:
+        """Let technicians work; returns the jobs left incomplete, and those of them that wait for works in
+        the network."""
+        rng, kind = self._rng, self._asked.kind[rows]
+        arrived = self._arrive(rows, None)
+        incomplete = rng.random(len(rows)) < (0.0 if is_last else _IS_INCOMPLETE[kind])
+        nothing = np.zeros(len(rows), dtype=np.int64)
+        found = np.where(kind == _REPAIR, _REPAIR_CAUSES.draw(nothing, rng.random(len(rows))), -1)
+        missing = _INCOMPLETE_CAUSES.draw(nothing, rng.random(len(rows)))
+        cause = np.where(incomplete, missing, found)
+        length = np.where(kind == _REPAIR, 1.0, 1.6) * self._between(rows, 1_500, 6_000)
+        result = np.where(incomplete, _INCOMPLETE, _DONE)
+        self._close(rows, arrived, arrived + length.astype(np.int64), result, cause)
+        return rows[incomplete], rows[incomplete & (cause == _NETWORK_WORKS)]
 
     def _arrive(self, rows: Ints, outcome: int | None) -> Ints:
         """Let technicians arrive; most report it at once. Unless given, the arrival decides `outcome`."""
         rng = self._rng
         chance = rng.random(len(rows))
         start, end = self._slot_start[rows], self._slot_end[rows]
-        arrived = np.select(
-            [chance < _LATE, chance < _LATE + _EARLY],
-            [end + self._between(rows, 120, 5_400), start - self._between(rows, 120, 1_200)],
-            start + self._between(rows, 0, 6_600),
-        )
+        late, early = end + self._between(rows, 120, 5_400), start - self._between(rows, 120, 1_200)
+        in_time = start + self._between(rows, 0, 6_600)
+        arrived = np.where(chance < _LATE, late, np.where(chance < _LATE + _EARLY, early, in_time))
         is_kept = (start <= arrived) & (arrived <= end)
         self._end_slot(rows, np.where(is_kept, _KEPT, _OUTSIDE) if outcome is None else outcome)
         reported = rng.random(len(rows)) < _ARRIVAL_REPORTED
@@ -571,59 +578,52 @@ class _JobLifecycle:
         self._record(rows[reported], arrived_at=arrived[reported])
         return arrived
 
-    def _close(self, rows: Ints, arrived_at: Ints, closed_at: Ints, result: Ints | int, cause: Ints) -> None:
+    def _close(
+        self, rows: Ints, arrived_at: Ints | int, closed_at: Ints, result: Ints | int, cause: Ints | int
+    ) -> None:
         """Close jobs; the caller may reopen some."""
         self._updated_at[rows] = closed_at + self._between(rows, 5, 300)
         self.result[rows] = result
-        self._record(
-            rows,
-            arrived_at=arrived_at,
-            closed_at=closed_at,
-            result=np.broadcast_to(result, rows.shape),
-            cause=cause,
-        )
+        self._record(rows, arrived_at=arrived_at, closed_at=closed_at, result=result, cause=cause)
 
     def _promise(self, rows: Ints, day: Ints, lead: Ints) -> tuple[Ints, Ints]:
         """Draw a slot for each job, `lead` working days after `day`: its day and its start."""
-        slot_day = self._days.after(self._asked.zone[rows], day, lead)
+        zone = self._asked.zone[rows]
+        slot_day = self._days.after(zone, day, lead)
         number = np.floor(self._rng.random(len(rows)) * len(_SLOT_STARTS)).astype(np.int64)
-        return slot_day, self._days.at(self._asked.zone[rows], slot_day, _SLOT_STARTS[number])
+        return slot_day, self._days.at(zone, slot_day, _SLOT_STARTS[number])
 
     def _set_slot(self, rows: Ints, slot_day: Ints, slot_start: Ints) -> None:
+        first = self._first_slot[rows]
         self._slot_day[rows] = slot_day
         self._slot_start[rows], self._slot_end[rows] = slot_start, slot_start + _SLOT_LENGTH
-        self._first_slot[rows] = np.where(self._first_slot[rows] < 0, slot_start, self._first_slot[rows])
+        self._first_slot[rows] = np.where(first < 0, slot_start, first)
         self._moved_by[rows] = -1
 
     def _end_slot(self, rows: Ints, outcome: Ints | int) -> None:
-        self._slot_parts.append(
-            Slots(
-                day=business_dates(self._slot_end[rows]),
-                kind=self._asked.kind[rows],
-                outcome=np.broadcast_to(outcome, rows.shape),
-            )
-        )
+        ended = np.empty((3, len(rows)), dtype=np.int64)
+        ended[0], ended[1], ended[2] = self._slot_end[rows], self._asked.kind[rows], outcome
+        self._slots.append(ended)
 
     def _schedule(self, rows: Ints, day: Ints) -> None:
         """Set the jobs' next change to office hours on a later day."""
         self.local_day[rows] = day
         self._updated_at[rows] = self._days.at(self._asked.zone[rows], day, self._office(rows))
 
-    def _record(self, rows: Ints, **more: Ints) -> None:
+    def _record(
+        self,
+        rows: Ints,
+        *,
+        arrived_at: Ints | int = -1,
+        closed_at: Ints | int = -1,
+        result: Ints | int = -1,
+        cause: Ints | int = -1,
+    ) -> None:
         """Record the jobs' current state."""
-        columns = {"arrived_at": -1, "closed_at": -1, "result": -1, "cause": -1} | more
-        self._parts.append(
-            _Changes(
-                number=self._asked.number[rows],
-                row=rows,
-                updated_at=self._updated_at[rows],
-                first_slot=self._first_slot[rows],
-                slot_start=self._slot_start[rows],
-                slot_end=self._slot_end[rows],
-                moved_by=self._moved_by[rows],
-                **{name: np.broadcast_to(value, rows.shape) for name, value in columns.items()},
-            )
-        )
+        change = np.empty((len(fields(_Changes)), len(rows)), dtype=np.int64)
+        change[0], change[1], change[2:7] = self._asked.number[rows], rows, self._state[:, rows]
+        change[7], change[8], change[9], change[10] = arrived_at, closed_at, result, cause
+        self._changes.append(change)
 
     def _lead(self, rows: Ints) -> Ints:
         """Working days until the first slot."""

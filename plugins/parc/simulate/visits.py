@@ -72,12 +72,8 @@ class VisitBook:
 
     def calls(self, day: date) -> Contacts:
         """The contacts of `day` that follow a visit on an earlier day."""
-        return Contacts.concat(
-            [
-                calls.take(calls.day == day.toordinal())
-                for _, calls in (self._starting(day - timedelta(days=age)) for age in range(_HORIZON, -1, -1))
-            ]
-        )
+        starts = (day - timedelta(days=age) for age in range(_HORIZON, -1, -1))
+        return Contacts.of_day([self._starting(start)[1] for start in starts], day)
 
     def visits(self, day: date, after_calls: Visits) -> pl.DataFrame:
         """The feed `boutique_visits` of a day, in order of arrival.
