@@ -1,7 +1,7 @@
 """The logins: one for each part of the platform, with its own password, and rights on the warehouse only.
 
-Rights enforce what readers must not do. Timeouts only stop forgotten queries, since a session can change its
-own.
+Rights enforce what readers must not do. Timeouts and read-only transactions only stop mistakes, since a
+session can change its own.
 """
 
 from __future__ import annotations
@@ -37,20 +37,24 @@ class Limits:
     idle_in_transaction_session_timeout: str
     temp_file_limit: str = "4GB"
     """Set only if the owner was given the right to (`SUPERUSER`); sessions then cannot change it."""
+    schema: str = ""
+    """For BI: where names without a schema are looked for; its transactions are read-only."""
 
     def settings(self) -> dict[str, str]:
-        """The limits that are settings of the role."""
+        """What a session of the role starts with."""
+        for_bi = {"search_path": self.schema, "default_transaction_read_only": "on"}
         return {
             "statement_timeout": self.statement_timeout,
             "idle_in_transaction_session_timeout": self.idle_in_transaction_session_timeout,
+            **(for_bi if self.schema else {}),
         }
 
 
 LIMITS = {
     "parc_reader": Limits(20, "30min", "30min"),
-    "bi_reader": Limits(20, "10min", "5min"),
+    "bi_reader": Limits(20, "10min", "5min", schema="marts"),
 }
-LIMITS_OF_A_DIRECTORATE = Limits(4, "10min", "5min", temp_file_limit="1GB")
+LIMITS_OF_A_DIRECTORATE = Limits(4, "10min", "5min", temp_file_limit="1GB", schema="regional")
 
 
 def login(role: Role) -> str:

@@ -62,10 +62,12 @@ def test_parc_sql_is_refused_by_rights(module_warehouse: Settings, statement: st
 
 @pytest.mark.parametrize("statement", [*REFUSED, "select * from ops.delivery", "select * from raw.calls"])
 def test_bi_can_only_read(module_warehouse: Settings, statement: str) -> None:
+    """The settings of the session are undone first."""
     with (
         pytest.raises(psycopg.errors.InsufficientPrivilege),
         connect(module_warehouse, "bi_reader") as connection,
     ):
+        connection.execute("set transaction read write")
         connection.execute(statement.encode())
 
 
@@ -133,6 +135,22 @@ def test_each_login_may_connect_to_its_own_databases_alone(
             psycopg.connect(**given)  # type: ignore[arg-type]
 
 
+def test_bi_finds_marts_without_a_schema_and_starts_read_only(server: Settings) -> None:
+    """A session may change this; it stops mistakes, rights stop the rest."""
+    shown = ("search_path", "default_transaction_read_only", "statement_timeout")
+    with connect(server, "bi_reader") as connection:
+        assert [connection.execute(f"show {name}").fetchone() for name in shown] == [
+            ("marts",),
+            ("on",),
+            ("10min",),
+        ]
+        connection.execute("select build_id from published_build")
+    with superuser(server, "parc") as dba:
+        rows = dba.execute("select rolconfig from pg_roles where rolname = 'bi_ouest'").fetchall()
+    [(configured,)] = rows
+    assert {"search_path=regional", "default_transaction_read_only=on"} <= set(configured)
+
+
 def test_a_role_of_an_earlier_version_gets_its_login(server: Settings) -> None:
     """Until 0.1.0 the rooms were roles that one login took. A login's own password and limits stay."""
     with superuser(server, "parc") as dba:
@@ -162,6 +180,7 @@ def test_doctor_names_rights_that_only_a_superuser_can_revoke(server: Settings, 
         assert check.state == "note"
         assert "make large objects, run code blocks (DO), take advisory locks" in check.text
         with connect(outside, "bi_reader") as connection:
+            connection.execute("set transaction read write")
             connection.execute("select lo_create(0)")
         database = psycopg.conninfo.conninfo_to_dict(outside.warehouse_dsn or "")["dbname"]
         with superuser(outside, str(database)) as dba:

@@ -59,6 +59,7 @@ def test_a_database_of_another_encoding_is_refused(server: Settings) -> None:
 )
 def test_each_role_is_limited_to_its_work(warehouse: Settings, role, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(warehouse, role) as connection:
+        connection.execute("set transaction read write")
         connection.execute(statement)
 
 
