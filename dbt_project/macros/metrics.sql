@@ -100,3 +100,11 @@
     {%- set numerator = of.numerator ~ ' * day_count' if of.is_per_line else of.numerator -%}
     ({{ of.scale }} * ({{ numerator }}) / nullif({{ of.denominator }}, 0))::numeric(16, 6)
 {%- endmacro %}
+
+
+{#- A metric of a week, from the columns <prefix>_numerator and <prefix>_denominator: null without a denominator. -#}
+{% macro weekly_rate(mart, name, prefix) -%}
+    {%- set of = metric(mart, name) -%}
+    {%- set factor = of.scale ~ ' * 7' if of.is_per_line else of.scale -%}
+    ({{ factor }} * {{ prefix }}_numerator / nullif({{ prefix }}_denominator, 0))::numeric(16, 6)
+{%- endmacro %}

@@ -2,20 +2,12 @@ with metrics as (
     select * from {{ ref('agg_metrics_weekly') }}
 ),
 
-rollout as (
-    select * from {{ ref('mart_parc_rollout') }}
-),
-
-rollout_days as (
-    select * from {{ ref('mart_parc_rollout_daily') }}
+cohorts as (
+    select * from {{ ref('agg_rollout_cohorts') }}
 ),
 
 finality as (
     select * from {{ ref('mart_finality_daily') }}
-),
-
-departments as (
-    select * from {{ ref('dim_department') }}
 ),
 
 -- Later deliveries change nothing of these weeks, restatements apart: each is estimated from once.
@@ -27,60 +19,14 @@ weeks as (
     having count(*) = 7
 ),
 
--- A region that lies in two directorates belongs to the one with more of its departments.
-region_directorates as (
-    select distinct on (region_code)
-        region_code,
-        directorate_code
-    from departments
-    where directorate_code <> 'unknown'
-    group by region_code, directorate_code
-    order by region_code asc, count(*) desc, directorate_code asc
-),
-
-open_days as (
-    select
-        region_code,
-        market,
-        count(*) as since_planned_count
-    from rollout_days
-    where is_open_day and business_date >= planned_go_live_date
-    group by region_code, market
-),
-
-region_markets as (
-    select
-        rollout.region_code,
-        rollout.market,
-        region_directorates.directorate_code,
-        -- If the data do not show when it went live, take the planned date.
-        case
-            when rollout.slip_days is null and rollout.planned_go_live_date < rollout.observed_go_live_date
-                then rollout.planned_go_live_date
-            else rollout.observed_go_live_date
-        end as go_live_date
-    from rollout
-    inner join region_directorates on rollout.region_code = region_directorates.region_code
-    left join open_days
-        on rollout.region_code = open_days.region_code
-        and rollout.market = open_days.market
-    where
-        -- Taken back: neither live nor a control.
-        not (rollout.status = 'reverted' and rollout.observed_go_live_date is not null)
-        -- Due, and never seen on enough open days: it may be live or not.
-        and (
-            rollout.status <> 'late'
-            or coalesce(open_days.since_planned_count, 0) >= {{ var('go_live_open_days') }}
-        )
-),
-
 final as (
     select
         metrics.market,
         metrics.metric as outcome,
         metrics.region_code,
-        region_markets.directorate_code,
-        region_markets.go_live_date,
+        cohorts.directorate_code,
+        cohorts.planned_go_live_date,
+        cohorts.go_live_date,
         weeks.week_date,
         metrics.numerator::bigint as numerator,
         metrics.denominator::bigint as denominator,
@@ -89,11 +35,12 @@ final as (
         )::double precision as value
     from metrics
     inner join weeks on metrics.week_start_date = weeks.week_date
-    inner join region_markets
-        on metrics.region_code = region_markets.region_code
-        and metrics.market = region_markets.market
+    inner join cohorts
+        on metrics.region_code = cohorts.region_code
+        and metrics.market = cohorts.market
     where
-        metrics.metric in (
+        cohorts.is_comparable
+        and metrics.metric in (
             'call_rate', 'repeat_7d_rate', 'service_level', 'satisfaction', 'resolved_by_customer_file_share'
         )
 )

@@ -342,4 +342,28 @@ def test_every_question_is_one_query_of_bi(built: Settings) -> None:
             asked += 1
             found = rows(built, query, "bi_reader")
             assert found or question.startswith(UNANSWERED), question
-    assert asked == 12
+    assert asked == 13
+
+
+def test_the_waves_are_the_nation_and_see_the_go_live(built: Settings) -> None:
+    """Wave 2 goes live on 25 April; the regions not live with it are compared with."""
+    of_waves, of_days = (
+        rows(built, query)
+        for query in (
+            "select market, week_start_date, sum(home_region_rate_numerator), "
+            "sum(home_region_rate_denominator), sum(satisfaction_denominator) "
+            "from marts.mart_parc_waves_weekly group by 1, 2 order by 1, 2",
+            "select market, date_trunc('week', business_date::timestamp)::date, sum(home_in_hours_count), "
+            "sum(in_hours_known_answered_count), sum(survey_count) from marts.mart_service_quality_daily "
+            "where region_code <> 'unknown' group by 1, 2 order by 1, 2",
+        )
+    )
+    assert of_waves == of_days and len(of_waves) == 6
+    [(week, slip, live, controls, home, elsewhere)] = rows(
+        built,
+        "select week_start_date, slip_days, live_region_count, not_yet_live_region_count, home_region_rate, "
+        "not_yet_live_home_region_rate from marts.mart_parc_waves_weekly "
+        "where market = 'fixe' and wave = 2 and event_week = 0",
+    )
+    assert (week, slip, live) == (date(2012, 4, 23), 0, 2) and controls > 15
+    assert elsewhere < 0.3 < home
