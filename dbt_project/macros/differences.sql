@@ -9,6 +9,10 @@
     {%- if not is_incremental() or flags.FULL_REFRESH or published('fct_calls') is none -%}
         {{ return(false) }}
     {%- endif -%}
+    {#- Built by a build that failed, and by none before it. -#}
+    {%- if 'publish' in model.config.meta and published(model.name) is none -%}
+        {{ return(false) }}
+    {%- endif -%}
     {%- set anew_by = model.config.meta.get('counted_anew_by') -%}
     {{ return(not (anew_by and changed_dates(anew_by))) }}
 {% endmacro %}

@@ -46,6 +46,8 @@ FOUR_DAYS = [
 BY_DATE = {
     "fct_calls",
     "mart_service_quality_daily",
+    "mart_answers_by_reason_daily",
+    "mart_answers_daily",
     "mart_repeat_calls_daily",
     "mart_wait_histogram_daily",
     "mart_routing_demand_half_hourly",
