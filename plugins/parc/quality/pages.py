@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,11 @@ from parc.printable import printable
 from parc.quality.verdict import ExpectationResult, figure
 
 INDEXED_RUNS = 200
+INDEX = "index.json"
+"""What the index page shows, so that a new run is added without reading the older ones again."""
+INDEXED = ("suite", "subject", "checked_at", "status", "messages")
+Entry = dict[str, Any]
+"""A run in the index: these parts of its summary, and the path of its page."""
 DRAFT = ".draft-"
 
 
@@ -74,7 +79,7 @@ def write(folder: Path, report: Report) -> Path:
         _replace(page, text)
         _replace(place / f"{name}.result.json", json.dumps(report.result, indent=1, default=str))
         _replace(place / f"{name}.json", json.dumps(summary, indent=1, default=str))
-        _index(folder)
+        _index(folder, [*_indexed(folder), _entry(folder, page, summary)])
     return page
 
 
@@ -104,7 +109,7 @@ def prune(folder: Path, date_count: int, *, dry_run: bool = False) -> tuple[int,
             for place in {page.parent for page in expired}:
                 if not any(place.iterdir()):
                     place.rmdir()
-            _index(folder)
+            _index(folder, _saved(folder))
     return len(expired), size
 
 
@@ -137,21 +142,36 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _index(folder: Path) -> None:
+def _index(folder: Path, entries: Iterable[Entry]) -> None:
     """Write the index: each suite's newest run, then the newest runs of all suites."""
-    saved = sorted(folder.rglob("*Z.json"), key=lambda path: path.name, reverse=True)
-    newest = {path.relative_to(folder).parent.parent: path for path in reversed(saved)}
-    by_suite = [_saved(folder, path) for _, path in sorted(newest.items())]
-    runs = [_saved(folder, path) for path in saved[:INDEXED_RUNS]]
+    known = {entry["page"]: entry for entry in entries}
+    newest_first = sorted(known.values(), key=lambda entry: entry["page"].rpartition("/")[2], reverse=True)
+    newest_by_suite = {entry["suite"]: entry for entry in reversed(newest_first)}
+    by_suite = [entry for _, entry in sorted(newest_by_suite.items())]
+    runs = newest_first[:INDEXED_RUNS]
+    others = [entry for entry in by_suite if entry not in runs]
+    _replace(folder / INDEX, json.dumps([*runs, *others]))
     text = _template("index").render(newest_by_suite=by_suite, runs=runs, limit=INDEXED_RUNS)
     _replace(folder / "index.html", text)
 
 
-def _saved(folder: Path, summary: Path) -> dict[str, Any]:
-    """A run's summary, with the path of its page."""
-    page = summary.with_suffix(".html").relative_to(folder).as_posix()
-    saved = json.loads(summary.read_text())
-    return {**saved, "checked_at": datetime.fromisoformat(saved["checked_at"]), "page": page}
+def _indexed(folder: Path) -> list[Entry]:
+    """The entries of the index as it is; of all saved runs if there is none."""
+    try:
+        indexed: list[Entry] = json.loads((folder / INDEX).read_text())
+    except FileNotFoundError:
+        return _saved(folder)
+    return indexed
+
+
+def _saved(folder: Path) -> list[Entry]:
+    """The entries of all saved runs."""
+    found = folder.rglob("*Z.json")
+    return [_entry(folder, path.with_suffix(".html"), json.loads(path.read_text())) for path in found]
+
+
+def _entry(folder: Path, page: Path, summary: dict[str, Any]) -> Entry:
+    return {name: summary[name] for name in INDEXED} | {"page": page.relative_to(folder).as_posix()}
 
 
 def _replace(path: Path, text: str) -> None:
@@ -171,5 +191,5 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters |= {"figure": figure, "shown": shown}
+    environment.filters |= {"figure": figure, "instant": datetime.fromisoformat, "shown": shown}
     return environment.get_template(f"{name}.html.j2")
