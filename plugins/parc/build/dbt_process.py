@@ -15,13 +15,15 @@ import sys
 from logging.handlers import RotatingFileHandler
 from typing import Any
 
-from dbt.artifacts.schemas.run import RunExecutionResult
-from dbt.cli.exceptions import ExceptionExit, ResultExit
-from dbt.cli.main import cli
-from dbt.contracts.graph.manifest import Manifest
-from dbt_common.events.base_types import EventMsg
-
+from parc.imports import first_import
 from parc.wording import counted
+
+with first_import("dbt"):
+    from dbt.artifacts.schemas.run import RunExecutionResult
+    from dbt.cli.exceptions import ExceptionExit, ResultExit
+    from dbt.cli.main import cli
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.base_types import EventMsg
 
 LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FAILED = ("error", "fail")

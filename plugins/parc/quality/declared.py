@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parc.errors import ParcError
+from parc.imports import first_import
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -110,9 +111,10 @@ def load(project: Path, name: str) -> DeclaredSuite:
     Raises QualityError if Great Expectations rejects any part of the suite, or if an expectation lacks a
     field that its readers need.
     """
-    from great_expectations import ExpectationSuite
-    from great_expectations.exceptions.exceptions import GreatExpectationsError
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    with first_import("great_expectations"):
+        from great_expectations import ExpectationSuite
+        from great_expectations.exceptions.exceptions import GreatExpectationsError
+        from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     path = _path(project, name)
     declared = _read(path)
