@@ -17,7 +17,7 @@ from parc import routing
 from parc.settings import PROJECT, Settings
 from parc.warehouse import embedded, migrate
 from support import judged, preloaded
-from support.databases import as_superuser, empty_platform, free_name, restore, with_database
+from support.databases import as_superuser, empty_platform, free_name, hasten_logins, restore, with_database
 from support.routing_world import QUIET
 
 # A busy machine is no reason to fail.
@@ -52,6 +52,7 @@ def server() -> Iterator[Settings]:
     with folder_for_everyone() as home:
         settings = Settings(home=home, landing=str(home / "landing"), switch=str(home / "switch"))
         embedded.start(settings)
+        hasten_logins(settings)
         migrate(settings)
         yield settings
         embedded.stop(settings)
