@@ -17,8 +17,8 @@ OPENING = """# The marts
 
 Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments
 in the database. Marts hold sums; the views `*_rates` divide them, at every level. [Questions](questions.md)
-has the queries that answer the usual ones. `mart_restatements` and `published_build`, which no model makes,
-are described in the database alone.
+has the queries that answer the usual ones. `mart_restatements`, `mart_punctuality`, `mart_releases` and
+`published_build`, which no model makes, are described in the database alone.
 """
 
 

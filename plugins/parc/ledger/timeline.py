@@ -1,5 +1,5 @@
-"""When deliveries came, were published and were seen by BI, and when the switch followed. Read from
-`ops.delivery`, `ops.build` and `ops.routing_release`."""
+"""When deliveries came, were published and were seen by BI, and when the switch followed: the views
+`mart_punctuality` and `mart_releases`, which BI reads too."""
 
 from __future__ import annotations
 
@@ -32,25 +32,18 @@ def passages(connection: Connection[Any], first: date, last: date) -> list[Passa
     with connection.cursor(row_factory=class_row(Passage)) as cursor:
         return cursor.execute(
             """
-            with arrived as (
-                select
-                    feed,
-                    business_date,
-                    min(landed_at) filter (where published_at is not null) as came_at,
-                    min(published_at) as published_at,
-                    min(built_in) as build_id,
-                    bool_or(status = 'refused') and not bool_or(published_at is not null) as is_refused
-                from ops.delivery
-                where business_date between %s and %s and status <> 'withdrawn' and not is_misdated
-                group by feed, business_date
-            )
-
             select
-                arrived.*,
+                feed,
+                business_date,
+                came_at,
+                published_at,
+                build_id,
                 build.started_at as build_began_at,
-                case when build.status = 'published' then build.finished_at end as seen_at
-            from arrived
+                seen_at,
+                is_refused
+            from marts.mart_punctuality
             left join ops.build using (build_id)
+            where business_date between %s and %s
             order by business_date, feed
             """,
             [first, last],
@@ -62,10 +55,9 @@ def released(connection: Connection[Any], first: date, last: date) -> dict[date,
     return dict(
         connection.execute(
             """
-            select business_date, min(event.at)
-            from ops.routing_release
-            inner join ops.routing_release_event as event using (release_id)
-            where event.event = 'activated' and kind in ('bootstrap', 'release')
+            select business_date, min(live_from_at)
+            from marts.mart_releases
+            where live_from_at is not null and kind in ('bootstrap', 'release')
                 and business_date between %s and %s
             group by business_date
             """,

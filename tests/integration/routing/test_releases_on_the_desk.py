@@ -204,6 +204,19 @@ def test_the_history_says_who_what_when_and_why(live: Settings) -> None:
     ]
     assert told["rolled back"][1:] == ("Paul", "echo") == told["hold set"][1:]
 
+    with connect(live, "bi_reader") as connection:
+        releases = connection.execute(
+            "select kind, outcome, approved_by, requested_by, version = %s, live_from_at is not null, "
+            "live_until_at = lead(live_from_at) over (order by release_id) from mart_releases "
+            "order by release_id",
+            [version],
+        ).fetchall()
+    assert releases == [
+        ("bootstrap", "activated", None, "night", False, True, True),
+        ("release", "activated", "Anne", "Bernard", True, True, True),
+        ("rollback", "activated", None, "Paul", False, True, None),
+    ]
+
 
 def test_the_next_go_live_and_what_still_blocks_it(live: Settings) -> None:
     with connect(live, "reader") as connection:

@@ -14,7 +14,8 @@ SUNDAY, MONDAY, TUESDAY = (date(2012, 4, 22) + timedelta(days=day) for day in ra
 def at(day: date, clock: str) -> datetime:
     """That time (UTC) of the day after a business date; Paris is two hours ahead."""
     hours, minutes = map(int, clock.split(":"))
-    return datetime(day.year, day.month, day.day, hours, minutes, tzinfo=UTC) + timedelta(days=1)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return midnight + timedelta(days=1, hours=hours, minutes=minutes)
 
 
 def arrived(
@@ -80,6 +81,16 @@ def test_nights_are_on_time_late_or_not_over(warehouse: Settings) -> None:
         "interventions has not come (due 04:00)"
     )
 
+    with connect(warehouse, "bi_reader") as connection:
+        for day, night in ((SUNDAY, sunday), (MONDAY, monday), (TUESDAY, tuesday)):
+            seen = connection.execute(
+                "select max(seen_at), bool_and(deadline_at = %s), bool_and(is_on_time), bool_or(is_refused), "
+                "bool_or(is_backfill) from mart_punctuality where business_date = %s",
+                [night.deadline, day],
+            ).fetchone()
+            on_time = night.seen_at <= night.deadline if night.seen_at else None
+            assert seen == (night.seen_at, True, on_time, False, False), day
+
     this_week, last_week = punctuality.weeks(found, now)
     assert (this_week.monday, this_week.night_count, this_week.late_count) == (MONDAY, 2, 1)
     assert (last_week.monday, last_week.on_time_count, last_week.building) == (date(2012, 4, 16), 1, 4500)
@@ -92,3 +103,9 @@ def test_what_was_due_before_the_platform_ran_is_history(warehouse: Settings) ->
         monday, sunday = punctuality.nights(warehouse, connection, MONDAY, 2)
     now = at(MONDAY, "09:00")
     assert (monday.verdict(now), sunday.verdict(now)) == ("late", "loaded afterwards")
+    arrived(warehouse, "calls", SUNDAY, "30:00", None, status="refused")
+    with connect(warehouse, "bi_reader") as connection:
+        found = connection.execute(
+            "select business_date, is_refused, is_backfill, is_on_time from mart_punctuality order by 1"
+        ).fetchall()
+    assert found == [(SUNDAY, True, True, None), (MONDAY, False, False, None)]

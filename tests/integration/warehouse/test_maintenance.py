@@ -574,6 +574,8 @@ def test_leftovers_of_builds_are_dropped_and_bi_loses_nothing(warehouse: Setting
         "int_elsewhere",
         "int_forgotten",
         "mart_forgotten",
+        "mart_punctuality",
+        "mart_releases",
         "mart_restatements",
         "of_bi",
         "published_build",
