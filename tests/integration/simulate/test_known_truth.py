@@ -330,8 +330,14 @@ QUESTIONS = re.findall(
     (PROJECT / "docs" / "reference" / "questions.md").read_text(),
     re.MULTILINE | re.DOTALL,
 )
-UNANSWERED = ("Has its call rate fallen", "Is a week out of the ordinary", "Which were restated")
-"""Eleven quiet days hold no final week, no restatement."""
+UNANSWERED = (
+    "Has its call rate fallen",
+    "Is a week out of the ordinary",
+    "Which were restated",
+    "Was BI served on time",
+    "Which table did the switch have",
+)
+"""Eleven quiet days, loaded afterwards, hold no final week, no restatement and no release."""
 
 
 def test_every_question_is_one_query_of_bi(built: Settings) -> None:
@@ -342,7 +348,7 @@ def test_every_question_is_one_query_of_bi(built: Settings) -> None:
             asked += 1
             found = rows(built, query, "bi_reader")
             assert found or question.startswith(UNANSWERED), question
-    assert asked == 13
+    assert asked == 15
 
 
 def test_the_waves_are_the_nation_and_see_the_go_live(built: Settings) -> None:
