@@ -14,6 +14,7 @@ import rich.console
 import rich.table
 import typer
 from dbt.cli.main import cli
+from dbt.contracts.graph.manifest import Manifest
 
 import parc.build.dbt_process
 import parc.cli
@@ -33,8 +34,8 @@ SOME_DATABASE = {
 }
 
 
-def parse(folder: Path) -> None:
-    """Have dbt parse the project, without a database."""
+def parse(folder: Path) -> Manifest:
+    """What dbt makes of the project, without a database."""
     folders = ["--project-dir", str(PROJECT / "dbt_project"), "--profiles-dir", str(PROJECT / "dbt_project")]
     folders += ["--target-path", str(folder), "--log-path", str(folder)]
     # Its other parser starts threads, which a process that forks must not have.
@@ -42,13 +43,15 @@ def parse(folder: Path) -> None:
     context = cli.make_context(cli.name, arguments)
     context.obj = {"manifest": None, "callbacks": []}
     cli.invoke(context)
+    manifest: Manifest = context.obj["manifest"]
+    return manifest
 
 
 with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
     for name, value in SOME_DATABASE.items():
         environment.setenv(name, value)
     for _ in range(2):  # the second time it learns to read what the first one has kept
-        parse(Path(folder))
+        MANIFEST = parse(Path(folder))
 parc.cli.command()
 del os.environ["PYTHONPATH"]
 gc.collect()

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from parc.errors import ConfigurationError
-from parc.loading import loads, unseen
+from parc.loading import ingest, loads, unseen
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
@@ -38,8 +38,7 @@ SHORT = timedelta(seconds=15)
 def blocked(warehouse: Settings) -> Iterator[Settings]:
     """A published day, restated: its load hangs at the end because somebody keeps reading the feed."""
     simulate(DAY, DAY, scale=0.002, seed=3, out=warehouse.landing)
-    with loads(warehouse) as load:
-        assert load.ingest("calls", DAY).status == "published"
+    assert ingest(warehouse, "calls", DAY).status == "published"
     restate(warehouse, DAY, drop=1)
     long_ago = time.time() - 3600
     for path in (Path(warehouse.landing) / "calls" / f"date={DAY}").iterdir():

@@ -76,7 +76,7 @@ def traces(settings: Settings, *texts: str) -> dict[str, int]:
     wanted = set(texts)
     for key in map(pseudonyms.of, texts):
         wanted |= {str(key), key.hex, str(int.from_bytes(key.bytes[:8], "big", signed=True))}
-    pattern = re.compile("|".join(re.escape(text.lstrip("+")) for text in wanted))
+    pattern = "|".join(re.escape(text.lstrip("+")) for text in wanted)
     found: Counter[str] = Counter()
     tables = rows(
         settings,
@@ -84,19 +84,16 @@ def traces(settings: Settings, *texts: str) -> dict[str, int]:
         "and relnamespace::regnamespace::text !~ '^pg_|^information_schema$'",
         "admin",
     )
-    for (table,) in tables:
-        if table != "ops.forgotten":
-            texts_of_rows = rows(settings, f"select held::text from {table} as held", "admin")
-            found[table] += sum(bool(pattern.search(row)) for (row,) in texts_of_rows)
-    held = "select held::text from pg_stats as held"
-    for text in rows(settings, held, "admin"):
-        found["pg_stats"] += bool(pattern.search(text[0]))
+    with connect(settings, "admin") as connection:
+        for table in [*(table for (table,) in tables if table != "ops.forgotten"), "pg_stats"]:
+            holding = f"select count(*) from {table} as held where held::text ~ %s"
+            [found[table]] = connection.execute(holding, [pattern]).fetchone()
     kept_elsewhere = (Path(settings.landing), settings.home / "postgres")
     for folder in (settings.home, Path(settings.switch)):
         for file in folder.rglob("*"):
             is_other = any(map(file.is_relative_to, kept_elsewhere)) or file.name == COPY
             if file.is_file() and not is_other:
-                found[str(file)] += bool(pattern.search(file.read_bytes().decode(errors="replace")))
+                found[str(file)] += bool(re.search(pattern.encode(), file.read_bytes()))
     return {place: count for place, count in found.items() if count}
 
 

@@ -7,10 +7,7 @@ calendar knows what is missing), views that exposures read (rates are views on p
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from typing import Any
 import pytest
 
 from parc.settings import PROJECT
+from support import preloaded
 
 DBT = PROJECT / "dbt_project"
 PREFIXES = {
@@ -48,13 +46,18 @@ MOST_VIEWS = 4
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What dbt makes of the project; it asks no warehouse for it."""
     folder = tmp_path_factory.mktemp("dbt")
-    nowhere = {f"PARC_PG_{name}": "1" for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE")}
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    where = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--log-path", str(folder)]
-    parse = [dbt, "parse", *where, "--target-path", str(folder)]
-    subprocess.run(parse, env={**os.environ, **nowhere}, check=True, capture_output=True)
+    process = preloaded.start(write, str(folder / "manifest.json"))
+    process.join()
+    assert process.exitcode == 0
     read: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return read
+
+
+def write(path: str) -> None:
+    """In a process that has parsed the project."""
+    from support.preloaded_libraries import MANIFEST
+
+    MANIFEST.write(path)
 
 
 @pytest.fixture(scope="module")
