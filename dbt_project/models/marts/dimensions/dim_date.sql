@@ -1,6 +1,19 @@
 with public_holidays as (
     select * from {{ ref('public_holidays') }}
-    where holiday_calendar = 'FR'
+),
+
+zones as (
+    select * from {{ ref('zones') }}
+),
+
+holidays as (
+    select
+        holiday_date,
+        max(holiday_name) filter (where holiday_calendar = 'FR') as holiday_name,
+        string_agg(holiday_calendar, ', ' order by holiday_calendar) as holiday_calendars
+    from public_holidays
+    where holiday_calendar in (select zones.holiday_calendar from zones)
+    group by holiday_date
 ),
 
 -- The years that the holiday calendars cover.
@@ -17,14 +30,15 @@ final as (
         date_trunc('week', dates.business_date::timestamp)::date as week_start_date,
         date_trunc('month', dates.business_date::timestamp)::date as month_date,
         extract(isodow from dates.business_date)::integer as weekday,
-        public_holidays.holiday_date is not null as is_public_holiday,
-        public_holidays.holiday_name,
+        holidays.holiday_name is not null as is_public_holiday,
+        holidays.holiday_name,
+        holidays.holiday_calendars,
         (extract(
             epoch from (dates.business_date + 1)::timestamp at time zone 'Europe/Paris'
             - dates.business_date::timestamp at time zone 'Europe/Paris'
         ) / 3600)::integer as hour_count
     from dates
-    left join public_holidays on dates.business_date = public_holidays.holiday_date
+    left join holidays on dates.business_date = holidays.holiday_date
 )
 
 select * from final

@@ -18,6 +18,7 @@ final as (
     select
         departments.department_code,
         departments.department_name,
+        'FR-' || departments.department_code as iso_code,
         departments.region_code,
         regions.region_name,
         homes.directorate_code,
