@@ -20,7 +20,8 @@ Written by `make docs` from the dbt project, where each figure is defined once; 
 in the database. Marts hold sums; the views `*_rates` divide them, at every level. Read their views of one
 grain: the relations `*_rates` mix periods and areas, are not to be summed, and leave `marts` in 0.4.0.
 [Questions](questions.md) has the queries that answer the usual ones. `mart_restatements`,
-`mart_punctuality`, `mart_releases` and `published_build`, which no model makes, are described in the database alone.
+`mart_punctuality`, `mart_releases` and `published_build`, which no model makes, are described in the
+database alone.
 """
 
 

@@ -97,8 +97,9 @@ def test_everything_holds_after_a_full_refresh(built: Settings) -> None:
     ],
 )
 def test_a_directorate_cannot_escape_its_scope(built: Settings, statement: str) -> None:
+    """The settings of the session are undone first."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        rows(built, "bi_ouest", statement)
+        rows(built, "bi_ouest", f"set transaction read write; {statement}")
 
 
 def contents(settings: Settings, reader: str) -> dict[str, list[tuple[Any, ...]]]:
