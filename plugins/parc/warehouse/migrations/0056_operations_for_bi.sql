@@ -112,4 +112,8 @@ comment on column marts.mart_releases.requested_by is 'Who asked for it; the DAG
 comment on column marts.mart_releases.approved_by is 'Who approved it; null where nobody had to.';
 comment on column marts.mart_releases.build_id is 'Build of the marts that it was made from.';
 
+-- As the other marts: a view reads what its owner may read.
+grant select on ops.routing_release, ops.routing_release_event to parc_transformer;
+alter view marts.mart_punctuality owner to parc_transformer;
+alter view marts.mart_releases owner to parc_transformer;
 grant select on marts.mart_punctuality, marts.mart_releases to parc_exporter, parc_reader, bi_reader;
