@@ -3,11 +3,11 @@
 
 {{ broken_keys([
     'agg_charted_weeks', 'agg_rollout_panel_weekly', 'department_directorate', 'departments', 'dim_boutique',
-    'dim_date', 'dim_department', 'dim_intervention_unit', 'dim_region', 'dim_site', 'directorates', 'feed_calendar',
-    'figure_windows', 'freeze_windows', 'int_boutiques', 'int_built_deliveries', 'int_homes', 'intervention_units',
-    'mart_answers_by_reason_daily', 'mart_answers_daily',
-    'mart_boutique_rates', 'mart_boutique_wait_histogram_daily', 'mart_boutique_wait_percentiles',
-    'mart_boutiques_daily', 'mart_cross_channel_daily', 'mart_cross_channel_rates',
+    'dim_date', 'dim_department', 'dim_directorate', 'dim_intervention_unit', 'dim_region', 'dim_site', 'directorates',
+    'feed_calendar', 'figure_windows', 'freeze_windows', 'int_boutiques', 'int_built_deliveries', 'int_homes',
+    'intervention_units', 'mart_answers_by_reason_daily', 'mart_answers_daily',
+    'mart_boutique_rates', 'mart_boutique_wait_histogram_daily',
+    'mart_boutique_wait_percentiles', 'mart_boutiques_daily', 'mart_cross_channel_daily', 'mart_cross_channel_rates',
     'mart_directorate_scorecard_daily', 'mart_feed_health', 'mart_finality_daily', 'mart_intervention_rates',
     'mart_intervention_time_histogram_daily', 'mart_intervention_time_percentiles', 'mart_interventions_daily',
     'mart_parc_effect', 'mart_parc_rollout', 'mart_parc_rollout_daily', 'mart_parc_waves_weekly', 'mart_process_behaviour',

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from parc.build.grains import grains
 from parc.settings import PROJECT
 
 PAGE = PROJECT / "docs" / "reference" / "marts.md"
@@ -16,9 +17,11 @@ DOCS = dict(re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", (MARTS.parent / "c
 OPENING = """# The marts
 
 Written by `make docs` from the dbt project, where each figure is defined once; the same texts are comments
-in the database. Marts hold sums; the views `*_rates` divide them, at every level. [Questions](questions.md)
-has the queries that answer the usual ones. `mart_restatements`, `mart_punctuality`, `mart_releases` and
-`published_build`, which no model makes, are described in the database alone.
+in the database. Marts hold sums; the views `*_rates` divide them, at every level. Read their views of one
+grain: the relations `*_rates` mix periods and areas, are not to be summed, and leave `marts` in 0.4.0.
+[Questions](questions.md) has the queries that answer the usual ones. `mart_restatements`,
+`mart_punctuality`, `mart_releases` and `published_build`, which no model makes, are described in the
+database alone.
 """
 
 
@@ -62,12 +65,28 @@ def _model(model: dict[str, Any]) -> str:
             f"\nPerson keys: {person_keys}, kept for {meta['retention_days']} days, then surrogates. "
             f"{_line(meta['retention_reason'])}"
         )
+    lines += _grains(model["name"], meta)
     lines += ["", "| column | type | |", "|---|---|---|"]
     lines += [
         f"| `{column['name']}` | {column.get('data_type', '')} | {_line(column['description'])} |"
         for column in model["columns"]
     ]
     return "\n".join(lines) + "\n"
+
+
+def _grains(relation: str, meta: dict[str, Any]) -> list[str]:
+    """What is said of a relation's views of one grain."""
+    views = list(grains(relation, meta))
+    if not views:
+        return []
+    names = [f"`{view.name}`" for view in views]
+    kept = f" Not in them: `{'`, `'.join(meta['grains']['leaves'])}`." if meta["grains"].get("leaves") else ""
+    return [
+        f"\nIts views of one grain (ADR 30), which directorates do not read: {', '.join(names)}. "
+        "They have the columns below, but `business_date` for the dates of a day, and `region_code` and "
+        "`region_name` (or "
+        f"`directorate_code` and `directorate_name`) for `period`, `area` and `area_code`.{kept}"
+    ]
 
 
 def _line(words: str) -> str:

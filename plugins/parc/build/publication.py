@@ -3,7 +3,8 @@
 A mart's table in `marts` is created once and never dropped, so views and grants on it survive every build,
 even a full refresh. Rows are deleted and inserted, so a reader sees a build completely or not at all, and
 never waits. The project's views (`meta.publish: view`) read the tables in the same schema and are replaced
-only if their text differs; so are the views that directorates read (`regional`).
+only if their text differs; so are the views of one grain on them (`grains`), and those that directorates read
+(`regional`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from parc.build import regional, restatements
+from parc.build import grains, regional, restatements
 from parc.build.dbt import ManifestEntry
 from parc.errors import BuildFailed
 from parc.ledger import build_inputs, builds, write_builds
@@ -67,6 +68,7 @@ def publish(
         if name not in tables:
             read = {unique_id.rsplit(".", 1)[-1] for unique_id in model.reads}
             _replace_view(connection, name, read - tables.keys())
+    grains.publish(connection, {name: model.meta for name, model in models.items()})
     for name in tables:
         _drop_columns(connection, name)
     regional.create_missing(connection, of_directorates)

@@ -1,5 +1,6 @@
 """Builds of the marts: what they did and what the published marts hold. Read from `ops.build`,
-`ops.build_node`, `ops.build_date`, `ops.seed_version`, `ops.regional_view` and `marts.published_build`."""
+`ops.build_node`, `ops.build_date`, `ops.seed_version`, `ops.regional_view`, `ops.grain_views` and
+`marts.published_build`."""
 
 from __future__ import annotations
 
@@ -191,6 +192,12 @@ def changed_dates(
         "select ops.changed_dates(%s, %s, %s, %s)",
         [list(subjects), lookback_days, lookahead_days, list(own_date_subjects)],
     )
+
+
+def grain_views(connection: Connection[Any]) -> dict[str, tuple[list[str], str]]:
+    """The views of one grain of each relation: their names, and the digest of what they were made from."""
+    rows = connection.execute("select relation, names, made_from from ops.grain_views")
+    return {relation: (names, made_from) for relation, names, made_from in rows}
 
 
 def regional_views(connection: Connection[Any]) -> dict[str, str]:

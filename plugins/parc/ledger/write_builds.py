@@ -151,6 +151,16 @@ def show_to_bi(connection: Connection[Any], build_id: int) -> None:
     )
 
 
+def note_grain_views(connection: Connection[Any], relation: str, names: list[str], made_from: str) -> None:
+    """Note the views of one grain of a relation, and the digest of what they were made from."""
+    connection.execute("insert into ops.grain_views values (%s, %s, %s)", [relation, names, made_from])
+
+
+def forget_grain_views(connection: Connection[Any], relation: str) -> None:
+    """Note that the views of one grain of a relation were dropped."""
+    connection.execute("delete from ops.grain_views where relation = %s", [relation])
+
+
 def note_regional_view(connection: Connection[Any], name: str, definition: str) -> None:
     """Note the query that a view of directorates was made with."""
     connection.execute("insert into ops.regional_view values (%s, %s)", [name, definition])

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from parc.build import build
+from parc.build.grains import grains
 from parc.feeds import FEEDS
 from parc.loading import ingest
 from parc.settings import PROJECT, Settings
@@ -237,6 +239,81 @@ def test_customers_who_change_channel_are_counted(built: Settings) -> None:
     assert {(day, directorate): list(figures) for day, directorate, *figures in found} == dict(expected)
     totals = [sum(figures[position] for figures in expected.values()) for position in range(7)]
     assert min(totals) > 10, totals
+
+
+def relations_with_grains() -> dict[str, dict[str, Any]]:
+    """The meta of each relation that has views of one grain."""
+    models = [
+        model
+        for path in (PROJECT / "dbt_project/models/marts").rglob("*.yml")
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader).get("models", [])
+    ]
+    return {model["name"]: model["config"]["meta"] for model in models if "grains" in model["config"]["meta"]}
+
+
+def records(settings: Settings, mart: str) -> list[dict[str, Any]]:
+    """Every row of a mart, as BI reads it."""
+    return [row for (row,) in rows(settings, f"select to_jsonb(m) from marts.{mart} as m", "bi_reader")]
+
+
+def test_figures_of_each_period_are_the_sums_of_its_dates(built: Settings) -> None:
+    """Every numerator and denominator that the rates divide, for every area."""
+    for relation, meta in relations_with_grains().items():
+        if "sums_of" not in meta:
+            continue
+        daily, by = meta["sums_of"], meta["grains"].get("by")
+        code = "when 'nation' then 'nation' when 'directorate' then daily.directorate_code"
+        code += " else daily.region_code" if "region" in meta["grains"]["areas"] else ""
+        apart = f"and rates.{by} in (daily.{by}, 'all')" if by else ""
+        summed = sorted(
+            column
+            for column in records(built, relation)[0].keys() & records(built, daily)[0].keys()
+            if column.endswith(("_count", "_seconds", "_hours", "_days"))
+        )
+        assert len(summed) > 5
+        key = ", ".join(f"rates.{column}" for column in [*meta["key"], "period_end_date"])
+        different = rows(
+            built,
+            f"select {key} from marts.{relation} as rates left join marts.{daily} as daily "
+            "on daily.business_date between rates.period_start_date and rates.period_end_date "
+            f"and rates.area_code = case rates.area {code} end {apart} group by {key} "
+            f"having (count(distinct daily.business_date), {', '.join(f'sum(daily.{x})' for x in summed)}) "
+            f"is distinct from (max(rates.day_count), {', '.join(f'max(rates.{x})' for x in summed)})",
+        )
+        assert different == [], relation
+
+
+def test_each_view_of_one_grain_is_its_part(built: Settings) -> None:
+    """Nothing but one period and area, by other names and beside the area's."""
+    names = {each["region_code"]: each["region_name"] for each in records(built, "dim_region")}
+    names |= {
+        each["directorate_code"]: each["directorate_name"] for each in records(built, "dim_directorate")
+    }
+    for relation, meta in relations_with_grains().items():
+        mixed = records(built, relation)
+        seen = 0
+        for grain in grains(relation, meta):
+            expected = []
+            for row in mixed:
+                is_of_grain = (row["period"], row["area"]) == (grain.period, grain.area)
+                if not is_of_grain or (grain.by and (row[grain.by] != "all") != grain.is_apart):
+                    continue
+                left_out = {"period", "area", "area_code", *meta["grains"].get("leaves", [])}
+                left_out |= {grain.by} if not grain.is_apart else set()
+                part = {column: value for column, value in row.items() if column not in left_out}
+                if grain.period == "day":
+                    del part["period_end_date"]
+                    part["business_date"] = part.pop("period_start_date")
+                if grain.area != "nation":
+                    part[f"{grain.area}_code"] = row["area_code"]
+                    part[f"{grain.area}_name"] = names[row["area_code"]]
+                expected.append(part)
+            found = records(built, grain.name)
+            assert expected and sorted(map(str, map(sorted, map(dict.items, found)))) == sorted(
+                map(str, map(sorted, map(dict.items, expected)))
+            ), grain.name
+            seen += len(found)
+        assert seen == len(mixed), relation
 
 
 def test_percentiles_are_those_of_the_facts(built: Settings) -> None:

@@ -10,22 +10,7 @@
 ] -%}
 {%- set windows = ['boutique_visits'] -%}
 
-with finality as (
-    {{ finality_by_date(windows) }}
-),
-
--- Inlined in each branch, so that one branch reads no other's rows.
-daily as not materialized (
-    select
-        sums.*,
-        coalesce(finality.is_boutique_visits_final, false) as is_boutique_visits_final
-    from {{ ref('mart_boutiques_daily') }} as sums
-    left join finality on sums.business_date = finality.business_date
-),
-
-rolled as (
-    {{ rolled_up('daily', sums, flags=['is_boutique_visits_final']) }}
-)
+{{ rolled_up_with_finality('mart_boutiques_daily', sums, windows) }}
 
 select
     period,
@@ -41,5 +26,12 @@ select
     {{ rate('boutiques', 'sale_rate') }} as sale_rate,
     {{ rate('boutiques', 'left_unserved_rate') }} as left_unserved_rate,
     {{ rate('boutiques', 'mean_wait_seconds') }} as mean_wait_seconds,
-    {{ rate('boutiques', 'satisfaction') }} as satisfaction
+    {{ rate('boutiques', 'satisfaction') }} as satisfaction,
+    served_count::bigint as served_count,
+    sale_count::bigint as sale_count,
+    left_unserved_count::bigint as left_unserved_count,
+    wait_served_count::bigint as wait_served_count,
+    wait_served_seconds::numeric(20, 6) as wait_served_seconds,
+    satisfied_count::bigint as satisfied_count,
+    is_whole_period
 from rolled

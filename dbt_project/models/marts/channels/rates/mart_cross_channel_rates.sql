@@ -9,31 +9,7 @@
 ] -%}
 {%- set windows = ['visit_after_call_7d', 'call_after_visit_7d', 'call_after_job_7d', 'call_after_job_30d'] -%}
 
-with finality as (
-    {{ finality_by_date(windows) }}
-),
-
--- Inlined in each branch, so that one branch reads no other's rows.
-daily as not materialized (
-    select
-        sums.*,
-        coalesce(finality.is_visit_after_call_7d_final, false) as is_visit_after_call_7d_final,
-        coalesce(finality.is_call_after_visit_7d_final, false) as is_call_after_visit_7d_final,
-        coalesce(finality.is_call_after_job_7d_final, false) as is_call_after_job_7d_final,
-        coalesce(finality.is_call_after_job_30d_final, false) as is_call_after_job_30d_final
-    from {{ ref('mart_cross_channel_daily') }} as sums
-    left join finality on sums.business_date = finality.business_date
-),
-
-rolled as (
-    {{ rolled_up(
-        'daily', sums,
-        flags=[
-            'is_visit_after_call_7d_final', 'is_call_after_visit_7d_final', 'is_call_after_job_7d_final', 'is_call_after_job_30d_final'
-        ],
-        areas=['directorate', 'nation']
-    ) }}
-)
+{{ rolled_up_with_finality('mart_cross_channel_daily', sums, windows, areas=['directorate', 'nation']) }}
 
 select
     period,
@@ -52,5 +28,10 @@ select
     {{ rate('cross_channel', 'visit_after_call_7d_rate') }} as visit_after_call_7d_rate,
     {{ rate('cross_channel', 'call_after_visit_7d_rate') }} as call_after_visit_7d_rate,
     {{ rate('cross_channel', 'call_after_job_7d_rate') }} as call_after_job_7d_rate,
-    {{ rate('cross_channel', 'call_after_job_30d_rate') }} as call_after_job_30d_rate
+    {{ rate('cross_channel', 'call_after_job_30d_rate') }} as call_after_job_30d_rate,
+    visit_after_call_7d_count::bigint as visit_after_call_7d_count,
+    call_after_visit_7d_count::bigint as call_after_visit_7d_count,
+    call_after_job_7d_count::bigint as call_after_job_7d_count,
+    call_after_job_30d_count::bigint as call_after_job_30d_count,
+    is_whole_period
 from rolled

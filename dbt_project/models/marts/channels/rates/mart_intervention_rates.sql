@@ -18,23 +18,7 @@
 ] -%}
 {%- set windows = ['interventions', 'first_time_right_30d'] -%}
 
-with finality as (
-    {{ finality_by_date(windows) }}
-),
-
--- Inlined in each branch, so that one branch reads no other's rows.
-daily as not materialized (
-    select
-        sums.*,
-        coalesce(finality.is_interventions_final, false) as is_interventions_final,
-        coalesce(finality.is_first_time_right_30d_final, false) as is_first_time_right_30d_final
-    from {{ ref('mart_interventions_daily') }} as sums
-    left join finality on sums.business_date = finality.business_date
-),
-
-rolled as (
-    {{ rolled_up('daily', sums, by='kind', flags=['is_interventions_final', 'is_first_time_right_30d_final']) }}
-)
+{{ rolled_up_with_finality('mart_interventions_daily', sums, windows, by='kind') }}
 
 select
     period,
@@ -61,5 +45,18 @@ select
     case
         when kind = 'repair'
             then {{ rate('interventions', 'fault_rate_per_1000_lines') }}
-    end as fault_rate_per_1000_lines
+    end as fault_rate_per_1000_lines,
+    requested_after_installation_count::bigint as requested_after_installation_count,
+    first_time_right_count::bigint as first_time_right_count,
+    appointment_kept_count::bigint as appointment_kept_count,
+    operator_no_show_count::bigint as operator_no_show_count,
+    customer_no_access_count::bigint as customer_no_access_count,
+    appointment_delay_count::bigint as appointment_delay_count,
+    appointment_delay_days::numeric(20, 6) as appointment_delay_days,
+    supply_count::bigint as supply_count,
+    supply_days::numeric(20, 6) as supply_days,
+    repair_count::bigint as repair_count,
+    repair_hours::numeric(20, 6) as repair_hours,
+    active_line_count::bigint as active_line_count,
+    is_whole_period
 from rolled

@@ -3,7 +3,7 @@ with daily as not materialized (
 ),
 
 rolled as (
-    {{ rolled_up('daily', ['job_count'], kept=['kind', 'figure', 'hours']) }}
+    {{ rolled_up('daily', ['job_count'], kept=['kind', 'figure', 'hours'], long_periods=false) }}
 ),
 
 cumulative as (

@@ -35,33 +35,7 @@
 ] -%}
 {%- set windows = ['calls', 'repeat_1d', 'repeat_7d', 'repeat_30d', 'call_rate'] -%}
 
-with finality as (
-    {{ finality_by_date(windows) }}
-),
-
--- Inlined in each branch, so that one branch reads no other's rows.
-daily as not materialized (
-    select
-        sums.*,
-        coalesce(finality.is_calls_final, false) as is_calls_final,
-        coalesce(finality.is_repeat_1d_final, false) as is_repeat_1d_final,
-        coalesce(finality.is_repeat_7d_final, false) as is_repeat_7d_final,
-        coalesce(finality.is_repeat_30d_final, false) as is_repeat_30d_final,
-        coalesce(finality.is_call_rate_final, false) as is_call_rate_final
-    from {{ ref('mart_service_quality_daily') }} as sums
-    left join finality on sums.business_date = finality.business_date
-),
-
-rolled as (
-    {{ rolled_up(
-        'daily', sums,
-        by='market',
-        flags=[
-            'is_calls_final', 'is_repeat_1d_final', 'is_repeat_7d_final', 'is_repeat_30d_final', 'is_call_rate_final'
-        ],
-        thirty_days=true
-    ) }}
-)
+{{ rolled_up_with_finality('mart_service_quality_daily', sums, windows, by='market', thirty_days=true) }}
 
 select
     period,
@@ -113,5 +87,32 @@ select
     (active_line_count / day_count)::numeric(16, 6) as mean_daily_line_count,
     -- The name that call_rate had until 0.1.0.
     {{ rate('service_quality', 'call_rate') }} as call_rate_per_1000_lines,
-    {{ rate('service_quality', 'call_rate') }} as call_rate
+    {{ rate('service_quality', 'call_rate') }} as call_rate,
+    abandoned_count::bigint as abandoned_count,
+    short_abandoned_count::bigint as short_abandoned_count,
+    answered_within_20s_count::bigint as answered_within_20s_count,
+    wait_answered_seconds::numeric(20, 6) as wait_answered_seconds,
+    handle_seconds::bigint as handle_seconds,
+    transferred_count::bigint as transferred_count,
+    repeat_1d_count::bigint as repeat_1d_count,
+    repeat_7d_count::bigint as repeat_7d_count,
+    repeat_30d_count::bigint as repeat_30d_count,
+    repeat_7d_same_reason_count::bigint as repeat_7d_same_reason_count,
+    repeat_7d_missed_count::bigint as repeat_7d_missed_count,
+    withheld_answered_count::bigint as withheld_answered_count,
+    home_in_hours_count::bigint as home_in_hours_count,
+    home_off_hours_count::bigint as home_off_hours_count,
+    other_directorate_count::bigint as other_directorate_count,
+    offshore_in_hours_count::bigint as offshore_in_hours_count,
+    offshore_off_hours_count::bigint as offshore_off_hours_count,
+    other_site_count::bigint as other_site_count,
+    resolved_by_customer_file_count::bigint as resolved_by_customer_file_count,
+    resolved_by_line_assignment_count::bigint as resolved_by_line_assignment_count,
+    resolved_by_prefix_count::bigint as resolved_by_prefix_count,
+    prefix_disagreement_count::bigint as prefix_disagreement_count,
+    satisfied_count::bigint as satisfied_count,
+    promoter_count::bigint as promoter_count,
+    detractor_count::bigint as detractor_count,
+    active_line_count::bigint as active_line_count,
+    is_whole_period
 from rolled

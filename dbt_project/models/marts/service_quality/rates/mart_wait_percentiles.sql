@@ -3,7 +3,7 @@ with daily as not materialized (
 ),
 
 rolled as (
-    {{ rolled_up('daily', ['answered_count'], by='market', kept=['wait_seconds']) }}
+    {{ rolled_up('daily', ['answered_count'], by='market', kept=['wait_seconds'], long_periods=false) }}
 ),
 
 cumulative as (

@@ -1,0 +1,193 @@
+"""Views of one grain: each has the rows of one period and one area of a rate relation
+(`meta.grains`, ADR 30).
+
+A rate relation holds days, weeks, months and more, of regions, directorates and the nation, so a sum over it
+means nothing. A view of one grain can be summed, by a tool that knows of no filter too. Its name says what a
+row is: `mart_service_quality_region_weekly` has all markets together,
+`mart_service_quality_region_market_weekly`
+each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from parc.errors import BuildFailed
+from parc.ledger import builds, write_builds
+
+PERIODS = {
+    "day": ("daily", "date"),
+    "week": ("weekly", "week"),
+    "month": ("monthly", "month"),
+    "year": ("yearly", "year"),
+    "30_days": ("30_days", "30 days ending on a date"),
+    "trailing_12_months": ("trailing_12_months", "12 months ending with a month"),
+}
+"""Each period of a rate relation: its word in a view's name, and in a sentence."""
+NAMED_BY = {"region": "dim_region", "directorate": "dim_directorate"}
+"""Each area that has a name, and the mart of the names."""
+COMMENTS = {
+    "business_date": "Business date.",
+    "region_code": "INSEE code of the region in 2012, or `unknown`.",
+    "region_name": "Name of the region.",
+    "directorate_code": "Code of the directorate, or `unknown`.",
+    "directorate_name": "Name of the directorate.",
+}
+"""Descriptions of the columns that the rate relation does not have under these names."""
+
+
+@dataclass(frozen=True)
+class Grain:
+    """The view of one period and one area of `relation`, apart by the values of the column `by` or not."""
+
+    relation: str
+    period: str
+    area: str
+    by: str | None
+    is_apart: bool
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        parts = [self.relation.removesuffix("_rates"), self.area]
+        if self.by and self.is_apart:
+            parts.append(self.by)
+        return "_".join([*parts, PERIODS[self.period][0]])
+
+    @property
+    def row(self) -> str:
+        """What a row is, in a sentence."""
+        of = [
+            *([self.area] if self.area in NAMED_BY else []),
+            *([self.by] if self.by and self.is_apart else []),
+        ]
+        row = f"One row per {', '.join([*of, PERIODS[self.period][1]])}"
+        return f"{row}; every {self.by} together" if self.by and not self.is_apart else row
+
+
+def grains(relation: str, meta: Mapping[str, Any]) -> Iterator[Grain]:
+    """The views of a rate relation, from the `grains` of its meta."""
+    declared = meta.get("grains", {})
+    by = declared.get("by")
+    for area, is_apart, period in product(
+        declared.get("areas", []), [False, True] if by else [False], declared.get("periods", [])
+    ):
+        yield Grain(relation, period, area, by, is_apart)
+
+
+def publish(connection: psycopg.Connection[Any], metas: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make the views in `marts` as the metas of the published models want them; only what differs is touched.
+
+    Raises BuildFailed if a view has to go that somebody else reads.
+    """
+    known = builds.grain_views(connection)
+    wanted = {relation: meta for relation, meta in metas.items() if "grains" in meta}
+    for relation in known.keys() - wanted.keys():
+        _drop(connection, relation, known[relation][0])
+    for relation, meta in wanted.items():
+        described = _described(connection, relation)
+        sums = _described(connection, meta.get("sums_of", ""))
+        digest = hashlib.sha256(Path(__file__).read_bytes())
+        digest.update(json.dumps([meta["grains"], described, [*sums]]).encode())
+        names, made_from = known.get(relation, ([], ""))
+        if made_from != digest.hexdigest():
+            _drop(connection, relation, names)
+            views = list(grains(relation, meta))
+            for grain in views:
+                columns = _columns(grain, meta["grains"].get("leaves", []), described, sums)
+                connection.execute(_statements(grain, columns))
+            write_builds.note_grain_views(
+                connection, relation, [grain.name for grain in views], digest.hexdigest()
+            )
+
+
+def _drop(connection: psycopg.Connection[Any], relation: str, names: list[str]) -> None:
+    for name in names:
+        try:
+            connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("marts", name)))
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise BuildFailed(
+                f"marts.{name} changes, but is still used: {error.diag.message_detail}; "
+                "change what uses it first"
+            ) from None
+    write_builds.forget_grain_views(connection, relation)
+
+
+def _described(connection: psycopg.Connection[Any], relation: str) -> dict[str, str]:
+    """The columns of a mart in order, each with its description."""
+    rows = connection.execute(
+        "select attname, coalesce(col_description(attrelid, attnum), '') from pg_attribute "
+        "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum",
+        [f'marts."{relation}"'],
+    )
+    return dict(rows.fetchall())
+
+
+def _columns(
+    grain: Grain, left_out: list[str], described: Mapping[str, str], sums: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """The columns of a view: name, where it comes from, and description.
+
+    Keys and names come first, then what is known of the period, numerators and denominators, and rates.
+    """
+    keys = {"period", "period_start_date", "period_end_date", "area", "area_code", *left_out}
+    columns = [(each, f"rates.{each}", described[each]) for each in ("period_start_date", "period_end_date")]
+    if grain.period == "day":
+        columns = [("business_date", "rates.period_start_date", COMMENTS["business_date"])]
+    if grain.area in NAMED_BY:
+        code, name = f"{grain.area}_code", f"{grain.area}_name"
+        columns += [(code, "rates.area_code", COMMENTS[code]), (name, f"names.{name}", COMMENTS[name])]
+    if grain.by and not grain.is_apart:
+        keys.add(grain.by)
+
+    def place(column: str) -> int:
+        is_of_period = column == "day_count" or column.startswith("is_")
+        return 0 if column == grain.by else 1 if is_of_period else 2 if column in sums else 3
+
+    others = sorted((each for each in described if each not in keys), key=place)
+    return columns + [(each, f"rates.{each}", described[each]) for each in others]
+
+
+def _statements(grain: Grain, columns: list[tuple[str, str, str]]) -> sql.Composed:
+    """The view with its comments, as statements that run together."""
+    view = sql.Identifier("marts", grain.name)
+    selected = [
+        sql.SQL(source).format() + sql.SQL(" as {}").format(sql.Identifier(name))
+        for name, source, _ in columns
+    ]
+    where: sql.Composable = sql.SQL("rates.period = {} and rates.area = {}").format(
+        sql.Literal(grain.period), sql.Literal(grain.area)
+    )
+    if grain.by:
+        is_all = sql.SQL("<> 'all'" if grain.is_apart else "= 'all'")
+        where = sql.SQL("{} and rates.{} {}").format(where, sql.Identifier(grain.by), is_all)
+    names: sql.Composable = sql.SQL("")
+    if grain.area in NAMED_BY:
+        names = sql.SQL(" left join {} as names on rates.area_code = names.{}").format(
+            sql.Identifier("marts", NAMED_BY[grain.area]), sql.Identifier(f"{grain.area}_code")
+        )
+    create = sql.SQL("create view {} as select {} from {} as rates{} where {}").format(
+        view,
+        sql.SQL(", ").join(selected),
+        sql.Identifier("marts", grain.relation),
+        names,
+        where,
+    )
+    about = sql.Literal(f"{grain.row}: a part of {grain.relation}, with names.")
+    comments = [sql.SQL("comment on view {} is {}").format(view, about)]
+    comments += [
+        sql.SQL("comment on column {} is {}").format(
+            sql.Identifier("marts", grain.name, name), sql.Literal(text)
+        )
+        for name, _, text in columns
+    ]
+    return sql.SQL(";\n").join([create, *comments])
