@@ -39,6 +39,9 @@ AT_ONCE = (
     f"missing_column@{REFUSED[0]}:{REFUSED[1]}",
 )
 OVER_DAYS = ("restated@calls:2012-04-24", f"late@{LATE[0]}:{LATE[1]}")
+LAST_LOADED = ("calls",)
+EVENING = (tuple(feed for feed in FACTS if feed not in LAST_LOADED), LAST_LOADED)
+"""The feeds of an evening, in groups that are loaded at the same time."""
 RUN_SECONDS = 600
 Advance = Callable[[str, int, int], None]
 READING = timedelta(seconds=2)
@@ -63,6 +66,8 @@ def run(settings: Settings, screen: Console) -> None:
         started = _step(bar, "Start PostgreSQL and Airflow", lambda _: start.up(settings))
         airflow = Airflow(settings)
         _step(bar, "Read the DAGs", lambda _: airflow.wait_for_dags(_dag_ids()))
+        if _has_unbuilt(settings):
+            airflow.trigger("build_marts")  # of a run that was interrupted: no event would start it
         if not _is_loaded(settings):
             airflow.pause("export_routing", True)  # until the marts exist
             _step(
@@ -73,8 +78,11 @@ def run(settings: Settings, screen: Console) -> None:
             _step(
                 bar,
                 "Airflow loads them",
-                lambda advance: _load(settings, airflow, FIRST, TENTH, {LATE, REFUSED}, advance),
+                lambda advance: _load(
+                    settings, airflow, FIRST, TENTH, (REFERENCES, *EVENING), {LATE, REFUSED}, advance
+                ),
             )
+            _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
             _step(
                 bar,
                 "Simulate 26-29 April 2012, the faulty ones sent again",
@@ -83,10 +91,8 @@ def run(settings: Settings, screen: Console) -> None:
             _step(
                 bar,
                 "Airflow loads them",
-                lambda advance: _load(settings, airflow, REFUSED[1], LAST, set(), advance),
+                lambda advance: _load(settings, airflow, REFUSED[1], LAST, EVENING, set(), advance),
             )
-        elif _has_unbuilt(settings):
-            airflow.trigger("build_marts")  # nothing new will be loaded, so no event would start it
         _step(bar, "Airflow builds and tests the marts", lambda _: _wait_for_marts(settings, airflow))
         airflow.pause("export_routing", False)
         if _released_date(settings) is None:
@@ -126,14 +132,30 @@ def _step(bar: Progress, what: str, act: Callable[[Advance], Any]) -> Any:
     return result
 
 
-def _simulate(settings: Settings, first: date, last: date, faults: tuple[str, ...], advance: Advance) -> None:
-    simulate(first, last, scale=SCALE, seed=SEED, out=settings.landing, faults=faults, progress=advance)
+def _simulate(
+    settings: Settings,
+    first: date,
+    last: date,
+    faults: tuple[str, ...],
+    advance: Advance,
+    delivered: tuple[str, ...] = IN_LOADING_ORDER,
+) -> None:
+    simulate(
+        first,
+        last,
+        scale=SCALE,
+        seed=SEED,
+        out=settings.landing,
+        faults=faults,
+        delivered=delivered,
+        progress=advance,
+    )
 
 
 def _simulate_on(settings: Settings, advance: Advance) -> None:
-    """Simulate a good version of the refused day, and the remaining days."""
-    _simulate(settings, REFUSED[1], REFUSED[1], (), advance)
-    _simulate(settings, TENTH + timedelta(days=1), LAST, OVER_DAYS, advance)
+    """Simulate the remaining days, and from the refused one on those before, which are sent again. The
+    references, due on Mondays, have come already."""
+    _simulate(settings, REFUSED[1], LAST, OVER_DAYS, advance, FACTS)
 
 
 def _load(
@@ -141,15 +163,18 @@ def _load(
     airflow: Airflow,
     first: date,
     last: date,
+    groups: tuple[tuple[str, ...], ...],
     faulty: set[tuple[str, date]],
     advance: Advance,
 ) -> None:
-    """Run one load per feed over the days; a load with a faulty day may fail.
+    """Run one load per feed over the days, group after group; a load with a faulty day may fail. The last
+    group starts the evening's one build.
 
     Raises ParcError if any day other than the faulty ones is not published.
     """
-    done = 0
-    for feeds in (REFERENCES, FACTS):
+    done, total = 0, sum(map(len, groups))
+    for feeds in groups:
+        airflow.pause("build_marts", feeds != LAST_LOADED)
         runs = {
             feed: airflow.trigger(f"ingest_{feed}", first_date=str(first), last_date=str(last))
             for feed in feeds
@@ -158,7 +183,7 @@ def _load(
             may_fail = feed in {name for name, _ in faulty}
             _wait(airflow, f"ingest_{feed}", run_id, lambda: None, may_fail=may_fail)
             done += 1
-            advance(feed, done, len(IN_LOADING_ORDER))
+            advance(feed, done, total)
     days = {first + timedelta(days=day) for day in range((last - first).days + 1)}
     with connect(settings, "reader") as connection:
         gaps = {

@@ -39,10 +39,17 @@ def airflow(platform: Platform) -> Airflow:
 
 
 @pytest.fixture(scope="module")
-def page(platform: Platform) -> Iterator[Any]:
+def browser_page(platform: Platform) -> Iterator[Any]:
     """The Airflow UI, logged in."""
     with signed_in(platform) as page:
         yield page
+
+
+@pytest.fixture
+def page(browser_page: Any) -> Iterator[Any]:
+    """The same; empty once the test is over, because an open page goes on asking and drawing."""
+    yield browser_page
+    browser_page.goto("about:blank")
 
 
 def test_every_delivery_was_published_and_built(platform: Platform) -> None:

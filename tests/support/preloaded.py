@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
@@ -29,15 +29,15 @@ from parc.build import dbt
 from parc.loading import isolation
 
 PRELOADED = "support.preloaded_libraries"
-CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT: Any = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([PRELOADED])
 END_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
 
-def start(main: Any, *arguments: Any) -> ForkServerProcess:
+def start(main: Any, *arguments: Any) -> BaseProcess:
     """Fork a process that calls `main`."""
-    process = CONTEXT.Process(target=main, args=arguments)
+    process: BaseProcess = CONTEXT.Process(target=main, args=arguments)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # before 3.11.9 it would not find them
         process.start()
@@ -143,15 +143,25 @@ def _worker(line: Connection, variables: dict[str, str]) -> None:
 
 
 def _command(arguments: Sequence[str], variables: dict[str, str], output: Any, errors: Any) -> None:
+    global CONTEXT
     become(variables)
+    CONTEXT = multiprocessing.get_context("fork")  # what it starts has the libraries too
+    patch(pytest.MonkeyPatch())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, number in ((output, 1), (errors, 2)):
         os.dup2(stream.detach(), number)
-    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    _open_streams()
     sys.argv = ["parc", *arguments]
     from parc.cli import main  # measures the terminal
 
     main()
+
+
+def _open_streams() -> None:
+    # They never close their files: the next process that is forked replaces them.
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(number, mode, closefd=False) for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
 
 
 def _read(stream: IO[bytes]) -> str:
@@ -166,5 +176,5 @@ def _dbt(log: str, variables: dict[str, str], its_input: Any, its_output: Any) -
     for stream, number in ((its_input, 0), (its_output, 1)):
         os.dup2(stream.detach(), number)
     os.dup2(1, 2)
-    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    _open_streams()
     main(log)

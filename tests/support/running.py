@@ -24,6 +24,8 @@ from support import preloaded
 WAIT_SECONDS = 180
 STARTING = ("up", "demo")
 """Commands that start processes: they run as a shell starts them."""
+NOT_ITS = ("PARC_", "AIRFLOW_", "PYTHONDONTWRITEBYTECODE")
+"""Beginnings of variables that a platform does not get: without bytecode, each process would compile anew."""
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -55,7 +57,7 @@ class Platform:
 
 def parc(home: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
     """The command line on the platform of `home`; `given` are variables of its environment."""
-    known = {key: value for key, value in os.environ.items() if not key.startswith(("PARC_", "AIRFLOW_"))}
+    known = {key: value for key, value in os.environ.items() if not key.startswith(NOT_ITS)}
     variables = known | {"PARC_HOME": str(home), "COLUMNS": "200"} | given
     if arguments[0] not in STARTING:
         return preloaded.command(arguments, variables)
@@ -91,7 +93,9 @@ def signed_in(platform: Platform) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
         page = browser.new_page(
-            viewport={"width": 1440, "height": 1000}, base_url=platform.word("Airflow").split()[0]
+            viewport={"width": 1440, "height": 1000},
+            base_url=platform.word("Airflow").split()[0],
+            reduced_motion="reduce",
         )
         page.goto("/")
         user, password = platform.word("login").split(" / ")
@@ -108,7 +112,7 @@ def wait(airflow: Airflow, dag_id: str, run_id: str) -> str:
     deadline = time.monotonic() + WAIT_SECONDS
     while (state := airflow.state(dag_id, run_id)) not in ("success", "failed"):
         assert time.monotonic() < deadline, f"{dag_id} is still {state}"
-        time.sleep(0.3)
+        time.sleep(0.5)
     if state == "failed":
         print(airflow.failures(dag_id, run_id))
     return state

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import psutil
@@ -13,6 +11,7 @@ import psutil
 from parc.errors import ConfigurationError
 from parc.findings import Step
 from parc.host import environment, processes, programs
+from parc.host.airflow_program import THEN
 from parc.host.processes import Program, StartFailed, free_port, run_folder, wait_until_ready
 from parc.settings import Settings
 
@@ -50,18 +49,13 @@ def start(settings: Settings, database: str) -> str:
     known.write_text(json.dumps(places | tables))
     port_file = run / "airflow_port"
     port = int(port_file.read_text()) if port_file.exists() else PORT
-    pools = None
     if has_moved or not any(runs):
         stop(settings)
         port = free_port(port)
-        variables = environment.variables(settings, port, database)
-        _once(settings, variables, "migrate", "db", "migrate").wait()
-        pools = _once(settings, variables, "pools", "pools", "import", str(settings.project / POOLS))
+        _make_tables(settings, environment.variables(settings, port, database))
     while not _start_services(settings, port, database):
         stop(settings)
         port = free_port()
-    if pools and pools.wait():
-        raise ConfigurationError(f"Airflow's pools were not made; see {_log_path(settings, 'pools')}")
     return address(settings)
 
 
@@ -115,19 +109,16 @@ def elsewhere(settings: Settings) -> str | None:
     return place
 
 
-def _log_path(settings: Settings, name: str) -> Path:
-    return settings.home / "logs" / f"airflow-{name}.log"
-
-
 def _airflow(*arguments: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("airflow")), *arguments]
+    return [sys.executable, "-P", "-m", "parc.host.airflow_program", *arguments]
 
 
-def _once(
-    settings: Settings, variables: dict[str, str], name: str, *arguments: str
-) -> subprocess.Popen[bytes]:
-    """A command of Airflow's that ends by itself."""
-    return processes.spawn(_airflow(*arguments), _log_path(settings, name), settings.home, variables)
+def _make_tables(settings: Settings, variables: dict[str, str]) -> None:
+    """Bring Airflow's own tables up to date, and its pools."""
+    command = _airflow("db", "migrate", THEN, "pools", "import", str(settings.project / POOLS))
+    log_path = settings.home / "logs" / "airflow-migrate.log"
+    if processes.spawn(command, log_path, settings.home, variables).wait():
+        raise ConfigurationError(f"Airflow's tables and pools were not made; see {log_path}")
 
 
 def _start_services(settings: Settings, port: int, database: str) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
+import scipy  # and its part `stats`, which takes a second, only when it is used
 from numpy.typing import NDArray
-from scipy import stats
 
 Limits = dict[str, float]
 """`min_value`, `max_value` or both, in percent."""
@@ -32,7 +32,7 @@ def share_limits(limits: Limits, of: int, chance: float) -> Limits:
     found = {}
     for name, percent in limits.items():
         share = min(max(percent / 100, 0.0), 1.0)
-        quantile = stats.binom.ppf if name == "min_value" else stats.binom.isf
+        quantile = scipy.stats.binom.ppf if name == "min_value" else scipy.stats.binom.isf
         found[name] = 100 * float(quantile(chance, of, share)) / of
     return found
 
@@ -47,10 +47,10 @@ def limits_by_usual(limits: Limits, usual: UsualShare, odds: float, margin: floa
     found = {}
     for name in limits:
         if name == "min_value":
-            lowest = float(stats.beta.ppf(chance, had, rest + 1)) if had else 0.0
+            lowest = float(scipy.stats.beta.ppf(chance, had, rest + 1)) if had else 0.0
             share, factor = min(lowest, 1 - margin / 100), 1 / odds
         else:
-            highest = float(stats.beta.isf(chance, had + 1, rest)) if rest else 1.0
+            highest = float(scipy.stats.beta.isf(chance, had + 1, rest)) if rest else 1.0
             share, factor = max(highest, margin / 100), odds
         found[name] = 100 * share * factor / (1 - share + share * factor)
     return found
@@ -61,7 +61,7 @@ def volume_limits(limits: Limits, usual_rows: float, like_days: int, chance: flo
     found = {}
     for name, percent in limits.items():
         rate = percent / 100 / like_days
-        quantile = stats.nbinom.ppf if name == "min_value" else stats.nbinom.isf
+        quantile = scipy.stats.nbinom.ppf if name == "min_value" else scipy.stats.nbinom.isf
         rows = float(quantile(chance, usual_rows * like_days, 1 / (1 + rate)))
         found[name] = 100 * rows / usual_rows
     return found

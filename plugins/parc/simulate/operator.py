@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -56,9 +56,11 @@ def simulate(
     seed: int,
     out: str,
     faults: Iterable[str] = (),
+    delivered: Collection[str] = feeds.IN_LOADING_ORDER,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SimulationSummary:
-    """Deliver the feeds of a synthetic operator for the business dates `first` to `last`, inclusive.
+    """Deliver the feeds of a synthetic operator, those in `delivered`, for the business dates `first` to
+    `last`, inclusive.
 
     `scale` 1 is the nation: 23 million lines, about 220,000 calls a day. `out` is the landing zone, a path
     or an fsspec URL. Calls, visits and interventions are delivered every day. All references are delivered on
@@ -138,7 +140,7 @@ def simulate(
         if progress:
             progress(f"deliveries of {day}", done, len(days))
         for feed, frame in made(day).items():
-            if not story.concerns(feed, day):
+            if feed not in delivered or not story.concerns(feed, day):
                 continue
             delivery = story.delivery(feed, day, frame, made)
             if delivery is None:
