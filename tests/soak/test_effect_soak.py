@@ -20,16 +20,18 @@ from parc.build import build
 from parc.feeds import FEEDS
 from parc.loading import ingest
 from parc.rollout.permutation import permute
+from parc.rollout.power import Aim, further_weeks
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
-from support.effect_world import Plan, p_values
+from support.effect_world import Plan, p_values, shown_shares
 
 pytestmark = pytest.mark.soak
 
 FIRST, LAST, SCALE = date(2012, 3, 26), date(2012, 7, 22), 0.03
 NIGHTS = 7
 SEEDS = range(2_000)
+AIM = Aim(level=0.05, power=0.8, effect_share=0.03)
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +142,31 @@ def test_false_alarms_over_many_seeds(rho: float, is_plan_drawn: bool) -> None:
     assert share < 0.05 + 3 * sqrt(0.05 * 0.95 / len(found))
     if is_plan_drawn:
         assert abs(share - 5 / 110) < 3 * sqrt(0.05 * 0.95 / len(found))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8])
+@pytest.mark.parametrize("weeks", [20, 40])
+def test_the_stated_power_over_many_seeds(rho: float, weeks: int) -> None:
+    share = float(shown_shares(Plan.of(date(2012, 3, 5), weeks), rho, range(400), AIM).mean())
+    print(f"\nAR(1) {rho}, {weeks} weeks: the smallest effect was shown by {100 * share:.0f} % of 400 panels")
+    assert abs(share - AIM.power) < 0.1
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8])
+def test_the_date_that_is_foretold(rho: float) -> None:
+    """An effect of 2.5 deviations of a region, after the weeks that a panel of 20 weeks foretells."""
+    now, whole = Plan.of(date(2012, 3, 5), 20), Plan.of(date(2012, 3, 5), 68)
+    found, waited = [], []
+    for number in range(150):
+        rng = np.random.default_rng(number)
+        noise = now.noise(rng, rho)
+        weeks = further_weeks(noise, whole.cohorts, now.directorates, now.periods, 2.5, AIM)
+        assert weeks is not None
+        then = Plan.of(date(2012, 3, 5), 20 + weeks)
+        outcomes = then.noise(rng, rho) + 2.5 * then.live()
+        p_value = then.permute(outcomes, draws=299).effects["simple", None, None].p_value
+        found.append(p_value <= AIM.level)
+        waited.append(weeks)
+    share = float(np.mean(found))
+    print(f"\nAR(1) {rho}: {np.median(waited):.0f} weeks (median); then {100 * share:.0f} % showed it")
+    assert share > AIM.power - 0.15

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from parc.rollout.permutation import DRAWS, Permuted, permute
+from parc.rollout.power import Aim, minimum_detectable_effect, without_effect
 from parc.settings import PROJECT
 from parc.simulate.effects import EFFECTS, Effects
 
@@ -66,6 +67,17 @@ class Plan:
         )
         return np.clip(since / effects.ramp_days, 0, 1)
 
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Whether each region is live in each week."""
+        cohorts = np.array(self.cohorts)[:, None]
+        return (cohorts > 0) & (np.array(self.periods)[None, :] >= cohorts)
+
+    def drawn(self, rng: np.random.Generator) -> Plan:
+        """The plan with its dates in another order of the directorates, which have one each."""
+        dates = dict(zip(self.directorates, self.cohorts, strict=True))
+        order = dict(zip(dates, rng.permutation(list(dates.values())).tolist(), strict=True))
+        return replace(self, cohorts=[order[name] for name in self.directorates])
+
     def permute(self, outcomes: npt.NDArray[np.float64], *, seed: int = 0, draws: int = DRAWS) -> Permuted:
         return permute(outcomes, self.cohorts, self.directorates, self.periods, seed=seed, draws=draws)
 
@@ -96,13 +108,32 @@ def p_values(
     With `is_plan_drawn` each panel has an order of its own, at random; every directorate has one date.
     """
     found = []
-    dates = dict(zip(plan.directorates, plan.cohorts, strict=True))
     for number in seeds:
         rng = np.random.default_rng(number)
         outcomes = plan.noise(rng, rho)
         if is_plan_drawn:
-            drawn = dict(zip(dates, rng.permutation(list(dates.values())).tolist(), strict=True))
-            plan = replace(plan, cohorts=[drawn[name] for name in plan.directorates])
+            plan = plan.drawn(rng)
         effects = plan.permute(outcomes, seed=number, draws=draws).effects
         found.append(effects["simple", None, None].p_value)
+    return np.array(found)
+
+
+def shown_shares(plan: Plan, rho: float, seeds: range, aim: Aim) -> npt.NDArray[np.bool_]:
+    """Whether the smallest effect that a panel would show is shown by another one with the same noise.
+
+    As the build does, the estimate is subtracted first. Each pair has an order of its own.
+    """
+    found = []
+    for number in seeds:
+        rng = np.random.default_rng(number)
+        ordered = plan.drawn(rng)
+        seen, other = ordered.noise(rng, rho), ordered.noise(rng, rho)
+        estimate = ordered.permute(seen, draws=1).effects["simple", None, None].estimate
+        quiet = without_effect(seen, estimate, ordered.live(), ordered.directorates)
+        smallest = minimum_detectable_effect(
+            quiet, ordered.cohorts, ordered.directorates, ordered.periods, aim
+        )
+        assert smallest
+        planted = other + smallest * rng.choice([-1, 1]) * ordered.live()
+        found.append(ordered.permute(planted, seed=number).effects["simple", None, None].p_value <= aim.level)
     return np.array(found)

@@ -25,7 +25,7 @@ final as (
         metrics.metric as outcome,
         metrics.region_code,
         cohorts.directorate_code,
-        cohorts.planned_go_live_date,
+        case when cohorts.withdrawn_on is null then cohorts.planned_go_live_date end as planned_go_live_date,
         cohorts.go_live_date,
         weeks.week_date,
         metrics.numerator::bigint as numerator,

@@ -111,7 +111,9 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
             keeps_shapes = found.is_only_data_new and not full_refresh
             with dbt.started(settings, _watched(connection, progress), keeps_shapes=keeps_shapes) as runner:
                 run = runner.run(*BUILD, *_arguments(settings, opened, full_refresh))
-                if not run.has_failed and effects.refresh(connection, everything=full_refresh):
+                if not run.has_failed and effects.refresh(
+                    connection, effects.aim_of(settings.project), everything=full_refresh
+                ):
                     # Effects are estimated from this run's tables; a second run then builds and tests their
                     # mart.
                     run = run.followed_by(

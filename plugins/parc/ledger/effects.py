@@ -27,6 +27,11 @@ COLUMNS = (
     "method",
     "library_version",
     "reason",
+    "minimum_detectable_effect",
+    "planning_effect",
+    "further_week_count",
+    "detectable_date",
+    "power_reason",
     "input_sha256",
 )
 

@@ -74,24 +74,10 @@ def permute(
     another as a whole. If one of the two has several dates, they are assigned to units in order, in
     proportion. `seed` draws the orders if there are more than ENUMERATED.
     """
-    profiles = _profiles(cohorts, directorates)
-    labels = sorted({cohort for cohort in cohorts if cohort})
-    orders = _orders(list(profiles.values()), seed, draws)
-    order_count = factorial(len(profiles)) // prod(
-        factorial(list(profiles.values()).count(each)) for each in set(profiles.values())
+    arranged = arrange(cohorts, directorates, periods, seed=seed, draws=draws)
+    values, means, counts, keys = _effects(
+        outcomes, arranged.assigned, arranged.starts, arranged.labels, periods
     )
-    units: dict[str, list[int]] = {}
-    for number, name in enumerate(directorates):
-        units.setdefault(name, []).append(number)
-    never = len(labels)
-    assigned = np.full((len(orders), len(cohorts)), never, dtype=np.int64)
-    for row, order in enumerate(orders):
-        for members, profile in zip(units.values(), order, strict=True):
-            for place, unit in enumerate(members):
-                cohort = profile[place * len(profile) // len(members)]
-                assigned[row, unit] = labels.index(cohort) if cohort else never
-    starts = [sum(each < label for each in periods) for label in labels]
-    values, means, counts, keys = _effects(outcomes, assigned, starts, labels, periods)
 
     effects = {}
     scale = float(np.abs(outcomes).max()) or 1.0
@@ -108,7 +94,51 @@ def permute(
             float(np.mean(column >= column[np.isfinite(column)].max())),
             int(counts[number]),
         )
-    return Permuted(effects, len(orders), order_count)
+    return Permuted(effects, len(arranged.assigned), arranged.order_count)
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Orders of the directorates: the actual one first.
+
+    `assigned` is (orders, units): the number of each unit's cohort in `labels`, and after the last one never.
+    `starts` are the numbers of the cohorts' first periods; `order_count` counts all distinct orders.
+    """
+
+    assigned: Ints
+    labels: list[int]
+    starts: list[int]
+    order_count: int
+
+
+def arrange(
+    cohorts: Sequence[int],
+    directorates: Sequence[str],
+    periods: Sequence[int],
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+    enumerated: int = ENUMERATED,
+) -> Arranged:
+    """All orders if there are up to `enumerated`; else the actual one and `draws` random ones."""
+    profiles = _profiles(cohorts, directorates)
+    labels = sorted({cohort for cohort in cohorts if cohort})
+    orders = _orders(list(profiles.values()), seed, draws, enumerated)
+    order_count = factorial(len(profiles)) // prod(
+        factorial(list(profiles.values()).count(each)) for each in set(profiles.values())
+    )
+    units: dict[str, list[int]] = {}
+    for number, name in enumerate(directorates):
+        units.setdefault(name, []).append(number)
+    never = len(labels)
+    assigned = np.full((len(orders), len(cohorts)), never, dtype=np.int64)
+    for row, order in enumerate(orders):
+        for members, profile in zip(units.values(), order, strict=True):
+            for place, unit in enumerate(members):
+                cohort = profile[place * len(profile) // len(members)]
+                assigned[row, unit] = labels.index(cohort) if cohort else never
+    starts = [sum(each < label for each in periods) for label in labels]
+    return Arranged(assigned, labels, starts, order_count)
 
 
 Profile = tuple[int, ...]
@@ -122,10 +152,10 @@ def _profiles(cohorts: Sequence[int], directorates: Sequence[str]) -> dict[str, 
     return {name: tuple(found) if len(set(found)) > 1 else (found[0],) for name, found in dates.items()}
 
 
-def _orders(profiles: list[Profile], seed: int, draws: int) -> list[list[Profile]]:
+def _orders(profiles: list[Profile], seed: int, draws: int, enumerated: int) -> list[list[Profile]]:
     """Profiles by directorate: the actual order first, then all other orders, or `draws` random ones."""
-    found = list(islice(_arrangements(profiles), ENUMERATED + 1))
-    if len(found) <= ENUMERATED:
+    found = list(islice(_arrangements(profiles), enumerated + 1))
+    if len(found) <= enumerated:
         found.remove(profiles)
         return [profiles, *found]
     rng = np.random.default_rng(seed)

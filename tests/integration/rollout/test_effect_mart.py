@@ -13,11 +13,12 @@ from parc.build import dbt
 from parc.errors import BuildFailed
 from parc.rollout import effect, estimates
 from parc.rollout.effect import GroupTimeATT
-from parc.settings import Settings
+from parc.settings import PROJECT, Settings
 from parc.warehouse import connect
 from support.effect_world import Plan
 
 FIRST, WEEKS = date(2012, 4, 2), 16
+LATER = date(2012, 9, 11)
 PANEL = "intermediate.agg_rollout_panel_weekly"
 MONDAY = date(1970, 1, 5)
 
@@ -35,7 +36,8 @@ def panel(warehouse: Settings) -> Settings:
             go_live = MONDAY + timedelta(weeks=cohort, days=2) if cohort else None
             home = plan.directorates[number]
             for at, value in zip(plan.periods, values[number], strict=True):
-                rows.append(("fixe", outcome, region, home, go_live, MONDAY + timedelta(weeks=at), value))
+                week = MONDAY + timedelta(weeks=at)
+                rows.append(("fixe", outcome, region, home, go_live or LATER, go_live, week, value))
         for at in plan.periods:
             rows.append(
                 (
@@ -44,6 +46,7 @@ def panel(warehouse: Settings) -> Settings:
                     "25",
                     "NORMANDIE_CENTRE",
                     date(2012, 3, 1),
+                    date(2012, 3, 1),
                     MONDAY + timedelta(weeks=at),
                     1.0,
                 )
@@ -51,15 +54,15 @@ def panel(warehouse: Settings) -> Settings:
     with connect(warehouse, "transformer") as connection:
         connection.execute(
             f"create table {PANEL} (market text, outcome text, region_code text, directorate_code text, "
-            "go_live_date date, week_date date, value double precision)"
+            "planned_go_live_date date, go_live_date date, week_date date, value double precision)"
         )
-        connection.cursor().executemany(f"insert into {PANEL} values (%s, %s, %s, %s, %s, %s, %s)", rows)
+        connection.cursor().executemany(f"insert into {PANEL} values (%s, %s, %s, %s, %s, %s, %s, %s)", rows)
     return warehouse
 
 
 def refresh(settings: Settings, **options: bool) -> list[tuple[str, str]]:
     with connect(settings, "transformer", autocommit=True) as connection:
-        return estimates.refresh(connection, **options)
+        return estimates.refresh(connection, estimates.aim_of(PROJECT), **options)
 
 
 def change(settings: Settings, statement: str) -> None:
@@ -130,6 +133,16 @@ def test_the_mart_reports_effect_p_value_and_unidentified_cells(panel: Settings)
     assert found["calendar", "2012-04-30"][0] == "too few"
     assert float(found["calendar", "2012-04-30"][3]) == pytest.approx(1 / 11, abs=1e-8)
     assert abs(found["dynamic", "-002"][1]) < 2
+    columns = "effect_kind, effect_key, minimum_detectable_effect, planning_effect, further_week_count, "
+    columns += "detectable_date, power_reason"
+    power = {row[:2]: row[2:] for row in mart(panel, columns, "outcome = 'call_rate'")}
+    smallest_effect, planned, weeks, day, reason = power.pop(("simple", "all"))
+    assert {each for row in power.values() for each in row} == {None}
+    # 3 % of some 70 contacts.
+    assert 0 < smallest_effect < 5 and float(planned) == pytest.approx(2.1, abs=0.1)
+    assert (weeks == 0) == (smallest_effect <= planned)
+    assert (weeks is None) == (reason is not None)
+    assert weeks is None or day == date(2012, 7, 16) + timedelta(days=14, weeks=weeks)
     assert found["group", "2012-02-27"][:2] == ("not identified", None)
 
 

@@ -36,7 +36,12 @@ final as (
         order_count,
         method,
         library_version,
-        reason
+        reason,
+        minimum_detectable_effect,
+        planning_effect,
+        further_week_count,
+        detectable_date,
+        power_reason
     from effects
 )
 

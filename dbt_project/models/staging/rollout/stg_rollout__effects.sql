@@ -17,5 +17,10 @@ select
     order_count,
     method,
     library_version,
-    reason
+    reason,
+    minimum_detectable_effect,
+    planning_effect,
+    further_week_count,
+    detectable_date,
+    power_reason
 from {{ source('ops', 'rollout_effect') }}
