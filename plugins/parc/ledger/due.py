@@ -12,17 +12,24 @@ from typing import Any, Literal, TypedDict
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row, scalar_row
 
-from parc.feeds import FEEDS, Keeping
+from parc.feeds import FEEDS
 from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, LAST_LOOK_FIRST
 from parc.wording import counted
 
-State = Literal["due", "loading", "published", "refused", "missing"]
+DueState = Literal["expected", "loading", "published", "refused", "missing"]
 
 _CALENDAR = """
     unnest(%(feeds)s::text[], %(cadences)s::text[], %(due_times)s::time[], %(first_due_dates)s::date[])
     with ordinality as calendar (feed, cadence, due_time_local, first_due_date, place)
 """
 _IS_DUE = "{0} >= calendar.first_due_date and ops.due_date(calendar.cadence, {0}) = {0}"
+IS_STILL_EXPECTED = """(
+    {0}.due_at > clock_timestamp() and not exists (
+        select from ops.looked_for where feed = {0}.feed and business_date = {0}.business_date
+    )
+)"""
+"""Of what is due and has not arrived: whether its time has not come and no night has looked for it yet. From
+then on it is missing."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,8 @@ class CalendarEntry:
 
     @property
     def is_daily(self) -> bool:
-        """Whether every day is needed. Otherwise the feed delivers snapshots, and the last one stays in
-        force."""
-        return FEEDS[self.feed].keeping is Keeping.DAYS
+        """Whether its feed is."""
+        return FEEDS[self.feed].is_daily
 
 
 Calendar = Sequence[CalendarEntry]
@@ -54,15 +60,15 @@ class Due:
     business_date: date
     due_at: datetime
     is_daily: bool
-    state: State
+    state: DueState
     detail: str
 
 
 @dataclass(frozen=True)
 class MissingDelivery:
-    """A delivery that was due at `due_at` (UTC) and that no load has found. A withdrawn one counts as not
-    found; then `withdrawn_id` and `withdrawal_reason` are set. `looked_at` is when a night last looked for it
-    (UTC; None if none has)."""
+    """A delivery that was due at `due_at` (UTC), or that a night looked for before, and that no load has
+    found. A withdrawn one counts as not found; then `withdrawn_id` and `withdrawal_reason` are set.
+    `looked_at` is when a night last looked for it (UTC; None if none has)."""
 
     feed: str
     business_date: date
@@ -122,7 +128,11 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
             ),
 
             expected as (
-                select feed, ops.due_at(%(day)s, due_time_local) as due_at, place
+                select
+                    feed,
+                    %(day)s::date as business_date,
+                    ops.due_at(%(day)s, due_time_local) as due_at,
+                    place
                 from {_CALENDAR}
                 where {_IS_DUE.format("%(day)s::date")}
             )
@@ -133,10 +143,8 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
                 case
                     when arrived.status in ('published', 'refused') then arrived.status
                     when arrived.status is not null then 'loading'
-                    when expected.due_at <= clock_timestamp() or exists (
-                        select from ops.looked_for where feed = expected.feed and business_date = %(day)s
-                    ) then 'missing'
-                    else 'due'
+                    when {IS_STILL_EXPECTED.format("expected")} then 'expected'
+                    else 'missing'
                 end as state,
                 arrived.reason,
                 arrived.rows_published,
@@ -172,8 +180,8 @@ def due_instants(
 
 
 def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDelivery]:
-    """Deliveries that are due and have not arrived, by date within each feed, in calendar order. Refused
-    deliveries did arrive.
+    """Deliveries that are due and have not arrived, by date within each feed, in calendar order; without
+    those that are still expected. Refused deliveries did arrive.
 
     The warehouse has no calendar before the first build; until then, failed searches count as missing.
     """
@@ -183,15 +191,25 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDeli
     with connection.cursor(row_factory=class_row(MissingDelivery)) as cursor:
         return cursor.execute(
             f"""
+            with missing as (
+                select
+                    calendar.feed,
+                    absent.business_date,
+                    ops.due_at(absent.business_date, calendar.due_time_local) as due_at,
+                    calendar.place
+                from {source} as absent
+                inner join {_CALENDAR} on absent.feed = calendar.feed
+                where {_IS_DUE.format("absent.business_date")}
+            )
+
             select
                 missing.feed,
                 missing.business_date,
-                ops.due_at(missing.business_date, calendar.due_time_local) as due_at,
+                missing.due_at,
                 withdrawn.delivery_id as withdrawn_id,
                 withdrawn.reason as withdrawal_reason,
                 looked_for.looked_at
-            from {source} as missing
-            inner join {_CALENDAR} on missing.feed = calendar.feed
+            from missing
             left join ops.looked_for
                 on missing.feed = looked_for.feed and missing.business_date = looked_for.business_date
             left join lateral (
@@ -201,12 +219,12 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDeli
                 order by delivery_id desc
                 limit 1
             ) as withdrawn on true
-            where {_IS_DUE.format("missing.business_date")} and not exists (
+            where not {IS_STILL_EXPECTED.format("missing")} and not exists (
                 select from ops.delivery
                 where feed = missing.feed and business_date = missing.business_date
                     and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
             )
-            order by calendar.place, missing.business_date
+            order by missing.place, missing.business_date
             """.encode(),
             _columns(expected),
         ).fetchall()
@@ -230,7 +248,7 @@ def gaps_of_running_build(connection: Connection[Any]) -> list[Gap]:
             from ops.delivery
             where feed = due.feed and business_date = due.business_date
                 and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
-            order by delivery_id desc
+            order by {LAST_LOOK_FIRST}
             limit 1
         ) as newest on true
         where built.delivery_id is null

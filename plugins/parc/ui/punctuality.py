@@ -17,7 +17,7 @@ from parc.policy import deadline_of_release
 from parc.settings import Settings
 from parc.ui.html import morning_after
 
-Verdict = Literal["on time", "late", "not over", "loaded afterwards"]
+Punctuality = Literal["on time", "late", "not over", "loaded afterwards"]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Night:
             return None
         return (self.released_at - self.seen_at).total_seconds()
 
-    def verdict(self, now: datetime) -> Verdict:
+    def verdict(self, now: datetime) -> Punctuality:
         """Whether BI saw it by its deadline."""
         if self.is_history:
             return "loaded afterwards"
