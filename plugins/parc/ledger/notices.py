@@ -84,17 +84,13 @@ class ToldNotice:
     kind: FindingKind
     dag_id: str | None
     run_id: str | None
+    title: str
     text: str
     at: datetime
     sent_to: str | None
     retry_at: datetime | None
     ended_at: datetime | None
     ended_by: str | None
-
-    @property
-    def title(self) -> str:
-        """Its first line."""
-        return self.text.partition("\n")[0]
 
     @property
     def minutes(self) -> int:
@@ -106,7 +102,7 @@ def told(connection: Connection[Any], count: int) -> list[ToldNotice]:
     """The last notices, newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "select kind, dag_id, run_id, text, at, sent_to, retry_at, ended_at, ended_by "
+            "select kind, dag_id, run_id, title, text, at, sent_to, retry_at, ended_at, ended_by "
             "from ops.notice order by at desc limit %s",
             [count],
         ).fetchall()
@@ -186,15 +182,11 @@ def to_send_again(connection: Connection[Any], now: datetime) -> dict[int, Telli
 
 def _tellings(connection: Connection[Any], which: str, value: object) -> dict[int, Telling]:
     rows = connection.execute(
-        "select notice_id, text, at, sent_to, retry_at, ended_at, ended_by, end_sent_to "
+        "select notice_id, title, body, at, sent_to, retry_at, ended_at, ended_by, end_sent_to "
         f"from ops.notice where {which} order by at".encode(),
         [value],
     ).fetchall()
-    found = {}
-    for notice_id, text, *others in rows:
-        title, _, body = text.partition("\n\n")
-        found[notice_id] = Telling(title, body, *others)
-    return found
+    return {notice_id: Telling(*values) for notice_id, *values in rows}
 
 
 def _notice(row: dict[str, Any]) -> Notice:

@@ -16,7 +16,8 @@ from parc.ledger.notices import OVERDUE, Notice
 def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
     """Store a notice, replacing an earlier one of its run; that a run is overdue does not replace why it
     failed."""
-    values = _of(telling) | {
+    values = {
+        **vars(telling),
         "dag_id": notice.dag_id,
         "run_id": notice.run_id,
         "kind": notice.kind,
@@ -32,12 +33,12 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
     connection.execute(
         """
         insert into ops.notice (
-            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, text, at,
-            sent_to, retry_at
+            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, title, body,
+            at, sent_to, retry_at
         )
         values (
             %(dag_id)s, %(run_id)s, %(kind)s, %(feed)s, %(business_date)s, %(last_date)s, %(owner)s,
-            %(reasons)s, %(impact)s, %(steps)s, %(text)s, %(at)s, %(sent_to)s, %(retry_at)s
+            %(reasons)s, %(impact)s, %(steps)s, %(title)s, %(body)s, %(at)s, %(sent_to)s, %(retry_at)s
         )
         on conflict (dag_id, run_id) do update set
             kind = excluded.kind,
@@ -48,7 +49,8 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
             reasons = excluded.reasons,
             impact = excluded.impact,
             steps = excluded.steps,
-            text = excluded.text,
+            title = excluded.title,
+            body = excluded.body,
             at = excluded.at,
             sent_to = excluded.sent_to,
             retry_at = excluded.retry_at,
@@ -63,7 +65,8 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
 
 def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling, *, owner: str) -> None:
     """Store what was told of something of the machine, or how that stands now."""
-    values = _of(telling) | {
+    values = {
+        **vars(telling),
         "kind": finding.kind,
         "subject": finding.subject.name,
         "owner": owner,
@@ -73,11 +76,12 @@ def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling,
     connection.execute(
         """
         insert into ops.notice (
-            kind, subject, owner, reasons, impact, steps, text, at, sent_to, retry_at, ended_at, end_sent_to
+            kind, subject, owner, reasons, impact, steps, title, body, at, sent_to, retry_at, ended_at,
+            end_sent_to
         )
         values (
-            %(kind)s, %(subject)s, %(owner)s, %(reasons)s, '', %(steps)s, %(text)s, %(at)s, %(sent_to)s,
-            %(retry_at)s, %(ended_at)s, %(end_sent_to)s
+            %(kind)s, %(subject)s, %(owner)s, %(reasons)s, '', %(steps)s, %(title)s, %(body)s, %(at)s,
+            %(sent_to)s, %(retry_at)s, %(ended_at)s, %(end_sent_to)s
         )
         on conflict (kind, subject, at) where dag_id is null do update set
             sent_to = excluded.sent_to,
@@ -101,9 +105,5 @@ def update(connection: Connection[Any], notice_id: int, telling: Telling) -> Non
             end_sent_to = %(end_sent_to)s
         where notice_id = %(notice_id)s
         """,
-        _of(telling) | {"notice_id": notice_id},
+        {**vars(telling), "notice_id": notice_id},
     )
-
-
-def _of(telling: Telling) -> dict[str, Any]:
-    return {**vars(telling), "text": f"{telling.title}\n\n{telling.body}"}
