@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row, scalar_row
@@ -62,6 +62,14 @@ class Due:
     is_daily: bool
     state: DueState
     detail: str
+
+
+class DueTime(NamedTuple):
+    """When a delivery is due (UTC), and whether it is still expected; if not, and it has not arrived, it is
+    missing."""
+
+    due_at: datetime
+    is_still_expected: bool
 
 
 @dataclass(frozen=True)
@@ -163,20 +171,27 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
     ]
 
 
-def due_instants(
+def due_times(
     connection: Connection[Any], expected: Calendar, first: date, last: date
-) -> dict[tuple[str, date], datetime]:
-    """By feed and business date, when what the calendar expects for these dates is due (UTC)."""
+) -> dict[tuple[str, date], DueTime]:
+    """By feed and business date, when what the calendar expects for these dates is due."""
     rows = connection.execute(
         f"""
-        select calendar.feed, day::date, ops.due_at(day::date, calendar.due_time_local)
-        from {_CALENDAR}
-        cross join generate_series(%(first)s::date, %(last)s::date, interval '1 day') as day
-        where {_IS_DUE.format("day::date")}
+        with due as (
+            select
+                calendar.feed,
+                day::date as business_date,
+                ops.due_at(day::date, calendar.due_time_local) as due_at
+            from {_CALENDAR}
+            cross join generate_series(%(first)s::date, %(last)s::date, interval '1 day') as day
+            where {_IS_DUE.format("day::date")}
+        )
+
+        select feed, business_date, due_at, {IS_STILL_EXPECTED.format("due")} from due
         """.encode(),
         {"first": first, "last": last, **_columns(expected)},
     )
-    return {(feed, day): due_at for feed, day, due_at in rows}
+    return {(feed, day): DueTime(*times) for feed, day, *times in rows}
 
 
 def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDelivery]:

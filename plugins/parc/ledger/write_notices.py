@@ -1,4 +1,4 @@
-"""Stores what was told of Airflow runs and of the machine."""
+"""Stores what was reported of Airflow runs and of the machine."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from parc.findings import Finding
-from parc.host.sending import Telling
+from parc.host.sending import Notification
 from parc.ledger.notices import OVERDUE, Notice
 
 
-def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
+def keep(connection: Connection[Any], notice: Notice, notification: Notification) -> None:
     """Store a notice, replacing an earlier one of its run; that a run is overdue does not replace why it
     failed."""
     values = {
-        **vars(telling),
+        **vars(notification),
         "dag_id": notice.dag_id,
         "run_id": notice.run_id,
         "kind": notice.kind,
@@ -63,10 +63,12 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
     )
 
 
-def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling, *, owner: str) -> None:
-    """Store what was told of something of the machine, or how that stands now."""
+def keep_outage(
+    connection: Connection[Any], finding: Finding, notification: Notification, *, owner: str
+) -> None:
+    """Store what was reported of something of the machine, or how that stands now."""
     values = {
-        **vars(telling),
+        **vars(notification),
         "kind": finding.kind,
         "subject": finding.subject.name,
         "owner": owner,
@@ -93,7 +95,7 @@ def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling,
     )
 
 
-def update(connection: Connection[Any], notice_id: int, telling: Telling) -> None:
+def update(connection: Connection[Any], notice_id: int, notification: Notification) -> None:
     """Note how a notice stands: who has it, whether it has ended, and who knows that."""
     connection.execute(
         """
@@ -105,5 +107,5 @@ def update(connection: Connection[Any], notice_id: int, telling: Telling) -> Non
             end_sent_to = %(end_sent_to)s
         where notice_id = %(notice_id)s
         """,
-        {**vars(telling), "notice_id": notice_id},
+        {**vars(notification), "notice_id": notice_id},
     )

@@ -114,9 +114,9 @@ def show_releases(request: Request, settings: Platform) -> HTMLResponse:
 
 @app.get("/notices")
 def show_notices(request: Request, settings: Platform) -> HTMLResponse:
-    """Show what was told of failures, to whom, and when they were mended."""
+    """Show what was reported of failures, to whom, and when they were mended."""
     with connect(settings, "reader") as connection:
-        found = notices.told(connection, EVENTS_SHOWN)
+        found = notices.reported(connection, EVENTS_SHOWN)
     return page(request, "notices", notices=found, most=EVENTS_SHOWN)
 
 
