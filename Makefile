@@ -30,7 +30,7 @@ run: setup ## Start the platform and, unless PARC_LANDING is set, load fourteen 
 stop: ## Stop what `make run` started; `make run` resumes
 	@$(PARC) stop
 
-quick: lint ## Check style and types, run the unit, golden and DAG tests and one small build (some two minutes)
+quick: lint ## Check style and types, run the unit, golden and DAG tests and one small build (under three minutes)
 	@.venv/bin/pytest $(IN_PARALLEL) tests/unit tests/dags \
 		tests/integration/build/test_build.py::test_legs_and_totals_add_up
 

@@ -15,7 +15,7 @@ from parc.instants import shown
 
 RUNBOOKS = "docs/runbooks"
 
-Verdict = Literal["acknowledged", "dismissed", "reopened"]
+AnswerVerdict = Literal["acknowledged", "dismissed", "reopened"]
 
 ANSWER_LASTS = timedelta(days=7)
 """How long an answer to a finding is in force if the person names no end."""
@@ -202,7 +202,7 @@ class FindingAnswer:
     """What a person said about a finding: it is `acknowledged` (somebody is at it) or `dismissed` (it does
     not count), until then (UTC); or it is `reopened`, which takes the answer before back."""
 
-    verdict: Verdict
+    verdict: AnswerVerdict
     answered_by: str
     reason: str
     until: datetime

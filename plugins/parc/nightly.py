@@ -39,7 +39,7 @@ WORST_FIRST = (
     DeliveryRefused.exit_code,
 )
 
-State = Literal["running", "done", "unchanged", "waiting", "failed"]
+StepState = Literal["running", "done", "unchanged", "waiting", "failed"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class NightStep:
     needs to act."""
 
     name: str
-    state: State
+    state: StepState
     message: str
     seconds: float = 0.0
     exit_code: int = 0
@@ -153,11 +153,11 @@ class _Watch:
 class _Running:
     name: str
     progress: Progress
-    state: State = "done"
+    state: StepState = "done"
     message: str = ""
     exit_code: int = 0
 
-    def end(self, state: State, message: str, exit_code: int = 0) -> None:
+    def end(self, state: StepState, message: str, exit_code: int = 0) -> None:
         self.state, self.message, self.exit_code = state, message, exit_code
 
     def advance(self, what: str, done: int, total: int) -> None:

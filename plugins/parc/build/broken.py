@@ -13,7 +13,6 @@ from parc.numbers import masked
 
 ROWS_SHOWN = 5
 TEST_SECONDS, MODEL_SECONDS = 5, 30
-# Columns that identify a row of a mart; those that a constraint names are shown beside them.
 PSEUDONYMS = {
     column.name
     for feed in FEEDS.values()
@@ -27,6 +26,7 @@ _PSEUDONYM = re.compile(
     r"\b([0-9a-f]{6})[0-9a-f]{2}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
     r"|(?<![\w.-])(-?[0-9]{6})[0-9]{9,13}(?![\w.])"
 )
+# Columns that identify a row of a mart; those that a constraint names are shown beside them.
 PLACES = ("business_date", "directorate_code", "region_code", "market", "kind", "figure")
 
 

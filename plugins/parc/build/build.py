@@ -13,8 +13,9 @@ import psycopg
 from psycopg.errors import DiskFull
 
 from parc.build import changes, dbt, failures, gaps, nodes, publication, resume
-from parc.build.dbt import DbtRun, Progress
+from parc.build.dbt import BuildProgress, DbtRun
 from parc.errors import BuildFailed, ConfigurationError, ParcError, parts_of
+from parc.feeds import FACTS
 from parc.instants import iso
 from parc.ledger import builds, due, locks, runs, write_builds
 from parc.ledger.builds import FailedBy
@@ -79,11 +80,13 @@ class _Opened:
 
     build_id: int
     found: changes.Unbuilt
-    entering: resume.Inputs
+    entering: resume.InputDigests
     resumed_build_id: int | None
 
 
-def build(settings: Settings, *, full_refresh: bool = False, progress: Progress | None = None) -> BuildResult:
+def build(
+    settings: Settings, *, full_refresh: bool = False, progress: BuildProgress | None = None
+) -> BuildResult:
     """Bring the marts up to date with every published delivery and seed.
 
     Only changed days are recomputed; `full_refresh` recomputes all days except those past retention, which
@@ -133,7 +136,7 @@ def build(settings: Settings, *, full_refresh: bool = False, progress: Progress 
                 )
             rows_by_mart = _close(connection, run, found, build_id)
             publication.settle(connection, run.entries.values())
-            date_count = builds.date_count(connection, build_id, changes.FACTS)
+            date_count = builds.date_count(connection, build_id, FACTS)
         except BaseException as error:
             is_expected = isinstance(error, (ParcError, psycopg.Error))
             if isinstance(error, DiskFull):
@@ -193,7 +196,7 @@ def _arguments(settings: Settings, opened: _Opened, full_refresh: bool) -> list[
     return arguments + opened.found.selection
 
 
-def _watched(connection: psycopg.Connection[Any], progress: Progress | None) -> Progress:
+def _watched(connection: psycopg.Connection[Any], progress: BuildProgress | None) -> BuildProgress:
     """End the build as soon as its connection is lost, because the build lock is lost with it."""
 
     def watch(what: str, done: int, total: int) -> None:

@@ -14,11 +14,10 @@ import psycopg
 
 from parc.build import seeds
 from parc.build.seeds import Seed
-from parc.feeds import FEEDS
+from parc.feeds import FACTS, FEEDS
 from parc.ledger import build_inputs, builds
 from parc.warehouse.schema import MIGRATIONS
 
-FACTS = ("calls", "boutique_visits", "interventions")
 # Subjects that only seeds govern: a change recomputes marts but no facts.
 SEEDED = ("site_positions", "intervention_places")
 

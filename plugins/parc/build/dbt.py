@@ -14,11 +14,11 @@ from typing import Any
 
 from parc.errors import BuildFailed
 from parc.findings import BUILD, Step
+from parc.ledger.builds import FAILED_STATUSES
 from parc.settings import Settings, environment_without
 from parc.warehouse import connect, parameters
 
-Progress = Callable[[str, int, int], None]
-FAILED = ("error", "fail")
+BuildProgress = Callable[[str, int, int], None]
 SESSION_NAME = "parc dbt"
 """The name of dbt's sessions in dbt_project/profiles.yml."""
 
@@ -76,7 +76,7 @@ class DbtRun:
     @property
     def has_failed(self) -> bool:
         """Whether a model or test failed."""
-        return any(result.status in FAILED for result in self.results)
+        return any(result.status in FAILED_STATUSES for result in self.results)
 
     def followed_by(self, later: DbtRun) -> DbtRun:
         """Both runs combined; for a node that ran twice, the later result counts."""
@@ -127,7 +127,7 @@ def end_orphans(settings: Settings) -> None:
 class Dbt:
     """A running dbt, which imports and parses the project only once for all commands. See `started`."""
 
-    def __init__(self, settings: Settings, progress: Progress, process: subprocess.Popen[str]) -> None:
+    def __init__(self, settings: Settings, progress: BuildProgress, process: subprocess.Popen[str]) -> None:
         self._settings, self._progress, self._process = settings, progress, process
 
     def run(self, command: str, *arguments: str) -> DbtRun:
@@ -190,7 +190,7 @@ class Dbt:
 
 
 @contextmanager
-def started(settings: Settings, progress: Progress, *, keeps_shapes: bool = False) -> Iterator[Dbt]:
+def started(settings: Settings, progress: BuildProgress, *, keeps_shapes: bool = False) -> Iterator[Dbt]:
     """A dbt to run commands with; it reports each finished node to `progress`, and is stopped at the end.
 
     With `keeps_shapes`, tables that exist get new rows and are not rebuilt.

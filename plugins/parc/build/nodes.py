@@ -14,14 +14,13 @@ from parc.build import broken, origins
 from parc.build.broken import FailingRows
 from parc.build.dbt import DbtRun, ManifestEntry, Result
 from parc.ledger.build_inputs import Origin
-from parc.ledger.builds import BuildNode
+from parc.ledger.builds import FAILED_STATUSES, BuildNode
 from parc.printable import uncoloured
 from parc.wording import counted
 
 TESTS = ("test", "unit_test")
 # dbt's statuses that the ledger records under another one.
 STATUSES = {"pass": "success", "reused": "success", "partial success": "error", "runtime error": "error"}
-FAILED = ("fail", "error")
 MOST_TRACED = 10
 """Most failed nodes whose rows are fetched; the others only show their SQL file."""
 ASSERTION = "asserts_of_each"
@@ -57,7 +56,7 @@ class Node:
     @property
     def has_failed(self) -> bool:
         """Whether the node itself failed; a skipped node did not."""
-        return self.status in FAILED
+        return self.status in FAILED_STATUSES
 
     @property
     def as_entered(self) -> BuildNode:
@@ -86,7 +85,7 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
     because = {
         result.unique_id: _reach(run, result.unique_id) & skipped
         for result in run.results
-        if STATUSES.get(result.status, result.status) in FAILED
+        if STATUSES.get(result.status, result.status) in FAILED_STATUSES
     }
     nodes: list[Node] = []
     for result in run.results:
@@ -114,7 +113,7 @@ def read(connection: psycopg.Connection[Any], run: DbtRun) -> list[Node]:
         if ASSERTION in entry.meta and status != "error":
             nodes += _assertions(connection, run, result, node)
             continue
-        if status in FAILED and sum(each.has_failed for each in nodes) < MOST_TRACED:
+        if status in FAILED_STATUSES and sum(each.has_failed for each in nodes) < MOST_TRACED:
             found = _broken(connection, entry, result)
             if found.rows and entry.kind == "model":
                 message = (message or "").partition("\nDETAIL:  Failing row contains")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from parc.feeds import FEEDS, Feed, Keeping
+from parc.feeds import FEEDS, Feed
 from parc.ledger import build_inputs
 from parc.ledger.build_inputs import Origin
 
@@ -23,7 +23,7 @@ def find(
     given if the feed's dates are those of its rows. Otherwise, or without any rows, it is what no published
     build has read yet.
     """
-    facts = [FEEDS[name] for name in FEEDS if name in feeds and FEEDS[name].keeping is Keeping.DAYS]
+    facts = [FEEDS[name] for name in FEEDS if name in feeds and FEEDS[name].is_daily]
     found = [origin for feed in facts for row in rows for origin in _of_row(connection, feed, row)]
     if not found:
         dates = {row["business_date"] for row in rows if row.get("business_date")}

@@ -37,7 +37,7 @@ MY_REGIONS = sql.SQL("select region_code from marts.dim_department where {mine}"
 FIGURES = ("bigint", "integer", "smallint", "numeric", "double precision", "real")
 PLACES = ("business_date", "directorate_code", "region_code")
 
-Columns = Mapping[str, str]
+ColumnTypes = Mapping[str, str]
 """The type of each column of a mart."""
 
 
@@ -73,7 +73,7 @@ def create_missing(connection: psycopg.Connection[Any], wanted: Mapping[str, str
 def definitions(
     connection: psycopg.Connection[Any],
     metas: Mapping[str, Mapping[str, Any]],
-    columns: Mapping[str, Columns],
+    columns: Mapping[str, ColumnTypes],
 ) -> dict[str, str]:
     """The query of each view, from the metas and columns of the marts. A mart without a scope is closed."""
     queries = {
@@ -85,7 +85,7 @@ def definitions(
 
 
 def _query(
-    name: str, meta: Mapping[str, Any], metas: Mapping[str, Mapping[str, Any]], columns: Columns
+    name: str, meta: Mapping[str, Any], metas: Mapping[str, Mapping[str, Any]], columns: ColumnTypes
 ) -> sql.Composed:
     scope = meta["scope"]
     mart = sql.Identifier("marts", name)

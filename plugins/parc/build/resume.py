@@ -28,10 +28,10 @@ MAY_CHANGE = ("models/", "tests/")
 MUST_NOT_CHANGE = "tests/generic/"
 SELECTED = ("result:error+", "result:fail+", "result:skipped+", "state:modified+")
 
-Inputs = dict[str, str]
+InputDigests = dict[str, str]
 
 
-def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt) -> Inputs:
+def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt) -> InputDigests:
     """Digests of everything that a build starting now would read, without the dates, to which dbt adds."""
     project = settings.project / "dbt_project"
     entering: dict[str, Any] = {
@@ -46,7 +46,7 @@ def inputs(connection: psycopg.Connection[Any], settings: Settings, found: Unbui
 
 
 def keep(
-    connection: psycopg.Connection[Any], settings: Settings, build_id: int, run: DbtRun, entered: Inputs
+    connection: psycopg.Connection[Any], settings: Settings, build_id: int, run: DbtRun, entered: InputDigests
 ) -> None:
     """Keep what the next build needs to resume this failed one, which started with the inputs `entered`."""
     folder = _folder(settings)
@@ -62,7 +62,7 @@ def keep(
 
 
 def resumable(
-    connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt, entering: Inputs
+    connection: psycopg.Connection[Any], settings: Settings, found: Unbuilt, entering: InputDigests
 ) -> int | None:
     """The failed build that a new one with these inputs can resume; None: everything must be run."""
     last = builds.last(connection)

@@ -9,7 +9,7 @@ import typer
 
 from parc.cli.printing import not_blank, say
 from parc.cli.routing import CLOCK, By
-from parc.findings import ANSWER_LASTS, FindingAnswer, Verdict
+from parc.findings import ANSWER_LASTS, AnswerVerdict, FindingAnswer
 from parc.instants import PARIS, shown
 from parc.settings import Settings
 
@@ -43,7 +43,7 @@ def reopen(finding: Id, reason: Reason, by: By) -> None:
     say(f"{found.subject.name}: reopened by {by}: {reason}")
 
 
-def _answer(verdict: Verdict, finding: str, reason: str, by: str, until: datetime | None) -> None:
+def _answer(verdict: AnswerVerdict, finding: str, reason: str, by: str, until: datetime | None) -> None:
     from parc import desk
 
     now = datetime.now(PARIS)

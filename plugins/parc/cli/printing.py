@@ -191,7 +191,6 @@ def print_findings(findings: Sequence[Finding], airflow: str) -> None:
         print_steps(finding, airflow)
     if counting:
         print_shell_function()
-    if counting:
         screen.print("  somebody is at one of these: parc acknowledge ID --reason TEXT", highlight=False)
         screen.print("  one of these does not count: parc dismiss ID --reason TEXT", highlight=False)
     if dismissed:

@@ -60,7 +60,7 @@ By = Annotated[
         help="Who; kept in the record.",
     ),
 ]
-Due = Annotated[
+BusinessDate = Annotated[
     datetime | None,
     typer.Option(
         "--date",
@@ -82,7 +82,7 @@ Bootstrap = Annotated[bool, typer.Option("--bootstrap", help="Allow the first ta
 
 @app.command("plan")
 def routing_plan(
-    day: Due = None,
+    day: BusinessDate = None,
     bootstrap: Bootstrap = False,
     as_json: Json = False,
 ) -> None:
@@ -102,7 +102,7 @@ def routing_plan(
 @app.command("apply")
 def routing_apply(
     by: By,
-    day: Due = None,
+    day: BusinessDate = None,
     reason: Why = "from the command line",
     bootstrap: Bootstrap = False,
     approve: Annotated[
@@ -240,7 +240,7 @@ def routing_explain(
         typer.Option(help="When (Paris time); default: now.", **CLOCK),
     ] = None,
     dialled: Annotated[str, typer.Option(help="The service number that is called.")] = "3900",
-    day: Due = None,
+    day: BusinessDate = None,
     as_json: Json = False,
 ) -> None:
     """Show where a call goes and which rule decides each step, by the live table and by the planned one."""

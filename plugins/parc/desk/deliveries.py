@@ -13,7 +13,7 @@ import psycopg
 from parc.feeds import FEEDS
 from parc.findings import BUILD, Finding, FindingKind, Severity, Step, Subject
 from parc.instants import shown
-from parc.ledger import deliveries, locks
+from parc.ledger import builds, deliveries, locks
 from parc.ledger import due as ledger
 from parc.ledger.due import Due
 from parc.loading import lying
@@ -65,10 +65,11 @@ def newest_night(settings: Settings) -> date | None:
 
 def findings(settings: Settings, connection: psycopg.Connection[Any]) -> list[Finding]:
     """Deliveries that were refused, are missing, were interrupted, or have many rows in quarantine."""
-    row = connection.execute("select build_id, missing from marts.published_build").fetchone()
+    published = builds.published(connection)
     without = {}
-    if row:
-        without = {(each["feed"], date.fromisoformat(each["business_date"])): row[0] for each in row[1]}
+    if published:
+        gaps = [(each["feed"], date.fromisoformat(each["business_date"])) for each in published.missing]
+        without = dict.fromkeys(gaps, published.build_id)
     return [
         *_refused(connection, without),
         *_missing(settings, connection, without),

@@ -42,7 +42,7 @@ FEEDS: Mapping[str, Feed] = MappingProxyType(
     }
 )
 
-FACTS = tuple(name for name, feed in FEEDS.items() if feed.keeping is Keeping.DAYS)
+FACTS = tuple(name for name, feed in FEEDS.items() if feed.is_daily)
 REFERENCES = tuple(name for name in FEEDS if name not in FACTS)
 IN_LOADING_ORDER = REFERENCES + FACTS
 """References first, as facts are checked against them."""

@@ -233,6 +233,12 @@ class Feed:
     number_table: str | None = None
     governs: tuple[str, ...] = ()
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether every day is needed. Otherwise, if a snapshot is missing, the one before it stays in
+        force."""
+        return self.keeping is Keeping.DAYS
+
     @cached_property
     def file_columns(self) -> tuple[Column, ...]:
         """The columns of the files, which may have them in any order."""

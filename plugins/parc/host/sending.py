@@ -27,10 +27,10 @@ GIVEN_UP = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Telling:
-    """What is told of one cause: a failure, later its end. `sent_to` and `end_sent_to` are the addresses that
-    took it, separated by spaces, None if none did. `ended_by` is the run that mended it. What was left undone
-    is tried again at `retry_at`. All instants are in UTC."""
+class Notification:
+    """What is reported of one cause: a failure, later its end. `sent_to` and `end_sent_to` are the addresses
+    that took it, separated by spaces, None if none did. `ended_by` is the run that mended it. What was left
+    undone is tried again at `retry_at`. All instants are in UTC."""
 
     title: str
     body: str
@@ -49,7 +49,7 @@ class Telling:
         by = f" by run {self.ended_by}" if self.ended_by else ""
         return f"Mended after {minutes} min{by}. The notice was of {shown(self.at)}."
 
-    def sent(self, now: datetime) -> Telling:
+    def sent(self, now: datetime) -> Notification:
         """This, after one try to send what is due to the addresses that have not taken it: the notice to all
         of PARC_NOTICE_URLS, its end to those that had the notice."""
         if self.ended_at:

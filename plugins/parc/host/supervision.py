@@ -16,8 +16,8 @@ from parc.settings import Settings
 LONGEST_WAIT = timedelta(minutes=5)
 STABLE = timedelta(minutes=10)
 """Whoever has lived this long has recovered: what came before is history."""
-TOLD_AFTER = timedelta(seconds=10)
-"""What is down for longer is told to people; the supervisor may mend it before."""
+REPORTED_AFTER = timedelta(seconds=10)
+"""What is down for longer is reported to people; the supervisor may mend it before."""
 MANY_ENDS = 3
 """From so many ends on, each within STABLE of the one before, a program keeps ending."""
 RESTARTS_KEPT = 50
@@ -127,11 +127,12 @@ class Watchdog:
         self._write(Record((*self._finished, *unfinished), keep_ending))
 
     def trouble(self, now: datetime) -> frozenset[str]:
-        """The programs that keep ending, or have been down for TOLD_AFTER."""
+        """The programs that keep ending, or have been down for REPORTED_AFTER."""
         return frozenset(
             name
             for name, ends in self._ends.items()
-            if ends.count >= MANY_ENDS or (ends.unfinished and now - ends.unfinished.ended_at >= TOLD_AFTER)
+            if ends.count >= MANY_ENDS
+            or (ends.unfinished and now - ends.unfinished.ended_at >= REPORTED_AFTER)
         )
 
     def _look_at(self, part: Part, ends: _Ends, now: datetime) -> None:

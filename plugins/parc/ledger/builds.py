@@ -17,6 +17,8 @@ from parc.ledger.due import Gap
 BuildStatus = Literal["running", "published", "failed", "abandoned"]
 FailedBy = Literal["disk full", "connection lost"]
 """What of the machine, and not of data or models, made a build fail."""
+FAILED_STATUSES = ("error", "fail")
+"""Of nodes that failed themselves: a model that ended with an error, a test that found rows."""
 
 IS_CHANGED_JOB = "job_id in (select ops.changed_jobs())"
 """Of a row of jobs: whether it was recomputed since the last published build."""
@@ -72,7 +74,7 @@ class BuildNode:
     @property
     def has_failed(self) -> bool:
         """Whether the node itself failed; a skipped node did not."""
-        return self.status in ("fail", "error")
+        return self.status in FAILED_STATUSES
 
 
 class BuiltSeed(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypedDict
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-Status = Literal["landed", "audited", "published", "superseded", "refused", "withdrawn"]
-Key = tuple[str, date]
+DeliveryStatus = Literal["landed", "audited", "published", "superseded", "refused", "withdrawn"]
+DeliveryKey = tuple[str, date]
 """A feed and a business date."""
 
 IS_LOADING = "status in ('landed', 'audited')"
@@ -41,7 +41,7 @@ class Delivery:
     delivery_id: int
     feed: str
     business_date: date
-    status: Status
+    status: DeliveryStatus
     files: list[File]
     listing: list[list[Any]] | None
     content_sha256: str
@@ -99,7 +99,7 @@ def withdrawn(
     )
 
 
-def last_looks(connection: Connection[Any], first: date, last: date) -> dict[Key, Delivery]:
+def last_looks(connection: Connection[Any], first: date, last: date) -> dict[DeliveryKey, Delivery]:
     """The delivery that was looked at last, by feed and date, for the dates `first` to `last` and for older
     dates that are still loading."""
     return {

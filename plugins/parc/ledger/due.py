@@ -7,22 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row, scalar_row
 
-from parc.feeds import FEEDS, Keeping
+from parc.feeds import FEEDS
 from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, LAST_LOOK_FIRST
 from parc.wording import counted
 
-State = Literal["due", "loading", "published", "refused", "missing"]
+DueState = Literal["expected", "loading", "published", "refused", "missing"]
 
 _CALENDAR = """
     unnest(%(feeds)s::text[], %(cadences)s::text[], %(due_times)s::time[], %(first_due_dates)s::date[])
     with ordinality as calendar (feed, cadence, due_time_local, first_due_date, place)
 """
 _IS_DUE = "{0} >= calendar.first_due_date and ops.due_date(calendar.cadence, {0}) = {0}"
+IS_STILL_EXPECTED = """(
+    {0}.due_at > clock_timestamp() and not exists (
+        select from ops.looked_for where feed = {0}.feed and business_date = {0}.business_date
+    )
+)"""
+"""Of what is due and has not arrived: whether its time has not come and no night has looked for it yet. From
+then on it is missing."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,8 @@ class CalendarEntry:
 
     @property
     def is_daily(self) -> bool:
-        """Whether every day is needed. Otherwise the feed delivers snapshots, and the last one stays in
-        force."""
-        return FEEDS[self.feed].keeping is Keeping.DAYS
+        """Whether its feed is."""
+        return FEEDS[self.feed].is_daily
 
 
 Calendar = Sequence[CalendarEntry]
@@ -54,15 +60,23 @@ class Due:
     business_date: date
     due_at: datetime
     is_daily: bool
-    state: State
+    state: DueState
     detail: str
+
+
+class DueTime(NamedTuple):
+    """When a delivery is due (UTC), and whether it is still expected; if not, and it has not arrived, it is
+    missing."""
+
+    due_at: datetime
+    is_still_expected: bool
 
 
 @dataclass(frozen=True)
 class MissingDelivery:
-    """A delivery that was due at `due_at` (UTC) and that no load has found. A withdrawn one counts as not
-    found; then `withdrawn_id` and `withdrawal_reason` are set. `looked_at` is when a night last looked for it
-    (UTC; None if none has)."""
+    """A delivery that was due at `due_at` (UTC), or that a night looked for before, and that no load has
+    found. A withdrawn one counts as not found; then `withdrawn_id` and `withdrawal_reason` are set.
+    `looked_at` is when a night last looked for it (UTC; None if none has)."""
 
     feed: str
     business_date: date
@@ -122,7 +136,11 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
             ),
 
             expected as (
-                select feed, ops.due_at(%(day)s, due_time_local) as due_at, place
+                select
+                    feed,
+                    %(day)s::date as business_date,
+                    ops.due_at(%(day)s, due_time_local) as due_at,
+                    place
                 from {_CALENDAR}
                 where {_IS_DUE.format("%(day)s::date")}
             )
@@ -133,10 +151,8 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
                 case
                     when arrived.status in ('published', 'refused') then arrived.status
                     when arrived.status is not null then 'loading'
-                    when expected.due_at <= clock_timestamp() or exists (
-                        select from ops.looked_for where feed = expected.feed and business_date = %(day)s
-                    ) then 'missing'
-                    else 'due'
+                    when {IS_STILL_EXPECTED.format("expected")} then 'expected'
+                    else 'missing'
                 end as state,
                 arrived.reason,
                 arrived.rows_published,
@@ -155,25 +171,32 @@ def due(connection: Connection[Any], expected: Calendar, business_date: date) ->
     ]
 
 
-def due_instants(
+def due_times(
     connection: Connection[Any], expected: Calendar, first: date, last: date
-) -> dict[tuple[str, date], datetime]:
-    """By feed and business date, when what the calendar expects for these dates is due (UTC)."""
+) -> dict[tuple[str, date], DueTime]:
+    """By feed and business date, when what the calendar expects for these dates is due."""
     rows = connection.execute(
         f"""
-        select calendar.feed, day::date, ops.due_at(day::date, calendar.due_time_local)
-        from {_CALENDAR}
-        cross join generate_series(%(first)s::date, %(last)s::date, interval '1 day') as day
-        where {_IS_DUE.format("day::date")}
+        with due as (
+            select
+                calendar.feed,
+                day::date as business_date,
+                ops.due_at(day::date, calendar.due_time_local) as due_at
+            from {_CALENDAR}
+            cross join generate_series(%(first)s::date, %(last)s::date, interval '1 day') as day
+            where {_IS_DUE.format("day::date")}
+        )
+
+        select feed, business_date, due_at, {IS_STILL_EXPECTED.format("due")} from due
         """.encode(),
         {"first": first, "last": last, **_columns(expected)},
     )
-    return {(feed, day): due_at for feed, day, due_at in rows}
+    return {(feed, day): DueTime(*times) for feed, day, *times in rows}
 
 
 def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDelivery]:
-    """Deliveries that are due and have not arrived, by date within each feed, in calendar order. Refused
-    deliveries did arrive.
+    """Deliveries that are due and have not arrived, by date within each feed, in calendar order; without
+    those that are still expected. Refused deliveries did arrive.
 
     The warehouse has no calendar before the first build; until then, failed searches count as missing.
     """
@@ -183,15 +206,25 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDeli
     with connection.cursor(row_factory=class_row(MissingDelivery)) as cursor:
         return cursor.execute(
             f"""
+            with missing as (
+                select
+                    calendar.feed,
+                    absent.business_date,
+                    ops.due_at(absent.business_date, calendar.due_time_local) as due_at,
+                    calendar.place
+                from {source} as absent
+                inner join {_CALENDAR} on absent.feed = calendar.feed
+                where {_IS_DUE.format("absent.business_date")}
+            )
+
             select
                 missing.feed,
                 missing.business_date,
-                ops.due_at(missing.business_date, calendar.due_time_local) as due_at,
+                missing.due_at,
                 withdrawn.delivery_id as withdrawn_id,
                 withdrawn.reason as withdrawal_reason,
                 looked_for.looked_at
-            from {source} as missing
-            inner join {_CALENDAR} on missing.feed = calendar.feed
+            from missing
             left join ops.looked_for
                 on missing.feed = looked_for.feed and missing.business_date = looked_for.business_date
             left join lateral (
@@ -201,12 +234,12 @@ def missing(connection: Connection[Any], expected: Calendar) -> list[MissingDeli
                 order by delivery_id desc
                 limit 1
             ) as withdrawn on true
-            where {_IS_DUE.format("missing.business_date")} and not exists (
+            where not {IS_STILL_EXPECTED.format("missing")} and not exists (
                 select from ops.delivery
                 where feed = missing.feed and business_date = missing.business_date
                     and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
             )
-            order by calendar.place, missing.business_date
+            order by missing.place, missing.business_date
             """.encode(),
             _columns(expected),
         ).fetchall()
@@ -230,7 +263,7 @@ def gaps_of_running_build(connection: Connection[Any]) -> list[Gap]:
             from ops.delivery
             where feed = due.feed and business_date = due.business_date
                 and {IS_NEITHER_REPLACED_NOR_WITHDRAWN}
-            order by delivery_id desc
+            order by {LAST_LOOK_FIRST}
             limit 1
         ) as newest on true
         where built.delivery_id is null

@@ -11,8 +11,9 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
 from parc.ledger.deliveries import LAST_LOOK_FIRST
+from parc.ledger.due import IS_STILL_EXPECTED
 
-State = Literal["published", "late", "restated", "refused", "loading", "missing", "expected"]
+NightState = Literal["published", "late", "restated", "refused", "loading", "missing", "expected"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class FeedNight:
 
     feed: str
     business_date: date
-    state: State
+    state: NightState
     delivery_id: int | None
     rows_published: int | None
     rows_quarantined: int | None
@@ -87,7 +88,7 @@ def nights(connection: Connection[Any], first: date) -> list[FeedNight]:
                 case
                     when newest.status = 'refused' then 'refused'
                     when newest.status in ('landed', 'audited') then 'loading'
-                    when newest.delivery_id is null and nights.due_at > clock_timestamp() then 'expected'
+                    when newest.delivery_id is null and {IS_STILL_EXPECTED.format("nights")} then 'expected'
                     when newest.delivery_id is null then 'missing'
                     when published.supersedes_delivery_id is not null then 'restated'
                     when nights.landed_at > nights.due_at

@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
-from parc.host.sending import Telling
+from parc.host.sending import Notification
 from parc.instants import shown
 from parc.wording import joined
 
@@ -78,12 +78,13 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class ToldNotice:
+class ReportedNotice:
     """A row of the history of notices. `dag_id` and `run_id` are None if it is about the machine."""
 
     kind: FindingKind
     dag_id: str | None
     run_id: str | None
+    title: str
     text: str
     at: datetime
     sent_to: str | None
@@ -92,25 +93,20 @@ class ToldNotice:
     ended_by: str | None
 
     @property
-    def title(self) -> str:
-        """Its first line."""
-        return self.text.partition("\n")[0]
-
-    @property
     def minutes(self) -> int:
         """How long it took until it was mended."""
         return int((self.ended_at - self.at).total_seconds() / 60) if self.ended_at else 0
 
 
-def told(connection: Connection[Any], count: int) -> list[ToldNotice]:
+def reported(connection: Connection[Any], count: int) -> list[ReportedNotice]:
     """The last notices, newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "select kind, dag_id, run_id, text, at, sent_to, retry_at, ended_at, ended_by "
+            "select kind, dag_id, run_id, title, text, at, sent_to, retry_at, ended_at, ended_by "
             "from ops.notice order by at desc limit %s",
             [count],
         ).fetchall()
-    return [ToldNotice(**row | {"kind": FindingKind(row["kind"])}) for row in rows]
+    return [ReportedNotice(**row | {"kind": FindingKind(row["kind"])}) for row in rows]
 
 
 def still_true(connection: Connection[Any], count: int) -> list[Notice]:
@@ -162,12 +158,12 @@ def still_true(connection: Connection[Any], count: int) -> list[Notice]:
     return [_notice(row) for row in rows]
 
 
-def open_of_dag(connection: Connection[Any], dag_id: str) -> dict[int, Telling]:
-    """By `notice_id`, what was told of a DAG of which no run has succeeded since, oldest first."""
-    return _tellings(connection, "dag_id = %s and ended_at is null", dag_id)
+def open_of_dag(connection: Connection[Any], dag_id: str) -> dict[int, Notification]:
+    """By `notice_id`, what was reported of a DAG of which no run has succeeded since, oldest first."""
+    return _notifications(connection, "dag_id = %s and ended_at is null", dag_id)
 
 
-def is_told(connection: Connection[Any], dag_id: str, run_id: str, ended_at: datetime) -> bool:
+def is_reported(connection: Connection[Any], dag_id: str, run_id: str, ended_at: datetime) -> bool:
     """Whether there is a notice that a run failed when it ended; one of before it was cleared is none."""
     row = connection.execute(
         "select exists (select from ops.notice where dag_id = %s and run_id = %s "
@@ -178,23 +174,19 @@ def is_told(connection: Connection[Any], dag_id: str, run_id: str, ended_at: dat
     return bool(row[0])
 
 
-def to_send_again(connection: Connection[Any], now: datetime) -> dict[int, Telling]:
-    """By `notice_id`, what was told of runs, some address has not taken, and is due to be sent again, oldest
-    first."""
-    return _tellings(connection, "retry_at <= %s and dag_id is not null", now)
+def to_send_again(connection: Connection[Any], now: datetime) -> dict[int, Notification]:
+    """By `notice_id`, what was reported of runs and is due to be sent again, because an address has not taken
+    it; oldest first."""
+    return _notifications(connection, "retry_at <= %s and dag_id is not null", now)
 
 
-def _tellings(connection: Connection[Any], which: str, value: object) -> dict[int, Telling]:
+def _notifications(connection: Connection[Any], which: str, value: object) -> dict[int, Notification]:
     rows = connection.execute(
-        "select notice_id, text, at, sent_to, retry_at, ended_at, ended_by, end_sent_to "
+        "select notice_id, title, body, at, sent_to, retry_at, ended_at, ended_by, end_sent_to "
         f"from ops.notice where {which} order by at".encode(),
         [value],
     ).fetchall()
-    found = {}
-    for notice_id, text, *others in rows:
-        title, _, body = text.partition("\n\n")
-        found[notice_id] = Telling(title, body, *others)
-    return found
+    return {notice_id: Notification(*values) for notice_id, *values in rows}
 
 
 def _notice(row: dict[str, Any]) -> Notice:

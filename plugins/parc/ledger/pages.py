@@ -9,8 +9,9 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from parc.ledger.builds import BuildStatus, FailedBy
-from parc.ledger.deliveries import File, Status
+from parc.feeds import FACTS
+from parc.ledger.builds import FAILED_STATUSES, BuildStatus, FailedBy
+from parc.ledger.deliveries import DeliveryStatus, File
 from parc.ledger.due import Gap
 
 DELIVERIES_SHOWN = 100
@@ -47,7 +48,7 @@ class DeliveryRow:
     delivery_id: int
     feed: str
     business_date: date
-    status: Status
+    status: DeliveryStatus
     files: list[File]
     rows_read: int
     rows_published: int
@@ -104,7 +105,7 @@ _BUILDS = """
         (select count(*) from ops.build_delivery where build_id = build.build_id) as delivery_count,
         (
             select count(distinct business_date) from ops.build_date
-            where build_id = build.build_id and feed in ('calls', 'boutique_visits', 'interventions')
+            where build_id = build.build_id and feed = any (%(facts)s)
         ) as date_count,
         nodes.node_count,
         nodes.bad_count,
@@ -114,7 +115,7 @@ _BUILDS = """
     cross join lateral (
         select
             count(*) as node_count,
-            count(*) filter (where status in ('error', 'fail')) as bad_count
+            count(*) filter (where status = any (%(failed)s)) as bad_count
         from ops.build_node
         where build_id = build.build_id
     ) as nodes
@@ -122,18 +123,21 @@ _BUILDS = """
         select dag_id, run_id from ops.airflow_run where build_id = build.build_id order by at desc limit 1
     ) as run on true
 """
+_KINDS = {"facts": list(FACTS), "failed": list(FAILED_STATUSES)}
 
 
 def builds(connection: Connection[Any], count: int) -> list[BuildRow]:
     """The last builds, newest first."""
     with connection.cursor(row_factory=class_row(BuildRow)) as cursor:
-        return cursor.execute(f"{_BUILDS} order by build_id desc limit %s".encode(), [count]).fetchall()
+        query = f"{_BUILDS} order by build_id desc limit %(count)s"
+        return cursor.execute(query.encode(), {**_KINDS, "count": count}).fetchall()
 
 
 def build(connection: Connection[Any], build_id: int) -> BuildRow | None:
     """The build with this id."""
     with connection.cursor(row_factory=class_row(BuildRow)) as cursor:
-        return cursor.execute(f"{_BUILDS} where build.build_id = %s".encode(), [build_id]).fetchone()
+        query = f"{_BUILDS} where build.build_id = %(build_id)s"
+        return cursor.execute(query.encode(), {**_KINDS, "build_id": build_id}).fetchone()
 
 
 def deliveries(

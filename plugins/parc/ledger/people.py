@@ -15,7 +15,7 @@ NUMBER_KEY = "left(replace(row_key ->> 'number_key', '-', ''), 32)::uuid"
 """The pseudonym in a row of `ops.routing_change`; the oldest rows have all 64 digits of the HMAC."""
 
 
-class Key(NamedTuple):
+class PseudonymKey(NamedTuple):
     """The fingerprint of the keys of all pseudonyms, and the day on which it was recorded."""
 
     fingerprint: str
@@ -29,9 +29,9 @@ class ForgottenPseudonym(NamedTuple):
     person: UUID
 
 
-def key(connection: Connection[Any]) -> Key | None:
+def key(connection: Connection[Any]) -> PseudonymKey | None:
     """The key that the warehouse was loaded with; None before the first load."""
-    with connection.cursor(row_factory=class_row(Key)) as cursor:
+    with connection.cursor(row_factory=class_row(PseudonymKey)) as cursor:
         return cursor.execute(
             "select fingerprint, recorded_at::date as recorded_on from ops.pseudonym_key"
         ).fetchone()

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, Status
+from parc.ledger.deliveries import IS_NEITHER_REPLACED_NOR_WITHDRAWN, DeliveryStatus
 from parc.wording import counted
 
 
@@ -45,7 +45,7 @@ class RejectedRows:
     delivery_id: int
     feed: str
     business_date: date
-    status: Status
+    status: DeliveryStatus
     column_name: str | None
     reason: str
     row_count: int
@@ -62,7 +62,7 @@ class RejectedRowOfDelivery(RejectedRow):
     delivery_id: int
     feed: str
     business_date: date
-    status: Status
+    status: DeliveryStatus
 
 
 _HELD = f"""

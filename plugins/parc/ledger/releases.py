@@ -16,7 +16,7 @@ from psycopg.rows import class_row, scalar_row
 
 from parc.instants import shown
 
-Kind = Literal["bootstrap", "release", "adopt", "rollback", "emergency"]
+ReleaseKind = Literal["bootstrap", "release", "adopt", "rollback", "emergency"]
 Reply = Literal["approved", "rejected", "expired", "superseded"]
 """The answer to a request for approval; `expired`: nobody answered in time; `superseded`: another run planned
 again first."""
@@ -35,7 +35,7 @@ class RecordedRelease:
 
     release_id: int
     version: str
-    kind: Kind
+    kind: ReleaseKind
     fence: int
     content_digest: str
     effective_date: date | None

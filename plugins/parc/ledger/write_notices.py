@@ -1,4 +1,4 @@
-"""Stores what was told of Airflow runs and of the machine."""
+"""Stores what was reported of Airflow runs and of the machine."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from parc.findings import Finding
-from parc.host.sending import Telling
+from parc.host.sending import Notification
 from parc.ledger.notices import OVERDUE, Notice
 
 
-def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
+def keep(connection: Connection[Any], notice: Notice, notification: Notification) -> None:
     """Store a notice, replacing an earlier one of its run; that a run is overdue does not replace why it
     failed."""
-    values = _of(telling) | {
+    values = {
+        **vars(notification),
         "dag_id": notice.dag_id,
         "run_id": notice.run_id,
         "kind": notice.kind,
@@ -32,12 +33,12 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
     connection.execute(
         """
         insert into ops.notice (
-            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, text, at,
-            sent_to, retry_at
+            dag_id, run_id, kind, feed, business_date, last_date, owner, reasons, impact, steps, title, body,
+            at, sent_to, retry_at
         )
         values (
             %(dag_id)s, %(run_id)s, %(kind)s, %(feed)s, %(business_date)s, %(last_date)s, %(owner)s,
-            %(reasons)s, %(impact)s, %(steps)s, %(text)s, %(at)s, %(sent_to)s, %(retry_at)s
+            %(reasons)s, %(impact)s, %(steps)s, %(title)s, %(body)s, %(at)s, %(sent_to)s, %(retry_at)s
         )
         on conflict (dag_id, run_id) do update set
             kind = excluded.kind,
@@ -48,7 +49,8 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
             reasons = excluded.reasons,
             impact = excluded.impact,
             steps = excluded.steps,
-            text = excluded.text,
+            title = excluded.title,
+            body = excluded.body,
             at = excluded.at,
             sent_to = excluded.sent_to,
             retry_at = excluded.retry_at,
@@ -61,9 +63,12 @@ def keep(connection: Connection[Any], notice: Notice, telling: Telling) -> None:
     )
 
 
-def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling, *, owner: str) -> None:
-    """Store what was told of something of the machine, or how that stands now."""
-    values = _of(telling) | {
+def keep_outage(
+    connection: Connection[Any], finding: Finding, notification: Notification, *, owner: str
+) -> None:
+    """Store what was reported of something of the machine, or how that stands now."""
+    values = {
+        **vars(notification),
         "kind": finding.kind,
         "subject": finding.subject.name,
         "owner": owner,
@@ -73,11 +78,12 @@ def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling,
     connection.execute(
         """
         insert into ops.notice (
-            kind, subject, owner, reasons, impact, steps, text, at, sent_to, retry_at, ended_at, end_sent_to
+            kind, subject, owner, reasons, impact, steps, title, body, at, sent_to, retry_at, ended_at,
+            end_sent_to
         )
         values (
-            %(kind)s, %(subject)s, %(owner)s, %(reasons)s, '', %(steps)s, %(text)s, %(at)s, %(sent_to)s,
-            %(retry_at)s, %(ended_at)s, %(end_sent_to)s
+            %(kind)s, %(subject)s, %(owner)s, %(reasons)s, '', %(steps)s, %(title)s, %(body)s, %(at)s,
+            %(sent_to)s, %(retry_at)s, %(ended_at)s, %(end_sent_to)s
         )
         on conflict (kind, subject, at) where dag_id is null do update set
             sent_to = excluded.sent_to,
@@ -89,7 +95,7 @@ def keep_outage(connection: Connection[Any], finding: Finding, telling: Telling,
     )
 
 
-def update(connection: Connection[Any], notice_id: int, telling: Telling) -> None:
+def update(connection: Connection[Any], notice_id: int, notification: Notification) -> None:
     """Note how a notice stands: who has it, whether it has ended, and who knows that."""
     connection.execute(
         """
@@ -101,9 +107,5 @@ def update(connection: Connection[Any], notice_id: int, telling: Telling) -> Non
             end_sent_to = %(end_sent_to)s
         where notice_id = %(notice_id)s
         """,
-        _of(telling) | {"notice_id": notice_id},
+        {**vars(notification), "notice_id": notice_id},
     )
-
-
-def _of(telling: Telling) -> dict[str, Any]:
-    return {**vars(telling), "text": f"{telling.title}\n\n{telling.body}"}

@@ -16,7 +16,7 @@ from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
 from parc.findings import Step
-from parc.ledger.releases import Kind, RecordedRelease, Reply, first_activation
+from parc.ledger.releases import RecordedRelease, ReleaseKind, Reply, first_activation
 from parc.numbers import remark
 
 
@@ -28,7 +28,7 @@ class Intent:
     """
 
     version: str
-    kind: Kind
+    kind: ReleaseKind
     fence: int
     business_date: date | None
     effective_date: date | None

@@ -69,8 +69,7 @@ class Outcome:
     def is_failure(self) -> bool:
         """Whether someone must act: the delivery was refused, or is missing from a daily feed. If a snapshot
         is missing, the previous one stays in force."""
-        is_daily = feeds.get(self.feed).keeping is Keeping.DAYS
-        return self.status == "refused" or (self.status == "missing" and is_daily)
+        return self.status == "refused" or (self.status == "missing" and feeds.get(self.feed).is_daily)
 
 
 def ingest(

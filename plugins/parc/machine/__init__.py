@@ -1,5 +1,5 @@
 """What is wrong with the machine that the platform runs on: its processes, disks and landing folder. No
-database is asked, so that this can be known and told while none answers."""
+database is asked, so that this can be known and reported while none answers."""
 
 from __future__ import annotations
 

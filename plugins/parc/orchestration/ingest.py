@@ -255,9 +255,9 @@ def _has_waited(feed: str) -> bool:
     if has_arrived(settings, feed, day):
         log.info("it has arrived")
         return True
-    expected = [due.state for due in due_of(settings, day) if due.feed == feed]
-    if not expected or expected[0] not in ("due", "missing"):
-        log.info("nothing is due" if not expected else f"it is {expected[0]} already")
+    states = [due.state for due in due_of(settings, day) if due.feed == feed]
+    if not states or states[0] not in ("expected", "missing"):
+        log.info("nothing is due" if not states else f"it is {states[0]} already")
         return True
     log.info("it has not arrived; the next look is in %s, the last at %s", LOOK_EVERY, until)
     return False

@@ -1,4 +1,4 @@
-"""`python -m parc.orchestration.lost DAG RUN` tells the end of a run again, as Airflow should have.
+"""`python -m parc.orchestration.lost DAG RUN` reports the end of a run again, as Airflow should have.
 
 Airflow's DAG processor calls the callbacks of a run's end. If it stalls or is killed, they are lost.
 """
@@ -44,7 +44,7 @@ class Tasks:
         return json.loads(value) if isinstance(value, str) else value
 
 
-def tell(airflow: Airflow, dag: Any, run_id: str) -> None:
+def report(airflow: Airflow, dag: Any, run_id: str) -> None:
     """Call what the DAG has for a run that ended as this one did."""
     run = airflow.call("GET", f"/dags/{dag.dag_id}/dagRuns/{run_id}")
     tasks = Tasks(airflow, dag.dag_id, run_id)
@@ -71,4 +71,4 @@ if __name__ == "__main__":
     dag_id, run_id = sys.argv[1:]
     settings = Settings.from_env()
     bag = DagBag(dag_folder=str(settings.project / "dags"), bundle_name="parc")
-    tell(Airflow(settings), bag.dags[dag_id], run_id)
+    report(Airflow(settings), bag.dags[dag_id], run_id)

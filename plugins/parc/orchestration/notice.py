@@ -72,8 +72,8 @@ class RunNotice(BaseNotifier):
         """
         try:
             dag, dates = context["dag"], _dates(context)
-            if _is_told(context):  # while the DAG processor stalled, the supervisor told it
-                log.info("%s of %s is told already", context["run_id"], dag.dag_id)
+            if _is_reported(context):  # while the DAG processor stalled, the supervisor reported it
+                log.info("%s of %s is reported already", context["run_id"], dag.dag_id)
                 return
             reasons, steps = _reasons(context)
             report(
@@ -109,14 +109,14 @@ def mended(dag_id: str, run_id: str) -> None:
     try:
         now = datetime.now(UTC)
         with connect(Settings.from_env(), "loader", autocommit=True) as connection:
-            told = {
-                notice_id: replace(telling, ended_at=now, ended_by=run_id, retry_at=now)
-                for notice_id, telling in notices.open_of_dag(connection, dag_id).items()
+            ended = {
+                notice_id: replace(notification, ended_at=now, ended_by=run_id, retry_at=now)
+                for notice_id, notification in notices.open_of_dag(connection, dag_id).items()
             }
-            for notice_id, telling in told.items():  # before they are sent, which takes time
-                write_notices.update(connection, notice_id, telling)
-            for notice_id, telling in told.items():
-                sent = telling.sent(now)
+            for notice_id, notification in ended.items():  # before they are sent, which takes time
+                write_notices.update(connection, notice_id, notification)
+            for notice_id, notification in ended.items():
+                sent = notification.sent(now)
                 write_notices.update(connection, notice_id, sent)
                 log.info("%s: %s sent to: %s", sent.title, sent.ending, sent.end_sent_to or "nobody")
     except Exception:
@@ -182,7 +182,7 @@ def report(
 ) -> None:
     """Send a notice, log it, and store it with the addresses that took it. If one fails, the others still
     happen."""
-    from parc.host.sending import Telling
+    from parc.host.sending import Notification
     from parc.ledger.notices import Notice
     from parc.printable import uncoloured
     from parc.settings import Settings
@@ -194,19 +194,19 @@ def report(
     reasons = [uncoloured(reason) for reason in reasons]
     notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, each_once(steps))
     settings, now = Settings.from_env(), datetime.now(UTC)
-    telling = Telling(notice.title, body_of(notice, settings), now).sent(now)
+    notification = Notification(notice.title, body_of(notice, settings), now).sent(now)
     log.error(
         "%s\n\n%s\nsent to: %s",
-        telling.title,
-        telling.body,
-        telling.sent_to or ("nobody yet" if telling.retry_at else NO_ADDRESS),
+        notification.title,
+        notification.body,
+        notification.sent_to or ("nobody yet" if notification.retry_at else NO_ADDRESS),
     )
     from parc.ledger import write_notices
     from parc.warehouse import connect
 
     try:
         with connect(settings, "loader") as connection:
-            write_notices.keep(connection, notice, telling)
+            write_notices.keep(connection, notice, notification)
     except Exception:
         log.exception("the notice of %s %s is not in ops.notice", dag_id, run_id)
 
@@ -226,7 +226,7 @@ def body_of(notice: Notice, settings: Settings) -> str:
     return body(lines, settings, notice.steps, notice.kind, conf.get("api", "base_url").rstrip("/"))
 
 
-def _is_told(context: Mapping[str, Any]) -> bool:
+def _is_reported(context: Mapping[str, Any]) -> bool:
     """Whether there is a notice of this end of the run; a run that was cleared ends again."""
     from parc.ledger import notices
     from parc.settings import Settings
@@ -237,9 +237,9 @@ def _is_told(context: Mapping[str, Any]) -> bool:
         return False
     try:
         with connect(Settings.from_env(), "loader") as connection:
-            return notices.is_told(connection, context["dag"].dag_id, context["run_id"], ended_at)
+            return notices.is_reported(connection, context["dag"].dag_id, context["run_id"], ended_at)
     except Exception:
-        log.exception("whether it is told already is not known")
+        log.exception("whether it is reported already is not known")
         return False
 
 

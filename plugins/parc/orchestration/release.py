@@ -147,6 +147,7 @@ def apply_release() -> None:
     """Apply the planned release in the name of the person who approved it. Skipped if nobody did."""
     from parc import routing
     from parc.errors import RoutingRefused
+    from parc.routing.table.desired import effective_date
 
     context = get_current_context()
     settings = _settings(context)
@@ -159,7 +160,7 @@ def apply_release() -> None:
             "superseded": "was not answered before another run was queued, which plans it again",
         }.get(answer.verdict, "was not approved in time")
         raise AirflowSkipException(
-            f"the release for {business_date + timedelta(days=1)} {answered}; the switch keeps its table, "
+            f"the release for {effective_date(business_date)} {answered}; the switch keeps its table, "
             "and the next night plans again"
         )
     try:

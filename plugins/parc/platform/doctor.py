@@ -12,6 +12,7 @@ from parc import desk, machine, routing, storage
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import programs, services
+from parc.ledger import builds
 from parc.loading.names import reported
 from parc.loading.pseudonyms import STRONG_KEY, check_key, check_list, weakness
 from parc.settings import Settings
@@ -183,8 +184,8 @@ def _deliveries(_: Settings) -> str:
 
 def _marts(settings: Settings) -> str:
     with connect(settings, "reader") as connection:
-        row = connection.execute("select build_id from marts.published_build").fetchone()
-    return f"build {row[0]}" if row else "nothing to build yet"
+        published = builds.published(connection)
+    return f"build {published.build_id}" if published else "nothing to build yet"
 
 
 def _routing(settings: Settings) -> str:

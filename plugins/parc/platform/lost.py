@@ -1,4 +1,4 @@
-"""Finds runs of Airflow's of which nobody was told that they failed, or that they mended a failure."""
+"""Finds runs of Airflow's of which nobody heard that they failed, or that they mended a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from parc.settings import Settings
 from parc.warehouse import embedded
 
 LOST_AFTER = timedelta(minutes=3)
-"""Airflow's DAG processor takes seconds to tell of a run, a minute on a busy machine."""
+"""Airflow's DAG processor takes seconds to report a run, a minute on a busy machine."""
 BACK = timedelta(days=1)
 LONGEST = 60
 ENDS_ITS_OWN = "export_routing"
@@ -28,8 +28,8 @@ ENDS_ITS_OWN = "export_routing"
 log = logging.getLogger(__name__)
 
 
-def tell(settings: Settings, connection: Connection[Any], now: datetime) -> None:
-    """Have the end of each of them told, where this platform's Airflow runs."""
+def report(settings: Settings, connection: Connection[Any], now: datetime) -> None:
+    """Have the end of each of them reported, where this platform's Airflow runs."""
     runs_here = all(program.pid for program in programs.airflow(settings))
     if not runs_here or settings.auth_manager:  # which may not know our login
         return
@@ -42,15 +42,15 @@ def tell(settings: Settings, connection: Connection[Any], now: datetime) -> None
         return
     port = int(services.address(settings).rpartition(":")[2])
     variables = environment.variables(settings, port, embedded.airflow_url(settings))
-    for dag_id, run_id in untold(connection, ended):
+    for dag_id, run_id in unreported(connection, ended):
         log.error("nobody was told of the end of %s %s", dag_id, run_id)
         command = [sys.executable, "-m", "parc.orchestration.lost", dag_id, run_id]
         subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, timeout=LONGEST, check=False)
 
 
-def untold(connection: Connection[Any], ended: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
-    """DAG and id of the runs to tell of, oldest first: those that failed since the last success of their DAG,
-    and a success that ended what was told before. `ended` are runs as Airflow's API has them, newest
+def unreported(connection: Connection[Any], ended: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """DAG and id of the runs to report, oldest first: those that failed since the last success of their DAG,
+    and a success that ended what was reported before. `ended` are runs as Airflow's API has them, newest
     first."""
     found, has_succeeded = [], set()
     for run in ended:
@@ -59,11 +59,11 @@ def untold(connection: Connection[Any], ended: Iterable[dict[str, Any]]) -> list
             continue
         at = datetime.fromisoformat(run["end_date"])
         if run["state"] == "failed":
-            is_told = notices.is_told(connection, dag_id, run_id, at)
+            is_reported = notices.is_reported(connection, dag_id, run_id, at)
         else:
             has_succeeded.add(dag_id)
-            told = notices.open_of_dag(connection, dag_id).values()
-            is_told = dag_id == ENDS_ITS_OWN or not any(each.at < at for each in told)
-        if not is_told:
+            before = notices.open_of_dag(connection, dag_id).values()
+            is_reported = dag_id == ENDS_ITS_OWN or not any(each.at < at for each in before)
+        if not is_reported:
             found.append((dag_id, run_id))
     return found[::-1]

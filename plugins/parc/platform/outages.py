@@ -1,6 +1,6 @@
-"""Tells of what is wrong with the machine, once, and of its end; the warehouse may be what is down.
+"""Reports what is wrong with the machine, once, and its end; the warehouse may be what is down.
 
-`python -m parc.platform.outages` looks once and ends; the supervisor runs it. What was told is in
+`python -m parc.platform.outages` looks once and ends; the supervisor runs it. What was reported is in
 `run/outages.json` until it has ended and everybody knows, and in `ops.notice` once the warehouse answers.
 """
 
@@ -19,8 +19,8 @@ from parc.errors import ConfigurationError
 from parc.findings import Finding, FindingKind, Severity, Step, Subject
 from parc.host import sending, supervision
 from parc.host.processes import run_folder
-from parc.host.sending import Telling
-from parc.host.supervision import TOLD_AFTER
+from parc.host.sending import Notification
+from parc.host.supervision import REPORTED_AFTER
 from parc.ledger import notices, write_notices
 from parc.machine import processes
 from parc.platform import lost
@@ -35,11 +35,11 @@ PROCESSES = (FindingKind.PROCESS, FindingKind.SWITCH_PROCESS)
 
 @dataclass(frozen=True)
 class Outage:
-    """Something of the machine that failed, and what was told of it. It is stored once `ops.notice` has it as
-    it stands."""
+    """Something of the machine that failed, and what was reported of it. It is stored once `ops.notice` has
+    it as it stands."""
 
     finding: Finding
-    telling: Telling
+    notification: Notification
     is_stored: bool = False
 
     @property
@@ -49,23 +49,25 @@ class Outage:
 
     @property
     def is_over(self) -> bool:
-        """Nothing is left to be told or stored."""
-        return self.is_stored and self.telling.ended_at is not None and self.telling.retry_at is None
+        """Nothing is left to be reported or stored."""
+        return (
+            self.is_stored and self.notification.ended_at is not None and self.notification.retry_at is None
+        )
 
 
 def look(settings: Settings, now: datetime) -> None:
-    """Tell what is new, tell what has ended, and try again what some address did not take."""
+    """Report what is new, report what has ended, and try again what some address did not take."""
     path = run_folder(settings) / "outages.json"
     known = _read(path)
     found = _outside_warehouse(settings) + machine.findings(settings)
     wrong = {(each.kind, each.subject.name): each for each in _wrong_for_long(settings, found, now)}
     outages = [_looked_at(each, _may_be_wrong(settings, each, found), now) for each in known]
-    under_way = {each.key for each in outages if each.telling.ended_at is None}
+    under_way = {each.key for each in outages if each.notification.ended_at is None}
     outages += [_new(settings, finding, now) for key, finding in wrong.items() if key not in under_way]
     _write(path, outages)  # if this fails, nothing is sent: it would be sent again and again
     for number, each in enumerate(outages):
-        if each.telling.retry_at and each.telling.retry_at <= now:
-            outages[number] = replace(each, telling=each.telling.sent(now), is_stored=False)
+        if each.notification.retry_at and each.notification.retry_at <= now:
+            outages[number] = replace(each, notification=each.notification.sent(now), is_stored=False)
             _write(path, outages)
     if not {"postgresql", "warehouse"} & {name for _, name in wrong}:
         outages = _with_the_warehouse(settings, outages, now)
@@ -73,7 +75,7 @@ def look(settings: Settings, now: datetime) -> None:
 
 
 def _wrong_for_long(settings: Settings, on_machine: Sequence[Finding], now: datetime) -> list[Finding]:
-    """Of what is found, what is wrong, without what the supervisor may mend by itself within TOLD_AFTER.
+    """Of what is found, what is wrong, without what the supervisor may mend by itself within REPORTED_AFTER.
     While PostgreSQL is down, the processes that need it are no cause of their own."""
     record = supervision.read(supervision.record_file(settings))
     by_subject = {subject.name: program for subject, program in processes.all_programs(settings)}
@@ -82,7 +84,7 @@ def _wrong_for_long(settings: Settings, on_machine: Sequence[Finding], now: date
         is_passing = False
         if (program := by_subject.get(finding.subject.name)) and program.has_crashed:
             ended = record.unfinished(program.name)  # None before the supervisor has noticed
-            is_passing = ended is None or now - ended.ended_at < TOLD_AFTER
+            is_passing = ended is None or now - ended.ended_at < REPORTED_AFTER
         if finding.severity is Severity.WRONG and not is_passing:
             found.append(finding)
     if any(finding.subject.name == "postgresql" for finding in found):
@@ -91,7 +93,7 @@ def _wrong_for_long(settings: Settings, on_machine: Sequence[Finding], now: date
 
 
 def _may_be_wrong(settings: Settings, outage: Outage, on_machine: Sequence[Finding]) -> bool:
-    """Whether something that was told has not certainly ended. A program that ended is mended once the
+    """Whether something that was reported has not certainly ended. A program that ended is mended once the
     supervisor has seen it run: a start may be on its way, and fail. Of the processes that need PostgreSQL
     nothing is known while it is down."""
     record = supervision.read(supervision.record_file(settings))
@@ -117,10 +119,10 @@ def _outside_warehouse(settings: Settings) -> list[Finding]:
 
 
 def _looked_at(outage: Outage, may_be_wrong: bool, now: datetime) -> Outage:
-    if may_be_wrong or outage.telling.ended_at:
+    if may_be_wrong or outage.notification.ended_at:
         return outage
-    ended = replace(outage.telling, ended_at=now, retry_at=now)
-    return replace(outage, telling=ended, is_stored=False)
+    ended = replace(outage.notification, ended_at=now, retry_at=now)
+    return replace(outage, notification=ended, is_stored=False)
 
 
 def _new(settings: Settings, finding: Finding, now: datetime) -> Outage:
@@ -128,21 +130,21 @@ def _new(settings: Settings, finding: Finding, now: datetime) -> Outage:
     lines = [f"{finding.subject.name}: {finding.text}", ""]
     # No link: Airflow may be what is down.
     body = sending.body(lines, settings, finding.steps, finding.kind, airflow="")
-    return Outage(finding, Telling(title, body, now, retry_at=now))
+    return Outage(finding, Notification(title, body, now, retry_at=now))
 
 
 def _with_the_warehouse(settings: Settings, outages: Sequence[Outage], now: datetime) -> list[Outage]:
-    """Store the outages, send again what was told of runs and not taken, and tell what was lost."""
+    """Store the outages, send again what was reported of runs and not taken, and report what was lost."""
     try:
         with connect(settings, "loader", autocommit=True) as connection:
             for each in outages:
                 if not each.is_stored:
-                    write_notices.keep_outage(connection, each.finding, each.telling, owner=OWNER)
-            for notice_id, telling in notices.to_send_again(connection, now).items():
-                write_notices.update(connection, notice_id, telling.sent(now))
-            lost.tell(settings, connection, now)
+                    write_notices.keep_outage(connection, each.finding, each.notification, owner=OWNER)
+            for notice_id, notification in notices.to_send_again(connection, now).items():
+                write_notices.update(connection, notice_id, notification.sent(now))
+            lost.report(settings, connection, now)
     except ConfigurationError as error:
-        logging.error("what was told is not in ops.notice: %s", error)
+        logging.error("what was reported is not in ops.notice: %s", error)
         return list(outages)
     return [replace(each, is_stored=True) for each in outages]
 
@@ -161,11 +163,11 @@ def _read(path: Path) -> list[Outage]:
                 row["text"],
                 tuple(Step(**step) for step in row["steps"]),
             ),
-            Telling(
-                **row["telling"]
+            Notification(
+                **row["notification"]
                 | {
                     name: datetime.fromisoformat(value)
-                    for name, value in row["telling"].items()
+                    for name, value in row["notification"].items()
                     if name in ("at", "retry_at", "ended_at") and value
                 }
             ),
@@ -182,7 +184,7 @@ def _write(path: Path, outages: Sequence[Outage]) -> None:
             "subject": each.finding.subject.name,
             "text": each.finding.text,
             "steps": [asdict(step) for step in each.finding.steps],
-            "telling": asdict(each.telling),
+            "notification": asdict(each.notification),
             "is_stored": each.is_stored,
         }
         for each in outages

@@ -1,4 +1,4 @@
-"""The process that `parc up` leaves running: it starts again what ends by itself, and has it told.
+"""The process that `parc up` leaves running: it starts again what ends by itself, and has it reported.
 
 `python -m parc.platform.supervisor` is that process; `parc stop` ends it first. It imports little:
 what takes more is left to processes that end (`parc.platform.restart`, `parc.platform.outages`).
@@ -24,7 +24,7 @@ from parc.settings import Settings, environment_without
 
 POLL_SECONDS = 1
 LOOK_EVERY = timedelta(minutes=2)
-"""How often what is wrong is told, and what ended; at once where a program is in trouble or out of it."""
+"""How often what is wrong is reported, and what ended; at once where a program is in trouble or out of it."""
 LONGEST_LOOK = timedelta(minutes=5)
 STOP_SECONDS = 20
 
@@ -61,19 +61,19 @@ def parts(settings: Settings) -> list[Part]:
 def run(settings: Settings, is_ending: threading.Event) -> None:
     """Watchdog until the event is set."""
     watch = Watchdog(parts(settings), supervision.record_file(settings))
-    teller = Teller()
+    reporter = Reporter()
     while not is_ending.wait(POLL_SECONDS):
         with locked(lock_file(settings)):
             if is_ending.is_set():  # meanwhile
                 return
             now = datetime.now(UTC)
             watch.look(now)
-        teller.look(watch.trouble(now), now)
+        reporter.look(watch.trouble(now), now)
 
 
 @dataclass
-class Teller:
-    """Has a process of its own tell people, one at a time."""
+class Reporter:
+    """Has a process of its own report it to people, one at a time."""
 
     _process: subprocess.Popen[bytes] | None = None
     _began_at: datetime | None = None

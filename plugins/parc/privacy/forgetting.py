@@ -26,8 +26,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import polars as pl
-import psycopg
-from psycopg import sql
+from psycopg import Connection, sql
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from parc import routing
@@ -56,8 +55,6 @@ _URGENT = """
 insert into routing.urgent_assignment (number, zone_code, set_by, reason)
 select number, null, %s, 'forgotten' from routing.urgent_zone where number = any (%s)
 """
-
-Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class NoPersonGiven(ParcError):
 
 
 def keep_copy(
-    settings: Settings, connection: Connection, fingerprint: str, kept: Mapping[UUID, ForgottenPseudonym]
+    settings: Settings, connection: Connection[Any], fingerprint: str, kept: Mapping[UUID, ForgottenPseudonym]
 ) -> None:
     """Write the list, made with the keys of this fingerprint, to the platform's own folder, together with
     anybody else in the existing copy (`kept`)."""
@@ -140,7 +137,7 @@ def keep_copy(
 
 
 @contextmanager
-def without_loads(connection: Connection) -> Iterator[None]:
+def without_loads(connection: Connection[Any]) -> Iterator[None]:
     """Keep builds away during the block, after waiting for loads that began before it.
 
     Raises Busy.
@@ -158,7 +155,7 @@ def without_loads(connection: Connection) -> Iterator[None]:
         yield
 
 
-def vacuum(connection: Connection, tables: Collection[Table]) -> None:
+def vacuum(connection: Connection[Any], tables: Collection[Table]) -> None:
     """Free the space of overwritten rows; tables of numbers are rewritten.
 
     Statistics are renewed, also those of partitioned tables, because they contain frequent values."""
@@ -174,7 +171,7 @@ def vacuum(connection: Connection, tables: Collection[Table]) -> None:
     _clear_statistics(connection)
 
 
-def _clear_statistics(connection: Connection) -> None:
+def _clear_statistics(connection: Connection[Any]) -> None:
     """Drop the statistics of people's columns in tables that builds fill and empty, since those of an empty
     table are never renewed. Not possible before PostgreSQL 18."""
     if connection.info.server_version < 180000:
@@ -245,7 +242,7 @@ def _e164(text: str) -> str:
     return str(known)
 
 
-def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, ForgottenPseudonym]:
+def _known(connection: Connection[Any], kinds: Mapping[UUID, str]) -> dict[UUID, ForgottenPseudonym]:
     """One person: these pseudonyms, and those that were earlier forgotten together with one of them."""
     listed = people.forgotten(connection)
     same = {listed[each].person for each in kinds.keys() & listed.keys()}
@@ -255,7 +252,7 @@ def _known(connection: Connection, kinds: Mapping[UUID, str]) -> dict[UUID, Forg
 
 
 def _only_of(
-    connection: Connection, known: Mapping[UUID, ForgottenPseudonym]
+    connection: Connection[Any], known: Mapping[UUID, ForgottenPseudonym]
 ) -> dict[UUID, ForgottenPseudonym]:
     """The lines and numbers that occur with these customers and no others, forgotten ones aside."""
     customers = [pseudonym for pseudonym, (kind, _) in known.items() if kind == CUSTOMER]
@@ -295,7 +292,7 @@ def _only_of(
 
 def _unlink(
     settings: Settings,
-    connection: Connection,
+    connection: Connection[Any],
     everybody: Collection[UUID],
     requested_by: str,
     reason: str,
@@ -323,7 +320,7 @@ def _unlink(
     return counts, list(tables)
 
 
-def _by_parent(connection: Connection, tables: Mapping[Table, int]) -> dict[str, int]:
+def _by_parent(connection: Connection[Any], tables: Mapping[Table, int]) -> dict[str, int]:
     """Counts by table, with partitions counted under their parent."""
     counts: dict[str, int] = {}
     for table, count in tables.items():
@@ -338,7 +335,7 @@ def _by_parent(connection: Connection, tables: Mapping[Table, int]) -> dict[str,
 
 
 def _take_numbers_out(
-    settings: Settings, connection: Connection, everybody: Collection[UUID]
+    settings: Settings, connection: Connection[Any], everybody: Collection[UUID]
 ) -> dict[Table, int]:
     """Delete the numbers, known only by their pseudonyms, from the tables from which the switch's are
     made."""
@@ -359,7 +356,7 @@ def _take_numbers_out(
 
 
 def _of_pseudonyms(
-    settings: Settings, connection: Connection, table: Table, everybody: Collection[UUID]
+    settings: Settings, connection: Connection[Any], table: Table, everybody: Collection[UUID]
 ) -> list[str]:
     """The numbers in a table that have one of these pseudonyms."""
     # All numbers as one text, because reading millions row by row is slow in Python.

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg import sql
+from psycopg import Connection, sql
 
 from parc.errors import ConfigurationError
 from parc.findings import Step
@@ -33,8 +32,6 @@ from parc.warehouse import connect, persons
 from parc.warehouse.partitions import Table
 
 AT_ONCE = 100_000
-
-Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> RotationRes
 
 
 def _renew(
-    connection: Connection, former: Pseudonyms, new: Pseudonyms, requested_by: str, reason: str
+    connection: Connection[Any], former: Pseudonyms, new: Pseudonyms, requested_by: str, reason: str
 ) -> tuple[int, dict[str, int]]:
     with connection.transaction():
         locks.keep(connection, locks.RANGES)
@@ -128,7 +125,7 @@ def _list_under_new_key(
         return dict(zip(new.renew([*kept], former), kept.values(), strict=True))
 
 
-def _parts(connection: Connection) -> Iterator[list[UUID]]:
+def _parts(connection: Connection[Any]) -> Iterator[list[UUID]]:
     """All distinct pseudonyms, in batches."""
     of_ledger = [*people.forgotten(connection), *people.named_in_releases(connection)]
     with connection.cursor() as cursor, cursor.copy("copy pseudonym from stdin") as copy:
@@ -140,6 +137,6 @@ def _parts(connection: Connection) -> Iterator[list[UUID]]:
             yield list(itertools.chain.from_iterable(rows))
 
 
-def _has_fingerprint(connection: Connection, pseudonyms: Pseudonyms) -> bool:
+def _has_fingerprint(connection: Connection[Any], pseudonyms: Pseudonyms) -> bool:
     key = people.key(connection)
     return key is not None and secrets.compare_digest(key.fingerprint, pseudonyms.fingerprint)

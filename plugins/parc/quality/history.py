@@ -11,7 +11,7 @@ from typing import Any
 import holidays
 from psycopg import Connection, sql
 
-from parc.feeds import Feed, Keeping
+from parc.feeds import Feed
 from parc.ledger import deliveries
 
 LIKE_DAYS = 4
@@ -103,7 +103,7 @@ def like_dates(feed: Feed, business_date: date, dates: Iterable[date]) -> list[d
 
 
 def _kind(feed: Feed, day: date) -> str:
-    if feed.keeping is not Keeping.DAYS:
+    if not feed.is_daily:
         return "snapshot"
     if day not in holidays.country_holidays("FR", years=day.year):
         return day.strftime("%A")

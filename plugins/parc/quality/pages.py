@@ -28,7 +28,7 @@ INDEXED_RUNS = 200
 INDEX = "index.json"
 """What the index page shows, so that a new run is added without reading the older ones again."""
 INDEXED = ("suite", "subject", "checked_at", "status", "messages")
-Entry = dict[str, Any]
+IndexEntry = dict[str, Any]
 """A run in the index: these parts of its summary, and the path of its page."""
 DRAFT = ".draft-"
 
@@ -142,7 +142,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _index(folder: Path, entries: Iterable[Entry]) -> None:
+def _index(folder: Path, entries: Iterable[IndexEntry]) -> None:
     """Write the index: each suite's newest run, then the newest runs of all suites."""
     known = {entry["page"]: entry for entry in entries}
     newest_first = sorted(known.values(), key=lambda entry: entry["page"].rpartition("/")[2], reverse=True)
@@ -155,22 +155,22 @@ def _index(folder: Path, entries: Iterable[Entry]) -> None:
     _replace(folder / "index.html", text)
 
 
-def _indexed(folder: Path) -> list[Entry]:
+def _indexed(folder: Path) -> list[IndexEntry]:
     """The entries of the index as it is; of all saved runs if there is none."""
     try:
-        indexed: list[Entry] = json.loads((folder / INDEX).read_text())
+        indexed: list[IndexEntry] = json.loads((folder / INDEX).read_text())
     except FileNotFoundError:
         return _saved(folder)
     return indexed
 
 
-def _saved(folder: Path) -> list[Entry]:
+def _saved(folder: Path) -> list[IndexEntry]:
     """The entries of all saved runs."""
     found = folder.rglob("*Z.json")
     return [_entry(folder, path.with_suffix(".html"), json.loads(path.read_text())) for path in found]
 
 
-def _entry(folder: Path, page: Path, summary: dict[str, Any]) -> Entry:
+def _entry(folder: Path, page: Path, summary: dict[str, Any]) -> IndexEntry:
     return {name: summary[name] for name in INDEXED} | {"page": page.relative_to(folder).as_posix()}
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Key = tuple[str, int | None, int | None]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+EffectKey = tuple[str, int | None, int | None]
 """Identifies an effect: (kind, cohort, period). Kinds: `simple`; `group` by cohort; `dynamic`, whose period
 counts from going live; `calendar` by period; `group_time` by both. What does not apply is None."""
 
@@ -46,9 +46,9 @@ class EffectEstimate:
 
 @dataclass(frozen=True)
 class Permuted:
-    """Effects by `Key`, the number of orders tried, and the number of distinct orders."""
+    """Effects by `EffectKey`, the number of orders tried, and the number of distinct orders."""
 
-    effects: dict[Key, EffectEstimate]
+    effects: dict[EffectKey, EffectEstimate]
     tried_count: int
     order_count: int
 
@@ -59,7 +59,7 @@ class Permuted:
 
 
 def permute(
-    outcomes: Floats,
+    outcomes: FloatArray,
     cohorts: Sequence[int],
     directorates: Sequence[str],
     periods: Sequence[int],
@@ -175,8 +175,8 @@ def _arrangements(profiles: list[Profile]) -> Iterator[list[Profile]]:
 
 
 def _effects(
-    outcomes: Floats, assigned: Ints, starts: list[int], labels: list[int], periods: Sequence[int]
-) -> tuple[Floats, Floats, Ints, list[Key]]:
+    outcomes: FloatArray, assigned: IntArray, starts: list[int], labels: list[int], periods: Sequence[int]
+) -> tuple[FloatArray, FloatArray, IntArray, list[EffectKey]]:
     """Effects (orders, keys); and for the first order, the mean outcomes and treated units by key."""
     orders, groups, times = len(assigned), len(labels), len(periods)
     member = (assigned[:, None, :] == np.arange(groups + 1)[None, :, None]).astype(np.float64)
@@ -199,7 +199,7 @@ def _effects(
                 trend = change / size[:, controls].sum(axis=1)
             effect[:, group, time] = level[:, group, time] - level[:, group, base] - trend
 
-    cells: dict[Key, list[tuple[int, int]]] = {}
+    cells: dict[EffectKey, list[tuple[int, int]]] = {}
     for group, start in enumerate(starts):
         for time in range(1, times):
             cell = (group, time)
@@ -228,9 +228,9 @@ def _effects(
     return values, means, counts, list(cells)
 
 
-def as_library(effects: dict[Key, EffectEstimate], estimated: Any) -> float:
+def as_library(effects: dict[EffectKey, EffectEstimate], estimated: Any) -> float:
     """Largest difference between these effects and the library's (a `GroupTimeATT`) for the same panel."""
-    theirs: dict[Key, float] = {("simple", None, None): estimated.aggregates["simple"]}
+    theirs: dict[EffectKey, float] = {("simple", None, None): estimated.aggregates["simple"]}
     for cohort, value in estimated.aggregates["group"].items():
         theirs["group", cohort, None] = value
     for kind in ("dynamic", "calendar"):

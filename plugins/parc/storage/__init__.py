@@ -59,11 +59,11 @@ OF_ONE_FILE = frozenset(
 )
 """Errors that may concern a single file, folder or link while the folder around it is readable."""
 
-Kind = Literal["file", "folder", "special file", "dangling link", "link out"]
+EntryKind = Literal["file", "folder", "special file", "dangling link", "link out"]
 """What an entry is after following links. A link to something missing or unreachable is a "dangling link",
 one to a place outside its folder a "link out"."""
 
-KINDS: dict[str, Kind] = {"file": "file", "directory": "folder"}
+KINDS: dict[str, EntryKind] = {"file": "file", "directory": "folder"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Entry:
     """
 
     name: str
-    kind: Kind
+    kind: EntryKind
     bytes: int
     modified_at: datetime | None
 

@@ -11,14 +11,13 @@ from fastapi.responses import RedirectResponse
 from pydantic import StringConstraints
 
 from parc import desk
-from parc.findings import ANSWER_LASTS, FindingAnswer, Verdict
+from parc.findings import ANSWER_LASTS, AnswerVerdict, FindingAnswer
 from parc.instants import PARIS, shown
-from parc.settings import Settings
-from parc.ui.visitors import SignedIn, from_our_pages
+from parc.ui.visitors import Platform, SignedIn, from_our_pages
 
 router = APIRouter()
 
-Reason = Annotated[
+GivenReason = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]*$")
 ]
 
@@ -26,11 +25,11 @@ Reason = Annotated[
 @router.post("/findings/{finding_id}", dependencies=[Depends(from_our_pages)])
 def answer_finding(
     request: Request,
-    settings: Annotated[Settings, Depends(Settings.from_env)],
+    settings: Platform,
     visitor: SignedIn,
     finding_id: str,
-    verdict: Annotated[Verdict, Form()],
-    reason: Annotated[Reason, Form()],
+    verdict: Annotated[AnswerVerdict, Form()],
+    reason: Annotated[GivenReason, Form()],
     until: Annotated[datetime | None, Form()] = None,
 ) -> RedirectResponse:
     """Record what the visitor says about a finding, as `parc acknowledge`, `parc dismiss` and `parc reopen`

@@ -31,7 +31,7 @@ from parc.ui import answering, docs, nights, punctuality, reading
 from parc.ui import quarantine as quarantine_pages
 from parc.ui.html import PAGE_HEADERS, page
 from parc.ui.outage import explained, outage_page
-from parc.ui.visitors import SignedIn
+from parc.ui.visitors import Platform, SignedIn
 from parc.warehouse import bi_address, connect
 
 QUARANTINE_SHOWN = 200
@@ -49,8 +49,6 @@ app.include_router(answering.router)
 app.include_router(docs.router)
 app.include_router(nights.router)
 app.include_router(quarantine_pages.router)
-
-Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 
 @app.middleware("http")
@@ -116,9 +114,9 @@ def show_releases(request: Request, settings: Platform) -> HTMLResponse:
 
 @app.get("/notices")
 def show_notices(request: Request, settings: Platform) -> HTMLResponse:
-    """Show what was told of failures, to whom, and when they were mended."""
+    """Show what was reported of failures, to whom, and when they were mended."""
     with connect(settings, "reader") as connection:
-        found = notices.told(connection, EVENTS_SHOWN)
+        found = notices.reported(connection, EVENTS_SHOWN)
     return page(request, "notices", notices=found, most=EVENTS_SHOWN)
 
 

@@ -7,16 +7,12 @@ port.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow.api_fastapi.app import get_cookie_path
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Receive, Send], Awaitable[None]]
+from starlette.types import ASGIApp, Message, Receive, Send
 
 NAME = COOKIE_NAME_JWT_TOKEN
 SET = b"set-cookie"
@@ -30,7 +26,7 @@ class OwnCookie:
     `is_own` says that this platform has signed it.
     """
 
-    def __init__(self, app: Application, port: int, is_own: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, app: ASGIApp, port: int, is_own: Callable[[str], Awaitable[bool]]) -> None:
         self._app = app
         self._own_name = f"{NAME}_{port}"
         self._is_own = is_own

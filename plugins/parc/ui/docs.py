@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
@@ -14,10 +14,9 @@ from parc.build import documentation
 from parc.findings import FindingKind
 from parc.settings import Settings
 from parc.ui.html import DOCS_POLICY, PROJECT_POLICY, markdown, navigation, page
+from parc.ui.visitors import Platform
 
 router = APIRouter()
-
-Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 
 def find(settings: Settings, path: str) -> Path | None:

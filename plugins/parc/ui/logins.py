@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from parc.ui import bodies
-from parc.ui.bodies import Application, Message, Receive, Send
+from starlette.types import ASGIApp, Message, Receive, Send
 
-Key = tuple[str, str]
+from parc.ui import bodies
+
+CountKey = tuple[str, str]
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +58,18 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` returns seconds."""
         self._clock = clock
-        self._counts: OrderedDict[Key, Count] = OrderedDict()
+        self._counts: OrderedDict[CountKey, Count] = OrderedDict()
 
     def __len__(self) -> int:
         """How many keys are counted."""
         return len(self._counts)
 
-    def wait(self, keys: list[Key]) -> float:
+    def wait(self, keys: list[CountKey]) -> float:
         """Seconds until an attempt with all these keys is accepted."""
         now = self._clock()
         return max((self._counts[key].until - now for key in keys if key in self._counts), default=0)
 
-    def begin(self, keys: list[Key]) -> None:
+    def begin(self, keys: list[CountKey]) -> None:
         """An attempt: it counts as failed until it is known to be none, so that many at once gain nothing."""
         now = self._clock()
         for key in keys:
@@ -82,13 +83,13 @@ class Tally:
         while len(self._counts) > MOST_COUNTS:
             self._counts.popitem(last=False)
 
-    def undo(self, keys: list[Key]) -> None:
+    def undo(self, keys: list[CountKey]) -> None:
         """It was no failed attempt."""
         for key in keys:
             if count := self._counts.get(key):
                 count.failures, count.until = max(count.failures - 1, 0), 0.0
 
-    def forget(self, keys: list[Key]) -> None:
+    def forget(self, keys: list[CountKey]) -> None:
         """Its person got in."""
         for key in keys:
             self._counts.pop(key, None)
@@ -97,7 +98,7 @@ class Tally:
 class LoginDelay:
     """ASGI middleware around all of Airflow's API server: sees every login and its result."""
 
-    def __init__(self, app: Application, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` returns seconds."""
         self._app = app
         self._tally = Tally(clock)
@@ -134,7 +135,7 @@ class LoginDelay:
             if not is_settled:
                 self._tally.undo(keys)
 
-    def _settle(self, scope: Any, answer: Message, keys: list[Key], names: list[str]) -> None:
+    def _settle(self, scope: Any, answer: Message, keys: list[CountKey], names: list[str]) -> None:
         if answer["status"] == 401:
             if wait := math.ceil(self._tally.wait(keys)):
                 log.warning("a login from %s failed again; next attempt in %s s", _network(scope), wait)

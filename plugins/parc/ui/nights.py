@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from parc.ledger import due
-from parc.settings import Settings
 from parc.ui import punctuality
 from parc.ui.html import page
+from parc.ui.visitors import Platform
 from parc.warehouse import connect
 
 router = APIRouter()
@@ -20,7 +19,7 @@ NIGHTS_SHOWN = 35
 
 
 @router.get("/nights")
-def show_nights(request: Request, settings: Annotated[Settings, Depends(Settings.from_env)]) -> HTMLResponse:
+def show_nights(request: Request, settings: Platform) -> HTMLResponse:
     """Show the last nights, and the weeks that they make."""
     now = datetime.now(UTC)
     with connect(settings, "reader") as connection:

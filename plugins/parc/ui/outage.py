@@ -12,12 +12,12 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Send
 
 from parc.errors import ParcError
 from parc.findings import FindingKind, Step, with_steps
 from parc.machine import processes
 from parc.settings import Settings
-from parc.ui.bodies import Application, Message, Receive, Send
 from parc.ui.html import PAGE_HEADERS, markdown, page
 from parc.warehouse import connect
 
@@ -29,7 +29,7 @@ class OutagePage:
     """ASGI middleware around all of Airflow's API server: answers 503, in plain words, where the database
     cannot be reached."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

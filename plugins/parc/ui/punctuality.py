@@ -12,23 +12,34 @@ from typing import Any, Literal
 from psycopg import Connection
 
 from parc.ledger import due, timeline
+from parc.ledger.due import DueTime
 from parc.ledger.timeline import Passage
 from parc.policy import deadline_of_release
 from parc.settings import Settings
 from parc.ui.html import morning_after
 
-Verdict = Literal["on time", "late", "not over", "loaded afterwards"]
+Punctuality = Literal["on time", "late", "not over", "loaded afterwards"]
 
 
 @dataclass(frozen=True)
 class FeedOfNight:
-    """A feed in a night: when it was due (UTC; None if it was not) and what became of it (None if nothing
+    """A feed in a night: when it was due (None if it was not) and what became of it (None if nothing
     came)."""
 
     feed: str
     is_daily: bool
-    due_at: datetime | None
+    due: DueTime | None
     passage: Passage | None
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it was due (UTC); None if it was not."""
+        return self.due.due_at if self.due else None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it was due, is no longer expected, and nothing good has come."""
+        return self.due is not None and not self.due.is_still_expected and self.came_at is None
 
     @property
     def came_at(self) -> datetime | None:
@@ -101,7 +112,7 @@ class Night:
             return None
         return (self.released_at - self.seen_at).total_seconds()
 
-    def verdict(self, now: datetime) -> Verdict:
+    def verdict(self, now: datetime) -> Punctuality:
         """Whether BI saw it by its deadline."""
         if self.is_history:
             return "loaded afterwards"
@@ -109,7 +120,8 @@ class Night:
             return "on time" if self.seen_at <= self.deadline else "late"
         return "not over" if now <= self.deadline else "late"
 
-    def sentence(self, now: datetime) -> str:
+    @property
+    def sentence(self) -> str:
         """How it went, against which deadlines; times as on the page (`morning_after`)."""
         if self.is_history:
             return "its deadlines had passed before the platform loaded anything"
@@ -124,7 +136,7 @@ class Night:
                 continue
             if each.came_at and each.late_by:
                 said.append(f"{each.feed} came {clock(each.came_at)} (due {clock(each.due_at)})")
-            elif each.came_at is None and now > each.due_at:
+            elif each.is_missing:
                 what = "was refused" if each.passage and each.passage.is_refused else "has not come"
                 said.append(f"{each.feed} {what} (due {clock(each.due_at)})")
         return "; ".join(said)
@@ -147,16 +159,14 @@ def nights(settings: Settings, connection: Connection[Any], newest: date, count:
     """The last `count` nights, the newest first."""
     first = newest - timedelta(days=count - 1)
     calendar = due.calendar(settings.project)
-    due_at = due.due_instants(connection, calendar, first, newest)
+    times = due.due_times(connection, calendar, first, newest)
     came = {(each.feed, each.business_date): each for each in timeline.passages(connection, first, newest)}
     released, began = timeline.released(connection, first, newest), timeline.began_at(connection)
     found = []
     for day in (newest - timedelta(days=back) for back in range(count)):
         deadline = deadline_of_release(day)
         feeds = [
-            FeedOfNight(
-                entry.feed, entry.is_daily, due_at.get((entry.feed, day)), came.get((entry.feed, day))
-            )
+            FeedOfNight(entry.feed, entry.is_daily, times.get((entry.feed, day)), came.get((entry.feed, day)))
             for entry in sorted(calendar, key=lambda entry: not entry.is_daily)
         ]
         is_history = began is None or deadline < began

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -19,6 +19,7 @@ from parc.ledger.quarantine import RejectedRowOfDelivery
 from parc.printable import csv_cell
 from parc.settings import Settings
 from parc.ui.html import page
+from parc.ui.visitors import Platform
 from parc.warehouse import connect
 
 router = APIRouter()
@@ -47,9 +48,6 @@ class Wanted(BaseModel):
             return quarantine.rows_across_feeds(
                 connection, feed=self.feed, business_date=self.day, reason=self.reason, limit=limit
             )
-
-
-Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 
 @router.get("/quarantine")

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 
 from parc.build import failures
-from parc.feeds import FEEDS, Keeping
+from parc.feeds import FEEDS
 from parc.findings import Step
 from parc.ledger import builds, due, nights, pages
 from parc.ledger.builds import BuildNode
@@ -107,7 +107,7 @@ def last_nights(connection: Connection[Any]) -> LastNights:
     """The last nights up to the newest that anything is known of."""
     dates = nights.dates(connection, due.newest_night(connection), NIGHTS_SHOWN)
     found = nights.nights(connection, dates[0]) if dates else []
-    is_daily = {feed.name: feed.keeping is Keeping.DAYS for feed in FEEDS.values()}
+    is_daily = {feed.name: feed.is_daily for feed in FEEDS.values()}
     return LastNights(dates, is_daily, {(each.feed, each.business_date): each for each in found})
 
 

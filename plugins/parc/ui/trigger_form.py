@@ -12,11 +12,11 @@ from datetime import date, datetime
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
+from starlette.types import ASGIApp, Receive, Send
 
 from parc.instants import PARIS
 from parc.orchestration.dates import business_dates
 from parc.ui import bodies
-from parc.ui.bodies import Application, Receive, Send
 
 TRIGGER = re.compile(r"/api/v2/dags/(?P<dag_id>[\w.-]+)/dagRuns/?$")
 DATED = re.compile(r"(?P<ingest>ingest_(?!late$)\w+)|ingest_late|export_routing")
@@ -27,9 +27,7 @@ MOST_BODY_BYTES = 1 << 20
 class TriggerForm:
     """ASGI middleware around all of Airflow's API server: sees each run that a person starts."""
 
-    def __init__(
-        self, app: Application, today: Callable[[], date] = lambda: datetime.now(PARIS).date()
-    ) -> None:
+    def __init__(self, app: ASGIApp, today: Callable[[], date] = lambda: datetime.now(PARIS).date()) -> None:
         """`today` returns the date in Paris."""
         self._app = app
         self._today = today

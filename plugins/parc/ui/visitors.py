@@ -1,4 +1,5 @@
-"""Who asks for a page, what they may do on it, and whether a form comes from a page of ours."""
+"""What a request for a page brings: the platform's settings, who asks, what they may do, and whether a form
+comes from a page of ours."""
 
 from __future__ import annotations
 
@@ -11,6 +12,10 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, HTTPException, Request
+
+from parc.settings import Settings
+
+Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 
 @dataclass(frozen=True)

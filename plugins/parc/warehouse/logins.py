@@ -29,7 +29,7 @@ SUPERUSER = "deploy/superuser.sql"
 
 
 @dataclass(frozen=True)
-class Limits:
+class LoginLimits:
     """How much of the server a login's sessions may use."""
 
     connections: int
@@ -51,10 +51,10 @@ class Limits:
 
 
 LIMITS = {
-    "parc_reader": Limits(20, "30min", "30min"),
-    "bi_reader": Limits(20, "10min", "5min", schema="marts"),
+    "parc_reader": LoginLimits(20, "30min", "30min"),
+    "bi_reader": LoginLimits(20, "10min", "5min", schema="marts"),
 }
-LIMITS_OF_A_DIRECTORATE = Limits(4, "10min", "5min", temp_file_limit="1GB", schema="regional")
+LIMITS_OF_A_DIRECTORATE = LoginLimits(4, "10min", "5min", temp_file_limit="1GB", schema="regional")
 
 
 def login(role: Role) -> str:
@@ -202,7 +202,7 @@ def _is_granted_to_owner(connection: psycopg.Connection[Any], name: str) -> bool
     return row is not None
 
 
-def _limit(connection: psycopg.Connection[Any], name: str, limits: Limits) -> None:
+def _limit(connection: psycopg.Connection[Any], name: str, limits: LoginLimits) -> None:
     """Set only limits that are not set yet, because an operator may have chosen others."""
     row = connection.execute(
         "select rolconnlimit, coalesce(rolconfig, '{}'), has_parameter_privilege('temp_file_limit', 'set') "

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from parc.build import build
+from parc.instants import PARIS
+from parc.ledger import due, nights
 from parc.settings import Settings
+from parc.warehouse import connect
 from support.channels import Row, boutique, deliver, visit
 from support.marts import marts, rows
 
@@ -54,6 +57,30 @@ def built(module_warehouse: Settings) -> Iterator[Settings]:
     deliver(module_warehouse, "boutiques", TUESDAY, FIRST_SNAPSHOT)
     build(module_warehouse)
     yield module_warehouse
+
+
+def test_what_is_still_expected_is_not_missing(built: Settings) -> None:
+    """The first feed of a night has come; the others are due in a few hours. The desk's list and its grid of
+    nights agree on what is missing."""
+    tonight = datetime.now(PARIS).date()
+    with connect(built, "admin") as connection, connection.transaction(force_rollback=True):
+
+        def missing() -> set[str]:
+            found = due.missing(connection, due.calendar(built.project))
+            grid = {each.feed: each.state for each in nights.nights(connection, tonight)}
+            tonights = {each.feed for each in found if each.business_date == tonight}
+            assert tonights == {feed for feed, state in grid.items() if state == "missing"}
+            assert {feed for feed, state in grid.items() if state == "expected"} >= {"interventions"}
+            return tonights
+
+        connection.execute(
+            "insert into ops.delivery (feed, business_date, status, files, content_sha256) "
+            "values ('calls', %s, 'published', '[]', '')",
+            [tonight],
+        )
+        assert missing() == set()
+        connection.execute("insert into ops.looked_for values ('boutique_visits', %s)", [tonight])
+        assert missing() == {"boutique_visits"}
 
 
 def test_regions_have_their_visits_and_open_boutiques(built: Settings) -> None:

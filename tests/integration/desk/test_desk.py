@@ -14,7 +14,7 @@ from parc import desk, routing
 from parc.errors import ConfigurationError, ParcError
 from parc.findings import BUILD, Finding, FindingAnswer, FindingKind, Severity, Step, Subject
 from parc.host import programs
-from parc.host.sending import Telling
+from parc.host.sending import Notification
 from parc.ledger import locks, nights, notices, write_deliveries, write_notices
 from parc.ledger.notices import Notice
 from parc.loading import ingest
@@ -257,8 +257,8 @@ def test_an_error_brings_its_steps_to_the_finding(warehouse: Settings, tmp_path:
     assert commands["landing zone"] == ("set PARC_LANDING to where deliveries arrive, or create the folder")
 
 
-def telling() -> Telling:
-    return Telling("the title", "the whole", datetime.now(UTC))
+def notification() -> Notification:
+    return Notification("the title", "the whole", datetime.now(UTC))
 
 
 def noticed(dag_id: str, kind: FindingKind, feed: str | None = None) -> Notice:
@@ -273,7 +273,7 @@ def test_a_notice_is_shown_unless_its_cause_is(warehouse: Settings) -> None:
     ]
     with connect(warehouse, "loader") as connection:
         for notice in told:
-            write_notices.keep(connection, notice, telling())
+            write_notices.keep(connection, notice, notification())
     assert {finding.kind for finding in desk.findings(warehouse)} == {notice.kind for notice in told}
     delivered(warehouse, "calls", DAY, "refused", reason="r")
     [found] = [finding for finding in desk.findings(warehouse) if finding.kind != "refused"]
@@ -315,7 +315,7 @@ def test_a_notice_ends_with_its_cause_and_with_no_other(warehouse: Settings, kin
         )
     delivered(warehouse, "calls", DAY, "published")
     with connect(warehouse, "loader") as connection:
-        write_notices.keep(connection, notice, telling())
+        write_notices.keep(connection, notice, notification())
     for other in {ENDS[other] for other in ENDS} - {ENDS[kind]}:
         with connect(warehouse, "admin") as connection:
             if kind is not FindingKind.MAINTENANCE_RUN_FAILED and "ops.notice" in other:
@@ -331,14 +331,14 @@ def test_a_later_success_ends_the_notices_of_its_dag(warehouse: Settings) -> Non
     with connect(warehouse, "loader") as connection:
         for dag_id in ("ingest_late", "maintain_warehouse"):
             notice = noticed(dag_id, FindingKind.LATE_RUN_FAILED)
-            write_notices.keep(connection, notice, telling())
+            write_notices.keep(connection, notice, notification())
         for notice_id, each in notices.open_of_dag(connection, "ingest_late").items():
             write_notices.update(connection, notice_id, replace(each, ended_at=each.at, ended_by="r2"))
     [found] = desk.findings(warehouse)
     assert found.subject.dag_id == "maintain_warehouse"
     with connect(warehouse, "loader") as connection:  # it fails again
         notice = noticed("ingest_late", FindingKind.LATE_RUN_FAILED)
-        write_notices.keep(connection, notice, telling())
+        write_notices.keep(connection, notice, notification())
     assert len(desk.findings(warehouse)) == 2
 
 
@@ -393,7 +393,7 @@ def test_deliveries_due_in_a_night(warehouse: Settings) -> None:
         ("interventions", "missing", ""),
     ]
     assert due[0].due_at == datetime(2012, 4, 24, 1, tzinfo=UTC) and not due[0].is_daily
-    assert {each.state for each in desk.due(warehouse, date(2999, 1, 2))} == {"due"}  # it is not due yet
+    assert {each.state for each in desk.due(warehouse, date(2999, 1, 2))} == {"expected"}
     assert desk.newest_night(warehouse) == monday
 
 

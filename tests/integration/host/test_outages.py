@@ -14,10 +14,10 @@ from parc import desk
 from parc.findings import FindingKind
 from parc.host import programs
 from parc.host.processes import Program, stop
-from parc.host.sending import Telling
+from parc.host.sending import Notification
 from parc.ledger import write_notices
 from parc.ledger.notices import Notice
-from parc.platform.lost import untold
+from parc.platform.lost import unreported
 from parc.platform.outages import look
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -174,11 +174,11 @@ def test_runs_of_which_nobody_was_told_are_found(warehouse: Settings) -> None:
     ]
     with connect(warehouse, "loader") as connection:
         everything = [("maintain_warehouse", "overdue"), ("ingest_calls", "lost"), ("ingest_calls", "again")]
-        assert untold(connection, runs) == everything
+        assert unreported(connection, runs) == everything
         for dag_id, run_id, kind in told:
             notice = Notice(kind, dag_id, run_id, None, None, None, "o", ["why"], "none", ())
-            write_notices.keep(connection, notice, Telling("title", "body", at))
-        assert untold(connection, [*runs, ended("export_routing", "later", "success", 50)]) == [
+            write_notices.keep(connection, notice, Notification("title", "body", at))
+        assert unreported(connection, [*runs, ended("export_routing", "later", "success", 50)]) == [
             ("maintain_warehouse", "overdue"),
             ("ingest_calls", "again"),
             ("build_marts", "mended"),

@@ -15,7 +15,7 @@ from parc.desk import notices, switch
 from parc.desk.go_live import GoLive, next_go_live
 from parc.errors import RoutingRefused
 from parc.findings import Finding, FindingKind, Step
-from parc.host.sending import Telling
+from parc.host.sending import Notification
 from parc.ledger import history, write_notices
 from parc.ledger import notices as ledger
 from parc.ledger.notices import Notice
@@ -48,7 +48,7 @@ def test_a_refused_release_stays_on_the_desk_until_another_is_planned(live: Sett
         FindingKind.RELEASE_RUN_FAILED, "export_routing", "r", None, EVE, EVE, "o", ["r"], "none", (step,)
     )
     with connect(live, "loader") as connection:
-        write_notices.keep(connection, failed, Telling("the title", "the whole", datetime.now(UTC)))
+        write_notices.keep(connection, failed, Notification("the title", "the whole", datetime.now(UTC)))
     with connect(live, "admin") as connection:
         connection.execute("insert into ops.build (status, is_full_refresh) values ('published', false)")
         connection.execute("update marts.published_build set build_id = 2")

@@ -74,9 +74,9 @@ def test_nights_are_on_time_late_or_not_over(warehouse: Settings) -> None:
 
     assert (sunday.loading_seconds, sunday.building_seconds, sunday.releasing_seconds) == (300, 4500, 1800)
     assert sunday.build_ids == [1] and sunday.released_at == at(SUNDAY, "02:50")
-    assert sunday.sentence(now) == "BI sees it since 04:20 (deadline 06:00)"
-    assert monday.sentence(now) == ("BI sees it since 06:20 (deadline 06:00); calls came 05:12 (due 04:00)")
-    assert tuesday.sentence(now) == (
+    assert sunday.sentence == "BI sees it since 04:20 (deadline 06:00)"
+    assert monday.sentence == ("BI sees it since 06:20 (deadline 06:00); calls came 05:12 (due 04:00)")
+    assert tuesday.sentence == (
         "BI does not see all of it (deadline 06:00); boutique_visits has not come (due 04:00); "
         "interventions has not come (due 04:00)"
     )

@@ -27,7 +27,7 @@ from psycopg import Connection
 from parc.errors import RoutingRefused, parts_of
 from parc.findings import Step
 from parc.ledger import locks, releases, write_releases
-from parc.ledger.releases import Kind, RecordedRelease
+from parc.ledger.releases import RecordedRelease, ReleaseKind
 from parc.routing.plans.plan import Plan
 from parc.routing.plans.remedies import RELEASE_HOLD, accept_drift, read_plan
 from parc.routing.steering.drafting import VERSIONS_KEPT, Drift, kill_switch_block, mismatch
@@ -76,7 +76,7 @@ def activate(
     switch: Switch,
     plan: Plan,
     *,
-    kind: Kind,
+    kind: ReleaseKind,
     requested_by: str,
     reason: str,
     approved_by: str | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
@@ -80,8 +80,9 @@ def explain(
         decision = decide(content, f"Live table {live.version}", number, dialled_number, at)
     planned, why_not = None, None
     try:
-        day = effective_date(business_date or newest_business_date(settings))
-        desired = desired_state(read_inputs(settings, day - timedelta(days=1), day)[0], day)
+        business_date = business_date or newest_business_date(settings)
+        day = effective_date(business_date)
+        desired = desired_state(read_inputs(settings, business_date, day)[0], day)
         if content and desired.digest == content.digest:
             why_not = f"the release for {day} would be the live table"
         else:

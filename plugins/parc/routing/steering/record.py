@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from parc.ledger import write_releases
-from parc.ledger.releases import Kind
+from parc.ledger.releases import ReleaseKind
 from parc.ledger.write_releases import Intent, RowChange
 from parc.pseudonyms import Pseudonyms
 from parc.routing.plans.plan import Plan
@@ -46,7 +46,7 @@ def begin_release(
     settings: Settings,
     plan: Plan,
     *,
-    kind: Kind,
+    kind: ReleaseKind,
     version: str,
     fence: int,
     requested_by: str,

@@ -10,7 +10,7 @@ from psycopg import Connection
 from parc.errors import ApprovalNeeded, RoutingRefused
 from parc.findings import Step
 from parc.ledger import write_releases
-from parc.ledger.releases import Kind
+from parc.ledger.releases import ReleaseKind
 from parc.routing.judges.validation import validate
 from parc.routing.plans.plan import Plan, PlanVerdict
 from parc.routing.plans.remedies import of_verdict, overwrite_drift, read_plan
@@ -88,7 +88,7 @@ def apply(
             approved_at = approved_at or write_releases.clock(connection)
         if found:
             record_drift(connection, "overwrite", found, requested_by, reason)
-        kind: Kind = "release" if plan.base_version else "bootstrap"
+        kind: ReleaseKind = "release" if plan.base_version else "bootstrap"
         version = activate(
             settings,
             connection,

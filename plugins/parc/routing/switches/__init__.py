@@ -15,6 +15,8 @@ from parc.settings import Settings
 KAMAILIO = "kamailio:"
 BOOTSTRAP = Step("release a first table", "parc routing apply --bootstrap")
 SEE_LIVE = Step("see what is live", "parc routing status")
+UNREADABLE = "unreadable"
+"""The version of a reading whose own account of its version cannot be read."""
 
 
 @dataclass(frozen=True)

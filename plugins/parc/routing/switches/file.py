@@ -21,14 +21,13 @@ from pathlib import Path
 from parc import storage
 from parc.errors import RoutingRefused
 from parc.findings import BUILD, Step
-from parc.routing.switches import SEE_LIVE, Answer, Pointer, Question, Reading, Release
+from parc.routing.switches import SEE_LIVE, UNREADABLE, Answer, Pointer, Question, Reading, Release
 from parc.routing.table.content import SHAPES, Content
 from parc.wording import counted
 
 POINTER = "current.json"
 MANIFEST = "manifest.json"
 FORMAT = 1
-UNREADABLE = "unreadable"
 
 
 class FileSwitch:

@@ -21,7 +21,7 @@ from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
-from parc.routing.switches import SEE_LIVE, Answer, Pointer, Question, Reading, Release
+from parc.routing.switches import SEE_LIVE, UNREADABLE, Answer, Pointer, Question, Reading, Release
 from parc.routing.switches.binrpc import START, START_ANOTHER
 from parc.routing.switches.memory import Memory
 from parc.routing.switches.probes import ask
@@ -31,7 +31,6 @@ from parc.routing.table.content import SHAPES, Content
 SLOTS = ("a", "b")
 LOCK_SECONDS = 10
 PROBLEMS_REPORTED = 5
-UNREADABLE = "unreadable"
 
 
 class KamailioSwitch:
