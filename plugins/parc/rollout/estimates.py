@@ -23,7 +23,7 @@ import yaml
 from parc.errors import BuildFailed
 from parc.feeds.declaration import MARKETS
 from parc.ledger import effects as ledger
-from parc.rollout.permutation import Floats, as_library, permute
+from parc.rollout.permutation import FloatArray, as_library, permute
 from parc.rollout.power import FEWEST_WEEKS, Aim, further_weeks, minimum_detectable_effect, without_effect
 
 OUTCOMES = ("call_rate", "repeat_7d_rate", "service_level", "satisfaction", "resolved_by_customer_file_share")
@@ -148,7 +148,7 @@ def estimate(series: Series, name: str, aim: Aim) -> list[dict[str, Any]]:
 
 
 def _foretold(
-    outcomes: Floats,
+    outcomes: FloatArray,
     within: list[int],
     to_come: list[int],
     directorates: list[str],
@@ -179,7 +179,7 @@ def _foretold(
 
 
 def _effects(
-    outcomes: Floats,
+    outcomes: FloatArray,
     regions: list[str],
     cohorts: list[int],
     homes: list[str],

@@ -105,7 +105,7 @@ class Arranged:
     `starts` are the numbers of the cohorts' first periods; `order_count` counts all distinct orders.
     """
 
-    assigned: Ints
+    assigned: IntArray
     labels: list[int]
     starts: list[int]
     order_count: int

@@ -18,9 +18,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from parc.rollout.permutation import Floats, Ints, arrange
+from parc.rollout.permutation import FloatArray, IntArray, arrange
 
-Bools = npt.NDArray[np.bool_]
+BoolArray = npt.NDArray[np.bool_]
 
 FEWEST_WEEKS = 8
 """A panel of fewer weeks does not show its noise."""
@@ -48,14 +48,14 @@ class Aim:
 class Design:
     """The weights of the average effect by order, and which weeks each order has live."""
 
-    weights: Floats
+    weights: FloatArray
     """(orders, units x periods); NaN if the order identifies nothing."""
-    live: Floats
+    live: FloatArray
     """(planted orders, units x periods), 1 or 0."""
-    crossed: Floats
+    crossed: FloatArray
     """(orders, planted orders): what an order shows of an effect of 1 that another one has."""
 
-    def power(self, noise: Sequence[Floats], effect: float, level: float) -> float:
+    def power(self, noise: Sequence[FloatArray], effect: float, level: float) -> float:
         """Share of the planted orders, of both signs and all panels of `noise`, that show the effect."""
         planted = self.live.shape[0]
         shown = []
@@ -88,7 +88,7 @@ def design(cohorts: tuple[int, ...], directorates: tuple[str, ...], periods: tup
     return Design(weights, live, weights @ live.T)
 
 
-def simple_weights(assigned: Ints, starts: Sequence[int], times: int) -> Floats:
+def simple_weights(assigned: IntArray, starts: Sequence[int], times: int) -> FloatArray:
     """Weights (orders, units x times) whose sum with the outcomes is the effect `simple` of `permute`.
 
     `assigned` is (orders, units): the number of each unit's cohort in `starts`, and after the last one never.
@@ -111,23 +111,25 @@ def simple_weights(assigned: Ints, starts: Sequence[int], times: int) -> Floats:
         weights[:, :, start - 1] += since * members.sum(axis=1)[:, None]
     whole = (live * used).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        averaged: Floats = weights / whole[:, None, None]
+        averaged: FloatArray = weights / whole[:, None, None]
     return averaged.reshape(len(assigned), -1)
 
 
-def without_effect(outcomes: Floats, estimate: float, live: Bools, directorates: Sequence[str]) -> Floats:
+def without_effect(
+    outcomes: FloatArray, estimate: float, live: BoolArray, directorates: Sequence[str]
+) -> FloatArray:
     """The outcomes without an effect that was estimated from them, for what follows here.
 
     The estimate takes some of the noise with it: one share of as many as there are directorates to compare.
     So the rest is made larger. Levels do not matter, as the effect is made of differences.
     """
     compared = max(len(set(directorates)) - 1, 2)
-    quiet: Floats = (outcomes - estimate * live) * np.sqrt(compared / (compared - 1))
+    quiet: FloatArray = (outcomes - estimate * live) * np.sqrt(compared / (compared - 1))
     return quiet
 
 
 def minimum_detectable_effect(
-    outcomes: Floats,
+    outcomes: FloatArray,
     cohorts: Sequence[int],
     directorates: Sequence[str],
     periods: Sequence[int],
@@ -156,7 +158,7 @@ def minimum_detectable_effect(
 
 
 def further_weeks(
-    outcomes: Floats,
+    outcomes: FloatArray,
     cohorts: Sequence[int],
     directorates: Sequence[str],
     periods: Sequence[int],
@@ -192,7 +194,7 @@ def further_weeks(
     return high
 
 
-def _continued(outcomes: Floats, weeks: int, seed: int) -> Floats:
+def _continued(outcomes: FloatArray, weeks: int, seed: int) -> FloatArray:
     """The outcomes, and after them runs of their own weeks, all units together, until there are enough."""
     rng = np.random.default_rng(seed)
     seen = outcomes.shape[1]
