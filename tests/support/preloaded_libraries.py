@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import adbc_driver_postgresql.dbapi
 import dbt.adapters.postgres
 import dbt.task.build
 import great_expectations
@@ -22,7 +23,7 @@ import parc.loading.worker
 import parc.nightly
 from parc.settings import PROJECT
 
-__all__ = ["dbt", "great_expectations", "parc", "rich", "typer"]
+__all__ = ["adbc_driver_postgresql", "dbt", "great_expectations", "parc", "rich", "typer"]
 
 SOME_DATABASE = {
     "PARC_PG_HOST": "localhost",

@@ -15,7 +15,7 @@ import sys
 THEN = "then"
 OBJECTS = 50_000
 """So many new objects start a collection; Python's default is 700."""
-USED_BY_TASKS = ("great_expectations", "polars", "psycopg")
+USED_BY_TASKS = ("great_expectations", "adbc_driver_postgresql.dbapi", "polars", "psycopg")
 """Libraries that take long to import. The scheduler's executor forks the processes of tasks from its own, so
 that these have them already."""
 

@@ -82,3 +82,15 @@ def connect(
         ) from None
     with connection:
         yield connection
+
+
+@contextmanager
+def table_cursor(address: str) -> Iterator[Any]:
+    """A cursor of ADBC, which fetches whole tables from the database at a DSN.
+
+    Raises adbc_driver_manager.Error.
+    """
+    from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]  # takes half a second
+
+    with dbapi.connect(address) as connection, connection.cursor() as cursor:
+        yield cursor

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import adbc_driver_manager
 import polars as pl
 import psycopg
-from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import Connection
 
 from parc.errors import ConfigurationError, RoutingRefused
@@ -210,7 +210,12 @@ def exempt_plan(
         try:
             demand = read_demand(settings, day - timedelta(days=1))
             moved = calls_moved(base.frames, desired.frames, diffs, demand, day)
-        except (ConfigurationError, dbapi.Error, psycopg.Error, pl.exceptions.PolarsError) as error:
+        except (
+            ConfigurationError,
+            adbc_driver_manager.Error,
+            psycopg.Error,
+            pl.exceptions.PolarsError,
+        ) as error:
             log.warning("calls moved are unknown: %s", error)
     return Plan(
         business_date=None,

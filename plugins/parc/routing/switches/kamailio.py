@@ -17,7 +17,6 @@ from typing import Any
 
 import polars as pl
 import psycopg
-from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import sql
 
 from parc.errors import ConfigurationError, RoutingRefused
@@ -27,6 +26,7 @@ from parc.routing.switches.memory import Memory
 from parc.routing.switches.probes import ask
 from parc.routing.switches.rehearsal import misrouted
 from parc.routing.table.content import SHAPES, Content
+from parc.warehouse import table_cursor
 
 SLOTS = ("a", "b")
 LOCK_SECONDS = 10
@@ -169,7 +169,7 @@ class KamailioSwitch:
 
     def _tables(self, slot: str, names: Iterable[str]) -> dict[str, pl.DataFrame]:
         found = {}
-        with dbapi.connect(self._dsn) as connection, connection.cursor() as cursor:
+        with table_cursor(self._dsn) as cursor:
             for name in names:
                 columns = ", ".join(SHAPES[name].columns)
                 cursor.execute(f"select {columns} from slot_{slot}.{name}")

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from parc.errors import ConfigurationError
 from parc.findings import BUILD, Step
 from parc.ledger.releases import GOVERNING_DELIVERIES
 from parc.routing.table.content import INSTANT
 from parc.settings import Settings
-from parc.warehouse import connect, dsn
+from parc.warehouse import connect, dsn, table_cursor
 
 VOLUME_DAYS = 28
 
@@ -139,7 +139,7 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
     """
     sources = [*SOURCES.values(), DEMAND, POSITIONS, CLOCKS, FREEZES]
     _require_tables(settings, [table for table, _ in sources])
-    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+    with table_cursor(dsn(settings, "exporter")) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
         frames = {name: _read(cursor, *source) for name, source in SOURCES.items()}
         demand = _read_demand(cursor, business_date)
@@ -162,7 +162,7 @@ def read_inputs(settings: Settings, business_date: date, effective_date: date) -
 def read_demand(settings: Settings, business_date: date) -> pl.DataFrame:
     """Only the recent call volumes."""
     _require_tables(settings, [DEMAND[0]])
-    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+    with table_cursor(dsn(settings, "exporter")) as cursor:
         return _read_demand(cursor, business_date)
 
 
@@ -170,7 +170,7 @@ def read_rollout(settings: Settings) -> pl.DataFrame:
     """Only the rollout plan."""
     table, columns = SOURCES["rollout"]
     _require_tables(settings, [table])
-    with dbapi.connect(dsn(settings, "exporter")) as connection, connection.cursor() as cursor:
+    with table_cursor(dsn(settings, "exporter")) as cursor:
         return _read(cursor, table, columns)
 
 
@@ -203,11 +203,11 @@ def _require_tables(settings: Settings, tables: list[str]) -> None:
         )
 
 
-def _read(cursor: dbapi.Cursor, table: str, columns: Columns) -> pl.DataFrame:
+def _read(cursor: Any, table: str, columns: Columns) -> pl.DataFrame:
     return _fetch(cursor, f"select {', '.join(columns)} from {table}").cast(dict(columns))  # type: ignore[arg-type]
 
 
-def _read_demand(cursor: dbapi.Cursor, business_date: date) -> pl.DataFrame:
+def _read_demand(cursor: Any, business_date: date) -> pl.DataFrame:
     table, columns = DEMAND
     query = (
         f"select {', '.join(columns)} from {table} where business_date <= '{business_date}' "
@@ -217,7 +217,7 @@ def _read_demand(cursor: dbapi.Cursor, business_date: date) -> pl.DataFrame:
     return _fetch(cursor, query).cast(dict(columns))  # type: ignore[arg-type]
 
 
-def _fetch(cursor: dbapi.Cursor, query: str) -> pl.DataFrame:
+def _fetch(cursor: Any, query: str) -> pl.DataFrame:
     cursor.execute(query)
     frame = pl.from_arrow(cursor.fetch_arrow_table())
     assert isinstance(frame, pl.DataFrame)
