@@ -6,22 +6,26 @@ import os
 import tempfile
 from pathlib import Path
 
-import adbc_driver_postgresql.dbapi
-import dbt.adapters.postgres
-import dbt.task.build
-import great_expectations
 import pytest
 import rich.console
 import rich.table
 import typer
-from dbt.cli.main import cli
-from dbt.contracts.graph.manifest import Manifest
 
-import parc.build.dbt_process
-import parc.cli
-import parc.loading.worker
-import parc.nightly
+from parc.imports import first_import
 from parc.settings import PROJECT
+
+with first_import("great_expectations"):
+    import adbc_driver_postgresql.dbapi
+    import dbt.adapters.postgres
+    import dbt.task.build
+    import great_expectations
+    from dbt.cli.main import cli
+    from dbt.contracts.graph.manifest import Manifest
+
+    import parc.build.dbt_process
+    import parc.cli
+    import parc.loading.worker
+    import parc.nightly
 
 __all__ = ["adbc_driver_postgresql", "dbt", "great_expectations", "parc", "rich", "typer"]
 

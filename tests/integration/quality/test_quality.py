@@ -846,7 +846,7 @@ def test_the_run_is_saved_with_its_page_and_no_secret(platform: Settings) -> Non
     assert result["statistics"]["evaluated_expectations"] == judged > 20
     password = warehouse.parameters(platform, "loader")["password"]
     files = [path for path in platform.home.rglob("*") if path.is_file()]
-    assert len(files) == 5
+    assert len(files) == 6, "page, summary, result; index, its data, its lock"
     assert not [path for path in files if password in path.read_text()]
 
 
