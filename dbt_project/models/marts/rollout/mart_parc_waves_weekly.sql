@@ -52,47 +52,49 @@ weeks as (
     group by 1
 ),
 
-statuses as (
+-- Added, not joined: a join would compare every week of a region with every other.
+facts as (
     select
         date_trunc('week', business_date::timestamp)::date as week_start_date,
         region_code,
         market,
-        count(*) as day_count,
-        bool_or(status in ('live', 'stalled')) as is_live,
-        bool_or(status = 'stalled') as is_stalled,
-        bool_or(status = 'reverted') as is_reverted
+        status,
+        null as metric,
+        null::numeric as numerator,
+        null::numeric as denominator
     from rollout_days
-    group by 1, 2, 3
+    union all
+    select week_start_date, region_code, market, null as status, metric, numerator, denominator
+    from metrics
+    where market is not null
 ),
 
 -- A numerator without its denominator is left out: a region without known lines has no call rate.
-figures as (
+region_weeks as (
     select
         week_start_date,
         region_code,
         market,
+        count(status) as day_count,
+        bool_or(status in ('live', 'stalled')) as is_live,
+        bool_or(status = 'stalled') as is_stalled,
+        bool_or(status = 'reverted') as is_reverted,
     {% for name in measured -%}
         max(numerator) filter (where metric = '{{ name }}' and denominator is not null) as {{ name }}_numerator,
         max(denominator) filter (where metric = '{{ name }}') as {{ name }}_denominator{{ ',' if not loop.last }}
     {% endfor %}
-    from metrics
-    where market is not null
+    from facts
     group by 1, 2, 3
 ),
 
 regions as (
     select
-        statuses.*,
+        region_weeks.*,
         cohorts.wave,
         cohorts.go_live_date,
-        cohorts.is_comparable,
-    {% for name in measured -%}
-        figures.{{ name }}_numerator,
-        figures.{{ name }}_denominator{{ ',' if not loop.last }}
-    {% endfor %}
-    from statuses
+        cohorts.is_comparable
+    from region_weeks
     inner join cohorts using (region_code, market)
-    left join figures using (week_start_date, region_code, market)
 ),
 
 compared as (
