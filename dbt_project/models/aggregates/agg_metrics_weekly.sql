@@ -6,6 +6,7 @@
         'call_rate': 'offered_person_count',
         'home_region_rate': 'offered_person_count',
         'mean_wait_seconds': 'offered_person_count',
+        'offshore_in_hours_share': 'offered_person_count',
         'repeat_7d_rate': 'offered_person_count',
         'resolved_by_customer_file_share': 'offered_person_count',
         'satisfaction': 'offered_person_count',

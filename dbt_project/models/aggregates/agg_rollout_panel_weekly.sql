@@ -41,7 +41,8 @@ final as (
     where
         cohorts.is_comparable
         and metrics.metric in (
-            'call_rate', 'repeat_7d_rate', 'service_level', 'satisfaction', 'resolved_by_customer_file_share'
+            'call_rate', 'repeat_7d_rate', 'service_level', 'satisfaction', 'offshore_in_hours_share',
+            'resolved_by_customer_file_share'
         )
 )
 

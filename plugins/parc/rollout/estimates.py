@@ -26,7 +26,14 @@ from parc.ledger import effects as ledger
 from parc.rollout.permutation import FloatArray, as_library, permute
 from parc.rollout.power import FEWEST_WEEKS, Aim, further_weeks, minimum_detectable_effect, without_effect
 
-OUTCOMES = ("call_rate", "repeat_7d_rate", "service_level", "satisfaction", "resolved_by_customer_file_share")
+OUTCOMES = (
+    "call_rate",
+    "repeat_7d_rate",
+    "service_level",
+    "satisfaction",
+    "offshore_in_hours_share",
+    "resolved_by_customer_file_share",
+)
 _MONDAY = date(1970, 1, 5)
 _ESTIMATOR = "Callaway-Sant'Anna, not-yet-treated controls, no covariates, regions weighted 1"
 

@@ -24,6 +24,7 @@ _ANSWERED, _ABANDONED, _IVR_RESOLVED, _OVERFLOWED, _BLOCKED = range(5)
 # How a call ends as a whole; only calls with the first three outcomes reached a queue.
 CALL_OUTCOMES = ("answered", "abandoned", "overflowed_lost", "ivr_resolved", "ivr_abandoned", "blocked")
 OFFERED_OUTCOMES = 3
+ANSWERED_BY = ("home", "other_directorate", "offshore_in_hours", "offshore_off_hours")
 _IVR_OUTCOMES = np.array([-1, 4, 3, -1, 5])
 
 _WITHHELD = (None, "anonymous", "restricted", "unavailable", "+266696687")
@@ -72,9 +73,11 @@ class ServedCalls(Rows):
 
     `market` is the market of the number dialled, `call_outcome` an index in CALL_OUTCOMES, `legs` the number
     of legs, `wait` the seconds until an agent picked up (0 if none did). `in_hours` marks calls that reached
-    a queue during the opening hours of the customer's zone; `at_home` those first answered in the customer's
-    directorate; `home_chance` is the chance of that, given an answer. `satisfied` marks scores of 4 or 5;
-    `satisfied_without` the same people's scores had there been no rollout.
+    a queue during the opening hours of the customer's zone; `answered_by` is an index in ANSWERED_BY (-1:
+    nobody), by where the customer lives and the site that answered first; `home_chance` is the chance of
+    `home`, given an answer. `partner` is the index of that site if offshore (-1: not), `handle` the seconds
+    of talk, hold and wrap-up. `satisfied` marks scores of 4 or 5; `satisfied_without` the same people's
+    scores had there been no rollout, `satisfied_elsewhere` had nobody been answered at home.
     """
 
     market: Ints
@@ -83,11 +86,14 @@ class ServedCalls(Rows):
     wait: Ints
     is_identified: Bools
     in_hours: Bools
-    at_home: Bools
+    answered_by: Ints
+    partner: Ints
+    handle: Ints
     home_chance: Floats
     surveyed: Bools
     satisfied: Bools
     satisfied_without: Bools
+    satisfied_elsewhere: Bools
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,17 @@ class _Roots:
     number: Ints
     withheld: Ints
     is_identified: Bools
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """The answers of each leg, -1 without one; `without` and `elsewhere` are the satisfaction that the same
+    people would have given without the rollout, and if nobody had been answered at home."""
+
+    satisfaction: Ints
+    recommend: Ints
+    without: Ints
+    elsewhere: Ints
 
 
 @dataclass(frozen=True)
@@ -192,9 +209,9 @@ class CallCentre:
         home_chance = np.zeros(len(contacts))
         home_chance[queued] = self._serve(day, contacts, roots, queued, queued_at, legs)
         table = legs.sorted()
-        satisfaction, recommend, without = self._survey(day, contacts, roots, table)
-        frame = self._frame(day, contacts, roots, table, (satisfaction, recommend))
-        return frame, self._served(day, contacts, roots, table, home_chance, satisfaction, without)
+        survey = self._survey(day, contacts, roots, table)
+        frame = self._frame(day, contacts, roots, table, survey)
+        return frame, self._served(day, contacts, roots, table, home_chance, survey)
 
     def _present(self, day: date, contacts: Contacts) -> _Roots:
         """Decide the number shown, service dialled, identification, and the zone that the switch finds."""
@@ -405,13 +422,8 @@ class CallCentre:
                 queue=moved.expert_queue,
             )
 
-    def _survey(
-        self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints]
-    ) -> tuple[Ints, Ints, Ints]:
-        """Satisfaction and recommendation per leg: on the last answered leg of those who reply, else -1.
-
-        The third array is the satisfaction that the same people would have given without the rollout.
-        """
+    def _survey(self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints]) -> _Survey:
+        """What those who reply to the survey say, on their last answered leg."""
         rng = stream(self._seed, "survey", day)
         total = len(contacts)
         answered = np.flatnonzero(legs["outcome"] == _ANSWERED)
@@ -423,9 +435,11 @@ class CallCentre:
         live = self._geography.days_live(day)[
             self._geography.department_region[contacts.department], roots.market
         ]
+        at_home = self._effects.answered_at_home * self._is_answered_at_home(day, contacts, legs)
         latent_satisfaction = (
             0.66
             + self._effects.satisfaction * (live >= 0)
+            + at_home
             - 0.25 * (waited > 60)
             - 0.15 * (legs_answered > 1)
             - 0.35 * (contacts.next_gap >= 0)
@@ -435,16 +449,28 @@ class CallCentre:
         calls_again = contacts.again_without.astype(np.int64) - (contacts.next_gap >= 0)
         latent_without = latent_satisfaction - self._effects.satisfaction * (live >= 0) - 0.35 * calls_again
         score_without = 1 + np.searchsorted(_SCORE_EDGES, latent_without)
+        score_elsewhere = 1 + np.searchsorted(_SCORE_EDGES, latent_satisfaction - at_home)
         likelihood = np.clip(
             np.rint(7.0 + 1.9 * (latent_satisfaction - 0.4) + 0.9 * rng.standard_normal(total)), 0, 10
         )
         replies = np.flatnonzero((last >= 0) & (rng.random(total) < _SURVEYED))
         recommends = replies[rng.random(len(replies)) < _RECOMMENDS]
-        satisfaction, recommend, without = np.full((3, len(legs["root"])), -1)
+        satisfaction, recommend, without, elsewhere = np.full((4, len(legs["root"])), -1)
         satisfaction[last[replies]] = score[replies]
         without[last[replies]] = score_without[replies]
+        elsewhere[last[replies]] = score_elsewhere[replies]
         recommend[last[recommends]] = likelihood[recommends].astype(np.int64)
-        return satisfaction, recommend, without
+        return _Survey(satisfaction, recommend, without, elsewhere)
+
+    def _is_answered_at_home(self, day: date, contacts: Contacts, legs: dict[str, Ints]) -> Bools:
+        """Whether the first answered leg of each call is at a site of the customer's directorate."""
+        answered = np.flatnonzero(legs["outcome"] == _ANSWERED)[::-1]
+        first_site = np.full(len(contacts), -1)
+        first_site[legs["root"][answered]] = legs["site"][answered]
+        directorates = np.array([site.directorate for site in self._geography.sites])
+        home = self._geography.department_directorates(day)[contacts.department]
+        is_home: Bools = (first_site >= 0) & (directorates[first_site] == home)
+        return is_home
 
     def _served(
         self,
@@ -453,8 +479,7 @@ class CallCentre:
         roots: _Roots,
         legs: dict[str, Ints],
         home_chance: Floats,
-        satisfaction: Ints,
-        without: Ints,
+        survey: _Survey,
     ) -> ServedCalls:
         """Work out from its legs how each call went."""
         geography = self._geography
@@ -480,27 +505,41 @@ class CallCentre:
         opens, closes = geography.windows(day)
         zone = geography.department_zones(day)[contacts.department]
         is_open = np.any((opens[zone] <= queued_at[:, None]) & (queued_at[:, None] < closes[zone]), axis=1)
-        directorates = np.array([site.directorate for site in geography.sites])
-        home = geography.department_directorates(day)[contacts.department]
-        score, score_without = np.full((2, total), -1)
-        replies = np.flatnonzero(satisfaction >= 0)
-        score[root[replies]], score_without[root[replies]] = satisfaction[replies], without[replies]
+        is_offshore = np.array([site.directorate for site in geography.sites]) < 0
+        site = legs["site"][answered]
+        in_hours = was_queued & is_open
+        answered_by = np.select(
+            [~is_answered, self._is_answered_at_home(day, contacts, legs), ~is_offshore[site], in_hours],
+            [-1, 0, 1, 2],
+            3,
+        )
+        worked = (
+            np.maximum(legs["talk_s"], 0) + np.maximum(legs["hold_s"], 0) + np.maximum(legs["wrap_up_s"], 0)
+        )
+        replies = np.flatnonzero(survey.satisfaction >= 0)
+        scores = np.full((3, total), -1)
+        for number, given in enumerate((survey.satisfaction, survey.without, survey.elsewhere)):
+            scores[number, root[replies]] = given[replies]
+        score, score_without, score_elsewhere = scores
         return ServedCalls(
             market=roots.market,
             call_outcome=np.where(is_answered, 0, np.where(was_queued, in_queue, in_ivr)),
             legs=np.bincount(root, minlength=total),
             wait=np.where(is_answered, legs["answered_at"][answered] - queued_at, 0),
             is_identified=roots.is_identified,
-            in_hours=was_queued & is_open,
-            at_home=is_answered & (directorates[legs["site"][answered]] == home),
+            in_hours=in_hours,
+            answered_by=answered_by,
+            partner=np.where(is_answered & is_offshore[site], site, -1),
+            handle=np.bincount(root, weights=worked, minlength=total).astype(np.int64),
             home_chance=home_chance,
             surveyed=score >= 0,
             satisfied=score >= 4,
             satisfied_without=score_without >= 4,
+            satisfied_elsewhere=score_elsewhere >= 4,
         )
 
     def _frame(
-        self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints], survey: tuple[Ints, Ints]
+        self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints], survey: _Survey
     ) -> pl.DataFrame:
         """The legs with the feed's values and column order."""
         geography = self._geography
@@ -539,8 +578,8 @@ class CallCentre:
                 "wrap_up_s": present(legs["wrap_up_s"]),
                 "transferred_to": words(queues, legs["transferred_to"]),
                 "reason_code": words(sum(REASONS, ()), np.where(legs["queued_at"] >= 0, reason[root], -1)),
-                "satisfaction": present(survey[0]),
-                "recommend": present(survey[1]),
+                "satisfaction": present(survey.satisfaction),
+                "recommend": present(survey.recommend),
             }
         )
 

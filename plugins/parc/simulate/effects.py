@@ -16,12 +16,16 @@ class Effects:
     around a job; `repeat` that of the chance to call again. `satisfaction` is in standard deviations of the
     survey's latent score and applies in full from the first day. Identification and opening hours do not
     change; waits change only because calls routed home overflow less (see `parc.simulate.calls`).
+
+    `answered_at_home` has nothing to do with dates: what an answer by the customer's own directorate adds to
+    the latent score, wherever the region stands. The default plants no such gap.
     """
 
     ramp_days: int = 56
     call_rate: float = -0.04
     repeat: float = -0.12
     satisfaction: float = 0.15
+    answered_at_home: float = 0.0
 
 
 EFFECTS = Effects()

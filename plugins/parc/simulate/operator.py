@@ -15,7 +15,7 @@ from parc.simulate.boutiques import Boutiques
 from parc.simulate.calls import CallCentre
 from parc.simulate.contacts import ContactBook, Contacts
 from parc.simulate.demand import Demand
-from parc.simulate.effects import EFFECTS
+from parc.simulate.effects import EFFECTS, Effects
 from parc.simulate.errors import SimulationError
 from parc.simulate.faults import FaultPlan
 from parc.simulate.footfall import Footfall
@@ -57,6 +57,7 @@ def simulate(
     out: str,
     faults: Iterable[str] = (),
     delivered: Collection[str] = feeds.IN_LOADING_ORDER,
+    effects: Effects = EFFECTS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SimulationSummary:
     """Deliver the feeds of a synthetic operator, those in `delivered`, for the business dates `first` to
@@ -67,10 +68,10 @@ def simulate(
     the first date; after that, boutiques on the first of each month, the numbering plan and active lines on
     the first of each month and on Mondays, the others on Mondays.
 
-    A delivery depends, byte for byte, only on its date, `scale`, `seed` and its fault. `faults` are names of
-    `FAULTS`, optionally with a feed and date (`late@calls:2012-04-20`). `faults.json` beside the feeds
-    records what the faults did, and `truth.json` what the marts must find (see `parc.simulate.truth`). The
-    landing zone is left as on the evening of `last`. `progress` receives (what is made, days done, total
+    A delivery depends, byte for byte, only on its date, `scale`, `seed`, `effects` and its fault. `faults`
+    are names of `FAULTS`, optionally with a feed and date (`late@calls:2012-04-20`). `faults.json` beside the
+    feeds records what the faults did, and `truth.json` what the marts must find (see `parc.simulate.truth`).
+    The landing zone is left as on the evening of `last`. `progress` receives (what is made, days done, total
     days).
 
     Raises SimulationError for an invalid request and for incomplete seeds.
@@ -104,11 +105,11 @@ def simulate(
     demand = Demand(geography, seed=seed)
     footfall = Footfall(geography)
     boutiques = Boutiques(geography, population, scale=scale, seed=seed)
-    contacts = ContactBook(geography, population, demand, footfall, EFFECTS, seed=seed)
-    shops = VisitBook(geography, population, boutiques, demand, footfall, EFFECTS, seed=seed)
-    field = JobBook(geography, population, demand, EFFECTS, seed=seed)
-    centre = CallCentre(geography, population, demand, EFFECTS, scale=scale, seed=seed)
-    truth = Truth(geography, population, EFFECTS, scale=scale, seed=seed)
+    contacts = ContactBook(geography, population, demand, footfall, effects, seed=seed)
+    shops = VisitBook(geography, population, boutiques, demand, footfall, effects, seed=seed)
+    field = JobBook(geography, population, demand, effects, seed=seed)
+    centre = CallCentre(geography, population, demand, effects, scale=scale, seed=seed)
+    truth = Truth(geography, population, effects, scale=scale, seed=seed)
 
     @lru_cache(maxsize=2)  # a fault may need the previous day
     def made(day: date) -> dict[str, pl.DataFrame]:

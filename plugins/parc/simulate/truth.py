@@ -15,6 +15,10 @@ another operator starts a new file. Its structure:
       calls            by market dialled: `legs`, `contacts` (calls), by outcome `answered`, `abandoned`,
                        `overflowed_lost`, `ivr_resolved`, `ivr_abandoned`, `blocked`; also `offered` (the
                        first three), `answered_wait_seconds`, `identified`, `surveys`, `satisfied` (4 or 5)
+      answers          `by` who answered (see ANSWERED_BY; by where the customer lives, known or not):
+                       `answered`, `handle_seconds`, `surveys`, `satisfied`, `satisfied_elsewhere` (as the
+                       same people would have answered, had nobody been answered at home); and
+                       `partners`: answered calls by offshore site
       boutique_visits  `visits`, `served` (sales included), `sales`, `left_unserved`,
                        `served_wait_seconds`, `identified`, `surveys`, `satisfied`
       interventions    `states` delivered; `requested` on the date by kind and department; `closed` on the
@@ -49,7 +53,7 @@ import numpy as np
 import polars as pl
 
 from parc.feeds.declaration import MARKETS
-from parc.simulate.calls import CALL_OUTCOMES, OFFERED_OUTCOMES, ServedCalls
+from parc.simulate.calls import ANSWERED_BY, CALL_OUTCOMES, OFFERED_OUTCOMES, ServedCalls
 from parc.simulate.chance import Bools, Ints
 from parc.simulate.contacts import Contacts, ramp, relative_call_rate
 from parc.simulate.effects import Effects
@@ -92,6 +96,7 @@ class Truth:
         made = contacts.take(contacts.is_made).in_order()
         self._dates[day.isoformat()] = {
             "calls": _calls(served),
+            "answers": self._answers(served),
             "boutique_visits": _visits(visits),
             "interventions": self._interventions(field),
             "cohorts": self._cohort_figures(day, contacts, made, served),
@@ -116,6 +121,22 @@ class Truth:
             for name, ((market, go_live), regions) in zip(self._names, self._cohorts, strict=True)
         }
         landing.write_json(TRUTH, self._head | {"effects": effects, "cohorts": cohorts, "dates": dates})
+
+    def _answers(self, served: ServedCalls) -> Figures:
+        figures: Figures = {}
+        for number, name in enumerate(ANSWERED_BY):
+            calls = served.take(served.answered_by == number)
+            figures[name] = {
+                "answered": len(calls),
+                "handle_seconds": int(calls.handle.sum()),
+                "surveys": int(calls.surveyed.sum()),
+                "satisfied": int(calls.satisfied.sum()),
+                "satisfied_elsewhere": int(calls.satisfied_elsewhere.sum()),
+            }
+        sites = self._geography.sites
+        counts = np.bincount(served.partner[served.partner >= 0], minlength=len(sites)).tolist()
+        partners = {site.code: count for site, count in zip(sites, counts, strict=True) if count}
+        return {"by": figures, "partners": partners}
 
     def _interventions(self, field: FieldDay) -> Figures:
         codes = self._geography.department_codes
@@ -178,7 +199,7 @@ class Truth:
             "offered": count(of_served, served.call_outcome < OFFERED_OUTCOMES),
             "answered": count(of_served, is_answered),
             "in_hours": count(of_served, in_hours),
-            "at_home": count(of_served, in_hours & served.at_home),
+            "at_home": count(of_served, in_hours & (served.answered_by == 0)),
             "at_home_expected": [round(value, 3) for value in expected.tolist()],
             "surveys": count(of_served, served.surveyed),
             "satisfied": count(of_served, served.satisfied),

@@ -1,0 +1,150 @@
+{%- set sums = [
+    'survey_count', 'satisfied_count', 'recommend_count', 'promoter_points', 'promoter_squared_points',
+    'identified_answered_count', 'repeat_1d_count', 'repeat_7d_count', 'repeat_30d_count', 'same_reason_count',
+    'answered_count', 'transferred_count', 'handle_seconds', 'handle_squared_seconds', 'wait_answered_seconds',
+    'wait_squared_seconds',
+] -%}
+{#- By outcome: the window that must be final for it; its cases, the sum of their values and that of the squares. -#}
+{%- set outcomes = {
+    'satisfaction': ('calls', 'survey_count', 'satisfied_count', 'satisfied_count'),
+    'net_promoter_score': ('calls', 'recommend_count', 'promoter_points', 'promoter_squared_points'),
+    'repeat_1d_rate': ('repeat_1d', 'identified_answered_count', 'repeat_1d_count', 'repeat_1d_count'),
+    'repeat_7d_rate': ('repeat_7d', 'identified_answered_count', 'repeat_7d_count', 'repeat_7d_count'),
+    'repeat_30d_rate': ('repeat_30d', 'identified_answered_count', 'repeat_30d_count', 'repeat_30d_count'),
+    'same_reason_repeat_7d_rate': ('repeat_7d', 'identified_answered_count', 'same_reason_count', 'same_reason_count'),
+    'transfer_rate': ('calls', 'answered_count', 'transferred_count', 'transferred_count'),
+    'mean_handle_seconds': ('calls', 'answered_count', 'handle_seconds', 'handle_squared_seconds'),
+    'mean_wait_seconds': ('calls', 'answered_count', 'wait_answered_seconds', 'wait_squared_seconds'),
+} -%}
+{%- set keys = ['month_start_date', 'area', 'area_code', 'market', 'answered_by', 'outcome', 'figure_window'] -%}
+
+with answers as (
+    select
+        *,
+        date_trunc('month', business_date::timestamp)::date as month_start_date,
+        100 * (promoter_count - detractor_count) as promoter_points,
+        10000 * (promoter_count + detractor_count) as promoter_squared_points,
+        repeat_7d_same_reason_count as same_reason_count
+    from {{ ref('mart_answers_by_reason_daily') }}
+    where answered_by <> 'unknown'
+),
+
+cohorts as (
+    select * from {{ ref('agg_rollout_cohorts') }}
+),
+
+finality as (
+    select
+        date_trunc('month', business_date::timestamp)::date as month_start_date,
+        figure_window,
+        bool_and(status = 'final') as is_final
+    from {{ ref('mart_finality_daily') }}
+    group by 1, 2
+),
+
+-- A region that is live differs in more than who answers: its calls are not like those of a region that is not.
+months as (
+    select
+        answers.month_start_date,
+        answers.region_code,
+        answers.directorate_code,
+        answers.market,
+        answers.reason_code,
+        answers.hour_band,
+        answers.answered_by,
+        coalesce(
+            answers.business_date >= cohorts.go_live_date
+            and answers.business_date < coalesce(cohorts.withdrawn_on, 'infinity'),
+            false
+        ) as is_live,
+    {% for figure in sums -%}
+        sum(answers.{{ figure }})::double precision as {{ figure }}{{ ',' if not loop.last }}
+    {% endfor %}
+    from answers
+    left join cohorts on answers.region_code = cohorts.region_code and answers.market = cohorts.market
+    group by 1, 2, 3, 4, 5, 6, 7, 8
+),
+
+-- By stratum, home's answers beside those of everybody who answers at such hours.
+strata as (
+    select
+        months.month_start_date,
+        areas.area,
+        areas.area_code,
+        markets.market_or_all as market,
+        others.answered_by,
+        months.market as stratum_market,
+        months.is_live,
+        months.reason_code,
+        months.hour_band,
+    {% for figure in sums -%}
+        coalesce(sum(months.{{ figure }}) filter (where months.answered_by = 'home'), 0) as home_{{ figure }},
+        coalesce(sum(months.{{ figure }}) filter (where months.answered_by <> 'home'), 0) as other_{{ figure }}
+        {{- ',' if not loop.last }}
+    {% endfor %}
+    from months
+    cross join
+        lateral (
+            values ('region', months.region_code), ('directorate', months.directorate_code), ('nation', 'nation')
+        ) as areas (area, area_code)
+    cross join lateral (values (months.market), ('all')) as markets (market_or_all)
+    inner join (
+        values ('other_directorate'), ('offshore_in_hours'), ('offshore_off_hours'), ('other_site')
+    ) as others (answered_by)
+        on months.answered_by = others.answered_by
+        or months.answered_by = 'home'
+        and (others.answered_by <> 'offshore_in_hours' or months.hour_band like 'open%')
+        and (others.answered_by <> 'offshore_off_hours' or months.hour_band not like 'open%')
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9
+),
+
+cells as (
+    select month_start_date, area, area_code, market, answered_by, figures.*
+    from strata
+    cross join
+        lateral (
+            values
+            {% for outcome, (figure_window, cases, total, squares) in outcomes.items() -%}
+                (
+                    '{{ outcome }}', '{{ figure_window }}', home_{{ cases }}, home_{{ total }}, home_{{ squares }},
+                    other_{{ cases }}, other_{{ total }}, other_{{ squares }}
+                )
+                {{- ',' if not loop.last }}
+            {% endfor %}
+        ) as figures (
+            outcome, figure_window, home_count, home_sum, home_squares, other_count, other_sum, other_squares
+        )
+),
+
+gaps as (
+    {{ gaps_to_home('cells', keys) }}
+),
+
+final as (
+    select
+        gaps.month_start_date,
+        gaps.area,
+        gaps.area_code,
+        gaps.market,
+        gaps.answered_by,
+        gaps.outcome,
+        gaps.home_count::bigint as home_case_count,
+        gaps.other_count::bigint as other_case_count,
+        gaps.home_mean::numeric(16, 6) as home_mean,
+        gaps.other_mean::numeric(16, 6) as other_mean,
+        gaps.raw_gap::numeric(16, 6) as raw_gap,
+        gaps.raw_gap_low::numeric(16, 6) as raw_gap_low,
+        gaps.raw_gap_high::numeric(16, 6) as raw_gap_high,
+        gaps.supported_share::numeric(16, 6) as supported_share,
+        gaps.like_gap::numeric(16, 6) as like_gap,
+        gaps.like_gap_low::numeric(16, 6) as like_gap_low,
+        gaps.like_gap_high::numeric(16, 6) as like_gap_high,
+        case when gaps.reason is null then 'estimated' else 'not identified' end as status,
+        gaps.reason,
+        coalesce(finality.is_final, false) as is_final
+    from gaps
+    left join finality using (month_start_date, figure_window)
+    where gaps.other_count > 0
+)
+
+select * from final
