@@ -10,7 +10,7 @@
     'mart_boutique_wait_percentiles', 'mart_boutiques_daily', 'mart_cross_channel_daily', 'mart_cross_channel_rates',
     'mart_directorate_scorecard_daily', 'mart_feed_health', 'mart_finality_daily', 'mart_intervention_rates',
     'mart_intervention_time_histogram_daily', 'mart_intervention_time_percentiles', 'mart_interventions_daily',
-    'mart_parc_effect', 'mart_parc_rollout', 'mart_parc_rollout_daily', 'mart_parc_waves_weekly', 'mart_process_behaviour',
+    'mart_parc_effect', 'mart_parc_open_readiness', 'mart_parc_rollout', 'mart_parc_rollout_daily', 'mart_parc_waves_weekly', 'mart_process_behaviour',
     'mart_repeat_calls_daily', 'mart_routing_demand_half_hourly', 'mart_service_quality_daily',
     'mart_service_quality_rates', 'mart_site_load_half_hourly', 'mart_wait_histogram_daily', 'mart_wait_percentiles',
     'numbering_default', 'public_holidays', 'regions', 'rollout_plan', 'route_sites', 'routing_department_zones',
