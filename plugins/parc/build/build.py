@@ -25,7 +25,7 @@ from parc.settings import Settings
 from parc.warehouse import connect
 from parc.wording import counted
 
-EFFECT_MART = "mart_parc_effect"
+EFFECT_MARTS = "mart_parc_effect+"
 # dbt_process reports what would be read from dbt's files; an exposure is a node without work.
 BUILD = ("build", "--no-write-json", "--exclude-resource-type", "exposure")
 READING_PATIENCE_SECONDS = 1800
@@ -118,9 +118,9 @@ def build(
                     connection, effects.aim_of(settings.project), everything=full_refresh
                 ):
                     # Effects are estimated from this run's tables; a second run then builds and tests their
-                    # mart.
+                    # mart, and what reads it.
                     run = run.followed_by(
-                        runner.run(*BUILD, "--select", EFFECT_MART, "--exclude-resource-type", "unit_test")
+                        runner.run(*BUILD, "--select", EFFECT_MARTS, "--exclude-resource-type", "unit_test")
                     )
             done = nodes.read(connection, run)
             missing = due.gaps_of_running_build(connection)
