@@ -1,12 +1,11 @@
 {#-
     Daily figures of a relation rolled up, as a query: one row per period (day; week from Monday; month; year;
     `trailing_12_months` ending with any month; `30_days` ending with any date, where asked), area (region, directorate,
-    nation), value of the column `by` - and 'all' of them - and values of the columns `kept`. `sums` are added up;
-    `day_count` counts the dates with any row. Period and area are constants of each branch: a query for one of them
+    nation) and value of the column `by` - and 'all' of them. `sums` are added up; `day_count` counts the dates with any row. Period and area are constants of each branch: a query for one of them
     computes no other, if the relation is a table or a CTE that is not materialized.
 -#}
 {% macro rolled_up(
-    relation, sums, by=none, kept=[], areas=['region', 'directorate', 'nation'], thirty_days=false, long_periods=true
+    relation, sums, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false
 ) %}
     {%- set date, at = 'business_date', 'business_date::timestamp' -%}
     {%- set month = "date_trunc('month', " ~ at ~ ")::date" -%}
@@ -15,25 +14,20 @@
         'day': (date, date),
         'week': ("date_trunc('week', " ~ at ~ ")::date", "date_trunc('week', " ~ at ~ ")::date + 6"),
         'month': (month, "(date_trunc('month', " ~ at ~ ") + interval '1 month')::date - 1"),
+        'year': (
+            "date_trunc('year', " ~ at ~ ")::date", "(date_trunc('year', " ~ at ~ ") + interval '1 year')::date - 1"
+        ),
     } -%}
     {#- Of the others: what each of them ends with, how much before it they begin, their first and last date. -#}
     {%- set trailing = {} -%}
     {%- if thirty_days -%}
         {%- do trailing.update({'30_days': (date, '29 days', 'unit_date - 29', 'unit_date')}) -%}
     {%- endif -%}
-    {%- if long_periods -%}
-        {%- do calendar.update({
-            'year': (
-                "date_trunc('year', " ~ at ~ ")::date",
-                "(date_trunc('year', " ~ at ~ ") + interval '1 year')::date - 1"
-            ),
-        }) -%}
-        {%- do trailing.update({
-            'trailing_12_months': (
-                month, '11 months', "(unit_date - interval '11 months')::date", "(unit_date + interval '1 month')::date - 1"
-            ),
-        }) -%}
-    {%- endif -%}
+    {%- do trailing.update({
+        'trailing_12_months': (
+            month, '11 months', "(unit_date - interval '11 months')::date", "(unit_date + interval '1 month')::date - 1"
+        ),
+    }) -%}
     {%- set codes = {'region': 'region_code', 'directorate': 'directorate_code'} -%}
     {%- set branches = [] -%}
     {%- for period in calendar.keys() | list + trailing.keys() | list -%}
@@ -44,7 +38,7 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- for period, area, is_apart in branches %}
-        {%- set parts = ([codes[area]] if area in codes else []) + ([by] if is_apart else []) + kept %}
+        {%- set parts = ([codes[area]] if area in codes else []) + ([by] if is_apart else []) %}
         {%- set first, last = calendar.get(period) or trailing[period][2:] %}
         select
             '{{ period }}'::text as period,
@@ -53,9 +47,6 @@
             '{{ area }}'::text as area,
             {{ codes.get(area, "'nation'::text") }} as area_code,
             {{ (by if is_apart else "'all'::text as " ~ by) ~ ',' if by }}
-            {%- for column in kept %}
-            {{ column }},
-            {%- endfor %}
             {%- for column in sums %}
             {{ 'sum(' ~ column ~ ') as ' ~ column if period in calendar else column }},
             {%- endfor %}

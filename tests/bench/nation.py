@@ -28,6 +28,7 @@ from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, embedded, migrate
 
+MOST_PREVIEW_SECONDS = 0.3
 SCHEMAS = ["raw", "routing", "reference", "intermediate", "build", "marts", "ops"]
 SIZES = """
     select relnamespace::regnamespace::text, sum(pg_total_relation_size(oid)) / 1e9
@@ -86,6 +87,7 @@ def main() -> None:
                     print(f"    {took:6.1f} s  {name}")
             print_plan(done.plan)
             print_size(settings, given.days + 1)
+            print_slow_previews(settings)
         finally:
             embedded.stop(settings)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -163,6 +165,35 @@ def print_size(settings: Settings, days: int) -> None:
     print(", ".join(f"{schema} {size:.2f}" for schema, size in sizes))
     for name, size in largest:
         print(f"    {size:6.2f} GB  {name}")
+
+
+def print_slow_previews(settings: Settings) -> None:
+    """What a BI tool asks first of each mart, and which of it takes longer than MOST_PREVIEW_SECONDS."""
+    with connect(settings, "bi_reader", autocommit=True) as connection:
+        columns = connection.execute(
+            "select table_name, array_agg(column_name::text) from information_schema.columns "
+            "where table_schema = 'marts' group by 1 order by 1"
+        ).fetchall()
+        slow: dict[str, float] = {}
+        asked = 0
+        for name, of_mart in columns:
+            filters = [
+                each for each in of_mart if each.endswith("_code") or each in ("period", "area", "market")
+            ]
+            questions = [f"select * from marts.{name} limit 100"]
+            if not name.startswith("fct_"):
+                questions += [f"select count(*) from marts.{name}"]
+                questions += [f"select distinct {each} from marts.{name}" for each in filters]
+            for question in questions:
+                begun = time.monotonic()
+                connection.execute(question.encode()).fetchall()
+                seconds = time.monotonic() - begun
+                asked += 1
+                if seconds > MOST_PREVIEW_SECONDS:
+                    slow[question] = seconds
+    print(f"{len(slow)} of {asked} previews of marts took more than {MOST_PREVIEW_SECONDS} s")
+    for question, seconds in sorted(slow.items(), key=lambda each: -each[1]):
+        print(f"    {seconds:6.1f} s  {question}")
 
 
 @contextmanager

@@ -47,13 +47,15 @@ COMMENTS = {
 
 @dataclass(frozen=True)
 class Grain:
-    """The view of one period and one area of `relation`, apart by the values of the column `by` or not."""
+    """The view of one period and one area of `relation`: apart by the values of the column `by` or not, and
+    always by those of `kept`."""
 
     relation: str
     period: str
     area: str
     by: str | None
     is_apart: bool
+    kept: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -69,6 +71,7 @@ class Grain:
         of = [
             *([self.area] if self.area in NAMED_BY else []),
             *([self.by] if self.by and self.is_apart else []),
+            *self.kept,
         ]
         row = f"One row per {', '.join([*of, PERIODS[self.period][1]])}"
         return f"{row}; every {self.by} together" if self.by and not self.is_apart else row
@@ -78,10 +81,12 @@ def grains(relation: str, meta: Mapping[str, Any]) -> Iterator[Grain]:
     """The views of a rate relation, from the `grains` of its meta."""
     declared = meta.get("grains", {})
     by = declared.get("by")
+    mixed = ("period", "period_start_date", "area", "area_code", by)
+    kept = tuple(column for column in meta["key"] if column not in mixed) if declared else ()
     for area, is_apart, period in product(
         declared.get("areas", []), [False, True] if by else [False], declared.get("periods", [])
     ):
-        yield Grain(relation, period, area, by, is_apart)
+        yield Grain(relation, period, area, by, is_apart, kept)
 
 
 def publish(connection: psycopg.Connection[Any], metas: Mapping[str, Mapping[str, Any]]) -> None:
@@ -95,7 +100,7 @@ def publish(connection: psycopg.Connection[Any], metas: Mapping[str, Mapping[str
         _drop(connection, relation, known[relation][0])
     for relation, meta in wanted.items():
         described = _described(connection, relation)
-        sums = _described(connection, meta.get("sums_of", ""))
+        sums = _described(connection, meta["sums_of"]) if "sums_of" in meta else {}
         digest = hashlib.sha256(Path(__file__).read_bytes())
         digest.update(json.dumps([meta["grains"], described, [*sums]]).encode())
         names, made_from = known.get(relation, ([], ""))
@@ -151,7 +156,7 @@ def _columns(
 
     def place(column: str) -> int:
         is_of_period = column == "day_count" or column.startswith("is_")
-        return 0 if column == grain.by else 1 if is_of_period else 2 if column in sums else 3
+        return 0 if column in (grain.by, *grain.kept) else 1 if is_of_period else 2 if column in sums else 3
 
     others = sorted((each for each in described if each not in keys), key=place)
     return columns + [(each, f"rates.{each}", described[each]) for each in others]

@@ -30,10 +30,10 @@ def publish(
     """Copy what the running build changed; it becomes visible when the caller commits.
 
     `meta.publish` of each model says how: `by_date` replaces the business dates that the build recomputed
-    (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_job` the jobs,
-    `whole` the whole table if it differs. A full refresh replaces every table, except that a table built for
-    changed dates only (`meta.holds: changed_dates`) leaves out dates past retention. Returns rows written per
-    mart.
+    (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_period` the
+    periods that these dates are in, `by_job` the jobs, `whole` the whole table if it differs. A full refresh
+    replaces every table, except that a table built for changed dates only (`meta.holds: changed_dates`)
+    leaves out dates past retention. Returns rows written per mart.
 
     Raises BuildFailed if a mart's published table cannot take the new shape.
     """
@@ -214,7 +214,14 @@ def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) ->
         lookahead_days=meta.get("lookahead_days", 0),
         own_date_subjects=meta.get("own_date_feeds", ()),
     )
-    return sql.SQL("business_date = any ({})").format(sql.Literal(dates)) if dates else sql.SQL("false")
+    if not dates:
+        return sql.SQL("false")
+    if meta["publish"] == "by_period":
+        is_changed = sql.SQL("changed_date between period_start_date and period_end_date")
+        return sql.SQL("exists (select from unnest({}::date[]) as changed_date where {})").format(
+            sql.Literal(dates), is_changed
+        )
+    return sql.SQL("business_date = any ({})").format(sql.Literal(dates))
 
 
 def _dates_kept(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
