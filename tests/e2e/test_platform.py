@@ -116,7 +116,7 @@ def test_bretagne_is_observed_live_since_25_april(platform: Platform) -> None:
 
 def test_one_final_week_claims_no_effect(platform: Platform) -> None:
     rows = platform.sql("select status, estimate from marts.mart_parc_effect where effect_kind = 'simple'")
-    assert rows == [{"status": "not identified", "estimate": None}] * 15
+    assert rows == [{"status": "not identified", "estimate": None}] * 18
 
 
 def test_the_releases_were_approved_by_name(platform: Platform) -> None:

@@ -28,6 +28,8 @@ REFERENCE = re.compile(r"98765(\d{4})")
 SHORT = re.compile(r"QX7-(\d{4})")
 NAME = re.compile(r"(?i)kerfautras([a-z]{4})")
 DIGEST = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+FRACTION = re.compile(r"(?<=\d\.)\d{11,}")
+"""The digits of a measured time: among so many, any ten can stand by chance."""
 BYTES = re.compile(r"\\\\?x((?:[0-9a-f]{2}){8,})")
 SPELLED: tuple[Callable[[str], str], ...] = (
     lambda number: number,
@@ -113,6 +115,7 @@ class Planted:
             if place := self.digests.get(each[0].replace("-", "")[:32]):
                 yield self._hit("digest", place, found, text, each)
         plain = DIGEST.sub(lambda each: "x" * len(each[0]), text) if digests else text
+        plain = FRACTION.sub(lambda each: "x" * len(each[0]), plain)
         for kind, pattern in (
             ("number", NUMBER),
             ("reference", REFERENCE),

@@ -122,6 +122,8 @@ def mart(settings: Settings, name: str, which: str = "true") -> list[tuple]:
     columns = "m::text"
     if name.startswith("fct_"):  # whose keys are not what they were
         columns = "(to_jsonb(m) - '{identity_key,caller_key,customer_key,line_key}'::text[])::text"
+    if name == "mart_answer_costs_monthly":  # its month has expired dates, whose repeats stand still
+        columns = "(to_jsonb(m) - 'repeat_7d_count')::text"
     if name == "mart_feed_health":
         columns = "feed, business_date, status, rows_read, rows_published, rows_quarantined, delivery_count"
     if name == "routing_prefixes":
@@ -291,8 +293,11 @@ def assert_as_undisturbed(built: Settings, undisturbed: Settings, before: dict[s
         which = f"business_date > '{EXPIRED}'" if name in BY_DATE else "true"
         if name == "mart_directorate_scorecard_daily":
             which = f"business_date > '{EXPIRED}'"  # the figures of the others, side by side
+        # Weeks and months have expired dates, whose repeats stand still.
         if name == "mart_process_behaviour":
-            which = "metric <> 'repeat_7d_rate'"  # its weeks have expired dates, whose repeats stand still
+            which = "metric <> 'repeat_7d_rate'"
+        if name == "mart_home_gap_monthly":
+            which = "outcome not like '%repeat%'"
         assert mart(built, name, which) == mart(undisturbed, name, which), name
 
 
