@@ -6,7 +6,8 @@
 -#}
 {% macro percentiles(histogram, count, value, columns, by=none, kept=[]) %}
     {%- set date, at = 'dates.business_date', 'dates.business_date::timestamp' -%}
-    {%- set key = ['period', 'period_start_date', 'period_end_date', 'area', 'area_code'] + ([by] if by else []) + kept -%}
+    {%- set period = ['period', 'period_start_date', 'period_end_date'] -%}
+    {%- set key = period + ['area', 'area_code'] + ([by] if by else []) + kept -%}
 with dates as (
     {%- if is_incremental() %}
     select unnest({{ dates_as_array() }}) as business_date

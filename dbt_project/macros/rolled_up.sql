@@ -50,7 +50,7 @@
             {%- for column in sums %}
             {{ 'sum(' ~ column ~ ') as ' ~ column if period in calendar else column }},
             {%- endfor %}
-            {{ 'count(distinct business_date) as day_count' if period in calendar else 'day_count::bigint as day_count' }}
+            {{ 'count(distinct business_date)' if period in calendar else 'day_count::bigint' }} as day_count
         {%- if period in calendar %}
         from {{ relation }}
         group by {{ ([first, last] + parts) | join(', ') }}
@@ -110,7 +110,9 @@
     missing in the mart, and `is_<window>_final`, figures of that window are final on each date. These are facts of
     dates: an area without a row on one of them is as final as the others.
 -#}
-{% macro rolled_up_with_finality(mart, sums, windows, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false) %}
+{% macro rolled_up_with_finality(
+    mart, sums, windows, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false
+) %}
     {%- set counts = ['date_count'] -%}
     {%- for figure_window in windows -%}
         {%- do counts.append(figure_window ~ '_final_count') -%}
