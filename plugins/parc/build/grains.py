@@ -3,9 +3,8 @@
 
 A rate relation holds days, weeks, months and more, of regions, directorates and the nation, so a sum over it
 means nothing. A view of one grain can be summed, by a tool that knows of no filter too. Its name says what a
-row is: `mart_service_quality_region_weekly` has all markets together,
-`mart_service_quality_region_market_weekly`
-each.
+row is: `mart_service_quality_region_weekly` has all markets together, and
+`mart_service_quality_region_market_weekly` has each apart.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from parc.errors import BuildFailed
+from parc.build import views
 from parc.ledger import builds, write_builds
 
 PERIODS = {
@@ -106,24 +105,18 @@ def publish(connection: psycopg.Connection[Any], metas: Mapping[str, Mapping[str
         names, made_from = known.get(relation, ([], ""))
         if made_from != digest.hexdigest():
             _drop(connection, relation, names)
-            views = list(grains(relation, meta))
-            for grain in views:
+            made = list(grains(relation, meta))
+            for grain in made:
                 columns = _columns(grain, meta["grains"].get("leaves", []), described, sums)
                 connection.execute(_statements(grain, columns))
             write_builds.note_grain_views(
-                connection, relation, [grain.name for grain in views], digest.hexdigest()
+                connection, relation, [grain.name for grain in made], digest.hexdigest()
             )
 
 
 def _drop(connection: psycopg.Connection[Any], relation: str, names: list[str]) -> None:
     for name in names:
-        try:
-            connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("marts", name)))
-        except psycopg.errors.DependentObjectsStillExist as error:
-            raise BuildFailed(
-                f"marts.{name} changes, but is still used: {error.diag.message_detail}; "
-                "change what uses it first"
-            ) from None
+        views.drop(connection, "marts", name)
     write_builds.forget_grain_views(connection, relation)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from parc.errors import BuildFailed
+from parc.build import views
 from parc.ledger import builds, write_builds
 
 BESIDES: dict[str, dict[str, Any]] = {"published_build": {"scope": "open"}}
@@ -48,13 +48,7 @@ def drop_changed(connection: psycopg.Connection[Any], wanted: Mapping[str, str])
     """
     for name, definition in builds.regional_views(connection).items():
         if wanted.get(name) != definition:
-            try:
-                connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("regional", name)))
-            except psycopg.errors.DependentObjectsStillExist as error:
-                raise BuildFailed(
-                    f"regional.{name} changes, but is still used: {error.diag.message_detail}; "
-                    "change what uses it first"
-                ) from None
+            views.drop(connection, "regional", name)
             write_builds.forget_regional_view(connection, name)
 
 
