@@ -76,18 +76,22 @@ cumulative as (
         sum(value_count) over (partition by {{ key | join(', ') }} order by {{ value }}) as up_to_count,
         sum(value_count) over (partition by {{ key | join(', ') }}) as all_count
     from rolled
+),
+
+merged as (
+    select
+        {%- for column in key %}
+        {{ column }},
+        {%- endfor %}
+        max(all_count)::bigint as {{ count }},
+        {%- for column, share in columns.items() %}
+        min({{ value }}) filter (where up_to_count >= {{ share }} * all_count) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from cumulative
+    group by {{ key | join(', ') }}
 )
 
-select
-    {%- for column in key %}
-    {{ column }},
-    {%- endfor %}
-    max(all_count)::bigint as {{ count }},
-    {%- for column, share in columns.items() %}
-    min({{ value }}) filter (where up_to_count >= {{ share }} * all_count) as {{ column }}{{ ',' if not loop.last }}
-    {%- endfor %}
-from cumulative
-group by {{ key | join(', ') }}
+{{ named('merged', of=['area']) }}
 {% endmacro %}
 
 

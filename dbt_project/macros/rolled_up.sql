@@ -122,14 +122,7 @@ with daily as not materialized (
 ),
 
 final_dates as (
-    select
-        business_date,
-        {%- for figure_window in windows %}
-        bool_and(status = 'final') filter (where figure_window = '{{ figure_window }}') as is_{{ figure_window }}_final
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from {{ ref('mart_finality_daily') }}
-    group by business_date
+    {{ final_dates(windows) }}
 ),
 
 dates as materialized (
@@ -163,4 +156,17 @@ rolled as (
     from sums
     inner join periods on sums.period = periods.period and sums.period_start_date = periods.period_start_date
 )
+{% endmacro %}
+
+
+{#- Which dates have final figures, as a query: one row per business date, `is_<window>_final` of each window. -#}
+{% macro final_dates(windows) %}
+    select
+        business_date,
+        {%- for figure_window in windows %}
+        bool_and(status = 'final') filter (where figure_window = '{{ figure_window }}') as is_{{ figure_window }}_final
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('mart_finality_daily') }}
+    group by business_date
 {% endmacro %}

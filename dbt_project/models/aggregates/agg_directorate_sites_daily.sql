@@ -11,7 +11,8 @@ interventions_daily as (
 ),
 
 site_calls as (
-    select * from {{ ref('agg_site_calls_daily') }}
+    select * from {{ ref('mart_answers_by_site_daily') }}
+    where site_code <> 'none'
 ),
 
 sites as (

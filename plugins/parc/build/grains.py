@@ -137,7 +137,7 @@ def _columns(
 
     Keys and names come first, then what is known of the period, numerators and denominators, and rates.
     """
-    keys = {"period", "period_start_date", "period_end_date", "area", "area_code", *left_out}
+    keys = {"period", "period_start_date", "period_end_date", "area", "area_code", "area_name", *left_out}
     columns = [(each, f"rates.{each}", described[each]) for each in ("period_start_date", "period_end_date")]
     if grain.period == "day":
         columns = [("business_date", "rates.period_start_date", COMMENTS["business_date"])]

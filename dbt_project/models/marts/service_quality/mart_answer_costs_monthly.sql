@@ -7,7 +7,7 @@ costs as (
     select * from {{ ref('handling_costs') }}
 ),
 
-final as (
+added_up as (
     select
         date_trunc('month', answers.business_date::timestamp)::date as month_start_date,
         answers.directorate_code,
@@ -24,6 +24,10 @@ final as (
     inner join costs
         on costs.site_kind = case when answers.answered_by like 'offshore%' then 'partner' else 'regional' end
     group by 1, 2, 3, 4, 5
+),
+
+final as (
+    {{ named('added_up') }}
 )
 
 select * from final

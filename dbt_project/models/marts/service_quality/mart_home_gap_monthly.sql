@@ -1,9 +1,3 @@
-{%- set sums = [
-    'survey_count', 'satisfied_count', 'recommend_count', 'promoter_points', 'promoter_squared_points',
-    'identified_answered_count', 'repeat_1d_count', 'repeat_7d_count', 'repeat_30d_count', 'same_reason_count',
-    'answered_count', 'transferred_count', 'handle_seconds', 'handle_squared_seconds', 'wait_answered_seconds',
-    'wait_squared_seconds',
-] -%}
 {#- By outcome: the window that must be final for it; its cases, the sum of their values and that of the squares. -#}
 {%- set outcomes = {
     'satisfaction': ('calls', 'survey_count', 'satisfied_count', 'satisfied_count'),
@@ -16,6 +10,8 @@
     'mean_handle_seconds': ('calls', 'answered_count', 'handle_seconds', 'handle_squared_seconds'),
     'mean_wait_seconds': ('calls', 'answered_count', 'wait_answered_seconds', 'wait_squared_seconds'),
 } -%}
+{%- set sums = [] -%}
+{%- for of_outcome in outcomes.values() -%}{%- do sums.extend(of_outcome[1:]) -%}{%- endfor -%}
 {%- set keys = ['month_start_date', 'area', 'area_code', 'market', 'answered_by', 'outcome', 'figure_window'] -%}
 
 with answers as (
@@ -57,7 +53,7 @@ months as (
             and answers.business_date < coalesce(cohorts.withdrawn_on, 'infinity'),
             false
         ) as is_live,
-    {% for figure in sums -%}
+    {% for figure in sums | unique -%}
         sum(answers.{{ figure }})::double precision as {{ figure }}{{ ',' if not loop.last }}
     {% endfor %}
     from answers
@@ -77,7 +73,7 @@ strata as (
         months.is_live,
         months.reason_code,
         months.hour_band,
-    {% for figure in sums -%}
+    {% for figure in sums | unique -%}
         coalesce(sum(months.{{ figure }}) filter (where months.answered_by = 'home'), 0) as home_{{ figure }},
         coalesce(sum(months.{{ figure }}) filter (where months.answered_by <> 'home'), 0) as other_{{ figure }}
         {{- ',' if not loop.last }}
@@ -125,6 +121,7 @@ final as (
         gaps.month_start_date,
         gaps.area,
         gaps.area_code,
+        coalesce(names.name_en, gaps.area_code) as area_name,
         gaps.market,
         gaps.answered_by,
         gaps.outcome,
@@ -144,6 +141,7 @@ final as (
         coalesce(finality.is_final, false) as is_final
     from gaps
     left join finality using (month_start_date, figure_window)
+    left join {{ ref('int_names') }} as names on gaps.area = names.kind and gaps.area_code = names.code
     where gaps.other_count > 0
 )
 
