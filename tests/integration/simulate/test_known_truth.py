@@ -182,7 +182,7 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
     for name, cohort in truth["cohorts"].items():
         found = rows(
             built,
-            "select business_date::text, sum(active_line_count) from marts.mart_service_quality_daily "
+            "select business_date::text, sum(active_line_stock) from marts.mart_service_quality_daily "
             f"where market = '{cohort['market']}' "
             f"and region_code = any ('{{{','.join(cohort['regions'])}}}') group by 1",
         )
