@@ -27,6 +27,7 @@ from parc.loading import Outcome, ingest
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, embedded, migrate
+from support.questions import questions
 
 MOST_PREVIEW_SECONDS = 0.3
 SCHEMAS = ["raw", "routing", "reference", "intermediate", "build", "marts", "ops"]
