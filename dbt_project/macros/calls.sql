@@ -3,7 +3,9 @@
     `counted_calls`.
 -#}
 {% macro figures_of_calls() %}
-    {%- set is_in_both = "home_source = 'customer_file' and num_nulls(home_department_code, prefix_department_code) = 0" -%}
+    {%- set is_in_both -%}
+        home_source = 'customer_file' and num_nulls(home_department_code, prefix_department_code) = 0
+    {%- endset -%}
     {%- set is_placed = "is_offered and home_region_code <> 'unknown'" -%}
     {%- set conditions = {
         'offered_count': 'is_offered',
