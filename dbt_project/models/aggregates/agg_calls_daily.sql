@@ -8,25 +8,40 @@
     'survey_count', 'satisfied_count', 'recommend_count', 'promoter_count', 'detractor_count',
 ] -%}
 
--- Persons do not add up over departments: whoever moves counts in two.
-with persons as (
+-- Each person of a place once, then counted: distinct counts would sort the contacts five times.
+with persons_of_places as (
     select
         business_date,
         home_directorate_code as directorate_code,
         home_region_code as region_code,
         market,
-        count(distinct identity_key) filter (where is_offered) as offered_person_count,
-        count(distinct identity_key) filter (where outcome = 'ivr_resolved') as ivr_resolved_person_count,
-        count(distinct identity_key) filter (where outcome = 'ivr_abandoned') as ivr_abandoned_person_count,
-        count(distinct identity_key) filter (where outcome = 'blocked') as blocked_person_count,
-        count(distinct identity_key) filter (
-            where outcome = 'answered' and customer_key is not null
-        ) as customer_answered_person_count
+        identity_key,
+        bool_or(is_offered) as is_offered,
+        bool_or(outcome = 'ivr_resolved') as is_ivr_resolved,
+        bool_or(outcome = 'ivr_abandoned') as is_ivr_abandoned,
+        bool_or(outcome = 'blocked') as is_blocked,
+        bool_or(outcome = 'answered' and customer_key is not null) as is_answered_customer
     from {{ all_dates('fct_calls') }}
     {% if is_incremental() -%}
         where {{ is_changed() }}
     {%- endif %}
-    group by business_date, home_directorate_code, home_region_code, market
+    group by business_date, home_directorate_code, home_region_code, market, identity_key
+),
+
+-- Not added up over departments: whoever moves would count in two.
+persons as (
+    select
+        business_date,
+        directorate_code,
+        region_code,
+        market,
+        count(*) filter (where is_offered) as offered_person_count,
+        count(*) filter (where is_ivr_resolved) as ivr_resolved_person_count,
+        count(*) filter (where is_ivr_abandoned) as ivr_abandoned_person_count,
+        count(*) filter (where is_blocked) as blocked_person_count,
+        count(*) filter (where is_answered_customer) as customer_answered_person_count
+    from persons_of_places
+    group by business_date, directorate_code, region_code, market
 ),
 
 departments as (
