@@ -57,7 +57,8 @@ cells as (
         {{ cell | join(', ') }},
         lines_daily.active_line_stock,
     {% for figure in figures -%}
-        coalesce(counted.{{ figure }}, 0) as {{ figure }}{{ ',' if not loop.last }}
+        coalesce(counted.{{ figure }}, 0)
+        {{- '::numeric(16, 6)' if figure == 'wait_answered_seconds' }} as {{ figure }}{{ ',' if not loop.last }}
     {% endfor %}
     from counted
     full outer join lines_daily using ({{ cell | join(', ') }})
