@@ -126,7 +126,7 @@ final as (
             {{- ',' if not loop.last }}
         {% endfor %}
     from cells
-    inner join dates on cells.business_date = dates.business_date
+    inner join dates using (business_date)
     left join jobs using (business_date, directorate_code, region_code, kind)
     left join open_jobs using (business_date, directorate_code, region_code, kind)
     left join lines_daily using (business_date, directorate_code, region_code, kind)

@@ -41,7 +41,10 @@ begin
                 where business_date not in (
                     select business_date
                     from ops.delivery
-                    where feed = 'interventions' and status in ('published', 'superseded') and built_in is not null
+                    where feed = 'interventions' and built_in is not null
+                    group by business_date
+                    having max(delivery_id) filter (where status in ('published', 'superseded'))
+                        > coalesce(max(delivery_id) filter (where status = 'withdrawn'), 0)
                 )
                 $sql$,
                 schema_name
