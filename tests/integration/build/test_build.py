@@ -25,7 +25,7 @@ from parc.privacy.declared import places
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, persons
-from support.marts import RIGHTS, load_everything, marts, reference_page, restate, rows
+from support.marts import RIGHTS, load_everything, marts, reference_page, restate, rows, take_ids
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]
@@ -165,21 +165,6 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
     after = written()
     assert {day for day in DAYS if before[day] != after[day]} == {DAYS[2]}
     assert rows(built, of_view) == view  # a view that stays as it is takes no lock
-
-
-def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
-    """Give the first contacts of a delivery the ids of offered contacts of a later date, which then lose."""
-    ids = rows(
-        settings,
-        f"select call_id from marts.fct_calls where business_date = '{later}' and is_offered "
-        f"order by call_id limit {count}",
-    )
-    path = Path(settings.landing) / "calls" / f"date={day}" / "calls.csv.gz"
-    header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
-    for number, (call_id,) in enumerate(ids):
-        lines[number] = call_id.encode() + b",1," + lines[number].split(b",", 2)[2]
-    path.write_bytes(gzip.compress(b"".join([header, *lines]), mtime=0))
-    return len(ids)
 
 
 def test_effects_of_a_restatement_on_figures_are_recorded(built: Settings) -> None:

@@ -7,7 +7,11 @@ costs as (
     select * from {{ ref('handling_costs') }}
 ),
 
-final as (
+whole_months as (
+    {{ whole_months_of_calls() }}
+),
+
+months as (
     select
         date_trunc('month', answers.business_date::timestamp)::date as month_start_date,
         answers.directorate_code,
@@ -24,6 +28,14 @@ final as (
     inner join costs
         on costs.site_kind = case when answers.answered_by like 'offshore%' then 'partner' else 'regional' end
     group by 1, 2, 3, 4, 5
+),
+
+final as (
+    select
+        months.*,
+        whole_months.month_start_date is not null as is_whole_period
+    from months
+    left join whole_months using (month_start_date)
 )
 
 select * from final

@@ -42,6 +42,10 @@ finality as (
     group by 1, 2
 ),
 
+whole_months as (
+    {{ whole_months_of_calls() }}
+),
+
 -- A region that is live differs in more than who answers: its calls are not like those of a region that is not.
 months as (
     select
@@ -141,8 +145,10 @@ final as (
         gaps.like_gap_high::numeric(16, 6) as like_gap_high,
         case when gaps.reason is null then 'estimated' else 'not identified' end as status,
         gaps.reason,
+        whole_months.month_start_date is not null as is_whole_period,
         coalesce(finality.is_final, false) as is_final
     from gaps
+    left join whole_months using (month_start_date)
     left join finality using (month_start_date, figure_window)
     where gaps.other_count > 0
 )
