@@ -371,7 +371,7 @@ HISTORIES = 20
 def test_a_hundred_short_histories_end_in_the_same_marts(
     warehouse: Settings, deliveries: Path, seed: int
 ) -> None:
-    """Each goes on where the last one ended: a few dates are sent again, withdrawn, brought back, or given the
+    """Each goes on where the last one ended: a few dates are sent again, withdrawn, brought back or given the
     ids of a later date, and built, in one or two builds; then a full refresh must change nothing."""
     shutil.copytree(deliveries, warehouse.landing, dirs_exist_ok=True)
     for feed in declared.FEEDS:
