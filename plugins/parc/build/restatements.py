@@ -100,14 +100,15 @@ class Restatements:
         connection.execute(
             "create temporary table final_before (figure_window text, business_date date) on commit drop"
         )
+        self._windows: list[str] = []
         row = connection.execute("select to_regclass('marts.mart_finality_daily') is not null").fetchone()
         if row and row[0]:
             connection.execute(
                 "insert into final_before select figure_window, business_date "
                 "from marts.mart_finality_daily where status = 'final'"
             )
-        windows = connection.execute("select distinct figure_window from final_before").fetchall()
-        self._windows = [name for (name,) in windows]
+            windows = connection.execute("select distinct figure_window from marts.mart_finality_daily")
+            self._windows = [name for (name,) in windows.fetchall()]
 
     def keep(self, name: str, meta: dict[str, Any], kinds: dict[str, str], rows: sql.Composable) -> None:
         """Compare the rows of a mart that match the condition `rows` with the built ones.

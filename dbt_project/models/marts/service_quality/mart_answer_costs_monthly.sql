@@ -7,8 +7,8 @@ costs as (
     select * from {{ ref('handling_costs') }}
 ),
 
-whole_months as (
-    {{ whole_months_of_calls() }}
+finality as (
+    {{ months_of_calls() }}
 ),
 
 months as (
@@ -33,9 +33,11 @@ months as (
 final as (
     select
         months.*,
-        whole_months.month_start_date is not null as is_whole_period
+        coalesce(finality.is_whole_period, false) as is_whole_period
     from months
-    left join whole_months using (month_start_date)
+    left join finality
+        on months.month_start_date = finality.month_start_date
+        and finality.figure_window = 'calls'
 )
 
 select * from final
