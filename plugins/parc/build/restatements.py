@@ -65,7 +65,7 @@ select
     end,
     case
         when reached.business_date is not null or %(is_redefined)s then coalesce(delivery_ids, '{{}}')
-        when figure = 'active_line_count' then %(lines_ids)s
+        when figure in ('active_line_stock', 'active_line_count') then %(lines_ids)s
         else %(arrived_ids)s
     end
 from moved
@@ -115,13 +115,14 @@ class Restatements:
 
         `meta.restated_by` are the daily feeds that its figures come from. `kinds` are the columns that both
         tables have, with their types: bigint and numeric columns are figures, except for persons, whose
-        counts do not add up.
+        counts do not add up, and for `meta.aliases`, former names of other columns.
         """
         feeds = meta["restated_by"]
         figures = [
             column
             for column, kind in kinds.items()
-            if kind.startswith(("bigint", "numeric")) and column not in meta.get("persons", [])
+            if kind.startswith(("bigint", "numeric"))
+            and column not in [*meta.get("persons", []), *meta.get("aliases", [])]
         ]
         is_whole = meta["publish"] == "whole"
         spans = list(self._spans(feeds, LONGEST_LOOKBACK_DAYS if is_whole else meta.get("lookback_days", 0)))
@@ -202,9 +203,9 @@ class Restatements:
 
     def _windows_of(self, figure: str, feeds: Sequence[str]) -> list[str]:
         """The windows in which a figure is final: those of its name, else of its feeds' dates."""
-        if figure == "active_line_count":
+        if figure in ("active_line_stock", "active_line_count"):
             return ["call_rate"]
-        about = figure.removesuffix("_count")
+        about = figure.removesuffix("_count").removesuffix("_stock")
         named = [each for each in self._windows if about.startswith(each) or each.startswith(f"{about}_")]
         return named or list(feeds)
 
