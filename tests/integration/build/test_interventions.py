@@ -272,7 +272,12 @@ def test_what_others_tell_of_a_date_waits_for_its_own_extract(built: Settings) -
         f"where region_code = '53' and kind = 'repair' and period_start_date = '{FRIDAY - timedelta(days=4)}'"
     )
     told = state(
-        "TOLD", "04-28T09:00", requested_at="04-27T08:00", closed_at="04-27T11:30", result="done", line_ref="L9"
+        "TOLD",
+        "04-28T09:00",
+        requested_at="04-27T08:00",
+        closed_at="04-27T11:30",
+        result="done",
+        line_ref="L9",
     )
     deliver(built, SATURDAY, [told])
     build(built)
