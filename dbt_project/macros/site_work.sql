@@ -39,10 +39,7 @@ half_hours as (
     select
         *,
         {{ first }} as first_date,
-        coalesce(position_count > 0, false) as is_open,
-        coalesce(
-            position_count > 0 and handle_seconds > {{ var('busy_occupancy') }} * position_seconds, false
-        ) as is_busy
+        is_open and handle_seconds > {{ var('busy_occupancy') }} * position_seconds as is_busy
     from {{ ref('mart_site_load_half_hourly') }}
     where {{ is_of_these }} and business_date in (select dates.business_date from dates)
 ),
@@ -55,7 +52,11 @@ worked as (
         count(*) filter (where is_busy) as busy_half_hour_count,
         sum(handle_seconds) as handle_seconds,
         sum(handle_seconds) filter (where is_open) as open_handle_seconds,
-        sum(position_seconds) filter (where is_open) as open_position_seconds
+        sum(position_seconds) filter (where is_open) as open_position_seconds,
+        sum(agent_count * 1800) filter (where is_open) as open_agent_seconds,
+        bool_or(is_open and agent_count is null) is true as has_unknown_agents,
+        sum(finished_leg_count) filter (where not is_open) as after_closing_handled_count,
+        sum(handle_seconds) filter (where not is_open) as after_closing_handle_seconds
     from half_hours
     group by 1, 2
 ),
@@ -115,6 +116,11 @@ select
     coalesce(worked.handle_seconds, 0)::numeric(20, 6) as handle_seconds,
     coalesce(worked.open_handle_seconds, 0)::numeric(20, 6) as open_handle_seconds,
     coalesce(worked.open_position_seconds, 0)::bigint as open_position_seconds,
+    case
+        when not coalesce(worked.has_unknown_agents, false) then coalesce(worked.open_agent_seconds, 0)
+    end::bigint as open_agent_seconds,
+    coalesce(worked.after_closing_handled_count, 0)::bigint as after_closing_handled_count,
+    coalesce(worked.after_closing_handle_seconds, 0)::numeric(20, 6) as after_closing_handle_seconds,
     coalesce(contacts.answered_count, 0)::bigint as answered_count,
     coalesce(contacts.survey_count, 0)::bigint as survey_count,
     coalesce(contacts.satisfied_count, 0)::bigint as satisfied_count,
@@ -148,6 +154,11 @@ final as (
         sum(handle_seconds)::numeric(20, 6) as handle_seconds,
         sum(open_handle_seconds)::numeric(20, 6) as open_handle_seconds,
         sum(open_position_seconds)::bigint as open_position_seconds,
+        case
+            when bool_and(open_agent_seconds is not null) then sum(open_agent_seconds)
+        end::bigint as open_agent_seconds,
+        sum(after_closing_handled_count)::bigint as after_closing_handled_count,
+        sum(after_closing_handle_seconds)::numeric(20, 6) as after_closing_handle_seconds,
         sum(answered_count)::bigint as answered_count,
         sum(survey_count)::bigint as survey_count,
         sum(satisfied_count)::bigint as satisfied_count,

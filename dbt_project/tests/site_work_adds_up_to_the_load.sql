@@ -2,6 +2,7 @@
 {{ config(meta={'feeds': ['calls', 'site_positions'], 'lookahead_days': 1}) }}
 {%- set figures = [
     'open_half_hour_count', 'busy_half_hour_count', 'handle_seconds', 'open_handle_seconds', 'open_position_seconds',
+    'after_closing_handled_count', 'after_closing_handle_seconds',
     'answered_count', 'survey_count', 'satisfied_count',
 ] %}
 {%- set week = "date_trunc('week', business_date::timestamp)::date" %}
@@ -19,10 +20,7 @@ changed as (
 ),
 
 load as (
-    select
-        *,
-        position_count > 0 as is_open
-    from {{ ref('mart_site_load_half_hourly') }}
+    select * from {{ ref('mart_site_load_half_hourly') }}
     where business_date in (select dates.business_date from dates)
 ),
 
@@ -54,6 +52,8 @@ compared as (
         -handle_seconds as handle_seconds,
         case when is_open then -handle_seconds else 0 end as open_handle_seconds,
         case when is_open then -position_seconds else 0 end as open_position_seconds,
+        case when not is_open then -finished_leg_count else 0 end as after_closing_handled_count,
+        case when not is_open then -handle_seconds else 0 end as after_closing_handle_seconds,
         0 as answered_count,
         0 as survey_count,
         0 as satisfied_count
@@ -68,6 +68,8 @@ compared as (
         0 as handle_seconds,
         0 as open_handle_seconds,
         0 as open_position_seconds,
+        0 as after_closing_handled_count,
+        0 as after_closing_handle_seconds,
         -answered_count as answered_count,
         -survey_count as survey_count,
         -satisfied_count as satisfied_count

@@ -14,7 +14,10 @@ from parc.feeds import FEEDS, Derivation, Derived, Feed
 
 AGENT, CALLER, CUSTOMER, LINE = "agent", "caller", "customer", "customer's line"
 PURPOSES = {
-    "agent_key": (AGENT, "To detect deliveries with answered calls that name no agent."),
+    "agent_key": (
+        AGENT,
+        "To detect answered calls that name no agent, and to count the agents at work at a site.",
+    ),
     "caller_identity": (CALLER, "Repeat calls by unidentified callers."),
     "caller_key": (
         CALLER,

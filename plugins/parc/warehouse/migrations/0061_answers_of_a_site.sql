@@ -7,8 +7,8 @@ begin
     end if;
     set local role parc_transformer;
     alter table intermediate.agg_site_calls_daily
-        add column survey_count bigint,
-        add column satisfied_count bigint;
+        add column if not exists survey_count bigint,
+        add column if not exists satisfied_count bigint;
     update intermediate.agg_site_calls_daily as daily
     set survey_count = counted.surveys, satisfied_count = counted.satisfied
     from (
