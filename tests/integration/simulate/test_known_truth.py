@@ -515,7 +515,8 @@ def test_the_floods_that_were_planted_are_found_and_no_others(built: Settings, t
     for flood in FLOODED:
         [(first, weekday, region)] = rows(
             built,
-            "select min(half_hour_local), min(weekday), min(region_name) from marts.mart_site_load_half_hourly "
+            "select min(half_hour_local), min(weekday), min(region_name) "
+            "from marts.mart_site_load_half_hourly "
             f"where site_code = '{flood.site}' and local_date = '{flood.day}' and is_open "
             "and handle_seconds > 0.85 * position_seconds",
         )
