@@ -82,6 +82,14 @@ _OTHERS = (
         "a year after it was replaced or ended",
     ),
     Place(
+        "intermediate.int_call_roots",
+        "queued_legs",
+        AGENT,
+        "pseudonyms, in JSON",
+        "To count the agents at work at a site: only their number is kept.",
+        "until the build is published: Emptied when the build is published.",
+    ),
+    Place(
         "ops.routing_change",
         "row_key",
         CALLER,
