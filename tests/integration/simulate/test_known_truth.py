@@ -528,7 +528,7 @@ def test_agents_seen_are_those_planned(built: Settings) -> None:
     """At this scale a fiftieth of them, at least one: never more than are on duty."""
     [(seen, planned)] = rows(
         built,
-        "select sum(open_agent_seconds)::int, sum(open_position_seconds)::int "
+        "select sum(open_agent_seconds)::float, sum(open_position_seconds)::float "
         "from marts.mart_directorate_work_daily",
     )
     assert 0.01 < seen / planned < 0.03
