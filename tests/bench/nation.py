@@ -27,8 +27,10 @@ from parc.loading import Outcome, ingest
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, embedded, migrate
+from support.questions import questions
 
 MOST_PREVIEW_SECONDS = 0.3
+MOST_QUESTION_SECONDS = 0.1
 SCHEMAS = ["raw", "routing", "reference", "intermediate", "build", "marts", "ops"]
 SIZES = """
     select relnamespace::regnamespace::text, sum(pg_total_relation_size(oid)) / 1e9
@@ -88,6 +90,7 @@ def main() -> None:
             print_plan(done.plan)
             print_size(settings, given.days + 1)
             print_slow_previews(settings)
+            print_questions(settings)
         finally:
             embedded.stop(settings)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -194,6 +197,22 @@ def print_slow_previews(settings: Settings) -> None:
     print(f"{len(slow)} of {asked} previews of marts took more than {MOST_PREVIEW_SECONDS} s")
     for question, seconds in sorted(slow.items(), key=lambda each: -each[1]):
         print(f"    {seconds:6.1f} s  {question}")
+
+
+def print_questions(settings: Settings) -> None:
+    """How long each query of docs/reference/questions.md takes BI, warm: the best of three."""
+    with connect(settings, "bi_reader", autocommit=True) as connection:
+        took: list[tuple[float, int, str]] = []
+        for question, query in questions():
+            seconds = []
+            for _ in range(3):
+                begun = time.monotonic()
+                row_count = len(connection.execute(query.encode()).fetchall())
+                seconds.append(time.monotonic() - begun)
+            took.append((min(seconds), row_count, question))
+    print(f"{len(took)} questions, {sum(best > MOST_QUESTION_SECONDS for best, _, _ in took)} of them slow:")
+    for best, row_count, question in sorted(took, reverse=True):
+        print(f"    {best * 1000:6.0f} ms  {row_count:6d} rows  {question}")
 
 
 @contextmanager

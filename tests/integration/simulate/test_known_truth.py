@@ -7,7 +7,6 @@ platform cannot know, since the truth uses where they live.
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -26,6 +25,7 @@ from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.simulate.effects import Effects, Overload
 from support.marts import rows
+from support.questions import questions
 
 FIRST, LAST = date(2012, 4, 19), date(2012, 4, 29)
 DAYS = [FIRST + timedelta(days=day) for day in range((LAST - FIRST).days + 1)]
@@ -547,11 +547,6 @@ def assert_alike(what: str, count: int, total: int, true_count: int, true_total:
     assert abs(share - true_share) < allowed, f"{what}: {share:.3f}, in truth {true_share:.3f}"
 
 
-QUESTIONS = re.findall(
-    r"^## (.+?)$|```sql\n(.+?)```",
-    (PROJECT / "docs" / "reference" / "questions.md").read_text(),
-    re.MULTILINE | re.DOTALL,
-)
 UNANSWERED = (
     "Has its call rate fallen",
     "How small an effect",
@@ -564,14 +559,9 @@ UNANSWERED = (
 
 
 def test_every_question_is_one_query_of_bi(built: Settings) -> None:
-    question, asked = "", 0
-    for heading, query in QUESTIONS:
-        question = heading or question
-        if query:
-            asked += 1
-            found = rows(built, query, "bi_reader")
-            assert found or question.startswith(UNANSWERED), question
-    assert asked == 22
+    for question, query in questions():
+        found = rows(built, query, "bi_reader")
+        assert found or question.startswith(UNANSWERED), question
 
 
 def test_the_waves_are_the_nation_and_see_the_go_live(built: Settings) -> None:
