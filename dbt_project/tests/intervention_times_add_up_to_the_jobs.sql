@@ -1,4 +1,4 @@
--- The histogram has the jobs that mart_interventions_daily has, place by place, and no others: none of dates without an extract.
+-- The histogram has the jobs that mart_interventions_daily has, place by place, and none of dates without an extract.
 {{ config(meta={'feeds': ['intervention_events', 'intervention_places']}) }}
 
 with times as (

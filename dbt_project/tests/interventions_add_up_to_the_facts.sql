@@ -1,4 +1,4 @@
--- National totals equal the sum over directorates and regions, unknown ones included; of dates without an extract they are null.
+-- National totals equal the sum over directorates and regions, unknown ones included. Without an extract they are null.
 {{ config(meta={'feeds': ['intervention_events']}) }}
 
 with days as (

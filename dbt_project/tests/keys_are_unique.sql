@@ -2,7 +2,8 @@
 {{ config(meta={'asserts_of_each': 'key'}) }}
 
 {{ broken_keys([
-    'agg_charted_weeks', 'agg_rollout_panel_weekly', 'department_directorate', 'departments', 'dim_boutique',
+    'agg_charted_weeks', 'agg_offshore_daily', 'agg_rollout_panel_weekly', 'department_directorate', 'departments',
+    'dim_boutique',
     'dim_date', 'dim_department', 'dim_directorate', 'dim_intervention_unit', 'dim_region', 'dim_site', 'directorates',
     'feed_calendar', 'figure_windows', 'freeze_windows', 'handling_costs',
     'int_boutiques', 'int_built_deliveries', 'int_homes',

@@ -1,5 +1,5 @@
--- The directorates of a date, `unknown` included, add up to the national totals of each channel's own mart; of one without
--- its delivery they are null.
+-- The directorates of a date, `unknown` included, add up to the national totals of each channel's own mart. Without the
+-- channel's delivery they are null.
 with scorecard as (
     select
         business_date,

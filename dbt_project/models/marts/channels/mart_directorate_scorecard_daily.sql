@@ -68,11 +68,10 @@ interventions as (
         {% for column in sums['interventions'] -%}
             sum({{ column }}) as {{ column }},
         {% endfor -%}
-        {% for kind in ['installation', 'repair'] -%}
-            sum(requested_count) filter (where kind = '{{ kind }}') as requested_{{ kind }}_count,
-            max(requested_person_count) filter (where kind = '{{ kind }}') as requested_{{ kind }}_person_count
-            {{- ',' if not loop.last }}
-        {% endfor %}
+        sum(requested_count) filter (where kind = 'installation') as requested_installation_count,
+        sum(requested_count) filter (where kind = 'repair') as requested_repair_count,
+        max(requested_person_count) filter (where kind = 'installation') as requested_installation_person_count,
+        max(requested_person_count) filter (where kind = 'repair') as requested_repair_person_count
     from interventions_daily
     group by 1, 2
 ),

@@ -33,28 +33,39 @@ open_in_departments as (
     select * from {{ ref('agg_open_interventions_daily') }}
 ),
 
-built as (
-    select business_date
-    from {{ ref('int_built_deliveries') }}
-    where feed = 'interventions'
+final_dates as (
+    {{ final_dates(['interventions', 'first_time_right_30d']) }}
 ),
 
-active_lines as (
-    select * from {{ ref('int_active_lines_daily') }}
+lines_daily as (
+    select
+        *,
+        'repair' as kind
+    from {{ ref('int_active_lines_daily') }}
 ),
 
 homes as (
     select * from {{ ref('int_homes') }}
 ),
 
--- Of the days before the first extract only what was still open is known; of one without its own, only what others tell.
+-- Jobs as the date's extract tells them are final once it is there.
+extracts as (
+    select
+        min(business_date)::timestamp as first_date,
+        max(business_date)::timestamp as last_date
+    from final_dates
+    where is_interventions_final
+),
+
+-- Of the days before the first extract only what was still open is known; of one without its own, what others tell.
 dates as (
     select
         day::date as business_date,
-        built.business_date is not null as is_interventions_complete
-    from (select min(business_date)::timestamp as first_date, max(business_date)::timestamp as last_date from built) as span
+        coalesce(final_dates.is_interventions_final, false) as is_interventions_complete,
+        coalesce(final_dates.is_first_time_right_30d_final, false) as is_first_time_right_30d_final
+    from extracts
     cross join generate_series(first_date, last_date, interval '1 day') as day
-    left join built on day::date = built.business_date
+    left join final_dates on day::date = final_dates.business_date
 ),
 
 jobs as (
@@ -90,17 +101,6 @@ open_jobs as (
     group by 1, 2, 3, 4
 ),
 
-lines_daily as (
-    select
-        active_lines.business_date,
-        active_lines.directorate_code,
-        active_lines.region_code,
-        'repair' as kind,
-        active_lines.active_line_stock
-    from active_lines
-    inner join dates on active_lines.business_date = dates.business_date
-),
-
 -- Regions with lines and without jobs have a row too, or the lines of all regions would not add up.
 cells as (
     select business_date, directorate_code, region_code, kind from open_jobs
@@ -115,16 +115,16 @@ final as (
         cells.region_code,
         cells.kind,
         dates.is_interventions_complete,
+        dates.is_first_time_right_30d_final,
         {% for column in sums -%}
             {%- set type = 'bigint' if column.endswith('_count') else 'numeric(16, 6)' %}
-            case when dates.is_interventions_complete then coalesce(jobs.{{ column }}, 0) end::{{ type }} as {{ column }},
+            case when is_interventions_complete then coalesce(jobs.{{ column }}, 0) end::{{ type }} as {{ column }},
         {% endfor -%}
-        case when dates.is_interventions_complete then coalesce(open_jobs.open_job_stock, 0) end::bigint as open_job_stock,
-        lines_daily.active_line_stock,
         {% for column in persons -%}
-            case when dates.is_interventions_complete then coalesce(jobs.{{ column }}, 0) else 0 end as {{ column }}
-            {{- ',' if not loop.last }}
-        {% endfor %}
+            case when is_interventions_complete then coalesce(jobs.{{ column }}, 0) else 0 end as {{ column }},
+        {% endfor -%}
+        case when is_interventions_complete then coalesce(open_jobs.open_job_stock, 0) end::bigint as open_job_stock,
+        lines_daily.active_line_stock
     from cells
     inner join dates using (business_date)
     left join jobs using (business_date, directorate_code, region_code, kind)
