@@ -48,7 +48,7 @@ after as (
 )
 select
     %(build_id)s, %(name)s, business_date, directorate_code, region_code, figure,
-    before.total, after.total, reached.delivery_ids
+    before.total, after.total, reached.delivery_ids, array_to_string(reached.delivery_ids, ', ')
 from before
 full outer join after using (business_date, directorate_code, region_code, figure)
 inner join reached using (business_date)

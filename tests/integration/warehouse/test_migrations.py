@@ -59,7 +59,7 @@ RESPELLED = {
 } | {
     identity: f"case when {identity} is null then '' else 'somebody' end"
     for identity in ("caller_identity", "customer_identity", "identity_key")  # now the pseudonym's beginning
-}
+} | {value: f"trim_scale({value})" for value in ("value_before", "value_after")}  # now with a scale
 """Columns of which a schema change altered the spelling on purpose, and what it left as it was."""
 
 
