@@ -1,21 +1,30 @@
-"""What BI tools find in `marts` by themselves: types that they read whole, keys that lead to joins."""
+"""What BI tools find by themselves: types that they read whole, keys that lead to joins, dbt's artifacts with
+the names of `marts`, and a semantic layer whose metrics are the marts' own."""
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 from datetime import date, timedelta
 
 import pytest
+from metricflow.engine.metricflow_engine import MetricFlowEngine, MetricFlowQueryRequest
+from metricflow.protocols.sql_client import SqlEngine
+from metricflow.sql.render.postgres import PostgresSQLSqlPlanRenderer
+from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
+from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
-from parc.build import build
+from parc.build import build, document
 from parc.feeds import IN_LOADING_ORDER
 from parc.loading import ingest
-from parc.settings import Settings
+from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect
 from support.marts import restate, rows
 
-FIRST, LAST = date(2012, 4, 23), date(2012, 4, 25)
+FIRST, LAST = date(2012, 4, 29), date(2012, 5, 1)
+"""Two weeks and two months."""
 READ_WHOLE = (
     r"bigint|integer|smallint|double precision|numeric\(\d+,\d+\)|boolean|text|uuid|date|"
     "time without time zone|timestamp with time zone"
@@ -31,6 +40,22 @@ KEYS = (
     "select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), oid from pg_constraint "
     "where connamespace = 'marts'::regnamespace and contype = '{}' order by 1, 2"
 )
+LAYER = runpy.run_path(str(PROJECT / "dbt_project/generate_semantic_layer.py"))
+SUBJECTS = {
+    "service_quality_daily": "service_quality",
+    "boutiques_daily": "boutique",
+    "interventions_daily": "intervention",
+    "cross_channel_daily": "cross_channel",
+}
+"""Each mart of rates, by its word in the names of the views of one grain."""
+PERIODS = {"day": "daily", "week": "weekly", "month": "monthly"}
+
+
+class Renderer:
+    """What MetricFlow needs to know of the database to write SQL for it."""
+
+    sql_engine_type = SqlEngine.POSTGRES
+    sql_plan_renderer = PostgresSQLSqlPlanRenderer()
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +70,22 @@ def built(module_warehouse: Settings) -> Settings:
     return module_warehouse
 
 
+@pytest.fixture(scope="module")
+def artifacts(built: Settings) -> dict[str, str]:
+    """What a tool reads of the project, beside dbt's page of it."""
+    page = document(built)
+    assert page
+    names = ("manifest", "catalog", "semantic_manifest")
+    return {name: page.with_name(f"{name}.json").read_text() for name in names} | {"page": page.read_text()}
+
+
+@pytest.fixture(scope="module")
+def metricflow(artifacts: dict[str, str]) -> MetricFlowEngine:
+    """MetricFlow on the published artifact."""
+    manifest = parse_manifest_from_dbt_generated_manifest(artifacts["semantic_manifest"])
+    return MetricFlowEngine(SemanticManifestLookup(manifest), Renderer())  # type: ignore[arg-type]
+
+
 def test_no_tool_cuts_a_value(built: Settings) -> None:
     others = set(
         rows(built, f"{COLUMNS} and format_type(atttypid, atttypmod) !~ '^({READ_WHOLE})$'", "admin")
@@ -54,7 +95,7 @@ def test_no_tool_cuts_a_value(built: Settings) -> None:
     texts = rows(built, f"{COLUMNS} and atttypid = 'text'::regtype", "admin")
     assert as_text <= {(relation, column) for relation, column, _ in texts}
     missing = rows(built, "select missing_text from marts.published_build")
-    assert missing == [("boutique_visits 2012-04-25 missing",)]
+    assert missing == [("boutique_visits 2012-05-01 missing",)]
 
 
 def test_tools_find_the_keys(built: Settings) -> None:
@@ -87,6 +128,102 @@ def test_every_foreign_key_holds(built: Settings) -> None:
     ]
     assert len(lost) > 60
     assert rows(built, " union ".join(lost)) == []
+
+
+def test_artifacts_name_what_bi_reads(built: Settings, artifacts: dict[str, str]) -> None:
+    nodes = json.loads(artifacts["manifest"])["nodes"]
+    marts = {key: node for key, node in nodes.items() if node["resource_type"] == "model" and node["group"]}
+    assert len(marts) > 45
+    assert {(node["schema"], node["config"]["schema"]) for node in marts.values()} == {("marts", "marts")}
+    for node in marts.values():
+        rows(built, f"select from {node['relation_name']} limit 1", "bi_reader")
+    catalog = json.loads(artifacts["catalog"])["nodes"]
+    assert {catalog[key]["metadata"]["schema"] for key in marts} == {"marts"}
+    for text in artifacts.values():
+        assert not re.search(r'\\?"build\\?"\.', text)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("area", ["region", "directorate", "nation"])
+@pytest.mark.parametrize("is_apart", [True, False])
+def test_each_metric_of_the_layer_is_the_marts_own(
+    built: Settings, metricflow: MetricFlowEngine, period: str, area: str, is_apart: bool
+) -> None:
+    """Sums, ratios and rates, as MetricFlow computes them as BI, and as the views of one grain show them."""
+    for mart in LAYER["MARTS"]:
+        if mart.name not in SUBJECTS or area not in (*mart.entities, "nation"):
+            continue
+        apart = mart.dimensions if is_apart else ()
+        view = "_".join(["mart", SUBJECTS[mart.name], area, *apart, PERIODS[period]])
+        columns = rows(
+            built, f"select attname::text from pg_attribute where attrelid = 'marts.{view}'::regclass"
+        )
+        only = dict(mart.only) if not is_apart else {}  # a view has these for one kind of rows
+        compared = {
+            figure: name
+            for figure, name in LAYER["names"](mart).items()
+            if (figure,) in columns and figure not in (*mart.stocks, *only)
+        }
+        assert {name for name, *_ in LAYER["ratios"](mart)} - {*only} <= {*compared}
+        places = [] if area == "nation" else [area]
+        by = [f"metric_time__{period}", *places, *(f"{mart.name}__{each}" for each in apart)]
+        keys = [
+            "business_date" if period == "day" else "period_start_date",
+            *(f"{each}_code" for each in places),
+        ]
+        query = f"select {', '.join([*keys, *apart, *compared])} from marts.{view}"
+        shown = figures(built, query, [*compared])
+        asked = figures(built, written(metricflow, [*compared.values()], by), [*compared])
+        assert asked.keys() == shown.keys()
+        assert shown
+        for key, values in shown.items():
+            assert asked[key] == pytest.approx(values, abs=1e-6), key
+
+
+def test_stocks_are_those_of_the_last_date(built: Settings, metricflow: MetricFlowEngine) -> None:
+    """And the occupancy is that of sites whose positions are planned."""
+    for mart in LAYER["MARTS"]:
+        for stock in mart.stocks:
+            metric = LAYER["names"](mart)[stock]
+            asked = figures(built, written(metricflow, [metric], ["metric_time__month"]), [metric])
+            last = figures(
+                built,
+                "select distinct on (date_trunc('month', business_date)) "
+                f"date_trunc('month', business_date), sum({stock}) from marts.mart_{mart.name} "
+                "group by business_date order by 1, business_date desc",
+                [metric],
+            )
+            assert asked == last
+            assert len([key for key, values in asked.items() if values[metric]]) == len(asked) > 0
+    asked = figures(built, written(metricflow, ["occupancy"], ["metric_time__day", "site"]), ["occupancy"])
+    shown = figures(
+        built,
+        "select business_date, site_code, sum(handle_seconds) filter (where position_count is not null) "
+        "/ nullif(sum(position_seconds), 0) from marts.mart_site_load_half_hourly "
+        "group by business_date, site_code",
+        ["occupancy"],
+    )
+    assert asked == {key: pytest.approx(values) for key, values in shown.items()}
+    assert len([key for key, values in shown.items() if values["occupancy"]]) > 20
+
+
+def written(metricflow: MetricFlowEngine, metrics: list[str], by: list[str]) -> str:
+    """MetricFlow's SQL for metrics by dimensions."""
+    request = MetricFlowQueryRequest.create(metric_names=metrics, group_by_names=by)
+    return metricflow.explain(request).sql_statement.sql
+
+
+def figures(
+    settings: Settings, query: str, names: list[str]
+) -> dict[tuple[str, ...], dict[str, float | None]]:
+    """The figures of a query as BI, by what its first columns say."""
+    return {
+        tuple(str(each)[:10] for each in row[: -len(names)]): {
+            name: value if value is None else float(value)
+            for name, value in zip(names, row[-len(names) :], strict=True)
+        }
+        for row in rows(settings, query, "bi_reader")
+    }
 
 
 def test_keys_are_made_once_and_texts_follow(built: Settings) -> None:
