@@ -28,15 +28,13 @@ Metric = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Mart:
-    """A mart of the semantic layer: what stands before names that are taken, its columns to group by, which
-    of its figures are stocks (levels on a date, which do not add up over dates), which are left out, and
-    ratios beside those of `macros/metrics.sql`."""
+    """A mart of the semantic layer: what stands before names that are taken, its columns to group by, figures
+    that are left out, and ratios beside those of `macros/metrics.sql`."""
 
     name: str
     word: str
     entities: tuple[str, ...]
     dimensions: tuple[str, ...] = ()
-    stocks: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     ratios: tuple[Metric, ...] = ()
     only: tuple[tuple[str, str], ...] = ()
@@ -53,14 +51,13 @@ OCCUPANCY = (
 """The work of sites whose positions are planned; the others have no denominator."""
 
 MARTS = (
-    Mart("service_quality_daily", "call", ("directorate", "region"), ("market",), ("active_line_count",)),
-    Mart("boutiques_daily", "boutique", ("directorate", "region"), (), ("open_boutique_count",)),
+    Mart("service_quality_daily", "call", ("directorate", "region"), ("market",)),
+    Mart("boutiques_daily", "boutique", ("directorate", "region")),
     Mart(
         "interventions_daily",
         "intervention",
         ("directorate", "region"),
         ("kind",),
-        ("open_count", "active_line_count"),
         only=(("fault_rate_per_1000_lines", "kind = 'repair'"),),
     ),
     Mart("cross_channel_daily", "cross_channel", ("directorate",)),
@@ -95,12 +92,18 @@ def figures(mart: Mart) -> list[str]:
     """The columns of a mart that are figures of all readers."""
     [path] = PROJECT.glob(f"models/marts/**/mart_{mart.name}.yml")
     [model] = yaml.safe_load(path.read_text())["models"]
-    others = [*model["config"]["meta"].get("persons", []), *mart.left_out]
+    meta = model["config"]["meta"]
+    others = [*meta.get("persons", []), *meta.get("aliases", []), *mart.left_out]
     return [
         column["name"]
         for column in model["columns"]
         if re.match("bigint|integer|numeric", column["data_type"]) and column["name"] not in others
     ]
+
+
+def stocks(mart: Mart) -> list[str]:
+    """The figures of a mart that are levels on a date, which do not add up over dates."""
+    return [each for each in figures(mart) if each.endswith("_stock") or each == "active_line_count"]
 
 
 @cache
@@ -128,7 +131,7 @@ def measures(mart: Mart) -> list[dict[str, Any]]:
 
     for figure in figures(mart):
         latest = {"non_additive_dimension": {"name": "business_date", "window_choice": "max"}}
-        add(names(mart)[figure], figure, **(latest if figure in mart.stocks else {}))
+        add(names(mart)[figure], figure, **(latest if figure in stocks(mart) else {}))
     for name, numerator, denominator, unit, _ in ratios(mart):
         if unit == "per_1000_lines":
             add(f"{names(mart)[name]}_days", "business_date", "count_distinct")

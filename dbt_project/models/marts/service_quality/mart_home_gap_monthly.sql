@@ -34,12 +34,7 @@ cohorts as (
 ),
 
 finality as (
-    select
-        date_trunc('month', business_date::timestamp)::date as month_start_date,
-        figure_window,
-        bool_and(status = 'final') as is_final
-    from {{ ref('mart_finality_daily') }}
-    group by 1, 2
+    {{ months_of_calls() }}
 ),
 
 -- A region that is live differs in more than who answers: its calls are not like those of a region that is not.
@@ -141,6 +136,7 @@ final as (
         gaps.like_gap_high::numeric(16, 6) as like_gap_high,
         case when gaps.reason is null then 'estimated' else 'not identified' end as status,
         gaps.reason,
+        coalesce(finality.is_whole_period, false) as is_whole_period,
         coalesce(finality.is_final, false) as is_final
     from gaps
     left join finality using (month_start_date, figure_window)

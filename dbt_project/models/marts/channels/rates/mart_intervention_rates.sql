@@ -14,11 +14,13 @@
     'supply_days',
     'repair_count',
     'repair_hours',
-    'active_line_count',
+    'active_line_stock',
 ] -%}
 {%- set windows = ['interventions', 'first_time_right_30d'] -%}
 
-{{ rolled_up_with_finality('mart_interventions_daily', sums, windows, by='kind') }}
+{{ rolled_up_with_finality(
+    'mart_interventions_daily', sums, windows, by='kind', complete='is_interventions_complete'
+) }}
 
 select
     period,
@@ -57,6 +59,6 @@ select
     supply_days::numeric(20, 6) as supply_days,
     repair_count::bigint as repair_count,
     repair_hours::numeric(20, 6) as repair_hours,
-    active_line_count::bigint as active_line_count,
+    (active_line_stock / day_count)::numeric(16, 6) as mean_active_line_stock,
     is_whole_period
 from rolled
