@@ -162,7 +162,7 @@ def test_a_name_and_a_window_that_change_reach_every_date(built: Settings) -> No
     finals = (
         "select distinct business_date from marts.mart_repeat_calls_daily where is_repeat_7d_final order by 1"
     )
-    assert rows(built, finals) == [(DAYS[0],), (DAYS[1],)]
+    assert rows(built, finals) == [(day,) for day in DAYS[:3]]
 
 
 def test_the_marts_finally_equal_a_full_refresh(built: Settings) -> None:

@@ -32,7 +32,6 @@ READS = {
 }
 STEPS = {
     "agg_calls_after_jobs_daily": "counted by difference, while its reader is replaced by date",
-    "agg_directorate_sites_daily": "the sites' part of the scorecard, a query of its own",
     "agg_open_interventions_daily": "the open jobs' part of the daily mart, a query of its own",
 }
 """Models that only one other reads, and that reads what they read too; each with the reason."""

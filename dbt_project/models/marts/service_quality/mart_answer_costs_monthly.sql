@@ -7,7 +7,11 @@ costs as (
     select * from {{ ref('handling_costs') }}
 ),
 
-added_up as (
+finality as (
+    {{ months_of_calls() }}
+),
+
+months as (
     select
         date_trunc('month', answers.business_date::timestamp)::date as month_start_date,
         answers.directorate_code,
@@ -26,8 +30,18 @@ added_up as (
     group by 1, 2, 3, 4, 5
 ),
 
+whole as (
+    select
+        months.*,
+        coalesce(finality.is_whole_period, false) as is_whole_period
+    from months
+    left join finality
+        on months.month_start_date = finality.month_start_date
+        and finality.figure_window = 'calls'
+),
+
 final as (
-    {{ named('added_up') }}
+    {{ named('whole') }}
 )
 
 select * from final

@@ -1,5 +1,5 @@
--- Names, labels of reasons and finality in the marts of calls, active_line_stock, and no table of the sites' calls. The next
--- build computes again all dates that it can; those past retention keep what is filled in here.
+-- Names, labels of reasons and finality in the marts of calls, and active_line_stock. The next build computes again all dates
+-- that it can; those past retention keep what is filled in here.
 do $$
 declare
     mart text;
@@ -8,7 +8,6 @@ begin
         return;
     end if;
     set local role parc_transformer;
-    drop table if exists intermediate.agg_site_calls_daily;
 
     create temporary table label (reason_code, reason_label_fr, reason_label_en) on commit drop as
     values
