@@ -4,7 +4,7 @@ A mart's table in `marts` is created once and never dropped, so views and grants
 even a full refresh. Rows are deleted and inserted, so a reader sees a build completely or not at all, and
 never waits. The project's views (`meta.publish: view`) read the tables in the same schema and are replaced
 only if their text differs; so are the views of one grain on them (`grains`), and those that directorates read
-(`regional`).
+(`regional`). The tables' keys are made once (`keys`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from parc.build import grains, regional
+from parc.build import grains, keys, regional
 from parc.build.changes import Cause
 from parc.build.dbt import ManifestEntry
 from parc.build.restatements import Restatements
@@ -57,6 +57,7 @@ def publish(
     tables = {name: model.meta for name, model in models.items() if model.meta["publish"] != "view"}
     of_directorates = _of_directorates(connection, {name: model.meta for name, model in models.items()})
     regional.drop_changed(connection, of_directorates)
+    keys.drop_changed(connection, tables)
     for name, meta in tables.items():
         before = _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
@@ -81,6 +82,7 @@ def publish(
     grains.publish(connection, {name: model.meta for name, model in models.items()})
     for name in tables:
         _drop_columns(connection, name)
+    keys.create_missing(connection, tables)
     regional.create_missing(connection, of_directorates)
     write_builds.show_to_bi(connection, build_id)
     return written

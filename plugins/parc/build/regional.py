@@ -113,7 +113,7 @@ def _query(
             )
         for daily, persons in meta.get("persons_of", {}).items():
             shown = sql.SQL("{} and {}").format(shown, _are_many(name, daily, metas[daily], persons))
-    keys = {*meta.get("key", []), "day_count"}
+    keys = {*meta.get("key", []), "day_count", "weekday"}
     selected = [
         _selected(
             column,

@@ -23,7 +23,7 @@ ANY_DATE = (date.min, date.max)
 _MOVED = """
 insert into marts.mart_restatements (
     build_id, mart, business_date, directorate_code, region_code, figure,
-    value_before, value_after, cause, delivery_ids
+    value_before, value_after, cause, delivery_ids, delivery_ids_text
 )
 with before as (
     select business_date, {directorate} as directorate_code, {region} as region_code, {sums}
@@ -54,26 +54,30 @@ reached as (
 ),
 final as (
     select business_date, array_agg(figure_window) as figure_windows from final_before group by business_date
+),
+told as (
+    select
+        %(build_id)s, %(name)s, business_date, directorate_code, region_code, figure, value_before,
+        value_after,
+        case
+            when delivery_ids is not null then 'delivery'
+            when reached.business_date is not null then 'seed'
+            when %(is_redefined)s then 'definition'
+            else 'delivery'
+        end as cause,
+        case
+            when reached.business_date is not null or %(is_redefined)s then coalesce(delivery_ids, '{{}}')
+            when figure in ('active_line_stock', 'active_line_count') then %(lines_ids)s
+            else %(arrived_ids)s
+        end as delivery_ids
+    from moved
+    left join reached using (business_date)
+    left join final using (business_date)
+    where reached.business_date is not null
+        or moved.figure_windows <@ final.figure_windows
+        or (%(is_redefined)s and %(arrived_ids)s::bigint[] = '{{}}')
 )
-select
-    %(build_id)s, %(name)s, business_date, directorate_code, region_code, figure, value_before, value_after,
-    case
-        when delivery_ids is not null then 'delivery'
-        when reached.business_date is not null then 'seed'
-        when %(is_redefined)s then 'definition'
-        else 'delivery'
-    end,
-    case
-        when reached.business_date is not null or %(is_redefined)s then coalesce(delivery_ids, '{{}}')
-        when figure in ('active_line_stock', 'active_line_count') then %(lines_ids)s
-        else %(arrived_ids)s
-    end
-from moved
-left join reached using (business_date)
-left join final using (business_date)
-where reached.business_date is not null
-    or moved.figure_windows <@ final.figure_windows
-    or (%(is_redefined)s and %(arrived_ids)s::bigint[] = '{{}}')
+select *, array_to_string(delivery_ids, ', ') from told
 """
 
 

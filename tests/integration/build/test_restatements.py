@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from parc.build import build
 from parc.feeds import FEEDS
@@ -30,6 +31,13 @@ TOLD = (
     "mart_repeat_calls_daily",
     "mart_service_quality_daily",
 )
+
+ALIASES = {
+    model["name"]: model["config"]["meta"].get("aliases", [])
+    for path in (PROJECT / "dbt_project/models/marts").glob("*/*_daily.yml")
+    for model in yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
+}
+"""Former names of figures, which are told under their new ones."""
 
 Figure = tuple[str, date, str, str, str]
 Told = set[tuple[str, tuple[int, ...]]]
@@ -63,6 +71,7 @@ def figures(settings: Settings) -> dict[Figure, float]:
             cross join lateral jsonb_each_text(line)
             inner join pg_attribute on attrelid = 'marts.{mart}'::regclass and attname = key
             where atttypid in ('bigint'::regtype, 'numeric'::regtype) and key not like '%person_count'
+                and key <> all (array{ALIASES[mart]}::text[])
             group by 1, 2, 3, 4
         """
         for day, directorate, region, figure, value in rows(settings, query):

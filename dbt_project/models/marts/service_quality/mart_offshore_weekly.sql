@@ -1,10 +1,8 @@
 with answers as (
     select
         *,
-        date_trunc('week', business_date::timestamp)::date as week_start_date,
-        case when answered_by = 'offshore_in_hours' then 'overflow' else hour_band end as cause
-    from {{ ref('mart_answers_by_reason_daily') }}
-    where answered_by <> 'unknown'
+        date_trunc('week', business_date::timestamp)::date as week_start_date
+    from {{ ref('agg_offshore_daily') }}
 ),
 
 finality as (

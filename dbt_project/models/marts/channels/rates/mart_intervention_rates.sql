@@ -44,10 +44,10 @@ select
     {{ rate('interventions', 'mean_supply_days') }} as mean_supply_days,
     {{ rate('interventions', 'mean_repair_hours') }} as mean_repair_hours,
     {{ rate('interventions', 'repair_after_installation_share') }} as repair_after_installation_share,
-    case
+    (case
         when kind = 'repair'
             then {{ rate('interventions', 'fault_rate_per_1000_lines') }}
-    end as fault_rate_per_1000_lines,
+    end)::numeric(16, 6) as fault_rate_per_1000_lines,
     requested_after_installation_count::bigint as requested_after_installation_count,
     first_time_right_count::bigint as first_time_right_count,
     appointment_kept_count::bigint as appointment_kept_count,
