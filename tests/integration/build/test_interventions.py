@@ -410,7 +410,8 @@ def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings) -> Non
     ) == [(True,)]
     assert rows(
         warehouse,
-        f"select count(distinct business_date) filter (where is_interventions_complete), count(done_count) > 0 from {MART}",
+        "select count(distinct business_date) filter (where is_interventions_complete), count(done_count) > 0 "
+        f"from {MART}",
     ) == [(len(days), True)]
     assert_equals_full_refresh(warehouse)
 
