@@ -72,6 +72,7 @@ NAMES = {
 """The entities, and what their dimension says of each."""
 
 
+@cache
 def metrics() -> dict[str, list[Metric]]:
     """The rows of `macros/metrics.sql`, by mart."""
     returned: list[dict[str, list[Metric]]] = []
@@ -91,7 +92,7 @@ def ratios(mart: Mart) -> list[Metric]:
 def figures(mart: Mart) -> list[str]:
     """The columns of a mart that are figures of all readers."""
     [path] = PROJECT.glob(f"models/marts/**/mart_{mart.name}.yml")
-    [model] = yaml.safe_load(path.read_text())["models"]
+    [model] = yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
     meta = model["config"]["meta"]
     others = [*meta.get("persons", []), *meta.get("aliases", []), *mart.left_out]
     return [
@@ -120,6 +121,7 @@ def label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+@cache
 def measures(mart: Mart) -> list[dict[str, Any]]:
     """Each figure; the terms of ratios that are more than a figure; what rates per line divide by."""
     made: list[dict[str, Any]] = []
@@ -201,7 +203,7 @@ def text() -> str:
         "semantic_models": [*map(semantic_model, MARTS), *map(named, NAMES)],
         "metrics": [ratio(mart, metric) for mart in MARTS for metric in ratios(mart)],
     }
-    return HEAD + yaml.safe_dump(layer, sort_keys=False, width=120, allow_unicode=True)
+    return HEAD + yaml.dump(layer, Dumper=yaml.CSafeDumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 if __name__ == "__main__":
