@@ -12,7 +12,7 @@ final as (
         directorate_code,
         region_code,
         boutique_code,
-        least(ceil(wait_seconds / 60), 60)::integer as wait_minutes,
+        case when wait_seconds is not null then least(ceil(wait_seconds / 60), 60)::integer end as wait_minutes,
         count(*) as visit_count,
         count(*) filter (where outcome in ('served', 'sale')) as served_count,
         count(*) filter (where outcome = 'sale') as sale_count,
