@@ -104,3 +104,19 @@
     ({{ squares }} - {{ total }} * {{ total }} / nullif({{ cases }}, 0))
     / nullif({{ cases }} - 1, 0) / nullif({{ cases }}, 0)
 {%- endmacro %}
+
+
+{#- By outcome: the window that must be final for it; its cases, the sum of their values and that of the squares. -#}
+{% macro gap_outcomes() %}
+    {{ return({
+        'satisfaction': ('calls', 'survey_count', 'satisfied_count', 'satisfied_count'),
+        'net_promoter_score': ('calls', 'recommend_count', 'promoter_points', 'promoter_squared_points'),
+        'repeat_1d_rate': ('repeat_1d', 'identified_answered_count', 'repeat_1d_count', 'repeat_1d_count'),
+        'repeat_7d_rate': ('repeat_7d', 'identified_answered_count', 'repeat_7d_count', 'repeat_7d_count'),
+        'repeat_30d_rate': ('repeat_30d', 'identified_answered_count', 'repeat_30d_count', 'repeat_30d_count'),
+        'same_reason_repeat_7d_rate': ('repeat_7d', 'identified_answered_count', 'same_reason_count', 'same_reason_count'),
+        'transfer_rate': ('calls', 'answered_count', 'transferred_count', 'transferred_count'),
+        'mean_handle_seconds': ('calls', 'answered_count', 'handle_seconds', 'handle_squared_seconds'),
+        'mean_wait_seconds': ('calls', 'answered_count', 'wait_answered_seconds', 'wait_squared_seconds'),
+    }) }}
+{% endmacro %}

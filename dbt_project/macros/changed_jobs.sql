@@ -47,7 +47,8 @@
 
 {#-
     Incremental strategy `changed_jobs`: the rows of the changed jobs are replaced. The dates of those that come to
-    differ, before and after - the columns `event_dates` of the model's meta - join the running build.
+    differ, before and after - the columns `event_dates` of the model's meta - join the running build, and so do those whose
+    extract has come or gone: what others tell of a date is shown once its own is there.
 -#}
 {% macro get_incremental_changed_jobs_sql(arg_dict) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
@@ -66,7 +67,7 @@
                 select {{ columns }} from {{ target }} where {{ is_changed_job() }}
             )
         {%- endset %}
-        {{ insert_event_dates(event_dates_of(differing)) }};
+        {{ insert_event_dates(event_dates_of(differing) ~ ' union ' ~ dates_of_extracts()) }};
     {%- endif %}
     delete from {{ target }} where {{ is_changed_job() }};
     insert into {{ target }} ({{ columns }})
@@ -83,6 +84,15 @@
         {%- set known = "select business_date from ops.build_date where feed = 'intervention_events'" %}
         {{ insert_event_dates(event_dates_of('select * from ' ~ this) ~ ' union ' ~ known) }}
     {%- endif %}
+{% endmacro %}
+
+
+{#- The dates whose extract the running build has found changed, and those of failed builds before it. -#}
+{% macro dates_of_extracts() %}
+    select build_date.business_date
+    from ops.build_date
+    inner join ops.build using (build_id)
+    where build.status = 'running' and build_date.feed = 'interventions'
 {% endmacro %}
 
 

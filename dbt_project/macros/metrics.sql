@@ -66,7 +66,7 @@
                 'repair_after_installation_share', 'requested_after_installation_count', 'requested_count',
                 'share', 'interventions'
             ),
-            ('fault_rate_per_1000_lines', 'requested_count', 'active_line_count', 'per_1000_lines', 'interventions'),
+            ('fault_rate_per_1000_lines', 'requested_count', 'active_line_stock', 'per_1000_lines', 'interventions'),
         ],
         'cross_channel': [
             ('visit_after_call_7d_rate', 'visit_after_call_7d_count', 'customer_answered_count', 'share', 'visit_after_call_7d'),

@@ -2,7 +2,8 @@
     Percentiles of a histogram, as the query of an incremental model: one row per period (day, week from Monday, month), area
     (region, directorate, nation), value of the column `by` - and 'all' of them - and values of the columns `kept`. Percentile
     p is the smallest `value` at which the cumulative share of `count` reaches p. `columns` names the column of each p. A
-    changed date makes anew the three periods that it is in, and no other.
+    changed date makes anew the three periods that it is in, and no other. A period is whole if the histogram has each of
+    its dates.
 -#}
 {% macro percentiles(histogram, count, value, columns, by=none, kept=[]) %}
     {%- set date, at = 'dates.business_date', 'dates.business_date::timestamp' -%}
@@ -29,6 +30,19 @@ periods as materialized (
             (date_trunc('month', {{ at }}) + interval '1 month')::date - 1
         )
     ) as periods (period, period_start_date, period_end_date)
+),
+
+whole_periods as (
+    select
+        periods.period,
+        periods.period_start_date,
+        bool_and(
+            exists(select 1 from {{ ref(histogram) }} as histogram where histogram.business_date = day::date)
+        ) as is_whole_period
+    from periods
+    cross join
+        generate_series(periods.period_start_date::timestamp, periods.period_end_date::timestamp, interval '1 day') as day
+    group by 1, 2
 ),
 
 cells as (
@@ -80,14 +94,18 @@ cumulative as (
 
 select
     {%- for column in key %}
-    {{ column }},
+    cumulative.{{ column }},
     {%- endfor %}
-    max(all_count)::bigint as {{ count }},
+    max(cumulative.all_count)::bigint as {{ count }},
     {%- for column, share in columns.items() %}
-    min({{ value }}) filter (where up_to_count >= {{ share }} * all_count) as {{ column }}{{ ',' if not loop.last }}
+    min(cumulative.{{ value }}) filter (where cumulative.up_to_count >= {{ share }} * cumulative.all_count) as {{ column }},
     {%- endfor %}
+    whole_periods.is_whole_period
 from cumulative
-group by {{ key | join(', ') }}
+inner join whole_periods
+    on cumulative.period = whole_periods.period
+    and cumulative.period_start_date = whole_periods.period_start_date
+group by whole_periods.is_whole_period, cumulative.{{ key | join(', cumulative.') }}
 {% endmacro %}
 
 

@@ -108,10 +108,11 @@
 {#-
     The rolled up figures with what is known of each period as a whole, as a query: `is_whole_period`, no date of it is
     missing in the mart, and `is_<window>_final`, figures of that window are final on each date. These are facts of
-    dates: an area without a row on one of them is as final as the others.
+    dates: an area without a row on one of them is as final as the others. Of a mart with rows of dates that miss their own
+    delivery, `complete` is the column that tells: those are left out, and their periods are not whole.
 -#}
 {% macro rolled_up_with_finality(
-    mart, sums, windows, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false
+    mart, sums, windows, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false, complete=none
 ) %}
     {%- set counts = ['date_count'] -%}
     {%- for figure_window in windows -%}
@@ -119,17 +120,13 @@
     {%- endfor -%}
 with daily as not materialized (
     select * from {{ ref(mart) }}
+    {%- if complete %}
+    where {{ complete }}
+    {%- endif %}
 ),
 
 final_dates as (
-    select
-        business_date,
-        {%- for figure_window in windows %}
-        bool_and(status = 'final') filter (where figure_window = '{{ figure_window }}') as is_{{ figure_window }}_final
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from {{ ref('mart_finality_daily') }}
-    group by business_date
+    {{ final_dates(windows) }}
 ),
 
 dates as materialized (
@@ -163,4 +160,17 @@ rolled as (
     from sums
     inner join periods on sums.period = periods.period and sums.period_start_date = periods.period_start_date
 )
+{% endmacro %}
+
+
+{#- Which dates have final figures, as a query: one row per business date, `is_<window>_final` of each window. -#}
+{% macro final_dates(windows) %}
+    select
+        business_date,
+        {%- for figure_window in windows %}
+        bool_and(status = 'final') filter (where figure_window = '{{ figure_window }}') as is_{{ figure_window }}_final
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('mart_finality_daily') }}
+    group by business_date
 {% endmacro %}

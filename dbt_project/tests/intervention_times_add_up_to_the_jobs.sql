@@ -1,4 +1,4 @@
--- The histogram has the jobs that mart_interventions_daily has, place by place.
+-- The histogram has the jobs that mart_interventions_daily has, place by place, and none of dates without an extract.
 {{ config(meta={'feeds': ['intervention_events', 'intervention_places']}) }}
 
 with times as (
@@ -28,7 +28,7 @@ jobs as (
 
 select *
 from jobs
-left join times using (business_date, directorate_code, region_code, kind)
+full outer join times using (business_date, directorate_code, region_code, kind)
 where
-    coalesce(times.delay_count, 0) <> jobs.appointment_delay_count
-    or coalesce(times.done_count, 0) <> jobs.done_count
+    coalesce(times.delay_count, 0) <> coalesce(jobs.appointment_delay_count, 0)
+    or coalesce(times.done_count, 0) <> coalesce(jobs.done_count, 0)

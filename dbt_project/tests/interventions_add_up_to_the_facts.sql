@@ -1,9 +1,10 @@
--- National totals equal the sum over directorates and regions, unknown ones included.
+-- National totals equal the sum over directorates and regions, unknown ones included. Without an extract they are null.
 {{ config(meta={'feeds': ['intervention_events']}) }}
 
 with days as (
     select
         business_date,
+        bool_and(is_interventions_complete) as is_complete,
         sum(requested_count) as requested_count,
         sum(closed_count) as closed_count
     from {{ ref('mart_interventions_daily') }}
@@ -36,4 +37,7 @@ left join facts on days.business_date = facts.business_date
 where
     {{ is_changed('days.business_date') }}
     and (days.requested_count, days.closed_count)
-    is distinct from (coalesce(facts.requested_count, 0), coalesce(facts.closed_count, 0))
+    is distinct from (
+        case when days.is_complete then coalesce(facts.requested_count, 0) end,
+        case when days.is_complete then coalesce(facts.closed_count, 0) end
+    )

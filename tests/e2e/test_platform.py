@@ -89,8 +89,8 @@ def test_faulty_deliveries_ended_as_promised(platform: Platform) -> None:
 
 def test_shops_sites_and_units_are_in_one_mart(platform: Platform) -> None:
     rows = platform.sql(
-        "select directorate_code, offered_count, site_count, visit_count, open_boutique_count, done_count, "
-        "unit_count from marts.mart_directorate_scorecard_daily where business_date = '2012-04-27' "
+        "select directorate_code, offered_count, site_stock, visit_count, open_boutique_stock, done_count, "
+        "unit_stock from marts.mart_directorate_scorecard_daily where business_date = '2012-04-27' "
         "and directorate_code <> 'unknown'"
     )
     assert len(rows) == 11

@@ -50,6 +50,21 @@ def restate(settings: Settings, day: date, drop: int, feed: str = "calls") -> No
     path.write_bytes(gzip.compress(b"".join([header, *lines[drop:]]), mtime=0))
 
 
+def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
+    """Give the first contacts of a delivery the ids of offered contacts of a later date, which then lose."""
+    ids = rows(
+        settings,
+        f"select call_id from marts.fct_calls where business_date = '{later}' and is_offered "
+        f"order by call_id limit {count}",
+    )
+    path = Path(settings.landing) / "calls" / f"date={day}" / "calls.csv.gz"
+    header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    for number, (call_id,) in enumerate(ids):
+        lines[number] = call_id.encode() + b",1," + lines[number].split(b",", 2)[2]
+    path.write_bytes(gzip.compress(b"".join([header, *lines]), mtime=0))
+    return len(ids)
+
+
 def reference_page(settings: Settings, writer: str) -> str:
     """A page of the reference, written from the catalogue of this warehouse."""
     spec = importlib.util.spec_from_file_location(writer, PROJECT / "docs" / "scripts" / f"{writer}.py")

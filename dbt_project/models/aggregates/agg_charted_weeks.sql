@@ -35,6 +35,15 @@ complete_weeks as (
     having count(*) = 7
 ),
 
+-- A feed's own window is final as soon as its dates are there.
+whole_weeks as (
+    select
+        figure_windows.figure_window,
+        complete_weeks.week_start_date
+    from {{ ref('figure_windows') }} as figure_windows
+    inner join complete_weeks on figure_windows.feed = complete_weeks.figure_window
+),
+
 event_weeks as (
     select distinct
         date_trunc('week', event_date::timestamp)::date as week_start_date,
@@ -59,6 +68,7 @@ final as (
         weeks.denominator,
         weeks.person_count,
         weeks.numerator / weeks.denominator as metric_value,
+        whole_weeks.week_start_date is not null as is_whole_period,
         complete_weeks.week_start_date is not null as is_complete,
         exists(
             select 1
@@ -72,6 +82,9 @@ final as (
     left join complete_weeks
         on weeks.week_start_date = complete_weeks.week_start_date
         and weeks.figure_window = complete_weeks.figure_window
+    left join whole_weeks
+        on weeks.week_start_date = whole_weeks.week_start_date
+        and weeks.figure_window = whole_weeks.figure_window
     left join go_lives on weeks.region_code = go_lives.region_code
     where weeks.denominator > 0
 )

@@ -1,13 +1,5 @@
-with service_quality as (
-    select * from {{ ref('mart_service_quality_daily') }}
-),
-
-boutiques_daily as (
-    select * from {{ ref('mart_boutiques_daily') }}
-),
-
-interventions_daily as (
-    select * from {{ ref('mart_interventions_daily') }}
+with built as (
+    select * from {{ ref('int_built_deliveries') }}
 ),
 
 site_calls as (
@@ -19,29 +11,40 @@ sites as (
 ),
 
 directorates as (
-    select * from {{ ref('directorates') }}
+    select * from {{ ref('dim_directorate') }}
+),
+
+intervention_units as (
+    select * from {{ ref('intervention_units') }}
+),
+
+active_lines as (
+    select * from {{ ref('int_active_lines_daily') }}
 ),
 
 dates as (
-    select business_date from service_quality
-    union
-    select business_date from boutiques_daily
-    union
-    select business_date from interventions_daily
+    select distinct business_date
+    from built
+    where feed in ('calls', 'boutique_visits', 'interventions')
 ),
 
-named as (
-    select directorate_code from directorates
-    union all
-    select 'unknown' as directorate_code
+units as (
+    select
+        directorate_code,
+        count(*) as unit_stock
+    from intervention_units
+    group by 1
 ),
 
 cells as (
     select
         dates.business_date,
-        named.directorate_code
+        directorates.directorate_code,
+        directorates.directorate_name,
+        coalesce(units.unit_stock, 0) as unit_stock
     from dates
-    cross join named
+    cross join directorates
+    left join units on directorates.directorate_code = units.directorate_code
 ),
 
 -- Partners, and sites that nobody knows, are of no directorate.
@@ -60,7 +63,7 @@ open_sites as (
     select
         dates.business_date,
         coalesce(sites.directorate_code, 'unknown') as directorate_code,
-        count(*) as site_count
+        count(*) as site_stock
     from dates
     inner join sites
         on dates.business_date >= sites.opened_on
@@ -68,16 +71,29 @@ open_sites as (
     group by 1, 2
 ),
 
+lines as (
+    select
+        business_date,
+        directorate_code,
+        sum(active_line_stock)::bigint as active_line_stock
+    from active_lines
+    group by 1, 2
+),
+
 final as (
     select
         business_date,
         directorate_code,
-        coalesce(open_sites.site_count, 0) as site_count,
+        cells.directorate_name,
+        cells.unit_stock,
+        coalesce(open_sites.site_stock, 0) as site_stock,
+        lines.active_line_stock,
         coalesce(own_calls.answered_count, 0)::bigint as answered_count,
         coalesce(own_calls.handle_seconds, 0)::bigint as handle_seconds
     from cells
     left join own_calls using (business_date, directorate_code)
     left join open_sites using (business_date, directorate_code)
+    left join lines using (business_date, directorate_code)
 )
 
 select * from final

@@ -35,7 +35,7 @@ open_jobs as (
         business_date,
         department_code,
         kind,
-        sum(sum(open_change)) over (partition by department_code, kind order by business_date) as open_count
+        sum(sum(open_change)) over (partition by department_code, kind order by business_date) as open_job_stock
     from changes
     group by 1, 2, 3
 ),

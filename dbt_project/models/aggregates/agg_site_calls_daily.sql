@@ -13,7 +13,9 @@ final as (
         business_date,
         coalesce(site_code, 'unknown') as site_code,
         count(*) as answered_count,
-        sum(handle_seconds)::bigint as handle_seconds
+        sum(handle_seconds)::bigint as handle_seconds,
+        count(satisfaction) as survey_count,
+        count(*) filter (where satisfaction >= 4) as satisfied_count
     from calls
     group by 1, 2
 )

@@ -59,6 +59,7 @@ collected as (
                 'site_code', site_code,
                 'queued_at', queued_at,
                 'answered_at', case when outcome = 'answered' then answered_at end,
+                'agent_key', agent_key,
                 'handle_seconds', talk_seconds::bigint + hold_seconds + wrap_up_seconds
             )
             order by leg_no

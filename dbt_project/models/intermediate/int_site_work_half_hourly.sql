@@ -19,6 +19,7 @@ legs as (
         roots.business_date,
         roots.identity_key,
         coalesce(leg.site_code, 'unknown') as site_code,
+        leg.agent_key,
         least(leg.queued_at, roots.next_date_ends_at - interval '1 microsecond') as queued_at,
         case
             when leg.answered_at is not null
@@ -31,7 +32,9 @@ legs as (
         and roots.call_id = duplicates.call_id
     cross join
         lateral jsonb_to_recordset(roots.queued_legs)
-            as leg (site_code text, queued_at timestamptz, answered_at timestamptz, handle_seconds bigint)
+            as leg (
+                site_code text, queued_at timestamptz, answered_at timestamptz, agent_key uuid, handle_seconds bigint
+            )
     where duplicates.call_id is null
 ),
 
@@ -40,9 +43,11 @@ events as (
         business_date,
         identity_key,
         site_code,
+        null::uuid as agent_key,
         date_bin('30 minutes', queued_at, '2000-01-01 00:00:00+00') as half_hour_at,
         1 as queued_leg_count,
         0 as answered_leg_count,
+        0 as finished_leg_count,
         0 as handle_seconds
     from legs
     union all
@@ -50,9 +55,11 @@ events as (
         business_date,
         identity_key,
         site_code,
+        agent_key,
         date_bin('30 minutes', answered_at, '2000-01-01 00:00:00+00') as half_hour_at,
         0 as queued_leg_count,
         1 as answered_leg_count,
+        (work_ends_at <= answered_at)::integer as finished_leg_count,
         0 as handle_seconds
     from legs
     where answered_at is not null
@@ -61,9 +68,11 @@ events as (
         legs.business_date,
         legs.identity_key,
         legs.site_code,
+        legs.agent_key,
         half_hour.half_hour_at,
         0 as queued_leg_count,
         0 as answered_leg_count,
+        (legs.work_ends_at <= half_hour.half_hour_at + interval '30 minutes')::integer as finished_leg_count,
         extract(
             epoch from least(legs.work_ends_at, half_hour.half_hour_at + interval '30 minutes')
             - greatest(legs.answered_at, half_hour.half_hour_at)
@@ -85,7 +94,11 @@ final as (
         site_code,
         sum(queued_leg_count) as queued_leg_count,
         sum(answered_leg_count) as answered_leg_count,
+        sum(finished_leg_count) as finished_leg_count,
         sum(handle_seconds)::numeric(16, 6) as handle_seconds,
+        case
+            when bool_and(agent_key is not null or queued_leg_count = 1) then count(distinct agent_key)
+        end as agent_count,
         count(distinct identity_key) as person_count
     from events
     group by business_date, half_hour_at, site_code

@@ -235,7 +235,13 @@ def _close(
 ) -> dict[str, int]:
     """Publish the marts and mark their deliveries as built, in the same transaction."""
     with connection.transaction():
-        rows_by_mart = publication.publish(connection, run.entries.values(), build_id)
+        rows_by_mart = publication.publish(
+            connection,
+            run.entries.values(),
+            build_id,
+            causes=found.causes,
+            is_redefined=found.is_project_changed,
+        )
         write_builds.publish(
             connection,
             build_id,

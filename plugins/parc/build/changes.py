@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -16,10 +16,20 @@ from parc.build import seeds
 from parc.build.seeds import Seed
 from parc.feeds import FACTS, FEEDS
 from parc.ledger import build_inputs, builds
+from parc.ledger.build_inputs import ChangedDelivery
 from parc.warehouse.schema import MIGRATIONS
 
 # Subjects that only seeds govern: a change recomputes marts but no facts.
 SEEDED = ("site_positions", "intervention_places")
+
+
+class Cause(NamedTuple):
+    """Why figures of a subject change on these dates: a delivery of it or of what governs it, or, without
+    one, a seed. Without dates: on any."""
+
+    subject: str
+    delivery_id: int | None
+    dates: frozenset[date] | None
 
 
 @dataclass(frozen=True)
@@ -28,17 +38,18 @@ class Unbuilt:
 
     `delivery_ids` are current deliveries that no build has read, `withdrawn_ids` withdrawn ones that the
     marts may still contain. `dates` maps a subject of `ops.build_date` to the dates to recompute;
-    `request_dates` are those whose jobs are affected by a changed seed. `seeds` are all seeds;
-    `are_seeds_changed` says whether any differs from the published build's, and `are_seeds_in_doubt` whether
-    an unpublished build may have loaded others. `project_sha256` is the digest of what turns rows into marts;
-    `is_project_changed` says whether it differs from the published build's. `has_expired_dates` says whether
-    the marts hold dates whose raw rows retention has dropped.
+    `request_dates` are those whose jobs are affected by a changed seed. `causes` say what changes which
+    dates. `seeds` are all seeds; `are_seeds_changed` says whether any differs from the published build's, and
+    `are_seeds_in_doubt` whether an unpublished build may have loaded others. `project_sha256` is the digest
+    of what turns rows into marts; `is_project_changed` says whether it differs from the published build's.
+    `has_expired_dates` says whether the marts hold dates whose raw rows retention has dropped.
     """
 
     delivery_ids: list[int]
     withdrawn_ids: list[int]
     dates: dict[str, list[date]]
     request_dates: list[date]
+    causes: list[Cause]
     seeds: dict[str, Seed]
     are_seeds_changed: bool
     are_seeds_in_doubt: bool
@@ -82,9 +93,12 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
     changed_seeds = [
         seed for name, seed in now.items() if name not in before or seed.sha256 != before[name].sha256
     ]
-    arrived: dict[str, set[date]] = {}
+    arrived: dict[str, list[ChangedDelivery]] = {feed: [] for feed in FEEDS}
     for each in [*pending, *withdrawn]:
-        arrived.setdefault(each.feed, set()).add(each.business_date)
+        arrived[each.feed].append(each)
+    causes = [
+        Cause(each.feed, each.delivery_id, frozenset([each.business_date])) for each in pending + withdrawn
+    ]
 
     def governed(seed: Seed, known: Sequence[date]) -> set[date]:
         return seed.governed_dates(before[seed.name].content if seed.name in before else "", known)
@@ -94,24 +108,30 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
     for fact in FACTS:
         published = build_inputs.kept_dates(connection, fact)
         changed = dates.setdefault(fact, set())
-        changed |= set(published) if everything else arrived.get(fact, set())
+        changed |= set(published) if everything else _dates_of_deliveries(arrived[fact])
         for reference in (feed.name for feed in FEEDS.values() if fact in feed.governs):
-            if snapshots := arrived.get(reference):
-                changed.update(build_inputs.dates_governed(connection, fact, reference, snapshots))
+            if snapshots := _dates_of_deliveries(arrived[reference]):
+                found = build_inputs.dates_governed(connection, fact, reference, snapshots)
+                changed.update(*found.values())
+                for each in arrived[reference]:
+                    causes.append(Cause(fact, each.delivery_id, frozenset(found.get(each.business_date, ()))))
         known = _request_dates(connection) if fact == "interventions" and changed_seeds else published
         for seed in changed_seeds:
-            if fact not in seed.subjects:
+            if fact not in seed.subjects or not (reached := governed(seed, known)):
                 continue
-            # Jobs are recomputed one by one, so a seed about jobs affects no delivery's date.
-            (request_dates if fact == "interventions" else changed).update(governed(seed, known))
+            # Jobs are recomputed one by one: a seed about them affects no delivery's date, and any figure's.
+            is_of_jobs = fact == "interventions"
+            (request_dates if is_of_jobs else changed).update(reached)
+            causes.append(Cause(fact, None, None if is_of_jobs else frozenset(reached)))
     for subject in SEEDED:
         changed = dates.setdefault(subject, set())
         governing = [seed for seed in changed_seeds if subject in seed.subjects]
         known = _dates_counted(connection, subject) if governing else []
         for seed in governing:
-            changed |= governed(seed, known)
+            changed |= (reached := governed(seed, known))
+            causes.append(Cause(subject, None, frozenset(reached)))
     of_lines = dates.setdefault("active_lines", set())
-    if snapshots := arrived.get("active_lines"):
+    if snapshots := _dates_of_deliveries(arrived["active_lines"]):
         of_lines.update(build_inputs.dates_of_lines(connection, snapshots))
     last_build = builds.last_ended(connection)
     return Unbuilt(
@@ -119,6 +139,7 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
         [each.delivery_id for each in withdrawn],
         {subject: sorted(found) for subject, found in dates.items()},
         sorted(request_dates),
+        causes,
         now,
         are_seeds_changed=bool(changed_seeds) or now.keys() != before.keys(),
         are_seeds_in_doubt=last_build is not None and last_build.status != "published",
@@ -126,6 +147,10 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
         is_project_changed=project_sha256 != builds.project_sha256(connection),
         has_expired_dates=build_inputs.has_expired_dates(connection),
     )
+
+
+def _dates_of_deliveries(deliveries: list[ChangedDelivery]) -> set[date]:
+    return {each.business_date for each in deliveries}
 
 
 def _digest(project: Path) -> str:

@@ -40,8 +40,11 @@ def main(log_file: str) -> None:
     log.propagate = False
     manifest: Manifest | None = None
     for line in sys.stdin:
+        arguments = json.loads(line)
+        if manifest and arguments[:2] == ["docs", "generate"]:
+            _name_as_bi_does(manifest)
         # Does what dbt's own runner does, which does not expose the manifest.
-        context = cli.make_context(cli.name, [*json.loads(line), *QUIET])
+        context = cli.make_context(cli.name, [*arguments, *QUIET])
         context.obj = {"manifest": manifest, "callbacks": [_handle]}
         try:
             result, _ = cli.invoke(context)
@@ -53,6 +56,19 @@ def main(log_file: str) -> None:
         manifest = context.obj["manifest"]
         assert isinstance(manifest, Manifest)
         _report(ended=_outcome(context.obj["flags"].TARGET_PATH, result, manifest))
+
+
+def _name_as_bi_does(manifest: Manifest) -> None:
+    """Give the published models the schema in which BI reads them."""
+    for node in manifest.nodes.values():
+        if "publish" in node.config.meta:
+            node.relation_name = str(node.relation_name).replace(f'"{node.schema}".', '"marts".')
+            node.schema = node.config.schema = "marts"
+    for semantic_model in manifest.semantic_models.values():
+        relation, [model] = semantic_model.node_relation, semantic_model.depends_on.nodes
+        assert relation is not None
+        relation.schema_name = manifest.nodes[model].schema
+        relation.relation_name = manifest.nodes[model].relation_name
 
 
 def _report(**what: Any) -> None:
@@ -98,7 +114,10 @@ def _outcome(target: str, result: Any, manifest: Manifest) -> dict[str, Any]:
             for each in results
         ],
         "entries": {unique_id: _entry(node) for unique_id, node in known.items()},
-        "children": manifest.child_map,
+        "children": {
+            parent: [child for child in children if child in known]
+            for parent, children in manifest.child_map.items()
+        },
     }
 
 

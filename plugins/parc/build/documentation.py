@@ -1,4 +1,7 @@
-"""dbt's documentation of the project as one page that needs no server: models, columns, tests, lineage."""
+"""dbt's documentation of the project as one page that needs no server: models, columns, tests, lineage.
+
+Beside it are the files that other tools read of it (`ARTIFACTS`). Both name the marts as BI does.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from parc.build.build import building
 from parc.settings import Settings
 
 SUFFIXES = (".sql", ".yml", ".csv", ".md")
+ARTIFACTS = ("manifest.json", "catalog.json", "semantic_manifest.json")
 
 
 def page(settings: Settings) -> Path:
@@ -19,7 +23,8 @@ def page(settings: Settings) -> Path:
 
 
 def document(settings: Settings) -> Path | None:
-    """Write the page if the project has changed since; returns its path, or None if it is up to date.
+    """Write the page and the artifacts if the project has changed since; returns the page's path, or None if
+    it is up to date.
 
     Raises Busy if a build is running, BuildFailed if dbt cannot document the project.
     """
@@ -28,13 +33,20 @@ def document(settings: Settings) -> Path | None:
     if made.exists() and made_from.exists() and made_from.read_text() == digest:
         return None
     with building(settings), dbt.started(settings, progress=lambda *_: None) as runner:
-        run = runner.run("docs generate", "--static")
+        runner.run("parse")  # what it reads is then named as BI names it
+        target = runner.run("docs generate", "--static").target
     made.parent.mkdir(parents=True, exist_ok=True)
-    draft = made.with_suffix(".draft")
-    draft.write_text(_quiet((run.target / "static_index.html").read_text()))
-    draft.replace(made)
+    for name in ARTIFACTS:
+        _write(made.with_name(name), (target / name).read_text())
+    _write(made, _quiet((target / "static_index.html").read_text()))
     made_from.write_text(digest)
     return made
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def _quiet(text: str) -> str:

@@ -114,6 +114,27 @@ def publish(connection: psycopg.Connection[Any], metas: Mapping[str, Mapping[str
             )
 
 
+def of_directorates(
+    mixed: Mapping[str, sql.Composable],
+    metas: Mapping[str, Mapping[str, Any]],
+    columns: Mapping[str, Mapping[str, str]],
+) -> dict[str, sql.Composed]:
+    """The queries of the views that a directorate reads, by name; `mixed` has what it reads of each relation.
+
+    It reads regions and directorates by month alone (ADR 14).
+    """
+    queries = {}
+    for relation, rates in mixed.items():
+        meta = metas[relation]
+        described = {each: "" for each in columns[relation] if each not in meta.get("persons", [])}
+        for grain in grains(relation, meta):
+            if grain.area == "nation" or grain.period == "month":
+                sums = columns.get(meta.get("sums_of", ""), {})
+                chosen = _columns(grain, meta["grains"].get("leaves", []), described, sums)
+                queries[grain.name] = _query(grain, chosen, sql.SQL("({})").format(rates))
+    return queries
+
+
 def _drop(connection: psycopg.Connection[Any], relation: str, names: list[str]) -> None:
     for name in names:
         views.drop(connection, "marts", name)
@@ -155,9 +176,8 @@ def _columns(
     return columns + [(each, f"rates.{each}", described[each]) for each in others]
 
 
-def _statements(grain: Grain, columns: list[tuple[str, str, str]]) -> sql.Composed:
-    """The view with its comments, as statements that run together."""
-    view = sql.Identifier("marts", grain.name)
+def _query(grain: Grain, columns: list[tuple[str, str, str]], rates: sql.Composable) -> sql.Composed:
+    """The rows of the grain in the relation or subquery `rates`."""
     selected = [
         sql.SQL(source).format() + sql.SQL(" as {}").format(sql.Identifier(name))
         for name, source, _ in columns
@@ -173,13 +193,16 @@ def _statements(grain: Grain, columns: list[tuple[str, str, str]]) -> sql.Compos
         names = sql.SQL(" left join {} as names on rates.area_code = names.{}").format(
             sql.Identifier("marts", NAMED_BY[grain.area]), sql.Identifier(f"{grain.area}_code")
         )
-    create = sql.SQL("create view {} as select {} from {} as rates{} where {}").format(
-        view,
-        sql.SQL(", ").join(selected),
-        sql.Identifier("marts", grain.relation),
-        names,
-        where,
+    return sql.SQL("select {} from {} as rates{} where {}").format(
+        sql.SQL(", ").join(selected), rates, names, where
     )
+
+
+def _statements(grain: Grain, columns: list[tuple[str, str, str]]) -> sql.Composed:
+    """The view with its comments, as statements that run together."""
+    view = sql.Identifier("marts", grain.name)
+    query = _query(grain, columns, sql.Identifier("marts", grain.relation))
+    create = sql.SQL("create view {} as ").format(view) + query
     about = sql.Literal(f"{grain.row}: a part of {grain.relation}, with names.")
     comments = [sql.SQL("comment on view {} is {}").format(view, about)]
     comments += [

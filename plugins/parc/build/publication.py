@@ -4,20 +4,22 @@ A mart's table in `marts` is created once and never dropped, so views and grants
 even a full refresh. Rows are deleted and inserted, so a reader sees a build completely or not at all, and
 never waits. The project's views (`meta.publish: view`) read the tables in the same schema and are replaced
 only if their text differs; so are the views of one grain on them (`grains`), and those that directorates read
-(`regional`).
+(`regional`). The tables' keys are made once (`keys`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
-from parc.build import grains, regional, restatements
+from parc.build import grains, keys, regional
+from parc.build.changes import Cause
 from parc.build.dbt import ManifestEntry
+from parc.build.restatements import Restatements
 from parc.errors import BuildFailed
 from parc.ledger import build_inputs, builds, write_builds
 from parc.warehouse import partitions
@@ -25,7 +27,12 @@ from parc.warehouse.maintenance import STATISTICS_TARGET
 
 
 def publish(
-    connection: psycopg.Connection[Any], project: Iterable[ManifestEntry], build_id: int
+    connection: psycopg.Connection[Any],
+    project: Iterable[ManifestEntry],
+    build_id: int,
+    *,
+    causes: Sequence[Cause] = (),
+    is_redefined: bool = False,
 ) -> dict[str, int]:
     """Copy what the running build changed; it becomes visible when the caller commits.
 
@@ -33,13 +40,15 @@ def publish(
     (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_period` the
     periods that these dates are in, `by_job` the jobs, `whole` the whole table if it differs. A full refresh
     replaces every table, except that a table built for changed dates only (`meta.holds: changed_dates`)
-    leaves out dates past retention. Returns rows written per mart.
+    leaves out dates past retention. `causes` and `is_redefined` say why published figures move: see
+    `restatements`. Returns rows written per mart.
 
     Raises BuildFailed if a mart's published table cannot take the new shape.
     """
     build = builds.get(connection, build_id)
     assert build
     written = {}
+    restated = Restatements(connection, build, causes, is_redefined=is_redefined or build.is_full_refresh)
     models = {
         each.name: each
         for each in sorted(project, key=lambda each: each.name)
@@ -48,11 +57,12 @@ def publish(
     tables = {name: model.meta for name, model in models.items() if model.meta["publish"] != "view"}
     of_directorates = _of_directorates(connection, {name: model.meta for name, model in models.items()})
     regional.drop_changed(connection, of_directorates)
+    keys.drop_changed(connection, tables)
     for name, meta in tables.items():
-        is_new = not _columns(connection, "marts", name)
+        before = _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
         rows: sql.Composable = sql.SQL("true")
-        if not (is_new or build.is_full_refresh):
+        if before and not build.is_full_refresh:
             if meta["publish"] == "whole":
                 rows = sql.SQL("false") if _is_same(connection, name, columns) else rows
             elif meta["publish"] == "by_job":
@@ -61,8 +71,9 @@ def publish(
                 rows = _changed_dates(connection, meta)
         elif meta.get("holds") == "changed_dates":
             rows = _dates_kept(connection, meta)
-        if "restated_by" in meta and not is_new:
-            restatements.keep(connection, build_id, name, meta, _columns(connection, "build", name))
+        if "restated_by" in meta and before and rows != sql.SQL("false"):
+            built = _columns(connection, "build", name)
+            restated.keep(name, meta, {column: built[column] for column in before if column in built}, rows)
         written[name] = _replace(connection, name, columns, rows)
     for name, model in models.items():
         if name not in tables:
@@ -71,6 +82,7 @@ def publish(
     grains.publish(connection, {name: model.meta for name, model in models.items()})
     for name in tables:
         _drop_columns(connection, name)
+    keys.create_missing(connection, tables)
     regional.create_missing(connection, of_directorates)
     write_builds.show_to_bi(connection, build_id)
     return written

@@ -13,6 +13,8 @@ declares in its meta who may see what:
 - `persons`: columns that count each person of a cell once; not in any view. `counts`: columns that stand for
   persons if these are unknown (lines, legs). `withheld`: columns of counts that are null.
 
+What they read of a relation of rates they read as views of one grain too (`grains`), cut from the same query.
+
 A sum of cells has at least as many persons as its largest cell. It counts as having that many, because nobody
 knows who is in two of them.
 """
@@ -25,7 +27,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from parc.build import views
+from parc.build import grains, views
 from parc.ledger import builds, write_builds
 
 BESIDES: dict[str, dict[str, Any]] = {"published_build": {"scope": "open"}}
@@ -75,6 +77,7 @@ def definitions(
         for name, meta in metas.items()
         if meta.get("scope", "closed") != "closed"
     }
+    queries |= grains.of_directorates(queries, metas, columns)
     return {name: query.as_string(connection) for name, query in queries.items()}
 
 
@@ -110,7 +113,7 @@ def _query(
             )
         for daily, persons in meta.get("persons_of", {}).items():
             shown = sql.SQL("{} and {}").format(shown, _are_many(name, daily, metas[daily], persons))
-    keys = {*meta.get("key", []), "day_count"}
+    keys = {*meta.get("key", []), "day_count", "weekday"}
     selected = [
         _selected(
             column,

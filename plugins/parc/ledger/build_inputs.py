@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.rows import class_row, scalar_row
@@ -38,13 +38,6 @@ class Origin:
     def as_json(self) -> dict[str, Any]:
         """The form stored in `ops.build_node`."""
         return asdict(self) | {"business_date": str(self.business_date)}
-
-
-class RestatedDate(NamedTuple):
-    """A delivery, and a date for which it changes figures that BI has read."""
-
-    delivery_id: int
-    business_date: date
 
 
 def not_built(connection: Connection[Any]) -> list[ChangedDelivery]:
@@ -85,14 +78,13 @@ def has_expired_dates(connection: Connection[Any]) -> bool:
 
 def dates_governed(
     connection: Connection[Any], fact: str, reference: str, snapshots: Collection[date]
-) -> list[date]:
-    """Dates of a fact feed on which one of these snapshots of a reference feed is in force.
+) -> dict[date, list[date]]:
+    """Dates of a fact feed on which each of these snapshots of a reference feed is in force, by snapshot.
 
     A snapshot is in force from its date to the next one; the earliest also for all dates before it. A
     withdrawn one counts as if it were still published.
     """
-    return _dates(
-        connection,
+    rows = connection.execute(
         f"""
         with snapshots as (
             select
@@ -110,15 +102,17 @@ def dates_governed(
             select business_date from ops.delivery where feed = %(fact)s and {IS_KEPT}
         )
 
-        select facts.business_date
+        select snapshots.business_date, array_agg(facts.business_date)
         from facts
         inner join snapshots
             on (facts.business_date >= snapshots.business_date or snapshots.previous_date is null)
             and (facts.business_date < snapshots.next_date or snapshots.next_date is null)
         where snapshots.business_date = any (%(snapshots)s)
-        """,
+        group by 1
+        """.encode(),
         {"fact": fact, "reference": reference, "snapshots": list(snapshots)},
     )
+    return dict(rows.fetchall())
 
 
 def dates_of_lines(connection: Connection[Any], snapshots: Collection[date]) -> list[date]:
@@ -143,51 +137,25 @@ def dates_of_lines(connection: Connection[Any], snapshots: Collection[date]) -> 
     )
 
 
-def restated_dates(connection: Connection[Any], build_id: int, feeds: Sequence[str]) -> list[RestatedDate]:
-    """Deliveries of these feeds that change what BI has read, as the running build sees them: restated ones,
-    withdrawn ones, and those that took over contacts from a published date."""
-    with connection.cursor(row_factory=class_row(RestatedDate)) as cursor:
-        return cursor.execute(
-            f"""
-            select delivery.delivery_id, delivery.business_date
-            from ops.build_delivery
-            inner join ops.delivery using (delivery_id)
-            where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
-                and exists (
-                    select from ops.delivery as earlier
-                    where earlier.feed = delivery.feed and earlier.business_date = delivery.business_date
-                        and earlier.delivery_id < delivery.delivery_id and earlier.built_in is not null
-                )
-            union all
-            select delivery_id, business_date
-            from ops.delivery as withdrawn
-            where {IS_WITHDRAWN_AND_BUILT} and feed = any (%(feeds)s)
-                and exists (
-                    select from ops.delivery as built
-                    where built.feed = withdrawn.feed and built.business_date = withdrawn.business_date
-                        and built.delivery_id <= withdrawn.delivery_id and built.built_in is not null
-                )
-            union
-            select delivery.delivery_id, taken.business_date
-            from ops.build_delivery
-            inner join ops.delivery using (delivery_id)
-            inner join (
-                select 'calls' as feed, business_date, kept_business_date
-                from intermediate.int_call_cross_date_duplicates
-                union
-                select 'boutique_visits', business_date, kept_business_date
-                from intermediate.int_boutique_visit_cross_date_duplicates
-            ) as taken
-                on delivery.feed = taken.feed and delivery.business_date = taken.kept_business_date
-            where build_delivery.build_id = %(build_id)s and delivery.feed = any (%(feeds)s)
-                and exists (
-                    select from ops.delivery as published
-                    where published.feed = taken.feed and published.business_date = taken.business_date
-                        and published.built_in is not null
-                )
-            """.encode(),
-            {"build_id": build_id, "feeds": list(feeds)},
-        ).fetchall()
+def dates_seen(connection: Connection[Any]) -> set[tuple[str, date]]:
+    """The feeds and dates of which a published build has held a delivery."""
+    rows = connection.execute(
+        "select distinct feed, business_date from ops.delivery where built_in is not null"
+    )
+    return set(rows.fetchall())
+
+
+def dates_taken(connection: Connection[Any]) -> set[tuple[str, date, date]]:
+    """The dates that lose contacts to an earlier one: their feed, they, and the earlier date."""
+    rows = connection.execute(
+        """
+        select 'calls', business_date, kept_business_date from intermediate.int_call_cross_date_duplicates
+        union
+        select 'boutique_visits', business_date, kept_business_date
+        from intermediate.int_boutique_visit_cross_date_duplicates
+        """
+    )
+    return set(rows.fetchall())
 
 
 def origins_of_key(

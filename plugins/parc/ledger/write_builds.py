@@ -145,8 +145,10 @@ def show_to_bi(connection: Connection[Any], build_id: int) -> None:
     """Make this the build in `marts.published_build`, which BI reads."""
     connection.execute("delete from marts.published_build")
     connection.execute(
-        "insert into marts.published_build (build_id, published_at, missing) "
-        "select build_id, clock_timestamp(), missing from ops.build where build_id = %s",
+        "insert into marts.published_build (build_id, published_at, missing, missing_text) "
+        "select build_id, clock_timestamp(), missing, coalesce((select string_agg(concat_ws("
+        "' ', gap ->> 'feed', gap ->> 'business_date', gap ->> 'status'), ', ') "
+        "from jsonb_array_elements(missing) as gap), '') from ops.build where build_id = %s",
         [build_id],
     )
 

@@ -14,7 +14,10 @@ from parc.feeds import FEEDS, Derivation, Derived, Feed
 
 AGENT, CALLER, CUSTOMER, LINE = "agent", "caller", "customer", "customer's line"
 PURPOSES = {
-    "agent_key": (AGENT, "To detect deliveries with answered calls that name no agent."),
+    "agent_key": (
+        AGENT,
+        "To detect answered calls that name no agent, and to count the agents at work at a site.",
+    ),
     "caller_identity": (CALLER, "Repeat calls by unidentified callers."),
     "caller_key": (
         CALLER,
@@ -77,6 +80,14 @@ _OTHERS = (
         "telephone number",
         "To send a number to a zone by hand.",
         "a year after it was replaced or ended",
+    ),
+    Place(
+        "intermediate.int_call_roots",
+        "queued_legs",
+        AGENT,
+        "pseudonyms, in JSON",
+        "To count the agents at work at a site: only their number is kept.",
+        "until the build is published: Emptied when the build is published.",
     ),
     Place(
         "ops.routing_change",

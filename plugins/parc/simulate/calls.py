@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -13,10 +14,12 @@ from parc.simulate.chance import Bools, Choices, Floats, Ints, hash_unit, stream
 from parc.simulate.clock import HALF_HOUR, business_day, iso_paris
 from parc.simulate.contacts import REASONS, Contacts
 from parc.simulate.demand import Demand
-from parc.simulate.effects import Effects
+from parc.simulate.effects import Effects, Overload
+from parc.simulate.errors import SimulationError
 from parc.simulate.geography import NATIONAL, Geography
 from parc.simulate.population import GEOGRAPHIC, Population
 from parc.simulate.rows import Rows
+from parc.simulate.site_work import open_positions
 from parc.simulate.words import moments, present, words
 
 OUTCOMES = ("answered", "abandoned", "ivr_resolved", "overflowed", "blocked")
@@ -186,7 +189,10 @@ class CallCentre:
         scale: float,
         seed: int,
     ) -> None:
-        """Size each site's staff by its largest number of positions."""
+        """Size each site's staff by its largest number of positions.
+
+        Raises SimulationError if an overload names an unknown site.
+        """
         self._geography = geography
         self._population = population
         self._demand = demand
@@ -196,6 +202,8 @@ class CallCentre:
         for (site, _), positions in geography.positions.items():
             most[site] = max(most[site], positions.max())
         self._agents = np.maximum(3, np.rint(most * scale * 1.5)).astype(np.int64)
+        self._scale = scale
+        self._floods = [_Flood.of(overload, geography) for overload in effects.overloads]
         self._queues = _Queues(geography)
 
     def legs(self, day: date, contacts: Contacts) -> tuple[pl.DataFrame, ServedCalls]:
@@ -316,6 +324,9 @@ class CallCentre:
         first = routes.first(
             np.where(at_late_desk, national, target), market, is_open | at_late_desk, rng.random(total)
         )
+        for number, flood in enumerate(self._floods):
+            drawn = stream(self._seed, f"flood {number}", day).random(total)
+            first = np.where(flood.reaches(queued_at) & (drawn < flood.share), flood.site, first)
         load = np.where(is_open, roots.load[root], self._demand.partner_load)
 
         base, growth, partners = (
@@ -375,6 +386,10 @@ class CallCentre:
         by_nation = routes.share(national, market, is_open, directorate)
         by_desk = routes.share(national, market, np.full(total, True), directorate)
         direct = (1 - late) * routes.share(target, market, is_open, directorate) + late * by_desk
+        for flood in self._floods:
+            at_flooded = self._geography.sites[flood.site].directorate == directorate
+            flooded = (1 - flood.share) * direct + flood.share * at_flooded
+            direct = np.where(flood.reaches(queued_at), flooded, direct)
         overflow = np.where(is_open, chance, 0.0)
         home_chance: Floats = (1 - overflow) * direct + overflow * (1 - partners) * by_nation
         return home_chance
@@ -394,7 +409,7 @@ class CallCentre:
             hold_s = np.where(held, 5 + _HOLD_MEAN * rng.standard_exponential(total), 0).astype(np.int64)
             wrap_up = np.exp(np.log(_WRAP_UP_MEDIAN) + _WRAP_UP_SIGMA * rng.standard_normal(total))
             wrap_up_s = np.minimum(wrap_up, 900).astype(np.int64)
-            agent = 1 + np.floor(rng.random(total) * self._agents[waiting.site]).astype(np.int64)
+            agent = self._agent_on_duty(day, waiting.site, answered_at, rng.random(total))
             ended_at = np.where(abandons, waiting.queued_at + patience, answered_at + talk_s + hold_s)
             legs.add(
                 waiting.root,
@@ -421,6 +436,16 @@ class CallCentre:
                 site=np.where(rng.random(len(rows)) < _OTHER_SITE, elsewhere, moved.site),
                 queue=moved.expert_queue,
             )
+
+    def _agent_on_duty(self, day: date, site: Ints, at: Ints, unit: Floats) -> Ints:
+        """Draw one of the agents who work at the site in that half-hour: as many as are planned, others each
+        day; where none is planned, one is there for what comes late."""
+        starts_at = business_day(day).starts_at
+        planned = open_positions(self._geography, day)
+        half_hour = np.minimum((at - starts_at) // HALF_HOUR, planned.shape[1] - 1)
+        on_duty = np.maximum(1, np.rint(planned[site, half_hour] * self._scale)).astype(np.int64)
+        agent: Ints = 1 + (day.toordinal() * 7 + (unit * on_duty).astype(np.int64)) % self._agents[site]
+        return agent
 
     def _survey(self, day: date, contacts: Contacts, roots: _Roots, legs: dict[str, Ints]) -> _Survey:
         """What those who reply to the survey say, on their last answered leg."""
@@ -582,6 +607,30 @@ class CallCentre:
                 "recommend": present(survey.recommend),
             }
         )
+
+
+@dataclass(frozen=True)
+class _Flood:
+    """An overload: the site's number, and from when until when (seconds since 1970 UTC) it lasts."""
+
+    site: int
+    starts_at: int
+    ends_at: int
+    share: float
+
+    @classmethod
+    def of(cls, overload: Overload, geography: Geography) -> _Flood:
+        for number, site in enumerate(geography.sites):
+            if site.code == overload.site:
+                local = datetime.combine(overload.day, overload.starts, ZoneInfo(site.time_zone))
+                starts_at = int(local.timestamp())
+                return cls(number, starts_at, starts_at + overload.half_hours * HALF_HOUR, overload.share)
+        raise SimulationError(f"no site {overload.site} to overload; its code must be in sites.csv")
+
+    def reaches(self, at: Ints) -> Bools:
+        """Which of these instants it lasts at."""
+        found: Bools = (self.starts_at <= at) & (at < self.ends_at)
+        return found
 
 
 class _Routes:

@@ -6,6 +6,19 @@ Estimates of the rollout's effect from the marts can be compared with these figu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, time
+
+
+@dataclass(frozen=True)
+class Overload:
+    """A flooded site: from `starts` on `day` (on the site's clock) and for `half_hours`, `share` of all calls
+    that reach a queue, wherever they come from, go to `site` first."""
+
+    site: str
+    day: date
+    starts: time
+    half_hours: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,8 @@ class Effects:
     change; waits change only because calls routed home overflow less (see `parc.simulate.calls`).
 
     `answered_at_home` has nothing to do with dates: what an answer by the customer's own directorate adds to
-    the latent score, wherever the region stands. The default plants no such gap.
+    the latent score, wherever the region stands. The default plants no such gap. Nor have `overloads`: they
+    flood sites, and the default floods none.
     """
 
     ramp_days: int = 56
@@ -26,6 +40,7 @@ class Effects:
     repeat: float = -0.12
     satisfaction: float = 0.15
     answered_at_home: float = 0.0
+    overloads: tuple[Overload, ...] = ()
 
 
 EFFECTS = Effects()

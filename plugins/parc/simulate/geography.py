@@ -37,12 +37,14 @@ _INHABITANTS = """
 
 @dataclass(frozen=True)
 class Site:
-    """A call site; `directorate` is -1 for partners, `closed_on` the first closed day."""
+    """A call site; `directorate` is -1 for partners, `closed_on` the first closed day. On the holidays of its
+    calendar (empty: none) it is closed."""
 
     code: str
     is_partner: bool
     directorate: int
     time_zone: str
+    holiday_calendar: str
     opened_on: date
     closed_on: date | None
 
@@ -169,6 +171,7 @@ class Geography:
                     row["site_kind"] == "partner",
                     directorate_number.get(row["directorate_code"], -1),
                     row["time_zone"],
+                    row["holiday_calendar"],
                     date.fromisoformat(row["opened_on"]),
                     _date(row["closed_on"]),
                 )

@@ -120,7 +120,7 @@ def simulate(
         legs, served = centre.legs(day, calls.take(calls.is_made).in_order())
         visits = shops.visits(day, visited)
         if first <= day <= last:
-            truth.add(day, calls, served, visits, worked)
+            truth.add(day, calls, served, legs, visits, worked)
         frames = {"calls": legs, "boutique_visits": visits, "interventions": field.frame(worked.states)}
         if day == first or day.weekday() == 0:
             frames["line_assignments"] = line_assignments(geography, population, day)

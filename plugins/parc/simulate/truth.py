@@ -5,8 +5,9 @@ applied. Simulating another range of the same operator (same scale and seed) add
 another operator starts a new file. Its structure:
 
     scale, seed      the operator
-    effects          parameters of going live (see `Effects`), and `relative_call_rate`: the relative
-                     change of a line's calls once the ramp is over, repeats included
+    effects          parameters of going live (see `Effects`), the sites that were flooded (`overloads`), and
+                     `relative_call_rate`: the relative change of a line's calls once the ramp is over,
+                     repeats included
     cohorts          by name (`fixe 2012-04-25`): `market`, `go_live` (null: never planned), `regions`, and
                      the expected share of calls answered in hours that the customer's own directorate
                      answers, over the dates in the file (null: none): `home_rate_before`,
@@ -19,6 +20,9 @@ another operator starts a new file. Its structure:
                        `answered`, `handle_seconds`, `surveys`, `satisfied`, `satisfied_elsewhere` (as the
                        same people would have answered, had nobody been answered at home); and
                        `partners`: answered calls by offshore site
+      sites            by site that was busy in any half-hour in which it was open (its work filled more than
+                       85 % of its planned positions): `busy_half_hours`, and `longest_run`, the most of them
+                       one after the other on the date; calls from before the range's first date left out
       boutique_visits  `visits`, `served` (sales included), `sales`, `left_unserved`,
                        `served_wait_seconds`, `identified`, `surveys`, `satisfied`
       interventions    `states` delivered; `requested` on the date by kind and department; `closed` on the
@@ -60,6 +64,7 @@ from parc.simulate.effects import Effects
 from parc.simulate.geography import Geography
 from parc.simulate.jobs import KINDS, RESULTS, SLOT_OUTCOMES, FieldDay
 from parc.simulate.population import Population
+from parc.simulate.site_work import SiteWork
 from parc.simulate.writing import LandingZone
 
 TRUTH = "truth.json"
@@ -79,6 +84,7 @@ class Truth:
         self._effects = effects
         self._head: Figures = {"scale": scale, "seed": seed}
         self._dates: Figures = {}
+        self._work = SiteWork(geography)
         members: dict[tuple[int, date | None], list[int]] = defaultdict(list)
         for market in range(len(MARKETS)):
             for region in range(len(geography.region_codes)):
@@ -90,10 +96,18 @@ class Truth:
             self._cohort_of[regions, market] = number
 
     def add(
-        self, day: date, contacts: Contacts, served: ServedCalls, visits: pl.DataFrame, field: FieldDay
+        self,
+        day: date,
+        contacts: Contacts,
+        served: ServedCalls,
+        legs: pl.DataFrame,
+        visits: pl.DataFrame,
+        field: FieldDay,
     ) -> None:
-        """Add a date: all contacts; how the calls made went, in order of time; visits as delivered; jobs."""
+        """Add a date: all contacts; how the calls made went, in order of time; legs and visits as delivered;
+        jobs."""
         made = contacts.take(contacts.is_made).in_order()
+        self._work.add(day, legs)
         self._dates[day.isoformat()] = {
             "calls": _calls(served),
             "answers": self._answers(served),
@@ -104,11 +118,17 @@ class Truth:
 
     def write(self, landing: LandingZone) -> None:
         """Merge the dates into an existing file of the same operator."""
+        for day, figures in self._dates.items():
+            figures["sites"] = self._work.busy(date.fromisoformat(day))
         before = landing.read_json(TRUTH) or {}
         is_same = all(before.get(name) == value for name, value in self._head.items())
         earlier = before.get("dates", {}) if is_same else {}
         dates = dict(sorted((earlier | self._dates).items()))
         effects = asdict(self._effects)
+        effects["overloads"] = [
+            overload | {"day": str(overload["day"]), "starts": f"{overload['starts']:%H:%M}"}
+            for overload in effects["overloads"]
+        ]
         effects["relative_call_rate"] = round(float(relative_call_rate(self._effects, 1.0)), 6)
         cohorts = {
             name: {

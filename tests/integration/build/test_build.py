@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,12 +21,12 @@ from parc import routing
 from parc.build import build
 from parc.errors import ApprovalNeeded, BuildFailed, Busy, RoutingRefused
 from parc.ledger import locks
-from parc.loading import ingest
+from parc.loading import ingest, withdraw
 from parc.privacy.declared import places
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, persons
-from support.marts import RIGHTS, load_everything, marts, reference_page, restate, rows
+from support.marts import RIGHTS, load_everything, marts, reference_page, restate, rows, take_ids
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]
@@ -165,21 +166,6 @@ def test_restated_day_touches_only_the_days_it_reaches(built: Settings) -> None:
     after = written()
     assert {day for day in DAYS if before[day] != after[day]} == {DAYS[2]}
     assert rows(built, of_view) == view  # a view that stays as it is takes no lock
-
-
-def take_ids(settings: Settings, day: date, later: date, count: int) -> int:
-    """Give the first contacts of a delivery the ids of offered contacts of a later date, which then lose."""
-    ids = rows(
-        settings,
-        f"select call_id from marts.fct_calls where business_date = '{later}' and is_offered "
-        f"order by call_id limit {count}",
-    )
-    path = Path(settings.landing) / "calls" / f"date={day}" / "calls.csv.gz"
-    header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
-    for number, (call_id,) in enumerate(ids):
-        lines[number] = call_id.encode() + b",1," + lines[number].split(b",", 2)[2]
-    path.write_bytes(gzip.compress(b"".join([header, *lines]), mtime=0))
-    return len(ids)
 
 
 def test_effects_of_a_restatement_on_figures_are_recorded(built: Settings) -> None:
@@ -375,3 +361,50 @@ def test_any_order_of_arrival_ends_in_the_same_marts(
     incremental = marts(warehouse)
     build(warehouse, full_refresh=True)
     assert marts(warehouse) == incremental
+
+
+HISTORIES = 20
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hundred_short_histories_end_in_the_same_marts(
+    warehouse: Settings, deliveries: Path, seed: int
+) -> None:
+    """Each goes on where the last one ended: a few dates are sent again, withdrawn, brought back or given the
+    ids of a later date, and built, in one or two builds; then a full refresh must change nothing."""
+    shutil.copytree(deliveries, warehouse.landing, dirs_exist_ok=True)
+    for feed in declared.FEEDS:
+        for day in DAYS:
+            ingest(warehouse, feed, day)
+    build(warehouse)
+    chance, began = random.Random(f"short {seed}"), time.monotonic()
+    for number in range(HISTORIES):
+        told = []
+        for _ in range(chance.randint(1, 2)):
+            told += [disturb(warehouse, chance) for _ in range(chance.randint(1, 4))]
+            build(warehouse)
+        incremental = marts(warehouse)
+        build(warehouse, full_refresh=True)
+        assert marts(warehouse) == incremental, f"history {number}: {told}"
+    print(f"\n{HISTORIES} histories in {time.monotonic() - began:.0f} s")
+
+
+def disturb(settings: Settings, chance: random.Random) -> str:
+    """Change a delivery of a random date, or withdraw it; returns what was done."""
+    feed, day = chance.choice(("calls", "calls", "boutique_visits", "interventions")), chance.choice(DAYS)
+    found = rows(
+        settings,
+        f"select delivery_id from ops.delivery where feed = '{feed}' and business_date = '{day}' "
+        "and status = 'published'",
+    )
+    if found and chance.random() < 0.3:
+        withdraw(settings, found[0][0], "a test")
+        return f"{feed} {day} withdrawn"
+    restate(settings, day, drop=chance.choice((1, 2, 5)), feed=feed)
+    taken = 0
+    if feed == "calls" and day < LAST and chance.random() < 0.4:
+        taken = take_ids(settings, day, chance.choice([each for each in DAYS if each > day]), count=3)
+    outcome = ingest(settings, feed, day)
+    assert outcome.status == "published", outcome.message
+    return f"{feed} {day} sent again, {taken} ids of a later date"

@@ -44,7 +44,7 @@ def day_of(day: date, *more: Row) -> list[Row]:
 def boutiques_of(settings: Settings, day: date) -> list[tuple[Any, ...]]:
     return rows(
         settings,
-        "select region_code, visit_count, open_boutique_count from marts.mart_boutiques_daily "
+        "select region_code, visit_count, open_boutique_stock from marts.mart_boutiques_daily "
         f"where business_date = '{day}' order by 1",
     )
 
@@ -157,10 +157,18 @@ def test_a_refused_day_is_missing_until_it_is_sent_again(built: Settings) -> Non
 def test_the_scorecard_adds_up(built: Settings) -> None:
     [(visits, boutiques)] = rows(
         built,
-        "select sum(visit_count)::int, sum(open_boutique_count)::int "
+        "select sum(visit_count)::int, sum(open_boutique_stock)::int "
         f"from marts.mart_directorate_scorecard_daily where business_date = '{WEDNESDAY}'",
     )
     assert (visits, boutiques) == (6, 2)
+    # Neither calls nor jobs are delivered: nobody knows how many there were.
+    assert rows(
+        built,
+        "select bool_or(is_calls_complete), bool_or(is_interventions_complete), "
+        "bool_and(is_boutique_visits_complete), count(offered_count), count(own_site_answered_count), "
+        "count(done_count), count(open_job_stock), min(site_stock) > 0 "
+        f"from marts.mart_directorate_scorecard_daily where business_date = '{WEDNESDAY}'",
+    ) == [(False, False, True, 0, 0, 0, 0, True)]
 
 
 @pytest.mark.soak

@@ -24,6 +24,7 @@ from support.marts import marts, rows
 
 State = dict[str, Any]
 TUESDAY, WEDNESDAY, THURSDAY = date(2012, 4, 24), date(2012, 4, 25), date(2012, 4, 26)
+FRIDAY, SATURDAY = date(2012, 4, 27), date(2012, 4, 28)
 IN_JUNE = date(2012, 6, 4)
 A_SUNDAY = date(2012, 6, 10)
 MART = "marts.mart_interventions_daily"
@@ -210,13 +211,13 @@ def test_a_job_is_its_newest_state(built: Settings) -> None:
 def test_figures_of_a_region(built: Settings) -> None:
     installations = (
         "requested_count, closed_count, done_with_line_count, first_time_right_count, promised_slot_count, "
-        "appointment_kept_count, supply_days::text, open_count, active_line_count"
+        "appointment_kept_count, supply_days::text, open_job_stock, active_line_stock"
     )
     assert figures(built, installations, TUESDAY, "installation") == (0, 0, 0, 0, 0, 0, "0.000000", 1, None)
     assert figures(built, installations, WEDNESDAY, "installation") == (0, 1, 1, 0, 1, 1, "2.083333", 0, None)
     repairs = (
         "requested_count, requested_after_installation_count, closed_count, repair_count, "
-        "repair_hours::text, open_count, active_line_count"
+        "repair_hours::text, open_job_stock, active_line_stock"
     )
     # REOPENED was requested on the day before the first extract: it counts as open, not as requested.
     assert figures(built, repairs, TUESDAY) == (1, 0, 0, 0, "0.000000", 2, 160)
@@ -242,12 +243,12 @@ def test_late_job_states_recompute_only_the_affected_jobs_and_dates(built: Setti
     assert {job for job in after if after[job] != before.get(job)} == {"REOPENED", "LEARNED"}
     assert recomputed(built) == {
         "interventions": [IN_JUNE],
-        "intervention_events": [date(2012, 4, 23), TUESDAY, WEDNESDAY],
+        "intervention_events": [date(2012, 4, 23), TUESDAY, WEDNESDAY, IN_JUNE],
     }
     assert one(built, "closed_at, result, state_count", "REOPENED") == (None, None, 3)
     assert one(built, "is_identified", "LEARNED") == (True,)
-    assert figures(built, "closed_count, open_count", WEDNESDAY) == (0, 3)
-    assert figures(built, "open_count", IN_JUNE) == (3,)
+    assert figures(built, "closed_count, open_job_stock", WEDNESDAY) == (0, 3)
+    assert figures(built, "open_job_stock", IN_JUNE) == (3,)
     # A job on a line makes the line's other jobs change, and so does one that leaves it.
     before = written(built)
     deliver(built, A_SUNDAY, [state("FAULT_AFTER", "06-05T09:00", line_ref="L4")])
@@ -256,6 +257,40 @@ def test_late_job_states_recompute_only_the_affected_jobs_and_dates(built: Setti
     assert {job for job in after if after[job] != before[job]} == {"FAULT_AFTER", "INSTALLED", "LEARNED"}
     assert one(built, "next_repair_requested_at", "INSTALLED") == (None,)
     assert figures(built, "first_time_right_count", WEDNESDAY, "installation") == (1,)
+
+
+def test_what_others_tell_of_a_date_waits_for_its_own_extract(built: Settings) -> None:
+    """Without it figures are null, not few, and the week is not whole; the lines are known."""
+    columns = "is_interventions_complete, requested_count, done_count, open_job_stock, active_line_stock"
+    times = (
+        "select hours, job_count from marts.mart_intervention_time_histogram_daily "
+        f"where business_date = '{FRIDAY}'"
+    )
+    week = (
+        "select day_count, is_whole_period, requested_count, mean_active_line_stock::float "
+        "from marts.mart_intervention_region_kind_weekly "
+        f"where region_code = '53' and kind = 'repair' and period_start_date = '{FRIDAY - timedelta(days=4)}'"
+    )
+    told = state(
+        "TOLD",
+        "04-28T09:00",
+        requested_at="04-27T08:00",
+        closed_at="04-27T11:30",
+        result="done",
+        line_ref="L9",
+    )
+    deliver(built, SATURDAY, [told])
+    build(built)
+    assert figures(built, columns, FRIDAY) == (False, None, None, None, 160)
+    assert figures(built, columns, SATURDAY) == (True, 0, 0, 3, 160)
+    assert rows(built, times) == []
+    assert rows(built, week) == [(4, False, 2, 160.0)]
+    deliver(built, FRIDAY, [])
+    build(built)
+    assert figures(built, columns, FRIDAY) == (True, 1, 1, 3, 160)
+    assert rows(built, times) == [(4, 1)]
+    assert rows(built, week) == [(5, False, 3, 160.0)]
+    deliver(built, SATURDAY, [])
 
 
 @pytest.mark.soak
@@ -275,7 +310,7 @@ def test_a_job_disappears_and_a_build_fails_in_between(built: Settings) -> None:
         ("UNPLACED",),
     ]
     assert one(built, "state_count", "REOPENED") == (2,)
-    assert figures(built, "requested_count, open_count", WEDNESDAY) == (0, 2)
+    assert figures(built, "requested_count, open_job_stock", WEDNESDAY) == (0, 2)
     # The extract that kept LEARNED's first state no longer has it: the later one's counts.
     deliver(built, TUESDAY, EXTRACTS[TUESDAY][:1])
     build(built)
@@ -329,8 +364,8 @@ def test_a_department_moves_to_another_directorate_from_a_date(built: Settings) 
     assert one(built, "directorate_code, unit_directorate_code", "UNPLACED") == ("SUD_OUEST", "OUEST")
     assert rows(
         built,
-        f"select business_date, directorate_code, open_count, active_line_count from {MART} "
-        "where region_code = '53' and kind = 'repair' and open_count > 0 "
+        f"select business_date, directorate_code, open_job_stock, active_line_stock from {MART} "
+        "where region_code = '53' and kind = 'repair' and open_job_stock > 0 "
         f"and business_date between '{WEDNESDAY}' and '{THURSDAY}' order by 1",
     ) == [(WEDNESDAY, "OUEST", 2, 160), (THURSDAY, "SUD_OUEST", 3, 150)]
     assert_equals_full_refresh(built)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from parc.build import publication
 from parc.build.dbt import ManifestEntry
+from parc.errors import BuildFailed
 from parc.settings import Settings
 from parc.warehouse import connect
 
@@ -28,7 +29,7 @@ def model(name: str, **meta: Any) -> ManifestEntry:
 
 PROJECT = [
     model("fct_things", publish="by_date", feeds=["calls"], holds="changed_dates"),
-    model("mart_things", publish="whole"),
+    model("mart_things", publish="whole", key=["business_date"]),
 ]
 
 
@@ -46,7 +47,10 @@ def published(warehouse: Settings) -> Settings:
 
 
 def publish(
-    connection: psycopg.Connection[Any], changed: dict[date, int], full_refresh: bool = False
+    connection: psycopg.Connection[Any],
+    changed: dict[date, int],
+    full_refresh: bool = False,
+    project: Sequence[ManifestEntry] = PROJECT,
 ) -> None:
     """Build the changed dates, each in its version, and publish them; the caller commits."""
     connection.execute("update ops.build set status = 'published'")
@@ -63,7 +67,7 @@ def publish(
             [day, version, ROWS_A_DAY],
         )
         connection.execute("insert into build.mart_things values (%s, %s, %s)", [day, ROWS_A_DAY, version])
-    publication.publish(connection, PROJECT, build_id)
+    publication.publish(connection, project, build_id)
 
 
 @contextmanager
@@ -145,3 +149,19 @@ def test_a_full_refresh_leaves_dates_past_retention(published: Settings) -> None
         publish(connection, dict.fromkeys(DAYS[1:], 2), full_refresh=True)
     with reader(published) as session:
         assert seen(session) == things({DAYS[0]: 1} | dict.fromkeys(DAYS[1:], 2))
+
+
+def test_rows_of_earlier_builds_that_break_a_key_are_named(published: Settings) -> None:
+    by_version = model("mart_things", publish="by_date", feeds=["calls"], key=["version"])
+    with (
+        connect(published, "transformer") as connection,
+        pytest.raises(
+            BuildFailed, match=r"marts\.mart_things: .* its key: Key \(version\)=\(1\) is duplicated"
+        ),
+    ):
+        publish(connection, {DAYS[3]: 2}, project=[PROJECT[0], by_version])
+    with connect(published, "admin") as connection:
+        kept = connection.execute(
+            "select pg_get_constraintdef(oid) from pg_constraint where conname = 'mart_things_pkey'"
+        ).fetchall()
+    assert kept == [("PRIMARY KEY (business_date)",)], "a failed publication changes nothing"

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from parc.build import build, publication
+from parc.build import build, grains, publication
 from parc.build.dbt import ManifestEntry
 from parc.errors import BuildFailed
 from parc.feeds import FEEDS
@@ -34,6 +34,14 @@ METAS: dict[str, dict[str, Any]] = {
     model["name"]: model["config"]["meta"]
     for path in (PROJECT / "dbt_project/models/marts").glob("*/**/*.yml")
     for model in yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
+}
+
+GRAINS = {
+    grain.name: grain
+    for name, meta in METAS.items()
+    if meta["scope"] != "closed"
+    for grain in grains.grains(name, meta)
+    if grain.area == "nation" or grain.period == "month"
 }
 
 
@@ -63,13 +71,38 @@ def test_every_mart_declares_its_scope(built: Settings) -> None:
         name for name, scope in scopes.items() if scope == "closed"
     }
     seen = rows(built, "bi_ouest", "select viewname::text from pg_views where schemaname = 'regional'")
-    expected = {name for name, scope in scopes.items() if scope != "closed"} | {"published_build"}
+    expected = {name for name, scope in scopes.items() if scope != "closed"} | {"published_build", *GRAINS}
     assert {name for (name,) in seen} == expected
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_only_the_scope_is_visible(built: Settings, reader: str) -> None:
     check_scopes(built, reader)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_view_of_one_grain_is_its_part_of_what_the_directorate_reads(built: Settings, reader: str) -> None:
+    filled = 0
+    for name, grain in GRAINS.items():
+        code = f"{grain.area}_code" if grain.area in grains.NAMED_BY else "'nation'"
+        start = "business_date" if grain.period == "day" else "period_start_date"
+        apart = f"{grain.by} {'<>' if grain.is_apart else '='} 'all'" if grain.by else "true"
+        seen = rows(built, reader, f"select {code}, {start}, to_jsonb(r) from regional.{name} as r")
+        part = rows(
+            built,
+            reader,
+            f"select area_code, period_start_date, to_jsonb(r) from regional.{grain.relation} as r "
+            f"where period = '{grain.period}' and area = '{grain.area}' and {apart}",
+        )
+        columns = [each for each in seen[0][2] if each in part[0][2]] if seen and part else []
+        assert in_order(seen, columns) == in_order(part, columns), name
+        filled += len(columns) > 3
+    assert filled > len(GRAINS) / 2
+
+
+def in_order(found: list[tuple[Any, ...]], columns: list[str]) -> list[str]:
+    """Rows of a code, a date and figures as texts of these columns, sorted."""
+    return sorted(f"{code} {day} {[figures[each] for each in columns]}" for code, day, figures in found)
 
 
 def test_everything_holds_after_a_full_refresh(built: Settings) -> None:

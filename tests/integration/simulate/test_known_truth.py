@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from parc.feeds import FEEDS
 from parc.loading import ingest
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
-from parc.simulate.effects import Effects
+from parc.simulate.effects import Effects, Overload
 from support.marts import rows
 from support.questions import questions
 
@@ -66,6 +66,11 @@ VISITS = {
     "surveys": "survey_count",
     "satisfied": "satisfied_count",
 }
+FLOODED = (
+    Overload("CAYENNE", date(2012, 4, 23), time(10), half_hours=6, share=0.6),
+    Overload("MAMOUDZOU", date(2012, 4, 24), time(11), half_hours=4, share=0.8),
+)
+"""Small sites: at this scale others have more positions than the whole nation could fill."""
 # What happened to a slot, as the platform and as the operator names it. Those called off or moved stay apart,
 # as that may have happened before the range, where nobody saw it.
 SLOTS = {
@@ -78,8 +83,9 @@ SLOTS = {
 
 @pytest.fixture(scope="module")
 def built(module_warehouse: Settings) -> Iterator[Settings]:
-    """Eleven days around the go-live of 25 April, loaded and built; an answer at home satisfies more."""
-    effects = Effects(answered_at_home=0.4)
+    """Eleven days around the go-live of 25 April, loaded and built; an answer at home satisfies more, and two
+    sites are flooded on one day each."""
+    effects = Effects(answered_at_home=0.4, overloads=FLOODED)
     simulate(FIRST, LAST, scale=0.02, seed=425, out=module_warehouse.landing, effects=effects)
     for feed in FEEDS:
         for day in DAYS:
@@ -569,6 +575,53 @@ def test_the_gap_to_home_that_was_planted_is_in_the_interval(built: Settings, tr
         # Nothing was planted in how long an answer takes.
         status, low, gap, high = gaps["mean_handle_seconds", who]
         assert (status, low < 0 < high) == ("estimated", True), (who, low, gap, high)
+
+
+def test_the_floods_that_were_planted_are_found_and_no_others(built: Settings, truth: dict[str, Any]) -> None:
+    """By site and day; by week and directorate; on the site's clock."""
+    expected = {
+        (day, site): (figures["busy_half_hours"], figures["longest_run"])
+        for day, reported in truth["dates"].items()
+        for site, figures in reported["sites"].items()
+    }
+    planted = {(str(flood.day), flood.site): flood.half_hours for flood in FLOODED}
+    assert expected.keys() == planted.keys()
+    assert all(run >= planted[where] for where, (_, run) in expected.items())
+    found = rows(
+        built,
+        "select business_date::text, site_code, busy_half_hour_count, longest_busy_run_half_hours "
+        "from marts.mart_site_work_daily where busy_half_hour_count > 0",
+    )
+    assert {(day, site): (busy, run) for day, site, busy, run in found} == expected
+    weekly = rows(
+        built,
+        "select directorate_code, busy_half_hour_count, longest_busy_run_half_hours "
+        "from marts.mart_directorate_work_weekly where busy_half_hour_count > 0 order by 1",
+    )
+    assert weekly == [
+        (directorate, *expected[str(flood.day), flood.site])
+        for directorate, flood in zip(("ANTILLES_GUYANE", "REUNION_MAYOTTE"), FLOODED, strict=True)
+    ]
+    for flood in FLOODED:
+        [(first, weekday, region)] = rows(
+            built,
+            "select min(half_hour_local), min(weekday), min(region_name) "
+            "from marts.mart_site_load_half_hourly "
+            f"where site_code = '{flood.site}' and local_date = '{flood.day}' and is_open "
+            "and handle_seconds > 0.85 * position_seconds",
+        )
+        assert (first, weekday) == (flood.starts, flood.day.isoweekday())
+        assert region in ("Guyane", "Mayotte")
+
+
+def test_agents_seen_are_those_planned(built: Settings) -> None:
+    """At this scale a fiftieth of them, at least one: never more than are on duty."""
+    [(seen, planned)] = rows(
+        built,
+        "select sum(open_agent_seconds)::float, sum(open_position_seconds)::float "
+        "from marts.mart_directorate_work_daily",
+    )
+    assert 0.01 < seen / planned < 0.03
 
 
 def assert_alike(what: str, count: int, total: int, true_count: int, true_total: int) -> None:

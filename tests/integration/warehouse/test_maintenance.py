@@ -52,6 +52,7 @@ BY_DATE = {
     "mart_wait_histogram_daily",
     "mart_routing_demand_half_hourly",
     "mart_site_load_half_hourly",
+    "mart_site_work_daily",
     "mart_cross_channel_daily",
     "mart_visits_after_calls_daily",
     "fct_boutique_visits",

@@ -54,11 +54,19 @@ PEOPLE = """
 Columns = dict[str, list[str]]
 
 RESPELLED = {
-    key: f"left(replace({key}::text, '-', ''), 32)"
-    for key in ("agent_key", "caller_key", "customer_key", "line_key")  # once 64 hex digits, now uuids
-} | {
-    identity: f"case when {identity} is null then '' else 'somebody' end"
-    for identity in ("caller_identity", "customer_identity", "identity_key")  # now the pseudonym's beginning
+    **{
+        key: f"left(replace({key}::text, '-', ''), 32)"
+        for key in ("agent_key", "caller_key", "customer_key", "line_key")  # once 64 hex digits, now uuids
+    },
+    **{
+        identity: f"case when {identity} is null then '' else 'somebody' end"
+        for identity in (
+            "caller_identity",
+            "customer_identity",
+            "identity_key",
+        )  # now a pseudonym's beginning
+    },
+    **{value: f"trim_scale({value})" for value in ("value_before", "value_after")},  # now with a scale
 }
 """Columns of which a schema change altered the spelling on purpose, and what it left as it was."""
 

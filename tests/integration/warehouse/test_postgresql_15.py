@@ -43,6 +43,12 @@ def test_load_build_and_plan(old_server: Settings) -> None:
     with connect(old_server, "bi_reader") as connection:
         row = connection.execute("select sum(offered_count) from marts.mart_service_quality_daily").fetchone()
     assert row and row[0] > 200
+    with connect(old_server, "admin") as connection:
+        kinds = connection.execute(
+            "select distinct contype::text from pg_constraint "
+            "where conrelid in ('marts.dim_region'::regclass, 'marts.mart_service_quality_daily'::regclass)"
+        ).fetchall()
+    assert ("p",) in kinds and ("f",) not in kinds, "it has no foreign keys that are not enforced"
     plan = routing.plan(old_server, DAY, bootstrap=True)
     assert plan.verdict == "ready"
     assert routing.apply(old_server, DAY, requested_by="test", reason="test", bootstrap=True).version

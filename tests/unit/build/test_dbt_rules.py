@@ -31,7 +31,6 @@ READS = {
     "marts": {"staging", "intermediate", "aggregates", "marts", "seed"},
 }
 STEPS = {
-    "agg_directorate_sites_daily": "the sites' part of the scorecard, a query of its own",
     "agg_open_interventions_daily": "the open jobs' part of the daily mart, a query of its own",
     "mart_boutique_visits_daily": "counted by difference, which a month cannot be",
     "mart_cross_channel_daily": "BI reads it, and the rates add it up with the same finality",

@@ -30,7 +30,7 @@ open_boutiques as (
         dates.business_date,
         coalesce(homes.directorate_code, 'unknown') as directorate_code,
         coalesce(homes.region_code, 'unknown') as region_code,
-        count(*) as open_boutique_count
+        count(*) as open_boutique_stock
     from dates
     inner join boutiques
         on dates.business_date >= boutiques.valid_from
@@ -69,6 +69,7 @@ final as (
         business_date,
         directorate_code,
         region_code,
+        dates.business_date is not null as is_boutique_visits_complete,
         coalesce(counted.visit_count, 0) as visit_count,
         coalesce(counted.served_count, 0) as served_count,
         coalesce(counted.sale_count, 0) as sale_count,
@@ -78,11 +79,14 @@ final as (
         coalesce(counted.identified_count, 0) as identified_count,
         coalesce(counted.survey_count, 0) as survey_count,
         coalesce(counted.satisfied_count, 0) as satisfied_count,
-        coalesce(open_boutiques.open_boutique_count, 0) as open_boutique_count,
+        coalesce(open_boutiques.open_boutique_stock, 0) as open_boutique_stock,
+        -- The name of 0.2.0, for one release.
+        coalesce(open_boutiques.open_boutique_stock, 0) as open_boutique_count,
         coalesce(counted.visit_person_count, 0) as visit_person_count,
         coalesce(counted.customer_visit_person_count, 0) as customer_visit_person_count
     from counted
     full outer join open_boutiques using (business_date, directorate_code, region_code)
+    left join dates using (business_date)
 )
 
 select * from final

@@ -29,6 +29,12 @@ closings as (
         {%- endif %}
 ),
 
+built as (
+    select business_date
+    from {{ ref('int_built_deliveries') }}
+    where feed = 'interventions'
+),
+
 homes as (
     select * from {{ ref('int_homes') }}
 ),
@@ -50,6 +56,8 @@ final as (
         greatest(least(ceil(extract(epoch from times.took) / 3600), 8760), 0)::integer as hours,
         count(*) as job_count
     from times
+    -- Of other dates only some of the jobs are known: those that changed in an extract of another date.
+    inner join built on times.business_date = built.business_date
     left join homes
         on times.department_code = homes.home_key
         and times.business_date >= homes.valid_from

@@ -33,27 +33,39 @@ open_in_departments as (
     select * from {{ ref('agg_open_interventions_daily') }}
 ),
 
-extracts as (
-    select
-        min(business_date) as first_date,
-        max(business_date) as last_date
-    from {{ ref('int_built_deliveries') }}
-    where feed = 'interventions'
+final_dates as (
+    {{ final_dates(['interventions', 'first_time_right_30d']) }}
 ),
 
-active_lines as (
-    select * from {{ ref('int_active_lines_monthly') }}
+lines_daily as (
+    select
+        *,
+        'repair' as kind
+    from {{ ref('int_active_lines_daily') }}
 ),
 
 homes as (
     select * from {{ ref('int_homes') }}
 ),
 
--- Of the days before the first extract only what was still open is known.
+-- Jobs as the date's extract tells them are final once it is there.
+extracts as (
+    select
+        min(business_date)::timestamp as first_date,
+        max(business_date)::timestamp as last_date
+    from final_dates
+    where is_interventions_final
+),
+
+-- Of the days before the first extract only what was still open is known; of one without its own, what others tell.
 dates as (
-    select day::date as business_date
+    select
+        day::date as business_date,
+        coalesce(final_dates.is_interventions_final, false) as is_interventions_complete,
+        coalesce(final_dates.is_first_time_right_30d_final, false) as is_first_time_right_30d_final
     from extracts
-    cross join generate_series(first_date::timestamp, last_date::timestamp, interval '1 day') as day
+    cross join generate_series(first_date, last_date, interval '1 day') as day
+    left join final_dates on day::date = final_dates.business_date
 ),
 
 jobs as (
@@ -80,41 +92,13 @@ open_jobs as (
         coalesce(homes.directorate_code, 'unknown') as directorate_code,
         coalesce(homes.region_code, 'unknown') as region_code,
         open_in_departments.kind,
-        sum(open_in_departments.open_count) as open_count
+        sum(open_in_departments.open_job_stock) as open_job_stock
     from open_in_departments
     left join homes
         on open_in_departments.department_code = homes.home_key
         and open_in_departments.business_date >= homes.valid_from
         and open_in_departments.business_date < homes.valid_to
     group by 1, 2, 3, 4
-),
-
-lines_monthly as (
-    select
-        month_date,
-        next_month_date,
-        department_code,
-        sum(line_count) as line_count
-    from active_lines
-    group by 1, 2, 3
-),
-
-lines_daily as (
-    select
-        dates.business_date,
-        coalesce(homes.directorate_code, 'unknown') as directorate_code,
-        coalesce(homes.region_code, 'unknown') as region_code,
-        'repair' as kind,
-        sum(lines_monthly.line_count) as active_line_count
-    from dates
-    inner join lines_monthly
-        on dates.business_date >= lines_monthly.month_date
-        and dates.business_date < lines_monthly.next_month_date
-    left join homes
-        on lines_monthly.department_code = homes.home_key
-        and dates.business_date >= homes.valid_from
-        and dates.business_date < homes.valid_to
-    group by 1, 2, 3
 ),
 
 -- Regions with lines and without jobs have a row too, or the lines of all regions would not add up.
@@ -130,19 +114,31 @@ final as (
         cells.directorate_code,
         cells.region_code,
         cells.kind,
+        dates.is_interventions_complete,
+        dates.is_first_time_right_30d_final,
         {% for column in sums -%}
             {%- set type = 'bigint' if column.endswith('_count') else 'numeric(16, 6)' %}
-            coalesce(jobs.{{ column }}, 0)::{{ type }} as {{ column }},
+            case when is_interventions_complete then coalesce(jobs.{{ column }}, 0) end::{{ type }} as {{ column }},
         {% endfor -%}
-        coalesce(open_jobs.open_count, 0)::bigint as open_count,
-        lines_daily.active_line_count::bigint as active_line_count,
-        coalesce(jobs.requested_person_count, 0) as requested_person_count,
-        coalesce(jobs.closed_person_count, 0) as closed_person_count,
-        coalesce(jobs.promised_person_count, 0) as promised_person_count
+        {% for column in persons -%}
+            case when is_interventions_complete then coalesce(jobs.{{ column }}, 0) else 0 end as {{ column }},
+        {% endfor -%}
+        case when is_interventions_complete then coalesce(open_jobs.open_job_stock, 0) end::bigint as open_job_stock,
+        lines_daily.active_line_stock
     from cells
+    inner join dates using (business_date)
     left join jobs using (business_date, directorate_code, region_code, kind)
     left join open_jobs using (business_date, directorate_code, region_code, kind)
     left join lines_daily using (business_date, directorate_code, region_code, kind)
+),
+
+-- The names of 0.2.0, for one release.
+with_old_names as (
+    select
+        *,
+        open_job_stock as open_count,
+        active_line_stock as active_line_count
+    from final
 )
 
-select * from final
+select * from with_old_names

@@ -1,6 +1,14 @@
-with deliveries as (
+with ledger as (
     select * from {{ ref('stg_ledger__deliveries') }}
+),
+
+deliveries as (
+    select * from ledger
     where not is_withdrawn
+),
+
+began as (
+    select min(landed_at) as first_landed_at from ledger
 ),
 
 built as (
@@ -93,9 +101,11 @@ final as (
             when judged.first_published_at > judged.due_at
                 then extract(epoch from judged.first_published_at - judged.due_at)::bigint
         end as lateness_seconds,
+        (judged.business_date + 1 + time '06:00') at time zone 'Europe/Paris' < began.first_landed_at as is_backfill,
         deliveries.warning_count,
         newest.reason
     from judged
+    cross join began
     left join deliveries on judged.delivery_id = deliveries.delivery_id
     left join deliveries as newest on judged.newest_delivery_id = newest.delivery_id
     left join repeated

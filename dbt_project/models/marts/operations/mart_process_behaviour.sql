@@ -86,6 +86,7 @@ final as (
         weeks.numerator::numeric(20, 6) as numerator,
         weeks.denominator::numeric(20, 6) as denominator,
         weeks.metric_value::numeric(20, 6) as metric_value,
+        weeks.is_whole_period,
         weeks.is_complete,
         weeks.is_event_week,
         coalesce(ranked.is_before_go_live and ranked.baseline_rank <= 20, false) as is_baseline,

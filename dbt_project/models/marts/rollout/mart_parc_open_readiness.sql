@@ -106,8 +106,8 @@ loads as (
         sum(added_handle_seconds) as added_handle_seconds,
         sum(position_seconds) as position_seconds,
         count(*) as half_hour_count,
-        count(*) filter (where handle_seconds > 0.85 * position_seconds) as busy_half_hour_count,
-        count(*) filter (where handle_seconds + added_handle_seconds > 0.85 * position_seconds)
+        count(*) filter (where handle_seconds > {{ var('busy_occupancy') }} * position_seconds) as busy_half_hour_count,
+        count(*) filter (where handle_seconds + added_handle_seconds > {{ var('busy_occupancy') }} * position_seconds)
             as predicted_busy_half_hour_count
     from half_hours
     group by 1, 2

@@ -15,13 +15,11 @@ newest as (
     inner join newest_date on days.business_date = newest_date.business_date
 ),
 
+-- Once a region is live, the days before say nothing of how it answers.
 open_days as (
     select
-        region_code,
-        market,
-        business_date,
-        home_in_hours_count,
-        in_hours_known_answered_count,
+        *,
+        coalesce(business_date >= observed_go_live_date, true) as is_recent,
         row_number() over (partition by region_code, market order by business_date desc) as open_days_ago
     from days
     where is_open_day
@@ -32,8 +30,9 @@ counted as (
         region_code,
         market,
         min(business_date) as first_open_date,
-        sum(home_in_hours_count) filter (where open_days_ago <= 7) as home_in_hours_count,
-        sum(in_hours_known_answered_count) filter (where open_days_ago <= 7) as in_hours_known_answered_count
+        sum(home_in_hours_count) filter (where open_days_ago <= 7 and is_recent) as home_in_hours_count,
+        sum(in_hours_known_answered_count) filter (where open_days_ago <= 7 and is_recent)
+            as in_hours_known_answered_count
     from open_days
     group by region_code, market
 ),

@@ -7,7 +7,11 @@ costs as (
     select * from {{ ref('handling_costs') }}
 ),
 
-final as (
+finality as (
+    {{ months_of_calls() }}
+),
+
+months as (
     select
         date_trunc('month', answers.business_date::timestamp)::date as month_start_date,
         answers.directorate_code,
@@ -24,6 +28,16 @@ final as (
     inner join costs
         on costs.site_kind = case when answers.answered_by like 'offshore%' then 'partner' else 'regional' end
     group by 1, 2, 3, 4, 5
+),
+
+final as (
+    select
+        months.*,
+        coalesce(finality.is_whole_period, false) as is_whole_period
+    from months
+    left join finality
+        on months.month_start_date = finality.month_start_date
+        and finality.figure_window = 'calls'
 )
 
 select * from final

@@ -4,21 +4,22 @@
     'answered_count', 'transferred_count', 'handle_seconds', 'handle_squared_seconds', 'wait_answered_seconds',
     'wait_squared_seconds',
 ] -%}
-{#- By outcome: the window that must be final for it; its cases, the sum of their values and that of the squares. -#}
-{%- set outcomes = {
-    'satisfaction': ('calls', 'survey_count', 'satisfied_count', 'satisfied_count'),
-    'net_promoter_score': ('calls', 'recommend_count', 'promoter_points', 'promoter_squared_points'),
-    'repeat_1d_rate': ('repeat_1d', 'identified_answered_count', 'repeat_1d_count', 'repeat_1d_count'),
-    'repeat_7d_rate': ('repeat_7d', 'identified_answered_count', 'repeat_7d_count', 'repeat_7d_count'),
-    'repeat_30d_rate': ('repeat_30d', 'identified_answered_count', 'repeat_30d_count', 'repeat_30d_count'),
-    'same_reason_repeat_7d_rate': ('repeat_7d', 'identified_answered_count', 'same_reason_count', 'same_reason_count'),
-    'transfer_rate': ('calls', 'answered_count', 'transferred_count', 'transferred_count'),
-    'mean_handle_seconds': ('calls', 'answered_count', 'handle_seconds', 'handle_squared_seconds'),
-    'mean_wait_seconds': ('calls', 'answered_count', 'wait_answered_seconds', 'wait_squared_seconds'),
-} -%}
+{%- set outcomes = gap_outcomes() -%}
 {%- set keys = ['month_start_date', 'area', 'area_code', 'market', 'answered_by', 'outcome', 'figure_window'] -%}
 
-with answers as (
+with cohorts as (
+    select * from {{ ref('agg_rollout_cohorts') }}
+),
+
+finality as (
+    {{ months_of_calls() }}
+),
+
+rollout_digests as (
+    {{ rollout_digests('finality', 'cohorts') }}
+),
+
+answers as (
     select
         *,
         date_trunc('month', business_date::timestamp)::date as month_start_date,
@@ -26,20 +27,7 @@ with answers as (
         10000 * (promoter_count + detractor_count) as promoter_squared_points,
         repeat_7d_same_reason_count as same_reason_count
     from {{ ref('mart_answers_by_reason_daily') }}
-    where answered_by <> 'unknown'
-),
-
-cohorts as (
-    select * from {{ ref('agg_rollout_cohorts') }}
-),
-
-finality as (
-    select
-        date_trunc('month', business_date::timestamp)::date as month_start_date,
-        figure_window,
-        bool_and(status = 'final') as is_final
-    from {{ ref('mart_finality_daily') }}
-    group by 1, 2
+    where answered_by <> 'unknown' and {{ is_in_stale_month('rollout_digests') }}
 ),
 
 -- A region that is live differs in more than who answers: its calls are not like those of a region that is not.
@@ -141,9 +129,12 @@ final as (
         gaps.like_gap_high::numeric(16, 6) as like_gap_high,
         case when gaps.reason is null then 'estimated' else 'not identified' end as status,
         gaps.reason,
-        coalesce(finality.is_final, false) as is_final
+        coalesce(finality.is_whole_period, false) as is_whole_period,
+        coalesce(finality.is_final, false) as is_final,
+        coalesce(rollout_digests.rollout_digest, 'none') as rollout_digest
     from gaps
     left join finality using (month_start_date, figure_window)
+    left join rollout_digests using (month_start_date)
     where gaps.other_count > 0
 )
 

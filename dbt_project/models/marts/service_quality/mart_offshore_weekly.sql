@@ -1,16 +1,14 @@
 with answers as (
     select
         *,
-        date_trunc('week', business_date::timestamp)::date as week_start_date,
-        case when answered_by = 'offshore_in_hours' then 'overflow' else hour_band end as cause
-    from {{ ref('mart_answers_by_reason_daily') }}
-    where answered_by <> 'unknown'
+        date_trunc('week', business_date::timestamp)::date as week_start_date
+    from {{ ref('agg_offshore_daily') }}
 ),
 
 finality as (
     select
         date_trunc('week', business_date::timestamp)::date as week_start_date,
-        count(*) = 7 and bool_and(status = 'final') as is_final
+        count(*) filter (where status = 'final') = 7 as is_final
     from {{ ref('mart_finality_daily') }}
     where figure_window = 'calls'
     group by 1
@@ -107,6 +105,8 @@ final as (
             filter (where is_final) over eight_weeks
         )::numeric(16, 6) as share_change_per_week,
         count(*) filter (where is_final) over eight_weeks as trend_week_count,
+        -- Who answered is final as soon as the calls are there.
+        is_final as is_whole_period,
         is_final
     from weeks
     window eight_weeks as (

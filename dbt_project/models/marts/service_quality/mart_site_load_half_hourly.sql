@@ -5,7 +5,9 @@ with worked as (
         half_hour_at,
         sum(queued_leg_count)::bigint as queued_leg_count,
         sum(answered_leg_count)::bigint as answered_leg_count,
+        sum(finished_leg_count)::bigint as finished_leg_count,
         sum(handle_seconds) as handle_seconds,
+        case when bool_and(agent_count is not null) then max(agent_count) end as agent_count,
         max(person_count) as person_count
     from {{ ref('int_site_work_half_hourly') }}
     {% if is_incremental() -%}
@@ -15,7 +17,11 @@ with worked as (
 ),
 
 sites as (
-    select * from {{ ref('sites') }}
+    select * from {{ ref('dim_site') }}
+),
+
+public_holidays as (
+    select * from {{ ref('public_holidays') }}
 ),
 
 site_positions as (
@@ -77,7 +83,9 @@ combined as (
         half_hour_at,
         coalesce(worked.queued_leg_count, 0) as queued_leg_count,
         coalesce(worked.answered_leg_count, 0) as answered_leg_count,
+        coalesce(worked.finished_leg_count, 0) as finished_leg_count,
         coalesce(worked.handle_seconds, 0) as handle_seconds,
+        case when worked.site_code is null then 0 else worked.agent_count end as agent_count,
         coalesce(worked.person_count, 0) as person_count,
         planned.position_count
     from worked
@@ -85,23 +93,49 @@ combined as (
     where worked.site_code is not null or planned.is_known
 ),
 
+placed as (
+    select
+        combined.*,
+        sites.site_name,
+        sites.directorate_code,
+        sites.directorate_name,
+        sites.region_name,
+        combined.half_hour_at at time zone sites.time_zone as local_at,
+        sites.holiday_calendar,
+        planned_sites.site_code is not null as has_plan
+    from combined
+    left join sites on combined.site_code = sites.site_code
+    left join planned_sites on combined.site_code = planned_sites.site_code
+),
+
 final as (
     select
-        (combined.half_hour_at at time zone 'Europe/Paris')::date as business_date,
-        combined.half_hour_at,
-        combined.site_code,
-        combined.queued_leg_count,
-        combined.answered_leg_count,
-        combined.handle_seconds::numeric(16, 6) as handle_seconds,
+        (placed.half_hour_at at time zone 'Europe/Paris')::date as business_date,
+        placed.half_hour_at,
+        placed.site_code,
+        placed.site_name,
+        placed.directorate_code,
+        placed.directorate_name,
+        placed.region_name,
+        placed.local_at::date as local_date,
+        placed.local_at::time as half_hour_local,
+        extract(isodow from placed.local_at)::smallint as weekday,
         case
-            when planned_sites.site_code is not null then coalesce(combined.position_count, 0)
-        end as position_count,
-        case
-            when planned_sites.site_code is not null then coalesce(combined.position_count, 0) * 1800
-        end as position_seconds,
-        combined.person_count
-    from combined
-    left join planned_sites on combined.site_code = planned_sites.site_code
+            when placed.has_plan
+                then coalesce(placed.position_count, 0) > 0 and public_holidays.holiday_date is null
+        end as is_open,
+        placed.queued_leg_count,
+        placed.answered_leg_count,
+        placed.finished_leg_count,
+        placed.handle_seconds::numeric(16, 6) as handle_seconds,
+        placed.agent_count,
+        case when placed.has_plan then coalesce(placed.position_count, 0) end as position_count,
+        case when placed.has_plan then coalesce(placed.position_count, 0) * 1800 end as position_seconds,
+        placed.person_count
+    from placed
+    left join public_holidays
+        on placed.holiday_calendar = public_holidays.holiday_calendar
+        and placed.local_at::date = public_holidays.holiday_date
 )
 
 select * from final

@@ -14,6 +14,7 @@ select
     line_department as line_department_code,
     site_code,
     outcome,
+    agent_key,
     coalesce(hold_s, 0) as hold_seconds,
     coalesce(talk_s, 0) as talk_seconds,
     coalesce(wrap_up_s, 0) as wrap_up_seconds,

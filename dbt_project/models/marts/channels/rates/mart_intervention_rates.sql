@@ -14,11 +14,13 @@
     'supply_days',
     'repair_count',
     'repair_hours',
-    'active_line_count',
+    'active_line_stock',
 ] -%}
 {%- set windows = ['interventions', 'first_time_right_30d'] -%}
 
-{{ rolled_up_with_finality('mart_interventions_daily', sums, windows, by='kind') }}
+{{ rolled_up_with_finality(
+    'mart_interventions_daily', sums, windows, by='kind', complete='is_interventions_complete'
+) }}
 
 select
     period,
@@ -42,10 +44,10 @@ select
     {{ rate('interventions', 'mean_supply_days') }} as mean_supply_days,
     {{ rate('interventions', 'mean_repair_hours') }} as mean_repair_hours,
     {{ rate('interventions', 'repair_after_installation_share') }} as repair_after_installation_share,
-    case
+    (case
         when kind = 'repair'
             then {{ rate('interventions', 'fault_rate_per_1000_lines') }}
-    end as fault_rate_per_1000_lines,
+    end)::numeric(16, 6) as fault_rate_per_1000_lines,
     requested_after_installation_count::bigint as requested_after_installation_count,
     first_time_right_count::bigint as first_time_right_count,
     appointment_kept_count::bigint as appointment_kept_count,
@@ -57,6 +59,6 @@ select
     supply_days::numeric(20, 6) as supply_days,
     repair_count::bigint as repair_count,
     repair_hours::numeric(20, 6) as repair_hours,
-    active_line_count::bigint as active_line_count,
+    (active_line_stock / day_count)::numeric(16, 6) as mean_active_line_stock,
     is_whole_period
 from rolled

@@ -1,0 +1,1 @@
+{{ directorate_work('mart_site_work_daily', ['business_date']) }}

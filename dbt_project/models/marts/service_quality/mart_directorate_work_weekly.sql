@@ -1,0 +1,1 @@
+{{ directorate_work('mart_site_work_weekly', ['period_start_date', 'period_end_date']) }}
