@@ -55,7 +55,12 @@
             ~ ' where ' ~ condition ~ ' and ' ~ dates
         ) }}
     {%- endif -%}
-    {%- set mart, node, dates = published(fact), node_of(fact), dates_of(model, days_before, days) or ['null'] -%}
+    {#- What did not change counts the same before and now, so of the dates before, those of the changed ones matter. -#}
+    {%- set dates = dates_of(model, days_after=days) -%}
+    {%- if days_before -%}
+        {%- set dates = dates + changed_dates(model.config.meta.feeds, days_before=days_before) -%}
+    {%- endif -%}
+    {%- set mart, node, dates = published(fact), node_of(fact), dates | unique | sort or ['null'] -%}
     select -1 as sign, identity_key, {{ columns }} from {{ mart }} where {{ is_changed(of=node) }} and {{ condition }}
     union all
     select 1 as sign, identity_key, {{ columns }} from {{ ref(fact) }} where {{ condition }}
