@@ -55,7 +55,7 @@
             ~ ' where ' ~ condition ~ ' and ' ~ dates
         ) }}
     {%- endif -%}
-    {#- What did not change counts the same before and now, so of the dates before, those of the changed ones matter. -#}
+    {#- What did not change counts alike before and now: of the dates before, only those before a changed one matter. -#}
     {%- set dates = dates_of(model, days_after=days) -%}
     {%- if days_before -%}
         {%- set dates = dates + changed_dates(model.config.meta.feeds, days_before=days_before) -%}
