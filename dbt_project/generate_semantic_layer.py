@@ -60,7 +60,7 @@ MARTS = (
         ("kind",),
         only=(("fault_rate_per_1000_lines", "kind = 'repair'"),),
     ),
-    Mart("cross_channel_daily", "cross_channel", ("directorate",)),
+    Mart("cross_channel_daily", "cross_channel", ("directorate", "region")),
     # A level of half-hours adds up to nothing; its seconds do.
     Mart("site_load_half_hourly", "site", ("site",), left_out=("position_count",), ratios=(OCCUPANCY,)),
 )
