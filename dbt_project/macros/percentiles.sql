@@ -103,15 +103,19 @@ percentiles as (
         {%- endfor %}
     from cumulative
     group by {{ key | join(', ') }}
+),
+
+merged as (
+    select
+        percentiles.*,
+        whole_periods.is_whole_period
+    from percentiles
+    inner join whole_periods
+        on percentiles.period = whole_periods.period
+        and percentiles.period_start_date = whole_periods.period_start_date
 )
 
-select
-    percentiles.*,
-    whole_periods.is_whole_period
-from percentiles
-inner join whole_periods
-    on percentiles.period = whole_periods.period
-    and percentiles.period_start_date = whole_periods.period_start_date
+{{ named('merged', of=['area']) }}
 {% endmacro %}
 
 

@@ -46,6 +46,9 @@ FOUR_DAYS = [
 BY_DATE = {
     "fct_calls",
     "mart_service_quality_daily",
+    "mart_service_quality_department_daily",
+    "mart_service_quality_half_hourly",
+    "mart_answers_by_site_daily",
     "mart_answers_by_reason_daily",
     "mart_answers_daily",
     "mart_repeat_calls_daily",
@@ -54,7 +57,9 @@ BY_DATE = {
     "mart_site_load_half_hourly",
     "mart_site_work_daily",
     "mart_cross_channel_daily",
+    "mart_visits_after_calls_daily",
     "fct_boutique_visits",
+    "mart_boutique_visits_daily",
     "mart_boutiques_daily",
     "mart_boutique_wait_histogram_daily",
 }

@@ -7,7 +7,7 @@
     'survey_count', 'satisfied_count', 'recommend_count', 'promoter_count', 'detractor_count',
     'identified_answered_count', 'repeat_1d_count', 'repeat_7d_count', 'repeat_30d_count', 'repeat_7d_same_reason_count',
 ] -%}
-{%- set waits = ['wait_answered_seconds', 'wait_squared_seconds'] -%}
+{%- set waits, windows = ['wait_answered_seconds', 'wait_squared_seconds'], ['repeat_1d', 'repeat_7d', 'repeat_30d'] -%}
 {%- set of_call = [
     'business_date', 'home_directorate_code', 'home_region_code', 'market', 'reason_code', 'zone_code', 'is_in_hours',
     'answered_by', 'site_code', 'offered_at', 'queued_at', 'outcome',
@@ -89,11 +89,7 @@ counted as (
         market,
         coalesce(reason_code, 'unknown') as reason_code,
         {{ hour_band('queued_local_at', 'is_in_hours', 'holiday_date is not null') }} as hour_band,
-        case
-            when answered_by = 'offshore' and is_in_hours then 'offshore_in_hours'
-            when answered_by = 'offshore' then 'offshore_off_hours'
-            else coalesce(answered_by, 'unknown')
-        end as answered_by,
+        {{ who_answered() }} as answered_by,
         case when answered_by = 'offshore' then site_code else 'none' end as partner_site_code,
         count(*) filter (where is_counted and outcome = 'answered') as answered_count,
         count(*) filter (
@@ -128,7 +124,7 @@ counted as (
     {%- endif %}
 ),
 
-final as (
+added_up as (
     select
         {{ place | join(', ') }},
         coalesce(sum(wait_answered_seconds), 0)::numeric(16, 6) as wait_answered_seconds,
@@ -141,6 +137,10 @@ final as (
         where {{ is_changed() }}
     {%- endif %}
     group by {{ place | join(', ') }}
+),
+
+final as (
+    {{ named('added_up', ['directorate', 'region', 'reason', 'partner_site'], windows) }}
 )
 
 select * from final
