@@ -45,7 +45,7 @@
             ('first_contact_resolution_same_reason', same_reason, 'identified_answered_count', 'share', 'repeat_7d'),
             ('satisfaction', 'satisfied_count', 'survey_count', 'share', 'calls'),
             ('net_promoter_score', 'promoter_count - detractor_count', 'recommend_count', 'points', 'calls'),
-            ('call_rate', 'offered_count', 'active_line_count', 'per_1000_lines', 'call_rate'),
+            ('call_rate', 'offered_count', 'active_line_stock', 'per_1000_lines', 'call_rate'),
         ],
         'boutiques': [
             ('served_rate', 'served_count', 'visit_count', 'share', 'boutique_visits'),

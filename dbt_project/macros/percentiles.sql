@@ -90,22 +90,28 @@ cumulative as (
         sum(value_count) over (partition by {{ key | join(', ') }} order by {{ value }}) as up_to_count,
         sum(value_count) over (partition by {{ key | join(', ') }}) as all_count
     from rolled
+),
+
+merged as (
+    select
+        {%- for column in key %}
+        cumulative.{{ column }},
+        {%- endfor %}
+        max(cumulative.all_count)::bigint as {{ count }},
+        {%- for column, share in columns.items() %}
+        min(cumulative.{{ value }}) filter (
+            where cumulative.up_to_count >= {{ share }} * cumulative.all_count
+        ) as {{ column }},
+        {%- endfor %}
+        whole_periods.is_whole_period
+    from cumulative
+    inner join whole_periods
+        on cumulative.period = whole_periods.period
+        and cumulative.period_start_date = whole_periods.period_start_date
+    group by whole_periods.is_whole_period, cumulative.{{ key | join(', cumulative.') }}
 )
 
-select
-    {%- for column in key %}
-    cumulative.{{ column }},
-    {%- endfor %}
-    max(cumulative.all_count)::bigint as {{ count }},
-    {%- for column, share in columns.items() %}
-    min(cumulative.{{ value }}) filter (where cumulative.up_to_count >= {{ share }} * cumulative.all_count) as {{ column }},
-    {%- endfor %}
-    whole_periods.is_whole_period
-from cumulative
-inner join whole_periods
-    on cumulative.period = whole_periods.period
-    and cumulative.period_start_date = whole_periods.period_start_date
-group by whole_periods.is_whole_period, cumulative.{{ key | join(', cumulative.') }}
+{{ named('merged', of=['area']) }}
 {% endmacro %}
 
 

@@ -41,12 +41,7 @@ final as (
         rollout.withdrawn_on,
         rollout.observed_go_live_date,
         rollout.slip_days,
-        -- If the data do not show when it went live, take the planned date.
-        case
-            when rollout.slip_days is null and rollout.planned_go_live_date < rollout.observed_go_live_date
-                then rollout.planned_go_live_date
-            else rollout.observed_go_live_date
-        end as go_live_date,
+        rollout.go_live_date,
         -- Taken back, it is neither live nor a control. Due, and never seen on enough open days, it may be live or not.
         not (rollout.status = 'reverted' and rollout.observed_go_live_date is not null)
         and (

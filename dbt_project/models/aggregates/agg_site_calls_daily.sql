@@ -1,8 +1,8 @@
-with calls as (
+with answers as (
     select *
-    from {{ all_dates('fct_calls') }}
+    from {{ ref('mart_answers_by_site_daily') }}
     where
-        outcome = 'answered'
+        site_code <> 'none'
         {% if is_incremental() -%}
             and {{ is_changed() }}
         {%- endif %}
@@ -11,13 +11,13 @@ with calls as (
 final as (
     select
         business_date,
-        coalesce(site_code, 'unknown') as site_code,
-        count(*) as answered_count,
+        site_code,
+        sum(answered_count)::bigint as answered_count,
         sum(handle_seconds)::bigint as handle_seconds,
-        count(satisfaction) as survey_count,
-        count(*) filter (where satisfaction >= 4) as satisfied_count
-    from calls
-    group by 1, 2
+        sum(survey_count)::bigint as survey_count,
+        sum(satisfied_count)::bigint as satisfied_count
+    from answers
+    group by business_date, site_code
 )
 
 select * from final

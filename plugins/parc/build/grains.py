@@ -40,8 +40,20 @@ COMMENTS = {
     "region_name": "Name of the region.",
     "directorate_code": "Code of the directorate, or `unknown`.",
     "directorate_name": "Name of the directorate.",
+    "go_live_date": "When the region and market went live (mart_parc_rollout); null if it has not.",
+    "is_live": "Whether it was live on the date: not before go_live_date, and not after a withdrawal.",
+    "days_since_go_live": "Days since go_live_date, 0 on that date, negative before; null if not live yet.",
 }
 """Descriptions of the columns that the rate relation does not have under these names."""
+
+
+ROLLOUT = {
+    "go_live_date": "rollout.go_live_date",
+    "is_live": "coalesce(rates.period_start_date >= rollout.go_live_date "
+    "and rates.period_start_date < coalesce(rollout.withdrawn_on, 'infinity'), false)",
+    "days_since_go_live": "rates.period_start_date - rollout.go_live_date",
+}
+"""What a view of dates, regions and markets has of the rollout, as known today: none of it is stored."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,11 @@ class Grain:
         if self.by and self.is_apart:
             parts.append(self.by)
         return "_".join([*parts, PERIODS[self.period][0]])
+
+    @property
+    def has_rollout(self) -> bool:
+        """Whether a row is a date of a region and market, which have one rollout."""
+        return (self.period, self.area, self.by, self.is_apart) == ("day", "region", "market", True)
 
     @property
     def row(self) -> str:
@@ -158,7 +175,7 @@ def _columns(
 
     Keys and names come first, then what is known of the period, numerators and denominators, and rates.
     """
-    keys = {"period", "period_start_date", "period_end_date", "area", "area_code", *left_out}
+    keys = {"period", "period_start_date", "period_end_date", "area", "area_code", "area_name", *left_out}
     columns = [(each, f"rates.{each}", described[each]) for each in ("period_start_date", "period_end_date")]
     if grain.period == "day":
         columns = [("business_date", "rates.period_start_date", COMMENTS["business_date"])]
@@ -169,11 +186,13 @@ def _columns(
         keys.add(grain.by)
 
     def place(column: str) -> int:
-        is_of_period = column == "day_count" or column.startswith("is_")
+        is_of_period = column == "day_count" or column.startswith("is_") or column in ROLLOUT
         return 0 if column in (grain.by, *grain.kept) else 1 if is_of_period else 2 if column in sums else 3
 
-    others = sorted((each for each in described if each not in keys), key=place)
-    return columns + [(each, f"rates.{each}", described[each]) for each in others]
+    others = [(each, f"rates.{each}", text) for each, text in described.items() if each not in keys]
+    if grain.has_rollout:
+        others += [(name, source, COMMENTS[name]) for name, source in ROLLOUT.items()]
+    return columns + sorted(others, key=lambda each: place(each[0]))
 
 
 def _query(grain: Grain, columns: list[tuple[str, str, str]], rates: sql.Composable) -> sql.Composed:
@@ -188,10 +207,15 @@ def _query(grain: Grain, columns: list[tuple[str, str, str]], rates: sql.Composa
     if grain.by:
         is_all = sql.SQL("<> 'all'" if grain.is_apart else "= 'all'")
         where = sql.SQL("{} and rates.{} {}").format(where, sql.Identifier(grain.by), is_all)
-    names: sql.Composable = sql.SQL("")
+    names = sql.SQL("").format()
     if grain.area in NAMED_BY:
-        names = sql.SQL(" left join {} as names on rates.area_code = names.{}").format(
+        names += sql.SQL(" left join {} as names on rates.area_code = names.{}").format(
             sql.Identifier("marts", NAMED_BY[grain.area]), sql.Identifier(f"{grain.area}_code")
+        )
+    if grain.has_rollout:
+        names += sql.SQL(
+            " left join marts.mart_parc_rollout as rollout "
+            "on rates.area_code = rollout.region_code and rates.market = rollout.market"
         )
     return sql.SQL("select {} from {} as rates{} where {}").format(
         sql.SQL(", ").join(selected), rates, names, where

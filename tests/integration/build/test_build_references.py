@@ -134,6 +134,37 @@ def test_each_change_reaches_its_own_dates(built: Settings) -> None:
     ) == [(date(2012, 4, 24),)]
 
 
+def test_a_name_and_a_window_that_change_reach_every_date(built: Settings) -> None:
+    """Both are stored beside the figures."""
+    change_seed(built, "directorates", "OUEST,Ouest\n", "OUEST,Grand Ouest\n")
+    change_seed(built, "figure_windows", "repeat_7d,calls,calls,168,", "repeat_7d,calls,calls,24,")
+    build(built)
+    assert recomputed(built, "calls") == DAYS
+    stored = {
+        "mart_service_quality_daily": ("repeat_1d", "repeat_7d", "repeat_30d", "call_rate"),
+        "mart_service_quality_department_daily": ("call_rate",),
+        "mart_answers_daily": ("repeat_1d", "repeat_7d", "repeat_30d"),
+        "mart_answers_by_reason_daily": ("repeat_1d", "repeat_7d", "repeat_30d"),
+        "mart_repeat_calls_daily": ("repeat_1d", "repeat_7d", "repeat_30d"),
+    }
+    for mart, windows in stored.items():
+        names = f"select distinct directorate_name from marts.{mart} where directorate_code = 'OUEST'"
+        assert rows(built, names) == [("Grand Ouest",)], mart
+        for window in windows:
+            of_dates = rows(
+                built,
+                f"select distinct business_date, is_{window}_final, status = 'final' from marts.{mart} "
+                f"inner join marts.mart_finality_daily using (business_date) "
+                f"where figure_window = '{window}' order by 1, 2",
+            )
+            assert [day for day, _, _ in of_dates] == DAYS, (mart, window)
+            assert [known for _, known, _ in of_dates] == [known for _, _, known in of_dates], (mart, window)
+    finals = (
+        "select distinct business_date from marts.mart_repeat_calls_daily where is_repeat_7d_final order by 1"
+    )
+    assert rows(built, finals) == [(day,) for day in DAYS[:3]]
+
+
 def test_the_marts_finally_equal_a_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     build(built, full_refresh=True)

@@ -188,7 +188,7 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
     for name, cohort in truth["cohorts"].items():
         found = rows(
             built,
-            "select business_date::text, sum(active_line_count) from marts.mart_service_quality_daily "
+            "select business_date::text, sum(active_line_stock) from marts.mart_service_quality_daily "
             f"where market = '{cohort['market']}' "
             f"and region_code = any ('{{{','.join(cohort['regions'])}}}') group by 1",
         )
@@ -382,7 +382,9 @@ def test_figures_of_each_period_are_the_sums_of_its_dates(built: Settings) -> No
 
 
 def test_each_view_of_one_grain_is_its_part(built: Settings) -> None:
-    """Nothing but one period and area, by other names and beside the area's."""
+    """Nothing but one period and area, by other names, beside the area's and, of a date, the rollout's."""
+    rollout = {(each["region_code"], each["market"]): each for each in records(built, "mart_parc_rollout")}
+    assert any(each["go_live_date"] for each in rollout.values())
     names = {each["region_code"]: each["region_name"] for each in records(built, "dim_region")}
     names |= {
         each["directorate_code"]: each["directorate_name"] for each in records(built, "dim_directorate")
@@ -396,7 +398,7 @@ def test_each_view_of_one_grain_is_its_part(built: Settings) -> None:
                 is_of_grain = (row["period"], row["area"]) == (grain.period, grain.area)
                 if not is_of_grain or (grain.by and (row[grain.by] != "all") != grain.is_apart):
                     continue
-                left_out = {"period", "area", "area_code", *meta["grains"].get("leaves", [])}
+                left_out = {"period", "area", "area_code", "area_name", *meta["grains"].get("leaves", [])}
                 left_out |= {grain.by} if not grain.is_apart else set()
                 part = {column: value for column, value in row.items() if column not in left_out}
                 if grain.period == "day":
@@ -405,6 +407,10 @@ def test_each_view_of_one_grain_is_its_part(built: Settings) -> None:
                 if grain.area != "nation":
                     part[f"{grain.area}_code"] = row["area_code"]
                     part[f"{grain.area}_name"] = names[row["area_code"]]
+                if (grain.period, grain.area, grain.by, grain.is_apart) == ("day", "region", "market", True):
+                    part |= on_the_way(
+                        rollout.get((row["area_code"], row["market"])), row["period_start_date"]
+                    )
                 expected.append(part)
             found = records(built, grain.name)
             assert expected and sorted(map(str, map(sorted, map(dict.items, found)))) == sorted(
@@ -412,6 +418,18 @@ def test_each_view_of_one_grain_is_its_part(built: Settings) -> None:
             ), grain.name
             seen += len(found)
         assert seen == len(mixed), relation
+
+
+def on_the_way(rollout: dict[str, Any] | None, day: str) -> dict[str, Any]:
+    """What a region and market was on a date, by what is known of its rollout."""
+    live_from = rollout and rollout["go_live_date"]
+    if not rollout or not live_from:
+        return {"go_live_date": None, "is_live": False, "days_since_go_live": None}
+    return {
+        "go_live_date": live_from,
+        "is_live": live_from <= day < (rollout["withdrawn_on"] or "9999"),
+        "days_since_go_live": (date.fromisoformat(day) - date.fromisoformat(live_from)).days,
+    }
 
 
 def test_percentiles_are_those_of_the_facts(built: Settings) -> None:

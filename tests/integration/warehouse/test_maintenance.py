@@ -46,6 +46,9 @@ FOUR_DAYS = [
 BY_DATE = {
     "fct_calls",
     "mart_service_quality_daily",
+    "mart_service_quality_department_daily",
+    "mart_service_quality_half_hourly",
+    "mart_answers_by_site_daily",
     "mart_answers_by_reason_daily",
     "mart_answers_daily",
     "mart_repeat_calls_daily",

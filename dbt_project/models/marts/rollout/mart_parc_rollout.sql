@@ -37,7 +37,7 @@ counted as (
     group by region_code, market
 ),
 
-final as (
+dated as (
     select
         newest.region_code,
         newest.market,
@@ -71,6 +71,17 @@ final as (
     left join counted
         on newest.region_code = counted.region_code
         and newest.market = counted.market
+),
+
+-- If the data do not show when it went live, take the planned date.
+final as (
+    select
+        *,
+        case
+            when slip_days is null and planned_go_live_date < observed_go_live_date then planned_go_live_date
+            else observed_go_live_date
+        end as go_live_date
+    from dated
 )
 
 select * from final

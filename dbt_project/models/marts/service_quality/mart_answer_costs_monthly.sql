@@ -30,7 +30,7 @@ months as (
     group by 1, 2, 3, 4, 5
 ),
 
-final as (
+whole as (
     select
         months.*,
         coalesce(finality.is_whole_period, false) as is_whole_period
@@ -38,6 +38,10 @@ final as (
     left join finality
         on months.month_start_date = finality.month_start_date
         and finality.figure_window = 'calls'
+),
+
+final as (
+    {{ named('whole') }}
 )
 
 select * from final

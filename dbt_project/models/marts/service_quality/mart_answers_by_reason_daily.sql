@@ -7,7 +7,7 @@
     'survey_count', 'satisfied_count', 'recommend_count', 'promoter_count', 'detractor_count',
     'identified_answered_count', 'repeat_1d_count', 'repeat_7d_count', 'repeat_30d_count', 'repeat_7d_same_reason_count',
 ] -%}
-{%- set waits = ['wait_answered_seconds', 'wait_squared_seconds'] -%}
+{%- set waits, windows = ['wait_answered_seconds', 'wait_squared_seconds'], ['repeat_1d', 'repeat_7d', 'repeat_30d'] -%}
 {%- set of_call = [
     'business_date', 'home_directorate_code', 'home_region_code', 'market', 'reason_code', 'zone_code', 'is_in_hours',
     'answered_by', 'site_code', 'offered_at', 'queued_at', 'outcome',
@@ -124,7 +124,7 @@ counted as (
     {%- endif %}
 ),
 
-final as (
+added_up as (
     select
         {{ place | join(', ') }},
         coalesce(sum(wait_answered_seconds), 0)::numeric(16, 6) as wait_answered_seconds,
@@ -137,6 +137,10 @@ final as (
         where {{ is_changed() }}
     {%- endif %}
     group by {{ place | join(', ') }}
+),
+
+final as (
+    {{ named('added_up', ['directorate', 'region', 'reason', 'partner_site'], windows) }}
 )
 
 select * from final

@@ -12,7 +12,7 @@ with answers as (
     {%- endif %}
 ),
 
-final as (
+added_up as (
     select
         business_date,
         directorate_code,
@@ -25,6 +25,10 @@ final as (
     {% endfor %}
     from answers
     group by business_date, directorate_code, region_code, market, answered_by
+),
+
+final as (
+    {{ named('added_up', windows=['repeat_1d', 'repeat_7d', 'repeat_30d']) }}
 )
 
 select * from final

@@ -45,7 +45,7 @@ months as (
             and answers.business_date < coalesce(cohorts.withdrawn_on, 'infinity'),
             false
         ) as is_live,
-    {% for figure in sums -%}
+    {% for figure in sums | unique -%}
         sum(answers.{{ figure }})::double precision as {{ figure }}{{ ',' if not loop.last }}
     {% endfor %}
     from answers
@@ -65,7 +65,7 @@ strata as (
         months.is_live,
         months.reason_code,
         months.hour_band,
-    {% for figure in sums -%}
+    {% for figure in sums | unique -%}
         coalesce(sum(months.{{ figure }}) filter (where months.answered_by = 'home'), 0) as home_{{ figure }},
         coalesce(sum(months.{{ figure }}) filter (where months.answered_by <> 'home'), 0) as other_{{ figure }}
         {{- ',' if not loop.last }}
@@ -113,6 +113,7 @@ final as (
         gaps.month_start_date,
         gaps.area,
         gaps.area_code,
+        coalesce(names.name_en, gaps.area_code) as area_name,
         gaps.market,
         gaps.answered_by,
         gaps.outcome,
@@ -134,6 +135,7 @@ final as (
         coalesce(rollout_digests.rollout_digest, 'none') as rollout_digest
     from gaps
     left join finality using (month_start_date, figure_window)
+    left join {{ ref('int_names') }} as names on gaps.area = names.kind and gaps.area_code = names.code
     left join rollout_digests using (month_start_date)
     where gaps.other_count > 0
 )

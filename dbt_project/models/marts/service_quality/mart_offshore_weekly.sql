@@ -89,7 +89,7 @@ weeks as (
     left join finality using (week_start_date)
 ),
 
-final as (
+trends as (
     select
         week_start_date,
         area,
@@ -113,6 +113,10 @@ final as (
         partition by area, area_code, partner_site_code, cause
         order by week_start_date range between interval '49 days' preceding and current row
     )
+),
+
+final as (
+    {{ named('trends', of=['area', 'partner_site']) }}
 )
 
 select * from final

@@ -8,7 +8,7 @@ with answers as (
         {%- endif %}
 ),
 
-final as (
+added_up as (
     select
         business_date,
         directorate_code,
@@ -22,6 +22,10 @@ final as (
         sum(repeat_7d_same_reason_count)::bigint as repeat_7d_same_reason_count
     from answers
     group by business_date, directorate_code, region_code, market, reason_code
+),
+
+final as (
+    {{ named('added_up', of=['directorate', 'region', 'reason'], windows=['repeat_1d', 'repeat_7d', 'repeat_30d']) }}
 )
 
 select * from final

@@ -31,44 +31,22 @@ missed as (
     {%- endif %}
 ),
 
-active_lines as (
-    select * from {{ ref('int_active_lines_monthly') }}
-),
-
-homes as (
-    select * from {{ ref('int_homes') }}
-),
-
-dates as (
-    select distinct business_date from calls
-),
-
-lines_daily as (
+-- Places with lines and without calls have a row too, or the lines of all regions would not add up.
+cells as (
     select
-        dates.business_date,
-        coalesce(homes.directorate_code, 'unknown') as directorate_code,
-        coalesce(homes.region_code, 'unknown') as region_code,
-        active_lines.market,
-        sum(active_lines.line_count) as active_line_count
-    from dates
-    inner join active_lines
-        on dates.business_date >= active_lines.month_date
-        and dates.business_date < active_lines.next_month_date
-    left join homes
-        on active_lines.department_code = homes.home_key
-        and dates.business_date >= homes.valid_from
-        and dates.business_date < homes.valid_to
+        business_date,
+        directorate_code,
+        region_code,
+        market,
+        sum(active_line_stock)::bigint as active_line_stock
+    from {{ ref('mart_service_quality_department_daily') }}
+    {% if is_incremental() -%}
+        where {{ is_changed() }}
+    {%- endif %}
     group by 1, 2, 3, 4
 ),
 
--- Regions with lines and without calls have a row too, or the lines of all regions would not add up.
-cells as (
-    select business_date, directorate_code, region_code, market from calls
-    union
-    select business_date, directorate_code, region_code, market from lines_daily
-),
-
-final as (
+figures as (
     select
         cells.business_date,
         cells.directorate_code,
@@ -110,7 +88,9 @@ final as (
         coalesce(calls.recommend_count, 0) as recommend_count,
         coalesce(calls.promoter_count, 0) as promoter_count,
         coalesce(calls.detractor_count, 0) as detractor_count,
-        lines_daily.active_line_count,
+        cells.active_line_stock,
+        -- The name that active_line_stock had until 0.2.0.
+        cells.active_line_stock as active_line_count,
         coalesce(calls.offered_person_count, 0) as offered_person_count,
         coalesce(calls.ivr_resolved_person_count, 0) as ivr_resolved_person_count,
         coalesce(calls.ivr_abandoned_person_count, 0) as ivr_abandoned_person_count,
@@ -119,7 +99,10 @@ final as (
     left join calls using (business_date, directorate_code, region_code, market)
     left join repeats using (business_date, directorate_code, region_code, market)
     left join missed using (business_date, directorate_code, region_code, market)
-    left join lines_daily using (business_date, directorate_code, region_code, market)
+),
+
+final as (
+    {{ named('figures', windows=['repeat_1d', 'repeat_7d', 'repeat_30d', 'call_rate']) }}
 )
 
 select * from final

@@ -8,7 +8,7 @@ with calls as (
         {%- endif %}
 ),
 
-final as (
+counted as (
     select
         business_date,
         home_directorate_code as directorate_code,
@@ -18,6 +18,10 @@ final as (
         count(*) as answered_count
     from calls
     group by 1, 2, 3, 4, 5
+),
+
+final as (
+    {{ named('counted') }}
 )
 
 select * from final

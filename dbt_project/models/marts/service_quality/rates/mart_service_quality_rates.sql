@@ -31,7 +31,7 @@
     'recommend_count',
     'promoter_count',
     'detractor_count',
-    'active_line_count',
+    'active_line_stock',
 ] -%}
 {%- set windows = ['calls', 'repeat_1d', 'repeat_7d', 'repeat_30d', 'call_rate'] -%}
 
@@ -84,7 +84,7 @@ select
     {{ rate('service_quality', 'first_contact_resolution_same_reason') }} as first_contact_resolution_same_reason,
     {{ rate('service_quality', 'satisfaction') }} as satisfaction,
     {{ rate('service_quality', 'net_promoter_score') }} as net_promoter_score,
-    (active_line_count / day_count)::numeric(16, 6) as mean_daily_line_count,
+    (active_line_stock / day_count)::numeric(16, 6) as mean_daily_line_count,
     -- The name that call_rate had until 0.1.0.
     {{ rate('service_quality', 'call_rate') }} as call_rate_per_1000_lines,
     {{ rate('service_quality', 'call_rate') }} as call_rate,
@@ -113,6 +113,7 @@ select
     satisfied_count::bigint as satisfied_count,
     promoter_count::bigint as promoter_count,
     detractor_count::bigint as detractor_count,
-    active_line_count::bigint as active_line_count,
+    -- A name of 0.2.0: line-days, which only look like lines.
+    active_line_stock::bigint as active_line_count,
     is_whole_period
 from rolled
