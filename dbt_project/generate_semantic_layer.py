@@ -60,7 +60,7 @@ MARTS = (
         ("kind",),
         only=(("fault_rate_per_1000_lines", "kind = 'repair'"),),
     ),
-    Mart("cross_channel_daily", "cross_channel", ("directorate",)),
+    Mart("cross_channel_daily", "cross_channel", ("directorate", "region")),
     # A level of half-hours adds up to nothing; its seconds do.
     Mart("site_load_half_hourly", "site", ("site",), left_out=("position_count",), ratios=(OCCUPANCY,)),
 )
@@ -72,6 +72,7 @@ NAMES = {
 """The entities, and what their dimension says of each."""
 
 
+@cache
 def metrics() -> dict[str, list[Metric]]:
     """The rows of `macros/metrics.sql`, by mart."""
     returned: list[dict[str, list[Metric]]] = []
@@ -79,7 +80,10 @@ def metrics() -> dict[str, list[Metric]]:
     jinja.globals["return"] = returned.append
     jinja.from_string((PROJECT / "macros" / "metrics.sql").read_text()).module.metrics()  # type: ignore[attr-defined]
     [by_mart] = returned
-    return by_mart
+    return {
+        mart: [(name, " ".join(up.split()), " ".join(down.split()), *more) for name, up, down, *more in rows]
+        for mart, rows in by_mart.items()
+    }
 
 
 def ratios(mart: Mart) -> list[Metric]:
@@ -91,7 +95,7 @@ def ratios(mart: Mart) -> list[Metric]:
 def figures(mart: Mart) -> list[str]:
     """The columns of a mart that are figures of all readers."""
     [path] = PROJECT.glob(f"models/marts/**/mart_{mart.name}.yml")
-    [model] = yaml.safe_load(path.read_text())["models"]
+    [model] = yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
     meta = model["config"]["meta"]
     others = [*meta.get("persons", []), *meta.get("aliases", []), *mart.left_out]
     return [
@@ -103,7 +107,7 @@ def figures(mart: Mart) -> list[str]:
 
 def stocks(mart: Mart) -> list[str]:
     """The figures of a mart that are levels on a date, which do not add up over dates."""
-    return [each for each in figures(mart) if each.endswith("_stock") or each == "active_line_count"]
+    return [each for each in figures(mart) if each.endswith("_stock")]
 
 
 @cache
@@ -115,11 +119,18 @@ def names(mart: Mart) -> dict[str, str]:
     return {name: f"{mart.word}_{name}" if name in taken else name for name in own}
 
 
+def terms(metric: Metric) -> tuple[str, str]:
+    """What a ratio divides, and by what."""
+    _, numerator, denominator, unit, _ = metric
+    return f"100.0 * ({numerator})" if unit == "points" else numerator, denominator
+
+
 def label(name: str) -> str:
     """The name as a person writes it."""
     return name.replace("_", " ").capitalize()
 
 
+@cache
 def measures(mart: Mart) -> list[dict[str, Any]]:
     """Each figure; the terms of ratios that are more than a figure; what rates per line divide by."""
     made: list[dict[str, Any]] = []
@@ -132,15 +143,15 @@ def measures(mart: Mart) -> list[dict[str, Any]]:
     for figure in figures(mart):
         latest = {"non_additive_dimension": {"name": "business_date", "window_choice": "max"}}
         add(names(mart)[figure], figure, **(latest if figure in stocks(mart) else {}))
-    for name, numerator, denominator, unit, _ in ratios(mart):
+    for metric in ratios(mart):
+        name, _, denominator, unit, _ = metric
         if unit == "per_1000_lines":
             add(f"{names(mart)[name]}_days", "business_date", "count_distinct")
             add(f"{names(mart)[name]}_line_days", denominator)
             continue
-        for term, expression in (("numerator", numerator), ("denominator", denominator)):
-            is_scaled = unit == "points" and term == "numerator"
-            if is_scaled or expression not in figures(mart):
-                add(f"{names(mart)[name]}_{term}", f"100.0 * ({expression})" if is_scaled else expression)
+        for term, expression in zip(("numerator", "denominator"), terms(metric), strict=True):
+            if expression not in {each["expr"] for each in made}:
+                add(f"{names(mart)[name]}_{term}", expression)
     return made
 
 
@@ -150,21 +161,18 @@ def ratio(mart: Mart, metric: Metric) -> dict[str, Any]:
     own = names(mart)[name]
     made = {"name": own, "label": label(own), "description": f"{numerator}, divided by {denominator}."}
     if unit == "per_1000_lines":
-        terms = [names(mart)[numerator], f"{own}_days", f"{own}_line_days"]
+        inputs = [names(mart)[numerator], f"{own}_days", f"{own}_line_days"]
         made["description"] += " Per 1,000 lines: their mean over the dates."
         made["type"] = "derived"
         made["type_params"] = {
-            "expr": f"1000.0 * {terms[0]} * {terms[1]} / nullif({terms[2]}, 0)",
-            "metrics": terms,
+            "expr": f"1000.0 * {inputs[0]} * {inputs[1]} / nullif({inputs[2]}, 0)",
+            "metrics": inputs,
         }
     else:
-        known = {each["name"] for each in measures(mart)}
-        terms = [
-            f"{own}_{term}" if f"{own}_{term}" in known else names(mart)[expression]
-            for term, expression in (("numerator", numerator), ("denominator", denominator))
-        ]
+        by_expression = {each["expr"]: each["name"] for each in reversed(measures(mart))}
         made["type"] = "ratio"
-        made["type_params"] = dict(zip(("numerator", "denominator"), terms, strict=True))
+        numerator, denominator = (by_expression[each] for each in terms(metric))
+        made["type_params"] = {"numerator": numerator, "denominator": denominator}
     if name in dict(mart.only):
         column, condition = dict(mart.only)[name].split(" ", 1)
         made["filter"] = f"{{{{ Dimension('{mart.name}__{column}') }}}} {condition}"
@@ -201,7 +209,7 @@ def text() -> str:
         "semantic_models": [*map(semantic_model, MARTS), *map(named, NAMES)],
         "metrics": [ratio(mart, metric) for mart in MARTS for metric in ratios(mart)],
     }
-    return HEAD + yaml.safe_dump(layer, sort_keys=False, width=120, allow_unicode=True)
+    return HEAD + yaml.dump(layer, Dumper=yaml.CSafeDumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,16 @@
 {%- endmacro %}
 
 
+{#- Who answered a contact of fct_calls; offshore in the zone's hours (overflow) and outside them (planned) apart. -#}
+{% macro who_answered() -%}
+    case
+        when answered_by = 'offshore' and is_in_hours then 'offshore_in_hours'
+        when answered_by = 'offshore' then 'offshore_off_hours'
+        else coalesce(answered_by, 'unknown')
+    end
+{%- endmacro %}
+
+
 {#-
     What home does better, as a query: by `keys`, the mean of home's cases less the mean of the others', raw and like for
     like, each with its 95 % interval. `cells` has, by `keys` and `strata` and for home's cases (`home_`) and the others'

@@ -3,18 +3,28 @@
     else the two months around them hold: from the published figures goes what these people came to before, to them
     comes what they come to now. A row carries its `sign`: -1 as it counted, 1 as it counts, both on a date that did not
     change. In a full refresh, where the model is new, and where a subject of its `meta.counted_anew_by` changed, every
-    row counts once and no published figure does.
+    row counts once and no published figure does. A model that is not a mart says in its `meta.published_in` which
+    marts hold its figures.
 -#}
 {% macro is_by_difference() %}
     {%- if not is_incremental() or flags.FULL_REFRESH or published('fct_calls') is none -%}
         {{ return(false) }}
     {%- endif -%}
-    {#- Built by a build that failed, and by none before it. -#}
-    {%- if 'publish' in model.config.meta and published(model.name) is none -%}
-        {{ return(false) }}
-    {%- endif -%}
+    {#- Built by a build that failed, and by none before it; or published in another shape. -#}
+    {%- for mart in model.config.meta.get('published_in', [model.name] if 'publish' in model.config.meta else []) -%}
+        {%- if not is_published_as_declared(mart) -%}{{ return(false) }}{%- endif -%}
+    {%- endfor -%}
     {%- set anew_by = model.config.meta.get('counted_anew_by') -%}
     {{ return(not (anew_by and changed_dates(anew_by))) }}
+{% endmacro %}
+
+
+{#- Whether BI has a mart with all columns that its contract has now. -#}
+{% macro is_published_as_declared(mart) %}
+    {%- set relation = published(mart) -%}
+    {%- if relation is none -%}{{ return(false) }}{%- endif -%}
+    {%- set known = rows_once(columns_in_catalogue(relation)) | map(attribute='name') | list -%}
+    {{ return(node_of(mart).columns.keys() | reject('in', known) | list == []) }}
 {% endmacro %}
 
 
@@ -33,19 +43,24 @@
 
 {#-
     The rows of a fact with their sign, as a query: those of its changed dates, and of `people` (a CTE) those on the
-    other dates that the model recomputes and up to `days` after them. Person by person, so that a night never reads
-    all history.
+    other dates that the model recomputes, up to `days` after them and up to `days_before` before. Person by person, so
+    that a night never reads all history.
 -#}
-{% macro signed_rows(fact, columns, condition, people, days) %}
+{% macro signed_rows(fact, columns, condition, people, days, days_before=0) %}
     {%- set columns = columns | join(', ') -%}
     {%- if not is_by_difference() -%}
-        {%- set dates = is_changed(days_after=days) if is_incremental() else 'true' -%}
+        {%- set dates = is_changed(days_before=days_before, days_after=days) if is_incremental() else 'true' -%}
         {{ return(
             'select 1 as sign, identity_key, ' ~ columns ~ ' from ' ~ all_dates(fact)
             ~ ' where ' ~ condition ~ ' and ' ~ dates
         ) }}
     {%- endif -%}
-    {%- set mart, node, dates = published(fact), node_of(fact), dates_of(model, days_after=days) or ['null'] -%}
+    {#- What did not change counts alike before and now: of the dates before, those before a changed one matter. -#}
+    {%- set dates = dates_of(model, days_after=days) -%}
+    {%- if days_before -%}
+        {%- set dates = dates + changed_dates(model.config.meta.feeds, days_before=days_before) -%}
+    {%- endif -%}
+    {%- set mart, node, dates = published(fact), node_of(fact), dates | unique | sort or ['null'] -%}
     select -1 as sign, identity_key, {{ columns }} from {{ mart }} where {{ is_changed(of=node) }} and {{ condition }}
     union all
     select 1 as sign, identity_key, {{ columns }} from {{ ref(fact) }} where {{ condition }}

@@ -73,6 +73,8 @@
             ('call_after_visit_7d_rate', 'call_after_visit_7d_count', 'customer_visit_count', 'share', 'call_after_visit_7d'),
             ('call_after_job_7d_rate', 'call_after_job_7d_count', 'customer_closed_count', 'share', 'call_after_job_7d'),
             ('call_after_job_30d_rate', 'call_after_job_30d_count', 'customer_closed_count', 'share', 'call_after_job_30d'),
+            ('job_after_call_7d_rate', 'job_after_call_7d_count', 'customer_answered_count', 'share', 'job_after_call_7d'),
+            ('job_after_visit_7d_rate', 'job_after_visit_7d_count', 'customer_visit_count', 'share', 'job_after_visit_7d'),
         ],
     }) }}
 {% endmacro %}

@@ -1,3 +1,4 @@
+{%- set place = ['business_date', 'directorate_code', 'region_code'] -%}
 {%- set figures = ['customer_closed_count', 'call_after_job_7d_count', 'call_after_job_30d_count'] -%}
 {%- set is_call = 'is_offered and customer_key is not null' -%}
 {#- By difference: the jobs that changed and those of the people who called, as they were and as they are. -#}
@@ -66,6 +67,7 @@ counted as (
     select
         followed.business_date,
         coalesce(homes.directorate_code, 'unknown') as directorate_code,
+        coalesce(homes.region_code, 'unknown') as region_code,
         sum(followed.sign) as customer_closed_count,
         sum(followed.sign) filter (where followed.until_next_call <= interval '168 hours') as call_after_job_7d_count,
         sum(followed.sign) filter (where followed.until_next_call is not null) as call_after_job_30d_count
@@ -74,22 +76,21 @@ counted as (
         on followed.department_code = homes.home_key
         and followed.business_date >= homes.valid_from
         and followed.business_date < homes.valid_to
-    group by followed.business_date, coalesce(homes.directorate_code, 'unknown')
+    group by followed.business_date, coalesce(homes.directorate_code, 'unknown'), coalesce(homes.region_code, 'unknown')
     {% if is_by_difference() -%}
         union all
-        {{ published_figures('mart_cross_channel_daily', ['business_date', 'directorate_code'] + figures) }}
+        {{ published_figures('mart_cross_channel_daily', place + figures) }}
     {%- endif %}
 ),
 
 final as (
     select
-        business_date,
-        directorate_code,
+        {{ place | join(', ') }},
     {% for figure in figures -%}
         coalesce(sum({{ figure }}), 0)::bigint as {{ figure }}{{ ',' if not loop.last }}
     {% endfor %}
     from counted
-    group by business_date, directorate_code
+    group by {{ place | join(', ') }}
     having sum(customer_closed_count) <> 0
 )
 

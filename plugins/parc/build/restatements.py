@@ -84,9 +84,9 @@ select *, array_to_string(delivery_ids, ', ') from told
 class Restatements:
     """What moves figures in the running build.
 
-    A cause reaches the dates of its feed that BI has seen, and as many before them as the mart looks back. A
-    job has several dates, so a restated extract of jobs may reach any. `is_redefined`: the formulas may
-    differ from those of the published figures.
+    A cause reaches the dates of its feed that BI has seen, and as many around them as the mart looks back and
+    ahead. A job has several dates, so a restated extract of jobs may reach any. `is_redefined`: the formulas
+    may differ from those of the published figures.
     """
 
     def __init__(
@@ -129,7 +129,8 @@ class Restatements:
             and column not in [*meta.get("persons", []), *meta.get("aliases", [])]
         ]
         is_whole = meta["publish"] == "whole"
-        spans = list(self._spans(feeds, LONGEST_LOOKBACK_DAYS if is_whole else meta.get("lookback_days", 0)))
+        lookback_days = LONGEST_LOOKBACK_DAYS if is_whole else meta.get("lookback_days", 0)
+        spans = list(self._spans(feeds, lookback_days, meta.get("lookahead_days", 0)))
         arrived_ids = self._delivery_ids(feeds)
         names = {figure: sql.Identifier(figure) for figure in figures}
         self._connection.execute(
@@ -181,7 +182,9 @@ class Restatements:
             for delivery_id in takers or earlier:
                 yield Cause(feed, delivery_id, frozenset([day]))
 
-    def _spans(self, feeds: Sequence[str], lookback_days: int) -> Iterator[tuple[date, date, int | None]]:
+    def _spans(
+        self, feeds: Sequence[str], lookback_days: int, lookahead_days: int
+    ) -> Iterator[tuple[date, date, int | None]]:
         """First and last date that each cause reaches, and its delivery."""
         subjects = {*feeds, "intervention_places"} if "interventions" in feeds else set(feeds)
         for cause in self._causes:
@@ -191,14 +194,15 @@ class Restatements:
                 yield *ANY_DATE, cause.delivery_id
                 continue
             for day in cause.dates:
+                span = (day - timedelta(days=lookback_days), day + timedelta(days=lookahead_days))
                 if cause.delivery_id is None:
-                    yield day - timedelta(days=lookback_days), day, None
+                    yield *span, None
                 elif (cause.subject, day) not in self._seen:
                     continue  # BI sees it for the first time
                 elif cause.subject == "interventions":
                     yield *ANY_DATE, cause.delivery_id
                 else:
-                    yield day - timedelta(days=lookback_days), day, cause.delivery_id
+                    yield *span, cause.delivery_id
 
     def _delivery_ids(self, feeds: Sequence[str]) -> list[int]:
         return sorted(

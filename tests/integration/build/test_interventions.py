@@ -17,14 +17,14 @@ import pytest
 from parc.build import build
 from parc.errors import BuildFailed
 from parc.feeds import ACTIVE_LINES, INTERVENTIONS
-from parc.loading import ingest
+from parc.loading import ingest, withdraw
 from parc.settings import PROJECT, Settings
 from parc.warehouse import connect
 from support.marts import marts, rows
 
 State = dict[str, Any]
 TUESDAY, WEDNESDAY, THURSDAY = date(2012, 4, 24), date(2012, 4, 25), date(2012, 4, 26)
-FRIDAY, SATURDAY = date(2012, 4, 27), date(2012, 4, 28)
+SUNDAY, MONDAY = date(2012, 4, 29), date(2012, 4, 30)
 IN_JUNE = date(2012, 6, 4)
 A_SUNDAY = date(2012, 6, 10)
 MART = "marts.mart_interventions_daily"
@@ -264,33 +264,38 @@ def test_what_others_tell_of_a_date_waits_for_its_own_extract(built: Settings) -
     columns = "is_interventions_complete, requested_count, done_count, open_job_stock, active_line_stock"
     times = (
         "select hours, job_count from marts.mart_intervention_time_histogram_daily "
-        f"where business_date = '{FRIDAY}'"
+        f"where business_date = '{SUNDAY}'"
     )
     week = (
         "select day_count, is_whole_period, requested_count, mean_active_line_stock::float "
         "from marts.mart_intervention_region_kind_weekly "
-        f"where region_code = '53' and kind = 'repair' and period_start_date = '{FRIDAY - timedelta(days=4)}'"
+        f"where region_code = '53' and kind = 'repair' and period_start_date = '{SUNDAY - timedelta(days=6)}'"
     )
     told = state(
         "TOLD",
-        "04-28T09:00",
-        requested_at="04-27T08:00",
-        closed_at="04-27T11:30",
+        "04-30T09:00",
+        requested_at="04-29T08:00",
+        closed_at="04-29T11:30",
         result="done",
         line_ref="L9",
     )
-    deliver(built, SATURDAY, [told])
+    deliver(built, MONDAY, [told])
     build(built)
-    assert figures(built, columns, FRIDAY) == (False, None, None, None, 160)
-    assert figures(built, columns, SATURDAY) == (True, 0, 0, 3, 160)
+    assert figures(built, columns, SUNDAY) == (False, None, None, None, 160)
+    assert figures(built, columns, MONDAY) == (True, 0, 0, 3, 160)
     assert rows(built, times) == []
-    assert rows(built, week) == [(4, False, 2, 160.0)]
-    deliver(built, FRIDAY, [])
+    assert rows(built, week) == [(3, False, 2, 160.0)]
+    deliver(built, SUNDAY, [])
     build(built)
-    assert figures(built, columns, FRIDAY) == (True, 1, 1, 3, 160)
+    assert figures(built, columns, SUNDAY) == (True, 1, 1, 3, 160)
     assert rows(built, times) == [(4, 1)]
-    assert rows(built, week) == [(5, False, 3, 160.0)]
-    deliver(built, SATURDAY, [])
+    assert rows(built, week) == [(4, False, 3, 160.0)]
+    [(delivery_id,)] = rows(
+        built,
+        f"select delivery_id from ops.delivery where feed = 'interventions' and business_date = '{MONDAY}'",
+        "admin",
+    )
+    withdraw(built, delivery_id, "a test")
 
 
 @pytest.mark.soak
@@ -399,7 +404,15 @@ def test_any_order_of_arrival_ends_in_the_same_marts(warehouse: Settings) -> Non
         warehouse, "select count(*), sum(state_count + duplicate_state_count) from marts.fct_interventions"
     )
     assert (jobs, states) == (60, sum(len(extract) for extract in extracts.values()))
-    assert rows(warehouse, f"select sum(requested_after_installation_count) > 0 from {MART}") == [(True,)]
+    assert rows(
+        warehouse,
+        "select sum(requested_after_installation_count) > 0 from intermediate.agg_interventions_daily",
+    ) == [(True,)]
+    [(complete,)] = rows(
+        warehouse,
+        f"select count(distinct business_date) filter (where is_interventions_complete) from {MART}",
+    )
+    assert complete == len(days)
     assert_equals_full_refresh(warehouse)
 
 

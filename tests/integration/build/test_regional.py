@@ -244,11 +244,11 @@ def column_of_day(meta: dict[str, Any]) -> bool:
         (
             "mart_cross_channel_daily",
             "customer_answered_person_count",
-            "select business_date, home_directorate_code, max(persons) from ("
+            "select business_date, home_directorate_code, home_region_code, max(persons) from ("
             "select business_date, home_directorate_code, home_region_code, market, "
             "count(distinct customer_key) as persons from marts.fct_calls "
             "where outcome = 'answered' and customer_key is not null group by 1, 2, 3, 4"
-            ") as of_regions group by 1, 2",
+            ") as of_markets group by 1, 2, 3",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from math import sqrt
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -199,54 +199,144 @@ def test_lines_are_those_of_the_operator(built: Settings, truth: dict[str, Any])
 
 def test_customers_who_change_channel_are_counted(built: Settings) -> None:
     """Counted again from the facts, customer by customer."""
-    calls: dict[int, list[tuple[datetime, str, str, date]]] = defaultdict(list)
-    for identity, at, outcome, directorate, day in rows(
+    calls = of_customers(
         built,
-        "select identity_key, offered_at, outcome, home_directorate_code, business_date from marts.fct_calls "
+        "select identity_key, offered_at, business_date, home_directorate_code, home_region_code, "
+        "coalesce(reason_code, 'unknown'), outcome from marts.fct_calls "
         "where is_offered and customer_key is not null",
-    ):
-        calls[identity].append((at, outcome, directorate, day))
-    visits: dict[int, list[tuple[datetime, str, date]]] = defaultdict(list)
-    for identity, at, directorate, day in rows(
-        built,
-        "select identity_key, arrived_at, directorate_code, business_date from marts.fct_boutique_visits "
-        "where is_identified",
-    ):
-        visits[identity].append((at, directorate, day))
-    jobs = rows(
-        built,
-        "select identity_key, closed_at, directorate_code, closed_date from marts.fct_interventions "
-        "where closed_at is not null and customer_key is not null",
     )
+    visits = of_customers(
+        built,
+        "select identity_key, arrived_at, business_date, directorate_code, region_code, boutique_code "
+        "from marts.fct_boutique_visits where is_identified",
+    )
+    closings = of_customers(
+        built,
+        "select identity_key, closed_at, closed_date, directorate_code, region_code "
+        "from marts.fct_interventions where closed_at is not null and customer_key is not null",
+    )
+    requests = of_customers(
+        built,
+        "select identity_key, requested_at, requested_date from marts.fct_interventions "
+        "where customer_key is not null",
+    )
+    answers = {
+        customer: [call for call in of_customer if call[-1] == "answered"]
+        for customer, of_customer in calls.items()
+    }
 
-    def follows(later: list[datetime], at: datetime, days: int) -> bool:
-        return any(at < other <= at + timedelta(days=days) for other in later)
+    def is_followed(customer: int, at: datetime, by: Contacts, days: int = 7) -> bool:
+        return any(at < other[0] <= at + timedelta(days=days) for other in by.get(customer, ()))
 
-    expected: dict[tuple[date, str], list[int]] = defaultdict(lambda: [0] * 7)
-    for identity, of_customer in calls.items():
-        arrivals = [at for at, *_ in visits[identity]]
-        for at, outcome, directorate, day in of_customer:
-            if outcome == "answered":
-                expected[day, directorate][0] += 1
-                expected[day, directorate][1] += follows(arrivals, at, 7)
-    for identity, of_visitor in visits.items():
-        for at, directorate, day in of_visitor:
-            expected[day, directorate][2] += 1
-            expected[day, directorate][3] += follows([call[0] for call in calls[identity]], at, 7)
-    for identity, at, directorate, day in jobs:
-        offered = [call[0] for call in calls[identity]] if identity in calls else []
-        for position, days in ((5, 7), (6, 30)):
-            expected[day, directorate][position] += follows(offered, at, days)
-        expected[day, directorate][4] += 1
+    by_place: dict[tuple, list[int]] = defaultdict(lambda: [0] * 9)
+    by_reason: dict[tuple, list[int]] = defaultdict(lambda: [0] * 2)
+    by_boutique: dict[tuple, list[int]] = defaultdict(lambda: [0] * 4)
+    for customer, of_customer in answers.items():
+        for at, *place, reason, _ in of_customer:
+            followed = is_followed(customer, at, visits)
+            add(by_place[tuple(place)], 0, 1, followed, is_followed(customer, at, requests))
+            add(by_reason[*place, reason], 0, 1, followed)
+    for customer, of_customer in visits.items():
+        for at, day, directorate, region, boutique in of_customer:
+            followed = is_followed(customer, at, calls)
+            add(by_place[day, directorate, region], 3, 1, followed, is_followed(customer, at, requests))
+            preceded = any(at - timedelta(days=7) <= call[0] < at for call in answers.get(customer, ()))
+            again = is_followed(customer, at, visits)
+            add(by_boutique[day, boutique], 0, 1, again, preceded, followed)
+    for customer, of_customer in closings.items():
+        for at, *place in of_customer:
+            followed = (is_followed(customer, at, calls), is_followed(customer, at, calls, days=30))
+            add(by_place[tuple(place)], 6, 1, *followed)
+    for mart, keys, figures, expected in (
+        (
+            "mart_cross_channel_daily",
+            "business_date, directorate_code, region_code",
+            "customer_answered_count, visit_after_call_7d_count, job_after_call_7d_count, "
+            "customer_visit_count, call_after_visit_7d_count, job_after_visit_7d_count, "
+            "customer_closed_count, call_after_job_7d_count, call_after_job_30d_count",
+            by_place,
+        ),
+        (
+            "mart_visits_after_calls_daily",
+            "business_date, directorate_code, region_code, reason_code",
+            "sum(customer_answered_count)::int, sum(visit_after_call_7d_count)::int",
+            by_reason,
+        ),
+        (
+            "(select * from marts.mart_boutique_visits_daily where customer_visit_count > 0)",
+            "business_date, boutique_code",
+            "customer_visit_count, repeat_visit_7d_count, visit_following_call_7d_count, "
+            "call_after_visit_7d_count",
+            by_boutique,
+        ),
+    ):
+        of = mart if mart.startswith("(") else f"marts.{mart}"
+        grouped = f"group by {keys}" if "sum(" in figures else ""
+        found = rows(built, f"select {keys}, array[{figures}] from {of} as mart {grouped}")
+        assert {tuple(key): counts for *key, counts in found} == dict(expected), mart
+        totals = [sum(column) for column in zip(*expected.values(), strict=True)]
+        assert min(totals) > 10, (mart, totals)
+
+
+Contacts = dict[int, list[tuple]]
+"""What each customer did: the instant, the date, the place and what else is known of it."""
+
+
+def of_customers(settings: Settings, query: str) -> Contacts:
+    """The rows of a query by their first column."""
+    found: Contacts = defaultdict(list)
+    for customer, *rest in rows(settings, query):
+        found[customer].append(tuple(rest))
+    return dict(found)
+
+
+def add(figures: list[int], start: int, *counts: int) -> None:
+    """Add counts to the figures from `start` on."""
+    for position, count in enumerate(counts, start):
+        figures[position] += count
+
+
+def test_a_month_of_a_boutique_is_that_of_its_visits(built: Settings) -> None:
+    """Percentiles, names and sums, counted again from the facts."""
+    of_boutique: dict[tuple[date, str], list[tuple]] = defaultdict(list)
+    for boutique, day, wait, outcome, satisfaction in rows(
+        built,
+        "select boutique_code, business_date, wait_seconds, outcome, satisfaction "
+        "from marts.fct_boutique_visits",
+    ):
+        of_boutique[day.replace(day=1), boutique].append((wait, outcome, satisfaction))
+    expected = {}
+    for key, of_month in of_boutique.items():
+        waits = sorted(min(ceil(wait / 60), 60) for wait, *_ in of_month if wait is not None)
+        at = [waits[ceil(share * len(waits)) - 1] if waits else None for share in (0.5, 0.95)]
+        answers = [answer for *_, answer in of_month if answer is not None]
+        unserved = sum(outcome == "left_unserved" for _, outcome, _ in of_month)
+        satisfied = sum(answer >= 4 for answer in answers)
+        expected[key] = [len(of_month), unserved, len(waits), *at, len(answers), satisfied]
     found = rows(
         built,
-        "select business_date, directorate_code, customer_answered_count, visit_after_call_7d_count, "
-        "customer_visit_count, call_after_visit_7d_count, customer_closed_count, call_after_job_7d_count, "
-        "call_after_job_30d_count from marts.mart_cross_channel_daily",
+        "select period_start_date, boutique_code, array[visit_count, left_unserved_count, wait_served_count, "
+        "p50_wait_minutes, p95_wait_minutes, survey_count, satisfied_count] from marts.mart_boutique_monthly "
+        "where boutique_name <> '' and region_name <> '' and directorate_name <> ''",
     )
-    assert {(day, directorate): list(figures) for day, directorate, *figures in found} == dict(expected)
-    totals = [sum(figures[position] for figures in expected.values()) for position in range(7)]
-    assert min(totals) > 10, totals
+    assert {(month, boutique): figures for month, boutique, figures in found} == expected
+
+
+def test_units_of_other_directorates_are_told(built: Settings) -> None:
+    """The job's own unit against its department, job by job."""
+    facts = rows(
+        built,
+        "select count(*) filter (where unit_directorate_code = directorate_code), "
+        "count(*) filter (where unit_directorate_code <> directorate_code), count(*) "
+        f"from marts.fct_interventions where closed_date >= '{FIRST}' "
+        "and 'unknown' not in (directorate_code, unit_directorate_code)",
+    )
+    assert min(facts[0]) > 5
+    assert facts == rows(
+        built,
+        "select sum(own_unit_closed_count)::int, sum(other_unit_closed_count)::int, "
+        "sum(closed_count - unknown_unit_closed_count)::int from marts.mart_field_units_daily",
+    )
 
 
 def relations_with_grains() -> dict[str, dict[str, Any]]:
@@ -570,10 +660,11 @@ UNANSWERED = (
     "How small an effect",
     "Is a week out of the ordinary",
     "Which were restated",
+    "On which dates does a delivery of theirs miss",
     "Was BI served on time",
     "Which table did the switch have",
 )
-"""Eleven quiet days, loaded afterwards, hold no final week, no restatement and no release."""
+"""Eleven quiet days, loaded afterwards, hold no final week, no gap, no restatement and no release."""
 
 
 def test_every_question_is_one_query_of_bi(built: Settings) -> None:

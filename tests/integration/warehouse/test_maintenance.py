@@ -57,7 +57,9 @@ BY_DATE = {
     "mart_site_load_half_hourly",
     "mart_site_work_daily",
     "mart_cross_channel_daily",
+    "mart_visits_after_calls_daily",
     "fct_boutique_visits",
+    "mart_boutique_visits_daily",
     "mart_boutiques_daily",
     "mart_boutique_wait_histogram_daily",
 }

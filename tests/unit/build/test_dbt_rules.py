@@ -31,8 +31,8 @@ READS = {
     "marts": {"staging", "intermediate", "aggregates", "marts", "seed"},
 }
 STEPS = {
-    "agg_calls_after_jobs_daily": "counted by difference, while its reader is replaced by date",
     "agg_open_interventions_daily": "the open jobs' part of the daily mart, a query of its own",
+    "mart_boutique_visits_daily": "counted by difference, which a month cannot be",
 }
 """Models that only one other reads, and that reads what they read too; each with the reason."""
 LOOKED_UP = {"int_names", "mart_finality_daily"}

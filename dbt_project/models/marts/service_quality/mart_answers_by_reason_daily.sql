@@ -89,11 +89,7 @@ counted as (
         market,
         coalesce(reason_code, 'unknown') as reason_code,
         {{ hour_band('queued_local_at', 'is_in_hours', 'holiday_date is not null') }} as hour_band,
-        case
-            when answered_by = 'offshore' and is_in_hours then 'offshore_in_hours'
-            when answered_by = 'offshore' then 'offshore_off_hours'
-            else coalesce(answered_by, 'unknown')
-        end as answered_by,
+        {{ who_answered() }} as answered_by,
         case when answered_by = 'offshore' then site_code else 'none' end as partner_site_code,
         count(*) filter (where is_counted and outcome = 'answered') as answered_count,
         count(*) filter (

@@ -6,10 +6,15 @@
     'call_after_visit_7d_count',
     'call_after_job_7d_count',
     'call_after_job_30d_count',
+    'job_after_call_7d_count',
+    'job_after_visit_7d_count',
 ] -%}
-{%- set windows = ['visit_after_call_7d', 'call_after_visit_7d', 'call_after_job_7d', 'call_after_job_30d'] -%}
+{%- set windows = [
+    'visit_after_call_7d', 'call_after_visit_7d', 'call_after_job_7d', 'call_after_job_30d', 'job_after_call_7d',
+    'job_after_visit_7d',
+] -%}
 
-{{ rolled_up_with_finality('mart_cross_channel_daily', sums, windows, areas=['directorate', 'nation']) }}
+{{ rolled_up_with_finality('mart_cross_channel_daily', sums, windows) }}
 
 select
     period,
@@ -33,5 +38,11 @@ select
     call_after_visit_7d_count::bigint as call_after_visit_7d_count,
     call_after_job_7d_count::bigint as call_after_job_7d_count,
     call_after_job_30d_count::bigint as call_after_job_30d_count,
-    is_whole_period
+    is_whole_period,
+    is_job_after_call_7d_final,
+    is_job_after_visit_7d_final,
+    {{ rate('cross_channel', 'job_after_call_7d_rate') }} as job_after_call_7d_rate,
+    {{ rate('cross_channel', 'job_after_visit_7d_rate') }} as job_after_visit_7d_rate,
+    job_after_call_7d_count::bigint as job_after_call_7d_count,
+    job_after_visit_7d_count::bigint as job_after_visit_7d_count
 from rolled
