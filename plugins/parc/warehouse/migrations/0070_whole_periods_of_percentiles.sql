@@ -9,7 +9,8 @@ begin
         'mart_wait_percentiles', 'mart_boutique_wait_percentiles', 'mart_intervention_time_percentiles'
     ] loop
         foreach held in array array[to_regclass('build.' || mart), to_regclass('marts.' || mart)] loop
-            continue when held is null;
+            -- In `build` of an older version they are views still, which the next build replaces.
+            continue when held is null or (select relkind from pg_class where oid = held) <> 'r';
             execute format('alter table %s add column is_whole_period boolean', held);
             execute format(
                 $query$
