@@ -9,6 +9,9 @@ begin
         return;
     end if;
     set local role parc_transformer;
+    alter table reference.sites
+        add column if not exists region_code text,
+        add column if not exists holiday_calendar text;
     alter table intermediate.int_site_work_half_hourly
         add column if not exists finished_leg_count bigint,
         add column if not exists agent_count bigint;
