@@ -2,10 +2,10 @@
     Percentiles of a histogram, as the query of an incremental model: one row per period (day, week from Monday, month), area
     (region, directorate, nation), value of the column `by` - and 'all' of them - and values of the columns `kept`. Percentile
     p is the smallest `value` at which the cumulative share of `count` reaches p. `columns` names the column of each p. A
-    changed date makes anew the three periods that it is in, and no other. A period is whole if the histogram has each of
-    its dates.
+    changed date makes anew the three periods that it is in, and no other. A period is whole if each of its dates has a
+    delivery of `feed`.
 -#}
-{% macro percentiles(histogram, count, value, columns, by=none, kept=[]) %}
+{% macro percentiles(histogram, feed, count, value, columns, by=none, kept=[]) %}
     {%- set date, at = 'dates.business_date', 'dates.business_date::timestamp' -%}
     {%- set period = ['period', 'period_start_date', 'period_end_date'] -%}
     {%- set key = period + ['area', 'area_code'] + ([by] if by else []) + kept -%}
@@ -36,13 +36,12 @@ whole_periods as (
     select
         periods.period,
         periods.period_start_date,
-        bool_and(
-            exists(select 1 from {{ ref(histogram) }} as histogram where histogram.business_date = day::date)
-        ) as is_whole_period
+        count(delivered.business_date) = periods.period_end_date - periods.period_start_date + 1 as is_whole_period
     from periods
-    cross join
-        generate_series(periods.period_start_date::timestamp, periods.period_end_date::timestamp, interval '1 day') as day
-    group by 1, 2
+    left join {{ ref('int_built_deliveries') }} as delivered
+        on delivered.feed = '{{ feed }}'
+        and delivered.business_date between periods.period_start_date and periods.period_end_date
+    group by periods.period, periods.period_start_date, periods.period_end_date
 ),
 
 cells as (
