@@ -1,7 +1,8 @@
 """Primary and foreign keys of the tables in `marts`, so that tools find joins by themselves (ADR 39).
 
 A mart's primary key is the `key` of its meta. A column that is named like the key of a dimension, `home_`
-before it or not, is a foreign key to it. Foreign keys are not enforced, so they cost nothing; servers before
+before it or not, is a foreign key to it, but for `loose_codes` of the mart's meta: columns with codes that
+the dimension does not know. Foreign keys are not enforced, so they cost nothing; servers before
 version 18 and those that distribute tables have none. Facts have no primary key: dbt tests theirs.
 """
 
@@ -53,7 +54,8 @@ def _wanted(connection: psycopg.Connection[Any], metas: Mapping[str, Mapping[str
     if _has_unenforced_keys(connection):
         for table, column in _columns(connection):
             key = column.removeprefix("home_")
-            if key in dimensions and table != dimensions[key]:
+            is_loose = column in metas.get(table, {}).get("loose_codes", [])
+            if key in dimensions and table != dimensions[key] and not is_loose:
                 wanted[table, f"{column}_fkey"] = (
                     f"FOREIGN KEY ({column}) REFERENCES marts.{dimensions[key]}({key}) NOT ENFORCED"
                 )

@@ -176,7 +176,8 @@ def test_effects_of_a_restatement_on_figures_are_recorded(built: Settings) -> No
     )
     reported = (
         "select business_date, delivery_ids, sum(value_after - value_before) from marts.mart_restatements "
-        "where figure = 'offered_count' and build_id = (select max(build_id) from marts.mart_restatements) "
+        "where mart = 'mart_service_quality_daily' and figure = 'offered_count' "
+        "and build_id = (select max(build_id) from marts.mart_restatements) "
         "group by 1, 2"
     )
     [(before,)] = rows(built, offered)

@@ -326,26 +326,32 @@ def feed_health(settings: Settings, feed: str, day: date) -> list[tuple]:
 
 def test_keys_that_are_not_unique_are_reported_model_by_model(built: Settings) -> None:
     """One query checks all of them; each counts as a separate assertion."""
-    sites = "{{ ref('sites') }}"
-    twice = (
-        f"(select * from {sites} union all select * from {sites} where site_code in ('RENNES', 'BREST')) as s"
-    )
-    with edited(built, "dim_site.sql", sites, twice), edited(built, "routing_sites.sql", sites, twice):
+
+    def twice(seed: str, key: str, *codes: str) -> tuple[str, str]:
+        once = f"{{{{ ref('{seed}') }}}}"
+        return once, f"(select * from {once} union all select * from {once} where {key} in {codes}) as s"
+
+    units = twice("intervention_units", "unit_code", "UI_RENNES", "UI_BREST")
+    sites = twice("sites", "site_code", "RENNES", "BREST")
+    with edited(built, "dim_intervention_unit.sql", *units), edited(built, "routing_sites.sql", *sites):
         message = fail(built)
     recorded = nodes(built)
     keys = {name.partition(".")[2]: node for name, node in recorded.items() if name.startswith("keys_")}
     assert len(keys) > 50 and [node["tested"] for node in keys.values()] == [[name] for name in keys]
     wrong = {name: node for name, node in keys.items() if node["status"] != "success"}
-    assert wrong.keys() == {"dim_site", "routing_sites"}
-    for node in wrong.values():
-        assert (node["status"], node["row_count"]) == ("fail", 2)
-        found = sorted(node["failing_rows"], key=lambda row: row["site_code"])
-        assert found == [{"site_code": "BREST", "row_count": 2}, {"site_code": "RENNES", "row_count": 2}]
+    assert wrong.keys() == {"dim_intervention_unit", "routing_sites"}
+    for name, key, codes in (
+        ("dim_intervention_unit", "unit_code", ["UI_BREST", "UI_RENNES"]),
+        ("routing_sites", "site_code", ["BREST", "RENNES"]),
+    ):
+        assert (wrong[name]["status"], wrong[name]["row_count"]) == ("fail", 2)
+        found = sorted(wrong[name]["failing_rows"], key=lambda row: row[key])
+        assert found == [{key: code, "row_count": 2} for code in codes]
     assert (keys["zones"]["row_count"], keys["zones"]["failing_rows"]) == (0, None)
     reported = {part.split(":")[0]: part for part in message.split("\n\n")}
-    of_sites = reported["test keys_are_unique.dim_site"]
+    of_sites = reported["test keys_are_unique.routing_sites"]
     assert "2 rows break it" in of_sites and "site_code=RENNES row_count=2" in of_sites
-    assert "it checks dim_site: key (site_code)" in of_sites
+    assert "it checks routing_sites: key (site_code)" in of_sites
 
 
 def test_a_project_that_cannot_be_read_is_reported_in_dbts_words(built: Settings) -> None:

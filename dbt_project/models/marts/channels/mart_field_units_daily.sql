@@ -4,11 +4,9 @@ with daily as (
     select * from {{ ref('agg_unit_jobs_daily') }}
 ),
 
--- Of the days before the first extract only what was still open then is known.
-extracts as (
-    select
-        min(business_date) as first_date,
-        max(business_date) as last_date
+-- Of other dates only some of the jobs are known: those that changed in an extract of another date.
+built as (
+    select business_date
     from {{ ref('int_built_deliveries') }}
     where feed = 'interventions'
 ),
@@ -32,7 +30,7 @@ jobs as (
         daily.closed_count,
         daily.done_count
     from daily
-    inner join extracts on daily.business_date between extracts.first_date and extracts.last_date
+    inner join built on daily.business_date = built.business_date
     left join homes
         on daily.department_code = homes.home_key
         and daily.business_date >= homes.valid_from
