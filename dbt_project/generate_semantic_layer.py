@@ -107,7 +107,7 @@ def figures(mart: Mart) -> list[str]:
 
 def stocks(mart: Mart) -> list[str]:
     """The figures of a mart that are levels on a date, which do not add up over dates."""
-    return [each for each in figures(mart) if each.endswith("_stock") or each == "active_line_count"]
+    return [each for each in figures(mart) if each.endswith("_stock")]
 
 
 @cache

@@ -3,8 +3,8 @@
     else the two months around them hold: from the published figures goes what these people came to before, to them
     comes what they come to now. A row carries its `sign`: -1 as it counted, 1 as it counts, both on a date that did not
     change. In a full refresh, where the model is new, and where a subject of its `meta.counted_anew_by` changed, every
-    row counts once and no published figure does. A model that is not a mart says in its `meta.published_in` which marts hold
-    its figures.
+    row counts once and no published figure does. A model that is not a mart says in its `meta.published_in` which
+    marts hold its figures.
 -#}
 {% macro is_by_difference() %}
     {%- if not is_incremental() or flags.FULL_REFRESH or published('fct_calls') is none -%}
@@ -55,7 +55,7 @@
             ~ ' where ' ~ condition ~ ' and ' ~ dates
         ) }}
     {%- endif -%}
-    {#- What did not change counts alike before and now: of the dates before, only those before a changed one matter. -#}
+    {#- What did not change counts alike before and now: of the dates before, those before a changed one matter. -#}
     {%- set dates = dates_of(model, days_after=days) -%}
     {%- if days_before -%}
         {%- set dates = dates + changed_dates(model.config.meta.feeds, days_before=days_before) -%}

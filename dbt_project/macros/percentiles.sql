@@ -92,23 +92,27 @@ cumulative as (
     from rolled
 ),
 
-merged as (
+percentiles as (
     select
         {%- for column in key %}
-        cumulative.{{ column }},
+        {{ column }},
         {%- endfor %}
-        max(cumulative.all_count)::bigint as {{ count }},
+        max(all_count)::bigint as {{ count }},
         {%- for column, share in columns.items() %}
-        min(cumulative.{{ value }}) filter (
-            where cumulative.up_to_count >= {{ share }} * cumulative.all_count
-        ) as {{ column }},
+        min({{ value }}) filter (where up_to_count >= {{ share }} * all_count) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
-        whole_periods.is_whole_period
     from cumulative
+    group by {{ key | join(', ') }}
+),
+
+merged as (
+    select
+        percentiles.*,
+        whole_periods.is_whole_period
+    from percentiles
     inner join whole_periods
-        on cumulative.period = whole_periods.period
-        and cumulative.period_start_date = whole_periods.period_start_date
-    group by whole_periods.is_whole_period, cumulative.{{ key | join(', cumulative.') }}
+        on percentiles.period = whole_periods.period
+        and percentiles.period_start_date = whole_periods.period_start_date
 )
 
 {{ named('merged', of=['area']) }}

@@ -30,9 +30,7 @@ signed_calls as (
             'offered_at', 'outcome',
         ],
         is_call,
-        people='people',
-        days=8,
-        days_before=8
+        people='people', days=8, days_before=8
     ) }}
 ),
 
@@ -41,8 +39,7 @@ signed_visits as (
         'fct_boutique_visits',
         ['business_date', 'directorate_code', 'region_code', 'boutique_code', 'arrived_at'],
         is_visit,
-        people='people',
-        days=8
+        people='people', days=8
     ) }}
 ),
 

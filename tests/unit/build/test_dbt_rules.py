@@ -33,7 +33,6 @@ READS = {
 STEPS = {
     "agg_open_interventions_daily": "the open jobs' part of the daily mart, a query of its own",
     "mart_boutique_visits_daily": "counted by difference, which a month cannot be",
-    "mart_cross_channel_daily": "BI reads it, and the rates add it up with the same finality",
 }
 """Models that only one other reads, and that reads what they read too; each with the reason."""
 LOOKED_UP = {"int_names", "mart_finality_daily"}

@@ -8,14 +8,6 @@ boutiques as (
     select * from {{ ref('dim_boutique') }}
 ),
 
-regions as (
-    select * from {{ ref('dim_region') }}
-),
-
-directorates as (
-    select * from {{ ref('dim_directorate') }}
-),
-
 -- Visits that follow calls need the calls of the 8 dates before the month too.
 final_counts as (
     select
@@ -34,16 +26,14 @@ final_counts as (
     group by periods.period_start_date, periods.period_end_date
 ),
 
-final as (
+with_finality as (
     select
         months.period_start_date,
         months.period_end_date,
         months.boutique_code,
         boutiques.boutique_name,
         months.directorate_code,
-        directorates.directorate_name,
         months.region_code,
-        regions.region_name,
         months.day_count,
         months.visit_count,
         months.served_count,
@@ -67,8 +57,10 @@ final as (
     from months
     inner join final_counts on months.period_start_date = final_counts.period_start_date
     left join boutiques on months.boutique_code = boutiques.boutique_code
-    left join directorates on months.directorate_code = directorates.directorate_code
-    left join regions on months.region_code = regions.region_code
+),
+
+final as (
+    {{ named('with_finality') }}
 )
 
 select * from final

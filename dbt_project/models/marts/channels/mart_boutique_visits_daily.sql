@@ -37,7 +37,7 @@ summed as (
     group by business_date, directorate_code, region_code, boutique_code
 ),
 
-final as (
+counted as (
     select
         summed.*,
     {% for column in of_customers -%}
@@ -49,6 +49,10 @@ final as (
         and summed.directorate_code = customers.directorate_code
         and summed.region_code = customers.region_code
         and summed.boutique_code = customers.boutique_code
+),
+
+final as (
+    {{ named('counted', windows=['repeat_visit_7d', 'call_after_visit_7d']) }}
 )
 
 select * from final

@@ -8,7 +8,7 @@ with visits as (
         {%- endif %}
 ),
 
-final as (
+counted as (
     select
         business_date,
         directorate_code,
@@ -17,6 +17,10 @@ final as (
         count(*) as visit_count
     from visits
     group by 1, 2, 3, 4
+),
+
+final as (
+    {{ named('counted') }}
 )
 
 select * from final

@@ -64,7 +64,7 @@ counted as (
     group by 1, 2, 3
 ),
 
-final as (
+figures as (
     select
         business_date,
         directorate_code,
@@ -87,6 +87,10 @@ final as (
     from counted
     full outer join open_boutiques using (business_date, directorate_code, region_code)
     left join dates using (business_date)
+),
+
+final as (
+    {{ named('figures') }}
 )
 
 select * from final

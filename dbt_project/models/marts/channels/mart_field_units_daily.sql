@@ -17,14 +17,6 @@ homes as (
     select * from {{ ref('int_homes') }}
 ),
 
-regions as (
-    select * from {{ ref('dim_region') }}
-),
-
-directorates as (
-    select * from {{ ref('dim_directorate') }}
-),
-
 jobs as (
     select
         daily.business_date,
@@ -47,30 +39,24 @@ jobs as (
         and daily.business_date < homes.valid_to
 ),
 
-final as (
+added_up as (
     select
-        jobs.business_date,
-        jobs.directorate_code,
-        directorates.directorate_name,
-        jobs.region_code,
-        regions.region_name,
-        jobs.kind,
+        business_date,
+        directorate_code,
+        region_code,
+        kind,
         {% for side in sides -%}
             coalesce(sum(closed_count) filter (where side = '{{ side }}'), 0)::bigint as {{ side }}_unit_closed_count,
             coalesce(sum(done_count) filter (where side = '{{ side }}'), 0)::bigint as {{ side }}_unit_done_count,
         {% endfor -%}
-        sum(jobs.closed_count)::bigint as closed_count,
-        sum(jobs.done_count)::bigint as done_count
+        sum(closed_count)::bigint as closed_count,
+        sum(done_count)::bigint as done_count
     from jobs
-    left join directorates on jobs.directorate_code = directorates.directorate_code
-    left join regions on jobs.region_code = regions.region_code
-    group by
-        jobs.business_date,
-        jobs.directorate_code,
-        directorates.directorate_name,
-        jobs.region_code,
-        regions.region_name,
-        jobs.kind
+    group by business_date, directorate_code, region_code, kind
+),
+
+final as (
+    {{ named('added_up') }}
 )
 
 select * from final

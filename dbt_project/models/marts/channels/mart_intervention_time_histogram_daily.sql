@@ -45,7 +45,7 @@ times as (
     select * from closings
 ),
 
-final as (
+counted as (
     select
         times.business_date,
         coalesce(homes.directorate_code, 'unknown') as directorate_code,
@@ -63,6 +63,10 @@ final as (
         and times.business_date >= homes.valid_from
         and times.business_date < homes.valid_to
     group by 1, 2, 3, 4, 5, 6
+),
+
+final as (
+    {{ named('counted') }}
 )
 
 select * from final

@@ -108,7 +108,7 @@ cells as (
     select business_date, directorate_code, region_code, kind from lines_daily
 ),
 
-final as (
+figures as (
     select
         cells.business_date,
         cells.directorate_code,
@@ -138,7 +138,11 @@ with_old_names as (
         *,
         open_job_stock as open_count,
         active_line_stock as active_line_count
-    from final
+    from figures
+),
+
+final as (
+    {{ named('with_old_names') }}
 )
 
-select * from with_old_names
+select * from final

@@ -8,7 +8,7 @@ with contacts as (
         {%- endif %}
 ),
 
-final as (
+counted as (
     select
         business_date,
         directorate_code,
@@ -18,6 +18,10 @@ final as (
         customer_answered_count,
         visit_after_call_7d_count
     from contacts
+),
+
+final as (
+    {{ named('counted', of=['directorate', 'region', 'reason'], windows=['visit_after_call_7d']) }}
 )
 
 select * from final
