@@ -43,24 +43,19 @@
 
 {#-
     The rows of a fact with their sign, as a query: those of its changed dates, and of `people` (a CTE) those on the
-    other dates that the model recomputes, up to `days` after them and up to `days_before` before. Person by person, so
-    that a night never reads all history.
+    other dates that the model recomputes and up to `days` after them. Person by person, so that a night never reads
+    all history.
 -#}
-{% macro signed_rows(fact, columns, condition, people, days, days_before=0) %}
+{% macro signed_rows(fact, columns, condition, people, days) %}
     {%- set columns = columns | join(', ') -%}
     {%- if not is_by_difference() -%}
-        {%- set dates = is_changed(days_before=days_before, days_after=days) if is_incremental() else 'true' -%}
+        {%- set dates = is_changed(days_after=days) if is_incremental() else 'true' -%}
         {{ return(
             'select 1 as sign, identity_key, ' ~ columns ~ ' from ' ~ all_dates(fact)
             ~ ' where ' ~ condition ~ ' and ' ~ dates
         ) }}
     {%- endif -%}
-    {#- What did not change counts alike before and now: of the dates before, those before a changed one matter. -#}
-    {%- set dates = dates_of(model, days_after=days) -%}
-    {%- if days_before -%}
-        {%- set dates = dates + changed_dates(model.config.meta.feeds, days_before=days_before) -%}
-    {%- endif -%}
-    {%- set mart, node, dates = published(fact), node_of(fact), dates | unique | sort or ['null'] -%}
+    {%- set mart, node, dates = published(fact), node_of(fact), dates_of(model, days_after=days) or ['null'] -%}
     select -1 as sign, identity_key, {{ columns }} from {{ mart }} where {{ is_changed(of=node) }} and {{ condition }}
     union all
     select 1 as sign, identity_key, {{ columns }} from {{ ref(fact) }} where {{ condition }}

@@ -1,5 +1,5 @@
 -- Callers who came, boutique by boutique and reason by reason, are those of the directorates and regions.
-{{ config(meta={'feeds': ['calls', 'boutique_visits'], 'lookback_days': 8, 'lookahead_days': 8}) }}
+{{ config(meta={'feeds': ['calls', 'boutique_visits'], 'lookback_days': 8}) }}
 {%- set place = ['business_date', 'directorate_code', 'region_code'] %}
 {%- set figures = [
     'customer_answered_count', 'visit_after_call_7d_count', 'customer_visit_count', 'call_after_visit_7d_count',

@@ -63,7 +63,6 @@ summed as (
         sum(daily.satisfied_count)::bigint as satisfied_count,
         sum(daily.customer_visit_count)::bigint as customer_visit_count,
         sum(daily.repeat_visit_7d_count)::bigint as repeat_visit_7d_count,
-        sum(daily.visit_following_call_7d_count)::bigint as visit_following_call_7d_count,
         sum(daily.call_after_visit_7d_count)::bigint as call_after_visit_7d_count
     from months
     inner join {{ ref('mart_boutique_visits_daily') }} as daily
@@ -71,15 +70,31 @@ summed as (
     group by months.period_start_date, months.period_end_date, daily.boutique_code
 ),
 
+callers as (
+    select
+        months.period_start_date,
+        contacts.boutique_code,
+        sum(contacts.visit_after_call_7d_count)::bigint as visit_after_call_7d_count
+    from months
+    inner join {{ ref('agg_calls_and_visits_daily') }} as contacts
+        on contacts.business_date between months.period_start_date and months.period_end_date
+    where contacts.visit_after_call_7d_count > 0
+    group by months.period_start_date, contacts.boutique_code
+),
+
 final as (
     select
         summed.*,
+        coalesce(callers.visit_after_call_7d_count, 0) as visit_after_call_7d_count,
         percentiles.p50_wait_minutes,
         percentiles.p95_wait_minutes
     from summed
     left join percentiles
         on summed.period_start_date = percentiles.period_start_date
         and summed.boutique_code = percentiles.boutique_code
+    left join callers
+        on summed.period_start_date = callers.period_start_date
+        and summed.boutique_code = callers.boutique_code
 )
 
 select * from final

@@ -2,18 +2,17 @@
 {%- set of_call, of_visit = ['reason_code', 'answered_by'], ['boutique_code'] -%}
 {%- set cell = place + of_call + of_visit -%}
 {%- set call_figures = ['customer_answered_count', 'visit_after_call_7d_count'] -%}
-{%- set visit_figures = [
-    'customer_visit_count', 'call_after_visit_7d_count', 'repeat_visit_7d_count', 'visit_following_call_7d_count',
-] -%}
+{%- set visit_figures = ['customer_visit_count', 'call_after_visit_7d_count', 'repeat_visit_7d_count'] -%}
 {%- set is_call, is_visit = 'is_offered and customer_key is not null', 'customer_key is not null' -%}
-{#- What is counted: the first contacts, and the others of which one comes after (or before) within 7 x 24 hours. -#}
-{%- set within = "interval '168 hours'" -%}
+{#- Of which contacts something is counted, with what it adds: a caller who came moves to the boutique's row. -#}
 {%- set counted = [
-    ('visit_after_call_7d_count', 'answers', 'visits', 'others.at > firsts.at and others.at <= firsts.at + ' ~ within),
-    ('call_after_visit_7d_count', 'visits', 'calls', 'others.at > firsts.at and others.at <= firsts.at + ' ~ within),
-    ('repeat_visit_7d_count', 'visits', 'visits', 'others.at > firsts.at and others.at <= firsts.at + ' ~ within),
-    ('visit_following_call_7d_count', 'visits', 'answers', 'others.at < firsts.at and others.at >= firsts.at - ' ~ within),
+    ('customer_answered_count', 'answers', ''),
+    ('customer_answered_count', 'callers_who_came', ''),
+    ('customer_answered_count', 'callers_who_came', '-'),
+    ('visit_after_call_7d_count', 'callers_who_came', ''),
+    ('customer_visit_count', 'visits', ''),
 ] -%}
+{%- set followed = {'call_after_visit_7d_count': 'calls', 'repeat_visit_7d_count': 'visits'} -%}
 
 with people as (
     {{ changed_people('fct_calls', is_call) }}
@@ -21,41 +20,29 @@ with people as (
     {{ changed_people('fct_boutique_visits', is_visit) }}
 ),
 
--- What comes within 7 x 24 hours is at most 8 dates away: the clock may change in between.
-signed_calls as (
+-- What follows within 7 x 24 hours is at most 8 dates later: the clock may change in between.
+calls as (
     {{ signed_rows(
         'fct_calls',
         [
-            'business_date', 'home_directorate_code', 'home_region_code', 'reason_code', 'answered_by', 'is_in_hours',
-            'offered_at', 'outcome',
+            'business_date', 'home_directorate_code as directorate_code', 'home_region_code as region_code',
+            "coalesce(reason_code, 'unknown') as reason_code", who_answered() ~ ' as answered_by',
+            'null::text as boutique_code', 'call_id', 'offered_at as at', 'outcome',
         ],
         is_call,
-        people='people', days=8, days_before=8
+        people='people',
+        days=8
     ) }}
 ),
 
-signed_visits as (
+visits as (
     {{ signed_rows(
         'fct_boutique_visits',
-        ['business_date', 'directorate_code', 'region_code', 'boutique_code', 'arrived_at'],
+        place + ['null::text as reason_code', 'null::text as answered_by', 'boutique_code', 'arrived_at as at'],
         is_visit,
-        people='people', days=8
+        people='people',
+        days=8
     ) }}
-),
-
-calls as (
-    select
-        sign,
-        identity_key,
-        offered_at as at,
-        outcome,
-        business_date,
-        home_directorate_code as directorate_code,
-        home_region_code as region_code,
-        coalesce(reason_code, 'unknown') as reason_code,
-        {{ who_answered() }} as answered_by,
-        null::text as boutique_code
-    from signed_calls
 ),
 
 answers as (
@@ -63,40 +50,42 @@ answers as (
     where outcome = 'answered'
 ),
 
-visits as (
-    select
-        sign,
-        identity_key,
-        arrived_at as at,
-        business_date,
-        directorate_code,
-        region_code,
-        null::text as reason_code,
-        null::text as answered_by,
-        boutique_code
-    from signed_visits
+-- The boutique that they came to first.
+callers_who_came as (
+    select distinct on (answers.sign, answers.call_id)
+        answers.sign,
+        answers.business_date,
+        answers.directorate_code,
+        answers.region_code,
+        answers.reason_code,
+        answers.answered_by,
+        visits.boutique_code
+    from answers
+    inner join visits
+        on answers.sign = visits.sign
+        and answers.identity_key = visits.identity_key
+        and answers.at < visits.at
+        and answers.at + interval '168 hours' >= visits.at
+    order by answers.sign, answers.call_id, visits.at, visits.boutique_code
 ),
 
--- Whether one comes with the other is asked by semi-joins: one pass over each channel.
+-- Whether one follows the other is asked by semi-joins: one pass over each channel.
 counted as (
-    select
-        {{ cell | join(', ') }},
-        sign,
-        'customer_answered_count' as figure
-    from answers
-    union all
-    select
-        {{ cell | join(', ') }},
-        sign,
-        'customer_visit_count' as figure
-    from visits
-    {% for figure, firsts, others, condition in counted -%}
+    {% for figure, contacts, change in counted -%}
+        select
+            {{ (place + of_call) | join(', ') }},
+            {{ 'null' if change else 'boutique_code' }} as boutique_code,
+            {{ change ~ '1' }} * sign as sign,
+            '{{ figure }}' as figure
+        from {{ contacts }}
         union all
+    {% endfor -%}
+    {% for figure, others in followed.items() -%}
         select
             {{ cell | join(', ') }},
             sign,
             '{{ figure }}' as figure
-        from {{ firsts }} as firsts
+        from visits as firsts
         where
             exists (
                 select 1
@@ -104,9 +93,11 @@ counted as (
                 where
                     others.sign = firsts.sign
                     and others.identity_key = firsts.identity_key
-                    and {{ condition }}
+                    and others.at > firsts.at
+                    and others.at <= firsts.at + interval '168 hours'
             )
-    {% endfor -%}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 summed as (
@@ -121,7 +112,8 @@ summed as (
         union all
         {{ published_figures(
             'mart_visits_after_calls_daily',
-            place + of_call + ['null as boutique_code'] + call_figures + ['0 as ' ~ visit_figures | join(', 0 as ')]
+            place + of_call + ["nullif(boutique_code, 'none') as boutique_code"]
+            + call_figures + ['0 as ' ~ visit_figures | join(', 0 as ')]
         ) }}
         union all
         {{ published_figures(

@@ -168,6 +168,9 @@ def test_a_seed_and_a_definition(built: Settings) -> None:
         change_seed(built, "public_holidays", "FR,1999-01-01,", "FR,2012-04-23,Bridge Day\nFR,1999-01-01,")
 
     def count_longer_waits() -> None:
+        """Without the unit tests, which hold the formulas as they are."""
+        for described in (built.project / "dbt_project" / "models").rglob("*.yml"):
+            described.write_text(described.read_text().partition("\nunit_tests:")[0] + "\n")
         path = built.project / "dbt_project" / "dbt_project.yml"
         path.write_text(path.read_text().replace("service_level_seconds: 20", "service_level_seconds: 40"))
 

@@ -230,19 +230,22 @@ def test_customers_who_change_channel_are_counted(built: Settings) -> None:
 
     by_place: dict[tuple, list[int]] = defaultdict(lambda: [0] * 9)
     by_reason: dict[tuple, list[int]] = defaultdict(lambda: [0] * 2)
-    by_boutique: dict[tuple, list[int]] = defaultdict(lambda: [0] * 4)
+    by_boutique: dict[tuple, list[int]] = defaultdict(lambda: [0] * 3)
+    came_to: dict[tuple, list[int]] = defaultdict(lambda: [0])
     for customer, of_customer in answers.items():
         for at, *place, reason, _ in of_customer:
             followed = is_followed(customer, at, visits)
             add(by_place[tuple(place)], 0, 1, followed, is_followed(customer, at, requests))
             add(by_reason[*place, reason], 0, 1, followed)
+            if followed:
+                first = min(visit for visit in visits[customer] if visit[0] > at)
+                add(came_to[place[0].replace(day=1), first[-1]], 0, 1)
     for customer, of_customer in visits.items():
         for at, day, directorate, region, boutique in of_customer:
             followed = is_followed(customer, at, calls)
             add(by_place[day, directorate, region], 3, 1, followed, is_followed(customer, at, requests))
-            preceded = any(at - timedelta(days=7) <= call[0] < at for call in answers.get(customer, ()))
             again = is_followed(customer, at, visits)
-            add(by_boutique[day, boutique], 0, 1, again, preceded, followed)
+            add(by_boutique[day, boutique], 0, 1, again, followed)
     for customer, of_customer in closings.items():
         for at, *place in of_customer:
             followed = (is_followed(customer, at, calls), is_followed(customer, at, calls, days=30))
@@ -265,9 +268,14 @@ def test_customers_who_change_channel_are_counted(built: Settings) -> None:
         (
             "(select * from marts.mart_boutique_visits_daily where customer_visit_count > 0)",
             "business_date, boutique_code",
-            "customer_visit_count, repeat_visit_7d_count, visit_following_call_7d_count, "
-            "call_after_visit_7d_count",
+            "customer_visit_count, repeat_visit_7d_count, call_after_visit_7d_count",
             by_boutique,
+        ),
+        (
+            "(select * from marts.mart_boutique_monthly where visit_after_call_7d_count > 0)",
+            "period_start_date, boutique_code",
+            "visit_after_call_7d_count",
+            came_to,
         ),
     ):
         of = mart if mart.startswith("(") else f"marts.{mart}"

@@ -1,4 +1,4 @@
-{%- set windows = ['boutique_visits', 'repeat_visit_7d', 'call_after_visit_7d'] -%}
+{%- set windows = ['boutique_visits', 'repeat_visit_7d', 'call_after_visit_7d', 'visit_after_call_7d'] -%}
 
 with months as (
     select * from {{ ref('agg_boutique_months') }}
@@ -8,20 +8,16 @@ boutiques as (
     select * from {{ ref('dim_boutique') }}
 ),
 
--- Visits that follow calls need the calls of the 8 dates before the month too.
 final_counts as (
     select
         periods.period_start_date,
         periods.period_end_date - periods.period_start_date + 1 as date_count,
-        {% for window in windows -%}
-            count(*) filter (
-                where finality.figure_window = '{{ window }}' and finality.business_date >= periods.period_start_date
-            ) as {{ window }}_final_count,
-        {% endfor -%}
-        count(*) filter (where finality.figure_window = 'calls') as calls_final_count
+    {% for window in windows -%}
+        count(*) filter (where figure_window = '{{ window }}') as {{ window }}_final_count{{ ',' if not loop.last }}
+    {% endfor %}
     from (select distinct period_start_date, period_end_date from months) as periods
     left join {{ ref('mart_finality_daily') }} as finality
-        on finality.business_date between periods.period_start_date - 8 and periods.period_end_date
+        on finality.business_date between periods.period_start_date and periods.period_end_date
         and finality.status = 'final'
     group by periods.period_start_date, periods.period_end_date
 ),
@@ -47,13 +43,11 @@ with_finality as (
         months.satisfied_count,
         months.customer_visit_count,
         months.repeat_visit_7d_count,
-        months.visit_following_call_7d_count,
+        months.visit_after_call_7d_count,
         months.call_after_visit_7d_count,
-        {% for window in windows -%}
-            final_counts.{{ window }}_final_count = final_counts.date_count as is_{{ window }}_final,
-        {% endfor -%}
-        final_counts.boutique_visits_final_count = final_counts.date_count
-        and final_counts.calls_final_count = final_counts.date_count + 8 as is_visit_following_call_7d_final
+    {% for window in windows -%}
+        {{ window }}_final_count = final_counts.date_count as is_{{ window }}_final{{ ',' if not loop.last }}
+    {% endfor %}
     from months
     inner join final_counts on months.period_start_date = final_counts.period_start_date
     left join boutiques on months.boutique_code = boutiques.boutique_code

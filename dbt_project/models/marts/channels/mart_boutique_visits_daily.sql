@@ -2,7 +2,7 @@
     'visit_count', 'served_count', 'sale_count', 'left_unserved_count', 'wait_served_count', 'survey_count', 'satisfied_count',
 ] -%}
 {%- set of_customers = [
-    'customer_visit_count', 'call_after_visit_7d_count', 'repeat_visit_7d_count', 'visit_following_call_7d_count',
+    'customer_visit_count', 'call_after_visit_7d_count', 'repeat_visit_7d_count',
 ] -%}
 
 with visits as (

@@ -15,6 +15,7 @@ counted as (
         region_code,
         reason_code,
         answered_by,
+        coalesce(boutique_code, 'none') as boutique_code,
         customer_answered_count,
         visit_after_call_7d_count
     from contacts

@@ -28,15 +28,14 @@ begin
         add column reason_code text default 'unknown',
         add column answered_by text default 'unknown',
         add column boutique_code text default 'unknown',
-        add column repeat_visit_7d_count bigint not null default 0,
-        add column visit_following_call_7d_count bigint not null default 0;
+        add column repeat_visit_7d_count bigint not null default 0;
     delete from intermediate.agg_calls_and_visits_daily
     where business_date in (select business_date from kept_dates where are_visits_kept);
 
     insert into intermediate.agg_calls_and_visits_daily (
         business_date, directorate_code, region_code, reason_code, answered_by, boutique_code,
         customer_answered_count, visit_after_call_7d_count, customer_visit_count, call_after_visit_7d_count,
-        repeat_visit_7d_count, visit_following_call_7d_count
+        repeat_visit_7d_count
     )
     select
         business_date, home_directorate_code, home_region_code, coalesce(reason_code, 'unknown'),
@@ -45,27 +44,30 @@ begin
             when answered_by = 'offshore' then 'offshore_off_hours'
             else coalesce(answered_by, 'unknown')
         end,
-        null, count(*), count(*) filter (where is_followed), 0, 0, 0, 0
+        boutique_code, count(*), count(boutique_code), 0, 0, 0
     from (
         select
             calls.*,
-            exists (
-                select from marts.fct_boutique_visits as visits
+            (
+                select visits.boutique_code
+                from marts.fct_boutique_visits as visits
                 where visits.identity_key = calls.identity_key
                     and visits.business_date between calls.business_date and calls.business_date + 8
                     and visits.customer_key is not null
                     and visits.arrived_at > calls.offered_at
                     and visits.arrived_at <= calls.offered_at + interval '168 hours'
-            ) as is_followed
+                order by visits.arrived_at, visits.boutique_code
+                limit 1
+            ) as boutique_code
         from marts.fct_calls as calls
         where calls.outcome = 'answered' and calls.customer_key is not null
             and calls.business_date in (select business_date from kept_dates where are_visits_kept)
     ) as answers
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6
     union all
     select
         business_date, directorate_code, region_code, null, null, boutique_code, 0, 0, count(*),
-        count(*) filter (where is_followed), count(*) filter (where is_repeated), count(*) filter (where is_preceded)
+        count(*) filter (where is_followed), count(*) filter (where is_repeated)
     from (
         select
             visits.*,
@@ -84,15 +86,7 @@ begin
                     and others.customer_key is not null
                     and others.arrived_at > visits.arrived_at
                     and others.arrived_at <= visits.arrived_at + interval '168 hours'
-            ) as is_repeated,
-            exists (
-                select from marts.fct_calls as calls
-                where calls.identity_key = visits.identity_key
-                    and calls.business_date between visits.business_date - 8 and visits.business_date
-                    and calls.outcome = 'answered' and calls.customer_key is not null
-                    and calls.offered_at < visits.arrived_at
-                    and calls.offered_at >= visits.arrived_at - interval '168 hours'
-            ) as is_preceded
+            ) as is_repeated
         from marts.fct_boutique_visits as visits
         where visits.customer_key is not null
             and visits.business_date in (select business_date from kept_dates where are_visits_kept)
@@ -133,9 +127,7 @@ begin
         alter column reason_code drop default,
         alter column answered_by drop default,
         alter column boutique_code drop default,
-        alter column repeat_visit_7d_count drop default, alter column repeat_visit_7d_count drop not null,
-        alter column visit_following_call_7d_count drop default,
-        alter column visit_following_call_7d_count drop not null;
+        alter column repeat_visit_7d_count drop default, alter column repeat_visit_7d_count drop not null;
     alter table intermediate.agg_calls_after_jobs_daily
         alter column region_code drop default, alter column region_code drop not null;
     reset role;
