@@ -128,8 +128,10 @@ def mart(settings: Settings, name: str, which: str = "true") -> list[tuple]:
     columns = "m::text"
     if name.startswith("fct_"):  # whose keys are not what they were
         columns = "(to_jsonb(m) - '{identity_key,caller_key,customer_key,line_key}'::text[])::text"
-    if name == "mart_answer_costs_monthly":  # its month has expired dates, whose repeats stand still
-        columns = "(to_jsonb(m) - 'repeat_7d_count')::text"
+    if name in ("mart_answer_costs_monthly", "mart_boutique_monthly"):
+        # Their month has expired dates. What followed on them stands still.
+        followed = "repeat_7d_count,repeat_visit_7d_count,call_after_visit_7d_count,visit_after_call_7d_count"
+        columns = f"(to_jsonb(m) - '{{{followed}}}'::text[])::text"
     if name == "mart_feed_health":
         columns = "feed, business_date, status, rows_read, rows_published, rows_quarantined, delivery_count"
     if name == "routing_prefixes":
