@@ -35,8 +35,8 @@ STEPS = {
     "mart_boutique_visits_daily": "counted by difference, which a month cannot be",
 }
 """Models that only one other reads, and that reads what they read too; each with the reason."""
-LOOKED_UP = {"int_names", "mart_finality_daily"}
-"""What nearly every mart looks up, by code or by date: no step on the way to it."""
+LOOKED_UP = {"int_names", "int_built_deliveries", "mart_finality_daily"}
+"""What nearly every mart looks up, by code, feed or date: no step on the way to it."""
 MOST_LINES = 150
 MOST_READ = 6
 MOST_VIEWS = 4
