@@ -147,7 +147,7 @@ final as (
         {%- endfor %}
         coalesce(directorate_code, 'unknown') as directorate_code,
         coalesce(directorate_name, 'Unknown') as directorate_name,
-        count(*) as site_count,
+        count(*) as site_stock,
         sum(open_half_hour_count)::bigint as open_half_hour_count,
         sum(busy_half_hour_count)::bigint as busy_half_hour_count,
         max(longest_busy_run_half_hours) as longest_busy_run_half_hours,

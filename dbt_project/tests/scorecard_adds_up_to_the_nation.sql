@@ -23,7 +23,7 @@ calls as (
         business_date,
         sum(offered_count) as offered_count,
         sum(answered_count) as answered_count,
-        sum(active_line_count) as active_line_stock
+        sum(active_line_stock) as active_line_stock
     from {{ ref('mart_service_quality_daily') }}
     group by business_date
 ),

@@ -67,7 +67,7 @@ told as (
         end as cause,
         case
             when reached.business_date is not null or %(is_redefined)s then coalesce(delivery_ids, '{{}}')
-            when figure in ('active_line_stock', 'active_line_count') then %(lines_ids)s
+            when figure = 'active_line_stock' then %(lines_ids)s
             else %(arrived_ids)s
         end as delivery_ids
     from moved
@@ -84,8 +84,8 @@ select *, array_to_string(delivery_ids, ', ') from told
 class Restatements:
     """What moves figures in the running build.
 
-    A cause reaches the dates of its feed that BI has seen, and as many around them as the mart looks back and
-    ahead. A job has several dates, so a restated extract of jobs may reach any. `is_redefined`: the formulas
+    A cause reaches the dates of its feed that BI has seen, and as many before them as the mart looks back. A
+    job has several dates, so a restated extract of jobs may reach any. `is_redefined`: the formulas
     may differ from those of the published figures.
     """
 
@@ -129,8 +129,7 @@ class Restatements:
             and column not in [*meta.get("persons", []), *meta.get("aliases", [])]
         ]
         is_whole = meta["publish"] == "whole"
-        lookback_days = LONGEST_LOOKBACK_DAYS if is_whole else meta.get("lookback_days", 0)
-        spans = list(self._spans(feeds, lookback_days, meta.get("lookahead_days", 0)))
+        spans = list(self._spans(feeds, LONGEST_LOOKBACK_DAYS if is_whole else meta.get("lookback_days", 0)))
         arrived_ids = self._delivery_ids(feeds)
         names = {figure: sql.Identifier(figure) for figure in figures}
         self._connection.execute(
@@ -182,9 +181,7 @@ class Restatements:
             for delivery_id in takers or earlier:
                 yield Cause(feed, delivery_id, frozenset([day]))
 
-    def _spans(
-        self, feeds: Sequence[str], lookback_days: int, lookahead_days: int
-    ) -> Iterator[tuple[date, date, int | None]]:
+    def _spans(self, feeds: Sequence[str], lookback_days: int) -> Iterator[tuple[date, date, int | None]]:
         """First and last date that each cause reaches, and its delivery."""
         subjects = {*feeds, "intervention_places"} if "interventions" in feeds else set(feeds)
         for cause in self._causes:
@@ -194,7 +191,7 @@ class Restatements:
                 yield *ANY_DATE, cause.delivery_id
                 continue
             for day in cause.dates:
-                span = (day - timedelta(days=lookback_days), day + timedelta(days=lookahead_days))
+                span = (day - timedelta(days=lookback_days), day)
                 if cause.delivery_id is None:
                     yield *span, None
                 elif (cause.subject, day) not in self._seen:
@@ -211,7 +208,7 @@ class Restatements:
 
     def _windows_of(self, figure: str, feeds: Sequence[str]) -> list[str]:
         """The windows in which a figure is final: those of its name, else of its feeds' dates."""
-        if figure in ("active_line_stock", "active_line_count"):
+        if figure == "active_line_stock":
             return ["call_rate"]
         about = figure.removesuffix("_count").removesuffix("_stock")
         named = [each for each in self._windows if about.startswith(each) or each.startswith(f"{about}_")]
