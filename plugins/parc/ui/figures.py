@@ -1,0 +1,172 @@
+"""Figures of the marts on a page: each is one query, shown as a chart, as a table and as CSV.
+
+All three have the same rows. The marts are read as `parc_reader`, as on all pages, in a transaction that
+can write nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from http import HTTPStatus
+from io import StringIO
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, Response
+from psycopg.rows import dict_row
+
+from parc.ledger import builds
+from parc.printable import csv_cell
+from parc.settings import Settings
+from parc.ui import vega
+from parc.ui.html import chart_policy, page
+from parc.ui.language import NOTHING, Texts
+from parc.warehouse import connect
+
+Row = dict[str, Any]
+Spec = dict[str, Any]
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Figures of one grain. `name` is their name in addresses and texts. `columns` are those of the query to
+    show, each with its kind: how it is written (`FORMATS`), or else the place of the texts of its codes.
+
+    `draw` makes the chart of the rows, in Vega-Lite; None where they are better read in the table.
+    """
+
+    name: str
+    query: str
+    columns: Mapping[str, str]
+    draw: Callable[[list[Row], Texts], Spec | None]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure with its rows, in a language."""
+
+    figure: Figure
+    rows: list[Row]
+    texts: Texts
+    query: str
+    """What of the page's address leads to the same rows."""
+
+    @property
+    def spec(self) -> Spec | None:
+        """The chart; None where there is none to draw."""
+        return self.figure.draw(self.rows, self.texts) if self.rows else None
+
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        """The head of each column of the table, and whether it is one of numbers."""
+        return [
+            (self.texts(f"columns.{name}"), kind in NUMBERS) for name, kind in self.figure.columns.items()
+        ]
+
+    @property
+    def cells(self) -> Iterable[list[str]]:
+        """The table's rows, written in the language."""
+        for row in self.rows:
+            yield [written(self.texts, row[name], kind) for name, kind in self.figure.columns.items()]
+
+    def as_csv(self) -> str:
+        """The rows as CSV, values as in the marts."""
+        text = StringIO()
+        writer = csv.writer(text)
+        writer.writerow(self.figure.columns)
+        for row in self.rows:
+            writer.writerow([csv_cell(row[name]) for name in self.figure.columns])
+        return text.getvalue()
+
+
+UNKNOWN_PLACE = "Unknown"
+"""What the dimensions call a region or directorate that is not known."""
+FORMATS: dict[str, Callable[[Texts, Any], str]] = {
+    "text": lambda texts, value: str(value),
+    "place": lambda texts, value: texts("page.unknown_place") if value == UNKNOWN_PLACE else str(value),
+    "date": lambda texts, value: texts.day(value),
+    "count": lambda texts, value: texts.number(value),
+    "seconds": lambda texts, value: texts.number(value, 1),
+    "decimal": lambda texts, value: texts.number(value, 2),
+    "share": lambda texts, value: texts.share(value),
+    "flag": lambda texts, value: texts("format.yes" if value else "format.no"),
+}
+NUMBERS = ("count", "seconds", "decimal", "share")
+
+
+def written(texts: Texts, value: Any, kind: str) -> str:
+    """A value of a mart for people: by its format, or the text of its code."""
+    if value is None:
+        return NOTHING
+    return FORMATS[kind](texts, value) if kind in FORMATS else texts(f"{kind}.{value}")
+
+
+def read(settings: Settings, query: str, parameters: Parameters) -> list[Row]:
+    """The rows of a query on the marts; none while no build is published."""
+    return read_all(settings, [query], parameters)[0]
+
+
+def read_all(settings: Settings, queries: Iterable[str], parameters: Parameters) -> list[list[Row]]:
+    """The rows of each of these queries. One that is asked for twice is run once."""
+    found: dict[str, list[Row]] = {}
+    with connect(settings, "reader") as connection:
+        connection.read_only = True
+        is_built = builds.published(connection) is not None
+        with connection.cursor(row_factory=dict_row) as cursor:
+            for query in dict.fromkeys(queries):
+                found[query] = cursor.execute(query.encode(), parameters).fetchall() if is_built else []
+    return [found[query] for query in queries]
+
+
+def read_figures(
+    settings: Settings, figures: list[Figure], parameters: Parameters, texts: Texts, query: str
+) -> dict[str, Shown]:
+    """These figures with their rows, by name."""
+    rows = read_all(settings, [figure.query for figure in figures], parameters)
+    return {
+        figure.name: Shown(figure, found, texts, query) for figure, found in zip(figures, rows, strict=True)
+    }
+
+
+def one(figures: Iterable[Figure], name: str) -> Figure:
+    """The figure of this name.
+
+    Raises HTTPException (404) if there is none.
+    """
+    for figure in figures:
+        if figure.name == name:
+            return figure
+    raise HTTPException(HTTPStatus.NOT_FOUND, f"There are no figures {name}.")
+
+
+def as_download(shown: Shown) -> Response:
+    """The figure as a file of CSV."""
+    attached = {"Content-Disposition": f'attachment; filename="{shown.figure.name}.csv"'}
+    return Response(shown.as_csv(), media_type="text/csv; charset=utf-8", headers=attached)
+
+
+def chart_page(request: Request, template: str, texts: Texts, **values: Any) -> HTMLResponse:
+    """A page with charts: it may also run the chart library, which bears a number of this answer alone."""
+    nonce = secrets.token_urlsafe(16)
+    base = request.scope.get("root_path", "")
+    library = f"{base}/charts/{vega.NAME}"
+    answer = page(request, template, t=texts, nonce=nonce, library=library, **values)
+    answer.headers["Content-Security-Policy"] = chart_policy(nonce)
+    return answer
+
+
+def plain(rows: list[Row], *columns: str) -> list[Row]:
+    """The rows as JSON has them; of all columns, or of these."""
+    return [{name: _plain(row[name]) for name in columns or row} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else value
