@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from parc.ui.figures import Row, Spec
@@ -15,20 +15,23 @@ MOST_TICKS = 8
 HATCHED = "url(#provisional)"
 
 
-def chart(description: str, height: int, layers: list[Spec]) -> Spec:
-    """Layers over each other, as wide as their place. `description` is read aloud."""
+def chart(description: str, height: int, rows: list[Row], layers: list[Spec]) -> Spec:
+    """Layers over each other, as wide as their place, of rows that are JSON already. `description` is read
+    aloud."""
     return {
         "width": "container",
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "description": description,
-        "layer": [each for each in layers if each["data"]["values"]],
+        "data": {"values": rows},
+        "layer": [each for each in layers if "data" not in each or each["data"]["values"]],
     }
 
 
-def layer(rows: list[Row], mark: Spec, **encoding: Any) -> Spec:
-    """Marks for rows that are JSON already (`figures.plain`)."""
-    return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
+def layer(mark: Spec, rows: list[Row] | None = None, **encoding: Any) -> Spec:
+    """Marks for the rows of the chart, or for rows of its own. Without any, there is no layer."""
+    data = {} if rows is None else {"data": {"values": rows}}
+    return {**data, "mark": mark, "encoding": encoding}
 
 
 def day(field: str, texts: Texts, *, at: Sequence[str] = (), months: bool = False, **more: Any) -> Encoding:
@@ -54,7 +57,7 @@ def quantity(field: str, kind: str, *, title: str | None = None, zero: bool = Fa
     return {"field": field, "type": "quantitative", "axis": axis, "scale": scale, **more}
 
 
-AXIS_FORMATS = {"count": ",.0f", "seconds": ",.0f", "decimal": ",.1f", "share": ".0%"}
+AXIS_FORMATS = {"count": ",.0f", "seconds": ",.0f", "decimal": ",.1f", "share": ".1~%"}
 """In the notation of d3-format."""
 
 
@@ -70,6 +73,11 @@ def colours(codes: dict[str, str], **more: Any) -> Encoding:
     """A colour (of the page's style) for each word."""
     scale = {"domain": list(codes), "range": [f"var(--{colour})" for colour in codes.values()]}
     return {"type": "nominal", "scale": scale, "legend": {"title": None}, **more}
+
+
+def instant(day: date, later: timedelta) -> str:
+    """An instant near the beginning of a date, as JSON has it."""
+    return (datetime.combine(day, time(), UTC) + later).isoformat().replace("+00:00", "Z")
 
 
 def after(day: date, days: int = 1) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import csv
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from http import HTTPStatus
 from io import StringIO
 from typing import Any
@@ -38,13 +36,19 @@ class Figure:
     """Figures of one grain. `name` is their name in addresses and texts. `columns` are those of the query to
     show, each with its kind: how it is written (`FORMATS`), or else the place of the texts of its codes.
 
-    `draw` makes the chart of the rows, in Vega-Lite; None where they are better read in the table.
+    `draw` makes the chart of the rows, in Vega-Lite; None where they are better read in the table. Of a query
+    of several figures, `metric` says which of its rows are this one's.
     """
 
     name: str
     query: str
     columns: Mapping[str, str]
     draw: Callable[[list[Row], Texts], Spec | None]
+    metric: str | None = None
+
+    def own(self, rows: list[Row]) -> list[Row]:
+        """Its rows among those of its query."""
+        return rows if self.metric is None else [row for row in rows if row["metric"] == self.metric]
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,13 @@ FORMATS: dict[str, Callable[[Texts, Any], str]] = {
     "date": lambda texts, value: texts.day(value),
     "count": lambda texts, value: texts.number(value),
     "seconds": lambda texts, value: texts.number(value, 1),
+    "reason": lambda texts, value: texts.at("reason").get(value, value),
+    "effect": lambda texts, value: texts.number(value, 4),
     "decimal": lambda texts, value: texts.number(value, 2),
     "share": lambda texts, value: texts.share(value),
     "flag": lambda texts, value: texts("format.yes" if value else "format.no"),
 }
-NUMBERS = ("count", "seconds", "decimal", "share")
+NUMBERS = ("count", "seconds", "decimal", "effect", "share")
 
 
 def written(texts: Texts, value: Any, kind: str) -> str:
@@ -107,13 +113,9 @@ def written(texts: Texts, value: Any, kind: str) -> str:
     return FORMATS[kind](texts, value) if kind in FORMATS else texts(f"{kind}.{value}")
 
 
-def read(settings: Settings, query: str, parameters: Parameters) -> list[Row]:
-    """The rows of a query on the marts; none while no build is published."""
-    return read_all(settings, [query], parameters)[0]
-
-
-def read_all(settings: Settings, queries: Iterable[str], parameters: Parameters) -> list[list[Row]]:
-    """The rows of each of these queries. One that is asked for twice is run once."""
+def read(settings: Settings, queries: Sequence[str], parameters: Parameters) -> list[list[Row]]:
+    """The rows of each of these queries on the marts; none while no build is published. One that is asked for
+    twice is run once."""
     found: dict[str, list[Row]] = {}
     with connect(settings, "reader") as connection:
         connection.read_only = True
@@ -125,12 +127,13 @@ def read_all(settings: Settings, queries: Iterable[str], parameters: Parameters)
 
 
 def read_figures(
-    settings: Settings, figures: list[Figure], parameters: Parameters, texts: Texts, query: str
+    settings: Settings, figures: Sequence[Figure], parameters: Parameters, texts: Texts, query: str
 ) -> dict[str, Shown]:
     """These figures with their rows, by name."""
-    rows = read_all(settings, [figure.query for figure in figures], parameters)
+    rows = read(settings, [figure.query for figure in figures], parameters)
     return {
-        figure.name: Shown(figure, found, texts, query) for figure, found in zip(figures, rows, strict=True)
+        figure.name: Shown(figure, figure.own(found), texts, query)
+        for figure, found in zip(figures, rows, strict=True)
     }
 
 
@@ -145,9 +148,10 @@ def one(figures: Iterable[Figure], name: str) -> Figure:
     raise HTTPException(HTTPStatus.NOT_FOUND, f"There are no figures {name}.")
 
 
-def as_download(shown: Shown) -> Response:
+def as_download(settings: Settings, figure: Figure, parameters: Parameters, texts: Texts) -> Response:
     """The figure as a file of CSV."""
-    attached = {"Content-Disposition": f'attachment; filename="{shown.figure.name}.csv"'}
+    [shown] = read_figures(settings, [figure], parameters, texts, "").values()
+    attached = {"Content-Disposition": f'attachment; filename="{figure.name}.csv"'}
     return Response(shown.as_csv(), media_type="text/csv; charset=utf-8", headers=attached)
 
 
@@ -159,14 +163,3 @@ def chart_page(request: Request, template: str, texts: Texts, **values: Any) -> 
     answer = page(request, template, t=texts, nonce=nonce, library=library, **values)
     answer.headers["Content-Security-Policy"] = chart_policy(nonce)
     return answer
-
-
-def plain(rows: list[Row], *columns: str) -> list[Row]:
-    """The rows as JSON has them; of all columns, or of these."""
-    return [{name: _plain(row[name]) for name in columns or row} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    return value.isoformat() if isinstance(value, date) else value

@@ -190,21 +190,21 @@ def draw_waves(rows: list[Row], t: Texts) -> Spec:
     return drawing.chart(
         t("figures.waves.title"),
         17 * len(rows),
+        shown,
         [
             layer(
-                [{"at": as_of.isoformat(), "words": today}],
                 {"type": "rule", "strokeDash": [2, 3], "stroke": "var(--muted)", "description": today},
+                [{"at": as_of.isoformat(), "words": today}],
                 x=drawing.day("at", t, months=True),
             ),
             layer(
-                [row for row in shown if row["end"] != row["planned"]],
                 {"type": "rule", "stroke": "var(--warn)", "strokeWidth": 3, "aria": False},
+                [row for row in shown if row["end"] != row["planned"]],
                 x=drawing.day("planned", t, months=True),
                 x2={"field": "end"},
                 y=regions,
             ),
             layer(
-                shown,
                 {"type": "tick", "thickness": 3, "size": 13},
                 x=drawing.day("planned", t, months=True),
                 y=regions,
@@ -212,8 +212,8 @@ def draw_waves(rows: list[Row], t: Texts) -> Spec:
                 tooltip=said,
             ),
             layer(
-                seen,
                 {"type": "circle", "size": 80, "opacity": 1},
+                seen,
                 x=drawing.day("observed", t, months=True),
                 y=regions,
                 color={"datum": observed, **legend},
@@ -248,9 +248,9 @@ def draw_answers(rows: list[Row], t: Texts) -> Spec:
     return drawing.chart(
         t("figures.answers.title"),
         260,
+        shown,
         [
             layer(
-                shown,
                 {"type": "rect", "stroke": "var(--ground)", "strokeWidth": 1},
                 **weeks,
                 y=drawing.quantity("low", "share", zero=True),
@@ -267,8 +267,8 @@ def draw_answers(rows: list[Row], t: Texts) -> Spec:
                 ),
             ),
             layer(
-                [row for row in shown if row["week_start_date"] in parts and row["low"] == 0],
                 {"type": "rect", "fill": drawing.HATCHED, "aria": False, "tooltip": None},
+                [row for row in shown if row["week_start_date"] in parts and row["low"] == 0],
                 **weeks,
                 y={"datum": 0, "type": "quantitative"},
                 y2={"datum": 1},
@@ -277,24 +277,25 @@ def draw_answers(rows: list[Row], t: Texts) -> Spec:
     )
 
 
-MAP_FIGURE = Figure(
-    "map",
-    MAP,
-    {
-        "business_date": "date",
-        "region_code": "text",
-        "region_name": "place",
-        "status": "status",
-        "planned_go_live_date": "date",
-        "observed_go_live_date": "date",
-        "home_in_hours_count": "count",
-        "in_hours_known_answered_count": "count",
-        "home_region_rate": "share",
-    },
-    lambda rows, t: None,
-)
+PAST = Figure("history", HISTORY, {}, lambda rows, t: None)
+"""What the slider of the map shows."""
 FIGURES = [
-    MAP_FIGURE,
+    Figure(
+        "map",
+        MAP,
+        {
+            "business_date": "date",
+            "region_code": "text",
+            "region_name": "place",
+            "status": "status",
+            "planned_go_live_date": "date",
+            "observed_go_live_date": "date",
+            "home_in_hours_count": "count",
+            "in_hours_known_answered_count": "count",
+            "home_region_rate": "share",
+        },
+        lambda rows, t: None,
+    ),
     Figure(
         "waves",
         WAVES,
@@ -329,12 +330,7 @@ def show_rollout(
     request: Request, settings: Platform, t: Spoken, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
     """Show where the rollout stands: a map of any day, the waves, and who answers."""
-    parameters = wanted.parameters()
-    rows = figures.read_all(settings, [HISTORY, *(figure.query for figure in FIGURES)], parameters)
-    shown = {
-        figure.name: figures.Shown(figure, found, t, wanted.query)
-        for figure, found in zip(FIGURES, rows[1:], strict=True)
-    }
+    shown = figures.read_figures(settings, [PAST, *FIGURES], wanted.parameters(), t, wanted.query)
     found = shown["map"].rows
     return figures.chart_page(
         request,
@@ -350,7 +346,7 @@ def show_rollout(
         tiles=tile_map(settings),
         level=level,
         written=written,
-        history=history(rows[0]),
+        history=history(shown["history"].rows),
     )
 
 
@@ -358,8 +354,7 @@ def show_rollout(
 def download_figure(settings: Platform, t: Spoken, name: str, wanted: Annotated[Wanted, Query()]) -> Response:
     """A figure of this page as CSV."""
     figure = figures.one(FIGURES, name)
-    rows = figures.read(settings, figure.query, wanted.parameters())
-    return figures.as_download(figures.Shown(figure, rows, t, wanted.query))
+    return figures.as_download(settings, figure, wanted.parameters(), t)
 
 
 def level(home: int, known: int) -> str:
