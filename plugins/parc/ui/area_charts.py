@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 from parc.ui import drawing
 from parc.ui.drawing import layer
@@ -92,7 +93,7 @@ class OverTime:
                 for field in fields
                 if row[field] is not None
             ]
-            encoding = {
+            encoding: dict[str, Any] = {
                 "x": self._x(rows),
                 "y": drawing.quantity("value", kind, zero=True),
                 "color": drawing.colours(names, field="line"),

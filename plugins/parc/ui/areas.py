@@ -4,19 +4,18 @@ that."""
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
-from parc.settings import Settings
 from parc.ui import area_queries as queries
 from parc.ui import figures
 from parc.ui.area_charts import EVENTS, OverTime, draw_effect
 from parc.ui.area_queries import CHANNELS, METRICS, AreaKind, Step
-from parc.ui.figures import Figure, Row, written
+from parc.ui.figures import Figure, Marts, Row, written
 from parc.ui.language import Spoken, Texts
 from parc.ui.rollout import MARKETS
 from parc.ui.visitors import Platform
@@ -44,20 +43,22 @@ class Wanted(BaseModel):
 class Area:
     """A region or directorate, and the figures that are asked for."""
 
-    def __init__(self, settings: Settings, kind: AreaKind, code: str, wanted: Wanted) -> None:
-        """Raises HTTPException (404) if there is none of this code, and a published build."""
-        self._settings, self.kind, self.code, self.wanted = settings, kind, code, wanted
-        found, counted = figures.read(settings, [queries.AREAS[kind], queries.DATE_COUNT], {"code": code})
-        if counted and not found:
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no {kind} {code}.")
-        self.name = found[0]["name"] if found else code
-        self.is_built = bool(counted)
-        date_count = counted[0]["date_count"] if counted else 0
-        self.step: Step = wanted.step or ("day" if date_count < 7 * FEWEST_WEEKS else "week")
-        self.parameters: dict[str, Any] = {
-            "code": code,
-            "regions": found[0]["regions"] if found else [],
-            "directorates": found[0]["directorates"] if found else [],
+    def __init__(self, marts: Marts, kind: AreaKind, wanted: Wanted) -> None:
+        """Raises HTTPException (404) if a build is published and names none of this code."""
+        self._marts, self.kind, self.wanted = marts, kind, wanted
+        self.code = str(marts.parameters["code"])
+        self.is_built = marts.is_built
+        found = marts.rows(queries.AREAS[kind])
+        if marts.is_built and not found:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no {kind} {self.code}.")
+        area = found[0] if found else {"name": self.code, "regions": [], "directorates": []}
+        self.name = area["name"]
+        counted = marts.rows(queries.DATE_COUNT)
+        has_few = not counted or counted[0]["date_count"] < 7 * FEWEST_WEEKS
+        self.step: Step = wanted.step or ("day" if has_few else "week")
+        marts.parameters |= {
+            "regions": area["regions"],
+            "directorates": area["directorates"],
             "market": wanted.market,
             "market_of_wave": "fixe" if wanted.market == "all" else wanted.market,
             "days": DAYS_SHOWN if self.step == "day" else 7 * WEEKS_SHOWN,
@@ -148,22 +149,17 @@ class Area:
 
     def show(self, request: Request, t: Texts) -> HTMLResponse:
         """The page."""
-        events, states, neighbours = figures.read(
-            self._settings, [queries.EVENTS, queries.STATES, queries.NEIGHBOURS], self.parameters
-        )
-        query = self.wanted.query
-        shown = figures.read_figures(self._settings, self.figures(events, t), self.parameters, t, query)
         return figures.chart_page(
             request,
             "area",
             t,
             area=self,
             address=f"{request.scope.get('root_path', '')}/{self.kind}s/{self.code}",
-            shown=shown,
+            shown=self._marts.show(self.figures(self._marts.rows(queries.EVENTS), t), t, self.wanted.query),
             of_calls=list(METRICS),
             of_channels=list(CHANNELS),
-            states=states,
-            neighbours=neighbours,
+            states=self._marts.rows(queries.STATES),
+            neighbours=self._marts.rows(queries.NEIGHBOURS),
             markets=("all", *MARKETS),
             event_colours=EVENTS,
             written=written,
@@ -171,8 +167,7 @@ class Area:
 
     def download(self, name: str, t: Texts) -> Response:
         """A figure of the page as CSV."""
-        figure = figures.one(self.figures([], t), name)
-        return figures.as_download(self._settings, figure, self.parameters, t)
+        return self._marts.download(figures.one(self.figures([], t), name), t)
 
 
 EVENTS_FIGURE = Figure(
@@ -188,7 +183,8 @@ def show_region(
     request: Request, settings: Platform, t: Spoken, code: str, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
     """Show a region of 2012."""
-    return Area(settings, "region", code, wanted).show(request, t)
+    with figures.marts(settings, {"code": code}) as marts:
+        return Area(marts, "region", wanted).show(request, t)
 
 
 @router.get("/regions/{code}/{name}.csv")
@@ -196,7 +192,8 @@ def download_region(
     settings: Platform, t: Spoken, code: str, name: str, wanted: Annotated[Wanted, Query()]
 ) -> Response:
     """A figure of a region as CSV."""
-    return Area(settings, "region", code, wanted).download(name, t)
+    with figures.marts(settings, {"code": code}) as marts:
+        return Area(marts, "region", wanted).download(name, t)
 
 
 @router.get("/directorates/{code}")
@@ -204,7 +201,8 @@ def show_directorate(
     request: Request, settings: Platform, t: Spoken, code: str, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
     """Show a regional directorate."""
-    return Area(settings, "directorate", code, wanted).show(request, t)
+    with figures.marts(settings, {"code": code}) as marts:
+        return Area(marts, "directorate", wanted).show(request, t)
 
 
 @router.get("/directorates/{code}/{name}.csv")
@@ -212,4 +210,5 @@ def download_directorate(
     settings: Platform, t: Spoken, code: str, name: str, wanted: Annotated[Wanted, Query()]
 ) -> Response:
     """A figure of a directorate as CSV."""
-    return Area(settings, "directorate", code, wanted).download(name, t)
+    with figures.marts(settings, {"code": code}) as marts:
+        return Area(marts, "directorate", wanted).download(name, t)

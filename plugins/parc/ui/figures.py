@@ -1,21 +1,23 @@
 """Figures of the marts on a page: each is one query, shown as a chart, as a table and as CSV.
 
-All three have the same rows. The marts are read as `parc_reader`, as on all pages, in a transaction that
-can write nothing.
+All three have the same rows.
 """
 
 from __future__ import annotations
 
 import csv
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from io import StringIO
 from typing import Any
 
 from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
+from psycopg import Connection, IsolationLevel
 from psycopg.rows import dict_row
 
 from parc.ledger import builds
@@ -61,12 +63,12 @@ class Shown:
     query: str
     """What of the page's address leads to the same rows."""
 
-    @property
+    @cached_property
     def spec(self) -> Spec | None:
         """The chart; None where there is none to draw."""
         return self.figure.draw(self.rows, self.texts) if self.rows else None
 
-    @property
+    @cached_property
     def heads(self) -> list[tuple[str, bool]]:
         """The head of each column of the table, and whether it is one of numbers."""
         return [
@@ -74,10 +76,11 @@ class Shown:
         ]
 
     @property
-    def cells(self) -> Iterable[list[str]]:
-        """The table's rows, written in the language."""
+    def cells(self) -> Iterable[list[tuple[str, bool]]]:
+        """The table's rows, written in the language; of each cell whether it is a number."""
+        columns = [(name, kind, kind in NUMBERS) for name, kind in self.figure.columns.items()]
         for row in self.rows:
-            yield [written(self.texts, row[name], kind) for name, kind in self.figure.columns.items()]
+            yield [(written(self.texts, row[name], kind), is_number) for name, kind, is_number in columns]
 
     def as_csv(self) -> str:
         """The rows as CSV, values as in the marts."""
@@ -113,28 +116,46 @@ def written(texts: Texts, value: Any, kind: str) -> str:
     return FORMATS[kind](texts, value) if kind in FORMATS else texts(f"{kind}.{value}")
 
 
-def read(settings: Settings, queries: Sequence[str], parameters: Parameters) -> list[list[Row]]:
-    """The rows of each of these queries on the marts; none while no build is published. One that is asked for
-    twice is run once."""
-    found: dict[str, list[Row]] = {}
+class Marts:
+    """The published marts, for as long as one page is made: a query that is asked for twice is run once."""
+
+    def __init__(self, connection: Connection[Any], parameters: Parameters) -> None:
+        """`parameters` are those of all queries; more may be added until one is run that needs them."""
+        self.parameters = dict(parameters)
+        self.is_built = builds.published(connection) is not None
+        self._cursor = connection.cursor(row_factory=dict_row)
+        self._found: dict[str, list[Row]] = {}
+
+    def rows(self, query: str) -> list[Row]:
+        """The rows of a query; none while no build is published."""
+        if query not in self._found and self.is_built:
+            self._found[query] = self._cursor.execute(query.encode(), self.parameters).fetchall()
+        return self._found.get(query, [])
+
+    def show(self, figures: Iterable[Figure], texts: Texts, address_query: str = "") -> dict[str, Shown]:
+        """These figures with their rows, by name."""
+        return {
+            figure.name: Shown(figure, figure.own(self.rows(figure.query)), texts, address_query)
+            for figure in figures
+        }
+
+    def download(self, figure: Figure, texts: Texts) -> Response:
+        """The figure as a file of CSV."""
+        text = self.show([figure], texts)[figure.name].as_csv()
+        attached = {"Content-Disposition": f'attachment; filename="{figure.name}.csv"'}
+        return Response(text, media_type="text/csv; charset=utf-8", headers=attached)
+
+
+@contextmanager
+def marts(settings: Settings, parameters: Parameters) -> Iterator[Marts]:
+    """The marts as they are at one moment, read as `parc_reader`.
+
+    Raises ConfigurationError if the warehouse cannot be reached.
+    """
     with connect(settings, "reader") as connection:
         connection.read_only = True
-        is_built = builds.published(connection) is not None
-        with connection.cursor(row_factory=dict_row) as cursor:
-            for query in dict.fromkeys(queries):
-                found[query] = cursor.execute(query.encode(), parameters).fetchall() if is_built else []
-    return [found[query] for query in queries]
-
-
-def read_figures(
-    settings: Settings, figures: Sequence[Figure], parameters: Parameters, texts: Texts, query: str
-) -> dict[str, Shown]:
-    """These figures with their rows, by name."""
-    rows = read(settings, [figure.query for figure in figures], parameters)
-    return {
-        figure.name: Shown(figure, figure.own(found), texts, query)
-        for figure, found in zip(figures, rows, strict=True)
-    }
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        yield Marts(connection, parameters)
 
 
 def one(figures: Iterable[Figure], name: str) -> Figure:
@@ -146,13 +167,6 @@ def one(figures: Iterable[Figure], name: str) -> Figure:
         if figure.name == name:
             return figure
     raise HTTPException(HTTPStatus.NOT_FOUND, f"There are no figures {name}.")
-
-
-def as_download(settings: Settings, figure: Figure, parameters: Parameters, texts: Texts) -> Response:
-    """The figure as a file of CSV."""
-    [shown] = read_figures(settings, [figure], parameters, texts, "").values()
-    attached = {"Content-Disposition": f'attachment; filename="{figure.name}.csv"'}
-    return Response(shown.as_csv(), media_type="text/csv; charset=utf-8", headers=attached)
 
 
 def chart_page(request: Request, template: str, texts: Texts, **values: Any) -> HTMLResponse:

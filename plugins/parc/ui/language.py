@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +57,7 @@ class Texts:
         month = self.at("format.short_months")[value.month - 1]
         return self("format.day", day=value.day, month=month, year=value.year)
 
-    @property
+    @cached_property
     def _signs(self) -> dict[int, str]:
         return {ord(","): self("format.thousands"), ord("."): self("format.decimal")}
 

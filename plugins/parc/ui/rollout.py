@@ -243,7 +243,10 @@ def draw_answers(rows: list[Row], t: Texts) -> Spec:
         )
         low = high
     mondays = [row["week_start_date"] for row in shown]
-    weeks = {"x": drawing.day("week_start_date", t, at=mondays), "x2": {"field": "week_end_date"}}
+    weeks: dict[str, Any] = {
+        "x": drawing.day("week_start_date", t, at=mondays),
+        "x2": {"field": "week_end_date"},
+    }
     parts = [row["week_start_date"].isoformat() for row in rows if not row["is_whole_period"]]
     return drawing.chart(
         t("figures.answers.title"),
@@ -277,8 +280,6 @@ def draw_answers(rows: list[Row], t: Texts) -> Spec:
     )
 
 
-PAST = Figure("history", HISTORY, {}, lambda rows, t: None)
-"""What the slider of the map shows."""
 FIGURES = [
     Figure(
         "map",
@@ -330,7 +331,9 @@ def show_rollout(
     request: Request, settings: Platform, t: Spoken, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
     """Show where the rollout stands: a map of any day, the waves, and who answers."""
-    shown = figures.read_figures(settings, [PAST, *FIGURES], wanted.parameters(), t, wanted.query)
+    with figures.marts(settings, wanted.parameters()) as marts:
+        past = marts.rows(HISTORY)
+        shown = marts.show(FIGURES, t, wanted.query)
     found = shown["map"].rows
     return figures.chart_page(
         request,
@@ -346,7 +349,7 @@ def show_rollout(
         tiles=tile_map(settings),
         level=level,
         written=written,
-        history=history(shown["history"].rows),
+        history=history(past),
     )
 
 
@@ -354,7 +357,8 @@ def show_rollout(
 def download_figure(settings: Platform, t: Spoken, name: str, wanted: Annotated[Wanted, Query()]) -> Response:
     """A figure of this page as CSV."""
     figure = figures.one(FIGURES, name)
-    return figures.as_download(settings, figure, wanted.parameters(), t)
+    with figures.marts(settings, wanted.parameters()) as marts:
+        return marts.download(figure, t)
 
 
 def level(home: int, known: int) -> str:
