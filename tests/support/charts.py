@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from parc.settings import Settings
 from support.running import BROWSER
 
 COUNT = """() => Object.fromEntries([...document.querySelectorAll('section.figure')].map((figure) => {
@@ -61,6 +63,22 @@ def look(page: Any, address: str) -> Looked:
         violations=[(each["id"], each["nodes"][0]["html"][:200]) for each in found],
         width=page.evaluate("document.documentElement.scrollWidth"),
     )
+
+
+def pages_of(settings: Settings) -> TestClient:
+    """The pages of a platform for a logged-in user."""
+    from parc.ui.app import app
+
+    pages = FastAPI()
+    pages.mount("/parc", app)
+    allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
+
+    class Client(TestClient):
+        def request(self, *arguments: Any, **keywords: Any) -> Any:
+            app.dependency_overrides = {**allowed, Settings.from_env: lambda: settings}
+            return super().request(*arguments, **keywords)
+
+    return Client(pages)
 
 
 @contextmanager

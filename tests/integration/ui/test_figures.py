@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from io import StringIO
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from parc.build import build
@@ -56,25 +55,9 @@ def one_day(module_warehouse: Settings) -> Settings:
     return module_warehouse
 
 
-def pages_of(settings: Settings) -> TestClient:
-    """The pages for a logged-in user."""
-    from parc.ui.app import app
-
-    pages = FastAPI()
-    pages.mount("/parc", app)
-    allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
-
-    class Client(TestClient):
-        def request(self, *arguments, **keywords):
-            app.dependency_overrides = {**allowed, Settings.from_env: lambda: settings}
-            return super().request(*arguments, **keywords)
-
-    return Client(pages)
-
-
 @pytest.fixture(scope="module")
 def client(one_day: Settings) -> TestClient:
-    return pages_of(one_day)
+    return charts.pages_of(one_day)
 
 
 def rows(client: TestClient, path: str) -> list[dict[str, str]]:
@@ -119,7 +102,7 @@ class TestInABrowser:
             page.get_by_role("heading", name="Le déploiement").wait_for()
 
     def test_an_empty_warehouse_says_so(self, warehouse: Settings) -> None:
-        with charts.tab(pages_of(warehouse)) as page:
+        with charts.tab(charts.pages_of(warehouse)) as page:
             for path in PAGES:
                 looked = charts.look(page, f"/parc/{path}")
                 assert (looked.complaints, looked.violations, looked.figures) == ([], [], {}), path
