@@ -60,8 +60,8 @@ RUN = "?dag_id={DAG_ID}&run_id={RUN_ID}"
 
 
 class ParcPlugin(AirflowPlugin):
-    """The desk and the rollout in the navigation; on every run and task, the models and the deliveries it worked
-    on. Tasks of the night run before backfills."""
+    """The desk and the rollout in the navigation; on every run and task, its models and deliveries. Tasks of
+    the night run before backfills."""
 
     name = "parc"
     priority_weight_strategies = [NightFirst]  # noqa: RUF012
