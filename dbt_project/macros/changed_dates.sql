@@ -80,7 +80,7 @@
 {% endmacro %}
 
 
-{#- Of the rows of a table that are about to be replaced, and of those that replace them, the ones that differ, as a query. -#}
+{#- Of the rows that are about to be replaced, and of those that replace them, the ones that differ, as a query. -#}
 {% macro differing_rows(target, fresh, columns, is_replaced) %}
     (
         select {{ columns }} from {{ target }} where {{ is_replaced }}
