@@ -143,6 +143,7 @@ select
     signal
 from marts.mart_process_behaviour
 where region_code = %(code)s
+    and week_start_date > (select max(business_date) from marts.mart_parc_rollout_daily) - %(days)s
 order by metric, week_start_date
 """
 """XmR charts of the region's weeks, all markets together."""
@@ -269,6 +270,7 @@ from marts.mart_parc_waves_weekly as waves
 inner join wave using (wave)
 inner join own on waves.week_start_date = own.start_date
 where waves.market = %(market_of_wave)s
+    and own.start_date > (select max(business_date) from marts.mart_parc_rollout_daily) - %(days)s
 order by own.start_date
 """
 
