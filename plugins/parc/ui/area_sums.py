@@ -1,5 +1,5 @@
-"""Figures over days or weeks of any region or directorate, from the sums of the daily marts. Parameters are those
-of `area_queries`."""
+"""Figures over days or weeks of any region or directorate, from the sums of the daily marts. Parameters are
+those of `area_queries`."""
 
 from __future__ import annotations
 
