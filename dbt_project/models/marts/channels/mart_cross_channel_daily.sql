@@ -4,11 +4,6 @@
     'boutique_visits': ['customer_visit_count', 'call_after_visit_7d_count', 'job_after_visit_7d_count'],
     'interventions': ['customer_closed_count', 'call_after_job_7d_count', 'call_after_job_30d_count'],
 } -%}
-{%- set persons = {
-    'calls': 'customer_answered_person_count',
-    'boutique_visits': 'customer_visit_person_count',
-    'interventions': 'customer_closed_person_count',
-} -%}
 
 with cells as (
     select * from {{ ref('agg_cross_channel_daily') }}
@@ -29,13 +24,21 @@ counted as (
         cells.region_code,
         {% for feed in figures -%}
             coalesce(final_dates.is_{{ feed }}_final, false) as is_{{ feed }}_complete,
-            {% for column in figures[feed] -%}
+        {% endfor -%}
+        {% for feed, columns in figures.items() -%}
+            {% for column in columns -%}
                 case when final_dates.is_{{ feed }}_final then cells.{{ column }} end as {{ column }},
             {% endfor -%}
-            case
-                when final_dates.is_{{ feed }}_final then coalesce(persons.{{ persons[feed] }}, 0) else 0
-            end as {{ persons[feed] }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {% endfor -%}
+        case
+            when final_dates.is_calls_final then coalesce(persons.customer_answered_person_count, 0) else 0
+        end as customer_answered_person_count,
+        case
+            when final_dates.is_boutique_visits_final then coalesce(persons.customer_visit_person_count, 0) else 0
+        end as customer_visit_person_count,
+        case
+            when final_dates.is_interventions_final then coalesce(persons.customer_closed_person_count, 0) else 0
+        end as customer_closed_person_count
     from cells
     inner join final_dates on cells.business_date = final_dates.business_date
     left join persons
@@ -43,10 +46,7 @@ counted as (
         and cells.directorate_code = persons.directorate_code
         and cells.region_code = persons.region_code
     -- Extracts of other dates tell of jobs closed on dates that have no delivery at all.
-    where
-        {% for feed in figures -%}
-            {{ 'or ' if not loop.first }}final_dates.is_{{ feed }}_final
-        {% endfor %}
+    where final_dates.is_calls_final or final_dates.is_boutique_visits_final or final_dates.is_interventions_final
 ),
 
 final as (
