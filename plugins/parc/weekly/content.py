@@ -1,0 +1,309 @@
+"""What the page says, in French, from what the marts say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from parc.instants import PARIS
+from parc.weekly import french
+from parc.weekly.chart import chart
+from parc.weekly.french import FEEDS, MARKETS, METRICS, SHOWN, Day, Number, Part, Text
+from parc.weekly.reading import ChartedWeek, DeliveryState, Region, RolloutState, WeekFacts
+from parc.weekly.week import Week
+
+MOST_SIGNALS = 8
+"""What stands out and is listed; of the rest only their number is told."""
+LEGEND = (
+    "Limites : la moyenne de la période de référence de la région, plus ou moins la variation habituelle d'une "
+    "semaine à l'autre. Un chiffre hors des limites, ou longtemps du même côté de la moyenne, est sans doute plus que "
+    "du hasard."
+)
+FACTS_OF_A_DAY = ("calls", "boutique_visits", "interventions")
+"""Feeds of which each day of the week is expected."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the four figures of a region: the week's value, that of the week before, the limits and a chart.
+    `verdict` is a remark on the week, or empty; if the week is out of the ordinary it `is_judged`."""
+
+    value: Text
+    before: Text
+    limits: Text
+    verdict: str
+    is_judged: bool
+    is_good: bool
+    chart: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A line of the rollout: a region, and the state of each group of markets."""
+
+    region: str
+    states: Sequence[Text]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where to read on."""
+
+    label: str
+    address: str
+
+    @property
+    def is_page(self) -> bool:
+        """Whether a browser opens it."""
+        return self.address.startswith("http")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page. `state` says whether the figures are final; `is_final` is None if there are no figures."""
+
+    title: str
+    week: Text
+    state: Text
+    is_final: bool | None
+    rollout_date: Day | None
+    stages: Sequence[Stage]
+    headings: Sequence[tuple[str, str]]
+    figures: Sequence[tuple[str, Sequence[Figure]]]
+    outstanding: Sequence[Text]
+    links: Sequence[Link]
+    source: Text
+    has_shared: bool
+    legend: str = LEGEND
+
+    @property
+    def tone(self) -> str:
+        """The colour of its state."""
+        return "none" if self.is_final is None else "final" if self.is_final else "provisional"
+
+
+def compose(facts: WeekFacts, airflow: str, bi_address: str) -> Page:
+    """The page of a directorate and week. Links begin with `airflow`; without it there are none to its pages."""
+    week = facts.week
+    number = Number(str(week.number), week.name)
+    first, last = french.day(week.monday, with_weekday=True), french.day(week.sunday, with_weekday=True)
+    is_final, state = _state(facts)
+    names = {each.region_code: each.region_name for each in facts.regions}
+    return Page(
+        title=f"Direction régionale {facts.directorate.directorate_name}",
+        week=["Semaine ", number, " : du ", first, " au ", last],
+        state=state,
+        is_final=is_final,
+        rollout_date=french.day(facts.rollout[0].business_date) if facts.rollout else None,
+        stages=[_stage(region, facts) for region in facts.regions] if facts.rollout else [],
+        headings=[(each.title, each.meaning) for each in SHOWN.values()],
+        figures=[
+            (f"{region.region_name}{'*' if region.is_shared else ''}", _figures(region, facts))
+            for region in facts.regions
+        ]
+        if facts.of_week(week)
+        else [],
+        outstanding=list(_outstanding(facts, names)) or [["Rien ne sort de l'ordinaire."]],
+        links=_links(airflow, bi_address),
+        source=[
+            "Calcul nº",
+            french.SPACE,
+            Number(str(facts.build.build_id), str(facts.build.build_id)),
+            ", publié le ",
+            french.day(facts.build.published_at.astimezone(PARIS).date()),
+            ".",
+        ],
+        has_shared=any(region.is_shared for region in facts.regions),
+    )
+
+
+def _state(facts: WeekFacts) -> tuple[bool | None, Text]:
+    """Whether the four figures are final, and why not."""
+    missing = _missing(facts)
+    shown = [each for each in facts.of_week(facts.week) if each.metric in SHOWN]
+    if not facts.of_week(facts.week):
+        return None, french.sentences(["Aucun chiffre pour cette semaine."], *missing)
+    provisional = {each.metric for each in shown if not each.is_complete}
+    if not provisional and len(shown) == len(SHOWN) * len(facts.regions):
+        return True, french.sentences(["Chiffres définitifs."], *missing)
+    if not provisional:
+        return True, french.sentences(
+            ["Chiffres définitifs ; certains n'existent pas cette semaine."], *missing
+        )
+    if len(provisional) == len(SHOWN):
+        return False, french.sentences(["Chiffres provisoires."], *missing)
+    titles = [[f"«{french.SPACE}{SHOWN[name].title}{french.SPACE}»"] for name in SHOWN if name in provisional]
+    return False, french.sentences(["Provisoire : ", *french.joined(titles), "."], *missing)
+
+
+def _missing(facts: WeekFacts) -> Iterator[Text]:
+    """A sentence per feed and reason: which deliveries of the week are not in the figures."""
+    known = {(each.feed, each.business_date): each for each in facts.deliveries}
+    found: dict[tuple[str, str], list[date]] = defaultdict(list)
+    for feed in FEEDS:
+        for each in facts.week.days:
+            reason = _reason(known.get((feed, each)), is_expected=feed in FACTS_OF_A_DAY)
+            if reason:
+                found[feed, reason].append(each)
+    for (feed, reason), dates in found.items():
+        when: Text = ["toute la semaine"] if dates == facts.week.days else french.days(dates)
+        yield [f"Livraison «{french.SPACE}{FEEDS[feed]}{french.SPACE}» {reason} : ", *when, "."]
+
+
+def _reason(delivery: DeliveryState | None, *, is_expected: bool) -> str:
+    """Why a delivery is not in the figures; empty if it is, or is not expected."""
+    if delivery is None:
+        return "pas encore reçue" if is_expected else ""
+    if delivery.status == "published" or not (delivery.is_due or is_expected):
+        return ""
+    return {"refused": "refusée", "arriving": "en cours de chargement"}.get(delivery.status, "manquante")
+
+
+def _stage(region: Region, facts: WeekFacts) -> Stage:
+    """Markets of the same state in one sentence."""
+    alike: dict[str, tuple[list[str], Text]] = {}
+    for each in facts.rollout:
+        if each.region_code == region.region_code:
+            state = _rollout_state(each)
+            alike.setdefault(french.plain(state), ([], state))[0].append(MARKETS[each.market])
+    return Stage(
+        region.region_name,
+        [[*french.joined([[name] for name in names]), " : ", *state] for names, state in alike.values()]
+        or [["hors du plan de déploiement"]],
+    )
+
+
+def _rollout_state(each: RolloutState) -> Text:
+    planned = french.day(each.planned_go_live_date) if each.planned_go_live_date else "une date inconnue"
+    if each.status == "reverted" and each.withdrawn_on:
+        return ["retiré le ", french.day(each.withdrawn_on)]
+    if each.status in ("live", "stalled") and each.observed_go_live_date:
+        since: list[Part] = ["en service depuis le ", french.day(each.observed_go_live_date)]
+        if each.planned_go_live_date == each.observed_go_live_date:
+            since.append(", comme prévu")
+        else:
+            since += [" (prévu le ", planned, ")"]
+        if each.status == "stalled":
+            since.append(", mais moins de la moitié des appels sont traités en région")
+        return since
+    if each.status == "late":
+        return ["en retard, prévu le ", planned]
+    return ["prévu le ", planned]
+
+
+def _figures(region: Region, facts: WeekFacts) -> list[Figure]:
+    return [_figure(facts, facts.series(region.region_code, name), name) for name in SHOWN]
+
+
+def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> Figure:
+    metric = SHOWN[name]
+    by_week = {each.week_start_date: each for each in series}
+    now = by_week.get(facts.week.monday)
+    before = by_week.get(facts.week.earlier(1).monday)
+    limits: Text = ["pas encore de limites"]
+    if now and now.lower_limit is not None and now.upper_limit is not None:
+        limits = ["limites ", metric.written(now.lower_limit), " à ", metric.written(now.upper_limit)]
+    return Figure(
+        value=_value(now, name),
+        before=["semaine précédente ", *_value(before, name)],
+        limits=limits,
+        verdict=_verdict(now, name),
+        is_judged=bool(now and now.signal),
+        is_good=bool(now and now.signal and _is_good(now)),
+        chart=chart(series, facts.week),
+    )
+
+
+def _value(each: ChartedWeek | None, name: str) -> Text:
+    if each is None:
+        return ["pas de chiffre"]
+    if each.metric_value is None:
+        return ["masqué (peu de personnes)"]
+    return [SHOWN[name].written(each.metric_value)]
+
+
+def _verdict(each: ChartedWeek | None, name: str) -> str:
+    """What is said of the figure in a word or two."""
+    if each is None:
+        return ""
+    if each.signal:
+        where = {
+            "above_upper_limit": "au-dessus des limites",
+            "below_lower_limit": "en dessous des limites",
+            "run_above_mean": "durablement plus haut",
+            "run_below_mean": "durablement plus bas",
+        }[each.signal]
+        return f"{where}, {'favorable' if _is_good(each) else 'défavorable'}"
+    if not each.is_complete:
+        return "provisoire"
+    return "semaine d'exception, non jugée" if each.is_event_week else ""
+
+
+def _is_good(each: ChartedWeek) -> bool:
+    is_high = each.signal in ("above_upper_limit", "run_above_mean")
+    return METRICS[each.metric].is_better_high == is_high
+
+
+def _outstanding(facts: WeekFacts, names: dict[str, str]) -> Iterator[Text]:
+    """What stood out: who went live, figures out of the ordinary, exceptional weeks, corrected deliveries."""
+    went_live: dict[tuple[date, str], list[str]] = defaultdict(list)
+    for each in facts.rollout:
+        if each.observed_go_live_date in facts.week.days and each.status in ("live", "stalled"):
+            assert each.observed_go_live_date
+            went_live[each.observed_go_live_date, each.region_code].append(MARKETS[each.market])
+    for (day, code), markets in sorted(went_live.items()):
+        start = french.day(day, with_weekday=True, with_year=False)
+        yield [f"{names[code]}, ", *french.joined([[name] for name in markets]), " : en service depuis le ", start, "."]
+    signals = [
+        each
+        for each in facts.charted
+        if each.signal
+        and each.metric_value is not None
+        and each.week_start_date == facts.week.earlier(METRICS[each.metric].weeks_until_final).monday
+    ]
+    signals.sort(key=lambda each: ("limit" not in str(each.signal), list(METRICS).index(each.metric)))
+    for each in signals[:MOST_SIGNALS]:
+        yield _signal(each, names)
+    if len(signals) > MOST_SIGNALS:
+        yield ["Autres chiffres hors de l'ordinaire : ", french.count(len(signals) - MOST_SIGNALS), "."]
+    exceptional = {each.region_code for each in facts.of_week(facts.week) if each.is_event_week}
+    if exceptional:
+        where = french.joined([[names[code]] for code in names if code in exceptional])
+        yield ["Événement exceptionnel au calendrier, semaine non jugée : ", *where, "."]
+    restated: dict[str, list[date]] = defaultdict(list)
+    for delivery in facts.deliveries:
+        if delivery.restatement_count:
+            restated[delivery.feed].append(delivery.business_date)
+    for feed, dates in restated.items():
+        yield [f"Livraison «{french.SPACE}{FEEDS[feed]}{french.SPACE}» corrigée : ", *french.days(dates), "."]
+
+
+def _signal(each: ChartedWeek, names: dict[str, str]) -> Text:
+    metric = METRICS[each.metric]
+    assert each.metric_value is not None
+    start: list[Part] = [f"{names[each.region_code]}, {metric.title}"]
+    if metric.weeks_until_final:
+        week = Week(each.week_start_date)
+        start += [" (semaine ", Number(str(week.number), week.name), ")"]
+    start += [" : ", metric.written(each.metric_value), ", "]
+    end = "favorable." if _is_good(each) else "défavorable."
+    limit = each.upper_limit if each.signal == "above_upper_limit" else each.lower_limit
+    side = "au-dessus" if each.signal in ("above_upper_limit", "run_above_mean") else "en dessous"
+    if each.signal in ("above_upper_limit", "below_lower_limit") and limit is not None:
+        return [*start, f"{side} de la limite de ", metric.written(limit), f", {end}"]
+    assert each.run_length is not None and each.mean_value is not None
+    return [
+        *start,
+        french.count(each.run_length),
+        f" semaines de suite {side} de la moyenne de ",
+        metric.written(each.mean_value),
+        f", {end}",
+    ]
+
+
+def _links(airflow: str, bi_address: str) -> list[Link]:
+    pages = {"Pupitre PARC": "/", "Livraisons": "/deliveries", "Définition des chiffres": "/project"}
+    found = [Link(label, f"{airflow}/parc{path}") for label, path in pages.items()] if airflow else []
+    return [*found, Link("Tous les chiffres, par un outil de BI", bi_address)]
