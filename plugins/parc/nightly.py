@@ -1,5 +1,6 @@
 """One night without Airflow: load what is due, build the marts, check the switch and release to it, unless a
-person must approve; after a Sunday, send the weekly pages. Each step is independent: a failure does not hold back what can still be done."""
+person must approve; after a Sunday, send the weekly pages. Each step is independent: a failure does not hold
+back what can still be done."""
 
 from __future__ import annotations
 

@@ -70,9 +70,9 @@ class Settings:
     `airflow_run` is the DAG and the run that a task works for, None on the command line. With `four_eyes`,
     nobody approves a routing release that they asked for; `approvers` are the logins that may approve, empty
     for all. `airflow_users` is the file of Airflow's users, None for the one in `home`; `auth_manager` is the
-    operator's own class instead. `weekly_addresses` is the file of who gets the weekly pages, None for the one
-    in `home`. `airflow_api` is the address of an Airflow that others run
-    (docker-compose.yml), or of the one that this process was started by, `airflow_ui` where people open it.
+    operator's own class instead. `weekly_addresses` is the file of who gets the weekly pages, None for that
+    in `home`. `airflow_api` is the address of an Airflow that others run (docker-compose.yml), or of the one
+    that this process was started by, `airflow_ui` where people open it.
     """
 
     home: Path

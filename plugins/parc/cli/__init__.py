@@ -17,7 +17,19 @@ from typing import Any, NoReturn
 import psycopg
 import typer
 
-from parc.cli import answers, checks, deliveries, marts, night, people, platform, quarantine, query, routing, weekly
+from parc.cli import (
+    answers,
+    checks,
+    deliveries,
+    marts,
+    night,
+    people,
+    platform,
+    quarantine,
+    query,
+    routing,
+    weekly,
+)
 from parc.cli.printing import say
 from parc.errors import ConfigurationError, ParcError
 from parc.host import shell

@@ -24,9 +24,7 @@ def report(
     send: Annotated[
         bool, typer.Option("--send", help="Mail it to the addresses that do not have it.")
     ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="With --send: also to those that have it.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --send: also to those that have it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the Monday page of each directorate, as HTML and PDF, and mail it with --send."""
@@ -35,13 +33,15 @@ def report(
 
     settings = Settings.from_env()
     try:
-        of_week = weekly.Week.named(week)
+        of_week = weekly.IsoWeek.named(week)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--week") from None
     codes = directorate_codes(settings)
     if directorate and directorate not in codes:
         there_are = f"there are {', '.join(codes)}"
-        raise typer.BadParameter(f"'{directorate}' is no directorate; {there_are}", param_hint="--directorate")
+        raise typer.BadParameter(
+            f"'{directorate}' is no directorate; {there_are}", param_hint="--directorate"
+        )
     if again and not send:
         raise typer.BadParameter("it needs --send", param_hint="--again")
     with waiting("writing the pages"):

@@ -136,8 +136,8 @@ def mailer(variable: str) -> Callable[[str, str, str, Path], bool]:
 def _apprise() -> Any:
     import apprise
 
-    for library in ("apprise", "urllib3"):  # below that they log whole addresses
-        logging.getLogger(library).setLevel(logging.INFO)
+    for library in ("apprise", "urllib3"):  # below that they log addresses
+        logging.getLogger(library).setLevel(logging.WARNING)
     return apprise
 
 

@@ -26,7 +26,7 @@ def send_pages() -> None:
     if not dates:
         raise AirflowSkipException("the run has no date: give one of the week in the form")
     settings = Settings.from_env()
-    week = weekly.Week.of(dates[0])
+    week = weekly.IsoWeek.of(dates[0])
     made = weekly.make(settings, week, directorate_codes(settings))
     made = weekly.send(settings, made, again=bool(context["params"]["send_again"]))
     for each in made:

@@ -80,12 +80,14 @@ def connect(
 def connect_directorate(settings: Settings, directorate_code: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection with a directorate's own login, which reads what the directorate may.
 
-    Raises ConfigurationError if the warehouse cannot be reached, or has another password for the login than
-    the platform: PARC_BI_<DIRECTORATE>_PASSWORD gives one that was changed there.
+    Raises ConfigurationError if the warehouse cannot be reached, or the platform does not have the login's
+    password.
     """
     name = of_directorate(directorate_code)
-    given = parameters(settings, "reader")
-    given |= {"user": name, "password": settings.secret(f"{name}_password")}
+    password = settings.secret_if_any(f"{name}_password")
+    if password is None:
+        raise ConfigurationError(f"the password of {name} is not here: set PARC_{name.upper()}_PASSWORD")
+    given = parameters(settings, "reader") | {"user": name, "password": password}
     with _connected(given, name) as connection:
         yield connection
 

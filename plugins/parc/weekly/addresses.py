@@ -10,7 +10,7 @@ from pathlib import Path
 from parc.errors import ConfigurationError
 from parc.settings import Settings
 
-COLUMNS = ["directorate_code", "address"]
+HEADER = ["directorate_code", "address"]
 _ADDRESS = re.compile(r"[^\s@,;:/?&#%]+@[^\s@,;:/?&#%]+\.[^\s@,;:/?&#%]+")
 
 
@@ -31,8 +31,8 @@ def addresses(settings: Settings, directorates: Sequence[str]) -> Mapping[str, S
     try:
         with path.open(newline="") as file:
             rows = csv.DictReader(file)
-            if rows.fieldnames != COLUMNS:
-                raise ConfigurationError(f"{path}: its first line must be {','.join(COLUMNS)}")
+            if rows.fieldnames != HEADER:
+                raise ConfigurationError(f"{path}: its first line must be {','.join(HEADER)}")
             for row in rows:
                 code, address = row["directorate_code"], row["address"]
                 if code not in found:

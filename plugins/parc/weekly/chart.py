@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from parc.weekly.reading import WEEKS_DRAWN, ChartedWeek
-from parc.weekly.week import Week
+from parc.weekly.week import IsoWeek
 
 WIDTH, HEIGHT, MARGIN = 150, 40, 5
 LINE, BAND, MEAN, SIGNAL = "#1f4e79", "#dfe8f1", "#8aa4bf", "#b3261e"
 
 
-def chart(series: Sequence[ChartedWeek], week: Week) -> str:
+def chart(series: Sequence[ChartedWeek], week: IsoWeek) -> str:
     """The chart of a figure up to the week, oldest first; empty if it has no value. Weeks that do not count
     are hollow, signals are red."""
     points = [(each, each.metric_value) for each in series if each.metric_value is not None]
@@ -38,7 +38,9 @@ def chart(series: Sequence[ChartedWeek], week: Week) -> str:
             f'<rect x="0" y="{top:.1f}" width="{WIDTH}" height="{max(bottom - top, 0.5):.1f}" fill="{BAND}"/>'
         )
         mean = f"{y(now.mean_value):.1f}"
-        parts.append(f'<line x1="0" y1="{mean}" x2="{WIDTH}" y2="{mean}" stroke="{MEAN}" stroke-width="0.8"/>')
+        parts.append(
+            f'<line x1="0" y1="{mean}" x2="{WIDTH}" y2="{mean}" stroke="{MEAN}" stroke-width="0.8"/>'
+        )
     line = " ".join(f"{x(each):.1f},{y(value):.1f}" for each, value in points)
     parts.append(f'<polyline points="{line}" fill="none" stroke="{LINE}" stroke-width="1.2"/>')
     for each, value in points:

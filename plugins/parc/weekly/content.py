@@ -10,23 +10,21 @@ from datetime import date
 from parc.instants import PARIS
 from parc.weekly import french
 from parc.weekly.chart import chart
-from parc.weekly.french import FEEDS, MARKETS, METRICS, SHOWN, Day, Number, Part, Text
+from parc.weekly.french import FEEDS, MARKET_NAMES, SHOWN, DayShown, NumberShown, Text, TextPart
+from parc.weekly.outstanding import is_good, outstanding
 from parc.weekly.reading import ChartedWeek, DeliveryState, Region, RolloutState, WeekFacts
-from parc.weekly.week import Week
 
-MOST_SIGNALS = 8
-"""What stands out and is listed; of the rest only their number is told."""
 LEGEND = (
-    "Limites : la moyenne de la période de référence de la région, plus ou moins la variation habituelle d'une "
-    "semaine à l'autre. Un chiffre hors des limites, ou longtemps du même côté de la moyenne, est sans doute plus que "
-    "du hasard."
+    "Limites : la moyenne de la période de référence de la région, plus ou moins la variation habituelle "
+    "d'une semaine à l'autre. Un chiffre hors des limites, ou longtemps du même côté de la moyenne, est sans "
+    "doute plus que du hasard."
 )
 FACTS_OF_A_DAY = ("calls", "boutique_visits", "interventions")
 """Feeds of which each day of the week is expected."""
 
 
 @dataclass(frozen=True)
-class Figure:
+class RegionFigure:
     """One of the four figures of a region: the week's value, that of the week before, the limits and a chart.
     `verdict` is a remark on the week, or empty; if the week is out of the ordinary it `is_judged`."""
 
@@ -40,7 +38,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Stage:
+class RegionStage:
     """A line of the rollout: a region, and the state of each group of markets."""
 
     region: str
@@ -48,7 +46,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Link:
+class ReadOn:
     """Where to read on."""
 
     label: str
@@ -61,19 +59,19 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Page:
+class PageContent:
     """The page. `state` says whether the figures are final; `is_final` is None if there are no figures."""
 
     title: str
     week: Text
     state: Text
     is_final: bool | None
-    rollout_date: Day | None
-    stages: Sequence[Stage]
+    rollout_date: DayShown | None
+    stages: Sequence[RegionStage]
     headings: Sequence[tuple[str, str]]
-    figures: Sequence[tuple[str, Sequence[Figure]]]
+    figures: Sequence[tuple[str, Sequence[RegionFigure]]]
     outstanding: Sequence[Text]
-    links: Sequence[Link]
+    links: Sequence[ReadOn]
     source: Text
     has_shared: bool
     legend: str = LEGEND
@@ -84,14 +82,14 @@ class Page:
         return "none" if self.is_final is None else "final" if self.is_final else "provisional"
 
 
-def compose(facts: WeekFacts, airflow: str, bi_address: str) -> Page:
-    """The page of a directorate and week. Links begin with `airflow`; without it there are none to its pages."""
+def compose(facts: WeekFacts, airflow: str, bi_address: str) -> PageContent:
+    """The page of a directorate and week. Links begin with `airflow`; if it is empty, none leads to its
+    pages."""
     week = facts.week
-    number = Number(str(week.number), week.name)
+    number = NumberShown(str(week.number), week.name)
     first, last = french.day(week.monday, with_weekday=True), french.day(week.sunday, with_weekday=True)
     is_final, state = _state(facts)
-    names = {each.region_code: each.region_name for each in facts.regions}
-    return Page(
+    return PageContent(
         title=f"Direction régionale {facts.directorate.directorate_name}",
         week=["Semaine ", number, " : du ", first, " au ", last],
         state=state,
@@ -105,12 +103,12 @@ def compose(facts: WeekFacts, airflow: str, bi_address: str) -> Page:
         ]
         if facts.of_week(week)
         else [],
-        outstanding=list(_outstanding(facts, names)) or [["Rien ne sort de l'ordinaire."]],
+        outstanding=list(outstanding(facts)) or [["Rien ne sort de l'ordinaire."]],
         links=_links(airflow, bi_address),
         source=[
             "Calcul nº",
             french.SPACE,
-            Number(str(facts.build.build_id), str(facts.build.build_id)),
+            NumberShown(str(facts.build.build_id), str(facts.build.build_id)),
             ", publié le ",
             french.day(facts.build.published_at.astimezone(PARIS).date()),
             ".",
@@ -161,14 +159,14 @@ def _reason(delivery: DeliveryState | None, *, is_expected: bool) -> str:
     return {"refused": "refusée", "arriving": "en cours de chargement"}.get(delivery.status, "manquante")
 
 
-def _stage(region: Region, facts: WeekFacts) -> Stage:
+def _stage(region: Region, facts: WeekFacts) -> RegionStage:
     """Markets of the same state in one sentence."""
     alike: dict[str, tuple[list[str], Text]] = {}
     for each in facts.rollout:
         if each.region_code == region.region_code:
             state = _rollout_state(each)
-            alike.setdefault(french.plain(state), ([], state))[0].append(MARKETS[each.market])
-    return Stage(
+            alike.setdefault(french.plain(state), ([], state))[0].append(MARKET_NAMES[each.market])
+    return RegionStage(
         region.region_name,
         [[*french.joined([[name] for name in names]), " : ", *state] for names, state in alike.values()]
         or [["hors du plan de déploiement"]],
@@ -180,7 +178,7 @@ def _rollout_state(each: RolloutState) -> Text:
     if each.status == "reverted" and each.withdrawn_on:
         return ["retiré le ", french.day(each.withdrawn_on)]
     if each.status in ("live", "stalled") and each.observed_go_live_date:
-        since: list[Part] = ["en service depuis le ", french.day(each.observed_go_live_date)]
+        since: list[TextPart] = ["en service depuis le ", french.day(each.observed_go_live_date)]
         if each.planned_go_live_date == each.observed_go_live_date:
             since.append(", comme prévu")
         else:
@@ -193,11 +191,11 @@ def _rollout_state(each: RolloutState) -> Text:
     return ["prévu le ", planned]
 
 
-def _figures(region: Region, facts: WeekFacts) -> list[Figure]:
+def _figures(region: Region, facts: WeekFacts) -> list[RegionFigure]:
     return [_figure(facts, facts.series(region.region_code, name), name) for name in SHOWN]
 
 
-def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> Figure:
+def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> RegionFigure:
     metric = SHOWN[name]
     by_week = {each.week_start_date: each for each in series}
     now = by_week.get(facts.week.monday)
@@ -205,13 +203,13 @@ def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> Figur
     limits: Text = ["pas encore de limites"]
     if now and now.lower_limit is not None and now.upper_limit is not None:
         limits = ["limites ", metric.written(now.lower_limit), " à ", metric.written(now.upper_limit)]
-    return Figure(
+    return RegionFigure(
         value=_value(now, name),
         before=["semaine précédente ", *_value(before, name)],
         limits=limits,
         verdict=_verdict(now, name),
         is_judged=bool(now and now.signal),
-        is_good=bool(now and now.signal and _is_good(now)),
+        is_good=bool(now and now.signal and is_good(now)),
         chart=chart(series, facts.week),
     )
 
@@ -235,75 +233,13 @@ def _verdict(each: ChartedWeek | None, name: str) -> str:
             "run_above_mean": "durablement plus haut",
             "run_below_mean": "durablement plus bas",
         }[each.signal]
-        return f"{where}, {'favorable' if _is_good(each) else 'défavorable'}"
+        return f"{where}, {'favorable' if is_good(each) else 'défavorable'}"
     if not each.is_complete:
         return "provisoire"
     return "semaine d'exception, non jugée" if each.is_event_week else ""
 
 
-def _is_good(each: ChartedWeek) -> bool:
-    is_high = each.signal in ("above_upper_limit", "run_above_mean")
-    return METRICS[each.metric].is_better_high == is_high
-
-
-def _outstanding(facts: WeekFacts, names: dict[str, str]) -> Iterator[Text]:
-    """What stood out: who went live, figures out of the ordinary, exceptional weeks, corrected deliveries."""
-    went_live: dict[tuple[date, str], list[str]] = defaultdict(list)
-    for each in facts.rollout:
-        if each.observed_go_live_date in facts.week.days and each.status in ("live", "stalled"):
-            assert each.observed_go_live_date
-            went_live[each.observed_go_live_date, each.region_code].append(MARKETS[each.market])
-    for (day, code), markets in sorted(went_live.items()):
-        start = french.day(day, with_weekday=True, with_year=False)
-        yield [f"{names[code]}, ", *french.joined([[name] for name in markets]), " : en service depuis le ", start, "."]
-    signals = [
-        each
-        for each in facts.charted
-        if each.signal
-        and each.metric_value is not None
-        and each.week_start_date == facts.week.earlier(METRICS[each.metric].weeks_until_final).monday
-    ]
-    signals.sort(key=lambda each: ("limit" not in str(each.signal), list(METRICS).index(each.metric)))
-    for each in signals[:MOST_SIGNALS]:
-        yield _signal(each, names)
-    if len(signals) > MOST_SIGNALS:
-        yield ["Autres chiffres hors de l'ordinaire : ", french.count(len(signals) - MOST_SIGNALS), "."]
-    exceptional = {each.region_code for each in facts.of_week(facts.week) if each.is_event_week}
-    if exceptional:
-        where = french.joined([[names[code]] for code in names if code in exceptional])
-        yield ["Événement exceptionnel au calendrier, semaine non jugée : ", *where, "."]
-    restated: dict[str, list[date]] = defaultdict(list)
-    for delivery in facts.deliveries:
-        if delivery.restatement_count:
-            restated[delivery.feed].append(delivery.business_date)
-    for feed, dates in restated.items():
-        yield [f"Livraison «{french.SPACE}{FEEDS[feed]}{french.SPACE}» corrigée : ", *french.days(dates), "."]
-
-
-def _signal(each: ChartedWeek, names: dict[str, str]) -> Text:
-    metric = METRICS[each.metric]
-    assert each.metric_value is not None
-    start: list[Part] = [f"{names[each.region_code]}, {metric.title}"]
-    if metric.weeks_until_final:
-        week = Week(each.week_start_date)
-        start += [" (semaine ", Number(str(week.number), week.name), ")"]
-    start += [" : ", metric.written(each.metric_value), ", "]
-    end = "favorable." if _is_good(each) else "défavorable."
-    limit = each.upper_limit if each.signal == "above_upper_limit" else each.lower_limit
-    side = "au-dessus" if each.signal in ("above_upper_limit", "run_above_mean") else "en dessous"
-    if each.signal in ("above_upper_limit", "below_lower_limit") and limit is not None:
-        return [*start, f"{side} de la limite de ", metric.written(limit), f", {end}"]
-    assert each.run_length is not None and each.mean_value is not None
-    return [
-        *start,
-        french.count(each.run_length),
-        f" semaines de suite {side} de la moyenne de ",
-        metric.written(each.mean_value),
-        f", {end}",
-    ]
-
-
-def _links(airflow: str, bi_address: str) -> list[Link]:
+def _links(airflow: str, bi_address: str) -> list[ReadOn]:
     pages = {"Pupitre PARC": "/", "Livraisons": "/deliveries", "Définition des chiffres": "/project"}
-    found = [Link(label, f"{airflow}/parc{path}") for label, path in pages.items()] if airflow else []
-    return [*found, Link("Tous les chiffres, par un outil de BI", bi_address)]
+    found = [ReadOn(label, f"{airflow}/parc{path}") for label, path in pages.items()] if airflow else []
+    return [*found, ReadOn("Tous les chiffres, par un outil de BI", bi_address)]

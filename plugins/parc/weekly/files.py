@@ -14,9 +14,9 @@ from typing import Any
 import jinja2
 
 from parc.settings import Settings
-from parc.weekly.content import Figure, Page
+from parc.weekly.content import PageContent, RegionFigure
 from parc.weekly.french import plain
-from parc.weekly.week import Week
+from parc.weekly.week import IsoWeek
 
 UNDATED = datetime.fromtimestamp(0, UTC)
 """The instant in the PDF's metadata: the same page is the same file, whenever it is made."""
@@ -30,7 +30,7 @@ class PageFiles:
     pdf: Path
 
 
-def write(settings: Settings, week: Week, directorate_code: str, page: Page) -> PageFiles:
+def write(settings: Settings, week: IsoWeek, directorate_code: str, page: PageContent) -> PageFiles:
     """Keep the page as HTML and as PDF in `PARC_HOME/weekly/WEEK`, instead of what was there."""
     folder = settings.home / "weekly" / week.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -40,12 +40,12 @@ def write(settings: Settings, week: Week, directorate_code: str, page: Page) -> 
     return made
 
 
-def as_html(page: Page) -> str:
+def as_html(page: PageContent) -> str:
     """The page for a browser and a mail: its style is in it, and it fetches nothing."""
     return _template().render(page=page)
 
 
-def as_pdf(page: Page) -> bytes:
+def as_pdf(page: PageContent) -> bytes:
     """The page on one sheet of A4, tagged for screen readers."""
     import typst  # 80 MB, for this alone
 
@@ -61,7 +61,7 @@ def as_pdf(page: Page) -> bytes:
     return made
 
 
-def _as_json(page: Page) -> dict[str, Any]:
+def _as_json(page: PageContent) -> dict[str, Any]:
     return {
         "title": page.title,
         "week": plain(page.week),
@@ -83,7 +83,7 @@ def _as_json(page: Page) -> dict[str, Any]:
     }
 
 
-def _figures_as_json(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+def _figures_as_json(figures: Sequence[RegionFigure]) -> list[dict[str, Any]]:
     return [
         {
             "value": plain(each.value),

@@ -19,7 +19,7 @@ _MONTHS = (
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberShown:
     """A number of the marts, and how it is shown."""
 
     shown: str
@@ -28,7 +28,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Day:
+class DayShown:
     """A date, and how it is shown."""
 
     shown: str
@@ -36,8 +36,8 @@ class Day:
     is_day = True
 
 
-Part = str | Number | Day
-Text = Sequence[Part]
+TextPart = str | NumberShown | DayShown
+Text = Sequence[TextPart]
 
 
 def plain(text: Text) -> str:
@@ -45,9 +45,9 @@ def plain(text: Text) -> str:
     return "".join(part if isinstance(part, str) else part.shown for part in text)
 
 
-def joined(texts: Sequence[Text], between: str = ", ", last: str = " et ") -> list[Part]:
+def joined(texts: Sequence[Text], between: str = ", ", last: str = " et ") -> list[TextPart]:
     """Sentences in a row: a, b et c."""
-    parts: list[Part] = []
+    parts: list[TextPart] = []
     for number, text in enumerate(texts):
         if number:
             parts.append(last if number == len(texts) - 1 else between)
@@ -68,10 +68,10 @@ class Metric:
     scale: int = 100
     weeks_until_final: int = 0
 
-    def written(self, value: Decimal) -> Number:
+    def written(self, value: Decimal) -> NumberShown:
         """A value to one decimal."""
         rounded = (value * self.scale).quantize(Decimal("0.1"), ROUND_HALF_UP)
-        return Number(f"{_written(rounded)}{self.unit}", str(value))
+        return NumberShown(f"{_written(rounded)}{self.unit}", str(value))
 
 
 SHOWN = {
@@ -115,7 +115,7 @@ METRICS = SHOWN | {
 }
 """All that can stand out."""
 
-MARKETS = {"fixe": "fixe", "internet": "Internet", "open": "Open"}
+MARKET_NAMES = {"fixe": "fixe", "internet": "Internet", "open": "Open"}
 
 FEEDS = {
     "calls": "appels",
@@ -128,21 +128,21 @@ FEEDS = {
 }
 
 
-def count(value: int) -> Number:
+def count(value: int) -> NumberShown:
     """A whole number."""
-    return Number(_written(Decimal(value)), str(value))
+    return NumberShown(_written(Decimal(value)), str(value))
 
 
-def day(value: date, *, with_weekday: bool = False, with_year: bool = True) -> Day:
+def day(value: date, *, with_weekday: bool = False, with_year: bool = True) -> DayShown:
     """A date such as mercredi 25 avril 2012."""
     number = "1er" if value.day == 1 else str(value.day)
     words = [_DAYS[value.weekday()]] if with_weekday else []
     words += [number, _MONTHS[value.month - 1]]
     words += [str(value.year)] if with_year else []
-    return Day(SPACE.join(words), value.isoformat())
+    return DayShown(SPACE.join(words), value.isoformat())
 
 
-def days(values: Sequence[date]) -> list[Part]:
+def days(values: Sequence[date]) -> list[TextPart]:
     """Dates of one week: mardi 24 et mercredi 25 avril."""
     return joined([[day(each, with_weekday=True, with_year=False)] for each in values])
 
@@ -152,6 +152,6 @@ def _written(value: Decimal) -> str:
     return f"{MINUS}{grouped}" if value < 0 else grouped
 
 
-def sentences(*texts: Text) -> list[Part]:
+def sentences(*texts: Text) -> list[TextPart]:
     """Several sentences as one text."""
     return list(chain.from_iterable(([" ", *text] if number else text) for number, text in enumerate(texts)))

@@ -15,10 +15,10 @@ from parc.settings import Settings
 from parc.warehouse import bi_address, connect
 from parc.warehouse.logins import directorate_codes, of_directorate
 from parc.weekly.addresses import addresses
-from parc.weekly.content import Page, compose
+from parc.weekly.content import PageContent, compose
 from parc.weekly.files import PageFiles, as_html, write
 from parc.weekly.reading import newest_week, read
-from parc.weekly.week import Week
+from parc.weekly.week import IsoWeek
 from parc.wording import counted
 
 BUSY = "the weekly pages are being sent"
@@ -30,9 +30,9 @@ class WeeklyPage:
     `failed_mail_count` did not take it."""
 
     directorate_code: str
-    week: Week
+    week: IsoWeek
     build_id: int
-    page: Page
+    page: PageContent
     files: PageFiles
     new_mail_count: int = 0
     earlier_mail_count: int = 0
@@ -53,7 +53,7 @@ class WeeklyPage:
         }
 
 
-def make(settings: Settings, week: Week, directorate_codes: Sequence[str]) -> list[WeeklyPage]:
+def make(settings: Settings, week: IsoWeek, directorate_codes: Sequence[str]) -> list[WeeklyPage]:
     """Write the pages of the week, with what the published marts say.
 
     Raises ParcError while nothing is published, ConfigurationError if a directorate's login does not work.
@@ -63,9 +63,7 @@ def make(settings: Settings, week: Week, directorate_codes: Sequence[str]) -> li
     for code in directorate_codes:
         facts = read(settings, code, week)
         page = compose(facts, airflow, bi_address(settings, of_directorate(code)))
-        made.append(
-            WeeklyPage(code, week, facts.build.build_id, page, write(settings, week, code, page))
-        )
+        made.append(WeeklyPage(code, week, facts.build.build_id, page, write(settings, week, code, page)))
     return made
 
 
@@ -99,13 +97,15 @@ def send(settings: Settings, made: Sequence[WeeklyPage], *, again: bool = False)
                     )
                 else:
                     failed += 1
-            results.append(replace(each, new_mail_count=new, earlier_mail_count=earlier, failed_mail_count=failed))
+            results.append(
+                replace(each, new_mail_count=new, earlier_mail_count=earlier, failed_mail_count=failed)
+            )
     return results
 
 
 def is_due(night: date) -> bool:
     """Whether a night is a Sunday's: it ends a week."""
-    return night == Week.of(night).sunday
+    return night == IsoWeek.of(night).sunday
 
 
 def of_night(settings: Settings, night: date) -> list[WeeklyPage]:
@@ -114,7 +114,7 @@ def of_night(settings: Settings, night: date) -> list[WeeklyPage]:
 
     Raises as `make` and `send`.
     """
-    week = Week.of(night)
+    week = IsoWeek.of(night)
     codes = directorate_codes(settings)
     newest = newest_week(settings, codes[0]) if is_due(night) else None
     if newest is None or newest.monday > week.monday:

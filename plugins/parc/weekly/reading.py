@@ -17,7 +17,7 @@ from parc.errors import ParcError
 from parc.findings import BUILD
 from parc.settings import Settings
 from parc.warehouse import connect_directorate
-from parc.weekly.week import Week
+from parc.weekly.week import IsoWeek
 
 WEEKS_DRAWN = 13
 """Weeks of a chart, the page's own last: a quarter of a year."""
@@ -84,7 +84,7 @@ class DeliveryState:
 
 
 @dataclass(frozen=True)
-class Build:
+class FiguresBuild:
     """The build that the figures come from."""
 
     build_id: int
@@ -96,8 +96,8 @@ class WeekFacts:
     """Everything that the page says. `charted` are the last weeks up to the page's, oldest first."""
 
     directorate: Directorate
-    week: Week
-    build: Build
+    week: IsoWeek
+    build: FiguresBuild
     regions: Sequence[Region]
     rollout: Sequence[RolloutState]
     charted: Sequence[ChartedWeek]
@@ -107,12 +107,12 @@ class WeekFacts:
         """A figure of a region, week by week."""
         return [each for each in self.charted if (each.region_code, each.metric) == (region_code, metric)]
 
-    def of_week(self, week: Week) -> list[ChartedWeek]:
+    def of_week(self, week: IsoWeek) -> list[ChartedWeek]:
         """All figures of a week."""
         return [each for each in self.charted if each.week_start_date == week.monday]
 
 
-def read(settings: Settings, directorate_code: str, week: Week) -> WeekFacts:
+def read(settings: Settings, directorate_code: str, week: IsoWeek) -> WeekFacts:
     """What the published marts say, all of one build.
 
     Raises ParcError while nothing is published, ConfigurationError if the directorate's login does not work.
@@ -120,7 +120,7 @@ def read(settings: Settings, directorate_code: str, week: Week) -> WeekFacts:
     with connect_directorate(settings, directorate_code) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        builds = _rows(connection, Build, _BUILD) if _is_published(connection) else []
+        builds = _rows(connection, FiguresBuild, _BUILD) if _is_published(connection) else []
         if not builds:
             raise ParcError("no marts are published yet, so there is no week to show", steps=(BUILD,))
         given = {
@@ -141,13 +141,13 @@ def read(settings: Settings, directorate_code: str, week: Week) -> WeekFacts:
         )
 
 
-def newest_week(settings: Settings, directorate_code: str) -> Week | None:
+def newest_week(settings: Settings, directorate_code: str) -> IsoWeek | None:
     """The last week that the marts have calls of; None while they have none."""
     with connect_directorate(settings, directorate_code) as connection:
         if not _is_published(connection):
             return None
         row = connection.execute("select max(business_date) from regional.mart_parc_rollout_daily").fetchone()
-    return Week.of(row[0]) if row and row[0] else None
+    return IsoWeek.of(row[0]) if row and row[0] else None
 
 
 def _is_published(connection: psycopg.Connection[Any]) -> bool:
@@ -191,8 +191,8 @@ order by region_code, planned_go_live_date, market
 
 _CHARTED = """
 select
-    week_start_date, region_code, metric, metric_value, lower_limit, mean_value, upper_limit, run_length, signal,
-    is_complete, is_event_week
+    week_start_date, region_code, metric, metric_value, lower_limit, mean_value, upper_limit, run_length,
+    signal, is_complete, is_event_week
 from regional.mart_process_behaviour
 where week_start_date between %(first)s and %(monday)s
 order by region_code, metric, week_start_date

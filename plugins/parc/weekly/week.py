@@ -11,7 +11,7 @@ _NAME = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Week:
+class IsoWeek:
     """The week that begins on this Monday."""
 
     monday: date
