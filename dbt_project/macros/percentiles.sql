@@ -44,6 +44,13 @@ whole_periods as (
     group by periods.period, periods.period_start_date, periods.period_end_date
 ),
 
+dates_of_periods as (
+    select
+        *,
+        period_start_date + generate_series(0, period_end_date - period_start_date) as business_date
+    from periods
+),
+
 cells as (
     select
         periods.period,
@@ -55,9 +62,8 @@ cells as (
         histogram.{{ column }},
         {%- endfor %}
         sum(histogram.{{ count }}) as cell_count
-    from periods
-    inner join {{ ref(histogram) }} as histogram
-        on histogram.business_date between periods.period_start_date and periods.period_end_date
+    from dates_of_periods as periods
+    inner join {{ ref(histogram) }} as histogram on periods.business_date = histogram.business_date
     group by {{ range(1, 7 + kept | length + (1 if by else 0)) | join(', ') }}
 ),
 
