@@ -98,6 +98,7 @@ FORMATS: dict[str, Callable[[Texts, Any], str]] = {
     "text": lambda texts, value: str(value),
     "place": lambda texts, value: texts("page.unknown_place") if value == UNKNOWN_PLACE else str(value),
     "date": lambda texts, value: texts.day(value),
+    "time": lambda texts, value: f"{value:%H:%M}",
     "count": lambda texts, value: texts.number(value),
     "seconds": lambda texts, value: texts.number(value, 1),
     "reason": lambda texts, value: texts.at("reason").get(value, value),
@@ -122,6 +123,7 @@ class Marts:
     def __init__(self, connection: Connection[Any], parameters: Parameters) -> None:
         """`parameters` are those of all queries; more may be added until one is run that needs them."""
         self.parameters = dict(parameters)
+        self.connection = connection
         self.is_built = builds.published(connection) is not None
         self._cursor = connection.cursor(row_factory=dict_row)
         self._found: dict[str, list[Row]] = {}
@@ -141,9 +143,7 @@ class Marts:
 
     def download(self, figure: Figure, texts: Texts) -> Response:
         """The figure as a file of CSV."""
-        text = self.show([figure], texts)[figure.name].as_csv()
-        attached = {"Content-Disposition": f'attachment; filename="{figure.name}.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=attached)
+        return attached(self.show([figure], texts)[figure.name])
 
 
 @contextmanager
@@ -156,6 +156,12 @@ def marts(settings: Settings, parameters: Parameters) -> Iterator[Marts]:
         connection.read_only = True
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         yield Marts(connection, parameters)
+
+
+def attached(shown: Shown) -> Response:
+    """A figure as a file of CSV."""
+    headers = {"Content-Disposition": f'attachment; filename="{shown.figure.name}.csv"'}
+    return Response(shown.as_csv(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def one(figures: Iterable[Figure], name: str) -> Figure:

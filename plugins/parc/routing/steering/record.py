@@ -56,7 +56,8 @@ def begin_release(
 ) -> int:
     """Record the intent of a release and its rows, before the switch is touched; returns the release_id.
 
-    Of each table at most CHANGES_KEPT rows are kept; the counts cover all.
+    Of each table at most CHANGES_KEPT rows are kept; the counts cover all. What the release would bring to
+    each site is kept too.
     """
     dag_id, run_id = settings.airflow_run or (None, None)
     intent = Intent(
@@ -87,6 +88,14 @@ def begin_release(
     for table in plan.diffs.values():
         changes = itertools.islice(_changes(plan, table, pseudonyms), CHANGES_KEPT)
         write_releases.record_changes(connection, release_id, changes)
+    for site in plan.loads:
+        half_hours = [
+            (each.weekday, each.starts_at, each.calls, each.calls * each.handle_seconds)
+            for each in site.half_hours
+            if each.calls > 0
+        ]
+        if half_hours:
+            write_releases.record_site_work(connection, release_id, site.site_code, half_hours)
     return release_id
 
 
