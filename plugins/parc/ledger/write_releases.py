@@ -309,12 +309,13 @@ def record_plan(
     build_id: int | None,
     requested_by: str,
     run: tuple[str, str] | None,
+    content: Mapping[str, Any] | None = None,
 ) -> int:
-    """Record what could be done with a plan; returns the plan_id."""
+    """Record what could be done with a plan, and the plan as JSON values; returns the plan_id."""
     row = connection.execute(
         "insert into ops.routing_plan (business_date, effective_date, plan_hash, verdict, subject, reasons, "
-        "steps, build_id, requested_by, dag_id, run_id) "
-        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning plan_id",
+        "steps, build_id, requested_by, dag_id, run_id, content) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning plan_id",
         [
             business_date,
             effective_date,
@@ -326,6 +327,7 @@ def record_plan(
             build_id,
             remark(requested_by),
             *(run or (None, None)),
+            None if content is None else Jsonb(content),
         ],
     ).fetchone()
     assert row is not None

@@ -36,6 +36,7 @@ from parc.ui import (
     punctuality,
     reading,
     rollout,
+    routing_page,
     sites,
     vega,
 )
@@ -63,6 +64,7 @@ app.include_router(docs.router)
 app.include_router(nights.router)
 app.include_router(quarantine_pages.router)
 app.include_router(rollout.router)
+app.include_router(routing_page.router)
 app.include_router(sites.router)
 app.include_router(vega.router)
 

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, Response
 from psycopg import Connection, IsolationLevel
 from psycopg.rows import dict_row
 
+from parc.instants import PARIS
 from parc.ledger import builds
 from parc.printable import csv_cell
 from parc.settings import Settings
@@ -98,6 +99,7 @@ FORMATS: dict[str, Callable[[Texts, Any], str]] = {
     "text": lambda texts, value: str(value),
     "place": lambda texts, value: texts("page.unknown_place") if value == UNKNOWN_PLACE else str(value),
     "date": lambda texts, value: texts.day(value),
+    "instant": lambda texts, value: f"{value.astimezone(PARIS):%Y-%m-%d %H:%M}",
     "time": lambda texts, value: f"{value:%H:%M}",
     "count": lambda texts, value: texts.number(value),
     "seconds": lambda texts, value: texts.number(value, 1),

@@ -194,7 +194,7 @@ def lines(**fields: str) -> Callable[[list[Row], Texts], Spec | None]:
 def _hours(row: Row) -> float:
     """Hours since the beginning of the day or week."""
     start = row["half_hour_local"]
-    return 24 * (row.get("weekday", 1) - 1) + start.hour + start.minute / 60
+    return float(24 * (row.get("weekday", 1) - 1) + start.hour + start.minute / 60)
 
 
 def _when(row: Row, t: Texts) -> str:

@@ -13,6 +13,7 @@ from parc.ledger import write_releases
 from parc.ledger.releases import ReleaseKind
 from parc.ledger.write_releases import Intent, RowChange
 from parc.pseudonyms import Pseudonyms
+from parc.routing.plans.as_json import render_json as as_json
 from parc.routing.plans.plan import Plan
 from parc.routing.plans.remedies import of_verdict
 from parc.routing.plans.wording import subject
@@ -21,6 +22,8 @@ from parc.routing.table.diff import TableDiff
 from parc.settings import Settings
 
 CHANGES_KEPT = 10_000
+ROWS_OF_A_PLAN = 200
+"""Changed rows of each table that are kept of a plan, which is seldom released."""
 
 
 def record_plan(connection: Connection[Any], settings: Settings, plan: Plan, *, requested_by: str) -> int:
@@ -38,6 +41,7 @@ def record_plan(connection: Connection[Any], settings: Settings, plan: Plan, *, 
         build_id=plan.provenance.build_id,
         requested_by=requested_by,
         run=settings.airflow_run,
+        content=as_json(plan, most_rows=ROWS_OF_A_PLAN),
     )
 
 

@@ -20,3 +20,8 @@ comment on column ops.routing_site_work.call_counts is 'Calls that the table off
 comment on column ops.routing_site_work.handle_seconds is 'Seconds of work that these calls bring.';
 
 grant select, insert on ops.routing_site_work to parc_exporter;
+
+-- What a plan would change, so that a page can show it without planning again.
+alter table ops.routing_plan add column content jsonb;
+comment on column ops.routing_plan.content is
+    'The plan as JSON (`parc routing plan --json`), at most 200 changed rows of each table; of the exceptions only how many move between zones, no number. Null before it was kept.';
