@@ -14,7 +14,7 @@ Place = tuple[int, int]
 
 UNKNOWN = "unknown"
 UNKNOWN_PLACE = (2, 11)
-NARROW, WIDE = 0.02, 0.09
+NARROW, WIDE = 0.0, 0.07
 """Half the gap between squares of one region, and of two."""
 
 
