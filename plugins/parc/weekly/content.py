@@ -104,7 +104,7 @@ def compose(facts: WeekFacts, airflow: str, bi_address: str) -> PageContent:
         if facts.of_week(week)
         else [],
         outstanding=list(outstanding(facts)) or [["Rien ne sort de l'ordinaire."]],
-        links=_links(airflow, bi_address),
+        links=_links(facts.directorate.directorate_code, airflow, bi_address),
         source=[
             "Calcul nº",
             french.SPACE,
@@ -239,7 +239,12 @@ def _verdict(each: ChartedWeek | None, name: str) -> str:
     return "semaine d'exception, non jugée" if each.is_event_week else ""
 
 
-def _links(airflow: str, bi_address: str) -> list[ReadOn]:
-    pages = {"Pupitre PARC": "/", "Livraisons": "/deliveries", "Définition des chiffres": "/project"}
+def _links(directorate_code: str, airflow: str, bi_address: str) -> list[ReadOn]:
+    pages = {
+        "La direction, semaine par semaine": f"/directorates/{directorate_code}?step=week",
+        "Le déploiement": "/rollout",
+        "Les livraisons": "/calendar",
+        "Définition des chiffres": "/project",
+    }
     found = [ReadOn(label, f"{airflow}/parc{path}") for label, path in pages.items()] if airflow else []
     return [*found, ReadOn("Tous les chiffres, par un outil de BI", bi_address)]
