@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
 from parc.ui import area_queries as queries
-from parc.ui import figures
+from parc.ui import area_sums, figures
 from parc.ui.area_charts import EVENTS, OverTime, draw_effect
 from parc.ui.area_queries import CHANNELS, METRICS, AreaKind, Step
 from parc.ui.figures import Figure, Marts, Row, written
@@ -74,7 +74,7 @@ class Area:
         """The figures of the page, in its order."""
         over_time = OverTime(STEP_DAYS[self.step], events, t)
         weekly = OverTime(STEP_DAYS["week"], events, t)
-        of_calls = queries.LIMITS if self.has_limits else queries.sums(self.kind, self.step)
+        of_calls = queries.LIMITS if self.has_limits else area_sums.sums(self.kind, self.step)
         limits = {"mean_value", "lower_limit", "upper_limit"} if self.has_limits else set()
         return [
             *(
@@ -95,7 +95,7 @@ class Area:
             ),
             Figure(
                 "waits",
-                queries.waits(self.kind, self.step, self.wanted.market),
+                area_sums.waits(self.kind, self.step, self.wanted.market),
                 {
                     "start_date": "date",
                     "p50_seconds": "count",
@@ -107,7 +107,7 @@ class Area:
             ),
             Figure(
                 "compared",
-                queries.compared(self.kind),
+                area_sums.compared(self.kind),
                 {
                     "start_date": "date",
                     "call_rate": "decimal",
@@ -137,7 +137,7 @@ class Area:
             *(
                 Figure(
                     name,
-                    queries.channels(self.step),
+                    area_sums.channels(self.step),
                     {"start_date": "date", "metric_value": kind, "case_count": "count", "is_final": "flag"},
                     over_time.metric(kind),
                     metric=name,
