@@ -42,7 +42,7 @@ STATES = {
 ARRIVED = ("published", "late", "restated")
 
 
-class Wanted(BaseModel):
+class WantedFeed(BaseModel):
     """The feed that is shown by month."""
 
     feed: str = "calls"
@@ -190,7 +190,7 @@ PROGRESS = Figure(
 
 @router.get("/calendar")
 def show_calendar(
-    request: Request, settings: Platform, t: Spoken, wanted: Annotated[Wanted, Query()]
+    request: Request, settings: Platform, t: Spoken, wanted: Annotated[WantedFeed, Query()]
 ) -> HTMLResponse:
     """Show what became of each delivery of a year, how far a backfill is, and which rules were broken."""
     if wanted.feed not in FEEDS:
@@ -220,7 +220,7 @@ def show_calendar(
 
 @router.get("/calendar/{name}.csv")
 def download_calendar(
-    settings: Platform, t: Spoken, name: str, wanted: Annotated[Wanted, Query()]
+    settings: Platform, t: Spoken, name: str, wanted: Annotated[WantedFeed, Query()]
 ) -> Response:
     """A figure of this page as CSV."""
     figure = figures.one((YEAR, MONTHS, PROGRESS), name)

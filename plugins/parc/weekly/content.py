@@ -12,7 +12,7 @@ from parc.weekly import french
 from parc.weekly.chart import chart
 from parc.weekly.french import FEEDS, MARKET_NAMES, SHOWN, DayShown, NumberShown, Text, TextPart
 from parc.weekly.outstanding import is_good, outstanding
-from parc.weekly.reading import ChartedWeek, DeliveryState, Region, RolloutState, WeekFacts
+from parc.weekly.reading import ChartedWeek, DeliveryState, OwnRegion, RolloutState, WeekFacts
 
 LEGEND = (
     "Limites : la moyenne de la période de référence de la région, plus ou moins la variation habituelle "
@@ -159,7 +159,7 @@ def _reason(delivery: DeliveryState | None, *, is_expected: bool) -> str:
     return {"refused": "refusée", "arriving": "en cours de chargement"}.get(delivery.status, "manquante")
 
 
-def _stage(region: Region, facts: WeekFacts) -> RegionStage:
+def _stage(region: OwnRegion, facts: WeekFacts) -> RegionStage:
     """Markets of the same state in one sentence."""
     alike: dict[str, tuple[list[str], Text]] = {}
     for each in facts.rollout:
@@ -191,7 +191,7 @@ def _rollout_state(each: RolloutState) -> Text:
     return ["prévu le ", planned]
 
 
-def _figures(region: Region, facts: WeekFacts) -> list[RegionFigure]:
+def _figures(region: OwnRegion, facts: WeekFacts) -> list[RegionFigure]:
     return [_figure(facts, facts.series(region.region_code, name), name) for name in SHOWN]
 
 

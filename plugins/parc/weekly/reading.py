@@ -34,7 +34,7 @@ class Directorate:
 
 
 @dataclass(frozen=True)
-class Region:
+class OwnRegion:
     """A region in which the directorate has departments. If it `is_shared`, another has some too."""
 
     region_code: str
@@ -98,7 +98,7 @@ class WeekFacts:
     directorate: Directorate
     week: IsoWeek
     build: FiguresBuild
-    regions: Sequence[Region]
+    regions: Sequence[OwnRegion]
     rollout: Sequence[RolloutState]
     charted: Sequence[ChartedWeek]
     deliveries: Sequence[DeliveryState]
@@ -134,7 +134,7 @@ def read(settings: Settings, directorate_code: str, week: IsoWeek) -> WeekFacts:
             directorate,
             week,
             builds[0],
-            _rows(connection, Region, _REGIONS, given),
+            _rows(connection, OwnRegion, _REGIONS, given),
             _rows(connection, RolloutState, _ROLLOUT, given),
             _rows(connection, ChartedWeek, _CHARTED, given),
             _rows(connection, DeliveryState, _DELIVERIES, given),

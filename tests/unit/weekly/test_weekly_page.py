@@ -23,7 +23,7 @@ from parc.weekly.reading import (
     DeliveryState,
     Directorate,
     FiguresBuild,
-    Region,
+    OwnRegion,
     RolloutState,
     WeekFacts,
 )
@@ -31,12 +31,12 @@ from parc.weekly.week import IsoWeek
 from support.weekly import numbers_of, of_html
 
 WEEK = IsoWeek.named("2012-W17")
-BRETAGNE, LOIRE = Region("53", "Bretagne", False), Region("52", "Pays de la Loire", False)
+BRETAGNE, LOIRE = OwnRegion("53", "Bretagne", False), OwnRegion("52", "Pays de la Loire", False)
 REGIONS = (BRETAGNE, LOIRE)
 DAILY = ("calls", "boutique_visits", "interventions")
 
 
-def charted(region: Region, metric: str, weeks_ago: int = 0, **others: object) -> ChartedWeek:
+def charted(region: OwnRegion, metric: str, weeks_ago: int = 0, **others: object) -> ChartedWeek:
     """A week within its limits."""
     value = Decimal("0.7251") if METRICS[metric].scale == 100 else Decimal("38.24")
     given = ChartedWeek(
@@ -55,7 +55,7 @@ def charted(region: Region, metric: str, weeks_ago: int = 0, **others: object) -
     return replace(given, **others)  # type: ignore[arg-type]
 
 
-def state(region: Region, market: str, status: str, observed: date | None = None) -> RolloutState:
+def state(region: OwnRegion, market: str, status: str, observed: date | None = None) -> RolloutState:
     return RolloutState(WEEK.sunday, region.region_code, market, status, date(2012, 4, 25), observed, None)
 
 
@@ -255,7 +255,7 @@ def test_events_and_corrected_deliveries_stand_out() -> None:
 
 def full() -> WeekFacts:
     """Four regions whose every figure is out of the ordinary, and as many faults as a week can have."""
-    regions = [*REGIONS, Region("54", "Poitou-Charentes", True), Region("24", "Centre", False)]
+    regions = [*REGIONS, OwnRegion("54", "Poitou-Charentes", True), OwnRegion("24", "Centre", False)]
     signal = {"signal": "below_lower_limit", "is_event_week": True}
     return facts(
         regions=regions,
@@ -294,7 +294,7 @@ def test_the_page_fetches_nothing_and_runs_nothing() -> None:
 
 
 def test_names_are_text_in_both() -> None:
-    wild = facts(regions=[Region("53", "<b>#panic() [x] *y*", False)])
+    wild = facts(regions=[OwnRegion("53", "<b>#panic() [x] *y*", False)])
     made = page(wild)
     assert "<b>#panic" not in as_html(made)
     [sheet] = pypdf.PdfReader(BytesIO(as_pdf(made))).pages
