@@ -67,7 +67,12 @@ def facts(**others: object) -> WeekFacts:
         FiguresBuild(12, datetime(2012, 4, 30, 3, tzinfo=UTC)),
         REGIONS,
         [state(region, market, "planned") for region in REGIONS for market in ("fixe", "internet")],
-        [charted(region, metric, ago) for region in REGIONS for metric in METRICS for ago in (1, 0)],
+        [
+            charted(region, metric, ago, **before)
+            for region in REGIONS
+            for metric in METRICS
+            for ago, before in ((1, {"metric_value": Decimal("0.6941")}), (0, {}))
+        ],
         [DeliveryState(feed, each, "published", True, 0) for feed in DAILY for each in WEEK.days],
     )
     return replace(given, **others)  # type: ignore[arg-type]
@@ -105,7 +110,7 @@ def test_a_week_in_which_all_is_well() -> None:
     [(region, figures), _] = made.figures
     assert region == "Bretagne" and len(figures) == len(SHOWN) == 4
     assert [said(each.value) for each in figures] == ["72,5 %", "72,5 %", "72,5 %", "38,2"]
-    assert said(figures[0].before) == "semaine précédente 72,5 %"
+    assert said(figures[0].before) == "semaine précédente 69,4 %"
     assert said(figures[0].limits) == "limites 67,5 % à 77,5 %"
     assert {(each.verdict, each.is_judged) for each in figures} == {("", False)}
     assert said(made.source) == "Calcul nº 12, publié le 30 avril 2012."
