@@ -20,7 +20,7 @@ from parc.ledger.quarantine import RejectedRows
 from parc.ui import drawing, figures
 from parc.ui.drawing import layer
 from parc.ui.figures import Figure, Row, Shown, Spec
-from parc.ui.language import NOTHING, Spoken, Texts
+from parc.ui.language import Spoken, Texts
 from parc.ui.visitors import Platform
 from parc.warehouse import connect
 
@@ -39,6 +39,13 @@ STATES = {
     "refused": "bad",
 }
 """What became of a delivery (`parc.ledger.nights`), and its colour."""
+DERIVED = [
+    {"calculate": "utcOffset('day', toDate(datum.day), 1)", "as": "next_day"},
+    {"calculate": "utcFormat(toDate(datum.day), '%-d %b %Y')", "as": "words"},
+    {"calculate": "utcdate(toDate(datum.day))", "as": "day_of_month"},
+    {"calculate": "'deliveries?feed=' + datum.code + '&date=' + datum.day", "as": "address"},
+]
+"""What the browser computes of each mark: a year of them is sent."""
 ARRIVED = ("published", "late", "restated")
 
 
@@ -74,7 +81,7 @@ class BrokenRule:
 def draw_year(rows: list[Row], t: Texts) -> Spec:
     """A line for each feed, a mark for each date; a mark leads to its deliveries."""
     feeds = {"field": "feed", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 190}}
-    return drawing.chart(
+    spec = drawing.chart(
         t("figures.year.title"),
         26 * len({row["feed"] for row in rows}) + 10,
         [_mark(row, t) for row in rows],
@@ -84,12 +91,11 @@ def draw_year(rows: list[Row], t: Texts) -> Spec:
                 x=drawing.day("day", t, months=True),
                 x2={"field": "next_day"},
                 y=feeds,
-                color=_colours(t),
-                href={"field": "address"},
-                tooltip=_said(t),
+                **_of_a_date(t),
             )
         ],
     )
+    return spec | {"transform": DERIVED}
 
 
 def draw_months(rows: list[Row], t: Texts) -> Spec:
@@ -99,7 +105,6 @@ def draw_months(rows: list[Row], t: Texts) -> Spec:
         _mark(row, t)
         | {
             "month": f"{months[row['business_date'].month - 1]} {row['business_date'].year}",
-            "day_of_month": row["business_date"].day,
             "sign": "" if row["state"] == "published" else t(f"night_sign.{row['state']}"),
         }
         for row in rows
@@ -107,11 +112,8 @@ def draw_months(rows: list[Row], t: Texts) -> Spec:
     grid: dict[str, Any] = {
         "x": {"field": "day_of_month", "type": "ordinal", "axis": {"title": None, "labelAngle": 0}},
         "y": {"field": "month", "type": "ordinal", "sort": None, "axis": {"title": None}},
-        "tooltip": _said(t),
-        "href": {"field": "address"},
     }
-    signs = [mark for mark in marks if mark["sign"]]
-    return drawing.chart(
+    spec = drawing.chart(
         t("figures.months.title"),
         24 * len({mark["month"] for mark in marks}),
         marks,
@@ -119,16 +121,23 @@ def draw_months(rows: list[Row], t: Texts) -> Spec:
             layer(
                 {"type": "rect", "stroke": "var(--ground)", "strokeWidth": 2, "cursor": "pointer"},
                 **grid,
-                color=_colours(t),
+                **_of_a_date(t),
             ),
             layer(
-                {"type": "text", "fill": "var(--ground)", "fontWeight": "bold", "aria": False},
-                signs,
+                {
+                    "type": "text",
+                    "fill": "var(--ground)",
+                    "fontWeight": "bold",
+                    "aria": False,
+                    "tooltip": None,
+                },
                 **grid,
                 text={"field": "sign"},
-            ),
+            )
+            | {"transform": [{"filter": "datum.sign"}]},
         ],
     )
+    return spec | {"transform": DERIVED}
 
 
 def draw_progress(rows: list[Row], t: Texts) -> Spec:
@@ -170,7 +179,7 @@ _OF_A_DATE = {
     "rows_quarantined": "count",
     "is_built": "flag",
 }
-YEAR = Figure("year", "", _OF_A_DATE, draw_year)
+YEAR = Figure("year", "", {"feed": "feed", "business_date": "date", "state": "night"}, draw_year)
 MONTHS = Figure("months", "", _OF_A_DATE, draw_months)
 PROGRESS = Figure(
     "progress",
@@ -293,21 +302,18 @@ def _broken(
 
 
 def _mark(row: Row, t: Texts) -> dict[str, Any]:
-    day = row["business_date"]
     return {
-        "day": day.isoformat(),
-        "next_day": drawing.after(day),
+        "day": row["business_date"].isoformat(),
+        "code": row["feed"],
         "feed": t(f"feed.{row['feed']}"),
         "state": t(f"night.{row['state']}"),
-        "words": t.day(day),
-        "rows": NOTHING if row["rows_published"] is None else t.number(row["rows_published"]),
-        "address": f"deliveries?{urlencode({'feed': row['feed'], 'date': day.isoformat()})}",
     }
 
 
-def _colours(t: Texts) -> dict[str, Any]:
-    return drawing.colours({t(f"night.{state}"): colour for state, colour in STATES.items()}, field="state")
-
-
-def _said(t: Texts) -> list[dict[str, Any]]:
-    return drawing.words(t, feed="feed", words="business_date", state="state", rows="rows_published")
+def _of_a_date(t: Texts) -> dict[str, Any]:
+    colours = {t(f"night.{state}"): colour for state, colour in STATES.items()}
+    return {
+        "color": drawing.colours(colours, field="state"),
+        "href": {"field": "address", "type": "nominal"},
+        "tooltip": drawing.words(t, feed="feed", words="business_date", state="state"),
+    }

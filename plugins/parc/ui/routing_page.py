@@ -222,17 +222,27 @@ def planned(content: Mapping[str, Any] | None, name: str) -> list[Row]:
         return [{**row, "moved_share": row["share"]} for row in content["calls_moved"]]
     if name == "site_loads":
         return list(content["site_loads"])
-    return [
-        {
+    return [_changed(table, row) for table, rows in content["changes"].items() for row in rows]
+
+
+def _changed(table: str, row: Mapping[str, Any]) -> Row:
+    """A changed row of a table; of exceptions, how many go from one zone to another."""
+    if "key" not in row:
+        return {
             "table": table,
-            "change": row.get("change", "moved"),
-            "row": _written(row.get("key") or row),
-            "before": _written(row.get("before")),
-            "after": _written(row.get("after")),
+            "change": row["change"],
+            "row": f"{row['rows']} ×",
+            "before": row["before"] or NOTHING,
+            "after": row["after"] or NOTHING,
         }
-        for table, rows in content["changes"].items()
-        for row in rows
-    ]
+    return {
+        "table": table,
+        "change": row["change"],
+        **{
+            name: _written(row[key])
+            for name, key in (("row", "key"), ("before", "before"), ("after", "after"))
+        },
+    }
 
 
 def _written(columns: Mapping[str, Any] | None) -> str:
