@@ -100,12 +100,12 @@ def draw_year(rows: list[Row], t: Texts) -> Spec:
 
 def draw_months(rows: list[Row], t: Texts) -> Spec:
     """A line for each month, a square for each day of it; what is not simply published has a sign."""
-    months = t.at("format.short_months")
+    months, signs = t.at("format.short_months"), t.at("night_sign")
     marks = [
         _mark(row, t)
         | {
             "month": f"{months[row['business_date'].month - 1]} {row['business_date'].year}",
-            "sign": "" if row["state"] == "published" else t(f"night_sign.{row['state']}"),
+            "sign": signs.get(row["state"], ""),
         }
         for row in rows
     ]

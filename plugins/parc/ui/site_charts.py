@@ -12,7 +12,7 @@ from parc.ui.language import Texts
 
 LEVELS = {1: 0.3, 2: 0.5, 3: 0.7, 4: 0.85, 5: 1.0}
 """The highest occupancy of each level; above the last one is another."""
-LEVEL_COLOURS = {1: "level-0", 2: "level-1", 3: "level-2", 4: "level-3", 5: "warn", 6: "bad"}
+LEVEL_COLOURS = {1: "raised", 2: "line", 3: "bar", 4: "link", 5: "warn", 6: "bad"}
 HEIGHT = 220
 
 

@@ -47,7 +47,7 @@ PREDICTED = Figure(
         "queued_leg_count": "decimal",
         "date_count": "count",
     },
-    lines(predicted_work_agents="other", work_agents="link"),
+    lines(predicted_work_agents="warn", work_agents="link"),
 )
 OF_A_SITE = [
     Figure(
@@ -74,7 +74,7 @@ OF_A_SITE = [
             "work_agents": "decimal",
             "date_count": "count",
         },
-        lines(position_count="good", agent_count="other", work_agents="link"),
+        lines(position_count="good", agent_count="warn", work_agents="link"),
     ),
     Figure(
         "runs",
