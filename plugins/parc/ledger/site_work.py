@@ -27,7 +27,7 @@ def of_live_release(connection: Connection[Any], site_code: str) -> list[Predict
     with connection.cursor(row_factory=class_row(PredictedHalfHour)) as cursor:
         return cursor.execute(
             """
-            select version, effective_date, weekday, half_hour_local, call_count, handle_seconds
+            select version, effective_date, weekday, half_hour_local, call_count, half_hour.handle_seconds
             from (
                 select release.* from ops.routing_release as release
                 inner join ops.routing_release_event as event using (release_id)
