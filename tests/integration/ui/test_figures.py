@@ -232,7 +232,10 @@ def shape(found: object) -> object:
 @pytest.fixture(scope="module")
 def released(one_day: Settings) -> Settings:
     """The same, with a first table on the switch and a plan in which Bretagne goes live."""
-    routing.apply(one_day, EVE, requested_by="night", reason="first table", bootstrap=True)
+    first = routing.plan(one_day, EVE)
+    routing.apply(
+        one_day, EVE, requested_by="Paul", reason="first", approve=first.plan_hash, approved_by="Anne"
+    )
     plan = routing.plan(one_day, DAY)
     assert plan.moved and plan.loads
     routing.ask(one_day, plan, requested_by="night")
