@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
@@ -25,6 +26,7 @@ router = APIRouter()
 DAYS_SHOWN, WEEKS_SHOWN = 92, 53
 FEWEST_WEEKS = 8
 """With fewer weeks of data, days are shown unless weeks are asked for."""
+Code = Annotated[str, PathParameter(pattern=r"^\w+$")]
 STEP_DAYS: dict[Step, int] = {"week": 7, "day": 1}
 
 
@@ -180,7 +182,7 @@ EVENTS_FIGURE = Figure(
 
 @router.get("/regions/{code}")
 def show_region(
-    request: Request, settings: Platform, t: Spoken, code: str, wanted: Annotated[Wanted, Query()]
+    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
     """Show a region of 2012."""
     with figures.marts(settings, {"code": code}) as marts:
@@ -189,7 +191,7 @@ def show_region(
 
 @router.get("/regions/{code}/{name}.csv")
 def download_region(
-    settings: Platform, t: Spoken, code: str, name: str, wanted: Annotated[Wanted, Query()]
+    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[Wanted, Query()]
 ) -> Response:
     """A figure of a region as CSV."""
     with figures.marts(settings, {"code": code}) as marts:
@@ -198,7 +200,7 @@ def download_region(
 
 @router.get("/directorates/{code}")
 def show_directorate(
-    request: Request, settings: Platform, t: Spoken, code: str, wanted: Annotated[Wanted, Query()]
+    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
     """Show a regional directorate."""
     with figures.marts(settings, {"code": code}) as marts:
@@ -207,7 +209,7 @@ def show_directorate(
 
 @router.get("/directorates/{code}/{name}.csv")
 def download_directorate(
-    settings: Platform, t: Spoken, code: str, name: str, wanted: Annotated[Wanted, Query()]
+    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[Wanted, Query()]
 ) -> Response:
     """A figure of a directorate as CSV."""
     with figures.marts(settings, {"code": code}) as marts:

@@ -45,7 +45,7 @@ def draw_waves(rows: list[Row], t: Texts) -> Spec:
         "field": "region",
         "type": "nominal",
         "sort": None,
-        "axis": {"title": None, "labelLimit": 190, "labelOverlap": False, "grid": True},
+        "axis": {"title": None, "labelLimit": 220, "labelOverlap": False, "grid": True},
     }
     said = drawing.words(
         t,

@@ -166,6 +166,7 @@ class TestFigures:
         [
             ("regions/99", 404),
             ("directorates/'", 404),
+            ("regions/5%003", 404),
             ("rollout/none.csv", 404),
             ("regions/53/none.csv", 404),
             ("rollout?market=mobile", 404),
