@@ -60,7 +60,7 @@ RUN = "?dag_id={DAG_ID}&run_id={RUN_ID}"
 
 
 class ParcPlugin(AirflowPlugin):
-    """The desk in the navigation; on every run and task, the models and the deliveries it worked on. Tasks of
+    """The desk and the rollout in the navigation; on every run and task, its models and deliveries. Tasks of
     the night run before backfills."""
 
     name = "parc"
@@ -74,6 +74,7 @@ class ParcPlugin(AirflowPlugin):
     fastapi_apps = [{"app": pages, "url_prefix": "/parc", "name": "PARC"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("PARC desk", "nav", "parc", "parc/"),
+        view("PARC rollout", "nav", "parc_rollout", "parc/rollout"),
         view("Models", "dag_run", "models", f"parc/run/models{RUN}"),
         view("Deliveries", "dag_run", "deliveries", f"parc/run/deliveries{RUN}"),
         view("Models", "task_instance", "task_models", f"parc/run/models{RUN}"),

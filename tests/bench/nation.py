@@ -6,6 +6,7 @@ It uses the public entry points of a night without Airflow. Run by `make nation`
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
 import tempfile
@@ -27,10 +28,12 @@ from parc.loading import Outcome, ingest
 from parc.settings import Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, embedded, migrate
+from support import charts
 from support.questions import questions
 
 MOST_PREVIEW_SECONDS = 0.3
 MOST_QUESTION_SECONDS = 0.1
+PAGES = ("rollout", "regions/53", "regions/53?step=day", "directorates/OUEST", "directorates/OUEST?step=day")
 SCHEMAS = ["raw", "routing", "reference", "intermediate", "build", "marts", "ops"]
 SIZES = """
     select relnamespace::regnamespace::text, sum(pg_total_relation_size(oid)) / 1e9
@@ -91,6 +94,7 @@ def main() -> None:
             print_size(settings, given.days + 1)
             print_slow_previews(settings)
             print_questions(settings)
+            print_pages(settings)
         finally:
             embedded.stop(settings)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -213,6 +217,23 @@ def print_questions(settings: Settings) -> None:
     print(f"{len(took)} questions, {sum(best > MOST_QUESTION_SECONDS for best, _, _ in took)} of them slow:")
     for best, row_count, question in sorted(took, reverse=True):
         print(f"    {best * 1000:6.0f} ms  {row_count:6d} rows  {question}")
+
+
+def print_pages(settings: Settings) -> None:
+    """How long the pages with figures take, without Airflow's check of the login, and how large they are: the
+    median and the 95th percentile of forty."""
+    os.environ["AIRFLOW_HOME"] = str(settings.home / "airflow")
+    client = charts.pages_of(settings)
+    print("pages with figures:")
+    for path in PAGES:
+        took = []
+        for _ in range(40):
+            begun = time.monotonic()
+            page = client.get(f"/parc/{path}")
+            took.append(time.monotonic() - begun)
+        took.sort()
+        median, most, size = took[19] * 1000, took[37] * 1000, len(page.content) / 1000
+        print(f"    {median:6.0f} ms {most:6.0f} ms {size:6.0f} kB  {path}")
 
 
 @contextmanager

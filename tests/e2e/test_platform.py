@@ -15,6 +15,7 @@ import pytest
 
 from parc.host.client import Airflow
 from parc.settings import PROJECT
+from support import charts
 from support.running import WAIT_SECONDS, Platform, approval_request, runs, signed_in, started, wait
 
 pytestmark = pytest.mark.e2e
@@ -252,6 +253,51 @@ def test_the_desk_is_in_the_ui(platform: Platform, airflow: Airflow, page) -> No
     page.goto("/plugin/parc")
     frame.locator("th a", has_text="calls").first.click()
     page.wait_for_url("**/dags/ingest_calls")
+
+
+def test_the_figures_are_drawn_and_equal_the_marts(platform: Platform, airflow: Airflow, page) -> None:
+    """A mark for each row of the mart, in light and dark; only for logged-in users."""
+    for path in ("rollout", "rollout/map.csv", "regions/53", "directorates/OUEST/waits.csv"):
+        assert httpx.get(f"{airflow.address}/parc/{path}").status_code == 401
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        looked = charts.look(page, "/parc/rollout")
+        assert (looked.complaints, looked.violations) == ([], []), scheme
+        for path in ("regions/53", "regions/53?step=week", "directorates/OUEST?market=fixe"):
+            area = charts.look(page, f"/parc/{path}")
+            assert (area.complaints, area.violations) == ([], []), (scheme, path)
+    page.emulate_media(color_scheme=None)
+
+    live = platform.sql(
+        "select region_code from marts.mart_parc_rollout where market = 'fixe' and status = 'live' order by 1"
+    )
+    [planned] = platform.sql(
+        "select count(*) as n, count(observed_go_live_date) as seen from marts.mart_parc_rollout "
+        "where market = 'fixe' and wave is not null"
+    )
+    [weeks] = platform.sql("select count(*) as n from marts.mart_service_quality_nation_market_weekly")
+    [days] = platform.sql(
+        "select count(*) as n, count(satisfaction) as surveyed from marts.mart_service_quality_region_daily "
+        "where region_code = '53'"
+    )
+    page.goto("/parc/rollout")
+    coloured = page.locator(".tiles a.live").evaluate_all("found => found.map((each) => each.dataset.region)")
+    assert sorted(coloured) == [row["region_code"] for row in live]
+    assert {row["region_code"] for row in live} >= {"52", "53"}
+    assert (looked.marks("waves", "tick"), looked.marks("waves", "circle")) == (planned["n"], planned["seen"])
+    assert looked.marks("answers", "rect mark") == 6 * weeks["n"] / 3
+    region = charts.look(page, "/parc/regions/53")
+    assert region.marks("service_level", "circle") == days["n"] == 14
+    assert region.marks("satisfaction", "circle") == days["surveyed"]
+    assert region.marks("waits", "circle") == 2 * days["n"]
+
+    page.goto("/dags")
+    page.get_by_role("link", name="PARC rollout").click()
+    frame = page.frame_locator("iframe")
+    frame.locator("#answers .chart[data-drawn]").wait_for()
+    page.screenshot(path=str(platform.home / "rollout.png"))
+    frame.locator("a[data-region='53']").click()
+    frame.get_by_role("heading", name="Bretagne", level=1).wait_for()
 
 
 def test_a_go_live_is_approved_in_the_browser(platform: Platform, airflow: Airflow, page) -> None:

@@ -22,11 +22,13 @@ from parc.host import shell
 from parc.instants import PARIS
 from parc.printable import printable
 from parc.settings import Settings
+from parc.ui.language import ENGLISH, LANGUAGES
 from parc.wording import counted
 
 ASSETS = Path(__file__).with_name("assets")
 STYLE = (ASSETS / "page.css").read_text()
 SCRIPT = (ASSETS / "page.js").read_text()
+CHARTS = (ASSETS / "charts.js").read_text()
 
 
 def _digest(text: str) -> str:
@@ -39,6 +41,14 @@ PAGE_POLICY = (
     f"{_NOTHING}; form-action 'self'; frame-src 'self'; "
     f"style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
 )
+
+
+def chart_policy(nonce: str) -> str:
+    """The same for a page with charts: it also runs our script that draws them, and the library, which bears
+    this number."""
+    return f"{PAGE_POLICY} {_digest(CHARTS)} 'nonce-{nonce}'"
+
+
 PAGE_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Frame-Options": "SAMEORIGIN",
@@ -59,15 +69,17 @@ PROJECT_POLICY = (
 def page(
     request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any
 ) -> HTMLResponse:
-    """A page; links in it start at `base` (these pages) or `airflow` (the UI's root)."""
+    """A page; links in it start at `base` (these pages) or `airflow` (the UI's root). `t`, its texts, are
+    English unless given."""
     base = request.scope.get("root_path", "")
-    text = _template(template).render(base=base, airflow=base.removesuffix("/parc"), status=status, **values)
+    given = {"base": base, "airflow": base.removesuffix("/parc"), "status": status, "t": ENGLISH, **values}
+    text = _template(template).render(given)
     return HTMLResponse(text, status)
 
 
 def navigation(request: Request) -> str:
     """The links that are above every page, for one that is not made from our layout."""
-    links = _template("nav").render(base=request.scope.get("root_path", ""))
+    links = _template("nav").render(base=request.scope.get("root_path", ""), t=ENGLISH)
     return f'<nav aria-label="PARC">{links}</nav>'
 
 
@@ -81,7 +93,9 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         finalize=seen,
     )
-    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704 (files of ours)
+    ours = {"style": STYLE, "script": SCRIPT, "charts_script": CHARTS}
+    environment.globals |= {name: Markup(text) for name, text in ours.items()}  # noqa: S704
+    environment.globals |= {"languages": LANGUAGES}
     environment.globals |= {"run_path": run_path, "shell": _shell}
     environment.filters |= {
         "counted": counted,

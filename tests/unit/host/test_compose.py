@@ -72,6 +72,7 @@ REPORTED = {
         "switch_dsn",
         "switch_secret",
         "notice_urls",
+        "weekly_mail",
         "sftp",
         "aws_credentials",
     },
@@ -243,7 +244,7 @@ def test_required_secrets_are_the_generated_ones(compose: dict[str, Any], tmp_pa
     }
     Fernet(values["airflow_fernet_key"])  # as Airflow takes it
     filled = {name: value for name, value in values.items() if value}
-    assert set(values) - set(filled) == {"notice_urls", "sftp_password", "aws_credentials"}
+    assert set(values) - set(filled) == {"notice_urls", "weekly_mail", "sftp_password", "aws_credentials"}
     assert len(set(filled.values())) == len(filled) and min(map(len, filled.values())) >= 32
     assert filled["warehouse_dsn"] == f"postgresql://parc:{filled['parc_password']}@postgres:5432/parc"
 
