@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Document] = {
         "allow_dml": False,
         "allow_run_async": False,
         "cache_timeout": None,
+        "configuration_method": "sqlalchemy_form",
         "expose_in_sqllab": True,
         "impersonate_user": False,
         "extra": {},

@@ -4,6 +4,7 @@ administrator published to `bi/assets`."""
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ import superset
 import yaml
 from superset.app import create_app
 from superset.extensions import appbuilder, db, security_manager
+from superset.utils.core import override_user
 from superset_config import HOME, PLATFORM
 
 ADMIN = "admin"
@@ -33,8 +35,13 @@ def prepare() -> None:
 
 
 def export() -> dict[str, str]:
-    """The dashboards that the administrator published, with the charts on them, all datasets and the database, as
-    files."""
+    """The dashboards that the administrator published, with the charts on them, the administrator's datasets and the
+    database, as files."""
+    with override_user(security_manager.find_user(username=ADMIN)):
+        return _export()
+
+
+def _export() -> dict[str, str]:
     from superset.commands.chart.export import ExportChartsCommand
     from superset.commands.dashboard.export import ExportDashboardsCommand
     from superset.commands.database.export import ExportDatabasesCommand
@@ -66,10 +73,12 @@ def export() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the files, and say which changed."""
+    """Write the files to `bi/assets`, or to the folder that is named, and say which changed."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else asset_files.ASSETS
     with create_app().app_context():
         files = export()
-        changed = asset_files.write(files)
+    changed = asset_files.write(files, folder)
+    if folder == asset_files.ASSETS:
         (HOME / "imported").write_text(asset_files.digest(files))
     print("\n".join(changed) or "no file changed")
 
@@ -106,7 +115,6 @@ def _ensure_login(name: str, password: str, title: str, roles: list[str]) -> Non
 def _replace_assets(files: dict[str, str]) -> None:
     """Import the files. What they replace is kept in the folder `replaced`."""
     from superset.commands.importers.v1.assets import ImportAssetsCommand
-    from superset.utils.core import override_user
 
     before = export()
     if before:

@@ -33,6 +33,7 @@ class Server(BaseApplication):
             "threads": THREADS,
             "timeout": 120,
             "keepalive": 5,
+            "control_socket_disable": True,
             "proc_name": "superset",
         }.items():
             self.cfg.set(name, value)

@@ -292,7 +292,7 @@ def document(dataset: Dataset) -> dict[str, Any]:
             "metrics": [
                 {
                     "metric_name": name,
-                    "verbose_name": LAYER["label"](name.removeprefix("sum_")),
+                    "verbose_name": LAYER["label"](name.removeprefix("sum_")).removesuffix(" count"),
                     "expression": expression,
                     "d3format": form,
                     "description": description,

@@ -11,6 +11,7 @@ import csv
 import json
 import subprocess
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,7 @@ PORT = 8088
 START_SECONDS = 180
 STOP_SECONDS = 20
 NATIONAL, ADMIN = "bi_reader", "admin"
+TOLD = ("platform.json", "pgpass")
 NOT_FOR_BI = ("user", "password", "application_name", "options")
 
 
@@ -55,13 +57,16 @@ def start(settings: Settings) -> StartedBi:
     Raises ConfigurationError if it is not installed, the warehouse does not run, or it does not start.
     """
     python = _python(settings)
-    program, changed = program_of(settings), write_files(settings)
-    if changed and program.process:
+    write_files(settings)
+    program, version = program_of(settings), _version(settings)
+    version_file = run_folder(settings) / "superset_version"
+    if program.process and not (version_file.exists() and version_file.read_text() == version):
         processes.stop([program], seconds=STOP_SECONDS, with_children=True)
     port_file = run_folder(settings) / "superset_port"
     if program.process is None:
         port = free_port(int(port_file.read_text()) if port_file.exists() else PORT)
         port_file.write_text(str(port))
+        version_file.write_text(version)
         command = [str(python), str(settings.project / "bi" / "serve.py"), f"127.0.0.1:{port}"]
         program.start(command, folder(settings), _environment(settings))
     address = f"http://127.0.0.1:{port_file.read_text()}"
@@ -115,8 +120,8 @@ def passwords(settings: Settings) -> dict[str, str]:
     return {name: settings.secret(f"superset_{name}_password") for name in names}
 
 
-def write_files(settings: Settings) -> bool:
-    """Write the two files that tell Superset of this platform; returns whether they have changed."""
+def write_files(settings: Settings) -> None:
+    """Write the two files that tell Superset of this platform."""
     given = parameters(settings, "bi_reader")
     place = {name: value for name, value in given.items() if name not in NOT_FOR_BI}
     directorates = of_directorates(settings)
@@ -140,20 +145,21 @@ def write_files(settings: Settings) -> bool:
         name: settings.secret(f"{name}_password") for name in directorates
     }
     lines = [":".join(["*", "*", "*", name, _escaped(password)]) for name, password in known.items()]
-    wanted = {"platform.json": json.dumps(platform, indent=1), "pgpass": "\n".join(lines) + "\n"}
+    wanted = dict(zip(TOLD, (json.dumps(platform, indent=1), "\n".join(lines) + "\n"), strict=True))
     folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
-    return any([_write(folder(settings) / name, text) for name, text in wanted.items()])
+    for name, text in wanted.items():
+        draft = folder(settings) / f".{name}.draft"
+        draft.unlink(missing_ok=True)
+        with open(draft, "w", opener=owner_only) as file:
+            file.write(text)
+        draft.replace(folder(settings) / name)
 
 
-def _write(path: Path, text: str) -> bool:
-    if path.exists() and path.read_text() == text:
-        return False
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    with open(draft, "w", opener=owner_only) as file:
-        file.write(text)
-    draft.replace(path)
-    return True
+def _version(settings: Settings) -> str:
+    """One word for what Superset is started from."""
+    files = [*(settings.project / "bi").rglob("*.*"), *(folder(settings) / name for name in TOLD)]
+    kept = [path for path in sorted(files) if path.suffix in (".py", ".yaml", ".lock") or path.name in TOLD]
+    return sha256(b"".join(str(path).encode() + path.read_bytes() for path in kept)).hexdigest()
 
 
 def _escaped(password: str) -> str:
