@@ -111,6 +111,13 @@ DERIVED = {
     },
 }
 """What Superset makes again by itself."""
+NO_COLORS: Document = {
+    "color_scheme_domain": [],
+    "label_colors": {},
+    "map_label_colors": {},
+    "shared_label_colors": [],
+}
+"""What a dashboard must say of its colours, or each reader's browser tries to write it there."""
 CHILDREN = {"columns": "column_name", "metrics": "metric_name"}
 
 
@@ -154,7 +161,7 @@ def tidied(kind: str, exported: Mapping[str, Any]) -> Document:
     if kind == "datasets":
         for part, name in CHILDREN.items():
             children = [_without_defaults(child, part) for child in document.get(part) or []]
-            document[part] = sorted(children, key=lambda child: child[name])  # noqa: B023
+            document[part] = sorted(children, key=lambda child: child[name])
     if kind == "dashboards":
         _rename_charts(document)
     return document
@@ -168,6 +175,8 @@ def filled(kind: str, document: Mapping[str, Any]) -> Document:
             whole[part] = [{**DEFAULTS[part], **child} for child in whole.get(part) or []]
     if kind == "charts":
         whole["params"] = {**whole["params"], "viz_type": whole["viz_type"]}
+    if kind == "dashboards":
+        whole["metadata"] = {**NO_COLORS, **whole.get("metadata", {})}
     return whole
 
 

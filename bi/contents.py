@@ -1,5 +1,7 @@
-"""What Superset holds: its tables, logins, rights and assets. `python bi/contents.py` writes what the platform's
-administrator published to `bi/assets`."""
+"""What Superset holds: its tables, logins, rights and assets.
+
+`python bi/contents.py [FOLDER]` writes what the administrator published to `bi/assets`, or to the folder.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ def prepare() -> None:
 
 
 def export() -> dict[str, str]:
-    """The dashboards that the administrator published, with the charts on them, the administrator's datasets and the
-    database, as files."""
+    """The dashboards that the administrator published, the charts on them, the administrator's datasets and
+    the database, as files."""
     with override_user(security_manager.find_user(username=ADMIN)):
         return _export()
 

@@ -1,14 +1,13 @@
-"""Prepare Superset and serve it: `python bi/serve.py [HOST:PORT]`. Everything that it keeps is in PARC_BI_HOME.
+"""Prepare Superset and serve it: `python bi/serve.py [HOST:PORT]`. All that it keeps is in PARC_BI_HOME.
 
-One process: it brings Superset's tables up to date, makes the logins, imports `bi/assets` if they have changed, and
-then hands the prepared application to gunicorn.
+One process: it brings Superset's tables up to date, makes the logins, imports `bi/assets` if they have
+changed, and then hands the prepared application to gunicorn.
 """
 
 import sys
 from typing import Any
 
 import contents
-import flask_migrate
 from gunicorn.app.base import BaseApplication
 from superset.app import create_app
 from superset.extensions import db

@@ -1,5 +1,5 @@
-"""Superset's configuration. Superset imports it; `platform.json` in PARC_BI_HOME, which `parc bi` writes, says where
-the warehouse is and who may log in."""
+"""Superset's configuration, which it imports. `platform.json` in PARC_BI_HOME, which `parc bi` writes, says
+where the warehouse is and who may log in."""
 
 import json
 import os
@@ -21,7 +21,8 @@ LANGUAGES = {
     "en": {"flag": "gb", "name": "English"},
     "fr": {"flag": "fr", "name": "Français"},
 }
-# The pages ask a host that counts visitors, whatever they are told (SCARF_ANALYTICS); the policy names no host but this one.
+# The pages ask a host that counts visitors, whatever they are told (SCARF_ANALYTICS): browsers may load from
+# this one alone.
 TALISMAN_CONFIG = {
     "content_security_policy": {
         "base-uri": ["'self'"],
@@ -46,7 +47,7 @@ AUTH_RATE_LIMIT = "10 per minute"
 RATELIMIT_STORAGE_URI = "memory://"
 
 FEATURE_FLAGS = {
-    # A figure that one login may see is never kept for another. Nothing is cached now; this holds if somebody adds a cache.
+    # Nothing is cached. Should somebody add a cache, a figure of one login is not kept for another.
     "CACHE_QUERY_BY_USER": True,
 }
 
@@ -55,15 +56,17 @@ def warehouse_login(roles: list[str]) -> str:
     """The login to the warehouse that a user's roles name: the one that begins with `bi_`."""
     logins = [role for role in roles if role in PLATFORM["warehouse_logins"]]
     if len(logins) != 1:
-        raise PermissionError(f"a user needs exactly one role that is a login to the warehouse, not {len(logins)}")
+        raise PermissionError(
+            f"a user needs exactly one role that is a login to the warehouse, not {len(logins)}"
+        )
     return logins[0]
 
 
 def DB_CONNECTION_MUTATOR(  # noqa: N802
     uri: URL, arguments: dict[str, Any], username: str | None, security_manager: Any, source: Any
 ) -> tuple[URL, dict[str, Any]]:
-    """Every query runs as the user's own login to the warehouse, so that PostgreSQL decides what is seen. libpq takes
-    the password from PGPASSFILE."""
+    """Every query runs as the user's own login to the warehouse, so that PostgreSQL decides what is seen.
+    libpq takes the password from PGPASSFILE."""
     user = security_manager.find_user(username=username) if username else None
     given = dict(PLATFORM["warehouse"])
     uri = URL.create(
@@ -84,4 +87,3 @@ def _faster_sqlite(connection: Any, _: Any) -> None:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")
         connection.execute("pragma busy_timeout = 10000")
-

@@ -1,8 +1,8 @@
 """Superset on the marts (`bi/`): its folder, its process, its logins.
 
-Superset runs from an environment of its own, so nothing here imports it. It is told everything by two files in
-`PARC_HOME/superset`: `platform.json` (where the warehouse is, who may log in) and `pgpass`, from which libpq takes the
-passwords of the warehouse's logins.
+Superset runs from an environment of its own, so nothing here imports it. It is told everything by two files
+in `PARC_HOME/superset`: `platform.json` (where the warehouse is, who may log in) and `pgpass`, from which
+libpq takes the passwords of the warehouse's logins.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ class StartedBi:
     def lines(self) -> list[str]:
         """What a person needs to know next."""
         first = [f"{name} / {self.logins[name]}" for name in (ADMIN, NATIONAL)]
+        others = f"{len(self.logins) - 2} directorates, passwords in {self.folder}/superset_bi_*_password"
         return [
             f"Superset   {self.address}",
             f"login      {first[0]} (changes dashboards)",
             f"login      {first[1]} (reads the nation)",
-            f"others     {len(self.logins) - 2} directorates: {self.folder}/superset_bi_<directorate>_password",
+            f"others     {others}",
         ]
 
 
@@ -85,7 +86,9 @@ def export(settings: Settings) -> str:
     Raises ConfigurationError if it is not installed, has never been started here, or cannot write them.
     """
     if not (folder(settings) / "superset.db").exists():
-        raise ConfigurationError(f"Superset has never been started in {settings.home}", steps=(Step("start it", "make bi"),))
+        raise ConfigurationError(
+            f"Superset has never been started in {settings.home}", steps=(Step("start it", "make bi"),)
+        )
     done = subprocess.run(
         [_python(settings), settings.project / "bi" / "contents.py"],
         env=_environment(settings),
@@ -175,7 +178,9 @@ def _titles(settings: Settings) -> dict[str, str]:
 def _python(settings: Settings) -> Path:
     python = settings.project / ".venv-bi" / "bin" / "python"
     if not python.exists():
-        raise ConfigurationError("Superset is not installed", steps=(Step("install and start it", "make bi"),))
+        raise ConfigurationError(
+            "Superset is not installed", steps=(Step("install and start it", "make bi"),)
+        )
     return python
 
 

@@ -193,7 +193,11 @@ def test_each_service_is_confined(compose: dict[str, Any], name: str) -> None:
 
 
 def test_images_run_as_an_unprivileged_user() -> None:
-    for dockerfile, user in (("Dockerfile", "parc"), ("kamailio/Dockerfile", "50000"), ("superset/Dockerfile", "parc")):
+    for dockerfile, user in (
+        ("Dockerfile", "parc"),
+        ("kamailio/Dockerfile", "50000"),
+        ("superset/Dockerfile", "parc"),
+    ):
         assert re.findall(r"^USER (\w+)$", (DEPLOY / dockerfile).read_text(), re.M)[-1:] == [user]
 
 
