@@ -12,9 +12,8 @@ import json
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx
 
 from parc.errors import ConfigurationError
 from parc.findings import Step
@@ -25,7 +24,7 @@ from parc.warehouse import parameters
 from parc.warehouse.logins import of_directorates
 
 PORT = 8088
-START_SECONDS = 180
+START_SECONDS = 300
 STOP_SECONDS = 20
 NATIONAL, ADMIN = "bi_reader", "admin"
 TOLD = ("platform.json", "pgpass")
@@ -70,9 +69,9 @@ def start(settings: Settings) -> StartedBi:
         version_file.write_text(version)
         command = [str(python), str(settings.project / "bi" / "serve.py"), f"127.0.0.1:{port}"]
         program.start(command, folder(settings), _environment(settings))
-    address = f"http://127.0.0.1:{port_file.read_text()}"
-    wait_until_ready([program], lambda: _answers(address), START_SECONDS)
-    return StartedBi(address, passwords(settings), settings.home / "secrets")
+    port = int(port_file.read_text())
+    wait_until_ready([program], lambda: _answers(port), START_SECONDS)
+    return StartedBi(f"http://127.0.0.1:{port}", passwords(settings), settings.home / "secrets")
 
 
 def stop(settings: Settings) -> list[str]:
@@ -194,8 +193,12 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _answers(address: str) -> bool:
+def _answers(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        return httpx.get(f"{address}/health", timeout=2).is_success
-    except httpx.HTTPError:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
