@@ -110,6 +110,7 @@ sbom: .venv-audit/ready ## Write sbom.cdx.json, the bill of materials (CycloneDX
 
 audit: .venv-audit/ready ## Check the locked versions for known vulnerabilities; needs a network
 	@.venv-audit/bin/python deploy/supply_chain/audit.py requirements.lock
+	@.venv-audit/bin/python deploy/supply_chain/audit.py bi/requirements.lock
 
 .venv-audit/ready: .venv/ready deploy/supply_chain/requirements.lock
 	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-audit

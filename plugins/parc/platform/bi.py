@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
@@ -79,17 +80,26 @@ def stop(settings: Settings) -> list[str]:
     return processes.stop([program_of(settings)], seconds=STOP_SECONDS, with_children=True)
 
 
-def export(settings: Settings) -> str:
-    """Write what Superset holds to the files in `bi/assets`; returns the names of those that changed.
+def export(settings: Settings, target: Path | None = None) -> str:
+    """Write what Superset holds to the files in `bi/assets`, or to another folder; returns the names of those
+    that changed.
 
     Raises ConfigurationError if it is not installed, has never been started here, or cannot write them.
     """
     if not (folder(settings) / "superset.db").exists():
-        raise ConfigurationError(
-            f"Superset has never been started in {settings.home}", steps=(Step("start it", "make bi"),)
-        )
+        text = f"Superset has never been started in {settings.home}"
+        raise ConfigurationError(text, steps=(Step("start it", "make bi"),))
+    program = settings.project / "bi" / "contents.py"
+    return run(settings, [str(program), *([str(target)] if target else [])])
+
+
+def run(settings: Settings, arguments: Sequence[str]) -> str:
+    """Run Python in Superset's environment; returns what it printed.
+
+    Raises ConfigurationError with the last line of what went wrong.
+    """
     done = subprocess.run(
-        [_python(settings), settings.project / "bi" / "contents.py"],
+        [_python(settings), *arguments],
         env=_environment(settings),
         capture_output=True,
         text=True,
@@ -97,7 +107,7 @@ def export(settings: Settings) -> str:
     )
     if done.returncode:
         last = (done.stderr.strip() or "no reason is given").splitlines()[-1]
-        raise ConfigurationError(f"Superset's dashboards were not exported: {last}")
+        raise ConfigurationError(f"Superset's program failed: {last}")
     return done.stdout.strip()
 
 
