@@ -212,7 +212,7 @@ def importable(files: Mapping[str, str]) -> dict[str, str]:
     made = {METADATA: text({"version": VERSION, "type": "assets"})}
     for path, content in files.items():
         kind = path.partition("/")[0]
-        made[path] = yaml.safe_dump(filled(kind, yaml.safe_load(content)), sort_keys=False)
+        made[path] = yaml.safe_dump(filled(kind, yaml.load(content, yaml.CSafeLoader)), sort_keys=False)
     return made
 
 

@@ -57,7 +57,7 @@ def _export() -> dict[str, str]:
     found: dict[str, str] = {}
 
     def add(kind: str, name: str, model: Any, command: Any) -> None:
-        document = asset_files.tidied(kind, yaml.safe_load(command._file_content(model)))
+        document = asset_files.tidied(kind, yaml.load(command._file_content(model), yaml.CSafeLoader))
         path = f"{kind}/{asset_files.file_name(name)}.yaml"
         if path in found:
             raise SystemExit(f"two {kind} are named {name}: give one of them another name")
@@ -123,7 +123,7 @@ def _replace_assets(files: dict[str, str]) -> None:
         asset_files.write(before, HOME / "replaced")
     with override_user(security_manager.find_user(username=ADMIN)):
         ImportAssetsCommand(asset_files.importable(files)).run()
-    named = {yaml.safe_load(content).get("uuid") for content in files.values()}
+    named = {yaml.load(content, yaml.CSafeLoader).get("uuid") for content in files.values()}
     for dashboard in _published():
         if str(dashboard.uuid) not in named:
             dashboard.published = False

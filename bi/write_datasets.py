@@ -154,7 +154,7 @@ def _models() -> dict[str, dict[str, Any]]:
     return {
         model["name"]: model
         for path in sorted((MODELS / "marts").rglob("*.yml"))
-        for model in yaml.safe_load(path.read_text()).get("models", [])
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader).get("models", [])
     }
 
 

@@ -5,11 +5,8 @@ Names have no schema: each login reads its own.
 
 from __future__ import annotations
 
-QUALITY = """
-    sum(answered_within_20s_count)
-        / nullif(sum(answered_count) + sum(abandoned_count) - sum(short_abandoned_count), 0.0) as service_level
-"""
 VALID = "nullif(sum(answered_count) + sum(abandoned_count) - sum(short_abandoned_count), 0.0)"
+QUALITY = f"sum(answered_within_20s_count) / {VALID} as service_level"
 LOST = f"(sum(abandoned_count) - sum(short_abandoned_count)) / {VALID} as abandonment_rate"
 WAIT = "sum(wait_answered_seconds) / nullif(sum(answered_count), 0.0) as mean_wait_seconds"
 HOME = "sum(home_in_hours_count) / nullif(sum(in_hours_known_answered_count), 0.0) as home_region_rate"
@@ -43,12 +40,12 @@ OF_READERS = {
     "Calls again": f"select {AGAIN} {CALLS}",
     "Satisfaction": f"select {SATISFIED.format('satisfaction')} {CALLS}",
     "Region and market": (
-        f"select region_name, market, sum(offered_count) as offered_count, {QUALITY}, {LOST}, {WAIT}, {AGAIN}, "
-        f"{SATISFIED.format('satisfaction')}, sum(survey_count) as survey_count {CALLS} group by 1, 2"
+        f"select region_name, market, sum(offered_count) as offered_count, {QUALITY}, {LOST}, {WAIT}, "
+        f"{AGAIN}, {SATISFIED.format('satisfaction')}, sum(survey_count) as survey_count {CALLS} group by 1, 2"
     ),
     "Weeks out of the ordinary": (
-        "select week_start_date, region_name, metric, metric_value, lower_limit, mean_value, upper_limit, signal "
-        "from mart_process_behaviour join dim_region using (region_code) where signal is not null"
+        "select week_start_date, region_name, metric, metric_value, lower_limit, mean_value, upper_limit, "
+        "signal from mart_process_behaviour join dim_region using (region_code) where signal is not null"
     ),
     "In 20 seconds": f"select {QUALITY} {CARD}",
     "By own sites": f"select {HOME} {CARD}",
@@ -66,8 +63,8 @@ OF_READERS = {
     ),
     "Interventions": (
         "select kind, sum(requested_count) as requested_count, sum(closed_count) as closed_count, "
-        f"{KEPT}, sum(operator_no_show_count) / nullif(sum(promised_slot_count), 0.0) as operator_no_show_rate, "
-        f"{FIRST}, sum(repair_hours) / nullif(sum(repair_count), 0.0) as mean_repair_hours "
+        f"{KEPT}, sum(operator_no_show_count) / nullif(sum(promised_slot_count), 0.0) "
+        f"as operator_no_show_rate, {FIRST}, sum(repair_hours) / nullif(sum(repair_count), 0.0) as mean_repair_hours "
         "from mart_interventions_daily group by 1"
     ),
     "Boutiques": (
@@ -78,9 +75,12 @@ OF_READERS = {
     ),
     "What follows what": (
         "select region_name, "
-        "sum(visit_after_call_7d_count) / nullif(sum(customer_answered_count), 0.0) as visit_after_call_7d_rate, "
-        "sum(job_after_call_7d_count) / nullif(sum(customer_answered_count), 0.0) as job_after_call_7d_rate, "
-        "sum(call_after_visit_7d_count) / nullif(sum(customer_visit_count), 0.0) as call_after_visit_7d_rate, "
+        "sum(visit_after_call_7d_count) / nullif(sum(customer_answered_count), 0.0) "
+        "as visit_after_call_7d_rate, "
+        "sum(job_after_call_7d_count) / nullif(sum(customer_answered_count), 0.0) "
+        "as job_after_call_7d_rate, "
+        "sum(call_after_visit_7d_count) / nullif(sum(customer_visit_count), 0.0) "
+        "as call_after_visit_7d_rate, "
         "sum(call_after_job_7d_count) / nullif(sum(customer_closed_count), 0.0) as call_after_job_7d_rate "
         "from mart_cross_channel_daily group by 1"
     ),
@@ -98,16 +98,17 @@ OF_THE_NATION = OF_READERS | {
         "from mart_punctuality where not is_backfill"
     ),
     "Deliveries that need a look": (
-        "select business_date, feed, status, rows_read, rows_quarantined, refused_count, restatement_count, reason "
-        "from mart_feed_health where (is_due and status <> 'published') or refused_count > 0 "
+        "select business_date, feed, status, rows_read, rows_quarantined, refused_count, restatement_count, "
+        "reason from mart_feed_health where (is_due and status <> 'published') or refused_count > 0 "
         "or restatement_count > 0 or rows_quarantined > 0"
     ),
     "When BI saw it": (
-        "select business_date, feed, came_at, seen_at, deadline_at, is_on_time, is_backfill from mart_punctuality"
+        "select business_date, feed, came_at, seen_at, deadline_at, is_on_time, is_backfill "
+        "from mart_punctuality"
     ),
     "Tables of the switch": (
-        "select began_at, kind, version, outcome, business_date, calls_moved_share, requested_by, approved_by, "
-        "live_from_at from mart_releases"
+        "select began_at, kind, version, outcome, business_date, calls_moved_share, requested_by, "
+        "approved_by, live_from_at from mart_releases"
     ),
     "What is provisional": (
         "select figure_window, status, count(*) as date_count from mart_finality_daily group by 1, 2"

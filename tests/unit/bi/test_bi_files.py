@@ -16,17 +16,7 @@ from parc.settings import PROJECT
 
 BI = PROJECT / "bi"
 METRIC_KEYS = ("metric", "metrics", "metrics_b", "timeseries_limit_metric")
-COLUMN_KEYS = (
-    "groupby",
-    "groupby_b",
-    "all_columns",
-    "x_axis",
-    "entity",
-    "series",
-    "y_axis",
-    "start_time",
-    "end_time",
-)
+COLUMN_KEYS = ("groupby", "groupby_b", "all_columns", "x_axis", "entity", "series", "y_axis")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +32,7 @@ def modules() -> Iterator[dict[str, ModuleType]]:
 
 @pytest.fixture(scope="module")
 def documents(modules: dict[str, ModuleType]) -> dict[str, Any]:
-    return {path: yaml.safe_load(text) for path, text in modules["asset_files"].read().items()}
+    return {path: yaml.load(text, yaml.CSafeLoader) for path, text in modules["asset_files"].read().items()}
 
 
 def of(kind: str, documents: dict[str, Any]) -> list[Any]:
@@ -58,13 +48,15 @@ def test_datasets_are_what_the_definitions_say(modules: dict[str, ModuleType]) -
 
 def test_ratios_are_those_of_the_semantic_layer(modules: dict[str, ModuleType]) -> None:
     """A metric that the layer has is nowhere defined again."""
-    layer = yaml.safe_load((PROJECT / "dbt_project/models/semantic_layer.yml").read_text())
+    layer = yaml.load((PROJECT / "dbt_project/models/semantic_layer.yml").read_text(), yaml.CSafeLoader)
     known = {metric["name"] for metric in layer["metrics"]} | {
         measure["name"] for model in layer["semantic_models"] for measure in model.get("measures", [])
     }
     own = {name for dataset in modules["datasets"].DATASETS for name, *_ in dataset.own}
     assert not own & known
-    files = {path: yaml.safe_load(text) for path, text in modules["write_datasets"].files().items()}
+    files = {
+        path: yaml.load(text, yaml.CSafeLoader) for path, text in modules["write_datasets"].files().items()
+    }
     used = {metric["metric_name"] for each in files.values() for metric in each["metrics"]}
     assert used <= own | known and len(used & known) > 100
     quality = files["datasets/service_quality_daily.yaml"]["metrics"]
@@ -87,13 +79,9 @@ def test_charts_use_what_their_datasets_have(documents: dict[str, Any]) -> None:
 
 
 def named(params: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
-    found = [params[key] for key in keys if key in params]
-    return [
-        name
-        for each in found
-        for name in (each if isinstance(each, list) else [each])
-        if isinstance(name, str)
-    ]
+    given = [params[key] for key in keys if key in params]
+    flat = [name for each in given for name in (each if isinstance(each, list) else [each])]
+    return [name for name in flat if isinstance(name, str)]
 
 
 def test_dashboards_hold_every_chart_once(documents: dict[str, Any]) -> None:
