@@ -41,7 +41,8 @@ OF_READERS = {
     "Satisfaction": f"select {SATISFIED.format('satisfaction')} {CALLS}",
     "Region and market": (
         f"select region_name, market, sum(offered_count) as offered_count, {QUALITY}, {LOST}, {WAIT}, "
-        f"{AGAIN}, {SATISFIED.format('satisfaction')}, sum(survey_count) as survey_count {CALLS} group by 1, 2"
+        f"{AGAIN}, {SATISFIED.format('satisfaction')}, sum(survey_count) as survey_count {CALLS} "
+        "group by 1, 2"
     ),
     "Weeks out of the ordinary": (
         "select week_start_date, region_name, metric, metric_value, lower_limit, mean_value, upper_limit, "
@@ -64,7 +65,8 @@ OF_READERS = {
     "Interventions": (
         "select kind, sum(requested_count) as requested_count, sum(closed_count) as closed_count, "
         f"{KEPT}, sum(operator_no_show_count) / nullif(sum(promised_slot_count), 0.0) "
-        f"as operator_no_show_rate, {FIRST}, sum(repair_hours) / nullif(sum(repair_count), 0.0) as mean_repair_hours "
+        f"as operator_no_show_rate, {FIRST}, "
+        "sum(repair_hours) / nullif(sum(repair_count), 0.0) as mean_repair_hours "
         "from mart_interventions_daily group by 1"
     ),
     "Boutiques": (
