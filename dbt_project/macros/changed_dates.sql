@@ -63,10 +63,34 @@
 {% endmacro %}
 
 
-{#- Incremental strategy `changed_dates`: the changed dates are replaced as a whole, also where nothing is left. -#}
+{#-
+    Incremental strategy `changed_dates`: the changed dates are replaced as a whole, also where nothing is left. Those on
+    which a row comes to differ join the running build under the subject that the model's meta names in `marks`.
+-#}
 {% macro get_incremental_changed_dates_sql(arg_dict) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
-    delete from {{ arg_dict['target_relation'] }} where {{ is_changed() }};
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+    {%- set target, fresh = arg_dict['target_relation'], arg_dict['temp_relation'] %}
+    {%- if model.config.meta.marks %}
+        {%- set differing = differing_rows(target, fresh, columns, is_changed()) %}
+        {{ mark_dates(model.config.meta.marks, 'select business_date from (' ~ differing ~ ') as differing') }};
+    {%- endif %}
+    delete from {{ target }} where {{ is_changed() }};
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }} from {{ fresh }}
+{% endmacro %}
+
+
+{#- Of the rows that are about to be replaced, and of those that replace them, the ones that differ, as a query. -#}
+{% macro differing_rows(target, fresh, columns, is_replaced) %}
+    (
+        select {{ columns }} from {{ target }} where {{ is_replaced }}
+        except
+        select {{ columns }} from {{ fresh }}
+    )
+    union all
+    (
+        select {{ columns }} from {{ fresh }}
+        except
+        select {{ columns }} from {{ target }} where {{ is_replaced }}
+    )
 {% endmacro %}

@@ -54,20 +54,8 @@
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
     {%- set target, fresh = arg_dict['target_relation'], arg_dict['temp_relation'] %}
     {%- if model.config.meta.event_dates %}
-        {%- set differing -%}
-            (
-                select {{ columns }} from {{ target }} where {{ is_changed_job() }}
-                except
-                select {{ columns }} from {{ fresh }}
-            )
-            union all
-            (
-                select {{ columns }} from {{ fresh }}
-                except
-                select {{ columns }} from {{ target }} where {{ is_changed_job() }}
-            )
-        {%- endset %}
-        {{ insert_event_dates(event_dates_of(differing) ~ ' union ' ~ dates_of_extracts()) }};
+        {%- set differing = differing_rows(target, fresh, columns, is_changed_job()) %}
+        {{ mark_dates('intervention_events', event_dates_of(differing) ~ ' union ' ~ dates_of_extracts()) }};
     {%- endif %}
     delete from {{ target }} where {{ is_changed_job() }};
     insert into {{ target }} ({{ columns }})
@@ -79,11 +67,16 @@
     Where the table is rebuilt: all its dates join the running build, and all that any build has known. Should this
     build fail, the next one thus replaces also the dates on which nothing is left.
 -#}
-{% macro mark_all_event_dates() %}
+{% macro mark_all_dates(subject, dates) %}
     {%- if not is_incremental() %}
-        {%- set known = "select business_date from ops.build_date where feed = 'intervention_events'" %}
-        {{ insert_event_dates(event_dates_of('select * from ' ~ this) ~ ' union ' ~ known) }}
+        {%- set known = "select business_date from ops.build_date where feed = '" ~ subject ~ "'" %}
+        {{ mark_dates(subject, dates ~ ' union ' ~ known) }}
     {%- endif %}
+{% endmacro %}
+
+
+{% macro mark_all_event_dates() %}
+    {{ mark_all_dates('intervention_events', event_dates_of('select * from ' ~ this)) }}
 {% endmacro %}
 
 
@@ -106,12 +99,15 @@
 {% endmacro %}
 
 
-{#- In order: two models that insert the same dates at once then wait for each other one way only. -#}
-{% macro insert_event_dates(dates) %}
+{#-
+    The dates of a query join the running build under a subject. In order: two models that insert the same dates at once
+    then wait for each other one way only.
+-#}
+{% macro mark_dates(subject, dates) %}
     insert into ops.build_date (build_id, feed, business_date)
     select distinct
         build.build_id,
-        'intervention_events' as feed,
+        '{{ subject }}' as feed,
         dates.business_date
     from ops.build as build
     cross join ({{ dates }}) as dates

@@ -78,7 +78,7 @@ def worker(line: Connection, variables: dict[str, str]) -> Forked:
 
 
 def dbt_process(log: Path, variables: dict[str, str]) -> Forked:
-    """As `parc.build.dbt` starts dbt, with what it parsed last for this database."""
+    """As `parc.build.dbt` starts dbt, with the project parsed, or what it parsed last for this database."""
     log.parent.mkdir(parents=True, exist_ok=True)
     _choose_parsed(log.parent.with_name("target"), variables["PARC_PG_DATABASE"])
     (its_input, to_it), (from_it, its_output) = os.pipe(), os.pipe()
@@ -90,7 +90,7 @@ def dbt_process(log: Path, variables: dict[str, str]) -> Forked:
 
 
 def _choose_parsed(target: Path, database: str) -> None:
-    """Point dbt's file of the parsed project to this database's own.
+    """Point dbt's file of the parsed project, where it is not the checkout's, to this database's own.
 
     dbt parses the project again, which takes longer than most builds, whenever the database has another name
     than last time.
@@ -171,10 +171,11 @@ def _read(stream: IO[bytes]) -> str:
 
 def _dbt(log: str, variables: dict[str, str], its_input: Any, its_output: Any) -> None:
     from parc.build.dbt_process import main
+    from support.preloaded_libraries import parsed
 
     become(variables)
     for stream, number in ((its_input, 0), (its_output, 1)):
         os.dup2(stream.detach(), number)
     os.dup2(1, 2)
     _open_streams()
-    main(log)
+    main(log, parsed)

@@ -1,5 +1,4 @@
-"""What the processes of `support.preloaded` start with: libraries, and what dbt keeps in memory of a first
-parse."""
+"""What the processes of `support.preloaded` start with: libraries, and the dbt project as dbt parses it."""
 
 import gc
 import os
@@ -50,6 +49,24 @@ def parse(folder: Path) -> Manifest:
     cli.invoke(context)
     manifest: Manifest = context.obj["manifest"]
     return manifest
+
+
+def parsed(arguments: list[str]) -> Manifest | None:
+    """The checkout's project for a command of dbt, in the database of the environment; None for a command on
+    another project, or one with variables, which change how dbt reads it.
+
+    Parsing takes more processor time than most builds, and only the database's name differs.
+    """
+    project = arguments[arguments.index("--project-dir") + 1]
+    if Path(project) != PROJECT / "dbt_project" or "--vars" in arguments:
+        return None
+    before, database = SOME_DATABASE["PARC_PG_DATABASE"], os.environ["PARC_PG_DATABASE"]
+    semantic = [each.node_relation for each in MANIFEST.semantic_models.values()]
+    for relation in [*MANIFEST.nodes.values(), *MANIFEST.sources.values(), *filter(None, semantic)]:
+        relation.database = database
+        if relation.relation_name:
+            relation.relation_name = relation.relation_name.replace(f'"{before}".', f'"{database}".', 1)
+    return MANIFEST
 
 
 with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from typing import Any
 
@@ -32,8 +33,11 @@ QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 log = logging.getLogger("parc.dbt")
 
 
-def main(log_file: str) -> None:
-    """Run the commands from the input, each a JSON list of dbt's arguments, until the input ends."""
+def main(log_file: str, parsed: Callable[[list[str]], Manifest | None] = lambda arguments: None) -> None:
+    """Run the commands from the input, each a JSON list of dbt's arguments, until the input ends.
+
+    The first command parses the project, unless `parsed` gives what was parsed before.
+    """
     log.addHandler(RotatingFileHandler(log_file, maxBytes=10_000_000, backupCount=5, encoding="utf-8"))
     log.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     log.setLevel(logging.INFO)
@@ -41,6 +45,7 @@ def main(log_file: str) -> None:
     manifest: Manifest | None = None
     for line in sys.stdin:
         arguments = json.loads(line)
+        manifest = manifest or parsed(arguments)
         if manifest and arguments[:2] == ["docs", "generate"]:
             _name_as_bi_does(manifest)
         # Does what dbt's own runner does, which does not expose the manifest.

@@ -244,6 +244,7 @@ def test_late_job_states_recompute_only_the_affected_jobs_and_dates(built: Setti
     assert recomputed(built) == {
         "interventions": [IN_JUNE],
         "intervention_events": [date(2012, 4, 23), TUESDAY, WEDNESDAY, IN_JUNE],
+        "intervention_times": [WEDNESDAY, IN_JUNE],
     }
     assert one(built, "closed_at, result, state_count", "REOPENED") == (None, None, 3)
     assert one(built, "is_identified", "LEARNED") == (True,)
