@@ -188,12 +188,12 @@ def in_order(rows: list[dict[str, Any]]) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return float(round(value.timestamp() * 1000))
+        return _plain(value.timestamp() * 1000)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp() * 1000
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float | Decimal):
         number = float(value)
-        return None if math.isnan(number) else float(f"{number:.9g}")
+        return None if math.isnan(number) else float(f"{number:.12g}")
     return value
