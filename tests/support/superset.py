@@ -124,7 +124,8 @@ def open_dashboard(page: Any, name: str, chart_count: int) -> Seen:
     page.wait_for_timeout(500)
     for number in seen.answers:
         place = page.locator(f"[data-test-chart-id='{number}'], #chart-id-{number}").first
-        seen.drawn[str(number)] = place.locator("canvas, path, tbody tr, .header-line").count()
+        inside = place.locator(".slice_container")
+        seen.drawn[str(number)] = inside.locator("canvas, path, tbody tr, .header-line").count()
         seen.texts[str(number)] = place.inner_text()
     seen.errors += page.locator("[role=alert]").all_inner_texts()
     for event, listener in listeners.items():
