@@ -59,21 +59,22 @@ dates_of_periods as (
 -- Numbered, as are the periods: millions of numbers are sorted in a fraction of the time that their names take.
 targets as materialized (
     select
-        {{ place }} as place,
+        cells.place,
         areas.area,
         areas.area_code,
         {%- if by %}
         values_of_by.{{ by }},
         {%- endif %}
         {%- for column in kept %}
-        {{ column }},
+        cells.{{ column }},
         {%- endfor %}
         dense_rank() over (
             order by areas.area, areas.area_code
             {%- for column in (['values_of_by.' ~ by] if by else []) + kept %}, {{ column }}{% endfor %}
         ) as target_no
     from (
-        select distinct {{ (['directorate_code', 'region_code'] + cell) | join(', ') }} from {{ ref(histogram) }}
+        select distinct {{ ([place ~ ' as place', 'directorate_code', 'region_code'] + cell) | join(', ') }}
+        from {{ ref(histogram) }}
     ) as cells
     cross join lateral (
         values ('region'::text, cells.region_code), ('directorate', cells.directorate_code), ('nation', 'nation')
