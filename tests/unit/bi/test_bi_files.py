@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import runpy
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, make_url
 
 from parc.settings import PROJECT
 
@@ -119,3 +124,25 @@ def test_the_lock_names_no_registry() -> None:
     assert not re.search(r"^\s*--(index|extra-index|find-links)|https?://", lock, re.MULTILINE)
     pins = re.findall(r"^([a-z0-9._-]+)==\S+.*((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)+)", lock, re.MULTILINE)
     assert len(pins) == len(re.findall(r"^[a-z0-9]", lock, re.MULTILINE)) > 100
+
+
+def test_a_user_has_exactly_one_login_to_the_warehouse(tmp_path: Path, monkeypatch) -> None:
+    platform = {"secret_key": "k", "warehouse": {}, "warehouse_logins": ["bi_reader", "bi_ouest", "bi_nord"]}
+    (tmp_path / "platform.json").write_text(json.dumps(platform))
+    monkeypatch.setenv("PARC_BI_HOME", str(tmp_path))
+    configuration = runpy.run_path(str(BI / "superset_config.py"))
+    event.remove(Engine, "connect", configuration["_faster_sqlite"])
+    login_of = configuration["warehouse_login"]
+    assert login_of(["Gamma", "bi_ouest"]) == "bi_ouest"
+    for roles in (
+        ["Admin"],
+        [],
+        ["bi_ouest", "bi_nord"],
+        ["bi_ouest", "bi_reader"],
+        ["BI_OUEST"],
+        ["bi_sud"],
+    ):
+        with pytest.raises(PermissionError, match="exactly one role"):
+            login_of(roles)
+    with pytest.raises(PermissionError):  # without a user
+        configuration["DB_CONNECTION_MUTATOR"](make_url("postgresql://warehouse/parc"), {}, None, None, None)
