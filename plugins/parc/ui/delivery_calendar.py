@@ -19,7 +19,7 @@ from parc.ledger import due, nights, quarantine
 from parc.ledger.quarantine import RejectedRows
 from parc.ui import drawing, figures
 from parc.ui.drawing import layer
-from parc.ui.figures import Figure, Row, Shown, Spec
+from parc.ui.figures import Figure, FigureRow, Shown, Spec
 from parc.ui.language import Spoken, Texts
 from parc.ui.visitors import Platform
 from parc.warehouse import connect
@@ -78,7 +78,7 @@ class BrokenRule:
         return urlencode({"feed": self.feed, "reason": self.reason})
 
 
-def draw_year(rows: list[Row], t: Texts) -> Spec:
+def draw_year(rows: list[FigureRow], t: Texts) -> Spec:
     """A line for each feed, a mark for each date; a mark leads to its deliveries."""
     feeds = {"field": "feed", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 190}}
     spec = drawing.chart(
@@ -98,7 +98,7 @@ def draw_year(rows: list[Row], t: Texts) -> Spec:
     return spec | {"transform": DERIVED}
 
 
-def draw_months(rows: list[Row], t: Texts) -> Spec:
+def draw_months(rows: list[FigureRow], t: Texts) -> Spec:
     """A line for each month, a square for each day of it; what is not simply published has a sign."""
     months, signs = t.at("format.short_months"), t.at("night_sign")
     marks = [
@@ -140,7 +140,7 @@ def draw_months(rows: list[Row], t: Texts) -> Spec:
     return spec | {"transform": DERIVED}
 
 
-def draw_progress(rows: list[Row], t: Texts) -> Spec:
+def draw_progress(rows: list[FigureRow], t: Texts) -> Spec:
     """A bar for each feed: the share of what was due that is there."""
     shown = [
         {
@@ -239,7 +239,7 @@ def download_calendar(
     return figures.attached(Shown(figure, found, t, ""))
 
 
-def year(connection: Connection[Any]) -> list[Row]:
+def year(connection: Connection[Any]) -> list[FigureRow]:
     """What was due or arrived in the year up to the newest night, by feed and date. From the ledger: what
     waits for a build is there already."""
     newest = due.newest_night(connection)
@@ -251,12 +251,12 @@ def year(connection: Connection[Any]) -> list[Row]:
     return sorted(rows, key=lambda row: (order.index(row["feed"]), row["business_date"]))
 
 
-def of_feed(rows: Sequence[Row], feed: str) -> list[Row]:
+def of_feed(rows: Sequence[FigureRow], feed: str) -> list[FigureRow]:
     """The rows of one feed."""
     return [row for row in rows if row["feed"] == feed]
 
 
-def progress(rows: Sequence[Row]) -> list[Row]:
+def progress(rows: Sequence[FigureRow]) -> list[FigureRow]:
     """How much of what was due is there, by feed."""
     found = []
     for feed in FEEDS:
@@ -301,7 +301,7 @@ def _broken(
     )
 
 
-def _mark(row: Row, t: Texts) -> dict[str, Any]:
+def _mark(row: FigureRow, t: Texts) -> dict[str, Any]:
     return {
         "day": row["business_date"].isoformat(),
         "code": row["feed"],

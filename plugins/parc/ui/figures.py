@@ -29,9 +29,9 @@ from parc.ui.html import chart_policy, page
 from parc.ui.language import NOTHING, Texts
 from parc.warehouse import connect
 
-Row = dict[str, Any]
+FigureRow = dict[str, Any]
 Spec = dict[str, Any]
-Parameters = Mapping[str, Any]
+QueryParameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Figure:
     name: str
     query: str
     columns: Mapping[str, str]
-    draw: Callable[[list[Row], Texts], Spec | None]
+    draw: Callable[[list[FigureRow], Texts], Spec | None]
     metric: str | None = None
 
-    def own(self, rows: list[Row]) -> list[Row]:
+    def own(self, rows: list[FigureRow]) -> list[FigureRow]:
         """Its rows among those of its query."""
         return rows if self.metric is None else [row for row in rows if row["metric"] == self.metric]
 
@@ -59,7 +59,7 @@ class Shown:
     """A figure with its rows, in a language."""
 
     figure: Figure
-    rows: list[Row]
+    rows: list[FigureRow]
     texts: Texts
     query: str
     """What of the page's address leads to the same rows."""
@@ -122,15 +122,15 @@ def written(texts: Texts, value: Any, kind: str) -> str:
 class Marts:
     """The published marts, for as long as one page is made: a query that is asked for twice is run once."""
 
-    def __init__(self, connection: Connection[Any], parameters: Parameters) -> None:
+    def __init__(self, connection: Connection[Any], parameters: QueryParameters) -> None:
         """`parameters` are those of all queries; more may be added until one is run that needs them."""
         self.parameters = dict(parameters)
         self.connection = connection
         self.is_built = builds.published(connection) is not None
         self._cursor = connection.cursor(row_factory=dict_row)
-        self._found: dict[str, list[Row]] = {}
+        self._found: dict[str, list[FigureRow]] = {}
 
-    def rows(self, query: str) -> list[Row]:
+    def rows(self, query: str) -> list[FigureRow]:
         """The rows of a query; none while no build is published."""
         if query not in self._found and self.is_built:
             self._found[query] = self._cursor.execute(query.encode(), self.parameters).fetchall()
@@ -149,7 +149,7 @@ class Marts:
 
 
 @contextmanager
-def marts(settings: Settings, parameters: Parameters) -> Iterator[Marts]:
+def marts(settings: Settings, parameters: QueryParameters) -> Iterator[Marts]:
     """The marts as they are at one moment, read as `parc_reader`.
 
     Raises ConfigurationError if the warehouse cannot be reached.

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from parc.ledger import history, plans, releases
 from parc.ui import drawing, figures, rollout
 from parc.ui.drawing import layer
-from parc.ui.figures import Figure, Row, Shown, Spec
+from parc.ui.figures import Figure, FigureRow, Shown, Spec
 from parc.ui.language import NOTHING, Spoken, Texts
 from parc.ui.site_charts import level
 from parc.ui.visitors import Platform
@@ -39,7 +39,7 @@ limit 50
 """
 
 
-def draw_moved(rows: list[Row], t: Texts) -> Spec | None:
+def draw_moved(rows: list[FigureRow], t: Texts) -> Spec | None:
     """A bar for each region (or zone) and market whose calls move."""
     shown = [
         {
@@ -66,7 +66,7 @@ def draw_moved(rows: list[Row], t: Texts) -> Spec | None:
     )
 
 
-def draw_site_loads(rows: list[Row], t: Texts) -> Spec | None:
+def draw_site_loads(rows: list[FigureRow], t: Texts) -> Spec | None:
     """A line for each site from the occupancy now to that with the plan, in its tightest half-hour."""
     shown = [
         {
@@ -214,7 +214,7 @@ def download_routing(settings: Platform, t: Spoken, name: str) -> Response:
         return marts.download(figure, t)
 
 
-def planned(content: Mapping[str, Any] | None, name: str) -> list[Row]:
+def planned(content: Mapping[str, Any] | None, name: str) -> list[FigureRow]:
     """What the plan says, as rows of a figure."""
     if content is None:
         return []
@@ -225,7 +225,7 @@ def planned(content: Mapping[str, Any] | None, name: str) -> list[Row]:
     return [_changed(table, row) for table, rows in content["changes"].items() for row in rows]
 
 
-def _changed(table: str, row: Mapping[str, Any]) -> Row:
+def _changed(table: str, row: Mapping[str, Any]) -> FigureRow:
     """A changed row of a table; of exceptions, how many go from one zone to another."""
     if "key" not in row:
         return {

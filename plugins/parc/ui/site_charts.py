@@ -7,7 +7,7 @@ from typing import Any
 
 from parc.ui import drawing
 from parc.ui.drawing import layer
-from parc.ui.figures import Row, Spec, written
+from parc.ui.figures import FigureRow, Spec, written
 from parc.ui.language import Texts
 
 LEVELS = {1: 0.3, 2: 0.5, 3: 0.7, 4: 0.85, 5: 1.0}
@@ -21,7 +21,7 @@ def level(occupancy: float) -> int:
     return next((number for number, highest in LEVELS.items() if occupancy <= highest), len(LEVELS) + 1)
 
 
-def draw_sites(rows: list[Row], t: Texts) -> Spec | None:
+def draw_sites(rows: list[FigureRow], t: Texts) -> Spec | None:
     """A bar for each site with planned agents, coloured by its level."""
     shown = [
         {
@@ -56,7 +56,7 @@ def draw_sites(rows: list[Row], t: Texts) -> Spec | None:
     )
 
 
-def draw_load(rows: list[Row], t: Texts) -> Spec | None:
+def draw_load(rows: list[FigureRow], t: Texts) -> Spec | None:
     """A square for each weekday and half-hour, coloured by its level."""
     shown = [
         {
@@ -95,7 +95,7 @@ def draw_load(rows: list[Row], t: Texts) -> Spec | None:
     )
 
 
-def draw_runs(rows: list[Row], t: Texts) -> Spec:
+def draw_runs(rows: list[FigureRow], t: Texts) -> Spec:
     """A bar for each date; provisional ones are hatched."""
     shown = [
         {
@@ -140,11 +140,11 @@ def draw_runs(rows: list[Row], t: Texts) -> Spec:
     )
 
 
-def lines(**fields: str) -> Callable[[list[Row], Texts], Spec | None]:
+def lines(**fields: str) -> Callable[[list[FigureRow], Texts], Spec | None]:
     """A chart of several columns over the half-hours of the rows, each a line of this colour. Rows with a
     weekday are those of a week."""
 
-    def draw(rows: list[Row], t: Texts) -> Spec | None:
+    def draw(rows: list[FigureRow], t: Texts) -> Spec | None:
         names = {t(f"columns.{field}"): colour for field, colour in fields.items()}
         shown = [
             {
@@ -191,13 +191,13 @@ def lines(**fields: str) -> Callable[[list[Row], Texts], Spec | None]:
     return draw
 
 
-def _hours(row: Row) -> float:
+def _hours(row: FigureRow) -> float:
     """Hours since the beginning of the day or week."""
     start = row["half_hour_local"]
     return float(24 * (row.get("weekday", 1) - 1) + start.hour + start.minute / 60)
 
 
-def _when(row: Row, t: Texts) -> str:
+def _when(row: FigureRow, t: Texts) -> str:
     start = f"{row['half_hour_local']:%H:%M}"
     return f"{t('weekday.' + str(row['weekday']))} {start}" if "weekday" in row else start
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from parc.ledger import site_work
 from parc.ui import figures
 from parc.ui import site_queries as queries
-from parc.ui.figures import Figure, Marts, Row, Shown
+from parc.ui.figures import Figure, FigureRow, Marts, Shown
 from parc.ui.language import Spoken
 from parc.ui.site_charts import draw_load, draw_runs, draw_sites, lines
 from parc.ui.visitors import Platform
@@ -135,14 +135,14 @@ def download_site(settings: Platform, t: Spoken, code: str, name: str) -> Respon
         return marts.download(figure, t)
 
 
-def predicted(marts: Marts, code: str) -> list[Row]:
+def predicted(marts: Marts, code: str) -> list[FigureRow]:
     """By half-hour of the week, the agents that the live release was to keep busy at a site, and those that
     its calls have kept busy since; none if nothing was predicted."""
     expected = site_work.of_live_release(marts.connection, code)
     if not expected:
         return []
     marts.parameters["since"] = expected[0].effective_date
-    actual: dict[Any, Row] = {
+    actual: dict[Any, FigureRow] = {
         (row["weekday"], row["half_hour_local"]): row for row in marts.rows(queries.ACTUAL)
     }
     rows = []
@@ -162,7 +162,7 @@ def predicted(marts: Marts, code: str) -> list[Row]:
     return rows
 
 
-def _site(marts: Marts, code: str) -> Row | None:
+def _site(marts: Marts, code: str) -> FigureRow | None:
     found = marts.rows(queries.SITE)
     if marts.is_built and not found:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no site {code}.")
