@@ -7,7 +7,7 @@ LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-i
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop quick test coverage lint lint-python lint-sql soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
+.PHONY: help setup run stop bi bi-export quick test coverage lint lint-python lint-sql soak bench bench-build bench-ingest bench-orchestration bench-switch nation docs plots sbom audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -29,6 +29,17 @@ run: setup ## Start the platform and, unless PARC_LANDING is set, load fourteen 
 
 stop: ## Stop what `make run` started; `make run` resumes
 	@$(PARC) stop
+
+bi: .venv-bi/ready ## Start Superset with the dashboards of bi/ on the running platform; prints its logins
+	@$(PARC) bi
+
+bi-export: .venv-bi/ready ## Write what was changed in Superset's UI back to bi/assets
+	@$(PARC) bi --export
+
+.venv-bi/ready: .venv/ready bi/requirements.lock
+	@.venv/bin/uv venv --quiet --clear --python '>=3.11,<3.13' .venv-bi
+	@.venv/bin/uv pip sync --quiet --require-hashes --python .venv-bi/bin/python bi/requirements.lock
+	@touch $@
 
 quick: lint ## Check style and types, run the unit, golden and DAG tests and one small build (under three minutes)
 	@.venv/bin/pytest $(IN_PARALLEL) tests/unit tests/dags \
@@ -99,6 +110,7 @@ sbom: .venv-audit/ready ## Write sbom.cdx.json, the bill of materials (CycloneDX
 
 audit: .venv-audit/ready ## Check the locked versions for known vulnerabilities; needs a network
 	@.venv-audit/bin/python deploy/supply_chain/audit.py requirements.lock
+	@.venv-audit/bin/python deploy/supply_chain/audit.py bi/requirements.lock
 
 .venv-audit/ready: .venv/ready deploy/supply_chain/requirements.lock
 	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-audit
@@ -106,10 +118,11 @@ audit: .venv-audit/ready ## Check the locked versions for known vulnerabilities;
 		deploy/supply_chain/requirements.lock
 	@touch $@
 
-lock: ## Resolve pyproject.toml into requirements.lock and that of the audit (Python 3.11 to 3.13)
+lock: ## Resolve pyproject.toml into requirements.lock and those of the audit and of Superset (Python 3.11 to 3.13)
 	@.venv/bin/uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile $(LOCKED) --group audit -o deploy/supply_chain/requirements.lock
+	@.venv/bin/uv pip compile $(LOCKED) --group bi --exclude-newer 2026-06-15 -o bi/requirements.lock
 
 clean: ## Stop the platform; delete .venv and .parc with all data and the pseudonym key
 	@test ! -x $(PARC) || $(PARC) stop
-	@rm -rf .venv .venv-bench .venv-audit .parc
+	@rm -rf .venv .venv-bench .venv-audit .venv-bi .parc

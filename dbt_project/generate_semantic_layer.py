@@ -39,6 +39,10 @@ class Mart:
     ratios: tuple[Metric, ...] = ()
     only: tuple[tuple[str, str], ...] = ()
     """Metrics that count some rows alone: which ones."""
+    ratios_of: tuple[str, ...] = ()
+    """Whose ratios it has too, as far as its figures go; none: its own."""
+    date: str = "business_date"
+    grain: str = "day"
 
 
 OCCUPANCY = (
@@ -61,6 +65,23 @@ MARTS = (
         only=(("fault_rate_per_1000_lines", "kind = 'repair'"),),
     ),
     Mart("cross_channel_daily", "cross_channel", ("directorate", "region")),
+    Mart(
+        "answers_daily",
+        "answer",
+        ("directorate", "region"),
+        ("market", "answered_by"),
+        ratios_of=("service_quality",),
+    ),
+    # Percentiles of months, and dates with a visit of one boutique, add up to nothing.
+    Mart(
+        "boutique_monthly",
+        "boutique_month",
+        ("directorate", "region", "boutique"),
+        left_out=("p50_wait_minutes", "p95_wait_minutes", "day_count"),
+        ratios_of=("boutiques", "cross_channel"),
+        date="period_start_date",
+        grain="month",
+    ),
     # A level of half-hours adds up to nothing; its seconds do.
     Mart("site_load_half_hourly", "site", ("site",), left_out=("position_count",), ratios=(OCCUPANCY,)),
 )
@@ -68,6 +89,7 @@ NAMES = {
     "region": ("region_name",),
     "directorate": ("directorate_name",),
     "site": ("site_name", "site_kind", "is_offshore"),
+    "boutique": ("boutique_name",),
 }
 """The entities, and what their dimension says of each."""
 
@@ -87,8 +109,17 @@ def metrics() -> dict[str, list[Metric]]:
 
 
 def ratios(mart: Mart) -> list[Metric]:
-    """The ratios of a mart."""
-    return [*metrics().get(mart.name.removesuffix("_daily"), []), *mart.ratios]
+    """The ratios of a mart: those whose terms are made of its figures."""
+    known = [
+        metric
+        for of in mart.ratios_of or (mart.name.removesuffix("_daily"),)
+        for metric in metrics().get(of, [])
+    ]
+    own = {*figures(mart)}
+    return [
+        *(each for each in known if {*re.findall("[a-z]\\w+", f"{each[1]} {each[2]}")} <= own),
+        *mart.ratios,
+    ]
 
 
 @cache
@@ -181,11 +212,11 @@ def ratio(mart: Mart, metric: Metric) -> dict[str, Any]:
 
 def semantic_model(mart: Mart) -> dict[str, Any]:
     """The columns of a mart as entities, dimensions and measures."""
-    date = {"name": "business_date", "type": "time", "type_params": {"time_granularity": "day"}}
+    date = {"name": mart.date, "type": "time", "type_params": {"time_granularity": mart.grain}}
     return {
         "name": mart.name,
         "model": f"ref('mart_{mart.name}')",
-        "defaults": {"agg_time_dimension": "business_date"},
+        "defaults": {"agg_time_dimension": mart.date},
         "primary_entity": mart.name,
         "entities": [{"name": each, "type": "foreign", "expr": f"{each}_code"} for each in mart.entities],
         "dimensions": [date, *({"name": each, "type": "categorical"} for each in mart.dimensions)],

@@ -40,8 +40,9 @@ keep warehouse_dsn "postgresql://parc:$(cat parc_password)@postgres:5432/parc"
 keep switch_dsn "postgresql://switch:$(cat switch_password)@postgres:5432/switch"
 keep airflow_dsn "postgresql+psycopg2://airflow:$(cat airflow_password)@postgres:5432/airflow"
 
-# Where notices go, and the credentials of a landing zone on SFTP or S3: fill these in; .env says which are used.
+# Where notices go, which server mails the weekly pages, and the credentials of a landing zone on SFTP or S3: fill these in; .env says which are used.
 keep notice_urls "$(given notice_urls)"
+keep weekly_mail "$(given weekly_mail)"
 keep sftp_password "$(given sftp_password)"
 [ -z "${AWS_ACCESS_KEY_ID:-}" ] || keep aws_credentials "[default]
 aws_access_key_id = $AWS_ACCESS_KEY_ID

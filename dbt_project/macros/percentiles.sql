@@ -66,16 +66,14 @@ targets as materialized (
         values_of_by.{{ by }},
         {%- endif %}
         {%- for column in kept %}
-        {{ column }},
+        cells.{{ column }},
         {%- endfor %}
         dense_rank() over (
             order by areas.area, areas.area_code
             {%- for column in (['values_of_by.' ~ by] if by else []) + kept %}, {{ column }}{% endfor %}
         ) as target_no
     from (
-        select distinct
-            {{ place }} as place,
-            {{ (['directorate_code', 'region_code'] + cell) | join(', ') }}
+        select distinct {{ ([place ~ ' as place', 'directorate_code', 'region_code'] + cell) | join(', ') }}
         from {{ ref(histogram) }}
     ) as cells
     cross join lateral (

@@ -112,7 +112,8 @@
     delivery, `complete` is the column that tells: those are left out, and their periods are not whole.
 -#}
 {% macro rolled_up_with_finality(
-    mart, sums, windows, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false, complete=none
+    mart, sums, windows, by=none, areas=['region', 'directorate', 'nation'], thirty_days=false, complete=none,
+    whole=none
 ) %}
     {%- set counts = ['date_count'] -%}
     {%- for figure_window in windows -%}
@@ -132,12 +133,18 @@ final_dates as (
 dates as materialized (
     select
         known.business_date,
-        1 as date_count,
+        {{ 'known.is_whole::integer' if whole else '1' }} as date_count,
         {%- for figure_window in windows %}
         (final_dates.is_{{ figure_window }}_final is true)::integer as {{ figure_window }}_final_count
         {{- ',' if not loop.last }}
         {%- endfor %}
-    from (select distinct business_date from daily) as known
+    from (
+        select
+            business_date
+            {{- ', bool_and(' ~ whole | join(' and ') ~ ') as is_whole' if whole }}
+        from daily
+        group by business_date
+    ) as known
     left join final_dates on known.business_date = final_dates.business_date
 ),
 

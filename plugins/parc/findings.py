@@ -111,6 +111,8 @@ class FindingKind(StrEnum):
     """A run of `export_routing` takes too long: often it waits for approval."""
     MAINTENANCE_RUN_FAILED = "maintenance run failed"
     """A run of `maintain_warehouse` failed."""
+    WEEKLY_RUN_FAILED = "weekly run failed"
+    """A run of `send_weekly_pages` failed."""
 
     @property
     def slug(self) -> str:

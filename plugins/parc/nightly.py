@@ -1,5 +1,6 @@
 """One night without Airflow: load what is due, build the marts, check the switch and release to it, unless a
-person must approve. Each step is independent: a failure does not hold back what can still be done."""
+person must approve; after a Sunday, send the weekly pages. Each step is independent: a failure does not hold
+back what can still be done."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from parc import desk, loading, policy, routing
+from parc import desk, loading, policy, routing, weekly
 from parc.build import BuildResult, document
 from parc.build import build as build_marts
 from parc.desk import Due
@@ -125,6 +126,7 @@ def run(settings: Settings, business_date: date, progress: Progress | None = Non
             released = releases.newest_release_date(connection)
             night.release_date = max(business_date, released or business_date)
             _release(settings, night, watch)
+            _send_weekly_pages(settings, night, watch)
         night.bi = _seen_by_bi(settings)
     night.switch = routing.status(settings).live
     night.findings = desk.findings(settings, plan_for=night.release_date)
@@ -254,6 +256,19 @@ def _release(settings: Settings, night: NightRun, watch: _Watch) -> None:
             step.end("failed", str(error), error.exit_code)
         else:
             step.end("done", outcome.message)
+
+
+def _send_weekly_pages(settings: Settings, night: NightRun, watch: _Watch) -> None:
+    if not weekly.is_due(night.business_date):
+        return
+    with watch.step("weekly pages") as step:
+        try:
+            made = weekly.of_night(settings, night.business_date)
+            weekly.check_sent(made)
+        except (ConfigurationError, Busy) as error:
+            step.end("failed", str(error), ConfigurationError.exit_code)
+        else:
+            step.end("done" if made else "unchanged", weekly.described(made))
 
 
 def _seen_by_bi(settings: Settings) -> str:

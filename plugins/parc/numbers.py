@@ -146,6 +146,7 @@ _GROUP = re.compile("[0-9]+")
 _PLAIN_GAP = re.compile(f"[{_SEPARATORS.replace(',', '')}]*")
 _JOINTS = frozenset("-./_,")
 _WORD_BEFORE, _WORD_BEHIND = frozenset("_.-/+,"), frozenset("_-/")
+_DECIMAL_ZERO = re.compile(r"\.0(?![.,]?[0-9])")
 _FEWEST_DIGITS, _MOST_DIGITS = 9, 17
 _FEWEST_BEHIND_PLUS, _MOST_BEHIND_PLUS = 7, 15
 _FRENCH_OR_LONG = re.compile(f"0[1-9][0-9]{{8}}|{_CODE}0?[1-9][0-9]{{8}}|00[1-9][0-9]{{9,14}}")
@@ -318,10 +319,12 @@ def _find_in_run(text: str, start: int, end: int) -> Iterator[_Found]:
             within = gaps[first + 1 : last + 1]
             sizes = tuple(right - left for left, right in groups[first : last + 1])
             is_together = not any(ends[first + 1 : last + 1])
+            is_french = bool(_FRENCH_OR_LONG.fullmatch(digits))
             is_fraction = within in (["."], [","]) and (digits[0] != "0" or sizes[0] == 1)
+            is_fraction = is_fraction and not (is_french and text[stop - 2 : stop] == ".0")
             if len(digits) < _FEWEST_DIGITS or is_fraction:
                 continue
-            if _FRENCH_OR_LONG.fullmatch(digits):
+            if is_french:
                 is_outline = sizes[0] == 1 and "." in within[0]  # 1.2.0.299.123456
                 yield _Found(begin, stop, is_outline or (is_joined and first < last))
             elif sizes in _USUAL_SIZES and digits[0] != "0" and is_together and not is_joined:
@@ -351,12 +354,12 @@ def _end_behind_plus(text: str, groups: Sequence[tuple[int, int]]) -> int | None
 
 def _is_part(text: str, start: int, end: int, *, strictly: bool = False) -> bool:
     """Whether digits are part of a word, an amount or an identifier; `strictly` also if an identifier
-    continues after them."""
+    continues after them. `.0` is no amount: programs that take a number for a decimal add it."""
     before, behind = text[max(start - 1, 0) : start], text[end : end + 2]
     return (
         before.isalnum()
         or before in _WORD_BEFORE
         or behind[:1].isalnum()
-        or (behind[:1] in {".", ","} and behind[1:].isdigit())
+        or (behind[:1] in {".", ","} and behind[1:].isdigit() and not _DECIMAL_ZERO.match(text, end))
         or (strictly and behind[:1] in _WORD_BEHIND)
     )

@@ -70,8 +70,9 @@ class Settings:
     `airflow_run` is the DAG and the run that a task works for, None on the command line. With `four_eyes`,
     nobody approves a routing release that they asked for; `approvers` are the logins that may approve, empty
     for all. `airflow_users` is the file of Airflow's users, None for the one in `home`; `auth_manager` is the
-    operator's own class instead. `airflow_api` is the address of an Airflow that others run
-    (docker-compose.yml), or of the one that this process was started by, `airflow_ui` where people open it.
+    operator's own class instead. `weekly_addresses` is the file of who gets the weekly pages, None for that
+    in `home`. `airflow_api` is the address of an Airflow that others run (docker-compose.yml), or of the one
+    that this process was started by, `airflow_ui` where people open it.
     """
 
     home: Path
@@ -85,6 +86,7 @@ class Settings:
     approvers: tuple[str, ...] = ()
     airflow_users: Path | None = None
     auth_manager: str | None = None
+    weekly_addresses: Path | None = None
     airflow_api: str | None = None
     airflow_ui: str | None = None
     pg_bin: Path | None = None
@@ -106,6 +108,7 @@ class Settings:
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
         users, pg_bin = os.environ.get("PARC_AIRFLOW_USERS"), os.environ.get("PG_BIN")
+        weekly_addresses = os.environ.get("PARC_WEEKLY_ADDRESSES")
         execution_api = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
         return cls(
             home=home,
@@ -117,6 +120,7 @@ class Settings:
             four_eyes=_switched_on("PARC_FOUR_EYES"),
             approvers=tuple(re.findall(r"[^\s,]+", os.environ.get("PARC_APPROVERS", ""))),
             airflow_users=Path(users).absolute() if users else None,
+            weekly_addresses=Path(weekly_addresses).absolute() if weekly_addresses else None,
             auth_manager=os.environ.get("AIRFLOW__CORE__AUTH_MANAGER") or None,
             airflow_api=execution_api.removesuffix("/").removesuffix("/execution") if execution_api else None,
             airflow_ui=os.environ.get("AIRFLOW__API__BASE_URL") or None,

@@ -95,6 +95,15 @@ EXPECTED = {
         params={"dry_run"},
         retry_delay=10 * MINUTE,
     ),
+    "send_weekly_pages": Decided(
+        cron="30 7 * * 1",
+        owner="data-platform",
+        run_hours=3,
+        tasks={"send_pages": ("default_pool", 3, 30 * MINUTE)},
+        tags={"weekly"},
+        params={"business_date", "send_again"},
+        retry_delay=10 * MINUTE,
+    ),
 }
 INGEST = [f"ingest_{feed}" for feed in FEEDS]
 TRIGGERED_BY = {
@@ -214,6 +223,7 @@ def test_every_run_that_fails_is_reported_once(dags, dag_id: str) -> None:
         "build_marts": FindingKind.BUILD_RUN_FAILED,
         "export_routing": FindingKind.RELEASE_RUN_FAILED,
         "maintain_warehouse": FindingKind.MAINTENANCE_RUN_FAILED,
+        "send_weekly_pages": FindingKind.WEEKLY_RUN_FAILED,
         "ingest_late": FindingKind.LATE_RUN_FAILED,
     }.get(dag_id, FindingKind.INGEST_RUN_FAILED)
     assert notice.kind is kind and notice.impact and notice.remedy

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -245,3 +245,14 @@ def test_the_warehouse_is_lost(platform: Settings) -> None:
     done = parc(platform, "nightly", "--date", str(EVE), PARC_WAREHOUSE_DSN="postgresql://x@127.0.0.1:1/x")
     assert done.returncode == 3
     assert "127.0.0.1:1/x cannot be reached" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_after_a_sunday_the_weekly_pages_are_written(platform: Settings) -> None:
+    """What is missing in the week is said on the page, and holds nothing up."""
+    sunday = date(2012, 4, 29)
+    night = nightly.run(platform, sunday)
+    [step] = [each for each in night.steps if each.name == "weekly pages"]
+    assert (step.state, step.message) == ("done", "11 pages of 2012-W17: 0 mails sent")
+    page = platform.home / "weekly" / "2012-W17" / "OUEST.html"
+    assert "Livraison «\xa0appels\xa0» manquante" in page.read_text()
+    assert "weekly pages" not in {each.name for each in nightly.run(platform, sunday + timedelta(1)).steps}

@@ -1,12 +1,24 @@
 {%- set place = ['business_date', 'directorate_code', 'region_code'] -%}
 {%- set figures = ['customer_closed_count', 'call_after_job_7d_count', 'call_after_job_30d_count'] -%}
 {%- set is_call = 'is_offered and customer_key is not null' -%}
-{#- By difference: the jobs that changed and those of the people who called, as they were and as they are. -#}
+{#-
+    By difference: the jobs that changed and those of the people who called, as they were and as they are. Of a date whose
+    extract was missing no figure is published, so its jobs count anew.
+-#}
+{%- set is_shown -%}
+    closed_date in (
+        select business_date from {{ published('mart_cross_channel_daily') }} where is_interventions_complete
+    )
+{%- endset -%}
 {%- set is_job -%}
     closed_date is not null and customer_key is not null
     {%- if is_incremental() %} and {{ is_changed('closed_date') }}{% endif -%}
     {%- if is_by_difference() %}
-        and ({{ is_changed_job() }} or identity_key in (select people.identity_key from people))
+        and (
+            {{ is_changed_job() }}
+            or identity_key in (select people.identity_key from people)
+            or not {{ is_shown }}
+        )
     {%- endif -%}
 {%- endset -%}
 
@@ -34,7 +46,7 @@ jobs as (
             identity_key,
             closed_at
         from {{ published('fct_interventions') }}
-        where {{ is_job }}
+        where {{ is_job }} and {{ is_shown }}
     {%- endif %}
 ),
 

@@ -6,11 +6,11 @@ duplicates as (
     select * from {{ ref('int_call_cross_date_duplicates') }}
 ),
 
-assignments as (
+assignments as not materialized (
     select * from {{ ref('stg_line_assignments__assignments') }}
 ),
 
-prefixes as (
+prefixes as not materialized (
     select * from {{ ref('int_prefix_homes') }}
 ),
 

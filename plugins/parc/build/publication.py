@@ -16,7 +16,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from parc.build import grains, keys, regional
+from parc.build import grains, keys, regional, views
 from parc.build.changes import Cause
 from parc.build.dbt import ManifestEntry
 from parc.build.restatements import Restatements
@@ -59,6 +59,7 @@ def publish(
     regional.drop_changed(connection, of_directorates)
     keys.drop_changed(connection, tables)
     for name, meta in tables.items():
+        _drop_former_view(connection, name)
         before = _columns(connection, "marts", name)
         columns = _take_shape(connection, name)
         rows: sql.Composable = sql.SQL("true")
@@ -123,6 +124,17 @@ def _columns(connection: psycopg.Connection[Any], schema: str, name: str) -> dic
         [f'{schema}."{name}"'],
     )
     return dict(rows.fetchall())
+
+
+def _drop_former_view(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop a mart that was a view until now; BI has read it up to this build, which makes its table."""
+    row = connection.execute(
+        "select relkind = 'v' from pg_class where oid = to_regclass(%s)", [f'marts."{name}"']
+    ).fetchone()
+    if row == (True,):
+        views.drop(connection, "regional", name)
+        write_builds.forget_regional_view(connection, name)
+        views.drop(connection, "marts", name)
 
 
 def _take_shape(connection: psycopg.Connection[Any], name: str) -> sql.Composable:

@@ -17,7 +17,19 @@ from typing import Any, NoReturn
 import psycopg
 import typer
 
-from parc.cli import answers, checks, deliveries, marts, night, people, platform, quarantine, query, routing
+from parc.cli import (
+    answers,
+    checks,
+    deliveries,
+    marts,
+    night,
+    people,
+    platform,
+    quarantine,
+    query,
+    routing,
+    weekly,
+)
 from parc.cli.printing import say
 from parc.errors import ConfigurationError, ParcError
 from parc.host import shell
@@ -31,6 +43,7 @@ app.add_typer(deliveries.app)
 app.add_typer(checks.app)
 app.add_typer(marts.app)
 app.add_typer(query.app)
+app.add_typer(weekly.app)
 app.add_typer(people.app)
 app.add_typer(people.secret, name="secret")
 app.add_typer(quarantine.app, name="quarantine")

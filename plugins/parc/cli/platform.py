@@ -62,6 +62,32 @@ def stop() -> None:
 
 
 @app.command()
+def bi(
+    export: Annotated[
+        bool, typer.Option("--export", help="Write the dashboards as they are to bi/assets instead.")
+    ] = False,
+    only_files: Annotated[
+        bool, typer.Option("--only-files", help="Only write what Superset is told; a container starts it.")
+    ] = False,
+) -> None:
+    """Start Superset on the marts (`make bi` installs it first); the platform must be up."""
+    from parc.platform import bi
+
+    settings = Settings.from_env()
+    if export:
+        with waiting("exporting"):
+            changed = bi.export(settings)
+        say(changed)
+    elif only_files:
+        bi.write_files(settings)
+    else:
+        with waiting("starting Superset"):
+            started = bi.start(settings)
+        for line in started.lines():
+            screen.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def status(as_json: Json = False) -> None:
     """Show what needs attention, then what is due, running, loaded, built and released."""
     from parc.host import services

@@ -1,4 +1,5 @@
-"""Sends notices to the Apprise URLs in PARC_NOTICE_URLS, and tries again what an address did not take.
+"""Sends notices to the Apprise URLs in PARC_NOTICE_URLS, and tries again what an address did not take; and
+mails by the server of another such URL.
 
 Addresses are named without their secrets: of a webhook's path, which is often one, the ends are shown.
 """
@@ -7,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from parc.errors import ConfigurationError
@@ -100,14 +102,50 @@ def send(
     return " ".join(taken) or None, is_done
 
 
+def mailer(variable: str) -> Callable[[str, str, str, Path], bool]:
+    """Mails an HTML page by the server that a variable names as Apprise's `mailto://` or `mailtos://`: to
+    whom, its title, the page and a file. It returns whether the server took the mail.
+
+    Raises ConfigurationError if the variable is not set or is no such URL.
+    """
+    apprise = _apprise()
+    url = given_secret(variable)
+    server = apprise.Apprise.instantiate(url) if url and url.startswith(("mailto://", "mailtos://")) else None
+    if server is None:
+        raise ConfigurationError(
+            f"{variable} must name a mail server, such as mailtos://NAME:PASSWORD@smtp.example.fr?from=parc@example.fr"
+        )
+
+    def mail(to: str, title: str, page: str, attached: Path) -> bool:
+        server.targets = [(False, to)]
+        try:
+            is_taken = server.notify(
+                title=title,
+                body=page,
+                body_format=apprise.NotifyFormat.HTML,
+                attach=apprise.AppriseAttachment(str(attached)),
+            )
+        except Exception as error:  # its text may hold the address
+            log.error("%s: %s", named(server), type(error).__name__)
+            return False
+        return bool(is_taken)
+
+    return mail
+
+
+def _apprise() -> Any:
+    import apprise
+
+    for library in ("apprise", "urllib3"):  # below that they log addresses
+        logging.getLogger(library).setLevel(logging.WARNING)
+    return apprise
+
+
 def _services() -> Iterator[Any]:
     urls = (given_secret("PARC_NOTICE_URLS") or "").split()
     if not urls:
         return
-    import apprise
-
-    for library in ("apprise", "urllib3"):  # below that they log whole addresses
-        logging.getLogger(library).setLevel(logging.INFO)
+    apprise = _apprise()
     for number, url in enumerate(urls, start=1):
         service = apprise.Apprise.instantiate(url)
         if service is None:

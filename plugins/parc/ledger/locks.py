@@ -19,6 +19,7 @@ from parc.errors import Busy
 BUILD = "build"
 NIGHT = "night"
 ROUTING = "routing"
+WEEKLY_MAIL = "weekly mail"
 
 RAW_TABLES = "raw tables"
 """Held to the end of the transaction by whoever creates a raw table."""

@@ -101,6 +101,12 @@ def newest(connection: Connection[Any]) -> RecordedPlan | None:
         ).fetchone()
 
 
+def newest_content(connection: Connection[Any]) -> dict[str, Any] | None:
+    """The last plan as JSON values; None if there is none, or it is from before they were kept."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute("select content from ops.routing_plan order by plan_id desc limit 1").fetchone()
+
+
 def open_question(connection: Connection[Any]) -> OpenQuestion | None:
     """The last question, while nobody has answered it and no other plan was made since."""
     with connection.cursor(row_factory=class_row(OpenQuestion)) as cursor:

@@ -5,9 +5,9 @@ Names and reasons that people typed are written without telephone numbers (`parc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -109,6 +109,21 @@ def record_changes(connection: Connection[Any], release_id: int, changes: Iterab
         for row in changes:
             texts = (values and Jsonb(values) for values in (row.row_key, row.before, row.after))
             copy.write_row((release_id, row.table_name, row.change, *texts, row.calls_moved_share))
+
+
+def record_site_work(
+    connection: Connection[Any],
+    release_id: int,
+    site_code: str,
+    half_hours: Sequence[tuple[int, time, float, float]],
+) -> None:
+    """Record what a release would bring to a site: the weekday and start of each half-hour, its calls and
+    their seconds of work."""
+    connection.execute(
+        "insert into ops.routing_site_work (release_id, site_code, weekdays, half_hours_local, call_counts, "
+        "handle_seconds) values (%s, %s, %s, %s, %s, %s)",
+        [release_id, site_code, *(list(values) for values in zip(*half_hours, strict=True))],
+    )
 
 
 def record_event(connection: Connection[Any], release_id: int, event: str, detail: str = "") -> None:
@@ -294,12 +309,13 @@ def record_plan(
     build_id: int | None,
     requested_by: str,
     run: tuple[str, str] | None,
+    content: Mapping[str, Any] | None = None,
 ) -> int:
-    """Record what could be done with a plan; returns the plan_id."""
+    """Record what could be done with a plan, and the plan as JSON values; returns the plan_id."""
     row = connection.execute(
         "insert into ops.routing_plan (business_date, effective_date, plan_hash, verdict, subject, reasons, "
-        "steps, build_id, requested_by, dag_id, run_id) "
-        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning plan_id",
+        "steps, build_id, requested_by, dag_id, run_id, content) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning plan_id",
         [
             business_date,
             effective_date,
@@ -311,6 +327,7 @@ def record_plan(
             build_id,
             remark(requested_by),
             *(run or (None, None)),
+            None if content is None else Jsonb(content),
         ],
     ).fetchone()
     assert row is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 from parc import storage
 from parc.host import services, users
 from parc.host.processes import locked
-from parc.platform import supervisor
+from parc.platform import bi, supervisor
 from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, migrate
@@ -94,9 +94,10 @@ def describe(settings: Settings, ui: str | None) -> StartedPlatform:
 
 
 def down(settings: Settings) -> list[str]:
-    """Stop the supervisor, Airflow's processes, the own switch and the embedded server, in this order;
-    returns what ran."""
+    """Stop the supervisor, Superset, Airflow's processes, the own switch and the embedded server, in this
+    order; returns what ran."""
     stopped = ["supervisor"] if supervisor.stop(settings) else []
+    stopped += bi.stop(settings)
     with locked(supervisor.lock_file(settings)):
         stopped += services.stop(settings)
         if local.stop(settings):

@@ -27,7 +27,19 @@ from parc.ledger import builds, deliveries, due, history, notices, pages, quaran
 from parc.ledger.pages import DeliveryRow
 from parc.loading import lying
 from parc.settings import Settings
-from parc.ui import answering, areas, docs, nights, punctuality, reading, rollout, vega
+from parc.ui import (
+    answering,
+    areas,
+    delivery_calendar,
+    docs,
+    nights,
+    punctuality,
+    reading,
+    rollout,
+    routing_page,
+    sites,
+    vega,
+)
 from parc.ui import quarantine as quarantine_pages
 from parc.ui.html import PAGE_HEADERS, page
 from parc.ui.outage import explained, outage_page
@@ -47,10 +59,13 @@ app = FastAPI(
 )
 app.include_router(answering.router)
 app.include_router(areas.router)
+app.include_router(delivery_calendar.router)
 app.include_router(docs.router)
 app.include_router(nights.router)
 app.include_router(quarantine_pages.router)
 app.include_router(rollout.router)
+app.include_router(routing_page.router)
+app.include_router(sites.router)
 app.include_router(vega.router)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from parc.ui import drawing
 from parc.ui.drawing import layer
-from parc.ui.figures import Row, Spec, written
+from parc.ui.figures import FigureRow, Spec, written
 from parc.ui.language import NOTHING, Texts
 
 HEIGHT = 150
@@ -19,16 +19,16 @@ EVENTS = {"go_live": "good", "storm": "warn", "restatement": "other", "release":
 class OverTime:
     """Draws figures over days or weeks, with what happened then."""
 
-    def __init__(self, step_days: int, events: list[Row], texts: Texts) -> None:
+    def __init__(self, step_days: int, events: list[FigureRow], texts: Texts) -> None:
         """`events` are rows of `area_queries.EVENTS`."""
         self._step = timedelta(days=step_days)
         self._events = events
         self._texts = texts
 
-    def metric(self, kind: str) -> Callable[[list[Row], Texts], Spec]:
+    def metric(self, kind: str) -> Callable[[list[FigureRow], Texts], Spec]:
         """A chart of rows with `metric_value`, its natural limits and signals."""
 
-        def draw(rows: list[Row], t: Texts) -> Spec:
+        def draw(rows: list[FigureRow], t: Texts) -> Spec:
             shown = [self._said(row, kind) for row in rows]
             limited = next((row for row in reversed(rows) if row.get("upper_limit") is not None), None)
             value = drawing.quantity("value", kind)
@@ -76,10 +76,10 @@ class OverTime:
 
         return draw
 
-    def lines(self, kind: str, **fields: str) -> Callable[[list[Row], Texts], Spec]:
+    def lines(self, kind: str, **fields: str) -> Callable[[list[FigureRow], Texts], Spec]:
         """A chart of several columns of the rows, each a line of this colour."""
 
-        def draw(rows: list[Row], t: Texts) -> Spec:
+        def draw(rows: list[FigureRow], t: Texts) -> Spec:
             names = {t(f"columns.{field}"): colour for field, colour in fields.items()}
             shown = [
                 {
@@ -112,7 +112,7 @@ class OverTime:
 
         return draw
 
-    def _x(self, rows: list[Row]) -> drawing.Encoding:
+    def _x(self, rows: list[FigureRow]) -> drawing.Encoding:
         return drawing.day("start", self._texts, at=[row["start_date"].isoformat() for row in rows])
 
     def _span(self, first: date, last: date) -> dict[str, str]:
@@ -123,7 +123,7 @@ class OverTime:
             "end": drawing.instant(last, half),
         }
 
-    def _behind(self, rows: list[Row]) -> list[Spec]:
+    def _behind(self, rows: list[FigureRow]) -> list[Spec]:
         """Hatching where figures are provisional; lines where something happened."""
         t = self._texts
         first, last = rows[0]["start_date"], rows[-1]["start_date"] + self._step
@@ -162,7 +162,7 @@ class OverTime:
         """Where a date lies between the points, which stand for whole steps."""
         return drawing.instant(day, timedelta(days=0.5) - self._step / 2)
 
-    def _limits(self, rows: list[Row], limited: Row, kind: str) -> list[Spec]:
+    def _limits(self, rows: list[FigureRow], limited: FigureRow, kind: str) -> list[Spec]:
         t = self._texts
         span = self._span(rows[0]["start_date"], rows[-1]["start_date"])
         ends = {name: float(limited[name]) for name in ("lower_limit", "mean_value", "upper_limit")}
@@ -184,7 +184,7 @@ class OverTime:
             ),
         ]
 
-    def _said(self, row: Row, kind: str) -> Row:
+    def _said(self, row: FigureRow, kind: str) -> FigureRow:
         t = self._texts
         signal = row.get("signal")
         return {
@@ -198,7 +198,7 @@ class OverTime:
         }
 
 
-def draw_effect(rows: list[Row], t: Texts) -> Spec | None:
+def draw_effect(rows: list[FigureRow], t: Texts) -> Spec | None:
     """Each effect, and how small a one its weeks would show, in multiples of the effect planned for."""
     shown = []
     for row in rows:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 AreaKind = Literal["region", "directorate"]
-Step = Literal["week", "day"]
+PeriodStep = Literal["week", "day"]
 
 METRICS = {
     "service_level": "share",

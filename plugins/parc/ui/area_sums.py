@@ -3,10 +3,10 @@ those of `area_queries`."""
 
 from __future__ import annotations
 
-from parc.ui.area_queries import AreaKind, Step
+from parc.ui.area_queries import AreaKind, PeriodStep
 
 
-def sums(kind: AreaKind, step: Step) -> str:
+def sums(kind: AreaKind, step: PeriodStep) -> str:
     """The same figures of other areas, of one market or of days, for which there are no limits."""
     start = start_of(step)
     return f"""
@@ -78,7 +78,7 @@ order by metric, start_date
 """
 
 
-def waits(kind: AreaKind, step: Step, market: str) -> str:
+def waits(kind: AreaKind, step: PeriodStep, market: str) -> str:
     """Half of the callers, and 95 % of them, waited at most so long."""
     by_market = "" if market == "all" else "_market"
     view = f"mart_wait_percentiles_{kind}{by_market}_{'daily' if step == 'day' else 'weekly'}"
@@ -132,7 +132,7 @@ order by own.start_date
 """
 
 
-def channels(step: Step) -> str:
+def channels(step: PeriodStep) -> str:
     """The directorate's sites, boutiques and field units."""
     return f"""
 with newest as (
@@ -184,6 +184,6 @@ order by metric, start_date
 """
 
 
-def start_of(step: Step) -> str:
+def start_of(step: PeriodStep) -> str:
     """The first date of the week, or the date."""
     return "business_date" if step == "day" else "date_trunc('week', business_date::timestamp)::date"

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from parc.ui import area_queries as queries
 from parc.ui import area_sums, figures
 from parc.ui.area_charts import EVENTS, OverTime, draw_effect
-from parc.ui.area_queries import CHANNELS, METRICS, AreaKind, Step
-from parc.ui.figures import Figure, Marts, Row, written
+from parc.ui.area_queries import CHANNELS, METRICS, AreaKind, PeriodStep
+from parc.ui.figures import Figure, FigureRow, Marts, written
 from parc.ui.language import Spoken, Texts
 from parc.ui.rollout import MARKETS
 from parc.ui.visitors import Platform
@@ -27,14 +27,14 @@ DAYS_SHOWN, WEEKS_SHOWN = 92, 53
 FEWEST_WEEKS = 8
 """With fewer weeks of data, days are shown unless weeks are asked for."""
 Code = Annotated[str, PathParameter(pattern=r"^\w+$")]
-STEP_DAYS: dict[Step, int] = {"week": 7, "day": 1}
+STEP_DAYS: dict[PeriodStep, int] = {"week": 7, "day": 1}
 
 
-class Wanted(BaseModel):
+class AreaWanted(BaseModel):
     """Which market, and whether in weeks or days."""
 
     market: Literal["all", "fixe", "internet", "open"] = "all"
-    step: Step | None = None
+    step: PeriodStep | None = None
 
     @property
     def query(self) -> str:
@@ -42,10 +42,10 @@ class Wanted(BaseModel):
         return urlencode(self.model_dump(exclude_none=True))
 
 
-class Area:
+class AreaPage:
     """A region or directorate, and the figures that are asked for."""
 
-    def __init__(self, marts: Marts, kind: AreaKind, wanted: Wanted) -> None:
+    def __init__(self, marts: Marts, kind: AreaKind, wanted: AreaWanted) -> None:
         """Raises HTTPException (404) if a build is published and names none of this code."""
         self._marts, self.kind, self.wanted = marts, kind, wanted
         self.code = str(marts.parameters["code"])
@@ -57,7 +57,7 @@ class Area:
         self.name = area["name"]
         counted = marts.rows(queries.DATE_COUNT)
         has_few = not counted or counted[0]["date_count"] < 7 * FEWEST_WEEKS
-        self.step: Step = wanted.step or ("day" if has_few else "week")
+        self.step: PeriodStep = wanted.step or ("day" if has_few else "week")
         marts.parameters |= {
             "regions": area["regions"],
             "directorates": area["directorates"],
@@ -72,7 +72,7 @@ class Area:
         """Whether the weeks have natural limits: those of a region, of all markets together."""
         return self.kind == "region" and self.step == "week" and self.wanted.market == "all"
 
-    def figures(self, events: list[Row], t: Texts) -> list[Figure]:
+    def figures(self, events: list[FigureRow], t: Texts) -> list[Figure]:
         """The figures of the page, in its order."""
         over_time = OverTime(STEP_DAYS[self.step], events, t)
         weekly = OverTime(STEP_DAYS["week"], events, t)
@@ -182,35 +182,35 @@ EVENTS_FIGURE = Figure(
 
 @router.get("/regions/{code}")
 def show_region(
-    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[Wanted, Query()]
+    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[AreaWanted, Query()]
 ) -> HTMLResponse:
     """Show a region of 2012."""
     with figures.marts(settings, {"code": code}) as marts:
-        return Area(marts, "region", wanted).show(request, t)
+        return AreaPage(marts, "region", wanted).show(request, t)
 
 
 @router.get("/regions/{code}/{name}.csv")
 def download_region(
-    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[Wanted, Query()]
+    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[AreaWanted, Query()]
 ) -> Response:
     """A figure of a region as CSV."""
     with figures.marts(settings, {"code": code}) as marts:
-        return Area(marts, "region", wanted).download(name, t)
+        return AreaPage(marts, "region", wanted).download(name, t)
 
 
 @router.get("/directorates/{code}")
 def show_directorate(
-    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[Wanted, Query()]
+    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[AreaWanted, Query()]
 ) -> HTMLResponse:
     """Show a regional directorate."""
     with figures.marts(settings, {"code": code}) as marts:
-        return Area(marts, "directorate", wanted).show(request, t)
+        return AreaPage(marts, "directorate", wanted).show(request, t)
 
 
 @router.get("/directorates/{code}/{name}.csv")
 def download_directorate(
-    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[Wanted, Query()]
+    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[AreaWanted, Query()]
 ) -> Response:
     """A figure of a directorate as CSV."""
     with figures.marts(settings, {"code": code}) as marts:
-        return Area(marts, "directorate", wanted).download(name, t)
+        return AreaPage(marts, "directorate", wanted).download(name, t)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from parc.ui.figures import Row, Spec
+from parc.ui.figures import FigureRow, Spec
 from parc.ui.language import Texts
 
 Encoding = dict[str, Any]
@@ -15,7 +15,7 @@ MOST_TICKS = 8
 HATCHED = "url(#provisional)"
 
 
-def chart(description: str, height: int, rows: list[Row], layers: list[Spec]) -> Spec:
+def chart(description: str, height: int, rows: list[FigureRow], layers: list[Spec]) -> Spec:
     """Layers over each other, as wide as their place, of rows that are JSON already. `description` is read
     aloud."""
     return {
@@ -28,7 +28,7 @@ def chart(description: str, height: int, rows: list[Row], layers: list[Spec]) ->
     }
 
 
-def layer(mark: Spec, rows: list[Row] | None = None, **encoding: Any) -> Spec:
+def layer(mark: Spec, rows: list[FigureRow] | None = None, **encoding: Any) -> Spec:
     """Marks for the rows of the chart, or for rows of its own. Without any, there is no layer."""
     data = {} if rows is None else {"data": {"values": rows}}
     return {**data, "mark": mark, "encoding": encoding}

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, Response
 from psycopg import Connection, IsolationLevel
 from psycopg.rows import dict_row
 
+from parc.instants import PARIS
 from parc.ledger import builds
 from parc.printable import csv_cell
 from parc.settings import Settings
@@ -28,9 +29,9 @@ from parc.ui.html import chart_policy, page
 from parc.ui.language import NOTHING, Texts
 from parc.warehouse import connect
 
-Row = dict[str, Any]
+FigureRow = dict[str, Any]
 Spec = dict[str, Any]
-Parameters = Mapping[str, Any]
+QueryParameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Figure:
     name: str
     query: str
     columns: Mapping[str, str]
-    draw: Callable[[list[Row], Texts], Spec | None]
+    draw: Callable[[list[FigureRow], Texts], Spec | None]
     metric: str | None = None
 
-    def own(self, rows: list[Row]) -> list[Row]:
+    def own(self, rows: list[FigureRow]) -> list[FigureRow]:
         """Its rows among those of its query."""
         return rows if self.metric is None else [row for row in rows if row["metric"] == self.metric]
 
@@ -58,7 +59,7 @@ class Shown:
     """A figure with its rows, in a language."""
 
     figure: Figure
-    rows: list[Row]
+    rows: list[FigureRow]
     texts: Texts
     query: str
     """What of the page's address leads to the same rows."""
@@ -98,6 +99,8 @@ FORMATS: dict[str, Callable[[Texts, Any], str]] = {
     "text": lambda texts, value: str(value),
     "place": lambda texts, value: texts("page.unknown_place") if value == UNKNOWN_PLACE else str(value),
     "date": lambda texts, value: texts.day(value),
+    "instant": lambda texts, value: f"{value.astimezone(PARIS):%Y-%m-%d %H:%M}",
+    "time": lambda texts, value: f"{value:%H:%M}",
     "count": lambda texts, value: texts.number(value),
     "seconds": lambda texts, value: texts.number(value, 1),
     "reason": lambda texts, value: texts.at("reason").get(value, value),
@@ -119,14 +122,15 @@ def written(texts: Texts, value: Any, kind: str) -> str:
 class Marts:
     """The published marts, for as long as one page is made: a query that is asked for twice is run once."""
 
-    def __init__(self, connection: Connection[Any], parameters: Parameters) -> None:
+    def __init__(self, connection: Connection[Any], parameters: QueryParameters) -> None:
         """`parameters` are those of all queries; more may be added until one is run that needs them."""
         self.parameters = dict(parameters)
+        self.connection = connection
         self.is_built = builds.published(connection) is not None
         self._cursor = connection.cursor(row_factory=dict_row)
-        self._found: dict[str, list[Row]] = {}
+        self._found: dict[str, list[FigureRow]] = {}
 
-    def rows(self, query: str) -> list[Row]:
+    def rows(self, query: str) -> list[FigureRow]:
         """The rows of a query; none while no build is published."""
         if query not in self._found and self.is_built:
             self._found[query] = self._cursor.execute(query.encode(), self.parameters).fetchall()
@@ -141,13 +145,11 @@ class Marts:
 
     def download(self, figure: Figure, texts: Texts) -> Response:
         """The figure as a file of CSV."""
-        text = self.show([figure], texts)[figure.name].as_csv()
-        attached = {"Content-Disposition": f'attachment; filename="{figure.name}.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=attached)
+        return attached(self.show([figure], texts)[figure.name])
 
 
 @contextmanager
-def marts(settings: Settings, parameters: Parameters) -> Iterator[Marts]:
+def marts(settings: Settings, parameters: QueryParameters) -> Iterator[Marts]:
     """The marts as they are at one moment, read as `parc_reader`.
 
     Raises ConfigurationError if the warehouse cannot be reached.
@@ -156,6 +158,12 @@ def marts(settings: Settings, parameters: Parameters) -> Iterator[Marts]:
         connection.read_only = True
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         yield Marts(connection, parameters)
+
+
+def attached(shown: Shown) -> Response:
+    """A figure as a file of CSV."""
+    headers = {"Content-Disposition": f'attachment; filename="{shown.figure.name}.csv"'}
+    return Response(shown.as_csv(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def one(figures: Iterable[Figure], name: str) -> Figure:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from parc.ui import figures
 from parc.ui import rollout_queries as queries
-from parc.ui.figures import Figure, Row, written
+from parc.ui.figures import Figure, FigureRow, written
 from parc.ui.language import Spoken
 from parc.ui.rollout_charts import draw_answers, draw_waves
 from parc.ui.tiles import tile_map
@@ -29,7 +29,7 @@ LEVELS = 5
 """Colours of the home-region rate, each for a fifth."""
 
 
-class Wanted(BaseModel):
+class RolloutWanted(BaseModel):
     """Which market, which day (the newest if blank), and what the map's colours say."""
 
     market: Market = "fixe"
@@ -94,7 +94,7 @@ FIGURES = [
 
 @router.get("/rollout")
 def show_rollout(
-    request: Request, settings: Platform, t: Spoken, wanted: Annotated[Wanted, Query()]
+    request: Request, settings: Platform, t: Spoken, wanted: Annotated[RolloutWanted, Query()]
 ) -> HTMLResponse:
     """Show where the rollout stands: a map of any day, the waves, and who answers."""
     with figures.marts(settings, wanted.parameters()) as marts:
@@ -122,7 +122,9 @@ def show_rollout(
 
 
 @router.get("/rollout/{name}.csv")
-def download_figure(settings: Platform, t: Spoken, name: str, wanted: Annotated[Wanted, Query()]) -> Response:
+def download_figure(
+    settings: Platform, t: Spoken, name: str, wanted: Annotated[RolloutWanted, Query()]
+) -> Response:
     """A figure of this page as CSV."""
     figure = figures.one(FIGURES, name)
     with figures.marts(settings, wanted.parameters()) as marts:
@@ -134,7 +136,7 @@ def level(home: int, known: int) -> str:
     return str(min(int(LEVELS * home / known), LEVELS - 1)) if known else "none"
 
 
-def history(rows: list[Row]) -> dict[str, Any]:
+def history(rows: list[FigureRow]) -> dict[str, Any]:
     """For the slider: the dates, and of each region its status (as a place in `STATUSES`) and its percentage
     on each."""
     dates = sorted({row["business_date"] for row in rows})

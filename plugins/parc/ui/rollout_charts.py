@@ -6,7 +6,7 @@ from typing import Any
 
 from parc.ui import drawing
 from parc.ui.drawing import layer
-from parc.ui.figures import Row, Spec
+from parc.ui.figures import FigureRow, Spec
 from parc.ui.language import NOTHING, Texts
 
 ANSWERED_BY = {
@@ -20,7 +20,7 @@ ANSWERED_BY = {
 """Who answers, as the six counts of mart_service_quality_daily tell them, and the colour of each."""
 
 
-def draw_waves(rows: list[Row], t: Texts) -> Spec:
+def draw_waves(rows: list[FigureRow], t: Texts) -> Spec:
     """A line for each region: a tick where it was planned, a point where it was seen to go live."""
     as_of = max(row["as_of_date"] for row in rows)
     shown = [
@@ -97,7 +97,7 @@ def draw_waves(rows: list[Row], t: Texts) -> Spec:
     )
 
 
-def draw_answers(rows: list[Row], t: Texts) -> Spec:
+def draw_answers(rows: list[FigureRow], t: Texts) -> Spec:
     """The shares of each week above each other; weeks of which dates are missing are hatched."""
     shown, low = [], 0.0
     for row in rows:

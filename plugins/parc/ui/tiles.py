@@ -10,7 +10,7 @@ from functools import cache
 from parc.settings import Settings
 from parc.ui.html import ASSETS
 
-Place = tuple[int, int]
+TilePlace = tuple[int, int]
 
 UNKNOWN = "unknown"
 UNKNOWN_PLACE = (2, 11)
@@ -71,7 +71,7 @@ def tile_map(settings: Settings) -> TileMap:
     )
 
 
-def _square(code: str, place: Place, region_at: dict[Place, str]) -> Square:
+def _square(code: str, place: TilePlace, region_at: dict[TilePlace, str]) -> Square:
     x, y = place
     region = region_at[place]
     left, right, top, bottom = (

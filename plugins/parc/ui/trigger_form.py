@@ -19,7 +19,7 @@ from parc.orchestration.dates import business_dates
 from parc.ui import bodies
 
 TRIGGER = re.compile(r"/api/v2/dags/(?P<dag_id>[\w.-]+)/dagRuns/?$")
-DATED = re.compile(r"(?P<ingest>ingest_(?!late$)\w+)|ingest_late|export_routing")
+DATED = re.compile(r"(?P<ingest>ingest_(?!late$)\w+)|ingest_late|export_routing|send_weekly_pages")
 """The DAGs that take business dates. Those that load one feed have no dates of their own."""
 MOST_BODY_BYTES = 1 << 20
 
@@ -63,6 +63,6 @@ def problem(dag_id: str, body: bytes, today: date) -> str | None:
             return f"{dag_id} needs a business date: give the first one, and the last for several."
         return None
     if days[-1] > today and not is_accepted:
-        way_out = "" if dag_id == "export_routing" else " If it is right, tick Accept the date."
+        way_out = " If it is right, tick Accept the date." if dag_id.startswith("ingest_") else ""
         return f"{dag_id}: {days[-1]} is after today, {today}.{way_out}"
     return None

@@ -14,7 +14,7 @@ from parc.errors import ConfigurationError
 from parc.findings import Step
 from parc.settings import Settings
 from parc.warehouse import embedded
-from parc.warehouse.logins import Role, login, password
+from parc.warehouse.logins import Role, login, of_directorate, password
 
 
 def parameters(settings: Settings, role: Role) -> dict[str, str]:
@@ -53,14 +53,15 @@ def dsn(settings: Settings, role: Role) -> str:
     return f"postgresql://{who}@{host}:{port}/{quote(database)}?{query}"
 
 
-def bi_address(settings: Settings) -> str:
-    """Where BI tools connect, without the password, as this process reaches the server.
+def bi_address(settings: Settings, name: str = "bi_reader") -> str:
+    """Where BI tools connect with the login of this name, without the password, as this process reaches the
+    server.
 
     Raises ConfigurationError as `parameters`.
     """
     given = parameters(settings, "reader")
     host, port, database = given.get("host", "localhost"), given.get("port", "5432"), given.get("dbname", "")
-    return f"postgresql://{login('bi_reader')}@{quote(host)}:{port}/{quote(database)}"
+    return f"postgresql://{name}@{quote(host)}:{port}/{quote(database)}"
 
 
 @contextmanager
@@ -71,13 +72,34 @@ def connect(
 
     Raises ConfigurationError if the warehouse cannot be reached.
     """
-    given = parameters(settings, role)
+    with _connected(parameters(settings, role), role, autocommit=autocommit, **keywords) as connection:
+        yield connection
+
+
+@contextmanager
+def connect_directorate(settings: Settings, directorate_code: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection with a directorate's own login, which reads what the directorate may.
+
+    Raises ConfigurationError if the warehouse cannot be reached, or the platform does not have the login's
+    password.
+    """
+    name = of_directorate(directorate_code)
+    password = settings.secret_if_any(f"{name}_password")
+    if password is None:
+        raise ConfigurationError(f"the password of {name} is not here: set PARC_{name.upper()}_PASSWORD")
+    given = parameters(settings, "reader") | {"user": name, "password": password}
+    with _connected(given, name) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(given: dict[str, str], who: str, **keywords: Any) -> Iterator[psycopg.Connection[Any]]:
     try:
-        connection = psycopg.connect(**given, autocommit=autocommit, connect_timeout=10, **keywords)  # type: ignore[arg-type]
+        connection = psycopg.connect(**given, connect_timeout=10, **keywords)  # type: ignore[arg-type]
     except psycopg.OperationalError as error:
         place = f"{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
         raise ConfigurationError(
-            f"the warehouse at {place} cannot be reached as {role}: {str(error).strip()}",
+            f"the warehouse at {place} cannot be reached as {who}: {str(error).strip()}",
             steps=(Step("see what is wrong", "parc doctor"),),
         ) from None
     with connection:

@@ -62,10 +62,20 @@ def login(role: Role) -> str:
     return "bi_reader" if role == "bi_reader" else f"parc_{role}"
 
 
-def of_directorates(settings: Settings) -> list[str]:
-    """The logins `bi_<directorate>` for the directorates in the project's seed, in the seed's order."""
+def directorate_codes(settings: Settings) -> list[str]:
+    """The codes of the directorates in the project's seed, in the seed's order."""
     with (settings.project / "dbt_project/seeds/directorates.csv").open(newline="") as seed:
-        return [f"bi_{row['directorate_code'].lower()}" for row in csv.DictReader(seed)]
+        return [row["directorate_code"] for row in csv.DictReader(seed)]
+
+
+def of_directorate(directorate_code: str) -> str:
+    """The login of a directorate."""
+    return f"bi_{directorate_code.lower()}"
+
+
+def of_directorates(settings: Settings) -> list[str]:
+    """The logins of all directorates, in the order of their seed."""
+    return [of_directorate(code) for code in directorate_codes(settings)]
 
 
 def password(settings: Settings, role: Role, owner_password: str | None) -> str:

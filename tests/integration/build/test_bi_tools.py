@@ -180,6 +180,40 @@ def test_each_metric_of_the_layer_is_the_marts_own(
             assert asked[key] == pytest.approx(values, abs=1e-6), key
 
 
+@pytest.mark.parametrize(
+    ("name", "date_column", "parts"),
+    [
+        ("answers_daily", "business_date", ("region", "answers_daily__answered_by")),
+        ("answers_daily", "business_date", ("directorate", "answers_daily__market")),
+        ("boutique_monthly", "period_start_date", ("boutique",)),
+        ("boutique_monthly", "period_start_date", ("region",)),
+    ],
+)
+def test_metrics_of_marts_without_views_are_their_sums(
+    built: Settings, metricflow: MetricFlowEngine, name: str, date_column: str, parts: tuple[str, ...]
+) -> None:
+    """Each figure, and each ratio as the quotient of two sums, by month and parts."""
+    [mart] = [each for each in LAYER["MARTS"] if each.name == name]
+    own = LAYER["names"](mart)
+    sums = {own[figure]: f"sum({figure})" for figure in LAYER["figures"](mart)}
+    for metric in LAYER["ratios"](mart):
+        up, down = LAYER["terms"](metric)
+        sums[own[metric[0]]] = f"sum({up})::float / nullif(sum({down}), 0)"
+    assert {*sums} == {*own.values()}
+    columns = [each.partition("__")[2] or f"{each}_code" for each in parts]
+    shown = figures(
+        built,
+        f"select date_trunc('month', {date_column})::date, {', '.join([*columns, *sums.values()])} "
+        f"from marts.mart_{name} group by {', '.join(str(at + 1) for at in range(1 + len(columns)))}",
+        [*sums],
+    )
+    asked = figures(built, written(metricflow, [*sums], ["metric_time__month", *parts]), [*sums])
+    assert asked.keys() == shown.keys()
+    assert len(shown) > 5
+    for key, values in shown.items():
+        assert asked[key] == pytest.approx(values, abs=1e-6), key
+
+
 def test_stocks_are_those_of_the_last_date(built: Settings, metricflow: MetricFlowEngine) -> None:
     """And the occupancy is that of sites whose positions are planned."""
     for mart in LAYER["MARTS"]:

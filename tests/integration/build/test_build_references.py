@@ -22,6 +22,10 @@ from support.references import change_seed, recomputed
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 26)
 DAYS = [FIRST + timedelta(days=day) for day in range(4)]
+WINDOWS = [
+    line.partition(",")[0]
+    for line in (PROJECT / "dbt_project/seeds/figure_windows.csv").read_text().splitlines()[1:]
+]
 
 
 @pytest.fixture(scope="module")
@@ -135,34 +139,73 @@ def test_each_change_reaches_its_own_dates(built: Settings) -> None:
 
 
 def test_a_name_and_a_window_that_change_reach_every_date(built: Settings) -> None:
-    """Both are stored beside the figures."""
-    change_seed(built, "directorates", "OUEST,Ouest\n", "OUEST,Grand Ouest\n")
-    change_seed(built, "figure_windows", "repeat_7d,calls,calls,168,", "repeat_7d,calls,calls,24,")
-    build(built)
-    assert recomputed(built, "calls") == DAYS
-    stored = {
-        "mart_service_quality_daily": ("repeat_1d", "repeat_7d", "repeat_30d", "call_rate"),
-        "mart_service_quality_department_daily": ("call_rate",),
-        "mart_answers_daily": ("repeat_1d", "repeat_7d", "repeat_30d"),
-        "mart_answers_by_reason_daily": ("repeat_1d", "repeat_7d", "repeat_30d"),
-        "mart_repeat_calls_daily": ("repeat_1d", "repeat_7d", "repeat_30d"),
+    """Both are stored beside the figures: the name of each code, and what is final on each date."""
+    new_names = {
+        "directorate": ("directorates", "OUEST", "Ouest", "Grand Ouest"),
+        "region": ("regions", "53", "Bretagne", "Armorique"),
+        "department": ("departments", "35", "Ille-et-Vilaine", "Rennes et alentours"),
+        "site": ("sites", "RENNES", "Rennes", "Rennes Nord"),
+        "partner_site": ("sites", "CASABLANCA", "Casablanca", "Casablanca Sud"),
     }
-    for mart, windows in stored.items():
-        names = f"select distinct directorate_name from marts.{mart} where directorate_code = 'OUEST'"
-        assert rows(built, names) == [("Grand Ouest",)], mart
-        for window in windows:
-            of_dates = rows(
-                built,
-                f"select distinct business_date, is_{window}_final, status = 'final' from marts.{mart} "
-                f"inner join marts.mart_finality_daily using (business_date) "
-                f"where figure_window = '{window}' order by 1, 2",
+    for seed, code, before, after in new_names.values():
+        change_seed(built, seed, f"\n{code},{before}", f"\n{code},{after}")
+    change_seed(built, "contact_reasons", "BILLING,Facturation,Billing", "BILLING,Factures,Bills")
+    for window in ("repeat_7d,calls,calls", "repeat_visit_7d,boutique_visits,boutique_visits"):
+        change_seed(built, "figure_windows", f"{window},168,", f"{window},24,")
+    for one, other in (("call", "visit"), ("visit", "call")):
+        feeds = {"call": "calls", "visit": "boutique_visits"}
+        window = f"{other}_after_{one}_7d,{feeds[one]},{feeds[other]}"
+        change_seed(built, "figure_windows", f"{window},168,", f"{window},24,")
+    build(built)
+    assert recomputed(built, "calls") == recomputed(built, "boutique_visits") == DAYS
+
+    wanted = {
+        f"{kind}_name": (f"{kind}_code", code, after) for kind, (_, code, _, after) in new_names.items()
+    }
+    wanted |= {
+        "reason_label_fr": ("reason_code", "BILLING", "Factures"),
+        "reason_label_en": ("reason_code", "BILLING", "Bills"),
+    }
+    shown: dict[str, set[str]] = {column: set() for column in wanted}
+    stored: dict[str, set[str]] = {}
+    for mart, columns in columns_of_marts(built).items():
+        for column, (code_column, code, name) in wanted.items():
+            if not {column, code_column} <= columns:
+                continue
+            found = rows(built, f"select distinct {column} from marts.{mart} where {code_column} = '{code}'")
+            assert found in ([], [(name,)]), (mart, column)
+            shown[column] |= {mart} if found else set()
+        for window in WINDOWS:
+            if not {"business_date", f"is_{window}_final"} <= columns:
+                continue
+            wrong = (
+                f"select business_date, is_{window}_final from marts.{mart} "
+                "left join (select * from marts.mart_finality_daily "
+                f"where figure_window = '{window}') as known using (business_date) "
+                f"where is_{window}_final is distinct from (status is not distinct from 'final')"
             )
-            assert [day for day, _, _ in of_dates] == DAYS, (mart, window)
-            assert [known for _, known, _ in of_dates] == [known for _, _, known in of_dates], (mart, window)
+            assert rows(built, wrong) == [], (mart, window)
+            [(days,)] = rows(built, f"select array_agg(distinct business_date) from marts.{mart}")
+            assert set(DAYS) <= set(days), mart
+            stored.setdefault(window, set()).add(mart)
+    assert all(shown.values()), shown
+    assert min(len(shown["directorate_name"]), len(shown["region_name"])) > 10
+    assert stored.keys() == {*WINDOWS} - {"calls", "boutique_visits", "interventions"}
     finals = (
         "select distinct business_date from marts.mart_repeat_calls_daily where is_repeat_7d_final order by 1"
     )
     assert rows(built, finals) == [(day,) for day in DAYS[:3]]
+
+
+def columns_of_marts(settings: Settings) -> dict[str, set[str]]:
+    """The columns of the tables that BI reads."""
+    found = rows(
+        settings,
+        "select relname::text, array_agg(attname::text) from pg_class "
+        "inner join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped "
+        "where relnamespace = 'marts'::regnamespace and relkind = 'r' group by 1 order by 1",
+    )
+    return {mart: set(columns) for mart, columns in found}
 
 
 def test_the_marts_finally_equal_a_full_refresh(built: Settings) -> None:

@@ -279,17 +279,24 @@ def test_what_others_tell_of_a_date_waits_for_its_own_extract(built: Settings) -
         closed_at="04-29T11:30",
         result="done",
         line_ref="L9",
+        customer_ref="C9",
+    )
+    across = (
+        "select is_calls_complete, is_boutique_visits_complete, is_interventions_complete, "
+        "customer_answered_count, customer_visit_count, customer_closed_count, call_after_job_30d_count "
+        f"from marts.mart_cross_channel_daily where business_date = '{SUNDAY}'"
     )
     deliver(built, MONDAY, [told])
     build(built)
     assert figures(built, columns, SUNDAY) == (False, None, None, None, 160)
     assert figures(built, columns, MONDAY) == (True, 0, 0, 3, 160)
-    assert rows(built, times) == []
+    assert rows(built, times) == rows(built, across) == []
     assert rows(built, week) == [(3, False, 1, 160.0)]
     deliver(built, SUNDAY, [])
     build(built)
     assert figures(built, columns, SUNDAY) == (True, 1, 1, 3, 160)
     assert rows(built, times) == [(4, 1)]
+    assert rows(built, across) == [(False, False, True, None, None, 1, 0)]
     assert rows(built, week) == [(4, False, 2, 160.0)]
     [(delivery_id,)] = rows(
         built,

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import compress, product
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import psycopg
+import pypdf
 import pytest
 import yaml
 
+from parc import weekly
 from parc.build import build, grains, publication
 from parc.build.dbt import ManifestEntry
-from parc.errors import BuildFailed
+from parc.errors import BuildFailed, ConfigurationError, ParcError
 from parc.feeds import FEEDS
+from parc.host.processes import free_port
 from parc.loading import ingest
+from parc.orchestration import weekly as weekly_task
 from parc.settings import PROJECT, Settings
 from parc.simulate import simulate
 from parc.warehouse import connect, parameters
+from parc.warehouse.logins import directorate_codes
+from parc.weekly import IsoWeek
+from parc.weekly.files import as_html
+from support.command_line import environment, parc
 from support.databases import empty_platform
 from support.marts import reference_page
+from support.receivers import mailbox
+from support.weekly import MARTS, numbers_of, of_html
 
 FIRST, LAST = date(2012, 4, 23), date(2012, 4, 25)
 READERS = ("bi_ouest", "bi_nord")
@@ -47,7 +63,9 @@ GRAINS = {
 
 def rows(settings: Settings, login: str, query: str) -> list[tuple[Any, ...]]:
     given = parameters(settings, "bi_reader")
-    if login != "bi_reader":
+    if login == "admin":
+        given = parameters(settings, "admin")
+    elif login != "bi_reader":
         given |= {"user": login, "password": settings.secret(f"{login}_password")}
     with psycopg.connect(**given) as connection:  # type: ignore[arg-type]
         return connection.execute(query.encode()).fetchall()
@@ -440,3 +458,192 @@ def is_derivable(wanted: Vector, reported: list[Vector]) -> bool:
     known = np.array(reported)
     factors = np.linalg.lstsq(known.T, wanted, rcond=None)[0]
     return bool(np.allclose(known.T @ factors, wanted, atol=1e-6))
+
+
+WEEK = IsoWeek.of(FIRST)
+
+
+@pytest.fixture(scope="module")
+def with_weeks(built: Settings, copy_of: Callable[[Settings], Settings]) -> Settings:
+    """The same, with a week before, limits of every figure, and some figures out of the ordinary."""
+    settings = copy_of(built)
+    with connect(settings, "admin") as connection:
+        connection.execute(
+            """
+            insert into marts.mart_process_behaviour
+            select (jsonb_populate_record(charts, jsonb_build_object(
+                'week_start_date', week_start_date - 7, 'metric_value', metric_value * 0.97,
+                'signal', case when metric = 'repeat_7d_rate' and region_code < '53'
+                    then 'above_upper_limit' end
+            ))).*
+            from marts.mart_process_behaviour as charts;
+            update marts.mart_process_behaviour set
+                mean_value = metric_value * 0.99,
+                lower_limit = metric_value * 0.9 - 0.01,
+                upper_limit = metric_value * 1.1 + 0.000444,
+                run_length = 11,
+                signal = coalesce(signal, case
+                    when metric = 'mean_wait_seconds' and region_code in ('31', '53') then 'run_below_mean'
+                    when metric = 'service_level' and region_code <> '52' then 'below_lower_limit'
+                end)
+            """
+        )
+    return settings
+
+
+@pytest.mark.parametrize("code", ["OUEST", "NORD", "SUD_EST"])
+def test_every_number_of_a_weekly_page_is_that_of_the_marts(with_weeks: Settings, code: str) -> None:
+    [made] = weekly.make(with_weeks, WEEK, [code])
+    found = of_html(made.files.html.read_text())
+    with connect(with_weeks, "bi_reader") as connection:
+        expected = connection.execute(MARTS.encode(), {"directorate": code, "monday": WEEK.monday}).fetchall()
+    assert Counter(value for value, _ in found.data) == Counter(value for _, value in expected if value)
+    assert len(found.data) > 10
+    scale = {"mean_wait_seconds": 1, "call_rate": 1}
+    as_shown = {
+        (value, f"{(Decimal(value) * scale.get(metric, 100)).quantize(Decimal('0.1'), ROUND_HALF_UP)}")
+        for metric, value in expected
+        if value and metric not in ("whole", "week")
+    }
+    for value, shown in found.data:
+        number = shown.rstrip(" %s\xa0").replace("\xa0", "").replace(",", ".").replace("\N{MINUS SIGN}", "-")
+        assert (value, number) in as_shown or number == value or value.endswith(f"-W{number}"), (value, shown)
+    assert set(numbers_of(found.unmarked)) <= {"1", "000", "20", "4", "5", "7"}, (
+        "labels have no other numbers"
+    )
+    [sheet] = pypdf.PdfReader(made.files.pdf).pages
+    assert numbers_of(sheet.extract_text()) == numbers_of(found.text)
+
+
+def test_a_weekly_page_shows_the_state_of_the_rollout(with_weeks: Settings) -> None:
+    [made] = weekly.make(with_weeks, WEEK, ["OUEST"])
+    found = of_html(made.files.html.read_text())
+    planned = rows(
+        with_weeks,
+        "bi_reader",
+        "select planned_go_live_date::text from marts.mart_parc_rollout_daily "
+        f"where region_code in ('52', '53') and business_date = '{LAST}'",
+    )
+    assert {day for (day,) in planned} <= {day for day, _ in found.days}
+    assert str(LAST) in {day for day, _ in found.days}
+    assert "Bretagne" in found.text and "Pays de la Loire" in found.text and "Picardie" not in found.text
+    assert made.page.is_final is False
+    assert "Livraison «\xa0appels\xa0» pas encore reçue : jeudi\xa026\xa0avril" in found.text
+
+
+def test_a_weekly_page_hides_what_the_directorate_may_not_read(
+    with_weeks: Settings, copy_of: Callable[[Settings], Settings]
+) -> None:
+    settings = copy_of(with_weeks)
+    [before] = weekly.make(settings, WEEK, ["OUEST"])
+    hidden = "region_code = '53' and metric = 'satisfaction'"
+    with connect(settings, "admin") as connection:
+        connection.execute(
+            f"update marts.mart_process_behaviour set person_count = 4 where {hidden}".encode()
+        )
+    value = rows(
+        settings,
+        "bi_reader",
+        f"select metric_value::text from marts.mart_process_behaviour "
+        f"where {hidden} and week_start_date = '{WEEK.monday}'",
+    )[0][0]
+    [after] = weekly.make(settings, WEEK, ["OUEST"])
+    assert value in dict(of_html(as_html(before.page)).data)
+    found = of_html(after.files.html.read_text())
+    assert value not in dict(found.data) and "masqué (peu de personnes)" in found.text
+
+
+def test_a_week_without_data_and_a_platform_without_marts(built: Settings, warehouse: Settings) -> None:
+    [made] = weekly.make(built, IsoWeek.named("2011-W10"), ["EST"])
+    assert made.page.is_final is None
+    assert "Aucun chiffre pour cette semaine." in of_html(made.files.html.read_text()).text
+    with pytest.raises(ParcError, match="no marts are published yet"):
+        weekly.make(warehouse, WEEK, ["EST"])
+    assert weekly.of_night(warehouse, WEEK.sunday) == []
+
+
+def test_a_weekly_page_is_mailed_once(
+    with_weeks: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One address does not take it at first; the ledger names none."""
+    who = tmp_path / "who.csv"
+    who.write_text(
+        "directorate_code,address\nOUEST,dr.ouest@example.org\nOUEST,brest@example.org\nEST,e@example.org\n"
+    )
+    settings = replace(with_weeks, weekly_addresses=who)
+    made = weekly.make(settings, WEEK, ["OUEST", "NORD"])
+    with pytest.raises(ConfigurationError, match="PARC_WEEKLY_MAIL must name a mail server"):
+        weekly.send(settings, made)
+    server = "mailto://127.0.0.1:{}?from=parc@example.org&to=somebody@example.org"
+    monkeypatch.setenv("PARC_WEEKLY_MAIL", server.format(free_port()))
+    results = weekly.send(settings, made)
+    assert [(each.new_mail_count, each.failed_mail_count) for each in results] == [(0, 2), (0, 0)]
+    with pytest.raises(ConfigurationError, match="2 addresses did not take it; run this again"):
+        weekly.check_sent(results)
+
+    def counts(again: bool = False) -> list[tuple[int, int]]:
+        sent = weekly.send(settings, made, again=again)
+        weekly.check_sent(sent)
+        return [(each.new_mail_count, each.earlier_mail_count) for each in sent]
+
+    with mailbox() as (port, mails):
+        monkeypatch.setenv("PARC_WEEKLY_MAIL", server.format(port))
+        assert counts() == [(2, 0), (0, 0)]
+        assert counts() == [(0, 2), (0, 0)]
+        assert len(mails) == 2
+        who.write_text(who.read_text() + "OUEST,DR.OUEST@example.org\nNORD,nord@example.org\n")
+        assert counts() == [(0, 2), (1, 0)], "a new address alone"
+        assert counts(again=True) == [(2, 0), (1, 0)]
+        assert [each["To"] for each in mails[:2]] == ["dr.ouest@example.org", "brest@example.org"]
+        assert len(mails) == 6
+    assert str(mails[0]["Subject"]) == "PARC, Direction régionale Ouest, semaine 17 de 2012"
+    [pdf] = [part for part in mails[0].walk() if part.get_content_type() == "application/pdf"]
+    assert pdf.get_payload(decode=True) == made[0].files.pdf.read_bytes()
+    [html] = [part for part in mails[0].walk() if part.get_content_type() == "text/html"]
+    assert of_html(html.get_content()).data == of_html(as_html(made[0].page)).data
+    noted = rows(settings, "admin", "select w::text from ops.weekly_mail as w")
+    assert len(noted) == 3 and "@" not in f"{noted}{caplog.text}"
+
+
+def test_a_night_sends_the_week_that_it_ends(with_weeks: Settings) -> None:
+    """Nothing on other days, and nothing of a week that the marts have left behind."""
+    assert weekly.of_night(with_weeks, LAST) == weekly.of_night(with_weeks, WEEK.earlier(1).sunday) == []
+    made = weekly.of_night(with_weeks, WEEK.sunday)
+    assert [each.directorate_code for each in made] == directorate_codes(with_weeks)
+    assert {len(pypdf.PdfReader(each.files.pdf).pages) for each in made} == {1}
+
+
+def test_the_command_and_the_task_write_the_pages(
+    with_weeks: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(with_weeks, home=tmp_path)
+    for login in ("bi_est", "bi_ouest"):
+        settings.secret_file(f"{login}_password").parent.mkdir(exist_ok=True)
+        settings.secret_file(f"{login}_password").write_text(with_weeks.secret(f"{login}_password"))
+    done = parc(settings, "report", "--week", "2012-W17", "--directorate", "OUEST", "--json")
+    [told] = json.loads(done.stdout)
+    assert (told["directorate_code"], told["is_final"], told["new_mail_count"]) == ("OUEST", False, 0)
+    assert Path(told["pdf"]) == tmp_path / "weekly" / "2012-W17" / "OUEST.pdf"
+    for arguments, why in {
+        ("--week", "2012-17"): "is not a week such as 2012-W17",
+        ("--week", "2012-W17", "--directorate", "WEST"): "is no directorate",
+        ("--week", "2012-W17", "--again"): "it needs --send",
+    }.items():
+        refused = parc(settings, "report", *arguments)
+        assert refused.returncode == 2 and why in " ".join(refused.stderr.split()), refused.stderr
+    without = parc(settings, "report", "--week", "2012-W17", "--directorate", "NORD")
+    assert without.returncode == 3 and "the password of bi_nord is not here" in without.stderr
+
+    for name, value in environment(with_weeks).items():
+        monkeypatch.setenv(name, value)
+    context = {
+        "dag_run": SimpleNamespace(
+            logical_date=datetime(2012, 4, 30, 5, 30, tzinfo=UTC), run_type="scheduled"
+        ),
+        "params": {"business_date": None, "send_again": False},
+    }
+    monkeypatch.setattr(weekly_task, "get_current_context", lambda: context)
+    path = with_weeks.home / "weekly" / "2012-W17" / "SUD.pdf"
+    path.unlink(missing_ok=True)
+    weekly_task.send_pages().operator.python_callable()
+    assert path.exists()

@@ -88,7 +88,7 @@ def mart(settings: Settings, columns: str, query: str) -> list[tuple[Any, ...]]:
             "stg_rollout__effects",
             "mart_parc_effect",
             "--exclude",
-            "keys_are_unique",
+            "keys_of_effects_are_unique",
             "--exclude-resource-type",
             "unit_test",
         )

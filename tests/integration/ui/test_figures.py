@@ -12,6 +12,7 @@ from io import StringIO
 import pytest
 from fastapi.testclient import TestClient
 
+from parc import routing
 from parc.build import build
 from parc.errors import BuildFailed
 from parc.loading import ingest
@@ -22,6 +23,8 @@ from parc.warehouse import connect
 from support import charts
 
 DAY = date(2012, 4, 25)
+EVE = date(2012, 4, 23)
+"""Its release has no go-live yet."""
 REFERENCES = ("numbering_plan", "line_assignments", "active_lines", "boutiques")
 PAGES = ("rollout", "regions/53", "regions/unknown", "directorates/OUEST?step=week&market=fixe")
 PHONE = {"width": 390, "height": 844}
@@ -225,3 +228,127 @@ def shape(found: object) -> object:
     if isinstance(found, list):
         return len(found)
     return sorted(re.findall(r"\{(\w+)\}", str(found)))
+
+
+@pytest.fixture(scope="module")
+def released(one_day: Settings) -> Settings:
+    """The same, with a first table on the switch and a plan in which Bretagne goes live."""
+    first = routing.plan(one_day, EVE)
+    routing.apply(
+        one_day, EVE, requested_by="Paul", reason="first", approve=first.plan_hash, approved_by="Anne"
+    )
+    plan = routing.plan(one_day, DAY)
+    assert plan.moved and plan.loads
+    routing.ask(one_day, plan, requested_by="night")
+    return one_day
+
+
+OPERATIONS = ("sites", "sites/RENNES", "sites/CASABLANCA", "routing", "calendar?feed=calls")
+
+
+class TestOperations:
+    """The pages of the sites, of routing and of the deliveries."""
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_every_chart_is_drawn(self, released: Settings, client: TestClient, scheme: str) -> None:
+        with charts.tab(client, color_scheme=scheme, viewport=PHONE, locale="fr-FR") as page:
+            for path in OPERATIONS:
+                looked = charts.look(page, f"/parc/{path}")
+                assert (looked.complaints, looked.violations, looked.width) == ([], [], 390), path
+            sites = charts.look(page, "/parc/sites")
+            planned = [row for row in rows(client, "sites.csv") if row["occupancy"]]
+            assert sites.marks("sites", "bar") == len(planned) > 10
+            site = charts.look(page, "/parc/sites/RENNES")
+            load = [row for row in rows(client, "sites/RENNES/load.csv") if row["occupancy"]]
+            assert site.marks("load", "rect mark") == len(load) > 10
+            predicted = rows(client, "sites/RENNES/predicted.csv")
+            both = sum(
+                1 for row in predicted for name in ("predicted_work_agents", "work_agents") if row[name]
+            )
+            assert site.marks("predicted", "circle") == both > 10
+            year = charts.look(page, "/parc/calendar")
+            assert year.marks("year", "rect mark") == len(rows(client, "calendar/year.csv")) > 50
+            assert year.marks("months", "rect mark") == len(rows(client, "calendar/months.csv"))
+            plan = charts.look(page, "/parc/routing")
+            assert plan.marks("moved", "bar") == len(rows(client, "routing/moved.csv")) > 0
+
+    def test_an_empty_warehouse_says_so(self, warehouse: Settings) -> None:
+        with charts.tab(charts.pages_of(warehouse)) as page:
+            for path in OPERATIONS:
+                looked = charts.look(page, f"/parc/{path}")
+                assert (looked.complaints, looked.violations) == ([], []), path
+                assert not any(figure["rows"] for figure in looked.figures.values()), path
+
+    def test_occupancy_is_that_of_the_marts(self, client: TestClient, one_day: Settings) -> None:
+        found = {
+            (int(row["weekday"]), row["half_hour_local"]): float(row["occupancy"])
+            for row in rows(client, "sites/RENNES/load.csv")
+            if row["occupancy"]
+        }
+        with connect(one_day, "bi_reader") as connection:
+            expected = connection.execute(
+                "select weekday, half_hour_local::text, sum(handle_seconds) / sum(position_seconds) "
+                "from mart_site_load_half_hourly where site_code = 'RENNES' group by 1, 2 "
+                "having sum(position_seconds) > 0"
+            ).fetchall()
+        assert found == {(day, at): pytest.approx(float(share), abs=1e-4) for day, at, share in expected}
+
+    def test_what_a_release_was_to_bring_is_kept(self, client: TestClient, released: Settings) -> None:
+        """Of the table that is live: calls of a usual week, at the sites that are offered them first."""
+        with connect(released, "reader") as connection:
+            kept = connection.execute(
+                "select site_code, sum(calls), sum(seconds) from ops.routing_site_work, "
+                "unnest(call_counts, handle_seconds) as half_hour (calls, seconds) group by 1"
+            ).fetchall()
+        plan = routing.plan(released, DAY)
+        before = {site.site_code: site.calls_before for site in plan.loads if site.calls_before > 0}
+        assert {site: pytest.approx(calls, rel=1e-3) for site, calls, _ in kept} == before
+        assert all(seconds > 0 for _, _, seconds in kept)
+
+    def test_the_plan_on_the_page_is_the_plan(self, client: TestClient, released: Settings) -> None:
+        plan = routing.plan(released, DAY)
+        moved = {
+            (row["zone_code"], row["market"]): float(row["moved_calls"])
+            for row in rows(client, "routing/moved.csv")
+        }
+        assert moved == {
+            (pair["zone_code"], pair["market"]): pytest.approx(pair["moved_calls"])
+            for pair in plan.moved_pairs()
+        }
+        text = client.get("/parc/routing").text
+        assert "Go-live of 53" in text and "/required_actions" in text
+        assert not re.search(r"\b0[1-9]\d{8}\b|\+33\d", text), "no telephone number"
+
+    def test_the_calendar_tells_what_the_ledger_tells(self, client: TestClient, one_day: Settings) -> None:
+        found = {
+            (row["feed"], row["business_date"]): row["state"] for row in rows(client, "calendar/year.csv")
+        }
+        assert found["calls", str(DAY)] in ("published", "late", "restated")
+        assert found["calls", str(DAY - timedelta(days=1))] == "missing"
+        progress = {row["feed"]: row for row in rows(client, "calendar/progress.csv")}
+        for feed, row in progress.items():
+            states = [state for (of, _), state in found.items() if of == feed]
+            assert int(row["due_count"]) == len(states)
+            assert int(row["missing_count"]) == states.count("missing")
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            ("sites/NOWHERE", 404),
+            ("sites/RENNES/none.csv", 404),
+            ("routing/none.csv", 404),
+            ("calendar?feed=none", 404),
+            ("calendar/none.csv", 404),
+        ],
+    )
+    def test_what_does_not_exist(self, client: TestClient, path: str, status: int) -> None:
+        assert client.get(f"/parc/{path}").status_code == status
+
+    def test_pages_are_small_and_quick(self, released: Settings, client: TestClient) -> None:
+        for path in OPERATIONS:
+            took = []
+            for _ in range(5):
+                began = time.process_time()
+                size = len(client.get(f"/parc/{path}").content)
+                took.append(time.process_time() - began)
+            assert min(took) < 0.2 and size < 500_000, (path, size, took)

@@ -102,8 +102,19 @@ def contents(settings: Settings, of: Columns, where: str = "true") -> dict[str, 
     }
 
 
+def views_of_bi(settings: Settings, role: str) -> dict[str, list[tuple]]:
+    """The rows of each view in `marts`."""
+    names = rows(
+        settings,
+        "select relname::text from pg_class where relnamespace = 'marts'::regnamespace and relkind = 'v'",
+    )
+    return {name: sorted(rows(settings, f"select v::text from marts.{name} as v", role)) for (name,) in names}
+
+
 def test_schema_changes_lose_nothing(released: Settings) -> None:
     of_release = columns(released)
+    views_before = views_of_bi(released, "reader")
+    assert len(views_before) == 7 and all(views_before.values())
     with connect(released, "admin") as connection:
         connection.execute("create view public.mine as select caller_key from marts.fct_calls order by 1")
         connection.execute("create view public.ours as select count(*) as callers from public.mine")
@@ -131,6 +142,10 @@ def test_schema_changes_lose_nothing(released: Settings) -> None:
     extracts = rows(released, "select distinct business_date from ops.delivery where feed = 'interventions'")
     assert left and set(left) <= set(extracts)
     assert rows(released, PEOPLE) == people, "who was one person is one still"
+    views_after = views_of_bi(released, "bi_reader")
+    times = "mart_intervention_time_percentiles"
+    assert views_before.pop(times) and views_after[times], "the latter of the dates that are left"
+    assert views_before.items() <= views_after.items(), "BI reads them until the next build"
     assert migrate(released) == []
 
     [(callers,)] = rows(released, "select callers from public.ours", "bi_reader")

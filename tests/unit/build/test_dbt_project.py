@@ -59,15 +59,57 @@ def test_every_mart_declares_what_directorates_read() -> None:
 
 
 def test_everything_that_bi_reads_has_a_tested_key() -> None:
-    checked = (DBT / "tests" / "keys_are_unique.sql").read_text()
-    names = re.findall(r"'(\w+)'", checked.partition("broken_keys([")[2].partition("]")[0])
-    assert names == sorted(set(names))
+    """In one test; what a build makes again once the effects are estimated, in another, so that it tests no
+    more again than it makes."""
+    tested = {}
+    for test in ("keys_are_unique", "keys_of_effects_are_unique"):
+        checked = (DBT / "tests" / f"{test}.sql").read_text()
+        tested[test] = re.findall(r"'(\w+)'", checked.partition("broken_keys([")[2].partition("]")[0])
+        assert tested[test] == sorted(set(tested[test]))
+    of_effects = {"mart_parc_effect"}
+    queries = {path.stem: path.read_text() for path in DBT.glob("models/**/*.sql")}
+    while (
+        found := {
+            name for name, query in queries.items() if of_effects & set(re.findall(r"ref\('(\w+)'\)", query))
+        }
+        - of_effects
+    ):
+        of_effects |= found
+    assert set(tested["keys_of_effects_are_unique"]) == of_effects
+    assert of_effects.isdisjoint(tested["keys_are_unique"])
+    names = [name for each in tested.values() for name in each]
     assert set(names) == {name for name, meta in metas().items() if "key" in meta}
     published = {name for name, meta in metas().items() if "publish" in meta}
     # Each row of a fact is looked for on all dates: by a test of its own.
     facts = {path.stem.partition("_has_one_row")[0] for path in DBT.glob("tests/fct_*_has_one_row_per_*.sql")}
     assert len(facts) == 3
     assert published - set(names) == facts
+
+
+def test_what_can_make_a_stored_figure_final_is_what_its_dates_follow() -> None:
+    """A mart that stores `is_<window>_final` computes a date again when a delivery of the window comes, its
+    lines, or another window in the seed; else the flag would stay as it was."""
+    windows = {row["figure_window"]: row for row in seed("figure_windows")}
+    stored = [
+        (model["name"], model["config"]["meta"], windows[window])
+        for path in DBT.glob("models/marts/*/*.yml")
+        for model in yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
+        if model["config"]["meta"].get("publish") == "by_date"
+        for column in model["columns"]
+        if (window := column["name"].removeprefix("is_").removesuffix("_final")) in windows
+    ]
+    assert len(stored) > 10
+    for name, meta, window in stored:
+        days = int(window["window_hours"]) // 24
+        assert {window["feed"], window["followed_by"]} <= {*meta["feeds"]}, name
+        assert meta["lookback_days"] >= (days + 1 if days else 0), f"{name}: the clock may change in between"
+        assert "active_lines" in meta["feeds"] or window["needs_lines"] == "false", name
+        assert window["feed"] in metas()["figure_windows"]["governs"]["subjects"], name
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    with (DBT / "seeds" / f"{name}.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def test_every_model_with_person_keys_declares_their_retention() -> None:

@@ -31,7 +31,7 @@ AIRFLOW_SECRETS = {
     "AIRFLOW__API__SECRET_KEY": "airflow_secret_key",
     "AIRFLOW__API_AUTH__JWT_SECRET": "airflow_jwt_secret",
 }
-SERVICES = ["postgres", "prepare", "switch", "owner", *programs.COMMANDS]
+SERVICES = ["postgres", "prepare", "switch", "owner", "bi-files", "superset", *programs.COMMANDS]
 # Which secrets each service gets. A new secret of a service needs a new line here.
 REPORTED = {
     "postgres": {"postgres", "parc", "airflow", "switch", "kamailio"},
@@ -72,6 +72,7 @@ REPORTED = {
         "switch_dsn",
         "switch_secret",
         "notice_urls",
+        "weekly_mail",
         "sftp",
         "aws_credentials",
     },
@@ -88,6 +89,8 @@ REPORTED = {
     },
     "dag-processor": {"airflow_dsn", "airflow_fernet_key", "loader", "notice_urls"},
     "triggerer": {"airflow_dsn", "airflow_fernet_key"},
+    "bi-files": {"bi_reader"},
+    "superset": set(),
 }
 
 
@@ -182,7 +185,7 @@ def test_each_service_is_confined(compose: dict[str, Any], name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True and not service.get("privileges")
     assert service["mem_limit"] and service["cpus"] and service["pids_limit"]
-    assert service.get("healthcheck", {}).get("test") or name in ("prepare", "owner"), "they end"
+    assert service.get("healthcheck", {}).get("test") or name in ("prepare", "owner", "bi-files"), "they end"
     assert service.get("user", "postgres") == "postgres" and "network_mode" not in service
     for volume in service["volumes"]:
         source, inside, *how = volume.rsplit(":", 2) if volume.endswith(":ro") else volume.rsplit(":", 1)
@@ -191,7 +194,11 @@ def test_each_service_is_confined(compose: dict[str, Any], name: str) -> None:
 
 
 def test_images_run_as_an_unprivileged_user() -> None:
-    for dockerfile, user in (("Dockerfile", "parc"), ("kamailio/Dockerfile", "50000")):
+    for dockerfile, user in (
+        ("Dockerfile", "parc"),
+        ("kamailio/Dockerfile", "50000"),
+        ("superset/Dockerfile", "parc"),
+    ):
         assert re.findall(r"^USER (\w+)$", (DEPLOY / dockerfile).read_text(), re.M)[-1:] == [user]
 
 
@@ -210,8 +217,9 @@ def test_databases_are_those_of_the_embedded_server(compose: dict[str, Any]) -> 
 
 def test_each_image_is_built_once(compose: dict[str, Any]) -> None:
     builds = [name for name, service in compose["services"].items() if "build" in service]
-    assert builds == ["prepare", "switch"]
-    assert (PROJECT / compose["services"]["prepare"]["build"]["dockerfile"]).exists()
+    assert builds == ["prepare", "switch", "superset"]
+    for name in ("prepare", "superset"):
+        assert (PROJECT / compose["services"][name]["build"]["dockerfile"]).exists()
 
 
 def test_the_server_is_configured_like_the_embedded_one(compose: dict[str, Any]) -> None:
@@ -243,7 +251,7 @@ def test_required_secrets_are_the_generated_ones(compose: dict[str, Any], tmp_pa
     }
     Fernet(values["airflow_fernet_key"])  # as Airflow takes it
     filled = {name: value for name, value in values.items() if value}
-    assert set(values) - set(filled) == {"notice_urls", "sftp_password", "aws_credentials"}
+    assert set(values) - set(filled) == {"notice_urls", "weekly_mail", "sftp_password", "aws_credentials"}
     assert len(set(filled.values())) == len(filled) and min(map(len, filled.values())) >= 32
     assert filled["warehouse_dsn"] == f"postgresql://parc:{filled['parc_password']}@postgres:5432/parc"
 
@@ -303,6 +311,7 @@ def test_the_image_excludes_the_file(path: str) -> None:
     [
         "plugins/parc/settings.py",
         "dags/ingest.py",
+        "bi/assets/dashboards/rollout.yaml",
         "deploy/healthy.py",
         "deploy/kamailio/tables.sql",
         "deploy/superuser.sql",

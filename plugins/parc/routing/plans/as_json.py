@@ -17,8 +17,8 @@ from parc.routing.table.diff import TableDiff
 ROWS_SHOWN = 10_000
 
 
-def render_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON values: at most 10,000 rows of each table, and exceptions counted by zone."""
+def render_json(plan: Plan, most_rows: int = ROWS_SHOWN) -> dict[str, Any]:
+    """The plan as JSON values: at most `most_rows` of each table, and exceptions counted by zone."""
     live, back = plan.going()
     days = plan.moved.days if plan.moved else None
     return {
@@ -42,16 +42,18 @@ def render_json(plan: Plan) -> dict[str, Any]:
         "volumes": [day.isoformat() for day in days] if days else None,
         "site_loads": [_load(site) for site in plan.sites_with_calls()],
         "rows": {name: table.counts() for name, table in plan.diffs.items()},
-        "changes": {name: _changes(table) for name, table in plan.diffs.items() if table.row_count},
+        "changes": {
+            name: _changes(table, most_rows) for name, table in plan.diffs.items() if table.row_count
+        },
     }
 
 
-def _changes(table: TableDiff) -> list[dict[str, Any]]:
+def _changes(table: TableDiff, most_rows: int) -> list[dict[str, Any]]:
     if SHAPES[table.name].has_numbers:
         return table.zone_flows().to_dicts()
     return [
         {"change": change, "key": _values(key), "before": _values(before), "after": _values(after)}
-        for change, key, before, after in islice(table.rows(), ROWS_SHOWN)
+        for change, key, before, after in islice(table.rows(), most_rows)
     ]
 
 

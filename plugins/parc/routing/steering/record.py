@@ -13,6 +13,7 @@ from parc.ledger import write_releases
 from parc.ledger.releases import ReleaseKind
 from parc.ledger.write_releases import Intent, RowChange
 from parc.pseudonyms import Pseudonyms
+from parc.routing.plans.as_json import render_json as as_json
 from parc.routing.plans.plan import Plan
 from parc.routing.plans.remedies import of_verdict
 from parc.routing.plans.wording import subject
@@ -21,6 +22,8 @@ from parc.routing.table.diff import TableDiff
 from parc.settings import Settings
 
 CHANGES_KEPT = 10_000
+ROWS_OF_A_PLAN = 200
+"""Changed rows of each table that are kept of a plan, which is seldom released."""
 
 
 def record_plan(connection: Connection[Any], settings: Settings, plan: Plan, *, requested_by: str) -> int:
@@ -38,6 +41,7 @@ def record_plan(connection: Connection[Any], settings: Settings, plan: Plan, *, 
         build_id=plan.provenance.build_id,
         requested_by=requested_by,
         run=settings.airflow_run,
+        content=as_json(plan, most_rows=ROWS_OF_A_PLAN),
     )
 
 
@@ -56,7 +60,8 @@ def begin_release(
 ) -> int:
     """Record the intent of a release and its rows, before the switch is touched; returns the release_id.
 
-    Of each table at most CHANGES_KEPT rows are kept; the counts cover all.
+    Of each table at most CHANGES_KEPT rows are kept; the counts cover all. What the release would bring to
+    each site is kept too.
     """
     dag_id, run_id = settings.airflow_run or (None, None)
     intent = Intent(
@@ -87,6 +92,14 @@ def begin_release(
     for table in plan.diffs.values():
         changes = itertools.islice(_changes(plan, table, pseudonyms), CHANGES_KEPT)
         write_releases.record_changes(connection, release_id, changes)
+    for site in plan.loads:
+        half_hours = [
+            (each.weekday, each.starts_at, each.calls, each.calls * each.handle_seconds)
+            for each in site.half_hours
+            if each.calls > 0
+        ]
+        if half_hours:
+            write_releases.record_site_work(connection, release_id, site.site_code, half_hours)
     return release_id
 
 

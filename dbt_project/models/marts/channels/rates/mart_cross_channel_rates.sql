@@ -14,7 +14,12 @@
     'job_after_visit_7d',
 ] -%}
 
-{{ rolled_up_with_finality('mart_cross_channel_daily', sums, windows) }}
+{{ rolled_up_with_finality(
+    'mart_cross_channel_daily',
+    sums,
+    windows,
+    whole=['is_calls_complete', 'is_boutique_visits_complete', 'is_interventions_complete']
+) }}
 
 select
     period,
