@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
+from html import escape
 from io import StringIO
 
 import pytest
@@ -15,6 +16,7 @@ from fastapi.testclient import TestClient
 from parc import routing
 from parc.build import build
 from parc.errors import BuildFailed
+from parc.ledger import plans
 from parc.loading import ingest
 from parc.settings import Settings
 from parc.simulate import simulate
@@ -243,6 +245,16 @@ def released(one_day: Settings) -> Settings:
     return one_day
 
 
+@pytest.fixture(scope="module")
+def gone_live(released: Settings) -> routing.Plan:
+    """That plan, released."""
+    plan = routing.plan(released, DAY)
+    routing.apply(
+        released, DAY, requested_by="Paul", reason="second", approve=plan.plan_hash, approved_by="Anne"
+    )
+    return plan
+
+
 OPERATIONS = ("sites", "sites/RENNES", "sites/CASABLANCA", "routing", "calendar?feed=calls")
 
 
@@ -261,13 +273,8 @@ class TestOperations:
             site = charts.look(page, "/parc/sites/RENNES")
             load = [row for row in rows(client, "sites/RENNES/load.csv") if row["occupancy"]]
             assert site.marks("load", "rect mark") == len(load) > 10
-            predicted = rows(client, "sites/RENNES/predicted.csv")
-            both = sum(
-                1 for row in predicted for name in ("predicted_work_agents", "work_agents") if row[name]
-            )
-            assert site.marks("predicted", "circle") == both > 10
             year = charts.look(page, "/parc/calendar")
-            assert year.marks("year", "rect mark") == len(rows(client, "calendar/year.csv")) > 50
+            assert year.marks("year", "rect mark") == len(rows(client, "calendar/year.csv")) > 5
             assert year.marks("months", "rect mark") == len(rows(client, "calendar/months.csv"))
             plan = charts.look(page, "/parc/routing")
             assert plan.marks("moved", "bar") == len(rows(client, "routing/moved.csv")) > 0
@@ -293,18 +300,6 @@ class TestOperations:
             ).fetchall()
         assert found == {(day, at): pytest.approx(float(share), abs=1e-4) for day, at, share in expected}
 
-    def test_what_a_release_was_to_bring_is_kept(self, client: TestClient, released: Settings) -> None:
-        """Of the table that is live: calls of a usual week, at the sites that are offered them first."""
-        with connect(released, "reader") as connection:
-            kept = connection.execute(
-                "select site_code, sum(calls), sum(seconds) from ops.routing_site_work, "
-                "unnest(call_counts, handle_seconds) as half_hour (calls, seconds) group by 1"
-            ).fetchall()
-        plan = routing.plan(released, DAY)
-        before = {site.site_code: site.calls_before for site in plan.loads if site.calls_before > 0}
-        assert {site: pytest.approx(calls, rel=1e-3) for site, calls, _ in kept} == before
-        assert all(seconds > 0 for _, _, seconds in kept)
-
     def test_the_plan_on_the_page_is_the_plan(self, client: TestClient, released: Settings) -> None:
         plan = routing.plan(released, DAY)
         moved = {
@@ -315,8 +310,10 @@ class TestOperations:
             (pair["zone_code"], pair["market"]): pytest.approx(pair["moved_calls"])
             for pair in plan.moved_pairs()
         }
+        with connect(released, "reader") as connection:
+            newest = plans.newest(connection)
         text = client.get("/parc/routing").text
-        assert "Go-live of 53" in text and "/required_actions" in text
+        assert newest and escape(newest.subject) in text and "/required_actions" in text
         assert not re.search(r"\b0[1-9]\d{8}\b|\+33\d", text), "no telephone number"
 
     def test_the_calendar_tells_what_the_ledger_tells(self, client: TestClient, one_day: Settings) -> None:
@@ -324,7 +321,7 @@ class TestOperations:
             (row["feed"], row["business_date"]): row["state"] for row in rows(client, "calendar/year.csv")
         }
         assert found["calls", str(DAY)] in ("published", "late", "restated")
-        assert found["calls", str(DAY - timedelta(days=1))] == "missing"
+        assert found["boutique_visits", str(DAY + timedelta(days=1))] == "missing"
         progress = {row["feed"]: row for row in rows(client, "calendar/progress.csv")}
         for feed, row in progress.items():
             states = [state for (of, _), state in found.items() if of == feed]
@@ -343,6 +340,23 @@ class TestOperations:
     )
     def test_what_does_not_exist(self, client: TestClient, path: str, status: int) -> None:
         assert client.get(f"/parc/{path}").status_code == status
+
+    def test_what_a_release_was_to_bring_is_kept(
+        self, client: TestClient, gone_live: routing.Plan, released: Settings
+    ) -> None:
+        """Of the table that is live: calls of a usual week, at the sites that are offered them first."""
+        with connect(released, "reader") as connection:
+            kept = connection.execute(
+                "select site_code, sum(calls), sum(seconds) from ops.routing_site_work, "
+                "unnest(call_counts, handle_seconds) as half_hour (calls, seconds) group by 1"
+            ).fetchall()
+        expected = {site.site_code: site.calls for site in gone_live.loads if site.calls > 0}
+        assert {site: pytest.approx(calls, rel=1e-3) for site, calls, _ in kept} == expected
+        assert all(seconds > 0 for _, _, seconds in kept)
+        predicted = rows(client, "sites/RENNES/predicted.csv")
+        both = sum(1 for row in predicted for name in ("predicted_work_agents", "work_agents") if row[name])
+        with charts.tab(client) as page:
+            assert charts.look(page, "/parc/sites/RENNES").marks("predicted", "circle") == both > 10
 
     def test_pages_are_small_and_quick(self, released: Settings, client: TestClient) -> None:
         for path in OPERATIONS:
