@@ -50,6 +50,9 @@ class Api:
         given = {"username": login, "password": bi.logins[login], "provider": "db", "refresh": False}
         token = self.client.post("/api/v1/security/login", json=given).raise_for_status().json()
         self.client.headers["Authorization"] = f"Bearer {token['access_token']}"
+        # The maps ask an older address, which knows the session of a browser alone.
+        form = {**given, "csrf_token": self.get("/api/v1/security/csrf_token/")}
+        self.client.post("/login/", data=form, headers={"Referer": bi.address})
 
     def get(self, path: str) -> Any:
         """The result of a path."""

@@ -125,7 +125,7 @@ def test_numbers_are_those_of_the_marts(
         assert in_order(answered(answers[name])) == in_order(direct), name
     for name, figure in (("Calls", "offered_count"), ("Service level", "service_level")):
         [row] = asked_directly(built, bi.NATIONAL, OF_THE_NATION[name])
-        shown = f"{row[figure]:,d}" if name == "Calls" else f"{float(row[figure]):.1%}"
+        shown = f"{int(row[figure]):,d}" if name == "Calls" else f"{float(row[figure]):.1%}"
         assert shown in texts[name].splitlines()
 
 
