@@ -220,6 +220,7 @@ AREAS = (
             FindingKind.RELEASE_RUN_FAILED,
             FindingKind.RELEASE_RUN_OVERDUE,
             FindingKind.MAINTENANCE_RUN_FAILED,
+            FindingKind.WEEKLY_RUN_FAILED,
         ),
     ),
     Area(

@@ -199,12 +199,20 @@ PAGES = [
     "/parc/regions/53/waits.csv",
     "/parc/directorates/OUEST",
     "/parc/directorates/OUEST/waits.csv",
+    "/parc/sites",
+    "/parc/sites.csv",
+    "/parc/sites/RENNES",
+    "/parc/sites/RENNES/load.csv",
+    "/parc/routing",
+    "/parc/routing/moved.csv",
+    "/parc/calendar",
+    "/parc/calendar/year.csv",
     f"/parc/charts/{LIBRARY}",
 ]
 
 FILLED = {
-    r"/(1|refused|53|OUEST)(?=$|/)": "/{id}",
-    r"/(map|waits)(?=\.csv$)": "/{id}",
+    r"/(1|refused|53|OUEST|RENNES)(?=$|/)": "/{id}",
+    r"/(map|waits|load|moved|year)(?=\.csv$)": "/{id}",
     r"/adr/[\w-]+(?=\.md$)": "/{id}/{id}",
     r"^/docs/.+": "/docs/{path:path}",
 }
