@@ -9,6 +9,9 @@
     {%- set date, at = 'dates.business_date', 'dates.business_date::timestamp' -%}
     {%- set cell = ([by] if by else []) + kept -%}
     {%- set place = "concat_ws(' ', " ~ (['directorate_code', 'region_code'] + cell) | join(', ') ~ ")" -%}
+    {%- set is_in_range -%}
+        business_date between (select min(period_start_date) from periods) and (select max(period_end_date) from periods)
+    {%- endset -%}
     {%- set target = ['area', 'area_code'] + cell -%}
 with dates as (
     {%- if is_incremental() %}
@@ -75,6 +78,7 @@ targets as materialized (
     from (
         select distinct {{ ([place ~ ' as place', 'directorate_code', 'region_code'] + cell) | join(', ') }}
         from {{ ref(histogram) }}
+        where {{ is_in_range }}
     ) as cells
     cross join lateral (
         values ('region'::text, cells.region_code), ('directorate', cells.directorate_code), ('nation', 'nation')
@@ -91,6 +95,7 @@ histogram as (
         {{ value }},
         {{ count }}
     from {{ ref(histogram) }}
+    where {{ is_in_range }}
 ),
 
 summed as (

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from parc.findings import FindingKind
@@ -60,6 +62,8 @@ def test_a_scheduler_without_a_heartbeat_hangs(platform: Settings) -> None:
     process = programs.airflow(platform)[1].process
     assert process
     process.suspend()
+    while process.status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
     [stopped] = processes.findings(platform)
     go_on, end, again = stopped.steps
     assert "(state T)" in stopped.text and go_on.command == f"kill -CONT {process.pid}"
