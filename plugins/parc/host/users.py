@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
 
 from parc.errors import ConfigurationError
+from parc.host import given_files
 from parc.settings import Settings
 
 ADMIN = "admin"
@@ -34,18 +34,11 @@ def roles(settings: Settings) -> dict[str, str]:
     path = users_file(settings)
     if not settings.airflow_users and not path.exists():
         return found
-    try:
-        with path.open(newline="") as file:
-            rows = csv.DictReader(file)
-            if rows.fieldnames != COLUMNS:
-                raise ConfigurationError(f"{path}: its first line must be {','.join(COLUMNS)}")
-            for row in rows:
-                name, role = row["name"], row["role"]
-                if wrong := _wrong(name, role, found):
-                    raise ConfigurationError(f"{path}, line {rows.line_num}: {wrong}")
-                found[name] = role
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    for line, row in given_files.rows(path, COLUMNS):
+        name, role = row["name"], row["role"]
+        if wrong := _wrong(name, role, found):
+            raise ConfigurationError(f"{path}, line {line}: {wrong}")
+        found[name] = role
     return found
 
 

@@ -30,7 +30,7 @@ Code = Annotated[str, PathParameter(pattern=r"^\w+$")]
 STEP_DAYS: dict[PeriodStep, int] = {"week": 7, "day": 1}
 
 
-class AreaWanted(BaseModel):
+class WantedArea(BaseModel):
     """Which market, and whether in weeks or days."""
 
     market: Literal["all", "fixe", "internet", "open"] = "all"
@@ -45,7 +45,7 @@ class AreaWanted(BaseModel):
 class AreaPage:
     """A region or directorate, and the figures that are asked for."""
 
-    def __init__(self, marts: Marts, kind: AreaKind, wanted: AreaWanted) -> None:
+    def __init__(self, marts: Marts, kind: AreaKind, wanted: WantedArea) -> None:
         """Raises HTTPException (404) if a build is published and names none of this code."""
         self._marts, self.kind, self.wanted = marts, kind, wanted
         self.code = str(marts.parameters["code"])
@@ -182,7 +182,7 @@ EVENTS_FIGURE = Figure(
 
 @router.get("/regions/{code}")
 def show_region(
-    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[AreaWanted, Query()]
+    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[WantedArea, Query()]
 ) -> HTMLResponse:
     """Show a region of 2012."""
     with figures.marts(settings, {"code": code}) as marts:
@@ -191,7 +191,7 @@ def show_region(
 
 @router.get("/regions/{code}/{name}.csv")
 def download_region(
-    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[AreaWanted, Query()]
+    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[WantedArea, Query()]
 ) -> Response:
     """A figure of a region as CSV."""
     with figures.marts(settings, {"code": code}) as marts:
@@ -200,7 +200,7 @@ def download_region(
 
 @router.get("/directorates/{code}")
 def show_directorate(
-    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[AreaWanted, Query()]
+    request: Request, settings: Platform, t: Spoken, code: Code, wanted: Annotated[WantedArea, Query()]
 ) -> HTMLResponse:
     """Show a regional directorate."""
     with figures.marts(settings, {"code": code}) as marts:
@@ -209,7 +209,7 @@ def show_directorate(
 
 @router.get("/directorates/{code}/{name}.csv")
 def download_directorate(
-    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[AreaWanted, Query()]
+    settings: Platform, t: Spoken, code: Code, name: str, wanted: Annotated[WantedArea, Query()]
 ) -> Response:
     """A figure of a directorate as CSV."""
     with figures.marts(settings, {"code": code}) as marts:

@@ -29,7 +29,7 @@ LEVELS = 5
 """Colours of the home-region rate, each for a fifth."""
 
 
-class RolloutWanted(BaseModel):
+class WantedRollout(BaseModel):
     """Which market, which day (the newest if blank), and what the map's colours say."""
 
     market: Market = "fixe"
@@ -94,7 +94,7 @@ FIGURES = [
 
 @router.get("/rollout")
 def show_rollout(
-    request: Request, settings: Platform, t: Spoken, wanted: Annotated[RolloutWanted, Query()]
+    request: Request, settings: Platform, t: Spoken, wanted: Annotated[WantedRollout, Query()]
 ) -> HTMLResponse:
     """Show where the rollout stands: a map of any day, the waves, and who answers."""
     with figures.marts(settings, wanted.parameters()) as marts:
@@ -123,7 +123,7 @@ def show_rollout(
 
 @router.get("/rollout/{name}.csv")
 def download_figure(
-    settings: Platform, t: Spoken, name: str, wanted: Annotated[RolloutWanted, Query()]
+    settings: Platform, t: Spoken, name: str, wanted: Annotated[WantedRollout, Query()]
 ) -> Response:
     """A figure of this page as CSV."""
     figure = figures.one(FIGURES, name)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from parc.errors import ConfigurationError
+from parc.host import given_files
 from parc.settings import Settings
 
-HEADER = ["directorate_code", "address"]
+COLUMNS = ["directorate_code", "address"]
 _ADDRESS = re.compile(r"[^\s@,;:/?&#%]+@[^\s@,;:/?&#%]+\.[^\s@,;:/?&#%]+")
 
 
@@ -28,22 +28,13 @@ def addresses(settings: Settings, directorates: Sequence[str]) -> Mapping[str, S
     path = addresses_file(settings)
     if not settings.weekly_addresses and not path.exists():
         return found
-    try:
-        with path.open(newline="") as file:
-            rows = csv.DictReader(file)
-            if rows.fieldnames != HEADER:
-                raise ConfigurationError(f"{path}: its first line must be {','.join(HEADER)}")
-            for row in rows:
-                code, address = row["directorate_code"], row["address"]
-                if code not in found:
-                    known = ", ".join(directorates)
-                    raise ConfigurationError(
-                        f"{path}, line {rows.line_num}: '{code}' is no directorate; there are {known}"
-                    )
-                if not address or not _ADDRESS.fullmatch(address):
-                    raise ConfigurationError(f"{path}, line {rows.line_num}: this is no mail address")
-                if address.lower() not in map(str.lower, found[code]):
-                    found[code].append(address)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    for line, row in given_files.rows(path, COLUMNS):
+        code, address = row["directorate_code"], row["address"]
+        if code not in found:
+            known = ", ".join(directorates)
+            raise ConfigurationError(f"{path}, line {line}: '{code}' is no directorate; there are {known}")
+        if not address or not _ADDRESS.fullmatch(address):
+            raise ConfigurationError(f"{path}, line {line}: this is no mail address")
+        if address.lower() not in map(str.lower, found[code]):
+            found[code].append(address)
     return found
