@@ -40,7 +40,7 @@ with DAG(
         impact="Some directorates do not have their page of the week. Marts and switch are as they were.",
         remedy=(
             Step("trigger send_weekly_pages again with a date of the week"),
-            Step("do the same by hand", "parc report --week WEEK --send", is_alternative=True),
+            Step("do the same by hand", "parc report --week {week} --send", is_alternative=True),
         ),
     ),
     default_args={

@@ -320,7 +320,8 @@ def test_a_failure_and_its_end_reach_a_mailbox_and_a_webhook(dags, home, monkeyp
 
 
 def test_the_commands_of_notices_run_as_printed(dags, home, monkeypatch) -> None:
-    """On the desk, with the dates of the run; 4: nothing was delivered, 7: the plan needs approval."""
+    """On the desk, with the dates of the run; 1: no week is published here (test_regional.py has one), 4:
+    nothing was delivered, 7: the plan needs approval."""
     from parc.orchestration.notice import overdue
 
     monkeypatch.delenv("PARC_NOTICE_URLS", raising=False)
@@ -345,6 +346,8 @@ def test_the_commands_of_notices_run_as_printed(dags, home, monkeypatch) -> None
     run_printed(home, FindingKind.MAINTENANCE_RUN_FAILED, instead=True)
     fails("build_marts")
     run_printed(home, FindingKind.BUILD_RUN_FAILED, instead=True)
+    fails("send_weekly_pages", business_date="2012-04-24")
+    run_printed(home, FindingKind.WEEKLY_RUN_FAILED, instead=True, codes=(0, 1))
     is_late("build_marts")
     run_printed(home, FindingKind.BUILD_RUN_OVERDUE)
     fails("export_routing", business_date="2012-04-24")

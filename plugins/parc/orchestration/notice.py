@@ -51,8 +51,8 @@ class RunNotice(BaseNotifier):
     """Reports a failed run once: which run and whose, which tasks failed and why, the impact, and what to do.
     It never raises: a notice that cannot be stored is still sent, and vice versa.
 
-    `impact` is a sentence. `{dates}` in a command of `remedy` becomes the run's dates as the command line
-    takes them, and nothing where it has none. `feed` is the one that the DAG ingests. Sent to the Apprise
+    `impact` is a sentence. In a command of `remedy`, `{dates}` becomes the run's dates as the command line
+    takes them, and `{week}` the week of the first. `feed` is the one that the DAG ingests. Sent to the Apprise
     URLs in PARC_NOTICE_URLS, separated by spaces; without any it is stored and logged.
     """
 
@@ -186,10 +186,15 @@ def report(
     from parc.ledger.notices import Notice
     from parc.printable import uncoloured
     from parc.settings import Settings
+    from parc.weekly.week import IsoWeek
 
     first, last = (dates[0], dates[-1]) if dates else (None, None)
     days = f"--date {first or 'DATE'}" if first == last else f"--from {first} --to {last}"
-    steps = [replace(step, command=step.command.replace("{dates}", days)) for step in remedy]
+    week = IsoWeek.of(first).name if first else "WEEK"
+    steps = [
+        replace(step, command=step.command.replace("{dates}", days).replace("{week}", week))
+        for step in remedy
+    ]
     steps.append(Step("open the run", link=run_path(dag_id, run_id)))
     reasons = [uncoloured(reason) for reason in reasons]
     notice = Notice(kind, dag_id, run_id, feed, first, last, owner, reasons, impact, each_once(steps))

@@ -625,6 +625,8 @@ def test_the_command_and_the_task_write_the_pages(
     [told] = json.loads(done.stdout)
     assert (told["directorate_code"], told["is_final"], told["new_mail_count"]) == ("OUEST", False, 0)
     assert Path(told["pdf"]) == tmp_path / "weekly" / "2012-W17" / "OUEST.pdf"
+    sent = parc(with_weeks, "report", "--week", "2012-W17", "--send")
+    assert sent.returncode == 0, sent.stderr
     for arguments, why in {
         ("--week", "2012-17"): "is not a week such as 2012-W17",
         ("--week", "2012-W17", "--directorate", "WEST"): "is no directorate",
