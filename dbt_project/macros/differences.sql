@@ -44,9 +44,9 @@
 {#-
     The rows of a fact with their sign, as a query: those of its changed dates, and of `people` (a CTE) those on the
     other dates that the model recomputes and up to `days` after them. Person by person, so that a night never reads
-    all history.
+    all history. With `others_once`, a row on a date that did not change comes once, with the sign 0, not twice.
 -#}
-{% macro signed_rows(fact, columns, condition, people, days) %}
+{% macro signed_rows(fact, columns, condition, people, days, others_once=false) %}
     {%- set columns = columns | join(', ') -%}
     {%- if not is_by_difference() -%}
         {%- set dates = is_changed(days_after=days) if is_incremental() else 'true' -%}
@@ -71,7 +71,7 @@
             and {{ condition }}
         offset 0
     ) as rows_of_person
-    cross join (values (-1), (1)) as signs (sign)
+    cross join (values {{ '(0)' if others_once else '(-1), (1)' }}) as signs (sign)
     where
         rows_of_person.business_date in ({{ dates | join(', ') }})
         and not ({{ is_changed('rows_of_person.business_date', of=node) }})

@@ -131,9 +131,16 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
             changed |= (reached := governed(seed, known))
             causes.append(Cause(subject, None, frozenset(reached)))
     of_lines = dates.setdefault("active_lines", set())
-    if snapshots := _dates_of_deliveries(arrived["active_lines"]):
-        of_lines.update(build_inputs.dates_of_lines(connection, snapshots))
+    is_project_changed = project_sha256 != builds.project_sha256(connection)
     last_build = builds.last_ended(connection)
+    are_seeds_in_doubt = last_build is not None and last_build.status != "published"
+    if arrived["active_lines"]:  # each snapshot repeats the months before it
+        is_comparable = not (everything or is_project_changed or are_seeds_in_doubt)
+        of_lines.update(
+            build_inputs.dates_of_lines(connection)
+            if is_comparable
+            else build_inputs.kept_dates(connection, "calls")
+        )
     return Unbuilt(
         [each.delivery_id for each in pending],
         [each.delivery_id for each in withdrawn],
@@ -142,9 +149,9 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
         causes,
         now,
         are_seeds_changed=bool(changed_seeds) or now.keys() != before.keys(),
-        are_seeds_in_doubt=last_build is not None and last_build.status != "published",
+        are_seeds_in_doubt=are_seeds_in_doubt,
         project_sha256=project_sha256,
-        is_project_changed=project_sha256 != builds.project_sha256(connection),
+        is_project_changed=is_project_changed,
         has_expired_dates=build_inputs.has_expired_dates(connection),
     )
 

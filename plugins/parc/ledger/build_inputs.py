@@ -115,25 +115,58 @@ def dates_governed(
     return dict(rows.fetchall())
 
 
-def dates_of_lines(connection: Connection[Any], snapshots: Collection[date]) -> list[date]:
-    """Dates of calls from the first month in these snapshots of `active_lines` on, because later months
-    without lines of their own use the last known ones. All dates if a snapshot was withdrawn, as its rows are
-    gone."""
+def dates_of_lines(connection: Connection[Any]) -> list[date]:
+    """Dates of calls in the months of which other lines are known now than `int_active_lines_monthly` holds,
+    up to the next month with lines, before or now: months without lines of their own use the last known
+    ones."""
     return _dates(
         connection,
         f"""
+        with snapshots as (
+            select month, min(business_date) as first_snapshot_date, max(business_date) as snapshot_date
+            from raw.active_lines
+            group by month
+        ),
+
+        now as (
+            select month, first_snapshot_date, department_code, market, lines
+            from snapshots
+            inner join raw.active_lines using (month)
+            where business_date = snapshot_date
+        ),
+
+        before as (
+            select month_date, first_snapshot_date, department_code, market, line_count
+            from intermediate.int_active_lines_monthly
+        ),
+
+        changed as (
+            (table now except table before)
+            union
+            (table before except table now)
+        ),
+
+        spans as (
+            select month, lead(month, 1, 'infinity') over (order by month) as next_month
+            from (select month from now group by month) as months
+            union
+            select month_date, next_month_date from intermediate.int_active_lines_monthly
+        )
+
         select business_date
         from ops.delivery
-        where feed = 'calls' and {IS_KEPT} and business_date >= coalesce(
-            (
-                select date_trunc('month', min(month)) from raw.active_lines
-                where business_date = any (%(snapshots)s)
-                having count(distinct business_date) = cardinality(%(snapshots)s::date[])
-            ),
-            '-infinity'
-        )
+        where
+            feed = 'calls' and {IS_KEPT}
+            and exists (
+                select
+                from spans
+                where
+                    month in (select changed.month from changed)
+                    and delivery.business_date >= month
+                    and delivery.business_date < next_month
+            )
         """,
-        {"snapshots": list(snapshots)},
+        None,
     )
 
 

@@ -52,8 +52,8 @@ class RunNotice(BaseNotifier):
     It never raises: a notice that cannot be stored is still sent, and vice versa.
 
     `impact` is a sentence. In a command of `remedy`, `{dates}` becomes the run's dates as the command line
-    takes them, and `{week}` the week of the first. `feed` is the one that the DAG ingests. Sent to the Apprise
-    URLs in PARC_NOTICE_URLS, separated by spaces; without any it is stored and logged.
+    takes them, and `{week}` the week of the first. `feed` is the one that the DAG ingests. Sent to the
+    Apprise URLs in PARC_NOTICE_URLS, separated by spaces; without any it is stored and logged.
     """
 
     def __init__(

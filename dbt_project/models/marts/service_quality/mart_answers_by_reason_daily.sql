@@ -30,21 +30,46 @@ people as (
 
 -- A contact within 30 x 24 hours is at most 31 dates later: the clock may change in between.
 identified as (
-    {{ signed_rows('fct_calls', of_call, is_followed, people='people', days=31) }}
+    {{ signed_rows('fct_calls', of_call, is_followed, people='people', days=31, others_once=true) }}
 ),
 
-followed as (
+-- The next contact as it was before (sign -1) and as it is now (sign 1): the rows behind, newest first, of each person.
+behind as (
     select
         *,
-        min(offered_at) over (
-            partition by sign, identity_key order by offered_at
-            groups between 1 following and 1 following
-        ) - offered_at as until_next,
-        min(offered_at) over (
-            partition by sign, identity_key, reason_code order by offered_at
-            groups between 1 following and 1 following
-        ) - offered_at as until_next_of_reason
+        min(offered_at) filter (where sign <= 0) over of_person as next_before,
+        min(offered_at) filter (where sign >= 0) over of_person as next_now,
+        min(offered_at) filter (where sign <= 0) over of_reason as next_of_reason_before,
+        min(offered_at) filter (where sign >= 0) over of_reason as next_of_reason_now
     from identified
+    window
+        of_person as (
+            partition by identity_key order by offered_at desc
+            groups between unbounded preceding and 1 preceding
+        ),
+        of_reason as (
+            partition by identity_key, reason_code order by offered_at desc
+            groups between unbounded preceding and 1 preceding
+        )
+),
+
+-- Where nothing else follows than before, taking back and counting anew come to nothing.
+followed as (
+    select
+        {{ of_call | join(', ') }},
+        states.sign,
+        states.next_at - offered_at as until_next,
+        states.next_of_reason_at - offered_at as until_next_of_reason
+    from behind
+    inner join
+        lateral (
+            values (-1, next_before, next_of_reason_before), (1, next_now, next_of_reason_now)
+        ) as states (sign, next_at, next_of_reason_at)
+        on
+            behind.sign = states.sign
+            or behind.sign = 0
+            and (next_before, next_of_reason_before) is distinct from (next_now, next_of_reason_now)
+    where outcome = 'answered'
 ),
 
 -- Every contact once to be counted, and once more, if identified, for its repeats. Where the facts of a date are new,
@@ -69,7 +94,7 @@ calls as (
         {{ of_call | join(', ') }},
         null as {{ of_answer | join(', null as ') }}
     from followed
-    where outcome = 'answered' and (sign = 1 or not ({{ is_new }}))
+    where sign = 1 or not ({{ is_new }})
 ),
 
 local_calls as (
