@@ -138,6 +138,35 @@ def test_each_change_reaches_its_own_dates(built: Settings) -> None:
     ) == [(date(2012, 4, 24),)]
 
 
+def test_lines_reach_the_dates_of_months_that_changed(built: Settings) -> None:
+    """Each snapshot repeats the months before it; a second one that says the same moves no date."""
+    same, other = (Path(built.landing) / "active_lines" / f"date={day}" for day in DAYS[2:])
+    for snapshot in (same, other):
+        shutil.copytree(snapshot.with_name(f"date={FIRST}"), snapshot)
+    assert ingest(built, "active_lines", DAYS[2]).status == "published"
+    build(built)
+    assert recomputed(built, "active_lines") == []
+    stock = "select sum(active_line_stock) from marts.mart_service_quality_daily where business_date = %s"
+    [before] = rows(built, stock.replace("%s", f"'{LAST}'"))
+
+    (other / "_CONTROL.json").unlink()
+    [source] = other.iterdir()
+    lines = [line.split(",") for line in source.read_text().splitlines()]
+    april = next(row for row in lines if row[:3] == ["2012-04-01", "35", "fixe"])
+    april[3] = str(int(april[3]) + 7)
+    source.write_text("".join(",".join(row) + "\n" for row in lines))
+    outcome = ingest(built, "active_lines", DAYS[3])
+    assert outcome.status == "published" and outcome.delivery_id
+    build(built)
+    assert recomputed(built, "active_lines") == DAYS
+    assert rows(built, stock.replace("%s", f"'{LAST}'")) == [(before[0] + 7,)]
+
+    withdraw(built, outcome.delivery_id, "of another platform")
+    build(built)
+    assert recomputed(built, "active_lines") == DAYS
+    assert rows(built, stock.replace("%s", f"'{LAST}'")) == [before]
+
+
 def test_a_name_and_a_window_that_change_reach_every_date(built: Settings) -> None:
     """Both are stored beside the figures: the name of each code, and what is final on each date."""
     new_names = {
