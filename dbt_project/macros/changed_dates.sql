@@ -64,19 +64,25 @@
 
 
 {#-
-    Incremental strategy `changed_dates`: the changed dates are replaced as a whole, also where nothing is left. Those on
-    which a row comes to differ join the running build under the subject that the model's meta names in `marks`.
+    Incremental strategy `changed_dates`: the changed dates are replaced as a whole, also where nothing is left. If the
+    model's meta names a subject in `marks`, only those on which a row comes to differ are, and they join the running
+    build under that subject.
 -#}
 {% macro get_incremental_changed_dates_sql(arg_dict) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
-    {%- set target, fresh = arg_dict['target_relation'], arg_dict['temp_relation'] %}
-    {%- if model.config.meta.marks %}
-        {%- set differing = differing_rows(target, fresh, columns, is_changed()) %}
-        {{ mark_dates(model.config.meta.marks, 'select business_date from (' ~ differing ~ ') as differing') }};
+    {%- set target, fresh, marks = arg_dict['target_relation'], arg_dict['temp_relation'], model.config.meta.marks %}
+    {%- set is_replaced = is_changed() %}
+    {%- if marks %}
+        {%- set differing = differing_rows(target, fresh, columns, is_replaced) %}
+        create temporary table differing_dates on commit drop as
+        select distinct business_date from ({{ differing }}) as differing;
+        {{ mark_dates(marks, 'table differing_dates') }};
+        {%- set is_replaced = 'business_date in (table differing_dates)' %}
     {%- endif %}
-    delete from {{ target }} where {{ is_changed() }};
+    delete from {{ target }} where {{ is_replaced }};
     insert into {{ target }} ({{ columns }})
     select {{ columns }} from {{ fresh }}
+    {%- if marks %} where {{ is_replaced }}{% endif %}
 {% endmacro %}
 
 

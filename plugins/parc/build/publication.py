@@ -37,8 +37,8 @@ def publish(
     """Copy what the running build changed; it becomes visible when the caller commits.
 
     `meta.publish` of each model says how: `by_date` replaces the business dates that the build recomputed
-    (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`), `by_period` the
-    periods that these dates are in, `by_job` the jobs, `whole` the whole table if it differs. A full refresh
+    (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`; with `meta.marks`
+    those on which a row came to differ), `by_period` the periods that these dates are in, `by_job` the jobs, `whole` the whole table if it differs. A full refresh
     replaces every table, except that a table built for changed dates only (`meta.holds: changed_dates`)
     leaves out dates past retention. `causes` and `is_redefined` say why published figures move: see
     `restatements`. Returns rows written per mart.
@@ -233,7 +233,7 @@ def _replace_view(connection: psycopg.Connection[Any], name: str, hidden: set[st
 def _changed_dates(connection: psycopg.Connection[Any], meta: dict[str, Any]) -> sql.Composable:
     dates = builds.changed_dates(
         connection,
-        meta["feeds"],
+        [meta["marks"]] if "marks" in meta else meta["feeds"],
         lookback_days=meta.get("lookback_days", 0),
         lookahead_days=meta.get("lookahead_days", 0),
         own_date_subjects=meta.get("own_date_feeds", ()),

@@ -7,7 +7,8 @@
 {%- set outcomes = gap_outcomes() -%}
 {%- set keys = ['month_start_date', 'area', 'area_code', 'market', 'answered_by', 'outcome', 'figure_window'] -%}
 
-with cohorts as (
+-- Not a table of its own: it is joined by several processes at once.
+with cohorts as not materialized (
     select * from {{ ref('agg_rollout_cohorts') }}
 ),
 
