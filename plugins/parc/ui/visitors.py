@@ -20,8 +20,8 @@ Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 @dataclass(frozen=True)
 class Visitor:
-    """A user who is logged in to Airflow. Who may start runs may also answer findings; who may do so or answer
-    approvals may ask where the calls of a number go."""
+    """A user who is logged in to Airflow. Who may start runs may also answer findings; who may do that or
+    answer approvals may ask where the calls of a number go."""
 
     name: str
     may_answer: bool

@@ -369,7 +369,8 @@ def test_the_login_of_the_pages_has_no_right_on_the_tables(live: Settings) -> No
                 connection.execute(f"select count(*) from routing.live_{table}".encode())
     with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(live, "reader") as connection:
         connection.execute(
-            "insert into ops.number_question (asked_by, number_key, zone_code, version) values ('x', gen_random_uuid(), '*', 'x')"
+            "insert into ops.number_question (asked_by, number_key, zone_code, version) "
+            "values ('x', gen_random_uuid(), '*', 'x')"
         )
     for role in ("bi_reader", "loader", "transformer", "exporter"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(live, role) as connection:
