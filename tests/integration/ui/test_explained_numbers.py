@@ -168,8 +168,8 @@ class TestTheAnswer:
         version = routing.status(live).version
         assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
         said = shown(answer)
-        assert "53 : no exception; the longest beginning that the table knows is 029912." in said
-        assert "Region Bretagne" in said and "2012-04-25 10:00 : open" in said
+        assert "53 , no exception; the longest beginning that the table knows is 029912." in said
+        assert "Region Bretagne" in said and "2012-04-25 10:00 , open" in said
         decision = recorded(live, "0299120001")
         assert decision
         total = sum(weight for rank, _, weight in decision.sites if rank == 1)
@@ -179,7 +179,7 @@ class TestTheAnswer:
         assert f"{version} , made for 25 Apr 2012, live since" in said
         in_french = shown(ask(client, EXCEPTION, headers={"accept-language": "fr"}))
         assert "ce numéro même est parmi les exceptions." in in_french and "Bretagne" in in_french
-        assert "the nation : no exception, and the table knows no beginning" in shown(
+        assert "the nation , no exception, and the table knows no beginning" in shown(
             ask(client, "0612345678")
         )
 

@@ -32,7 +32,7 @@ create table routing.live_route (
 grant select, insert, update, delete on routing.live_table to parc_exporter;
 grant select, insert, delete on
     routing.live_service, routing.live_prefix, routing.live_window, routing.live_route to parc_exporter;
-grant select, insert, update, delete, truncate on routing.live_exception to parc_exporter;
+grant select, insert, delete, truncate on routing.live_exception to parc_exporter;
 
 create table ops.number_question (
     question_id bigint generated always as identity primary key,
