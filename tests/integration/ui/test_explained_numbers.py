@@ -402,3 +402,12 @@ def test_in_a_browser(live: Settings, client: TestClient, scheme: str) -> None:
         looked = charts.look(page, by_keyboard)
         assert (looked.complaints, looked.violations, looked.width) == ([], [], 390)
         assert "44" not in page.url and page.get_by_label("Numéro qui appelle").input_value() == ""
+
+
+def test_keys_that_were_rotated_are_found(live: Settings, client: TestClient) -> None:
+    ask(client, EXCEPTION)
+    privacy.rotate(live, requested_by="Paul", reason="test")
+    [(_, renewed, _, _)] = questions(live)
+    assert renewed != key(live, EXCEPTION)
+    assert "among the exceptions" in shown(ask(client, EXCEPTION))
+    assert [number_key for _, number_key, _, _ in questions(live)] == [renewed] * 2
