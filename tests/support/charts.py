@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +14,9 @@ from fastapi.testclient import TestClient
 
 from parc.settings import Settings
 from support.running import BROWSER
+
+if TYPE_CHECKING:
+    from parc.ui.visitors import Visitor
 
 COUNT = """() => Object.fromEntries([...document.querySelectorAll('section.figure')].map((figure) => {
   const marks = {};
@@ -41,8 +44,9 @@ class Looked:
         return self.figures[name]["marks"].get(kind, 0)
 
 
-def look(page: Any, address: str) -> Looked:
-    """Open a page of `page`, a tab of playwright's, and wait until all charts are drawn."""
+def look(page: Any, go: str | Callable[[], object]) -> Looked:
+    """Open an address in `page`, a tab of playwright's, or do what leads to a page; wait until all charts are
+    drawn."""
     from axe_playwright_python.sync_playwright import Axe
 
     complaints: list[str] = []
@@ -52,7 +56,7 @@ def look(page: Any, address: str) -> Looked:
     ]
     for event, listener in told:
         page.on(event, listener)
-    page.goto(address)
+    page.goto(go) if isinstance(go, str) else go()
     page.wait_for_function(ARE_DRAWN, timeout=60_000)
     found = Axe().run(page).response["violations"]
     for event, listener in told:
@@ -65,13 +69,17 @@ def look(page: Any, address: str) -> Looked:
     )
 
 
-def pages_of(settings: Settings) -> TestClient:
-    """The pages of a platform for a logged-in user."""
+def pages_of(settings: Settings, who: Visitor | None = None) -> TestClient:
+    """The pages of a platform for a logged-in user; an engineer unless another is given."""
     from parc.ui.app import app
+    from parc.ui.visitors import Visitor, visitor
+
+    user = who or Visitor("emil", may_answer=True)
 
     pages = FastAPI()
     pages.mount("/parc", app)
     allowed = {depends.dependency: lambda: None for depends in app.router.dependencies}
+    allowed[visitor] = lambda: user
 
     class Client(TestClient):
         def request(self, *arguments: Any, **keywords: Any) -> Any:
@@ -90,7 +98,12 @@ def tab(client: TestClient, **options: Any) -> Iterator[Any]:
 
     def answer(route: Any) -> None:
         asked = urlsplit(route.request.url)
-        got = client.get(f"{asked.path}?{asked.query}", headers=route.request.headers)
+        got = client.request(
+            route.request.method,
+            f"{asked.path}?{asked.query}",
+            headers=route.request.headers,
+            content=route.request.post_data_buffer,
+        )
         route.fulfill(status=got.status_code, headers=dict(got.headers), body=got.content)
 
     flags = ["--no-sandbox", "--disable-gpu"]

@@ -65,6 +65,7 @@ def delete_history(connection: Connection[Any], span: timedelta, *, dry_run: boo
         "where later.number = urgent_assignment.number "
         "and later.assignment_id > urgent_assignment.assignment_id))",
         "ops.airflow_run": "at < (select max(at) from ops.airflow_run) - %(span)s",
+        "ops.number_question": "at < (select max(at) from ops.number_question) - %(span)s",
         "ops.notice": "at < (select max(at) from ops.notice) - %(span)s",
         "ops.finding_answer": "until < (select max(until) from ops.finding_answer) - %(span)s",
     }

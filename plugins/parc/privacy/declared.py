@@ -82,6 +82,23 @@ _OTHERS = (
         "a year after it was replaced or ended",
     ),
     Place(
+        "routing.live_exception",
+        "number_key",
+        CALLER,
+        "pseudonym",
+        "To say on a page where the calls of a number go.",
+        "until the switch gets a table without the number",
+    ),
+    Place(
+        "ops.number_question",
+        "number_key",
+        CALLER,
+        "pseudonym",
+        "To know who asked where the calls of a number go.",
+        "a year",
+    ),
+    Place("ops.number_question", "asked_by", "staff", "login or name", _STAFF, "a year"),
+    Place(
         "intermediate.int_call_roots",
         "queued_legs",
         AGENT,

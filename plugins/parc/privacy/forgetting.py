@@ -301,13 +301,13 @@ def _unlink(
     counts = {}
     with connection.transaction():
         locks.keep(connection, locks.RANGES)
+        of_routing = _take_numbers_out(settings, connection, everybody)
         renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
         tables = {}
         for holder in persons.person_tables(connection):
             if count := persons.renew(connection, holder, renewed):
                 tables[holder.table] = count
         counts = _by_parent(connection, tables)
-        of_routing = _take_numbers_out(settings, connection, everybody)
         tables |= of_routing
         counts |= {str(table): count for table, count in of_routing.items()}
         write_people.note_forgetting(
@@ -338,8 +338,14 @@ def _take_numbers_out(
     settings: Settings, connection: Connection[Any], everybody: Collection[UUID]
 ) -> dict[Table, int]:
     """Delete the numbers, known only by their pseudonyms, from the tables from which the switch's are
-    made."""
+    made; and the pseudonyms themselves from the record of what is live."""
     counts = {}
+    recorded = Table("routing", "live_exception")
+    found = connection.execute(
+        "delete from routing.live_exception where number_key = any (%s)", [list(everybody)]
+    )
+    if found.rowcount:
+        counts[recorded] = found.rowcount
     for name in ("line_assignment", "urgent_assignment"):
         table = Table("routing", name)
         if not connection.execute("select to_regclass(%s)", [str(table)]).fetchone()[0]:  # type: ignore[index]

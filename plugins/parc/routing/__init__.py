@@ -24,6 +24,7 @@ from parc.routing.steering.approval import (
 from parc.routing.steering.drafting import plan, plan_emergency, plan_rollback
 from parc.routing.steering.drains import drain, end_drain
 from parc.routing.steering.explain import Explanation, explain
+from parc.routing.steering.live_record import explain_recorded
 from parc.routing.steering.night import newest_business_date
 from parc.routing.steering.numbers import assign, forget_numbers, unassign
 from parc.routing.steering.oversight import (
@@ -58,6 +59,7 @@ __all__ = [
     "enable",
     "end_drain",
     "explain",
+    "explain_recorded",
     "explain_verdict",
     "forget_numbers",
     "headline",

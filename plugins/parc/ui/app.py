@@ -32,6 +32,7 @@ from parc.ui import (
     areas,
     delivery_calendar,
     docs,
+    explaining,
     nights,
     punctuality,
     reading,
@@ -61,6 +62,7 @@ app.include_router(answering.router)
 app.include_router(areas.router)
 app.include_router(delivery_calendar.router)
 app.include_router(docs.router)
+app.include_router(explaining.router)
 app.include_router(nights.router)
 app.include_router(quarantine_pages.router)
 app.include_router(rollout.router)

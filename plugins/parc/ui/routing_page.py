@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from parc.ledger import history, plans, releases
-from parc.ui import drawing, figures, rollout
+from parc.ui import drawing, explaining, figures, rollout
 from parc.ui.drawing import layer
 from parc.ui.figures import Figure, FigureRow, Shown, Spec
 from parc.ui.language import NOTHING, Spoken, Texts
 from parc.ui.site_charts import level
-from parc.ui.visitors import Platform
+from parc.ui.visitors import Platform, SignedIn
 
 router = APIRouter()
 
@@ -174,18 +174,22 @@ RELEASED = Figure(
 
 
 @router.get("/routing")
-def show_routing(request: Request, settings: Platform, t: Spoken) -> HTMLResponse:
-    """Show what is live, what the last plan would change, the waves, and who decided what."""
+def show_routing(request: Request, settings: Platform, visitor: SignedIn, t: Spoken) -> HTMLResponse:
+    """Show what is live, what the last plan would change, the waves, and who decided what; and ask where the
+    calls of a number go."""
     with figures.marts(settings, {"market": MARKET_OF_WAVES}) as marts:
         content = plans.newest_content(marts.connection)
         shown = marts.show([RELEASED, WAVES], t)
         shown |= {figure.name: Shown(figure, planned(content, figure.name), t, "") for figure in OF_THE_PLAN}
+        live = releases.last_activated(marts.connection)
         return figures.chart_page(
             request,
             "routing",
             t,
             shown=shown,
-            live=releases.last_activated(marts.connection),
+            live=live,
+            visitor=visitor,
+            question=explaining.form_of(marts, live),
             stops=[
                 (what, stop)
                 for what, stop in (
@@ -196,7 +200,7 @@ def show_routing(request: Request, settings: Platform, t: Spoken) -> HTMLRespons
             ],
             plan=plans.newest(marts.connection),
             content=content,
-            question=plans.open_question(marts.connection),
+            open_question=plans.open_question(marts.connection),
             events=history.events(marts.connection, EVENTS_SHOWN),
             figures_of_plan=[figure.name for figure in OF_THE_PLAN],
         )

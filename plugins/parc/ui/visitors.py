@@ -20,18 +20,25 @@ Platform = Annotated[Settings, Depends(Settings.from_env)]
 
 @dataclass(frozen=True)
 class Visitor:
-    """A user who is logged in to Airflow. Who may start runs may also answer findings."""
+    """A user who is logged in to Airflow. Who may start runs may also answer findings; who may do that or
+    answer approvals may ask where the calls of a number go."""
 
     name: str
     may_answer: bool
+    may_approve: bool = False
+
+    @property
+    def may_explain(self) -> bool:
+        """Whether they may have a number explained: engineers and approvers."""
+        return self.may_answer or self.may_approve
 
 
 def visitor(user: GetUserDep) -> Visitor:
     """Who asks, by Airflow's own login and rights."""
-    may_run = get_auth_manager().is_authorized_dag(
-        method="POST", access_entity=DagAccessEntity.RUN, user=user
-    )
-    return Visitor(user.get_name(), may_run)
+    rights = get_auth_manager()
+    may_run = rights.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, user=user)
+    may_approve = rights.is_authorized_dag(method="PUT", access_entity=DagAccessEntity.HITL_DETAIL, user=user)
+    return Visitor(user.get_name(), may_run, may_approve)
 
 
 SignedIn = Annotated[Visitor, Depends(visitor)]
@@ -47,4 +54,6 @@ def from_our_pages(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "")
     is_ours = site == "same-origin" if site else urlsplit(origin).netloc == request.headers.get("host", "-")
     if not is_ours:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "This form is from another site. Answer on the desk.")
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN, "This form is from another site. Use the one on our own page."
+        )

@@ -2,7 +2,7 @@
 
 Pseudonyms are in uuid columns named `<what>_key`; the identities derived from them are in columns named
 `identity_key` or `<what>_identity`. They are looked up in the catalogue, so that columns added by a model or
-a feed are not missed. (For the ledger's own pseudonyms see `parc.ledger.people`.)
+a feed are not missed. (For the ledger's own, in columns of other names, see `parc.ledger.people`.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from psycopg import Connection, sql
 from parc.ledger.people import identity_of
 from parc.warehouse.partitions import Table
 
-SCHEMAS = ("raw", "intermediate", "build", "marts")
+SCHEMAS = ("raw", "intermediate", "build", "marts", "ops", "routing")
 _COLUMNS = """
     select
         relnamespace::regnamespace::text,

@@ -58,6 +58,7 @@ REPORTED = {
         "exporter",
         "switch_dsn",
         "switch_secret",
+        "pseudonym_secret",
     },
     "scheduler": {
         "airflow_dsn",

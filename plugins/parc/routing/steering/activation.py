@@ -7,7 +7,7 @@ The order of every release, the exempt ones included:
 3. Make and check the plan.
 4. Take a fencing token and commit the intent with its rows to ops.routing_release.
 5. Stage, verify on the idle side, activate (the one atomic step), read back.
-6. Commit the end: activated, or rolled back with a hold.
+6. Commit the end: activated, or rolled back with a hold. Record the table that is live, for the pages.
 
 If the process is killed before the last step of 5, the old table stays live. If it is killed after that, the
 next run finds the new table live, reads it back and records the end.
@@ -31,6 +31,7 @@ from parc.ledger.releases import RecordedRelease, ReleaseKind
 from parc.routing.plans.plan import Plan
 from parc.routing.plans.remedies import RELEASE_HOLD, accept_drift, read_plan
 from parc.routing.steering.drafting import VERSIONS_KEPT, Drift, kill_switch_block, mismatch
+from parc.routing.steering.live_record import record_live
 from parc.routing.steering.record import begin_release
 from parc.routing.switches import Release, Switch, open_switch
 from parc.settings import Settings
@@ -139,6 +140,7 @@ def activate(
         raise RoutingRefused(
             f"{version} could not be activated, the switch keeps its table: {why}", steps=steps
         ) from cause
+    record_live(settings, connection, version, plan.desired, plan.live, plan.diffs)
     return version
 
 

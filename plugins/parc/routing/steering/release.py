@@ -26,6 +26,7 @@ from parc.routing.steering.drafting import (
     night_plan,
     rollback_plan,
 )
+from parc.routing.steering.live_record import record_live
 from parc.routing.steering.record import record_plan
 from parc.routing.switches import Switch
 from parc.routing.table.content import Content
@@ -76,6 +77,8 @@ def apply(
         )
         plan_id = record_plan(connection, settings, plan, requested_by=requested_by)
         if plan.verdict == PlanVerdict.NOTHING_TO_DO:
+            if plan.base_version:  # unless it was recorded when it went live
+                record_live(settings, connection, plan.base_version, plan.desired, plan.live, plan.diffs)
             return ReleaseResult("unchanged", plan.base_version, plan, headline(plan))
         try:
             _check(plan, approve)
