@@ -55,21 +55,22 @@ behind as (
 
 -- Where nothing else follows than before, taking back and counting anew come to nothing.
 followed as (
-    select
-        {{ of_call | join(', ') }},
-        states.sign,
-        states.next_at - offered_at as until_next,
-        states.next_of_reason_at - offered_at as until_next_of_reason
-    from behind
-    inner join
-        lateral (
-            values (-1, next_before, next_of_reason_before), (1, next_now, next_of_reason_now)
-        ) as states (sign, next_at, next_of_reason_at)
-        on
-            behind.sign = states.sign
-            or behind.sign = 0
-            and (next_before, next_of_reason_before) is distinct from (next_now, next_of_reason_now)
-    where outcome = 'answered'
+    {% for state, sign in [('before', -1), ('now', 1)] -%}
+        select
+            {{ of_call | join(', ') }},
+            {{ sign }} as sign,
+            next_{{ state }} - offered_at as until_next,
+            next_of_reason_{{ state }} - offered_at as until_next_of_reason
+        from behind
+        where
+            outcome = 'answered'
+            and (
+                sign = {{ sign }}
+                or sign = 0
+                and (next_before, next_of_reason_before) is distinct from (next_now, next_of_reason_now)
+            )
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 -- Every contact once to be counted, and once more, if identified, for its repeats. Where the facts of a date are new,
