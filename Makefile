@@ -75,7 +75,7 @@ bench: bench-build bench-ingest bench-orchestration bench-switch ## Run every be
 bench-build: setup ## Measure the build of one more day on 30 and on 365 days of history (BENCH="--long N --scale S")
 	@.venv/bin/python tests/bench/build.py $(BENCH)
 
-nation: setup ## Load and build a national month, then one more night; prints refusals, warnings, seconds, GB and what each question takes (BENCH="--days N --scale S")
+nation: setup ## Load and build a national month, then one more night; prints refusals, warnings, seconds, GB and what each question takes (BENCH="--days N --scale S --year")
 	@PYTHONPATH=tests .venv/bin/python tests/bench/nation.py $(BENCH)
 
 bench-ingest: .venv-bench/ready ## Compare loading a national day with COPY, dlt and sling (BENCH="--rounds N --scale S")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.stretched import stretch
 from parc import nightly, routing
 from parc.build import build
 from parc.errors import ParcError
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30, help="days of history before the night")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is the nation")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--year", action="store_true", help="at the end, ask the questions of a year of sums")
     given = parser.parse_args()
     last = given.first + timedelta(days=given.days - 1)
     night = last + timedelta(days=1)
@@ -95,6 +97,13 @@ def main() -> None:
             print_slow_previews(settings)
             print_questions(settings)
             print_pages(settings)
+            if given.year:
+                with timed("stretched to a year"):
+                    row_count = stretch(settings, night, given.days + 1)
+                print(f"  {row_count:,} rows more in the marts")
+                print_slow_previews(settings)
+                print_questions(settings)
+                print_pages(settings)
         finally:
             embedded.stop(settings)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
