@@ -160,7 +160,7 @@ select
     minimum_detectable_effect,
     planning_effect,
     detectable_date,
-    coalesce(reason, power_reason) as effect_reason
+    coalesce(power_reason, reason) as effect_reason
 from marts.mart_parc_effect
 where effect_kind = 'simple' and (%(market)s = 'all' or market = %(market)s)
 order by market, outcome

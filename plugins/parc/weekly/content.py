@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from parc.instants import PARIS
 from parc.weekly import french
 from parc.weekly.chart import chart
-from parc.weekly.french import FEEDS, MARKET_NAMES, SHOWN, DayShown, NumberShown, Text, TextPart
+from parc.weekly.french import FEEDS, MARKET_NAMES, SHOWN, DayShown, Metric, NumberShown, Text, TextPart
 from parc.weekly.outstanding import is_good, outstanding
 from parc.weekly.reading import ChartedWeek, DeliveryState, OwnRegion, RolloutState, WeekFacts
 
@@ -103,7 +104,8 @@ def compose(facts: WeekFacts, airflow: str, bi_address: str) -> PageContent:
         ]
         if facts.of_week(week)
         else [],
-        outstanding=list(outstanding(facts)) or [["Rien ne sort de l'ordinaire."]],
+        outstanding=list(outstanding(facts))
+        or [["Rien ne sort de l'ordinaire." if facts.of_week(week) else "Aucun chiffre à juger."]],
         links=_links(facts.directorate.directorate_code, airflow, bi_address),
         source=[
             "Calcul nº",
@@ -195,6 +197,18 @@ def _figures(region: OwnRegion, facts: WeekFacts) -> list[RegionFigure]:
     return [_figure(facts, facts.series(region.region_code, name), name) for name in SHOWN]
 
 
+def _limits(metric: Metric, lower: Decimal, upper: Decimal) -> Text:
+    """The limits of a figure. None is negative, and no share is above 1: what lies beyond is not shown."""
+    is_below, is_above = lower < 0, metric.scale == 100 and upper > 1
+    if is_below and is_above:
+        return ["limites trop larges pour juger"]
+    if is_below:
+        return ["limite haute ", metric.written(upper)]
+    if is_above:
+        return ["limite basse ", metric.written(lower)]
+    return ["limites ", metric.written(lower), " à ", metric.written(upper)]
+
+
 def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> RegionFigure:
     metric = SHOWN[name]
     by_week = {each.week_start_date: each for each in series}
@@ -202,7 +216,7 @@ def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> Regio
     before = by_week.get(facts.week.earlier(1).monday)
     limits: Text = ["pas encore de limites"]
     if now and now.lower_limit is not None and now.upper_limit is not None:
-        limits = ["limites ", metric.written(now.lower_limit), " à ", metric.written(now.upper_limit)]
+        limits = _limits(metric, now.lower_limit, now.upper_limit)
     return RegionFigure(
         value=_value(now, name),
         before=["semaine précédente ", *_value(before, name)],

@@ -179,8 +179,27 @@ def test_a_week_without_data_says_so() -> None:
         "Aucun chiffre pour cette semaine. Livraison « appels » pas encore reçue : toute la semaine."
     )
     text = of_html(as_html(made)).text
+    assert "Aucun chiffre à juger." in text and "ordinaire" not in text
     assert "Aucun appel livré dans la semaine : état inconnu." in text
     assert "Les données de cette semaine ne sont pas dans les marts." in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower", "upper", "shown"),
+    [
+        ("satisfaction", "-0.552", "0.9", "limite haute 90,0 %"),
+        ("satisfaction", "0.3", "1.2", "limite basse 30,0 %"),
+        ("satisfaction", "-0.552", "1.755", "limites trop larges pour juger"),
+        ("call_rate", "-3.1", "60.0", "limite haute 60,0"),
+        ("call_rate", "3.1", "60.0", "limites 3,1 à 60,0"),
+    ],
+)
+def test_limits_that_no_figure_can_reach_are_not_shown(
+    metric: str, lower: str, upper: str, shown: str
+) -> None:
+    wide = charted(BRETAGNE, metric, lower_limit=Decimal(lower), upper_limit=Decimal(upper))
+    made = page(with_row(facts(), wide))
+    assert said(made.figures[0][1][list(SHOWN).index(metric)].limits) == shown
 
 
 def test_figures_of_few_persons_and_without_limits() -> None:
