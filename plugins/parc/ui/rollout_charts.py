@@ -28,9 +28,11 @@ def draw_waves(rows: list[FigureRow], t: Texts) -> Spec:
             "region": t("rollout.wave_of_region", wave=row["wave"], region=row["region_name"]),
             "planned": row["planned_go_live_date"].isoformat(),
             "observed": row["observed_go_live_date"].isoformat() if row["observed_go_live_date"] else None,
+            # Without a slip it is not due yet, or was live before the data begins: nobody knows since when.
             "end": (
-                row["observed_go_live_date"]
-                or (as_of if row["status"] == "late" else row["planned_go_live_date"])
+                row["planned_go_live_date"]
+                if row["slip_days"] is None
+                else row["observed_go_live_date"] or as_of
             ).isoformat(),
             "status": t(f"status.{row['status']}"),
             "planned_words": t.day(row["planned_go_live_date"]),

@@ -181,7 +181,9 @@ def _rollout_state(each: RolloutState) -> Text:
         return ["retiré le ", french.day(each.withdrawn_on)]
     if each.status in ("live", "stalled") and each.observed_go_live_date:
         since: list[TextPart] = ["en service depuis le ", french.day(each.observed_go_live_date)]
-        if each.planned_go_live_date == each.observed_go_live_date:
+        if each.is_older_than_data:
+            since += [" au plus tard (prévu le ", planned, ")"]
+        elif each.planned_go_live_date == each.observed_go_live_date:
             since.append(", comme prévu")
         else:
             since += [" (prévu le ", planned, ")"]

@@ -21,7 +21,8 @@ def outstanding(facts: WeekFacts) -> Iterator[Text]:
     went_live: dict[tuple[date, str], list[str]] = defaultdict(list)
     for state in facts.rollout:
         start_date = state.observed_go_live_date
-        if start_date and start_date in facts.week.days and state.status in ("live", "stalled"):
+        is_known = start_date is not None and not state.is_older_than_data
+        if is_known and start_date in facts.week.days and state.status in ("live", "stalled"):
             went_live[start_date, state.region_code].append(MARKET_NAMES[state.market])
     for (day, code), markets in sorted(went_live.items()):
         start = french.day(day, with_weekday=True, with_year=False)

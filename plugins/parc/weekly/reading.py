@@ -44,7 +44,8 @@ class OwnRegion:
 
 @dataclass(frozen=True)
 class RolloutState:
-    """How far a region and market is, on the last day of the week that has calls."""
+    """How far a region and market is, on the last day of the week that has calls. One that went live before
+    the data begins was observed on their first day."""
 
     business_date: date
     region_code: str
@@ -53,6 +54,7 @@ class RolloutState:
     planned_go_live_date: date | None
     observed_go_live_date: date | None
     withdrawn_on: date | None
+    is_older_than_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,14 +181,18 @@ order by region_name
 
 _ROLLOUT = """
 select
-    business_date, region_code, market, status, planned_go_live_date, observed_go_live_date, withdrawn_on
-from regional.mart_parc_rollout_daily
-where business_date = (
+    daily.business_date, daily.region_code, daily.market, daily.status, daily.planned_go_live_date,
+    daily.observed_go_live_date, daily.withdrawn_on,
+    coalesce(newest.slip_days is null and newest.observed_go_live_date > newest.planned_go_live_date, false)
+        as is_older_than_data
+from regional.mart_parc_rollout_daily as daily
+left join regional.mart_parc_rollout as newest using (region_code, market)
+where daily.business_date = (
         select max(business_date) from regional.mart_parc_rollout_daily
         where business_date between %(monday)s and %(sunday)s
     )
-    and status <> 'unplanned'
-order by region_code, planned_go_live_date, market
+    and daily.status <> 'unplanned'
+order by daily.region_code, daily.planned_go_live_date, daily.market
 """
 
 _CHARTED = """

@@ -140,6 +140,15 @@ def test_the_state_of_the_rollout(status: str, observed: date | None, sentence: 
     assert len(went_live) == (status in ("live", "stalled"))
 
 
+def test_a_region_that_was_live_before_the_data_begins() -> None:
+    """Its first day of data is no go-live, and the days since the plan are no delay."""
+    older = replace(state(BRETAGNE, "fixe", "live", WEEK.monday), is_older_than_data=True)
+    made = page(facts(rollout=[older]))
+    [sentence] = map(said, made.stages[0].states)
+    assert sentence == "fixe : en service depuis le 23 avril 2012 au plus tard (prévu le 25 avril 2012)"
+    assert not [line for line in map(said, made.outstanding) if "en service" in line]
+
+
 def test_a_withdrawn_region() -> None:
     gone = replace(state(BRETAGNE, "open", "reverted"), withdrawn_on=date(2012, 4, 1))
     assert said(page(facts(rollout=[gone])).stages[0].states[0]) == "Open : retiré le 1er avril 2012"
