@@ -310,7 +310,8 @@ def test_weeks_have_the_names_of_iso_8601() -> None:
     assert (WEEK.monday, WEEK.sunday) == (date(2012, 4, 23), date(2012, 4, 29))
     assert IsoWeek.of(date(2012, 4, 29)) == WEEK and IsoWeek.of(date(2012, 12, 31)).name == "2013-W01"
     assert IsoWeek.named("2009-W53").monday == date(2009, 12, 28)
-    for wrong in ("2012-17", "2012-W60", "2012-W00", "2012-W53", "W17", "2012-W1", "0000-W01"):
+    of_no_year = ("0000-W01", "0001-W01", "9999-W52")
+    for wrong in ("2012-17", "2012-W60", "2012-W00", "2012-W53", "W17", "2012-W1", *of_no_year):
         with pytest.raises(ValueError):
             IsoWeek.named(wrong)
 
