@@ -66,9 +66,9 @@ lint-sql:
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project
 	@.venv/bin/sqlfluff lint --disable-progress-bar --templater placeholder expectations
 
-soak: setup ## Run every test that needs a platform, including the long ones (sixty days, faults); prints figures
+soak: setup ## Run every test, including the long ones (sixty days, faults); prints figures
 	@tests/install_tools.sh
-	@.venv/bin/pytest -m "" -s tests/integration tests/switch tests/e2e tests/soak
+	@.venv/bin/pytest -m "" -s
 
 bench: bench-build bench-ingest bench-orchestration bench-switch ## Run every benchmark
 

@@ -84,3 +84,44 @@
     from {{ published(mart) }}
     where {{ is_changed() }}
 {% endmacro %}
+
+
+{#-
+    Signed rows of contacts (a CTE, those on other dates once) with `until_next`, the time until the same person's next
+    contact, and `until_next_of_reason`, until the next about the same reason, as a query. Each row comes as it was before
+    (sign -1) and as it is now (sign 1), but for those on other dates that nothing else follows than before: taking them back
+    and counting them anew come to nothing.
+-#}
+{% macro with_next_contact(rows, columns) %}
+    with behind as (
+        select
+            *,
+            min(offered_at) filter (where sign <= 0) over of_person as next_before,
+            min(offered_at) filter (where sign >= 0) over of_person as next_now,
+            min(offered_at) filter (where sign <= 0) over of_reason as next_of_reason_before,
+            min(offered_at) filter (where sign >= 0) over of_reason as next_of_reason_now
+        from {{ rows }}
+        window
+            of_person as (
+                partition by identity_key order by offered_at desc
+                groups between unbounded preceding and 1 preceding
+            ),
+            of_reason as (
+                partition by identity_key, reason_code order by offered_at desc
+                groups between unbounded preceding and 1 preceding
+            )
+    )
+    {% for state, sign in [('before', -1), ('now', 1)] %}
+    select
+        {{ columns | join(', ') }},
+        {{ sign }} as sign,
+        next_{{ state }} - offered_at as until_next,
+        next_of_reason_{{ state }} - offered_at as until_next_of_reason
+    from behind
+    where
+        sign = {{ sign }}
+        or sign = 0
+        and (next_before, next_of_reason_before) is distinct from (next_now, next_of_reason_now)
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{% endmacro %}

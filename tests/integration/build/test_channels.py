@@ -191,6 +191,7 @@ def test_deliveries_during_a_build_wait_for_the_next_one(built: Settings) -> Non
     assert rows(built, reported) == [("published", 7, 7), ("published", 6, 6)]
 
 
+@pytest.mark.soak
 def test_incremental_equals_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     assert build(built, full_refresh=True).build_id

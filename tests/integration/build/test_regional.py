@@ -123,6 +123,7 @@ def in_order(found: list[tuple[Any, ...]], columns: list[str]) -> list[str]:
     return sorted(f"{code} {day} {[figures[each] for each in columns]}" for code, day, figures in found)
 
 
+@pytest.mark.soak
 def test_everything_holds_after_a_full_refresh(built: Settings) -> None:
     before = {reader: contents(built, reader) for reader in READERS}
     page = reference_page(built, "write_rights")

@@ -119,6 +119,7 @@ def test_changed_positions_recompute_the_load_and_no_calls(built: Settings) -> N
     ) == [(before + 7,)]
 
 
+@pytest.mark.soak
 def test_the_result_equals_a_full_refresh(built: Settings) -> None:
     incremental = marts(built)
     build(built, full_refresh=True)

@@ -66,6 +66,7 @@ def make(settings: Settings, first: date, last: date, scale: float, faults: Iter
     simulate(first, last, scale=scale, seed=SEED, out=settings.landing, faults=faults)
 
 
+@pytest.mark.soak
 def test_chosen_days_of_the_year_pass_without_findings(module_warehouse: Settings) -> None:
     """At a fiftieth of the nation; most of them beside a day like them."""
     days = set(CHOSEN.values())

@@ -63,6 +63,7 @@ def test_nights_after_a_wave_change_nothing(day: date) -> None:
     assert_well_below_limits(ported(day + 3 * ONE_DAY))
 
 
+@pytest.mark.soak
 def test_other_waves_of_the_mainland_pass_as_well() -> None:
     for day in sorted({*WAVES} - {*OF_2012} - {*OVERSEAS}):
         assert [f for f in capacity(proposal(day, table(day - ONE_DAY))) if f.effect != "note"] == []
@@ -159,6 +160,7 @@ def test_no_call_goes_to_a_closed_site() -> None:
 # The seed is what its script writes
 
 
+@pytest.mark.soak
 def test_the_positions_are_what_the_script_writes() -> None:
     script = runpy.run_path(str(PROJECT / "dbt_project" / "generate_site_positions.py"))
     written = [tuple(map(str, row)) for row in script["rows"](Geography.load())]

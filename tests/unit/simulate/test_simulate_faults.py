@@ -115,6 +115,7 @@ def test_the_command_makes_faults(tmp_path: Path) -> None:
 # ---- what is made
 
 
+@pytest.mark.soak
 def test_a_faulty_delivery_does_not_depend_on_the_range(
     tmp_path: Path, every_fault: tuple[Path, list[str]]
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_faulty_delivery_does_not_depend_on_the_range(
     assert short == long
 
 
+@pytest.mark.soak
 def test_only_faulty_deliveries_differ(tmp_path: Path, every_fault: tuple[Path, list[str]]) -> None:
     folder, aims = every_fault
     run(tmp_path, FIRST, LAST)
@@ -146,6 +148,7 @@ def test_only_faulty_deliveries_differ(tmp_path: Path, every_fault: tuple[Path, 
 STORIES = [f"late@calls:{DAY}", f"restated@boutique_visits:{DAY}", f"same_again@interventions:{DAY}"]
 
 
+@pytest.mark.soak
 def test_faults_continue_over_several_evenings(tmp_path: Path) -> None:
     """The landing zone's files of one day on three evenings, each simulated with the same faults."""
     run(tmp_path / "clean", DAY, DAY)
@@ -195,6 +198,7 @@ def test_too_few_rows_for_a_fault_are_reported(tmp_path: Path, aim: str, message
         run(tmp_path, day, day, aim)
 
 
+@pytest.mark.soak
 def test_the_reported_faults_are_those_in_the_landing_zone(tmp_path: Path) -> None:
     run(tmp_path, DAY, days_after(1), f"bad_rows@calls:{DAY}")
     run(tmp_path, days_after(1), days_after(1), f"missing@calls:{days_after(1)}")

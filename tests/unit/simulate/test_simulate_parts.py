@@ -116,6 +116,7 @@ def test_business_days_follow_the_clock_changes() -> None:
     )
 
 
+@pytest.mark.soak
 def test_numbers_belong_to_one_customer_each(population: Population) -> None:
     customers = np.arange(population.lines.sum())
     described = population.describe(customers)
@@ -239,6 +240,7 @@ def test_effects_ramp_up_and_change_their_own_figures(
     assert counts["drastic"][2] == pytest.approx(counts["plain"][2], rel=0.05)
 
 
+@pytest.mark.soak
 def test_the_counterfactual_equals_a_run_without_rollout(
     geography: Geography, population: Population, demand: Demand
 ) -> None:

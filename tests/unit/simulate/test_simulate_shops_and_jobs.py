@@ -308,6 +308,7 @@ def test_some_jobs_change_after_forty_days_and_some_lines_fail_again() -> None:
         assert 0.03 < back < 0.14, kind
 
 
+@pytest.mark.soak
 def test_the_slots_in_the_truth_are_those_in_the_states() -> None:
     field = Books(0.004).field
     last = date(2012, 6, 29)
@@ -437,6 +438,7 @@ def test_customers_call_after_a_job(calls: pl.DataFrame, states: pl.DataFrame) -
 # ---- levels
 
 
+@pytest.mark.soak
 def test_levels_of_2012_and_2013_match_the_stated_ones() -> None:
     books = Books(0.004)
     levels: dict[int, np.ndarray] = {}
@@ -564,6 +566,7 @@ def test_cohort_figures_of_the_truth_add_up_and_show_the_rollout(truth: dict[str
     assert normandie - 1 == pytest.approx(truth["effects"]["relative_call_rate"], abs=0.02)
 
 
+@pytest.mark.soak
 def test_longer_and_repeated_ranges_extend_the_truth(tmp_path: Path) -> None:
     def reported(out: str, *ranges: tuple[int, int], seed: int = 3) -> str:
         for first, last in ranges:

@@ -33,44 +33,8 @@ identified as (
     {{ signed_rows('fct_calls', of_call, is_followed, people='people', days=31, others_once=true) }}
 ),
 
--- The next contact as it was before (sign -1) and as it is now (sign 1): the rows behind, newest first, of each person.
-behind as (
-    select
-        *,
-        min(offered_at) filter (where sign <= 0) over of_person as next_before,
-        min(offered_at) filter (where sign >= 0) over of_person as next_now,
-        min(offered_at) filter (where sign <= 0) over of_reason as next_of_reason_before,
-        min(offered_at) filter (where sign >= 0) over of_reason as next_of_reason_now
-    from identified
-    window
-        of_person as (
-            partition by identity_key order by offered_at desc
-            groups between unbounded preceding and 1 preceding
-        ),
-        of_reason as (
-            partition by identity_key, reason_code order by offered_at desc
-            groups between unbounded preceding and 1 preceding
-        )
-),
-
--- Where nothing else follows than before, taking back and counting anew come to nothing.
 followed as (
-    {% for state, sign in [('before', -1), ('now', 1)] -%}
-        select
-            {{ of_call | join(', ') }},
-            {{ sign }} as sign,
-            next_{{ state }} - offered_at as until_next,
-            next_of_reason_{{ state }} - offered_at as until_next_of_reason
-        from behind
-        where
-            outcome = 'answered'
-            and (
-                sign = {{ sign }}
-                or sign = 0
-                and (next_before, next_of_reason_before) is distinct from (next_now, next_of_reason_now)
-            )
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    {{ with_next_contact('identified', of_call) }}
 ),
 
 -- Every contact once to be counted, and once more, if identified, for its repeats. Where the facts of a date are new,
@@ -95,7 +59,7 @@ calls as (
         {{ of_call | join(', ') }},
         null as {{ of_answer | join(', null as ') }}
     from followed
-    where sign = 1 or not ({{ is_new }})
+    where outcome = 'answered' and (sign = 1 or not ({{ is_new }}))
 ),
 
 local_calls as (
