@@ -358,6 +358,7 @@ class TestTheNumber:
         [
             ("anonymous", 200, "This number is withheld."),
             ("", 200, "This number is withheld."),
+            ("00 266 696 687", 200, "This number is withheld."),
             ("12", 422, "This is not a telephone number"),
             ("zero", 422, "This is not a telephone number"),
             ("0" * 65, 422, "This is not a telephone number"),
