@@ -80,7 +80,7 @@ def is_plain(text: pl.Expr) -> pl.Expr:
 def e164(text: pl.Expr) -> pl.Expr:
     """The number in E.164; null if withheld, empty if the text is not a telephone number."""
     plain = text.str.normalize("NFKC").str.to_lowercase().str.replace(r"^(?:tel|sip):", "")
-    number = bare = plain.str.replace_all(_BETWEEN, "")
+    number = plain.str.replace_all(_BETWEEN, "")
     for pattern, replacement in _STEPS:
         number = number.str.replace(pattern, replacement)
     is_number = (
@@ -89,7 +89,7 @@ def e164(text: pl.Expr) -> pl.Expr:
         .otherwise(number.str.contains(_FOREIGN))
     )
     return (
-        pl.when(bare.is_null() | bare.is_in(WITHHELD))
+        pl.when(number.is_null() | number.is_in(WITHHELD))
         .then(None)
         .when(is_number & ~plain.str.contains(_NO_NUMBER))
         .then(number)

@@ -54,6 +54,7 @@ SPELLINGS = {
     "0299": ("*", "unknown"),
     "anonymous": ("*", "withheld"),
     "Restricted": ("*", "withheld"),
+    "00266696687": ("*", "withheld"),
 }
 
 

@@ -134,8 +134,14 @@ def find(connection: psycopg.Connection[Any], project: Path, *, everything: bool
     is_project_changed = project_sha256 != builds.project_sha256(connection)
     last_build = builds.last_ended(connection)
     are_seeds_in_doubt = last_build is not None and last_build.status != "published"
-    if arrived["active_lines"]:  # each snapshot repeats the months before it
-        is_comparable = not (everything or is_project_changed or are_seeds_in_doubt)
+    if snapshots := _dates_of_deliveries(arrived["active_lines"]):  # each repeats the months before it
+        is_comparable = not (
+            everything
+            or is_project_changed
+            or last_build is None
+            or are_seeds_in_doubt
+            or build_inputs.has_lines_that_came_during(connection, last_build, snapshots)
+        )
         of_lines.update(
             build_inputs.dates_of_lines(connection)
             if is_comparable

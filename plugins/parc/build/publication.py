@@ -38,10 +38,10 @@ def publish(
 
     `meta.publish` of each model says how: `by_date` replaces the business dates that the build recomputed
     (`meta.feeds`, `meta.lookback_days`, `meta.lookahead_days`, `meta.own_date_feeds`; with `meta.marks`
-    those on which a row came to differ), `by_period` the periods that these dates are in, `by_job` the jobs, `whole` the whole table if it differs. A full refresh
-    replaces every table, except that a table built for changed dates only (`meta.holds: changed_dates`)
-    leaves out dates past retention. `causes` and `is_redefined` say why published figures move: see
-    `restatements`. Returns rows written per mart.
+    those on which a row came to differ), `by_period` the periods that these dates are in, `by_job` the jobs,
+    `whole` the whole table if it differs. A full refresh replaces every table, except that a table built for
+    changed dates only (`meta.holds: changed_dates`) leaves out dates past retention. `causes` and
+    `is_redefined` say why published figures move: see `restatements`. Returns rows written per mart.
 
     Raises BuildFailed if a mart's published table cannot take the new shape.
     """

@@ -37,7 +37,7 @@ def report(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--week") from None
     codes = directorate_codes(settings)
-    if directorate and directorate not in codes:
+    if directorate is not None and directorate not in codes:
         there_are = f"there are {', '.join(codes)}"
         raise typer.BadParameter(
             f"'{directorate}' is no directorate; {there_are}", param_hint="--directorate"
@@ -45,7 +45,7 @@ def report(
     if again and not send:
         raise typer.BadParameter("it needs --send", param_hint="--again")
     with waiting("writing the pages"):
-        made = weekly.make(settings, of_week, [directorate] if directorate else codes)
+        made = weekly.make(settings, of_week, codes if directorate is None else [directorate])
         if send:
             made = weekly.send(settings, made, again=again)
     dump([each.to_json() for each in made]) if as_json else table(None, [_row(each) for each in made])

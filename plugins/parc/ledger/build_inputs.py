@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 from psycopg import Connection, sql
 from psycopg.rows import class_row, scalar_row
 
+from parc.ledger.builds import Build
 from parc.ledger.deliveries import IS_NOT_BUILT
 
 IS_KEPT = "status = 'published' and expired_at is null"
@@ -168,6 +169,17 @@ def dates_of_lines(connection: Connection[Any]) -> list[date]:
         """,
         None,
     )
+
+
+def has_lines_that_came_during(connection: Connection[Any], build: Build, dates: Collection[date]) -> bool:
+    """Whether a snapshot of `active_lines` of these dates came before the build ended and is in no build:
+    dbt may have read it."""
+    row = connection.execute(
+        "select exists (select from ops.delivery where feed = 'active_lines' and business_date = any (%s) "
+        "and built_in is null and published_at <= %s)",
+        [list(dates), build.finished_at],
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def dates_seen(connection: Connection[Any]) -> set[tuple[str, date]]:

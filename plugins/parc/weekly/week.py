@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from typing import Self
 
 _NAME = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
+_YEARS = range(1990, 2100)
+"""Of all business dates that are ever accepted; the weeks around the first and the last are dates too."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class IsoWeek:
         found = _NAME.fullmatch(name)
         if not found:
             raise ValueError(f"'{name}' is not a week such as 2012-W17")
+        if int(found[1]) not in _YEARS:
+            raise ValueError(f"'{name}' is not a week of the years {_YEARS[0]} to {_YEARS[-1]}")
         return cls(date.fromisocalendar(int(found[1]), int(found[2]), 1))
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,33 +139,66 @@ def test_each_change_reaches_its_own_dates(built: Settings) -> None:
     ) == [(date(2012, 4, 24),)]
 
 
+def send_lines(settings: Settings, day: date, moved: int = 0) -> int:
+    """Deliver the first day's snapshot of lines again on a later one, with some of department 56 in April
+    given to 22, which is of the same directorate; returns the delivery's id."""
+    snapshot = Path(settings.landing) / "active_lines" / f"date={day}"
+    shutil.copytree(snapshot.with_name(f"date={FIRST}"), snapshot, dirs_exist_ok=True)
+    if moved:
+        (snapshot / "_CONTROL.json").unlink()
+        [source] = snapshot.iterdir()
+        lines = [line.split(",") for line in source.read_text().splitlines()]
+        for department, more in (("56", -moved), ("22", moved)):
+            april = next(row for row in lines if row[:3] == ["2012-04-01", department, "fixe"])
+            april[3] = str(int(april[3]) + more)
+        source.write_text("".join(",".join(row) + "\n" for row in lines))
+    outcome = ingest(settings, "active_lines", day)
+    assert outcome.status == "published" and outcome.delivery_id
+    return outcome.delivery_id
+
+
+def stocks(settings: Settings) -> list[int]:
+    """Active lines of department 22 on each day."""
+    mart = "select business_date, sum(active_line_stock) from marts.mart_service_quality_department_daily"
+    return [
+        stock for _, stock in rows(settings, f"{mart} where department_code = '22' group by 1 order by 1")
+    ]
+
+
 def test_lines_reach_the_dates_of_months_that_changed(built: Settings) -> None:
     """Each snapshot repeats the months before it; a second one that says the same moves no date."""
-    same, other = (Path(built.landing) / "active_lines" / f"date={day}" for day in DAYS[2:])
-    for snapshot in (same, other):
-        shutil.copytree(snapshot.with_name(f"date={FIRST}"), snapshot)
-    assert ingest(built, "active_lines", DAYS[2]).status == "published"
+    send_lines(built, DAYS[2])
     build(built)
     assert recomputed(built, "active_lines") == []
-    stock = "select sum(active_line_stock) from marts.mart_service_quality_daily where business_date = %s"
-    [before] = rows(built, stock.replace("%s", f"'{LAST}'"))
-
-    (other / "_CONTROL.json").unlink()
-    [source] = other.iterdir()
-    lines = [line.split(",") for line in source.read_text().splitlines()]
-    april = next(row for row in lines if row[:3] == ["2012-04-01", "35", "fixe"])
-    april[3] = str(int(april[3]) + 7)
-    source.write_text("".join(",".join(row) + "\n" for row in lines))
-    outcome = ingest(built, "active_lines", DAYS[3])
-    assert outcome.status == "published" and outcome.delivery_id
+    before = stocks(built)
+    delivery_id = send_lines(built, DAYS[3], moved=7)
     build(built)
     assert recomputed(built, "active_lines") == DAYS
-    assert rows(built, stock.replace("%s", f"'{LAST}'")) == [(before[0] + 7,)]
-
-    withdraw(built, outcome.delivery_id, "of another platform")
+    assert stocks(built) == [stock + 7 for stock in before]
+    withdraw(built, delivery_id, "of another platform")
     build(built)
     assert recomputed(built, "active_lines") == DAYS
-    assert rows(built, stock.replace("%s", f"'{LAST}'")) == [before]
+    assert stocks(built) == before
+
+
+def test_lines_that_come_while_a_build_runs_reach_their_dates(
+    built: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That build reads them, and computes only the dates of its own deliveries."""
+    before, find = stocks(built), changes.find
+
+    def found_too_early(*arguments: Any, **named: Any) -> changes.Unbuilt:
+        found = find(*arguments, **named)
+        send_lines(built, DAYS[3], moved=5)
+        return found
+
+    restate(built, LAST, drop=1)
+    assert ingest(built, "calls", LAST).status == "published"
+    with monkeypatch.context() as patch:
+        patch.setattr(changes, "find", found_too_early)
+        build(built)
+    build(built)
+    assert stocks(built) == [stock + 5 for stock in before]
 
 
 def test_a_name_and_a_window_that_change_reach_every_date(built: Settings) -> None:

@@ -630,7 +630,10 @@ def test_the_command_and_the_task_write_the_pages(
     assert sent.returncode == 0, sent.stderr
     for arguments, why in {
         ("--week", "2012-17"): "is not a week such as 2012-W17",
+        ("--week", "9999-W52"): "is not a week of the years 1990 to 2099",
         ("--week", "2012-W17", "--directorate", "WEST"): "is no directorate",
+        # As of a variable that is not set: not all of them.
+        ("--week", "2012-W17", "--directorate", "", "--send"): "is no directorate",
         ("--week", "2012-W17", "--again"): "it needs --send",
     }.items():
         refused = parc(settings, "report", *arguments)

@@ -24,7 +24,7 @@ from parc.instants import PARIS
 from parc.loading import ingest
 from parc.numbers import e164
 from parc.pseudonyms import is_surrogate
-from parc.routing.steering import live_record
+from parc.routing.steering import activation, live_record
 from parc.routing.switches.file import FileSwitch
 from parc.routing.table.decision import Decision
 from parc.settings import Settings
@@ -214,6 +214,22 @@ class TestTheAnswer:
         release(live)
         assert "among the exceptions" in shown(ask(client, EXCEPTION))
 
+    def test_after_a_release_that_was_killed_nothing_is_explained(
+        self, live: Settings, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The switch has its table already, and the warehouse the one before."""
+
+        def killed(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(activation, "settle", killed)
+            routing.assign(live, "0612345670", "53", requested_by="Paul", reason="test")
+        assert "has not recorded the table" in shown(ask(client, "0612345670"))
+        release(live)
+        assert (found := recorded(live, "0612345670")) and found.by == "exception"
+        routing.unassign(live, "0612345670", requested_by="Paul", reason="test")
+
 
 class TestWhoMay:
     """Engineers and approvers, from our own page, by POST, twenty times an hour."""
@@ -342,6 +358,7 @@ class TestTheNumber:
         [
             ("anonymous", 200, "This number is withheld."),
             ("", 200, "This number is withheld."),
+            ("00 266 696 687", 200, "This number is withheld."),
             ("12", 422, "This is not a telephone number"),
             ("zero", 422, "This is not a telephone number"),
             ("0" * 65, 422, "This is not a telephone number"),
@@ -362,6 +379,7 @@ class TestTheNumber:
         [(_, known, _, _)] = questions(live)
         assert is_surrogate(known)
         assert (found := recorded(live, FORGOTTEN)) and found.by != "exception"
+        assert all(is_surrogate(known) for _, known, _, _ in questions(live))
 
 
 def test_the_login_of_the_pages_has_no_right_on_the_tables(
@@ -397,6 +415,19 @@ def test_another_key_is_noticed(live: Settings, client: TestClient, monkeypatch:
     answer = ask(client, EXCEPTION)
     assert answer.status_code == 503 and "is not the key that this warehouse" in shown(answer)
     assert questions(live) == []
+
+
+def test_a_release_under_another_key_is_not_recorded(
+    live: Settings, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exceptions would be found under no key of ours, and other rules named in their place."""
+    with monkeypatch.context() as patch:
+        patch.setenv("PARC_PSEUDONYM_SECRET", "another-key-of-more-than-32-characters")
+        routing.assign(live, "0612345679", "53", requested_by="Paul", reason="test")
+    assert "has not recorded the table" in shown(ask(client, "0612345679"))
+    release(live)
+    assert (found := recorded(live, "0612345679")) and found.by == "exception"
+    routing.unassign(live, "0612345679", requested_by="Paul", reason="test")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -79,6 +79,7 @@ def test_identities_are_signed() -> None:
         "unavailable",
         "+266696687",
         "+266 69 66 87",
+        "00266696687",
         "NULL",
         " ",
         "-",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pytest
 
 from parc.errors import ConfigurationError
 from parc.settings import Settings
+from parc.weekly import files
 from parc.weekly.addresses import addresses
 from parc.weekly.content import PageContent, compose
 from parc.weekly.files import as_html, as_pdf
@@ -334,11 +336,23 @@ def test_names_are_text_in_both() -> None:
     assert "#panic() [x] *y*" in sheet.extract_text()
 
 
+def write_often(path: Path) -> None:
+    for _ in range(1000):
+        files._put(path, b"a page" * 1000)
+
+
+def test_two_processes_may_write_the_same_page(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(write_often, [tmp_path / "OUEST.html"] * 2))
+    assert [each.name for each in tmp_path.iterdir()] == ["OUEST.html"]
+
+
 def test_weeks_have_the_names_of_iso_8601() -> None:
     assert (WEEK.monday, WEEK.sunday) == (date(2012, 4, 23), date(2012, 4, 29))
     assert IsoWeek.of(date(2012, 4, 29)) == WEEK and IsoWeek.of(date(2012, 12, 31)).name == "2013-W01"
     assert IsoWeek.named("2009-W53").monday == date(2009, 12, 28)
-    for wrong in ("2012-17", "2012-W60", "2012-W00", "2012-W53", "W17", "2012-W1", "0000-W01"):
+    of_no_year = ("0000-W01", "0001-W01", "9999-W52")
+    for wrong in ("2012-17", "2012-W60", "2012-W00", "2012-W53", "W17", "2012-W1", *of_no_year):
         with pytest.raises(ValueError):
             IsoWeek.named(wrong)
 

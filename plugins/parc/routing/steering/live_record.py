@@ -16,7 +16,7 @@ import polars as pl
 import psycopg
 from psycopg import Connection, sql
 
-from parc.ledger import write_questions
+from parc.ledger import people, write_questions
 from parc.numbers import national_prefix, remark
 from parc.pseudonyms import Pseudonyms
 from parc.routing.table.content import INSTANT, INSTANT_FORMAT, SHAPES, Content
@@ -46,9 +46,15 @@ def record_live(
 ) -> None:
     """Record the table that has gone live. `diffs` are its differences from `base`.
 
-    A failure does not fail the release: until the next one, the pages say that the table is not recorded.
+    A failure does not fail the release, nor does another key than that of the loads: until the next one, the
+    pages say that the table is not recorded.
     """
+    pseudonyms = Pseudonyms.of_settings(settings)
     try:
+        key = people.key(connection)
+        if key and key.fingerprint != pseudonyms.fingerprint:
+            log.warning("the live table is not recorded: PARC_PSEUDONYM_SECRET is not the key of the loads")
+            return
         with connection.transaction():
             row = connection.execute(
                 "select version, content_digest from routing.live_table for update"
@@ -57,7 +63,6 @@ def record_live(
                 return
             for name, table in TABLES.items():
                 _rewrite(connection, table, content.frames[name])
-            pseudonyms = Pseudonyms.of_settings(settings)
             if row and base and row[1] == base.digest:
                 _change_exceptions(connection, diffs["exceptions"], pseudonyms)
             else:

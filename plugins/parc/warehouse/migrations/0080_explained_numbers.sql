@@ -33,6 +33,7 @@ grant select, insert, update, delete on routing.live_table to parc_exporter;
 grant select, insert, delete on
     routing.live_service, routing.live_prefix, routing.live_window, routing.live_route to parc_exporter;
 grant select, insert, delete, truncate on routing.live_exception to parc_exporter;
+grant select on ops.pseudonym_key to parc_exporter;
 
 create table ops.number_question (
     question_id bigint generated always as identity primary key,
@@ -88,7 +89,8 @@ begin
         );
     end if;
 
-    -- A release that records its table has this row locked: the answer is from one table.
+    -- A release that records its table has this row locked: the answer is from one table. Of one that did not say how
+    -- it ended, nobody but the switch knows whether its table is live.
     select live.version into table_version from routing.live_table as live for share;
     if table_version is distinct from (
         select release.version
@@ -97,7 +99,9 @@ begin
         where event.event = 'activated'
         order by event.event_id desc
         limit 1
-    ) or table_version is null then
+    ) or table_version is null or 'staged' = (
+        select event.event from ops.routing_release_event as event order by event.event_id desc limit 1
+    ) then
         return '{}';
     end if;
 
@@ -116,6 +120,10 @@ begin
     zone := coalesce(exception_zone, zone, '*');
     select live.market into service_market from routing.live_service as live where live.dialled_number = service;
 
+    -- A forgotten person comes back under no key of theirs.
+    if exists (select from ops.forgotten where pseudonym = key_of_number) then
+        key_of_number := encode(substring(uuid_send(gen_random_uuid()) from 1 for 10), 'hex') || '000000000000';
+    end if;
     insert into ops.number_question (asked_by, number_key, zone_code, version)
     values (who, key_of_number, zone, table_version);
 
