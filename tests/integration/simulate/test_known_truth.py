@@ -668,7 +668,7 @@ UNANSWERED = (
     "How small an effect",
     "Is a week out of the ordinary",
     "Which were restated",
-    "On which dates does a delivery of theirs miss",
+    "On which dates is one of their deliveries missing",
     "Was BI served on time",
     "Which table did the switch have",
 )
