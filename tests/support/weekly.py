@@ -90,7 +90,10 @@ outstanding as (
 
 select metric, metric_value::text as value from shown
 union all
-select metric, unnest(array[lower_limit, upper_limit])::text from shown where week_start_date = %(monday)s
+select metric, limit_value::text
+from shown
+cross join unnest(array[lower_limit, upper_limit]) as limit_value
+where week_start_date = %(monday)s and limit_value >= 0 and (metric = 'call_rate' or limit_value <= 1)
 union all
 select metric, metric_value::text from outstanding
 union all
