@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import time
-from collections.abc import Iterator
 from datetime import date, timedelta
 from html import escape
 from io import StringIO
@@ -32,13 +31,7 @@ PAGES = ("rollout", "regions/53", "regions/unknown", "directorates/OUEST?step=we
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Airflow without a database."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-        yield
+pytestmark = pytest.mark.usefixtures("airflow_home")
 
 
 @pytest.fixture(scope="module")

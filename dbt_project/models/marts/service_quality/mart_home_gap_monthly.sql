@@ -7,7 +7,7 @@
 {%- set outcomes = gap_outcomes() -%}
 {%- set keys = ['month_start_date', 'area', 'area_code', 'market', 'answered_by', 'outcome', 'figure_window'] -%}
 
--- Not a table of its own: it is joined by several processes at once.
+-- Read in place: PostgreSQL joins it in parallel, which it cannot do with rows that it has stored first.
 with cohorts as not materialized (
     select * from {{ ref('agg_rollout_cohorts') }}
 ),
