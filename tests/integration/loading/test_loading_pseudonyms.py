@@ -166,7 +166,8 @@ def test_concurrent_first_loads_with_one_key_agree(warehouse: Settings) -> None:
         ("loader", "delete from ops.pseudonym_key"),
         ("reader", "select * from ops.pseudonym_key"),
         ("transformer", "select * from ops.pseudonym_key"),
-        ("exporter", "select * from ops.pseudonym_key"),
+        ("exporter", "update ops.pseudonym_key set fingerprint = 'mine'"),
+        ("exporter", "insert into ops.pseudonym_key (fingerprint) values ('mine')"),
         ("bi_reader", "select * from ops.pseudonym_key"),
     ],
 )

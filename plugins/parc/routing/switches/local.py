@@ -11,6 +11,8 @@ import re
 import shutil
 import socket as sockets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -141,23 +143,23 @@ def start(settings: Settings) -> int:
         )
     make_database(settings)
     make_tables(settings)
-    port = free_port(calls_port(settings) if (folder / "port").exists() else CALLS_PORT)
-    (folder / "port").write_text(str(port))
-    configuration = folder / "kamailio.cfg"
-    configuration.touch(mode=0o600)
-    configuration.write_text(_defines(settings, port))
-    for left in [folder / SOCKET, *folder.glob(f"{CLIENT}*")]:
-        left.unlink(missing_ok=True)
-    shorten_log(settings)
-    command = [executable, "-DD", "-E", "-x", "tlsf", "-X", "tlsf"]
-    command += ["-m", settings.own_switch.memory_mb, "-M", str(PRIVATE_MEMORY_MB)]
-    command += ["-f", str(configuration), "-Y", str(folder), "-P", str(folder / "kamailio.pid")]
-    switch.start(command, folder, ENVIRONMENT)
-    try:
-        wait_until_ready([switch], lambda: _answers(settings), START_SECONDS)
-    except ConfigurationError:
-        stop(settings)
-        raise
+    with reserved_port(calls_port(settings) if (folder / "port").exists() else CALLS_PORT) as port:
+        (folder / "port").write_text(str(port))
+        configuration = folder / "kamailio.cfg"
+        configuration.touch(mode=0o600)
+        configuration.write_text(_defines(settings, port))
+        for left in [folder / SOCKET, *folder.glob(f"{CLIENT}*")]:
+            left.unlink(missing_ok=True)
+        shorten_log(settings)
+        command = [executable, "-DD", "-E", "-x", "tlsf", "-X", "tlsf"]
+        command += ["-m", settings.own_switch.memory_mb, "-M", str(PRIVATE_MEMORY_MB)]
+        command += ["-f", str(configuration), "-Y", str(folder), "-P", str(folder / "kamailio.pid")]
+        switch.start(command, folder, ENVIRONMENT)
+        try:
+            wait_until_ready([switch], lambda: _answers(settings), START_SECONDS)
+        except ConfigurationError:
+            stop(settings)
+            raise
     _apply_clock(settings)
     return port
 
@@ -204,20 +206,27 @@ def make_tables(settings: Settings) -> None:
         connection.execute(tables.encode())
 
 
-def free_port(preferred: int) -> int:
+@contextmanager
+def reserved_port(preferred: int) -> Iterator[int]:
     """A UDP port on 127.0.0.1 that is free, as the next one is: the preferred one if it is.
+
+    Until the block ends, no other platform gets it: two Kamailios that start at once can bind the same port,
+    and one of them takes the calls of both.
 
     Raises ConfigurationError when there is none.
     """
     candidates: list[int] = [preferred, *range(25_060, 26_060, 2)]
     for candidate in candidates:
-        try:
-            for port in (candidate, candidate + 1):
-                with sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM) as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return candidate
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as reservation:
+            try:
+                reservation.bind(f"\0parc-switch-{candidate}")
+                for port in (candidate, candidate + 1):
+                    with sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM) as probe:
+                        probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield candidate
+            return
     raise ConfigurationError("no two free UDP ports on 127.0.0.1 between 25060 and 26060")
 
 
