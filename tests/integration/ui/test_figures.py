@@ -6,7 +6,6 @@ import csv
 import re
 import time
 from datetime import date, timedelta
-from html import escape
 from io import StringIO
 
 import pytest
@@ -209,6 +208,20 @@ class TestLanguages:
         headers = {"accept-language": accepted} | ({"cookie": f"parc_language={cookie}"} if cookie else {})
         assert f'<html lang="{spoken}"' in client.get("/parc/rollout", headers=headers).text
 
+    def test_a_region_goes_live_and_a_table_is_activated(self) -> None:
+        """In French one word is not used for both."""
+        french = texts("fr")
+        of_tables = [
+            *(french.at(place) for place in ("nav.releases", "columns.live_from_at", "event.release")),
+            *french.at("release_kind").values(),
+            *french.at("routing").values(),
+            *french.at("releases").values(),
+            french.at("figures.releases.title"),
+            french.at("explain.live_since"),
+        ]
+        assert not [each for each in of_tables if "en service" in each]
+        assert "mise en service" in french("event.go_live")
+
     def test_numbers_and_dates(self) -> None:
         english, french = texts("en"), texts("fr")
         assert (english.number(1234.5, 1), french.number(1234.5, 1)) == ("1,234.5", "1\u202f234,5")
@@ -306,7 +319,18 @@ class TestOperations:
         with connect(released, "reader") as connection:
             newest = plans.newest(connection)
         text = client.get("/parc/routing").text
-        assert newest and escape(newest.subject) in text and "/required_actions" in text
+        title = (
+            "Go-live of Bretagne fixed line, internet; Pays de la Loire fixed line, internet on 25 Apr 2012: "
+        )
+        assert newest and newest.subject.startswith("Go-live of 5")
+        assert title in text and "/required_actions" in text
+        french = client.get("/parc/routing", headers={"accept-language": "fr"}).text
+        assert (
+            "Mise en service de Bretagne fixe" in french and "des appels seraient déplacés (limite" in french
+        )
+        assert "would" not in french and "go-live" not in french.lower()
+        changes = text.partition('id="changes"')[2].partition("</section>")[0]
+        assert "Rennes" in changes and "<details>" in changes, "names, and folded"
         assert not re.search(r"\b0[1-9]\d{8}\b|\+33\d", text), "no telephone number"
 
     def test_the_calendar_tells_what_the_ledger_tells(self, client: TestClient, one_day: Settings) -> None:
