@@ -27,7 +27,8 @@ FACTS_OF_A_DAY = ("calls", "boutique_visits", "interventions")
 @dataclass(frozen=True)
 class RegionFigure:
     """One of the four figures of a region: the week's value, that of the week before, the limits and a chart,
-    of which `scale` says the lowest and the highest value. `verdict` is a remark on the week, or empty; if the week is out of the ordinary it `is_judged`."""
+    of which `scale` says the lowest and the highest value. `verdict` is a remark on the week, or empty; if it
+    is out of the ordinary it `is_judged`."""
 
     value: Text
     before: Text

@@ -16,8 +16,8 @@ MOST_SIGNALS = 8
 
 
 def outstanding(facts: WeekFacts) -> Iterator[Text]:
-    """What stood out: who went live, figures out of the ordinary, exceptional weeks, deliveries that were late, refused or
-    corrected."""
+    """What stood out: who went live, figures out of the ordinary, exceptional weeks, and deliveries that were
+    late, first refused or corrected."""
     names = {each.region_code: each.region_name for each in facts.regions}
     went_live: dict[tuple[date, str], list[str]] = defaultdict(list)
     for state in facts.rollout:

@@ -172,6 +172,25 @@ class TestFigures:
     def test_what_does_not_exist(self, client: TestClient, path: str, status: int) -> None:
         assert client.get(f"/parc/{path}").status_code == status
 
+    def test_what_happened_is_in_the_page_once_for_all_charts(
+        self, client: TestClient, one_day: Settings
+    ) -> None:
+        """Repeated in each, the events of a year were most of a page of 570 kB."""
+        with connect(one_day, "admin") as connection:
+            connection.execute(
+                "insert into reference.event_calendar (event_date, region_code, event_name) "
+                "values (%s, null, 'A storm of this test')",
+                [DAY],
+            )
+        try:
+            page = client.get("/parc/regions/53").text
+        finally:
+            with connect(one_day, "admin") as connection:
+                connection.execute(
+                    "delete from reference.event_calendar where event_name like '%of this test'"
+                )
+        assert page.count("A storm of this test") == 3, "for days, for weeks, and in the table"
+
     def test_pages_are_small_and_quick(self, client: TestClient) -> None:
         """In CPU seconds, because elapsed seconds depend on how busy the machine is."""
         for path in PAGES:
