@@ -127,7 +127,7 @@ OF_THE_NATION = OF_READERS | {
         "from mart_punctuality"
     ),
     "Tables of the switch": (
-        "select began_at, kind, version, outcome, business_date, calls_moved_share, requested_by, "
+        "select began_at, kind, version, outcome, effective_date, calls_moved_share, requested_by, "
         "approved_by, live_from_at from mart_releases"
     ),
     "What is provisional": (

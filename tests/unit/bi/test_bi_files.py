@@ -21,6 +21,8 @@ from parc.settings import PROJECT
 
 BI = PROJECT / "bi"
 METRIC_KEYS = ("metric", "metrics", "metrics_b", "timeseries_limit_metric")
+COLUMN_PIXELS, ROUND_A_TITLE_PIXELS, LETTER_PIXELS = 84, 70, 8.5
+"""At 1280 pixels, with the filters open."""
 COLUMN_KEYS = ("groupby", "groupby_b", "all_columns", "x_axis", "entity", "series", "y_axis")
 
 
@@ -99,6 +101,11 @@ def test_dashboards_hold_every_chart_once(documents: dict[str, Any]) -> None:
         if isinstance(each, dict) and each["type"] == "CHART"
     ]
     assert sorted(placed) == sorted(charts)
+    for dashboard in of("dashboards", documents):
+        for each in dashboard["position"].values():
+            if isinstance(each, dict) and each["type"] == "CHART":
+                room = COLUMN_PIXELS * each["meta"]["width"] - ROUND_A_TITLE_PIXELS
+                assert LETTER_PIXELS * len(each["meta"]["sliceName"]) <= room, "its title is cut"
     for dashboard in of("dashboards", documents):
         assert "color_scheme" not in dashboard["metadata"], "it colours the map at random"
 
