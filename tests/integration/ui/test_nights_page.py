@@ -80,7 +80,7 @@ def test_nights_are_on_time_late_or_not_over(warehouse: Settings) -> None:
         "BI sees it since 06:20 (deadline 06:00); calls came 05:12 (due 04:00)"
     )
     assert tuesday.sentence(ENGLISH) == (
-        "BI does not see all of it (deadline 06:00); boutique_visits has not come (due 04:00); "
+        "BI does not see all of it (deadline 06:00); boutique visits has not come (due 04:00); "
         "interventions has not come (due 04:00)"
     )
 

@@ -783,7 +783,7 @@ class TestReleases:
         assert 'href="/parc/releases"' in client.get("/parc/").text
         page = client.get("/parc/releases")
         assert re.search(
-            "waits for a person 2012-04-25 Release of 2012-04-25 Bernard rule 5: go-live of 53 fixe",
+            "waits for a person 25 Apr 2012 Release of 2012-04-25 Bernard go-live of Bretagne fixed line",
             text(page),
         )
         assert "/dags/export_routing/runs/manual__1" in page.text
