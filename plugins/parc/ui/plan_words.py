@@ -52,7 +52,10 @@ _REASONS = {
         rf"volumes up to (?P<until>{_DAY})",
         "no_positions": rf"(?P<site>{_SITE}) has no row in site_positions, so it is unknown whether it "
         r"can take (?P<n>[\d,]+) more calls a week",
-        "approved": r"approved by (?P<who>.+)",
+        "empty_switch": r"the switch is empty: .*",
+        "unreadable": r"the table on the switch cannot be read, .*",
+        "run": r"Airflow run (?P<run>\S+)",
+        "approved": r"approved by (?P<who>[^;]+)",
     }.items()
 }
 
@@ -128,7 +131,10 @@ def named(code: str, t: Texts, names: PlanNames) -> str:
 
 
 def pairs_named(text: str, t: Texts, names: PlanNames) -> str:
-    """`53 fixe, internet; 52 fixe`, or `53 fixe, 53 internet`, with names."""
+    """`53 fixe, internet; 52 fixe`, or `53 fixe, 53 internet`, with names; of many only their number."""
+    many = re.fullmatch(r"(\d+) zones and markets", text)
+    if many:
+        return t("plan.many", n=many[1])
     markets = t.at("market")
 
     def said(word: str) -> str:

@@ -18,6 +18,7 @@ from parc.ledger import plans
 from parc.loading import ingest
 from parc.settings import Settings
 from parc.simulate import simulate
+from parc.ui import plan_words
 from parc.ui.language import LANGUAGES, texts
 from parc.warehouse import connect
 from support import charts
@@ -240,6 +241,27 @@ class TestLanguages:
         ]
         assert not [each for each in of_tables if "en service" in each]
         assert "mise en service" in french("event.go_live")
+
+    @pytest.mark.parametrize(
+        ("kept", "french"),
+        [
+            (
+                "Go-live of 53 fixe, internet on 2012-04-25: 6.0% of calls move",
+                "Mise en service de Bretagne fixe, internet, le 25 avr. 2012 : 6,0\u00a0% des appels déplacés",
+            ),
+            ("Go-live of 11 zones and markets", "Mise en service de 11 zones et marchés"),
+            (
+                "rule 5: overseas routing changes: *, 53",
+                "l'aiguillage d'outre-mer change : la nation, Bretagne",
+            ),
+            ("approved by Anne; Airflow run manual__1", "approuvé par Anne; exécution d'Airflow manual__1"),
+            ("Release of 2012-04-25", "Release of 2012-04-25"),
+        ],
+    )
+    def test_a_plan_in_french(self, kept: str, french: str) -> None:
+        """What has no form is shown as it was kept."""
+        names = {"53": "Bretagne", "11": "Île-de-France"}
+        assert plan_words.plain_words(kept, texts("fr"), names) == french
 
     def test_numbers_and_dates(self) -> None:
         english, french = texts("en"), texts("fr")
