@@ -246,8 +246,8 @@ class TestLanguages:
         ("kept", "french"),
         [
             (
-                "Go-live of 53 fixe, internet on 2012-04-25: 6.0% of calls move",
-                "Mise en service de Bretagne fixe, internet, le 25 avr. 2012 : 6,0\u00a0% des appels déplacés",
+                "Go-live of 53 fixe on 2012-04-25: 6.0% of calls move",
+                "Mise en service de Bretagne fixe, le 25 avr. 2012 : 6,0\u00a0% des appels déplacés",
             ),
             ("Go-live of 11 zones and markets", "Mise en service de 11 zones et marchés"),
             (
