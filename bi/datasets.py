@@ -74,16 +74,16 @@ where region.is_known""",
         more=(REGION_NAME,),
         own=(
             (
-                "live_count",
-                "count(*) filter (where status = 'live')",
+                "live_region_count",
+                "count(distinct region_code) filter (where status = 'live')",
                 COUNT,
-                "Regions, by market, that are live.",
+                "Regions that are live in one market or more.",
             ),
             (
-                "behind_count",
-                "count(*) filter (where status in ('late', 'stalled', 'reverted'))",
+                "behind_region_count",
+                "count(distinct region_code) filter (where status in ('late', 'stalled', 'reverted'))",
                 COUNT,
-                "Regions, by market, that should be live and are not: late, stalled or reverted.",
+                "Regions that should be live in a market and are not: late, stalled or reverted.",
             ),
             ("pair_count", "count(*)", COUNT, "Regions, by market."),
             ("mean_slip_days", "avg(slip_days)", ",.1f", "Mean of slip_days over regions and markets."),
@@ -135,7 +135,8 @@ inner join mart_service_quality_rates as quality
         "mart_parc_rollout",
         "stage_from_date",
         """\
-select rollout.region_code, region.region_name, rollout.market, rollout.wave, stage.*
+select rollout.region_code, region.region_name, rollout.market, rollout.wave,
+    rollout.planned_go_live_date, stage.*
 from mart_parc_rollout as rollout
 inner join dim_region as region using (region_code)
 cross join lateral (
@@ -146,7 +147,7 @@ cross join lateral (
 ) as stage (stage, stage_from_date, stage_until_date)
 where region.is_known and stage.stage_from_date < stage.stage_until_date
     and not (stage.stage = 'planned' and rollout.observed_go_live_date is not null)""",
-        only=("region_code", "market", "wave"),
+        only=("region_code", "market", "wave", "planned_go_live_date"),
         more=(
             REGION_NAME,
             (

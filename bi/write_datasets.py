@@ -28,6 +28,16 @@ LAYER_MARTS = {f"mart_{mart.name}": mart for mart in LAYER["MARTS"]}
 CERTIFIED = {"certification": {"certified_by": "PARC"}}
 FORMATS = {"share": ".1%", "seconds": ",.0f", "points": "+.1f", "per_1000_lines": ",.2f", "days": ",.1f"}
 
+FINAL_BY = {
+    "repeat_7d_rate": "is_repeat_7d_final",
+    "first_time_right_rate": "is_first_time_right_30d_final",
+    "call_after_visit_7d_rate": "is_call_after_visit_7d_final",
+    "call_after_job_7d_rate": "is_call_after_job_7d_final",
+    "visit_after_call_7d_rate": "is_visit_after_call_7d_final",
+    "job_after_call_7d_rate": "is_job_after_call_7d_final",
+}
+"""The column that says whether a ratio's figures of a date are final."""
+
 KINDS = (
     (r"_at$", "TIMESTAMP WITH TIME ZONE"),
     (r"_(date|on)$", "DATE"),
@@ -69,7 +79,7 @@ def document(dataset: Dataset) -> dict[str, Any]:
             "columns": [
                 {
                     "column_name": name,
-                    "verbose_name": LAYER["label"](name),
+                    "verbose_name": LAYER["label"](name) + (" (UTC)" if kind.startswith("TIMESTAMP") else ""),
                     "type": kind,
                     "is_dttm": kind == "DATE" or kind.startswith("TIMESTAMP"),
                     "description": description,
@@ -86,7 +96,11 @@ def document(dataset: Dataset) -> dict[str, Any]:
                     "description": description,
                     "extra": CERTIFIED,
                 }
-                for name, expression, form, description in (*layer_metrics(dataset.mart, known), *dataset.own)
+                for name, expression, form, description in (
+                    *layer_metrics(dataset.mart, known),
+                    *final_metrics(dataset.mart, known),
+                    *dataset.own,
+                )
             ],
         },
     )
@@ -120,7 +134,12 @@ def layer_metrics(mart_name: str, known: set[str]) -> list[tuple[str, str, str, 
         if of_layer:
             for figure in LAYER["figures"](mart):
                 if figure not in LAYER["stocks"](mart):
-                    made[figure] = (names[figure], f"sum({figure})", COUNT, f"Sum of {figure}.")
+                    made[figure] = (
+                        names[figure],
+                        total(figure),
+                        COUNT,
+                        f"Sum of {figure}; null where a part is.",
+                    )
         for metric in LAYER["ratios"](mart):
             name, numerator, denominator, unit, _ = metric
             condition = dict(mart.only).get(name, "")
@@ -129,6 +148,35 @@ def layer_metrics(mart_name: str, known: set[str]) -> list[tuple[str, str, str, 
             said = f"{numerator}, divided by {denominator}."
             made[name] = (names[name], ratio(mart, metric), FORMATS.get(unit, ",.2f"), said)
     return list(made.values())
+
+
+def final_metrics(mart_name: str, known: set[str]) -> list[tuple[str, str, str, str]]:
+    """Of a ratio whose newest dates may still move (FINAL_BY), that of the final dates and of the others."""
+    found = {name: (expression, form) for name, expression, form, _ in layer_metrics(mart_name, known)}
+    return [
+        (
+            f"{which}_{name}",
+            filtered(found[name][0], condition),
+            found[name][1],
+            f"{name} of the dates that {said}.",
+        )
+        for name, flag in FINAL_BY.items()
+        if name in found and flag in known
+        for which, condition, said in (
+            ("final", flag, "are final"),
+            ("provisional", f"not {flag}", "may still move"),
+        )
+    ]
+
+
+def filtered(expression: str, condition: str) -> str:
+    """A ratio of sums over some rows only."""
+    return re.sub(r"(sum\([^()]*\))", rf"\1 filter (where {condition})", expression)
+
+
+def total(figure: str) -> str:
+    """A sum as SQL. A part of few persons is hidden from a directorate: the rest is no sum."""
+    return f"case when count(*) = count({figure}) then sum({figure}) end"
 
 
 def _columns_of(expression: str) -> set[str]:
@@ -143,7 +191,8 @@ def ratio(mart: Any, metric: tuple[str, str, str, str, str]) -> str:
     condition = dict(mart.only).get(name)
     where = f" filter (where {condition})" if condition else ""
     if unit == "per_1000_lines":
-        days = f"count(distinct business_date){where}"
+        counted = " and ".join(each for each in (condition, f"{numerator} is not null") if each)
+        days = f"count(distinct business_date) filter (where {counted})"
         return f"1000.0 * sum({numerator}){where} * {days} / nullif(sum({denominator}){where}, 0)"
     up, down = LAYER["terms"](metric)
     return f"sum({up})::numeric / nullif(sum({down}), 0)"

@@ -30,6 +30,7 @@ from parc.loading import Outcome
 from parc.routing import Plan
 from parc.settings import Settings
 from parc.warehouse import connect
+from parc.warehouse.logins import directorate_codes
 
 REQUESTED_BY = "nightly"
 WORST_FIRST = (
@@ -268,7 +269,7 @@ def _send_weekly_pages(settings: Settings, night: NightRun, watch: _Watch) -> No
         except (ConfigurationError, Busy) as error:
             step.end("failed", str(error), ConfigurationError.exit_code)
         else:
-            step.end("done" if made else "unchanged", weekly.described(made))
+            step.end("done" if made else "unchanged", weekly.described(made, directorate_codes(settings)))
 
 
 def _seen_by_bi(settings: Settings) -> str:

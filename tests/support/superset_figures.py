@@ -10,18 +10,46 @@ QUALITY = f"sum(answered_within_20s_count) / {VALID} as service_level"
 LOST = f"(sum(abandoned_count) - sum(short_abandoned_count)) / {VALID} as abandonment_rate"
 WAIT = "sum(wait_answered_seconds) / nullif(sum(answered_count), 0.0) as mean_wait_seconds"
 HOME = "sum(home_in_hours_count) / nullif(sum(in_hours_known_answered_count), 0.0) as home_region_rate"
-AGAIN = "sum(repeat_7d_count) / nullif(sum(identified_answered_count), 0.0) as repeat_7d_rate"
+AGAIN = (
+    "sum(case when is_repeat_7d_final then repeat_7d_count end) "
+    "/ nullif(sum(case when is_repeat_7d_final then identified_answered_count end), 0.0) "
+    "as final_repeat_7d_rate"
+)
 SATISFIED = "sum(satisfied_count) / nullif(sum(survey_count), 0.0) as {}"
 SERVED = "sum(served_count) / nullif(sum(visit_count), 0.0) as served_rate"
 KEPT = "sum(appointment_kept_count) / nullif(sum(appointment_count), 0.0) as appointment_kept_rate"
-FIRST = "sum(first_time_right_count) / nullif(sum(done_with_line_count), 0.0) as first_time_right_rate"
+FIRST = (
+    "sum(case when is_first_time_right_30d_final then first_time_right_count end) "
+    "/ nullif(sum(case when is_first_time_right_30d_final then done_with_line_count end), 0.0) "
+    "as final_first_time_right_rate"
+)
 CALLS, CARD = "from mart_service_quality_daily", "from mart_directorate_scorecard_daily"
+FOLLOWS = ", ".join(
+    f"sum(case when is_{name}_final then {name}_count end) "
+    f"/ nullif(sum(case when is_{name}_final then {of} end), 0.0) as final_{name}_rate"
+    for name, of in (
+        ("visit_after_call_7d", "customer_answered_count"),
+        ("job_after_call_7d", "customer_answered_count"),
+        ("call_after_visit_7d", "customer_visit_count"),
+        ("call_after_job_7d", "customer_closed_count"),
+    )
+)
 ROLLOUT = "from mart_parc_rollout join dim_region using (region_code) where is_known"
 
+
+def whole(figure: str, name: str = "") -> str:
+    """A sum, unless a part of it is hidden."""
+    return f"case when bool_and({figure} is not null) then sum({figure}) end as {name or figure}"
+
+
 OF_READERS = {
-    "Regions live": f"select sum((status = 'live')::integer) as live_count {ROLLOUT}",
+    "Regions live": (
+        "select count(distinct case when status = 'live' then region_code end) as live_region_count "
+        f"{ROLLOUT}"
+    ),
     "Regions behind plan": (
-        f"select sum((status in ('late', 'stalled', 'reverted'))::integer) as behind_count {ROLLOUT}"
+        "select count(distinct case when status in ('late', 'stalled', 'reverted') then region_code end) "
+        f"as behind_region_count {ROLLOUT}"
     ),
     "Mean slip": f"select sum(slip_days) / nullif(count(slip_days), 0.0) as mean_slip_days {ROLLOUT}",
     "Answered at home": f"select {HOME} {CALLS}",
@@ -33,15 +61,15 @@ OF_READERS = {
         "select outcome, market, status, estimate, p_value, week_count, detectable_date, reason "
         "from mart_parc_effect where effect_kind = 'simple'"
     ),
-    "Calls": f"select sum(offered_count) as offered_count {CALLS}",
+    "Calls": f"select {whole('offered_count')} {CALLS}",
     "Service level": f"select {QUALITY} {CALLS}",
     "Abandonment": f"select {LOST} {CALLS}",
     "Mean wait": f"select {WAIT} {CALLS}",
     "Calls again": f"select {AGAIN} {CALLS}",
     "Satisfaction": f"select {SATISFIED.format('satisfaction')} {CALLS}",
     "Region and market": (
-        f"select region_name, market, sum(offered_count) as offered_count, {QUALITY}, {LOST}, {WAIT}, "
-        f"{AGAIN}, {SATISFIED.format('satisfaction')}, sum(survey_count) as survey_count {CALLS} "
+        f"select region_name, market, {whole('offered_count')}, {QUALITY}, {LOST}, {WAIT}, "
+        f"{AGAIN}, {SATISFIED.format('satisfaction')}, {whole('survey_count')} {CALLS} "
         "group by 1, 2"
     ),
     "Weeks out of the ordinary": (
@@ -59,33 +87,23 @@ OF_READERS = {
     ),
     "Sites": (
         "select site_name, sum(handle_seconds) filter (where position_count is not null) "
-        "/ nullif(sum(position_seconds), 0.0) as occupancy, sum(answered_leg_count) as answered_leg_count, "
-        "sum(handle_seconds) as site_handle_seconds from mart_site_load_half_hourly group by 1"
+        f"/ nullif(sum(position_seconds), 0.0) as occupancy, {whole('answered_leg_count')}, "
+        f"{whole('handle_seconds', 'site_handle_seconds')} from mart_site_load_half_hourly group by 1"
     ),
     "Interventions": (
-        "select kind, sum(requested_count) as requested_count, sum(closed_count) as closed_count, "
+        f"select kind, {whole('requested_count')}, {whole('closed_count')}, "
         f"{KEPT}, sum(operator_no_show_count) / nullif(sum(promised_slot_count), 0.0) "
         f"as operator_no_show_rate, {FIRST}, "
         "sum(repair_hours) / nullif(sum(repair_count), 0.0) as mean_repair_hours "
         "from mart_interventions_daily group by 1"
     ),
     "Boutiques": (
-        f"select region_name, sum(visit_count) as visit_count, {SERVED}, "
+        f"select region_name, {whole('visit_count')}, {SERVED}, "
         "sum(left_unserved_count) / nullif(sum(visit_count), 0.0) as left_unserved_rate, "
         "sum(wait_served_seconds) / nullif(sum(wait_served_count), 0.0) as boutique_mean_wait_seconds, "
         f"{SATISFIED.format('boutique_satisfaction')} from mart_boutiques_daily group by 1"
     ),
-    "What follows what": (
-        "select region_name, "
-        "sum(visit_after_call_7d_count) / nullif(sum(customer_answered_count), 0.0) "
-        "as visit_after_call_7d_rate, "
-        "sum(job_after_call_7d_count) / nullif(sum(customer_answered_count), 0.0) "
-        "as job_after_call_7d_rate, "
-        "sum(call_after_visit_7d_count) / nullif(sum(customer_visit_count), 0.0) "
-        "as call_after_visit_7d_rate, "
-        "sum(call_after_job_7d_count) / nullif(sum(customer_closed_count), 0.0) as call_after_job_7d_rate "
-        "from mart_cross_channel_daily group by 1"
-    ),
+    "What follows what": (f"select region_name, {FOLLOWS} from mart_cross_channel_daily group by 1"),
 }
 """Charts that a directorate reads too."""
 
@@ -109,7 +127,7 @@ OF_THE_NATION = OF_READERS | {
         "from mart_punctuality"
     ),
     "Tables of the switch": (
-        "select began_at, kind, version, outcome, business_date, calls_moved_share, requested_by, "
+        "select began_at, kind, version, outcome, effective_date, calls_moved_share, requested_by, "
         "approved_by, live_from_at from mart_releases"
     ),
     "What is provisional": (

@@ -95,6 +95,18 @@ from shown
 cross join unnest(array[lower_limit, upper_limit]) as limit_value
 where week_start_date = %(monday)s and limit_value >= 0 and (metric = 'call_rate' or limit_value <= 1)
 union all
+select metric, value::text
+from (
+    select region_code, metric, min(metric_value) as lowest, max(metric_value) as highest
+    from rows
+    where not is_hidden
+        and metric in ('home_region_rate', 'service_level', 'satisfaction', 'call_rate')
+        and week_start_date between %(monday)s - 84 and %(monday)s
+    group by region_code, metric
+    having count(metric_value) > 1
+) as drawn
+cross join unnest(array[lowest, highest]) as value
+union all
 select metric, metric_value::text from outstanding
 union all
 select

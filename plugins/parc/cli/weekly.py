@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parc.cli.printing import Json, dump, table, waiting
+from parc.cli.printing import Json, dump, say, table, waiting
 from parc.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,10 +45,13 @@ def report(
     if again and not send:
         raise typer.BadParameter("it needs --send", param_hint="--again")
     with waiting("writing the pages"):
-        made = weekly.make(settings, of_week, codes if directorate is None else [directorate])
+        asked = codes if directorate is None else [directorate]
+        made = weekly.make(settings, of_week, asked)
         if send:
             made = weekly.send(settings, made, again=again)
     dump([each.to_json() for each in made]) if as_json else table(None, [_row(each) for each in made])
+    if len(made) < len(asked):
+        say(weekly.described(made, asked), to_stderr=True)
     weekly.check_sent(made)
 
 

@@ -12,7 +12,6 @@ from airflow.utils.types import DagRunType
 from pendulum import DateTime, instance
 
 from parc.instants import PARIS, iso
-from parc.settings import Settings
 
 
 class ParisTimetable(CronTriggerTimetable):
@@ -39,6 +38,8 @@ class ParisTimetable(CronTriggerTimetable):
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         """The next tick, if there is one; a backfill has its own."""
+        from parc.settings import Settings  # not with the plugin, which every process of Airflow imports
+
         if not restriction.catchup and Settings.from_env().demonstration_mark.exists():
             return None
         return super().next_dagrun_info(

@@ -27,9 +27,10 @@ def send_pages() -> None:
         raise AirflowSkipException("the run has no date: give one of the week in the form")
     settings = Settings.from_env()
     week = weekly.IsoWeek.of(dates[0])
-    made = weekly.make(settings, week, directorate_codes(settings))
+    codes = directorate_codes(settings)
+    made = weekly.make(settings, week, codes)
     made = weekly.send(settings, made, again=bool(context["params"]["send_again"]))
     for each in made:
         log.info("%s: %s", each.directorate_code, each.files.pdf)
-    log.info(weekly.described(made))
+    log.info(weekly.described(made, codes))
     weekly.check_sent(made)

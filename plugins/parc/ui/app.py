@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -33,7 +34,9 @@ from parc.ui import (
     delivery_calendar,
     docs,
     explaining,
+    figures,
     nights,
+    plan_words,
     punctuality,
     reading,
     rollout,
@@ -43,6 +46,7 @@ from parc.ui import (
 )
 from parc.ui import quarantine as quarantine_pages
 from parc.ui.html import PAGE_HEADERS, page
+from parc.ui.language import Spoken
 from parc.ui.outage import explained, outage_page
 from parc.ui.visitors import Platform, SignedIn
 from parc.warehouse import bi_address, connect
@@ -81,7 +85,7 @@ async def _restrict(request: Request, call_next: Callable[[Request], Awaitable[R
 
 
 @app.get("/")
-def show_desk(request: Request, settings: Platform, visitor: SignedIn) -> HTMLResponse:
+def show_desk(request: Request, settings: Platform, visitor: SignedIn, t: Spoken) -> HTMLResponse:
     """Show what needs attention, the last nights, the last builds and the switch."""
     findings = desk.findings(settings)
     if any(finding.kind is FindingKind.SCHEMA for finding in findings):
@@ -89,9 +93,11 @@ def show_desk(request: Request, settings: Platform, visitor: SignedIn) -> HTMLRe
     now = datetime.now(UTC)
     with connect(settings, "reader") as connection:
         newest = due.newest_night(connection)
+        names = plan_words.names(figures.Marts(connection, {}))
         return page(
             request,
             "desk",
+            t=t,
             visitor=visitor,
             now=now,
             night=punctuality.nights(settings, connection, newest, 1)[0] if newest else None,
@@ -103,6 +109,7 @@ def show_desk(request: Request, settings: Platform, visitor: SignedIn) -> HTMLRe
             last_dates={feed: deliveries.newest_built_date(connection, feed) for feed in FACTS},
             release=releases.last_activated(connection),
             go_live=next_go_live(settings, connection),
+            pairs_named=partial(plan_words.pairs_named, t=t, names=names),
             restarts=supervision.last(settings),
         )
 
@@ -125,11 +132,12 @@ def show_build(request: Request, settings: Platform, build_id: int) -> HTMLRespo
 
 
 @app.get("/releases")
-def show_releases(request: Request, settings: Platform) -> HTMLResponse:
+def show_releases(request: Request, settings: Platform, t: Spoken) -> HTMLResponse:
     """Show what was planned for the switch, who answered, and what became of it."""
-    with connect(settings, "reader") as connection:
-        found = history.events(connection, EVENTS_SHOWN)
-    return page(request, "releases", events=found, most=EVENTS_SHOWN)
+    with figures.marts(settings, {}) as marts:
+        found = history.events(marts.connection, EVENTS_SHOWN)
+        words = plan_words.spoken(marts, t)
+    return page(request, "releases", t=t, events=found, most=EVENTS_SHOWN, words=words)
 
 
 @app.get("/notices")

@@ -25,6 +25,26 @@ class OverTime:
         self._events = events
         self._texts = texts
 
+    @property
+    def dataset(self) -> str:
+        """The name of the events among the page's datasets (`events`)."""
+        return f"events_{self._step.days}"
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, once for all charts of the page: repeated in each, it was most of the page."""
+        t = self._texts
+        return [
+            {
+                "start": self._place(event["event_date"]),
+                "day": event["event_date"].toordinal(),
+                "code": event["event"],
+                "event": t(f"event.{event['event']}"),
+                "words": event["event_words"],
+                "day_words": t.day(event["event_date"]),
+            }
+            for event in self._events
+        ]
+
     def metric(self, kind: str) -> Callable[[list[FigureRow], Texts], Spec]:
         """A chart of rows with `metric_value`, its natural limits and signals."""
 
@@ -130,16 +150,7 @@ class OverTime:
         provisional = [
             self._span(row["start_date"], row["start_date"]) for row in rows if not row["is_final"]
         ]
-        happened = [
-            {
-                "start": self._place(event["event_date"]),
-                "event": t(f"event.{event['event']}"),
-                "words": event["event_words"],
-                "day_words": t.day(event["event_date"]),
-            }
-            for event in self._events
-            if first <= event["event_date"] <= last
-        ]
+        happened = {each["event"] for each in self._events if first <= each["event_date"] <= last}
         return [
             layer(
                 {"type": "rect", "fill": drawing.HATCHED, "aria": False},
@@ -150,11 +161,18 @@ class OverTime:
             *(
                 layer(
                     {"type": "rule", "strokeWidth": 2, "stroke": f"var(--{colour})", "opacity": 0.9},
-                    [each for each in happened if each["event"] == t(f"event.{event}")],
                     x=self._x(rows),
                     tooltip=drawing.words(t, day_words="event_date", event="event", words="event_words"),
                 )
+                | {
+                    "data": {"name": self.dataset},
+                    "transform": [
+                        {"filter": {"field": "code", "equal": event}},
+                        {"filter": {"field": "day", "range": [first.toordinal(), last.toordinal()]}},
+                    ],
+                }
                 for event, colour in EVENTS.items()
+                if event in happened
             ),
         ]
 

@@ -72,10 +72,12 @@ class AreaPage:
         """Whether the weeks have natural limits: those of a region, of all markets together."""
         return self.kind == "region" and self.step == "week" and self.wanted.market == "all"
 
-    def figures(self, events: list[FigureRow], t: Texts) -> list[Figure]:
+    def over_time(self, events: list[FigureRow], t: Texts) -> tuple[OverTime, OverTime]:
+        """What draws the charts of the step that is shown, and those that are always of weeks."""
+        return OverTime(STEP_DAYS[self.step], events, t), OverTime(STEP_DAYS["week"], events, t)
+
+    def figures(self, over_time: OverTime, weekly: OverTime) -> list[Figure]:
         """The figures of the page, in its order."""
-        over_time = OverTime(STEP_DAYS[self.step], events, t)
-        weekly = OverTime(STEP_DAYS["week"], events, t)
         of_calls = queries.LIMITS if self.has_limits else area_sums.sums(self.kind, self.step)
         limits = {"mean_value", "lower_limit", "upper_limit"} if self.has_limits else set()
         return [
@@ -151,13 +153,15 @@ class AreaPage:
 
     def show(self, request: Request, t: Texts) -> HTMLResponse:
         """The page."""
+        drawn = self.over_time(self._marts.rows(queries.EVENTS), t)
         return figures.chart_page(
             request,
             "area",
             t,
             area=self,
             address=f"{request.scope.get('root_path', '')}/{self.kind}s/{self.code}",
-            shown=self._marts.show(self.figures(self._marts.rows(queries.EVENTS), t), t, self.wanted.query),
+            shown=self._marts.show(self.figures(*drawn), t, self.wanted.query),
+            datasets={each.dataset: each.events() for each in drawn},
             of_calls=list(METRICS),
             of_channels=list(CHANNELS),
             states=self._marts.rows(queries.STATES),
@@ -169,7 +173,7 @@ class AreaPage:
 
     def download(self, name: str, t: Texts) -> Response:
         """A figure of the page as CSV."""
-        return self._marts.download(figures.one(self.figures([], t), name), t)
+        return self._marts.download(figures.one(self.figures(*self.over_time([], t)), name), t)
 
 
 EVENTS_FIGURE = Figure(

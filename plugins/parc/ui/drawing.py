@@ -24,7 +24,7 @@ def chart(description: str, height: int, rows: list[FigureRow], layers: list[Spe
         "autosize": {"type": "fit-x", "contains": "padding"},
         "description": description,
         "data": {"values": rows},
-        "layer": [each for each in layers if "data" not in each or each["data"]["values"]],
+        "layer": [each for each in layers if "data" not in each or each["data"].get("values") != []],
     }
 
 

@@ -1,4 +1,4 @@
-"""The language of the pages with figures: texts, numbers and dates in French or English.
+"""The language of the pages: texts, numbers and dates in French or English.
 
 All texts of a language are in one file, `texts/<code>.toml`. Airflow keeps its language in the browser; the
 script of our pages copies it into a cookie (`COOKIE`), so that the server knows it too.
@@ -36,6 +36,11 @@ class Texts:
         if not isinstance(text, str):
             raise KeyError(place)
         return text.format(**values) if values else text
+
+    def counted(self, place: str, count: int) -> str:
+        """The text of one thing or of several, with their number."""
+        is_one = count == 1 or (count == 0 and self.code == "fr")
+        return str(self.at(place)[0 if is_one else 1]).format(n=self.number(count))
 
     def at(self, place: str) -> Any:
         """What stands at this place: a text, a list or a table of texts. Raises KeyError."""

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from parc.ledger import due
 from parc.ui import punctuality
 from parc.ui.html import page
+from parc.ui.language import Spoken
 from parc.ui.visitors import Platform
 from parc.warehouse import connect
 
@@ -19,7 +20,7 @@ NIGHTS_SHOWN = 35
 
 
 @router.get("/nights")
-def show_nights(request: Request, settings: Platform) -> HTMLResponse:
+def show_nights(request: Request, settings: Platform, t: Spoken) -> HTMLResponse:
     """Show the last nights, and the weeks that they make."""
     now = datetime.now(UTC)
     with connect(settings, "reader") as connection:
@@ -28,4 +29,4 @@ def show_nights(request: Request, settings: Platform) -> HTMLResponse:
     while found and not any(each.passage for each in found[-1].feeds):
         found.pop()  # before the first delivery
     weeks = list(punctuality.weeks(found, now))
-    return page(request, "nights", nights=found, weeks=weeks, now=now)
+    return page(request, "nights", t=t, nights=found, weeks=weeks, now=now)

@@ -17,6 +17,7 @@ from parc.ledger.timeline import Passage
 from parc.policy import deadline_of_release
 from parc.settings import Settings
 from parc.ui.html import morning_after
+from parc.ui.language import Texts
 
 Punctuality = Literal["on time", "late", "not over", "loaded afterwards"]
 
@@ -120,25 +121,29 @@ class Night:
             return "on time" if self.seen_at <= self.deadline else "late"
         return "not over" if now <= self.deadline else "late"
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, t: Texts) -> str:
         """How it went, against which deadlines; times as on the page (`morning_after`)."""
         if self.is_history:
-            return "its deadlines had passed before the platform loaded anything"
+            return t("nights.history")
 
         def clock(instant: datetime) -> str:
             return morning_after(instant, self.business_date)
 
-        seen = f"BI sees it since {clock(self.seen_at)}" if self.seen_at else "BI does not see all of it"
-        said = [f"{seen} (deadline {clock(self.deadline)})"]
+        deadline = clock(self.deadline)
+        said = [
+            t("nights.seen_since", at=clock(self.seen_at), deadline=deadline)
+            if self.seen_at
+            else t("nights.not_seen", deadline=deadline)
+        ]
         for each in self.feeds:
             if each.due_at is None or not (each.is_daily or each.late_by):
                 continue
+            feed, due = t(f"feed.{each.feed}"), clock(each.due_at)
             if each.came_at and each.late_by:
-                said.append(f"{each.feed} came {clock(each.came_at)} (due {clock(each.due_at)})")
+                said.append(t("nights.came", feed=feed, at=clock(each.came_at), due=due))
             elif each.is_missing:
-                what = "was refused" if each.passage and each.passage.is_refused else "has not come"
-                said.append(f"{each.feed} {what} (due {clock(each.due_at)})")
+                what = "was_refused" if each.passage and each.passage.is_refused else "not_come"
+                said.append(t(f"nights.{what}", feed=feed, due=due))
         return "; ".join(said)
 
 

@@ -19,6 +19,7 @@ from parc.ledger.quarantine import RejectedRowOfDelivery
 from parc.printable import csv_cell
 from parc.settings import Settings
 from parc.ui.html import page
+from parc.ui.language import Spoken
 from parc.ui.visitors import Platform
 from parc.warehouse import connect
 
@@ -51,7 +52,9 @@ class Wanted(BaseModel):
 
 
 @router.get("/quarantine")
-def show_quarantine(request: Request, settings: Platform, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
+def show_quarantine(
+    request: Request, settings: Platform, t: Spoken, wanted: Annotated[Wanted, Query()]
+) -> HTMLResponse:
     """Show which rules were broken, how often and in which deliveries, then the rows."""
     with connect(settings, "reader") as connection:
         rules = quarantine.by_rule(connection, wanted.feed, wanted.day)
@@ -60,6 +63,7 @@ def show_quarantine(request: Request, settings: Platform, wanted: Annotated[Want
     return page(
         request,
         "quarantine",
+        t=t,
         wanted=wanted,
         feeds=sorted(FEEDS),
         reasons=sorted({rule.reason for rule in rules}),

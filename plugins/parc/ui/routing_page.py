@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from parc.ledger import history, plans, releases
-from parc.ui import drawing, explaining, figures, rollout
+from parc.ui import drawing, explaining, figures, plan_words, rollout
 from parc.ui.drawing import layer
 from parc.ui.figures import Figure, FigureRow, Shown, Spec
 from parc.ui.language import NOTHING, Spoken, Texts
+from parc.ui.plan_words import PlanNames, named
 from parc.ui.site_charts import level
 from parc.ui.visitors import Platform, SignedIn
 
@@ -43,14 +45,14 @@ def draw_moved(rows: list[FigureRow], t: Texts) -> Spec | None:
     """A bar for each region (or zone) and market whose calls move."""
     shown = [
         {
-            "pair": f"{row['zone_code']}, {t('market.' + row['market'])}",
+            "pair": f"{row['zone_name']}, {t('market.' + row['market'])}",
             "calls": float(row["moved_calls"]),
             "words": t.number(row["moved_calls"]),
             "share": t.share(row["moved_share"]),
         }
         for row in rows
     ]
-    said = drawing.words(t, pair="zone_code", words="moved_calls", share="moved_share")
+    said = drawing.words(t, pair="zone_name", words="moved_calls", share="moved_share")
     return drawing.chart(
         t("figures.moved.title"),
         22 * len(shown) + 10,
@@ -70,7 +72,7 @@ def draw_site_loads(rows: list[FigureRow], t: Texts) -> Spec | None:
     """A line for each site from the occupancy now to that with the plan, in its tightest half-hour."""
     shown = [
         {
-            "site": row["site_code"],
+            "site": row["site_name"],
             "before": float(row["occupancy_before"]),
             "after": float(row["occupancy"]),
             "before_words": t.share(row["occupancy_before"]),
@@ -89,7 +91,7 @@ def draw_site_loads(rows: list[FigureRow], t: Texts) -> Spec | None:
         "legend": {"title": None},
     }
     said = drawing.words(
-        t, site="site_code", before_words="occupancy_before", after_words="occupancy", level="occupancy"
+        t, site="site_name", before_words="occupancy_before", after_words="occupancy", level="occupancy"
     )
     sites = _names("site")
     return drawing.chart(
@@ -125,6 +127,7 @@ MOVED = Figure(
     "moved",
     "",
     {
+        "zone_name": "text",
         "zone_code": "text",
         "market": "market",
         "calls": "count",
@@ -137,6 +140,7 @@ SITE_LOADS = Figure(
     "site_loads",
     "",
     {
+        "site_name": "text",
         "site_code": "text",
         "calls_a_week_before": "count",
         "calls_a_week": "count",
@@ -180,7 +184,8 @@ def show_routing(request: Request, settings: Platform, visitor: SignedIn, t: Spo
     with figures.marts(settings, {"market": MARKET_OF_WAVES}) as marts:
         content = plans.newest_content(marts.connection)
         shown = marts.show([RELEASED, WAVES], t)
-        shown |= {figure.name: Shown(figure, planned(content, figure.name), t, "") for figure in OF_THE_PLAN}
+        rows = PlanRows(content, t, plan_words.names(marts))
+        shown |= {figure.name: Shown(figure, rows.of(figure.name), t, "") for figure in OF_THE_PLAN}
         live = releases.last_activated(marts.connection)
         return figures.chart_page(
             request,
@@ -189,6 +194,7 @@ def show_routing(request: Request, settings: Platform, visitor: SignedIn, t: Spo
             shown=shown,
             live=live,
             visitor=visitor,
+            words=plan_words.spoken(marts, t),
             question=explaining.form_of(marts, live),
             stops=[
                 (what, stop)
@@ -212,45 +218,53 @@ def download_routing(settings: Platform, t: Spoken, name: str) -> Response:
     figure = figures.one([RELEASED, WAVES, *OF_THE_PLAN], name)
     with figures.marts(settings, {"market": MARKET_OF_WAVES}) as marts:
         if figure in OF_THE_PLAN:
-            return figures.attached(
-                Shown(figure, planned(plans.newest_content(marts.connection), name), t, "")
-            )
+            rows = PlanRows(plans.newest_content(marts.connection), t, plan_words.names(marts))
+            return figures.attached(Shown(figure, rows.of(name), t, ""))
         return marts.download(figure, t)
 
 
-def planned(content: Mapping[str, Any] | None, name: str) -> list[FigureRow]:
-    """What the plan says, as rows of a figure."""
-    if content is None:
-        return []
-    if name == "moved":
-        return [{**row, "moved_share": row["share"]} for row in content["calls_moved"]]
-    if name == "site_loads":
-        return list(content["site_loads"])
-    return [_changed(table, row) for table, rows in content["changes"].items() for row in rows]
+@dataclass(frozen=True)
+class PlanRows:
+    """What a plan says, as rows of the figures, with the names of zones and sites."""
 
+    content: Mapping[str, Any] | None
+    texts: Texts
+    names: PlanNames
 
-def _changed(table: str, row: Mapping[str, Any]) -> FigureRow:
-    """A changed row of a table; of exceptions, how many go from one zone to another."""
-    if "key" not in row:
-        return {
-            "table": table,
-            "change": row["change"],
-            "row": f"{row['rows']} ×",
-            "before": row["before"] or NOTHING,
-            "after": row["after"] or NOTHING,
-        }
-    return {
-        "table": table,
-        "change": row["change"],
-        **{
-            name: _written(row[key])
-            for name, key in (("row", "key"), ("before", "before"), ("after", "after"))
-        },
-    }
+    def of(self, name: str) -> list[FigureRow]:
+        """The rows of this figure; none if there is no plan."""
+        if self.content is None:
+            return []
+        if name == "moved":
+            return [
+                {**row, "zone_name": self._named(row["zone_code"]), "moved_share": row["share"]}
+                for row in self.content["calls_moved"]
+            ]
+        if name == "site_loads":
+            return [{**row, "site_name": self._named(row["site_code"])} for row in self.content["site_loads"]]
+        return [self._changed(table, row) for table, rows in self.content["changes"].items() for row in rows]
 
+    def _named(self, code: str) -> str:
+        return named(code, self.texts, self.names)
 
-def _written(columns: Mapping[str, Any] | None) -> str:
-    return ", ".join(f"{name} {value}" for name, value in columns.items()) if columns else NOTHING
+    def _changed(self, table: str, row: Mapping[str, Any]) -> FigureRow:
+        """A changed row of a table; of exceptions, how many go from one zone to another."""
+        given = {"table": table, "change": row["change"]}
+        if "key" not in row:
+            ends = {end: self._named(row[end]) if row[end] else NOTHING for end in ("before", "after")}
+            return {**given, "row": f"{row['rows']} ×", **ends}
+        columns = (("row", "key"), ("before", "before"), ("after", "after"))
+        return {**given, **{name: self._written(row[key]) for name, key in columns}}
+
+    def _written(self, columns: Mapping[str, Any] | None) -> str:
+        return ", ".join(self._cell(*each) for each in columns.items()) if columns else NOTHING
+
+    def _cell(self, name: str, value: Any) -> str:
+        if name in ("zone_code", "site_code"):
+            return self._named(str(value))
+        if name == "market":
+            return str(self.texts.at("market").get(value, value))
+        return f"{name} {value}"
 
 
 def _names(field: str) -> dict[str, Any]:

@@ -26,8 +26,9 @@ FACTS_OF_A_DAY = ("calls", "boutique_visits", "interventions")
 
 @dataclass(frozen=True)
 class RegionFigure:
-    """One of the four figures of a region: the week's value, that of the week before, the limits and a chart.
-    `verdict` is a remark on the week, or empty; if the week is out of the ordinary it `is_judged`."""
+    """One of the four figures of a region: the week's value, that of the week before, the limits and a chart,
+    of which `scale` says the lowest and the highest value. `verdict` is a remark on the week, or empty; if it
+    is out of the ordinary it `is_judged`."""
 
     value: Text
     before: Text
@@ -35,6 +36,7 @@ class RegionFigure:
     verdict: str
     is_judged: bool
     is_good: bool
+    scale: Text
     chart: str
 
 
@@ -226,8 +228,17 @@ def _figure(facts: WeekFacts, series: Sequence[ChartedWeek], name: str) -> Regio
         verdict=_verdict(now, name),
         is_judged=bool(now and now.signal),
         is_good=bool(now and now.signal and is_good(now)),
+        scale=_scale(metric, series),
         chart=chart(series, facts.week),
     )
+
+
+def _scale(metric: Metric, series: Sequence[ChartedWeek]) -> Text:
+    """Between which values the line of the chart runs; empty if it is a point."""
+    values = [each.metric_value for each in series if each.metric_value is not None]
+    if len(values) < 2:
+        return []
+    return ["courbe de ", metric.written(min(values)), " à ", metric.written(max(values))]
 
 
 def _value(each: ChartedWeek | None, name: str) -> Text:

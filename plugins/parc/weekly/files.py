@@ -90,6 +90,7 @@ def _figures_as_json(figures: Sequence[RegionFigure]) -> list[dict[str, Any]]:
             "value": plain(each.value),
             "before": plain(each.before),
             "limits": plain(each.limits),
+            "scale": plain(each.scale),
             "verdict": each.verdict,
             "is_judged": each.is_judged,
             "is_good": each.is_good,

@@ -121,7 +121,7 @@ FEEDS = {
     "calls": "appels",
     "boutique_visits": "visites en boutique",
     "interventions": "interventions",
-    "active_lines": "lignes en service",
+    "active_lines": "lignes actives",
     "boutiques": "boutiques",
     "line_assignments": "rattachement des lignes",
     "numbering_plan": "plan de numérotation",

@@ -16,7 +16,8 @@ MOST_SIGNALS = 8
 
 
 def outstanding(facts: WeekFacts) -> Iterator[Text]:
-    """What stood out: who went live, figures out of the ordinary, exceptional weeks, corrected deliveries."""
+    """What stood out: who went live, figures out of the ordinary, exceptional weeks, and deliveries that were
+    late, first refused or corrected."""
     names = {each.region_code: each.region_name for each in facts.regions}
     went_live: dict[tuple[date, str], list[str]] = defaultdict(list)
     for state in facts.rollout:
@@ -49,12 +50,18 @@ def outstanding(facts: WeekFacts) -> Iterator[Text]:
     if exceptional:
         where = french.joined([[names[code]] for code in names if code in exceptional])
         yield ["Événement exceptionnel au calendrier, semaine non jugée : ", *where, "."]
-    restated: dict[str, list[date]] = defaultdict(list)
+    happened: dict[tuple[str, str], list[date]] = defaultdict(list)
     for delivery in facts.deliveries:
-        if delivery.restatement_count:
-            restated[delivery.feed].append(delivery.business_date)
-    for feed, dates in restated.items():
-        yield [f"Livraison «{french.SPACE}{FEEDS[feed]}{french.SPACE}» corrigée : ", *french.days(dates), "."]
+        is_in = delivery.status == "published"
+        for what, is_so in (
+            ("arrivée en retard", is_in and delivery.was_late),
+            ("d'abord refusée", is_in and delivery.refused_count),
+            ("corrigée", delivery.restatement_count),
+        ):
+            if is_so:
+                happened[delivery.feed, what].append(delivery.business_date)
+    for (feed, what), dates in happened.items():
+        yield [f"Livraison «{french.SPACE}{FEEDS[feed]}{french.SPACE}» {what} : ", *french.days(dates), "."]
 
 
 def _signal(each: ChartedWeek, names: dict[str, str]) -> Text:

@@ -17,7 +17,7 @@ from parc.warehouse.logins import directorate_codes, of_directorate
 from parc.weekly.addresses import addresses
 from parc.weekly.content import PageContent, compose
 from parc.weekly.files import PageFiles, as_html, write
-from parc.weekly.reading import newest_week, read
+from parc.weekly.reading import DirectorateNotBuilt, newest_week, read
 from parc.weekly.week import IsoWeek
 from parc.wording import counted
 
@@ -54,14 +54,21 @@ class WeeklyPage:
 
 
 def make(settings: Settings, week: IsoWeek, directorate_codes: Sequence[str]) -> list[WeeklyPage]:
-    """Write the pages of the week, with what the published marts say.
+    """Write the pages of the week, with what the published marts say. A directorate that they do not know yet
+    gets none (`described` names it), unless it is the only one asked for.
 
-    Raises ParcError while nothing is published, ConfigurationError if a directorate's login does not work.
+    Raises ParcError while nothing is published, DirectorateNotBuilt if no page was made, ConfigurationError
+    if a directorate's login does not work.
     """
     airflow = services.ui_address(settings)
     made = []
     for code in directorate_codes:
-        facts = read(settings, code, week)
+        try:
+            facts = read(settings, code, week)
+        except DirectorateNotBuilt:
+            if len(directorate_codes) == 1:
+                raise
+            continue
         page = compose(facts, airflow, bi_address(settings, of_directorate(code)))
         made.append(WeeklyPage(code, week, facts.build.build_id, page, write(settings, week, code, page)))
     return made
@@ -125,11 +132,11 @@ def of_night(settings: Settings, night: date) -> list[WeeklyPage]:
 def check_sent(made: Sequence[WeeklyPage]) -> None:
     """Raise ConfigurationError if an address did not take its page; what was sent is noted."""
     if any(each.failed_mail_count for each in made):
-        raise ConfigurationError(f"{described(made)}; run this again, and only they get it")
+        raise ConfigurationError(f"{described(made, ())}; run this again, and only they get it")
 
 
-def described(made: Sequence[WeeklyPage]) -> str:
-    """What became of the pages, in a line."""
+def described(made: Sequence[WeeklyPage], directorate_codes: Sequence[str]) -> str:
+    """What became of the pages that these directorates should have, in a line."""
     if not made:
         return "the marts have a later week"
     new, earlier, failed = (
@@ -138,7 +145,9 @@ def described(made: Sequence[WeeklyPage]) -> str:
     )
     text = f"{counted(len(made), 'page')} of {made[0].week.name}: {counted(new, 'mail')} sent"
     text += f", {earlier} sent before" if earlier else ""
-    return text + (f", {counted(failed, 'address', 'addresses')} did not take it" if failed else "")
+    text += f", {counted(failed, 'address', 'addresses')} did not take it" if failed else ""
+    without = [code for code in directorate_codes if code not in {each.directorate_code for each in made}]
+    return text + (f"; none for {', '.join(without)}, which no published build has yet" if without else "")
 
 
 def _subject(page: WeeklyPage) -> str:

@@ -25,6 +25,13 @@ WEEKS_DRAWN = 13
 _Row = TypeVar("_Row")
 
 
+class DirectorateNotBuilt(ParcError):
+    """A directorate of the seed is in no published mart yet."""
+
+    def __init__(self, directorate_code: str) -> None:
+        super().__init__(f"no published build has the directorate {directorate_code} yet", steps=(BUILD,))
+
+
 @dataclass(frozen=True)
 class Directorate:
     """A directorate: its code and its name."""
@@ -76,13 +83,16 @@ class ChartedWeek:
 
 @dataclass(frozen=True)
 class DeliveryState:
-    """What happened to a delivery of the week."""
+    """What happened to a delivery of the week. It `was_late` as on the calendar of deliveries: after its due
+    time, or after a later date of its feed."""
 
     feed: str
     business_date: date
     status: str
     is_due: bool
     restatement_count: int
+    refused_count: int = 0
+    was_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,8 @@ class WeekFacts:
 def read(settings: Settings, directorate_code: str, week: IsoWeek) -> WeekFacts:
     """What the published marts say, all of one build.
 
-    Raises ParcError while nothing is published, ConfigurationError if the directorate's login does not work.
+    Raises ParcError while nothing is published, DirectorateNotBuilt if the published marts do not know the
+    directorate, ConfigurationError if its login does not work.
     """
     with connect_directorate(settings, directorate_code) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -131,9 +142,11 @@ def read(settings: Settings, directorate_code: str, week: IsoWeek) -> WeekFacts:
             "sunday": week.sunday,
             "first": week.earlier(WEEKS_DRAWN - 1).monday,
         }
-        [directorate] = _rows(connection, Directorate, _DIRECTORATE, given)
+        known = _rows(connection, Directorate, _DIRECTORATE, given)
+        if not known:
+            raise DirectorateNotBuilt(directorate_code)
         return WeekFacts(
-            directorate,
+            known[0],
             week,
             builds[0],
             _rows(connection, OwnRegion, _REGIONS, given),
@@ -205,8 +218,14 @@ order by region_code, metric, week_start_date
 """
 
 _DELIVERIES = """
-select feed, business_date, status, is_due, restatement_count
-from regional.mart_feed_health
+select
+    feed, business_date, status, is_due, restatement_count, refused_count,
+    (lateness_seconds is not null and not is_backfill) or exists (
+        select from regional.mart_feed_health as later
+        where later.feed = delivery.feed and later.business_date > delivery.business_date
+            and later.first_landed_at < delivery.first_landed_at
+    ) as was_late
+from regional.mart_feed_health as delivery
 where business_date between %(monday)s and %(sunday)s
 order by feed, business_date
 """

@@ -105,6 +105,7 @@ def test_every_chart_is_drawn_and_nothing_goes_wrong(
     assert not empty - nothing, "no mark is drawn"
     assert ("directorate's login" in found.note) != (dashboard == NATIONAL_ONLY), "says what sums lack"
     assert "may still move" in found.note or "can no longer move" in found.note
+    assert "Paris" in found.note.split("\n")[-1], "in French too"
     assert found.foreign <= {"apachesuperset.gateway.scarf.sh"}, "asked for, and stopped by the policy"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -613,6 +614,24 @@ def test_a_night_sends_the_week_that_it_ends(with_weeks: Settings) -> None:
     made = weekly.of_night(with_weeks, WEEK.sunday)
     assert [each.directorate_code for each in made] == directorate_codes(with_weeks)
     assert {len(pypdf.PdfReader(each.files.pdf).pages) for each in made} == {1}
+
+
+def test_a_directorate_that_is_not_built_yet_stops_no_other(
+    with_weeks: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its login is there, and the seed names it, but no build does."""
+    with connect(with_weeks, "admin") as connection:
+        connection.execute("delete from marts.dim_directorate where directorate_code = 'SUD'")
+        connection.commit()
+    pages = with_weeks.home / "weekly" / "2012-W17"
+    shutil.rmtree(pages, ignore_errors=True)
+    done = parc(with_weeks, "report", "--week", "2012-W17")
+    assert done.returncode == 0, done.stderr
+    assert "none for SUD, which no published build has yet" in " ".join(done.stderr.split())
+    written = {path.stem for path in pages.glob("*.pdf")}
+    assert written == set(directorate_codes(with_weeks)) - {"SUD"}
+    alone = parc(with_weeks, "report", "--week", "2012-W17", "--directorate", "SUD")
+    assert alone.returncode != 0 and "no published build has the directorate SUD yet" in alone.stderr
 
 
 def test_the_command_and_the_task_write_the_pages(

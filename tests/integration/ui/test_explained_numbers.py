@@ -170,7 +170,7 @@ class TestTheAnswer:
         for rank, site, weight in decision.sites:
             if rank == 1:
                 assert f"{site} {100 * weight / total:.0f}%" in said
-        assert f"{version} , made for 25 Apr 2012, live since" in said
+        assert f"{version} , effective date 25 Apr 2012, live since" in said
         in_french = shown(ask(client, EXCEPTION, headers={"accept-language": "fr"}))
         assert "ce numéro même est parmi les exceptions." in in_french and "Bretagne" in in_french
         assert "the nation , no exception, and the table knows no beginning" in shown(

@@ -6,7 +6,6 @@ import csv
 import re
 import time
 from datetime import date, timedelta
-from html import escape
 from io import StringIO
 
 import pytest
@@ -19,6 +18,7 @@ from parc.ledger import plans
 from parc.loading import ingest
 from parc.settings import Settings
 from parc.simulate import simulate
+from parc.ui import plan_words
 from parc.ui.language import LANGUAGES, texts
 from parc.warehouse import connect
 from support import charts
@@ -173,6 +173,25 @@ class TestFigures:
     def test_what_does_not_exist(self, client: TestClient, path: str, status: int) -> None:
         assert client.get(f"/parc/{path}").status_code == status
 
+    def test_what_happened_is_in_the_page_once_for_all_charts(
+        self, client: TestClient, one_day: Settings
+    ) -> None:
+        """Repeated in each, the events of a year were most of a page of 570 kB."""
+        with connect(one_day, "admin") as connection:
+            connection.execute(
+                "insert into reference.event_calendar (event_date, region_code, event_name) "
+                "values (%s, null, 'A storm of this test')",
+                [DAY],
+            )
+        try:
+            page = client.get("/parc/regions/53").text
+        finally:
+            with connect(one_day, "admin") as connection:
+                connection.execute(
+                    "delete from reference.event_calendar where event_name like '%of this test'"
+                )
+        assert page.count("A storm of this test") == 3, "for days, for weeks, and in the table"
+
     def test_pages_are_small_and_quick(self, client: TestClient) -> None:
         """In CPU seconds, because elapsed seconds depend on how busy the machine is."""
         for path in PAGES:
@@ -208,6 +227,41 @@ class TestLanguages:
     ) -> None:
         headers = {"accept-language": accepted} | ({"cookie": f"parc_language={cookie}"} if cookie else {})
         assert f'<html lang="{spoken}"' in client.get("/parc/rollout", headers=headers).text
+
+    def test_a_region_goes_live_and_a_table_is_activated(self) -> None:
+        """In French one word is not used for both."""
+        french = texts("fr")
+        of_tables = [
+            *(french.at(place) for place in ("nav.releases", "columns.live_from_at", "event.release")),
+            *french.at("release_kind").values(),
+            *french.at("routing").values(),
+            *french.at("releases").values(),
+            french.at("figures.releases.title"),
+            french.at("explain.live_since"),
+        ]
+        assert not [each for each in of_tables if "en service" in each]
+        assert "mise en service" in french("event.go_live")
+
+    @pytest.mark.parametrize(
+        ("kept", "french"),
+        [
+            (
+                "Go-live of 53 fixe on 2012-04-25: 6.0% of calls move",
+                "Mise en service de Bretagne fixe, le 25 avr. 2012 : 6,0\u00a0% des appels déplacés",
+            ),
+            ("Go-live of 11 zones and markets", "Mise en service de 11 zones et marchés"),
+            (
+                "rule 5: overseas routing changes: *, 53",
+                "l'aiguillage d'outre-mer change : la nation, Bretagne",
+            ),
+            ("approved by Anne; Airflow run manual__1", "approuvé par Anne; exécution d'Airflow manual__1"),
+            ("Release of 2012-04-25", "Release of 2012-04-25"),
+        ],
+    )
+    def test_a_plan_in_french(self, kept: str, french: str) -> None:
+        """What has no form is shown as it was kept."""
+        names = {"53": "Bretagne", "11": "Île-de-France"}
+        assert plan_words.plain_words(kept, texts("fr"), names) == french
 
     def test_numbers_and_dates(self) -> None:
         english, french = texts("en"), texts("fr")
@@ -306,7 +360,15 @@ class TestOperations:
         with connect(released, "reader") as connection:
             newest = plans.newest(connection)
         text = client.get("/parc/routing").text
-        assert newest and escape(newest.subject) in text and "/required_actions" in text
+        assert newest and newest.subject.startswith("Go-live of 5")
+        title = r"<strong>Go-live of [^<]*Bretagne fixed line, internet[^<]* on 25 Apr 2012: [\d.]+% of calls"
+        assert re.search(title, text) and "/required_actions" in text
+        french = client.get("/parc/routing", headers={"accept-language": "fr"}).text
+        assert re.search("<strong>Mise en service de [^<]*Bretagne fixe, internet", french)
+        assert "des appels seraient déplacés (limite" in french
+        assert "would" not in french and "go-live" not in french.lower()
+        changes = text.partition('id="changes"')[2].partition("</section>")[0]
+        assert "Rennes" in changes and "<details>" in changes, "names, and folded"
         assert not re.search(r"\b0[1-9]\d{8}\b|\+33\d", text), "no telephone number"
 
     def test_the_calendar_tells_what_the_ledger_tells(self, client: TestClient, one_day: Settings) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from parc.settings import Settings
 from parc.ui import punctuality
+from parc.ui.language import ENGLISH
 from parc.warehouse import connect
 
 SUNDAY, MONDAY, TUESDAY = (date(2012, 4, 22) + timedelta(days=day) for day in range(3))
@@ -74,10 +75,12 @@ def test_nights_are_on_time_late_or_not_over(warehouse: Settings) -> None:
 
     assert (sunday.loading_seconds, sunday.building_seconds, sunday.releasing_seconds) == (300, 4500, 1800)
     assert sunday.build_ids == [1] and sunday.released_at == at(SUNDAY, "02:50")
-    assert sunday.sentence == "BI sees it since 04:20 (deadline 06:00)"
-    assert monday.sentence == ("BI sees it since 06:20 (deadline 06:00); calls came 05:12 (due 04:00)")
-    assert tuesday.sentence == (
-        "BI does not see all of it (deadline 06:00); boutique_visits has not come (due 04:00); "
+    assert sunday.sentence(ENGLISH) == "BI sees it since 04:20 (deadline 06:00)"
+    assert monday.sentence(ENGLISH) == (
+        "BI sees it since 06:20 (deadline 06:00); calls came 05:12 (due 04:00)"
+    )
+    assert tuesday.sentence(ENGLISH) == (
+        "BI does not see all of it (deadline 06:00); boutique visits has not come (due 04:00); "
         "interventions has not come (due 04:00)"
     )
 

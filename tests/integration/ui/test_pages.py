@@ -299,7 +299,25 @@ def test_pages_are_accessible_and_fit_a_telephone(client: TestClient, night: Set
             found = Axe().run(page).response["violations"]
             assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
             assert page.evaluate("document.documentElement.scrollWidth") == 390, path
+            if path == "quarantine":
+                cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+                assert page.evaluate(f"{cut}.length") == 0, "no column is out of sight"
         browser.close()
+
+
+@pytest.mark.parametrize("path", ["", "releases", "quarantine", "nights"])
+def test_older_pages_speak_french(client: TestClient, path: str) -> None:
+    """What they say of themselves; findings and rules are English, and say so."""
+    page = client.get(f"/parc/{path}", headers={"accept-language": "fr"}).text
+    assert '<html lang="fr"' in page
+    shown = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
+    shown = re.sub(r'<(\w+)[^>]* lang="en"[^>]*>.*?</\1>', "", shown, flags=re.DOTALL)
+    shown = html.unescape(re.sub(r"<option.*?</option>|<code.*?</code>|<[^>]+>", " ", shown, flags=re.DOTALL))
+    assert not re.search(
+        r"\b(the|newest|first|since|last|when|rows|build|released|business date|missing|refused)\b",
+        shown,
+        re.IGNORECASE,
+    ), shown
 
 
 class TestWhatABrowserMayDo:
@@ -402,7 +420,8 @@ class TestDesk:
         ],
     )
     def test_the_nights(self, client: TestClient, feed: str, day: date, reported: str) -> None:
-        assert re.search(f'title="{feed} {day}: {reported}', client.get("/parc/").text)
+        named = feed.replace("_", " ")
+        assert re.search(f'title="{named} {day}: {reported}', client.get("/parc/").text)
 
     def test_an_older_warehouse_says_so(self, client: TestClient, night: Settings) -> None:
         with connect(night, "admin") as connection:
@@ -764,7 +783,7 @@ class TestReleases:
         assert 'href="/parc/releases"' in client.get("/parc/").text
         page = client.get("/parc/releases")
         assert re.search(
-            "waits for a person 2012-04-25 Release of 2012-04-25 Bernard rule 5: go-live of 53 fixe",
+            "waits for a person 25 Apr 2012 Release of 2012-04-25 Bernard go-live of Bretagne fixed line",
             text(page),
         )
         assert "/dags/export_routing/runs/manual__1" in page.text

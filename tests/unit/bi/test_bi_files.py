@@ -21,6 +21,8 @@ from parc.settings import PROJECT
 
 BI = PROJECT / "bi"
 METRIC_KEYS = ("metric", "metrics", "metrics_b", "timeseries_limit_metric")
+COLUMN_PIXELS, ROUND_A_TITLE_PIXELS, LETTER_PIXELS = 84, 70, 8.5
+"""At 1280 pixels, with the filters open."""
 COLUMN_KEYS = ("groupby", "groupby_b", "all_columns", "x_axis", "entity", "series", "y_axis")
 
 
@@ -63,6 +65,7 @@ def test_ratios_are_those_of_the_semantic_layer(modules: dict[str, ModuleType]) 
         path: yaml.load(text, yaml.CSafeLoader) for path, text in modules["write_datasets"].files().items()
     }
     used = {metric["metric_name"] for each in files.values() for metric in each["metrics"]}
+    used = {re.sub("^(final|provisional)_", "", name) for name in used}
     assert used <= own | known and len(used & known) > 100
     quality = files["datasets/service_quality_daily.yaml"]["metrics"]
     [level] = [metric for metric in quality if metric["metric_name"] == "service_level"]
@@ -98,6 +101,11 @@ def test_dashboards_hold_every_chart_once(documents: dict[str, Any]) -> None:
         if isinstance(each, dict) and each["type"] == "CHART"
     ]
     assert sorted(placed) == sorted(charts)
+    for dashboard in of("dashboards", documents):
+        for each in dashboard["position"].values():
+            if isinstance(each, dict) and each["type"] == "CHART":
+                room = COLUMN_PIXELS * each["meta"]["width"] - ROUND_A_TITLE_PIXELS
+                assert LETTER_PIXELS * len(each["meta"]["sliceName"]) <= room, "its title is cut"
     for dashboard in of("dashboards", documents):
         assert "color_scheme" not in dashboard["metadata"], "it colours the map at random"
 

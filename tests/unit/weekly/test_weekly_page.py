@@ -288,6 +288,27 @@ def test_events_and_corrected_deliveries_stand_out() -> None:
     assert page(given).figures[1][1][2].verdict == "semaine d'exception, non jugée"
 
 
+def test_deliveries_that_were_late_or_first_refused_stand_out() -> None:
+    given = [
+        replace(
+            each,
+            was_late=(each.feed, each.business_date) == ("boutique_visits", date(2012, 4, 24)),
+            refused_count=int((each.feed, each.business_date) == ("interventions", WEEK.monday)),
+        )
+        for each in facts().deliveries
+    ]
+    assert sorted(outstanding(facts(deliveries=given))) == [
+        "Livraison « interventions » d'abord refusée : lundi 23 avril.",
+        "Livraison « visites en boutique » arrivée en retard : mardi 24 avril.",
+    ]
+
+
+def test_a_chart_says_between_which_values_its_line_runs() -> None:
+    assert said(page(facts()).figures[0][1][0].scale) == "courbe de 69,4 % à 72,5 %"
+    one = [each for each in facts().charted if each.week_start_date == WEEK.monday]
+    assert page(facts(charted=one)).figures[0][1][0].scale == []
+
+
 def full() -> WeekFacts:
     """Four regions whose every figure is out of the ordinary, and as many faults as a week can have."""
     regions = [*REGIONS, OwnRegion("54", "Poitou-Charentes", True), OwnRegion("24", "Centre", False)]

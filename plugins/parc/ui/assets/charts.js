@@ -17,8 +17,10 @@ const options = {
   tooltip: { disableDefaultStyle: true },
   formatLocale: locale.number, timeFormatLocale: locale.time,
 };
+const shared = document.getElementById("datasets");
+const datasets = shared ? JSON.parse(shared.textContent) : {};
 for (const place of document.querySelectorAll(".chart")) {
-  const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
+  const spec = { ...JSON.parse(document.getElementById(place.dataset.spec).textContent), datasets };
   place.replaceChildren();
   window.vegaEmbed(place, spec, options).then(
     () => { place.dataset.drawn = "yes"; },
