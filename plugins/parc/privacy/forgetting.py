@@ -22,6 +22,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -220,7 +221,7 @@ def _forget(
             write_people.renew_named_in_releases(connection, renewed.identifier)
         vacuum(connection, [Table("ops", "routing_change")])
     if not settings.warehouse_dsn:
-        embedded.overwrite(settings)
+        embedded.overwrite(partial(embedded.superuser, settings))
     clear_copies(settings)
     busy = "another search of the landing zone is running"
     with (

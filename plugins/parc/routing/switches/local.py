@@ -29,7 +29,7 @@ from parc.settings import OwnSwitch, Settings
 from parc.warehouse import embedded
 
 WRITER, READER = "switch", "kamailio"
-DATABASE = "switch"
+DATABASE = embedded.SWITCH
 FOLDER = "kamailio"
 SOCKET = "rpc.sock"
 CALLS_PORT = 5060
