@@ -171,3 +171,11 @@ def described(backup: Backup) -> dict[str, Any]:
         "reaches": backup.reaches().isoformat(timespec="seconds"),
         "byte_count": backup.byte_count,
     }
+
+
+def size(backup: Backup) -> int:
+    """The bytes that a backup takes once it is unpacked.
+
+    Raises BackupFailed.
+    """
+    return sum(byte_count for byte_count, _ in _manifest(backup).values())

@@ -72,7 +72,7 @@ class Backup:
         last = segment_of(self.timeline, self.end_lsn)
         if not files or name_of(files[-1]) < last:
             return datetime.min.replace(tzinfo=UTC)
-        return datetime.fromtimestamp(files[-1].stat().st_mtime, UTC)
+        return max(self.ended_at, datetime.fromtimestamp(files[-1].stat().st_mtime, UTC))
 
     def write(self) -> None:
         """Write its record, which makes it a backup."""
@@ -131,12 +131,11 @@ def backups(root: Path) -> list[Backup]:
 
 
 def reaching(root: Path, moment: datetime | None) -> list[Backup]:
-    """The backups from which a moment can be restored (None: the newest moment of each log), best first."""
-    return [
-        each
-        for each in backups(root)
-        if each.reaches() >= (moment or each.ended_at) and each.ended_at <= (moment or each.ended_at)
-    ]
+    """The backups from which a moment can be restored (None: the newest of all), best first."""
+    found = [each for each in backups(root) if each.reaches() >= each.ended_at]
+    if moment is None:
+        return found
+    return [each for each in found if each.ended_at <= moment <= each.reaches()]
 
 
 def stamp(now: datetime) -> str:

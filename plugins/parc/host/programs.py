@@ -82,6 +82,13 @@ def postgresql(settings: Settings) -> Program:
     return _Server("postgresql", "PostgreSQL", pid_file, log_path)
 
 
+def restoring(settings: Settings) -> Program:
+    """The server that recovers data from a backup, before the platform gets it."""
+    folder = (settings.home / "postgres").resolve() / "restoring"
+    pid_file, log_path = folder / "data" / "postmaster.pid", folder / "postgresql.log"
+    return _Server("restoring", "PostgreSQL", pid_file, log_path)
+
+
 def log_receiver(settings: Settings) -> Program:
     """What keeps the embedded server's log among the backups (PostgreSQL's `pg_receivewal`)."""
     return Program(

@@ -95,7 +95,7 @@ def start(settings: Settings) -> None:
 
     Raises ConfigurationError when it does not start.
     """
-    _make_home(settings.home)
+    make_home(settings.home)
     with locked(settings.home / LOCK):
         port = _running_port(settings) or _start(settings)
         for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
@@ -107,7 +107,7 @@ def start(settings: Settings) -> None:
                 )
         with superuser(settings, DATABASE) as connection:
             connection.execute((settings.project / SUPERUSER).read_bytes())
-        _keep_log(settings, _server_folder(settings), port)
+        _keep_log(settings, server_folder(settings), port)
 
 
 def stop(settings: Settings) -> bool:
@@ -126,7 +126,7 @@ def stop(settings: Settings) -> bool:
 
 
 def _start(settings: Settings) -> int:
-    folder = _server_folder(settings)
+    folder = server_folder(settings)
     data = folder / "data"
     if (folder / UNFINISHED).exists():
         raise ConfigurationError(
@@ -141,7 +141,7 @@ def _start(settings: Settings) -> int:
         (folder / "port").write_text(str(port))
         program = str(_binaries(settings, folder) / "postgres")
         command = [program, "-D", str(data), "-p", str(port), *archiving.options(settings, folder)]
-        server.start(command, folder, ENVIRONMENT, **_identity())
+        server.start(command, folder, ENVIRONMENT, **identity())
     wait_until_ready([server], lambda: _running_port(settings) is not None, START_SECONDS)
     return _stored_port(folder)
 
@@ -151,18 +151,18 @@ def binaries(settings: Settings) -> Path:
 
     Raises ConfigurationError when they are not installed.
     """
-    return _binaries(settings, _server_folder(settings))
+    return _binaries(settings, server_folder(settings))
 
 
 def current_log(settings: Settings) -> Path | None:
     """The part of the log that the server's changes are kept in; None if they are not."""
-    return archiving.current(settings, _server_folder(settings))
+    return archiving.current(settings, server_folder(settings))
 
 
 def keep_log_anew(settings: Settings) -> None:
     """Begin a new part of the log: the server no longer has what the last one lacks."""
     with locked(settings.home / LOCK):
-        folder = _server_folder(settings)
+        folder = server_folder(settings)
         (folder / "log").unlink(missing_ok=True)
         _keep_log(settings, folder, address(settings)[1])
 
@@ -172,12 +172,12 @@ def _keep_log(settings: Settings, folder: Path, port: int) -> None:
     archiving.start(settings, folder, port, receiver, partial(superuser, settings))
 
 
-def _identity() -> dict[str, Any]:
+def identity() -> dict[str, Any]:
     """Who runs PostgreSQL's programs: this user, or `nobody` if this user is root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
     """Make the platform's home if it does not exist, closed to other users. Root's server runs as nobody, who
     must pass through the home to the server's folder."""
     if not home.exists():
@@ -185,7 +185,8 @@ def _make_home(home: Path) -> None:
         home.chmod(0o711 if os.getuid() == 0 else 0o700)
 
 
-def _server_folder(settings: Settings) -> Path:
+def server_folder(settings: Settings) -> Path:
+    """The server's folder, which its user can reach; it is made if it is not there."""
     link = settings.home / "postgres"
     if link.exists():
         return link.resolve()
@@ -248,7 +249,7 @@ def _run(program: Path, *arguments: str, folder: Path) -> None:
         text=True,
         errors="replace",
         check=False,
-        **_identity(),
+        **identity(),
     )
     if done.returncode != 0:
         raise ConfigurationError(
