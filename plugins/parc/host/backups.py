@@ -138,6 +138,17 @@ def reaching(root: Path, moment: datetime | None) -> list[Backup]:
     return [each for each in found if each.ended_at <= moment <= each.reaches()]
 
 
+def ranges(found: list[Backup]) -> list[tuple[datetime, datetime]]:
+    """From when to when moments can be restored from backups (newest first), oldest first."""
+    spans: list[tuple[datetime, datetime]] = []
+    for each in reversed(found):
+        if spans and each.ended_at <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], each.reaches()))
+        else:
+            spans.append((each.ended_at, each.reaches()))
+    return spans
+
+
 def stamp(now: datetime) -> str:
     """An instant as part of a folder's name."""
     return now.astimezone(UTC).strftime(STAMP)

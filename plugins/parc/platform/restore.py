@@ -130,23 +130,11 @@ def run(
 
 
 def _unreachable(root: Path, moment: datetime | None) -> str:
-    found = [each for each in backups.backups(root) if each.reaches() >= each.ended_at]
+    found = backups.reaching(root, None)
     if not found:
         return f"{root} has no verified backup whose log is whole"
-    ranges = _ranges(found)
-    told = ", ".join(f"{shown(first)} to {shown(last)}" for first, last in ranges)
+    told = ", ".join(f"{shown(first)} to {shown(last)}" for first, last in backups.ranges(found))
     return f"no backup reaches {shown(moment) if moment else 'any moment'}; what can be restored: {told}"
-
-
-def _ranges(found: list[Backup]) -> list[tuple[datetime, datetime]]:
-    """From when to when moments can be restored, oldest first."""
-    ranges: list[tuple[datetime, datetime]] = []
-    for each in reversed(found):
-        if ranges and each.ended_at <= ranges[-1][1]:
-            ranges[-1] = (ranges[-1][0], max(ranges[-1][1], each.reaches()))
-        else:
-            ranges.append((each.ended_at, each.reaches()))
-    return ranges
 
 
 def _unpack(settings: Settings, planned: RestorePlan) -> tuple[Path, Backup, list[str]]:
