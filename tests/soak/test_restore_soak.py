@@ -19,8 +19,6 @@ MOMENTS = 10
 @pytest.mark.soak
 def test_ten_random_moments(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("operator")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
     chance = random.Random(20)
     with operating(folder, FIRST, FIRST + timedelta(days=NIGHTS)) as operator:
         for number in range(NIGHTS):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from parc.host import programs
+from parc.host import processes, programs
 from parc.settings import Settings
 from support import running
 from support.marts import marts
@@ -45,6 +45,7 @@ class Operator:
     folder: Path
     states: list[State] = field(default_factory=list)
     number: int = 1
+    own_switch: str | None = None
 
     @property
     def home(self) -> Path:
@@ -55,7 +56,7 @@ class Operator:
         return Settings(
             home=self.home,
             landing=str(self.folder / "landing"),
-            switch=str(self.folder / "switch"),
+            switch=self.own_switch or str(self.folder / "switch"),
             backups=self.folder / "backups",
         )
 
@@ -110,10 +111,11 @@ class Operator:
     def destroy(self) -> None:
         """The machine is lost: its processes die, and all that was in its home is gone."""
         settings = self.settings
+        processes.stop([programs.kamailio(settings)], seconds=10)
         for program in (programs.supervisor(settings), programs.postgresql(settings)):
-            if program.process:
-                program.process.kill()
-                psutil.wait_procs([program.process] if program.process else [], timeout=10)
+            if process := program.process:
+                process.kill()
+                psutil.wait_procs([process], timeout=10)
         time.sleep(1)  # the log's receiver has taken what there was
         if receiver := programs.log_receiver(settings).process:
             receiver.kill()
@@ -144,11 +146,12 @@ def a_customer(settings: Settings, day: date) -> str:
 
 
 @contextmanager
-def operating(folder: Path, first: date, last: date) -> Iterator[Operator]:
+def operating(folder: Path, first: date, last: date, own_switch: str | None = None) -> Iterator[Operator]:
     """Such a platform with deliveries of some dates; stopped and removed at the end."""
-    folder.chmod(0o755)
+    for each in (folder, *folder.parents[:2]):  # the server's user passes through
+        each.chmod(0o755)
     (folder / "backups").mkdir(mode=0o700)
-    operator = Operator(folder)
+    operator = Operator(folder, own_switch=own_switch)
     operator.parc("up", "--no-airflow")
     operator.parc("simulate", "--from", str(first), "--to", str(last), "--scale", SCALE)
     try:

@@ -28,8 +28,6 @@ SECOND, THIRD = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """A platform with two nights, a backup after the first, and a person forgotten after the second."""
     folder = tmp_path_factory.mktemp("operator")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
     with operating(folder, FIRST, THIRD) as operator:
         operator.night(FIRST)
         operator.parc("backup")
