@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -20,6 +21,8 @@ SECOND = FIRST + timedelta(days=1)
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """A platform with a Kamailio of its own, and a backup between two releases."""
+    if shutil.which("kamailio", path="/usr/sbin:/usr/bin") is None:
+        pytest.skip("kamailio is not installed")
     with operating(tmp_path_factory.mktemp("operator"), FIRST, SECOND, KAMAILIO) as operator:
         operator.night(FIRST)
         operator.parc("backup")

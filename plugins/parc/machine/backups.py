@@ -45,13 +45,13 @@ def summary(settings: Settings) -> str:
 
 def _finding(settings: Settings, root: Path) -> Finding | None:
     receiver, server = programs.log_receiver(settings), programs.postgresql(settings)
-    free = shutil.disk_usage(root).free
-    if free < NEEDED_BYTES:
-        return _wrong(f"{free / 1024**3:.1f} GiB free at {root}", ROOM)
     if server.process and not receiver.was_started:
         return _wrong("the server's log is not being kept: it was started without PARC_BACKUPS", ANEW)
     if error := _recent_error(receiver):
         return _wrong(f"the server's log is not being kept: {error}", read_log(receiver), ROOM)
+    free = shutil.disk_usage(root).free
+    if free < NEEDED_BYTES:
+        return _wrong(f"{free / 1024**3:.1f} GiB free at {root}", ROOM)
     found = backups.backups(root)
     if not found:
         return _wrong(f"there is no backup at {root} yet", BACK_UP, severity=Severity.NOTE)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import time
 from collections.abc import Iterator
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from parc.backup.taking import expire
 from parc.findings import FindingKind
 from parc.host import backups, programs
 from parc.machine import backups as on_disk
 from parc.pseudonyms import Pseudonyms
+from support import running
 from support.backups import Operator, a_customer, operating
 from support.disks import mounted
 from support.marts import rows
@@ -127,7 +131,7 @@ def test_a_killed_restore_is_run_again(operator: Operator, forgotten: str) -> No
     operator.parc("stop")
     kept = operator.home
     operator.number += 1
-    for word in ("unpacking", "recovering", "forgetting again", "putting it in place"):
+    for word in ("recovering", "forgetting again", "putting it in place"):
         process = operator.begin("restore", "--latest", "--yes", "--by", "Anne")
         assert process.stderr
         assert any(word in line for line in process.stderr)
@@ -156,40 +160,52 @@ def test_a_damaged_backup_is_found_and_passed_over(operator: Operator) -> None:
     base.write_bytes(data)
     found = operator.parc("backup", "--check", codes=(1,))
     assert f"{base}" in found and "1 backup of" in found
-    assert newest.log != older.log or newest.segments()
+    moment = max(newest.ended_at, older.ended_at)
+    assert older in backups.reaching(folder_of(operator), moment)
+    kept = operator.home
+    operator.number += 1
+    said = operator.parc("restore", "--to", moment.isoformat(), "--yes", "--by", "Anne")
+    assert "passed over a damaged backup" in said and str(base) in said
+    shutil.rmtree((operator.home / "postgres").resolve())
+    shutil.rmtree(operator.home)
+    operator.number -= 1
+    assert operator.home == kept
     backups.remove(newest.folder)
 
 
 def test_a_full_backup_disk_does_not_stop_the_warehouse(operator: Operator) -> None:
     operator.parc("stop")
     with mounted(operator.folder / "small", 48) as small:
-        (small / "backups").mkdir(mode=0o700)
-        given = operator.given | {"PARC_BACKUPS": str(small / "backups")}
-        settings = operator.settings.__class__(
-            **{**vars(operator.settings), "backups": small / "backups"}  # a disk of 48 MB
-        )
-        from support import running
-
+        disk = small / "backups"
+        disk.mkdir(mode=0o700)
+        given = operator.given | {"PARC_BACKUPS": str(disk)}
+        settings = replace(operator.settings, backups=disk)
         running.parc(operator.home, "up", "--no-airflow", **given)
-        with (small / "filler").open("wb") as filler:
-            filler.write(bytes(24 << 20))
+        assert "not being kept" not in on_disk.findings(settings)[0].text
+        (small / "filler").write_bytes(bytes(24 << 20))
         done = running.parc(operator.home, "build", "--full-refresh", **given)
         assert done.returncode == 0, done.stderr
+        time.sleep(6)  # the receiver tries again
         [finding] = on_disk.findings(settings)
-        assert finding.kind is FindingKind.BACKUP and "GiB free at" in finding.text
-        assert running.parc(operator.home, "doctor", **given).returncode == 3
+        assert finding.kind is FindingKind.BACKUP
+        assert "not being kept" in finding.text and "No space left" in finding.text
+        doctor = running.parc(operator.home, "doctor", **given)
+        assert doctor.returncode == 3 and "No space left" in doctor.stdout
         refused = running.parc(operator.home, "backup", **given)
         assert refused.returncode == 3 and "a backup needs" in refused.stderr
+
+        # There is room again: the receiver goes on where it was.
+        (small / "filler").unlink()
+        deadline = time.monotonic() + 60
+        while "not being kept" in on_disk.findings(settings)[0].text:
+            assert time.monotonic() < deadline
+            time.sleep(1)
         running.parc(operator.home, "stop", **given)
     operator.parc("up", "--no-airflow")
     assert psutil.pid_exists(programs.log_receiver(operator.settings).pid or -1)
 
 
 def test_old_backups_are_removed_but_never_the_one_that_is_needed(operator: Operator) -> None:
-    from datetime import UTC, datetime
-
-    from parc.backup.taking import expire
-
     root = folder_of(operator)
     operator.parc("backup")
     found = backups.backups(root)
