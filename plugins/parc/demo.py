@@ -61,6 +61,8 @@ def run(settings: Settings, screen: Console) -> None:
             "landing zone",
             steps=(Step("unset it"), Step("start the platform alone", "parc up", is_alternative=True)),
         )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.demonstration_mark.touch()  # before the first DAG is read
     columns = (TextColumn("{task.description:<60}"), BarColumn(20), TimeElapsedColumn())
     with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
         started = _step(bar, "Start PostgreSQL and Airflow", lambda _: start.up(settings))

@@ -141,6 +141,11 @@ class Settings:
         return self.landing == str(self.home / "landing")
 
     @property
+    def demonstration_mark(self) -> Path:
+        """A file in a home whose deliveries are simulated: nothing in it runs by the clock."""
+        return self.home / "demonstration"
+
+    @property
     def is_landing_on_disk(self) -> bool:
         """Whether deliveries are read from a folder of this machine."""
         return "://" not in self.landing.removeprefix("file://")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -134,17 +135,23 @@ def test_exactly_these_dags(dags) -> None:
     assert set(INGEST) | {"ingest_late"} == {name for name in dags if name.startswith("ingest_")}
 
 
-@pytest.mark.parametrize("dag_id", EXPECTED)
-def test_dag_is_as_decided(dags, dag_id: str) -> None:
+def ticks_of(dag):
+    """When a DAG runs by the clock, as the scheduler knows it."""
     from airflow.serialization.decoders import decode_timetable
     from airflow.serialization.encoders import encode_timetable
+
+    encoded = encode_timetable(dag.timetable)
+    return decode_timetable(encoded["__var"].get("timetable", encoded))
+
+
+@pytest.mark.parametrize("dag_id", EXPECTED)
+def test_dag_is_as_decided(dags, dag_id: str) -> None:
     from airflow.timetables.trigger import CronTriggerTimetable
     from airflow.utils.types import DagRunType
     from pendulum import parse
 
     decided, dag = EXPECTED[dag_id], dags[dag_id]
-    encoded = encode_timetable(dag.timetable)["__var"]
-    timetable = decode_timetable(encoded.get("timetable", encode_timetable(dag.timetable)))
+    timetable = ticks_of(dag)
     assert isinstance(timetable, CronTriggerTimetable)
     assert timetable._expression == decided.cron
     assert str(timetable._timezone) == "Europe/Paris"
@@ -216,6 +223,24 @@ def test_a_backfill_of_long_ago_does_not_run_the_last_night(dags) -> None:
     now = datetime.now(UTC)
     assert after(datetime(2012, 4, 27, tzinfo=UTC)) > now
     assert now - timedelta(days=1) < after(now - timedelta(days=3)) <= now, "the platform was down"
+
+
+@pytest.mark.parametrize("dag_id", EXPECTED)
+def test_nothing_runs_by_the_clock_in_the_demonstration(
+    dags, dag_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.timetables.base import TimeRestriction
+
+    def next_run() -> object:
+        restriction = TimeRestriction(None, None, catchup=False)
+        return ticks_of(dags[dag_id]).next_dagrun_info(
+            last_automated_data_interval=None, restriction=restriction
+        )
+
+    monkeypatch.setenv("PARC_HOME", str(tmp_path))
+    assert next_run() is not None
+    (tmp_path / "demonstration").touch()
+    assert next_run() is None
 
 
 @pytest.mark.parametrize("dag_id", EXPECTED)

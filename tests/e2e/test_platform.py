@@ -162,6 +162,13 @@ def test_the_ui_shows_the_dags_green(platform: Platform, airflow: Airflow, page)
     page.screenshot(path=str(platform.home / "dags.png"))
 
 
+def test_no_run_waits_for_the_clock(airflow: Airflow) -> None:
+    """Its nights are of 2012: tomorrow morning it must be as green as today."""
+    found = airflow.call("GET", "/dags")["dags"]
+    assert len(found) > 10
+    assert {dag["next_dagrun_run_after"] for dag in found} == {None}
+
+
 def test_the_ui_shows_refused_and_missing_deliveries(platform: Platform, airflow: Airflow, page) -> None:
     for feed, text in (
         ("interventions", "lacks column `kind`"),

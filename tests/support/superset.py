@@ -31,7 +31,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 @dataclass
 class Seen:
     """A dashboard in a browser: what each chart asked and was answered, what went wrong, which other hosts
-    were asked."""
+    were asked, and its note."""
 
     asked: dict[int, tuple[str, str]] = field(default_factory=dict)
     answers: dict[int, Any] = field(default_factory=dict)
@@ -40,6 +40,7 @@ class Seen:
     drawn: dict[str, int] = field(default_factory=dict)
     """The marks of each chart: numbers, table rows, shapes, canvases."""
     texts: dict[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
 class Api:
@@ -130,6 +131,7 @@ def open_dashboard(page: Any, name: str, chart_count: int) -> Seen:
         inside = place.locator(".slice_container")
         seen.drawn[str(number)] = inside.locator("canvas, path, tbody tr, .header-line").count()
         seen.texts[str(number)] = place.inner_text()
+    seen.note = page.locator(".dashboard-markdown").first.inner_text()
     seen.errors += page.locator("[role=alert]").all_inner_texts()
     for event, listener in listeners.items():
         page.remove_listener(event, listener)

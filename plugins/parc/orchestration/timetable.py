@@ -12,11 +12,15 @@ from airflow.utils.types import DagRunType
 from pendulum import DateTime, instance
 
 from parc.instants import PARIS, iso
+from parc.settings import Settings
 
 
 class ParisTimetable(CronTriggerTimetable):
-    """Ticks of a cron expression in Europe/Paris. Runs that a tick or a person starts are named by the time
-    of Paris; those that an asset starts are named by Airflow alone, by UTC."""
+    """Ticks of a cron expression in Europe/Paris; none in the demonstration, whose nights are of 2012.
+
+    Runs that a tick or a person starts are named by the time of Paris; those that an asset starts are named
+    by Airflow alone, by UTC.
+    """
 
     def __init__(self, cron: str) -> None:
         # Without this zero Airflow also runs the tick before the platform started, unlike its docs say.
@@ -30,6 +34,16 @@ class ParisTimetable(CronTriggerTimetable):
     def serialize(self) -> dict[str, str]:
         """What tells it apart: its cron expression."""
         return {"expression": self._expression}
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        """The next tick, if there is one; a backfill has its own."""
+        if not restriction.catchup and Settings.from_env().demonstration_mark.exists():
+            return None
+        return super().next_dagrun_info(
+            last_automated_data_interval=last_automated_data_interval, restriction=restriction
+        )
 
     def generate_run_id(self, *, run_type: DagRunType, run_after: DateTime, **_: Any) -> str:
         """The name of a run, such as `scheduled__2012-04-26T04:00:00+02:00`."""

@@ -103,6 +103,8 @@ def test_every_chart_is_drawn_and_nothing_goes_wrong(
     empty = {names[int(number)] for number, marks in found.drawn.items() if not marks}
     nothing = {names[n] for n, answer in found.answers.items() if "result" in answer and not answered(answer)}
     assert not empty - nothing, "no mark is drawn"
+    assert ("directorate's login" in found.note) != (dashboard == NATIONAL_ONLY), "says what sums lack"
+    assert "may still move" in found.note or "can no longer move" in found.note
     assert found.foreign <= {"apachesuperset.gateway.scarf.sh"}, "asked for, and stopped by the policy"
 
 
