@@ -161,7 +161,8 @@ def current_log(settings: Settings) -> Path | None:
 
 def keep_log_anew(settings: Settings) -> None:
     """Begin a new part of the log: the server no longer has what the last one lacks."""
-    with locked(settings.home / LOCK):
+    # The supervisor must not take the receiver that is stopped here for one that ended by itself.
+    with locked(processes.run_folder(settings) / "lock"), locked(settings.home / LOCK):
         folder = server_folder(settings)
         (folder / "log").unlink(missing_ok=True)
         _keep_log(settings, folder, address(settings)[1])
