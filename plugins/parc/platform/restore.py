@@ -36,6 +36,7 @@ from parc.ledger import people
 from parc.platform import keys, start, supervisor
 from parc.pseudonyms import Pseudonyms
 from parc.routing.steering.restored import RunningSwitch, forget_in_database, read_running, reconcile
+from parc.routing.switches import local
 from parc.settings import Settings
 from parc.warehouse import connect, embedded, logins, migrate, restored
 from parc.warehouse.restored import Restored
@@ -227,12 +228,16 @@ def _restore_switch(settings: Settings, private: Settings, server: Restored, kep
     if (dump := kept or newest) is None:
         return False
     with server.open() as connection:
-        if not connection.execute("select 1 from pg_roles where rolname = 'switch'").fetchone():
+        logins_there = connection.execute(
+            "select count(*) from pg_roles where rolname = any (%s)", [[local.WRITER, local.READER]]
+        ).fetchone()
+        if logins_there != (2,):
             return False
         name = sql.Identifier(embedded.SWITCH)
         connection.execute(sql.SQL("drop database if exists {}").format(name))
         connection.execute(sql.SQL("create database {0} owner {0}").format(name))
         connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+        local.let_in(connection)
     reading.run(
         settings,
         "pg_restore",
