@@ -134,7 +134,7 @@ def unpack(segment: Path, target: Path | None) -> None:
     data = segment.read_bytes()
     try:
         content = packed.decompress(data) + packed.flush() if packed else data
-        if (packed and not packed.eof) or len(content) != 16 << 20:
+        if (packed and not packed.eof) or len(content) != backups.SEGMENT_BYTES:
             raise zlib.error("incomplete")
     except zlib.error as error:
         raise BackupFailed(f"{segment} is damaged: {error}") from None

@@ -30,6 +30,7 @@ from parc.settings import Settings
 
 RECORD = "backup.json"
 SEGMENT = re.compile(r"[0-9A-F]{24}")
+SEGMENT_BYTES = 16 << 20
 STAMP = "%Y-%m-%dT%H%M%S.%fZ"
 SMALL_FILES = ("forgotten.json", "airflow_users.csv", "weekly_addresses.csv")
 """Files of the platform's home that belong to the warehouse; so do those in `secrets`."""
@@ -110,6 +111,14 @@ def segments(log: Path) -> dict[str, Path]:
         name_of(each): each
         for each in sorted(found, key=lambda each: (name_of(each), each.suffix != ".partial"))
     }
+
+
+def mend_partial(log: Path) -> None:
+    """Empty a segment that was being made when its disk was full: nothing of the log is in it yet, and the
+    receiver refuses it as it is, also when there is room again."""
+    for path in (log / "segments").glob("*.partial"):
+        if path.stat().st_size not in (0, SEGMENT_BYTES):
+            os.truncate(path, 0)
 
 
 def logs(root: Path) -> list[Path]:

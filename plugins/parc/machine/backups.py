@@ -33,6 +33,12 @@ def findings(settings: Settings) -> list[Finding]:
         return [_wrong(f"{root} cannot be read: {error.strerror}", Step("mount it, or name another folder"))]
 
 
+def mend(settings: Settings) -> None:
+    """Let the log's receiver go on after its disk was full."""
+    if settings.backups and (log := _current(settings)) and log.parent == settings.backups:
+        backups.mend_partial(log)
+
+
 def summary(settings: Settings) -> str:
     """The age of the last backup, and which moments can be restored."""
     found = backups.reaching(settings.backups, None) if settings.backups else []
@@ -45,13 +51,14 @@ def summary(settings: Settings) -> str:
 
 def _finding(settings: Settings, root: Path) -> Finding | None:
     receiver, server = programs.log_receiver(settings), programs.postgresql(settings)
+    free = shutil.disk_usage(root).free
+    room = f"{free / 1024**3:.1f} GiB free at {root}"
     if server.process and not receiver.was_started:
         return _wrong("the server's log is not being kept: it was started without PARC_BACKUPS", ANEW)
     if error := _recent_error(receiver):
-        return _wrong(f"the server's log is not being kept: {error}", read_log(receiver), ROOM)
-    free = shutil.disk_usage(root).free
+        return _wrong(f"the server's log is not being kept ({room}): {error}", read_log(receiver), ROOM)
     if free < NEEDED_BYTES:
-        return _wrong(f"{free / 1024**3:.1f} GiB free at {root}", ROOM)
+        return _wrong(room, ROOM)
     found = backups.backups(root)
     if not found:
         return _wrong(f"there is no backup at {root} yet", BACK_UP, severity=Severity.NOTE)

@@ -41,8 +41,6 @@ from parc.settings import Settings
 from parc.warehouse import connect, embedded, logins, migrate, restored
 from parc.warehouse.restored import Restored
 
-SEGMENT_BYTES = 16 << 20
-
 
 @dataclass(frozen=True)
 class RestorePlan:
@@ -144,7 +142,7 @@ def _unpack(settings: Settings, planned: RestorePlan) -> tuple[Path, Backup, lis
     for backup in planned.candidates:
         segments = backup.segments()
         base = reading.size(backup)
-        restored.require_room(settings, base + len(segments) * SEGMENT_BYTES)
+        restored.require_room(settings, base + len(segments) * backups.SEGMENT_BYTES)
         data = restored.folder(settings)
         try:
             backing_up.extract(backup, data)

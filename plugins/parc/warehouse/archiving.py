@@ -63,6 +63,7 @@ def start(settings: Settings, folder: Path, port: int, program: Path, superuser:
             (folder / "log").write_text(str(log))
         if receiver.process:
             return
+        backups.mend_partial(log)
         receiver.log_path.unlink(missing_ok=True)  # what an earlier one complained of is over
         command = [program, f"--directory={log / 'segments'}", "--host=127.0.0.1", f"--port={port}"]
         environment = {

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,9 @@ from parc.backup.taking import expire
 from parc.findings import FindingKind
 from parc.host import backups, programs
 from parc.machine import backups as on_disk
+from parc.platform import outages
 from parc.pseudonyms import Pseudonyms
+from parc.settings import Settings
 from support import running
 from support.backups import Operator, a_customer, operating
 from support.disks import mounted
@@ -175,34 +178,45 @@ def test_a_damaged_backup_is_found_and_passed_over(operator: Operator) -> None:
 
 def test_a_full_backup_disk_does_not_stop_the_warehouse(operator: Operator) -> None:
     operator.parc("stop")
-    with mounted(operator.folder / "small", 48) as small:
-        disk = small / "backups"
-        disk.mkdir(mode=0o700)
-        given = operator.given | {"PARC_BACKUPS": str(disk)}
-        settings = replace(operator.settings, backups=disk)
-        running.parc(operator.home, "up", "--no-airflow", **given)
+    with mounted(operator.folder / "small", 512) as small, started_on(operator, small) as settings:
+        given = operator.given | {"PARC_BACKUPS": str(settings.backups)}
         assert "not being kept" not in on_disk.findings(settings)[0].text
-        (small / "filler").write_bytes(bytes(24 << 20))
+        (small / "filler").write_bytes(bytes(480 << 20))
         done = running.parc(operator.home, "build", "--full-refresh", **given)
         assert done.returncode == 0, done.stderr
         time.sleep(6)  # the receiver tries again
         [finding] = on_disk.findings(settings)
         assert finding.kind is FindingKind.BACKUP
-        assert "not being kept" in finding.text and "No space left" in finding.text
+        assert "not being kept (0.0 GiB free at" in finding.text
         doctor = running.parc(operator.home, "doctor", **given)
-        assert doctor.returncode == 3 and "No space left" in doctor.stdout
+        assert doctor.returncode == 3 and "not being kept (0.0 GiB" in " ".join(doctor.stdout.split())
         refused = running.parc(operator.home, "backup", **given)
         assert refused.returncode == 3 and "a backup needs" in refused.stderr
 
         # There is room again: the receiver goes on where it was.
         (small / "filler").unlink()
+        outages.look(settings, datetime.now(UTC))  # as the supervisor has it done
         deadline = time.monotonic() + 60
         while "not being kept" in on_disk.findings(settings)[0].text:
             assert time.monotonic() < deadline
             time.sleep(1)
-        running.parc(operator.home, "stop", **given)
+        [log] = backups.logs(small / "backups")
+        names = sorted(backups.segments(log))
+        assert [backups.following(name) for name in names[:-1]] == names[1:], "without a gap"
     operator.parc("up", "--no-airflow")
     assert psutil.pid_exists(programs.log_receiver(operator.settings).pid or -1)
+
+
+@contextmanager
+def started_on(operator: Operator, disk: Path) -> Iterator[Settings]:
+    """The platform with its backups on another disk; stopped at the end."""
+    (disk / "backups").mkdir(mode=0o700)
+    given = operator.given | {"PARC_BACKUPS": str(disk / "backups")}
+    try:
+        running.parc(operator.home, "up", "--no-airflow", **given)
+        yield replace(operator.settings, backups=disk / "backups")
+    finally:
+        running.parc(operator.home, "stop", **given)
 
 
 def test_old_backups_are_removed_but_never_the_one_that_is_needed(operator: Operator) -> None:
