@@ -40,7 +40,8 @@ ARROWS = {  # the DAG on it, or a word: (from x, y, to x, y, text x, y)
     "large": (820, 255, 820, 285, 840, 274),
     "approved": (770, 305, 630, 255, 680, 295),
 }
-ALONE = {"maintain_warehouse": (385, 40), "send_weekly_pages": (820, 40)}  # DAGs beside the flow
+# DAGs beside the flow
+ALONE = {"maintain_warehouse": (385, 40), "back_up": (610, 40), "send_weekly_pages": (820, 40)}
 
 
 def text() -> str:

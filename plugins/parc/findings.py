@@ -51,6 +51,8 @@ class FindingKind(StrEnum):
     """The warehouse may again hold people who were forgotten."""
     DISK = "disk"
     """Little disk space is left at PARC_HOME."""
+    BACKUP = "backup"
+    """The last good backup is old, or the server's log is not kept."""
     AIRFLOW = "airflow"
     """Airflow does not answer, or one of its services is down."""
     PROCESS = "process"
@@ -111,6 +113,8 @@ class FindingKind(StrEnum):
     """A run of `export_routing` takes too long: often it waits for approval."""
     MAINTENANCE_RUN_FAILED = "maintenance run failed"
     """A run of `maintain_warehouse` failed."""
+    BACKUP_RUN_FAILED = "backup run failed"
+    """A run of `back_up` failed."""
     WEEKLY_RUN_FAILED = "weekly run failed"
     """A run of `send_weekly_pages` failed."""
 

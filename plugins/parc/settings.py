@@ -73,6 +73,9 @@ class Settings:
     operator's own class instead. `weekly_addresses` is the file of who gets the weekly pages, None for that
     in `home`. `airflow_api` is the address of an Airflow that others run (docker-compose.yml), or of the one
     that this process was started by, `airflow_ui` where people open it.
+
+    `backups` is the folder of the embedded server's backups, None to keep none; each moment of the last
+    `backup_days` days can be restored.
     """
 
     home: Path
@@ -91,6 +94,8 @@ class Settings:
     airflow_ui: str | None = None
     pg_bin: Path | None = None
     own_switch: OwnSwitch = OwnSwitch()
+    backups: Path | None = None
+    backup_days: int = 14
 
     def __post_init__(self) -> None:
         """Both URLs are shown, kept in the ledger and passed on: they must hold no secret."""
@@ -102,13 +107,13 @@ class Settings:
         """Read the PARC_ variables of these names, PG_BIN, and what Airflow sets for its tasks. The DSNs may
         be given as files.
 
-        Raises ConfigurationError when a URL holds a password, PARC_FOUR_EYES is neither on nor off, or the
-        file of a secret cannot be read.
+        Raises ConfigurationError when a URL holds a password, PARC_FOUR_EYES is neither on nor off,
+        PARC_BACKUP_DAYS is no number of days, or the file of a secret cannot be read.
         """
         home = Path(os.environ.get("PARC_HOME") or PROJECT / ".parc").absolute()
         dag_id, run_id = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
         users, pg_bin = os.environ.get("PARC_AIRFLOW_USERS"), os.environ.get("PG_BIN")
-        weekly_addresses = os.environ.get("PARC_WEEKLY_ADDRESSES")
+        weekly_addresses, backups = os.environ.get("PARC_WEEKLY_ADDRESSES"), os.environ.get("PARC_BACKUPS")
         execution_api = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
         return cls(
             home=home,
@@ -126,6 +131,8 @@ class Settings:
             airflow_ui=os.environ.get("AIRFLOW__API__BASE_URL") or None,
             pg_bin=Path(pg_bin) if pg_bin else None,
             own_switch=OwnSwitch.from_env(),
+            backups=Path(backups).absolute() if backups else None,
+            backup_days=_days("PARC_BACKUP_DAYS", cls.backup_days),
         )
 
     @property
@@ -223,6 +230,14 @@ def _switched_on(name: str) -> bool:
     if given in ("", "0", "off", "false", "no"):
         return False
     raise ConfigurationError(f"{name}={given} is neither on nor off")
+
+
+def _days(name: str, otherwise: int) -> int:
+    """A number of days, at least one."""
+    given = os.environ.get(name, "").strip()
+    if given and not re.fullmatch(r"[1-9]\d{0,3}", given):
+        raise ConfigurationError(f"{name}={given} is not a number of days (1 to 9999)")
+    return int(given) if given else otherwise
 
 
 def _switch(given: str) -> str:

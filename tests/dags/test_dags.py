@@ -84,6 +84,15 @@ EXPECTED = {
         retry_delay=timedelta(seconds=5),
         overdue_after=2 * HOUR,
     ),
+    "back_up": Decided(
+        cron="0 13 * * *",
+        owner="data-platform",
+        run_hours=5,
+        tasks={"take_backup": ("default_pool", 1, 2 * HOUR)},
+        tags={"maintenance"},
+        params=set(),
+        retry_delay=10 * MINUTE,
+    ),
     "maintain_warehouse": Decided(
         cron="0 14 * * 0",
         owner="data-platform",
@@ -247,6 +256,7 @@ def test_every_run_that_fails_is_reported_once(dags, dag_id: str) -> None:
     kind = {
         "build_marts": FindingKind.BUILD_RUN_FAILED,
         "export_routing": FindingKind.RELEASE_RUN_FAILED,
+        "back_up": FindingKind.BACKUP_RUN_FAILED,
         "maintain_warehouse": FindingKind.MAINTENANCE_RUN_FAILED,
         "send_weekly_pages": FindingKind.WEEKLY_RUN_FAILED,
         "ingest_late": FindingKind.LATE_RUN_FAILED,

@@ -19,6 +19,7 @@ import typer
 
 from parc.cli import (
     answers,
+    backup,
     checks,
     deliveries,
     marts,
@@ -37,6 +38,7 @@ from parc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(platform.app)
+app.add_typer(backup.app)
 app.add_typer(answers.app)
 app.add_typer(night.app)
 app.add_typer(deliveries.app)

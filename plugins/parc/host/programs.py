@@ -82,6 +82,24 @@ def postgresql(settings: Settings) -> Program:
     return _Server("postgresql", "PostgreSQL", pid_file, log_path)
 
 
+def restoring(settings: Settings) -> Program:
+    """The server that recovers data from a backup, before the platform gets it."""
+    folder = (settings.home / "postgres").resolve() / "restoring"
+    pid_file, log_path = folder / "data" / "postmaster.pid", folder / "postgresql.log"
+    return _Server("restoring", "PostgreSQL", pid_file, log_path)
+
+
+def log_receiver(settings: Settings) -> Program:
+    """What keeps the embedded server's log among the backups (PostgreSQL's `pg_receivewal`)."""
+    return Program(
+        "log receiver",
+        "the receiver of PostgreSQL's log",
+        pid_file=run_folder(settings) / "log-receiver.json",
+        log_path=settings.home / "logs" / "log-receiver.log",
+        complaint="error:",
+    )
+
+
 def kamailio(settings: Settings) -> Program:
     """The platform's own switch."""
     folder = settings.home / "kamailio"
@@ -119,5 +137,6 @@ def supervisor(settings: Settings) -> Program:
 
 def watched(settings: Settings) -> list[Program]:
     """What the supervisor watches, in the order in which it starts."""
+    receiver = [log_receiver(settings)] if settings.backups else []
     switch = [kamailio(settings)] if settings.has_own_switch else []
-    return [postgresql(settings), *switch, *airflow(settings)]
+    return [postgresql(settings), *receiver, *switch, *airflow(settings)]

@@ -20,6 +20,8 @@ def definition(settings: Settings) -> str:
         given["PARC_LANDING"] = settings.landing
     if settings.switch != str(settings.home / "switch"):
         given["PARC_SWITCH"] = settings.switch
+    if settings.backups:  # without it, `parc up` would keep no log
+        given |= {"PARC_BACKUPS": str(settings.backups), "PARC_BACKUP_DAYS": str(settings.backup_days)}
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in given.items())
     return f'parc() {{ {variables} {shlex.quote(str(PROGRAM))} "$@"; }}'
 

@@ -15,6 +15,7 @@ from parc.host import programs, services
 from parc.ledger import builds
 from parc.loading.names import reported
 from parc.loading.pseudonyms import STRONG_KEY, check_key, check_list, weakness
+from parc.machine import backups as on_disk
 from parc.settings import Settings
 from parc.warehouse import connect, logins
 from parc.warehouse.schema import inspection, pending_migrations
@@ -82,6 +83,7 @@ def checks(settings: Settings) -> list[Check]:
     else:
         found.append(_check("pseudonym key", FindingKind.PSEUDONYM_KEY, _pseudonym_key, settings))
         found.append(_check("forgotten", FindingKind.FORGOTTEN, _forgotten, settings))
+    found.append(_backups(settings))
     for area in areas:
         there = [finding for finding in on_desk if finding.kind in area.kinds]
         found += [Check(area.name, _text(each), each) for each in there]
@@ -125,6 +127,19 @@ def _logins(settings: Settings) -> Check:
         text = f"readers may {', '.join(left)}; only a superuser can take that away"
         return _found("logins", FindingKind.READER_RIGHTS, Severity.NOTE, text, step)
     return Check("logins", "one for each role, readers can only read")
+
+
+def _backups(settings: Settings) -> Check:
+    """How old the last good backup is, and which moments can be restored."""
+    if settings.warehouse_dsn:
+        return Check("backups", "its operator's (docs/how-to/back-up-and-restore.md)")
+    if settings.backups is None:
+        step = Step("keep them: set PARC_BACKUPS to a folder, on another disk if there is one")
+        return _found("backups", FindingKind.BACKUP, Severity.NOTE, "none are kept", step)
+    text = on_disk.summary(settings)
+    if wrong := on_disk.findings(settings):
+        return Check("backups", f"{wrong[0].text}; {text}", wrong[0])
+    return Check("backups", text)
 
 
 def _python(_: Settings) -> str:
@@ -220,6 +235,7 @@ AREAS = (
             FindingKind.RELEASE_RUN_FAILED,
             FindingKind.RELEASE_RUN_OVERDUE,
             FindingKind.MAINTENANCE_RUN_FAILED,
+            FindingKind.BACKUP_RUN_FAILED,
             FindingKind.WEEKLY_RUN_FAILED,
         ),
     ),

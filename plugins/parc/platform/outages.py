@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from parc.host.processes import run_folder
 from parc.host.sending import Notification
 from parc.host.supervision import REPORTED_AFTER
 from parc.ledger import notices, write_notices
-from parc.machine import processes
+from parc.machine import backups, processes
 from parc.platform import lost
 from parc.settings import Settings
 from parc.warehouse import connect
@@ -57,6 +58,8 @@ class Outage:
 
 def look(settings: Settings, now: datetime) -> None:
     """Report what is new, report what has ended, and try again what some address did not take."""
+    with suppress(OSError):  # its finding says what is wrong with the disk
+        backups.mend(settings)
     path = run_folder(settings) / "outages.json"
     known = _read(path)
     found = _outside_warehouse(settings) + machine.findings(settings)

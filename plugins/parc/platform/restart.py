@@ -16,7 +16,7 @@ def restart(settings: Settings, name: str) -> None:
 
     Raises ConfigurationError when it does not start.
     """
-    if name == "postgresql":
+    if name in ("postgresql", "log receiver"):
         embedded.start(settings)
     elif name == "kamailio":
         from parc.routing.switches import local  # takes a second to import

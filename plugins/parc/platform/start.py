@@ -93,14 +93,14 @@ def describe(settings: Settings, ui: str | None) -> StartedPlatform:
     return StartedPlatform(place, settings.landing, switch, ui, login)
 
 
-def down(settings: Settings) -> list[str]:
+def down(settings: Settings, *, with_switch: bool = True) -> list[str]:
     """Stop the supervisor, Superset, Airflow's processes, the own switch and the embedded server, in this
-    order; returns what ran."""
+    order; returns what ran. `with_switch` False leaves the switch to its calls."""
     stopped = ["supervisor"] if supervisor.stop(settings) else []
     stopped += bi.stop(settings)
     with locked(supervisor.lock_file(settings)):
         stopped += services.stop(settings)
-        if local.stop(settings):
+        if with_switch and local.stop(settings):
             stopped.append("kamailio")
         if embedded.stop(settings):
             stopped.append("postgresql")

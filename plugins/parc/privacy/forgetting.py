@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -32,6 +33,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from parc import routing
 from parc.errors import Busy, ConfigurationError, ParcError, RoutingRefused
 from parc.findings import Step
+from parc.host import backups
 from parc.ledger import locks, people, write_people
 from parc.ledger.people import ForgottenPseudonym
 from parc.loading.blocks import WHITE_SPACE
@@ -110,6 +112,30 @@ def forget_again(settings: Settings, *, requested_by: str, reason: str) -> Forge
     if not known:
         raise ConfigurationError(f"nobody was forgotten here: {settings.home / COPY} is empty or missing")
     return _forget(settings, known, requested_by, reason, delete_files=False)
+
+
+def forget_restored(
+    settings: Settings,
+    open_database: Callable[[str], Connection[Any]],
+    *,
+    requested_by: str,
+    reason: str,
+) -> int:
+    """Forget everybody on the platform's own copy of the list in a warehouse that was restored and that
+    nobody can read yet; the switch is not touched. Returns how many pseudonyms are on the list.
+    `open_database` opens a session of the server's superuser in a database.
+    """
+    with connect(settings, "admin", autocommit=True) as connection:
+        kept = forgotten_copy(settings)
+        write_people.forget(connection, {**kept, **_only_of(connection, kept)})
+        everybody = people.forgotten(connection).keys()
+        if not everybody:
+            return 0
+        _, written = _unlink(settings, connection, everybody, requested_by, reason)
+        vacuum(connection, written)
+        _forget_in_releases(connection, everybody)
+    embedded.overwrite(open_database)
+    return len(everybody)
 
 
 class NoPersonGiven(ParcError):
@@ -215,12 +241,10 @@ def _forget(
                 f"the warehouse has forgotten the person, but not the switch: {refusal.text}",
                 steps=(*refusal.steps, *again),
             ) from refusal
-        with connection.transaction():
-            renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
-            write_people.renew_named_in_releases(connection, renewed.identifier)
-        vacuum(connection, [Table("ops", "routing_change")])
+        _forget_in_releases(connection, everybody)
     if not settings.warehouse_dsn:
-        embedded.overwrite(settings)
+        embedded.overwrite(partial(embedded.superuser, settings))
+    keep_with_backups(settings)
     clear_copies(settings)
     busy = "another search of the landing zone is running"
     with (
@@ -233,6 +257,28 @@ def _forget(
     kinds = [kind for kind, _ in person.values()]
     counts = {kind: kinds.count(kind) for kind in COLUMNS if kind in kinds}
     return ForgettingResult(counts, row_counts, version, found, delete_files)
+
+
+def _forget_in_releases(connection: Connection[Any], everybody: Collection[UUID]) -> None:
+    with connection.transaction():
+        renewed = persons.make_renewed(connection, {each: surrogate() for each in everybody})
+        write_people.renew_named_in_releases(connection, renewed.identifier)
+    vacuum(connection, [Table("ops", "routing_change")])
+
+
+def keep_with_backups(settings: Settings) -> None:
+    """Copy the list and the keys to the backups' folder at once: the next backup may be too late.
+
+    Raises ConfigurationError when that folder cannot be written.
+    """
+    try:
+        backups.keep_small_files(settings)
+    except OSError as error:
+        raise ConfigurationError(
+            f"this is done, but {settings.backups} could not get its copy of the list and the keys, so that "
+            f"a restore could bring people back: {error.strerror}",
+            steps=(Step("make room there"), Step("copy them with a backup", "parc backup")),
+        ) from None
 
 
 def _e164(text: str) -> str:

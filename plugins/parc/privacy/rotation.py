@@ -25,7 +25,7 @@ from parc.ledger import locks, people, write_people
 from parc.ledger.people import ForgottenPseudonym
 from parc.loading.pseudonyms import check_key, forgotten_copy
 from parc.numbers import remark
-from parc.privacy.forgetting import keep_copy, vacuum, without_loads
+from parc.privacy.forgetting import keep_copy, keep_with_backups, vacuum, without_loads
 from parc.pseudonyms import NEXT_OUTER_KEY, OUTER_KEY, Pseudonyms
 from parc.settings import Settings, given_secret
 from parc.warehouse import connect, persons
@@ -72,6 +72,7 @@ def rotate(settings: Settings, *, requested_by: str, reason: str) -> RotationRes
         keep_copy(settings, connection, new.fingerprint, _list_under_new_key(settings, former, new))
         if not is_given:
             settings.secret_file(NEXT_OUTER_KEY).replace(settings.secret_file(OUTER_KEY))
+    keep_with_backups(settings)
     return RotationResult(renewed_count, counts, is_given)
 
 

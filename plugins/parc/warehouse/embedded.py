@@ -13,6 +13,8 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,14 +27,20 @@ from parc.findings import Step
 from parc.host import processes, programs
 from parc.host.processes import free_port, locked, wait_until_ready
 from parc.settings import Settings
+from parc.warehouse import archiving
 from parc.warehouse.logins import SUPERUSER, verifier
 
 NOBODY = 65534
 LOGIN = "parc"
 DATABASE = "parc"
 AIRFLOW = "airflow"
+SWITCH = "switch"
+"""The database of the platform's own switch."""
+SWITCH_DUMP = "database.dump"
 LOCK = "postgres.lock"
 START_SECONDS = STOP_SECONDS = 60
+UNFINISHED = "restoring.unfinished"
+"""File in the server's folder while a restore puts other data in place."""
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 CONFIGURATION = {
@@ -45,7 +53,7 @@ CONFIGURATION = {
     "work_mem": "48MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
-    "wal_level": "minimal",  # one server, no replica: bulk loads then write less log
+    "wal_level": "minimal",  # bulk loads then write less log; archiving.py has what backups need
     "max_wal_senders": "0",
     "max_locks_per_transaction": "512",  # a query over years of daily partitions locks each of them
     "jit": "off",
@@ -87,10 +95,9 @@ def start(settings: Settings) -> None:
 
     Raises ConfigurationError when it does not start.
     """
-    _make_home(settings.home)
+    make_home(settings.home)
     with locked(settings.home / LOCK):
-        if _running_port(settings) is None:
-            _start(settings)
+        port = _running_port(settings) or _start(settings)
         for login, database, rights in ((LOGIN, DATABASE, "CREATEROLE CREATEDB"), (AIRFLOW, AIRFLOW, "")):
             ensure_database(settings, login, database, rights)
         with superuser(settings) as connection:
@@ -100,6 +107,7 @@ def start(settings: Settings) -> None:
                 )
         with superuser(settings, DATABASE) as connection:
             connection.execute((settings.project / SUPERUSER).read_bytes())
+        _keep_log(settings, server_folder(settings), port)
 
 
 def stop(settings: Settings) -> bool:
@@ -112,12 +120,19 @@ def stop(settings: Settings) -> bool:
     with locked(settings.home / LOCK):
         # The signal asks for a fast shutdown, which ends sessions and needs no recovery.
         server = [programs.postgresql(settings)]
-        return bool(processes.stop(server, seconds=STOP_SECONDS, how=signal.SIGINT, may_kill=False))
+        stopped = processes.stop(server, seconds=STOP_SECONDS, how=signal.SIGINT, may_kill=False)
+        archiving.stop(settings)
+        return bool(stopped)
 
 
-def _start(settings: Settings) -> None:
-    folder = _server_folder(settings)
+def _start(settings: Settings) -> int:
+    folder = server_folder(settings)
     data = folder / "data"
+    if (folder / UNFINISHED).exists():
+        raise ConfigurationError(
+            "a restore of the warehouse was interrupted",
+            steps=(Step("run it again", "parc restore --to ..."),),
+        )
     if not (data / "PG_VERSION").exists():
         _initialise(settings, folder)
     server = programs.postgresql(settings)
@@ -125,16 +140,45 @@ def _start(settings: Settings) -> None:
         port = free_port(preferred=_stored_port(folder))
         (folder / "port").write_text(str(port))
         program = str(_binaries(settings, folder) / "postgres")
-        server.start([program, "-D", str(data), "-p", str(port)], folder, ENVIRONMENT, **_identity())
+        command = [program, "-D", str(data), "-p", str(port), *archiving.options(settings, folder)]
+        server.start(command, folder, ENVIRONMENT, **identity())
     wait_until_ready([server], lambda: _running_port(settings) is not None, START_SECONDS)
+    return _stored_port(folder)
 
 
-def _identity() -> dict[str, Any]:
+def binaries(settings: Settings) -> Path:
+    """The folder of PostgreSQL's programs.
+
+    Raises ConfigurationError when they are not installed.
+    """
+    return _binaries(settings, server_folder(settings))
+
+
+def current_log(settings: Settings) -> Path | None:
+    """The part of the log that the server's changes are kept in; None if they are not."""
+    return archiving.current(settings, server_folder(settings))
+
+
+def keep_log_anew(settings: Settings) -> None:
+    """Begin a new part of the log: the server no longer has what the last one lacks."""
+    # The supervisor must not take the receiver that is stopped here for one that ended by itself.
+    with locked(processes.run_folder(settings) / "lock"), locked(settings.home / LOCK):
+        folder = server_folder(settings)
+        (folder / "log").unlink(missing_ok=True)
+        _keep_log(settings, folder, address(settings)[1])
+
+
+def _keep_log(settings: Settings, folder: Path, port: int) -> None:
+    receiver = _binaries(settings, folder) / "pg_receivewal"
+    archiving.start(settings, folder, port, receiver, partial(superuser, settings))
+
+
+def identity() -> dict[str, Any]:
     """Who runs PostgreSQL's programs: this user, or `nobody` if this user is root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
     """Make the platform's home if it does not exist, closed to other users. Root's server runs as nobody, who
     must pass through the home to the server's folder."""
     if not home.exists():
@@ -142,7 +186,8 @@ def _make_home(home: Path) -> None:
         home.chmod(0o711 if os.getuid() == 0 else 0o700)
 
 
-def _server_folder(settings: Settings) -> Path:
+def server_folder(settings: Settings) -> Path:
+    """The server's folder, which its user can reach; it is made if it is not there."""
     link = settings.home / "postgres"
     if link.exists():
         return link.resolve()
@@ -205,7 +250,7 @@ def _run(program: Path, *arguments: str, folder: Path) -> None:
         text=True,
         errors="replace",
         check=False,
-        **_identity(),
+        **identity(),
     )
     if done.returncode != 0:
         raise ConfigurationError(
@@ -265,28 +310,33 @@ def ensure_login(
         )
 
 
-def overwrite(settings: Settings) -> None:
+def overwrite(open_database: Callable[[str], psycopg.Connection[tuple[object, ...]]]) -> None:
     """Remove deleted rows from the server's own files too: statistics, the switch's tables, and the
-    write-ahead log, which nobody needs here. The caller vacuums the tables that it deleted from."""
-    with superuser(settings, DATABASE) as connection:
+    write-ahead log in its folder. The caller vacuums the tables that it deleted from. `open_database` opens
+    a session of the superuser in the database of a name."""
+    with open_database(DATABASE) as connection:
         connection.execute("vacuum full pg_statistic")
         others = connection.execute(
             "select datname from pg_database where not datistemplate and datname <> all (%s)",
             [["postgres", DATABASE, AIRFLOW]],
         ).fetchall()
     for (database,) in others:
-        with superuser(settings, str(database)) as connection:
+        with open_database(str(database)) as connection:
             connection.execute("vacuum full")
-    with superuser(settings) as connection:
-        held = connection.execute("select count(*) from pg_ls_waldir()").fetchone()
+    with open_database("postgres") as connection:
+        held = connection.execute(
+            "select count(*), current_setting('wal_keep_size') from pg_ls_waldir()"
+        ).fetchone()
         assert held is not None
         connection.execute("alter system set wal_recycle = off")
+        connection.execute("alter system set wal_keep_size = 0")
         connection.execute("select pg_reload_conf()")
         for _ in range(int(str(held[0])) + 1):  # files waiting to be reused are overwritten
             connection.execute("select pg_current_xact_id()")
             connection.execute("select pg_switch_wal()")
         connection.execute("checkpoint")
         connection.execute("alter system reset wal_recycle")
+        connection.execute(sql.SQL("alter system set wal_keep_size = {}").format(sql.Literal(str(held[1]))))
         connection.execute("select pg_reload_conf()")
 
 

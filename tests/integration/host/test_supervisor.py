@@ -234,7 +234,7 @@ def test_a_server_that_is_still_recovering_is_stopped_too(open_folder: Path) -> 
     binary = embedded._binaries(settings, settings.home / "postgres") / "postgres"
     data = settings.home / "postgres" / "data"
     server.start(
-        [str(binary), "-D", str(data), "-p", port], data.parent, embedded.ENVIRONMENT, **embedded._identity()
+        [str(binary), "-D", str(data), "-p", port], data.parent, embedded.ENVIRONMENT, **embedded.identity()
     )
     until(lambda: programs.postgresql(settings).process)
     assert embedded.stop(settings)

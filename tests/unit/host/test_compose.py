@@ -134,8 +134,19 @@ def test_identity_provider_settings_are_passed_on(server: Settings, monkeypatch)
 
 def test_every_setting_is_passed_on(compose: dict[str, Any]) -> None:
     given = {name.removesuffix("_FILE") for name in compose["services"]["scheduler"]["environment"]}
-    # Where the code and PostgreSQL are, what Airflow gives each task, and a switch that is not its own.
-    ours = {"project", "pg_bin", "airflow_run", "airflow_api", "airflow_ui", "auth_manager", "own_switch"}
+    # Where the code and PostgreSQL are, what Airflow gives each task, a switch that is not its own, and
+    # backups of a server that is.
+    ours = {
+        "backups",
+        "backup_days",
+        "project",
+        "pg_bin",
+        "airflow_run",
+        "airflow_api",
+        "airflow_ui",
+        "auth_manager",
+        "own_switch",
+    }
     fields = {field.name for field in dataclasses.fields(Settings)} - ours
     assert {f"PARC_{name.upper()}" for name in fields} <= given
 

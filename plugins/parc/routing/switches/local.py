@@ -29,7 +29,7 @@ from parc.settings import OwnSwitch, Settings
 from parc.warehouse import embedded
 
 WRITER, READER = "switch", "kamailio"
-DATABASE = "switch"
+DATABASE = embedded.SWITCH
 FOLDER = "kamailio"
 SOCKET = "rpc.sock"
 CALLS_PORT = 5060
@@ -192,11 +192,14 @@ def make_database(settings: Settings) -> None:
     embedded.ensure_database(settings, WRITER, DATABASE)
     with embedded.superuser(settings) as connection:
         embedded.ensure_login(settings, connection, READER)
-        reader, name = sql.Identifier(READER), sql.Identifier(DATABASE)
-        connection.execute(sql.SQL("grant connect on database {} to {}").format(name, reader))
-        connection.execute(
-            sql.SQL("alter role {} in database {} set search_path = switch").format(reader, name)
-        )
+        let_in(connection)
+
+
+def let_in(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Let the switch read its database. A dump of the database does not have this."""
+    reader, name = sql.Identifier(READER), sql.Identifier(DATABASE)
+    connection.execute(sql.SQL("grant connect on database {} to {}").format(name, reader))
+    connection.execute(sql.SQL("alter role {} in database {} set search_path = switch").format(reader, name))
 
 
 def make_tables(settings: Settings) -> None:
