@@ -77,6 +77,14 @@ def next_fence(connection: Connection[Any]) -> int:
     return int(row[0])
 
 
+def raise_fence(connection: Connection[Any], least: int) -> None:
+    """Have the next fencing token be at least this one, or greater still if it already would be."""
+    connection.execute(
+        "select setval('ops.routing_fence', greatest(%s, (select last_value from ops.routing_fence)))",
+        [least],
+    )
+
+
 def begin(connection: Connection[Any], intent: Intent) -> int:
     """Record the intent of a release before the switch is touched; returns the release_id."""
     values = {

@@ -155,7 +155,8 @@ def test_a_killed_restore_is_run_again(operator: Operator, forgotten: str) -> No
 
 
 def test_a_damaged_backup_is_found_and_passed_over(operator: Operator) -> None:
-    operator.parc("backup")
+    for _ in range(2):  # of one log: a test before this one may have begun another
+        operator.parc("backup")
     newest, older = backups.backups(folder_of(operator))[:2]
     base = newest.folder / "base.tar.gz"
     data = bytearray(base.read_bytes())

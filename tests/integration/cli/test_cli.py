@@ -141,7 +141,13 @@ def test_doctor_without_a_warehouse(warehouse: Settings) -> None:
     done = parc(warehouse, "doctor", "--json", PARC_WAREHOUSE_DSN="postgresql://x@127.0.0.1:1/x")
     states = {check["name"]: check["state"] for check in json.loads(done.stdout)}
     assert done.returncode == 3
-    assert states == {"python": "ok", "landing zone": "ok", "warehouse": "wrong", "airflow": "ok"}
+    assert states == {
+        "python": "ok",
+        "landing zone": "ok",
+        "warehouse": "wrong",
+        "airflow": "ok",
+        "backups": "ok",
+    }
 
 
 def test_only_up_needs_the_database_owner(warehouse: Settings, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ WITHOUT_COMMANDS = {
     FindingKind.SWITCH: "a setting, or what a dead switch asks for",
     FindingKind.AIRFLOW: "an Airflow that others run",
     FindingKind.REPEATED_IDS: "ask for new ids",
+    FindingKind.BACKUP: "`parc backup`, which test_backup.py runs on a server whose log is kept",
+    FindingKind.BACKUP_RUN_FAILED: "the same",
 }
 """Kinds that print no command of the platform, and what they ask for instead."""
 

@@ -361,7 +361,7 @@ class TestOperations:
             newest = plans.newest(connection)
         text = client.get("/parc/routing").text
         assert newest and newest.subject.startswith("Go-live of 5")
-        title = r"<strong>Go-live of [^<]*Bretagne fixed line, internet[^<]* on 25 Apr 2012: [\d.]+% of calls"
+        title = r"<strong>Go-live of [^<]*Bretagne fixed line, internet[^<]* on 26 Apr 2012: [\d.]+% of calls"
         assert re.search(title, text) and "/required_actions" in text
         french = client.get("/parc/routing", headers={"accept-language": "fr"}).text
         assert re.search("<strong>Mise en service de [^<]*Bretagne fixe, internet", french)

@@ -168,6 +168,7 @@ def test_doctor_knows_every_kind() -> None:
         FindingKind.READER_RIGHTS,
         FindingKind.PSEUDONYM_KEY,
         FindingKind.FORGOTTEN,
+        FindingKind.BACKUP,
     }
     assert set(in_areas) | before == set(FindingKind)
     assert not before & set(in_areas)

@@ -59,10 +59,7 @@ def reconcile(
     difference, empty if there is none. If there is one, or the switch's own database was restored too,
     routing is disabled until a person enables it. Later releases get greater tokens than the switch has."""
     if running.reading:
-        connection.execute(
-            "select setval('ops.routing_fence', greatest(%s, (select last_value from ops.routing_fence)))",
-            [running.reading.fence + 1],
-        )
+        write_releases.raise_fence(connection, running.reading.fence + 1)
     recorded = releases.last_activated(connection)
     if not running.problem:
         drift = drift_of(connection, running.reading)
