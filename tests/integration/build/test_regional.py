@@ -621,8 +621,8 @@ def test_a_directorate_that_is_not_built_yet_stops_no_other(
 ) -> None:
     """Its login is there, and the seed names it, but no build does."""
     with connect(with_weeks, "admin") as connection:
+        connection.execute("create table public.kept as select * from marts.dim_directorate")
         connection.execute("delete from marts.dim_directorate where directorate_code = 'SUD'")
-        connection.commit()
     pages = with_weeks.home / "weekly" / "2012-W17"
     shutil.rmtree(pages, ignore_errors=True)
     done = parc(with_weeks, "report", "--week", "2012-W17")
@@ -632,6 +632,11 @@ def test_a_directorate_that_is_not_built_yet_stops_no_other(
     assert written == set(directorate_codes(with_weeks)) - {"SUD"}
     alone = parc(with_weeks, "report", "--week", "2012-W17", "--directorate", "SUD")
     assert alone.returncode != 0 and "no published build has the directorate SUD yet" in alone.stderr
+    with connect(with_weeks, "admin") as connection:  # the tests below have it
+        connection.execute(
+            "insert into marts.dim_directorate select * from public.kept where directorate_code = 'SUD'"
+        )
+        connection.execute("drop table public.kept")
 
 
 def test_the_command_and_the_task_write_the_pages(
